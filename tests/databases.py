@@ -93,7 +93,15 @@ class Cluster:
         self.port = self.port or _free_port()
         options = " ".join(f"-c {name}={value}" for name, value in self._settings().items())
         self._run("pg_ctl", "start", "--wait", "--log", str(self.directory / "server.log"), "--options", options)
-        watchdog = ["sh", "-c", _WATCHDOG, "watchdog", str(owner or os.getpid()), str(self.pid_file), self.directory]
+        watchdog = [
+            "sh",
+            "-c",
+            _WATCHDOG,
+            "watchdog",
+            str(owner or os.getpid()),
+            str(self.pid_file),
+            str(self.directory),
+        ]
         subprocess.run(watchdog, check=True, start_new_session=True)
 
     def stop(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,7 +14,6 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 
-from tests import databases
 from tests.databases import DatabaseUnavailable, find_binaries, fresh_database, running_cluster, shared_cluster
 
 ROOT = Path(__file__).parent.parent
@@ -118,7 +118,7 @@ def test_the_server_ends_when_its_session_is_killed(has_binaries: None) -> None:
 
 
 def test_a_machine_without_postgresql_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(databases.shutil, "which", lambda name: None)
-    monkeypatch.setattr(databases.Path, "glob", lambda self, pattern: iter(()))
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: iter(()))
     with pytest.raises(DatabaseUnavailable, match="apt-get install postgresql"):
         find_binaries()
