@@ -1,4 +1,4 @@
-"""The house rules that import-linter (see pyproject.toml) cannot state: who may use what, and how big a module may be."""
+"""The house rules that import-linter (see pyproject.toml) cannot state: who may use what, how big a module may be."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_module_says_what_it_is_for_and_stays_readable(path: Path) -> None:
 
 def test_every_library_that_the_server_imports_is_a_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = {normalized(re.split(r"[\[<>=!~; ]", requirement)[0]) for requirement in project["dependencies"]}
+    declared = {name for requirement in project["dependencies"] for name in distributions_named(requirement)}
     distributions = packages_distributions()
     undeclared = {
         f"{dotted_name(path)}: {name}"
@@ -111,6 +111,15 @@ def test_every_library_that_the_server_imports_is_a_declared_dependency() -> Non
         if not declared & {normalized(distribution) for distribution in distributions.get(name, [name])}
     }
     assert undeclared == set()
+
+
+def distributions_named(requirement: str) -> Iterator[str]:
+    """`psycopg[binary,pool]>=3.2` -> psycopg, and its extras by their usual names: psycopg-binary, psycopg-pool."""
+    parsed = re.match(r"([\w.-]+)(?:\[([\w,.-]+)\])?", requirement)
+    assert parsed, requirement
+    name, extras = parsed.groups("")
+    yield normalized(name)
+    yield from (normalized(f"{name}-{extra}") for extra in extras.split(",") if extra)
 
 
 def imported_packages(node: ast.Import | ast.ImportFrom) -> list[str]:
