@@ -1,0 +1,1 @@
+"""Where resources and their index live. The only SQL of the project."""

@@ -1,0 +1,154 @@
+"""Throughput of the server relative to a bare Flask app on the same granian, both measured in one run, in turns.
+
+Ratios are what to compare: requests per second belong to the machine and to what else it does.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+import subprocess
+import tempfile
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+import click
+
+from benchmarks import content, servers
+
+CONNECTIONS = 8
+ROTATE = Path(__file__).parent / "rotate.lua"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something to measure: a server's port, and the paths to ask it for in turn."""
+
+    name: str
+    port: int
+    paths: list[str]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one run of wrk found: requests per second, and latencies in milliseconds."""
+
+    rate: float
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """A target's medians over all rounds. `ratio` is the median of its rate over the bare app's in the same round."""
+
+    name: str
+    rate: float
+    p50: float
+    p99: float
+    ratio: float
+
+
+def parse_wrk(output: str) -> Sample:
+    """Read wrk's report. Raises RuntimeError when a request failed: a rate of errors is not a rate."""
+    if failed := re.search(r"Non-2xx or 3xx responses: \d+|Socket errors: .*", output):
+        raise RuntimeError(failed.group())
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    latencies = dict(re.findall(r"^\s+(50|99)%\s+([\d.]+(?:us|ms|s|m))$", output, re.MULTILINE))
+    if rate is None or latencies.keys() != {"50", "99"}:
+        raise RuntimeError(f"not a report of wrk:\n{output}")
+    return Sample(float(rate[1]), milliseconds(latencies["50"]), milliseconds(latencies["99"]))
+
+
+def milliseconds(text: str) -> float:
+    """wrk's `812.00us`, `1.02ms`, `1.20s` in milliseconds."""
+    number = text.rstrip("ums")
+    return float(number) * {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}[text.removeprefix(number)]
+
+
+def measure(target: Target, seconds: int) -> Sample:
+    """Load `target` for `seconds`."""
+    command = ["wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s", "--latency"]
+    command += [f"--script={ROTATE}", f"http://{servers.HOST}:{target.port}", "--", *target.paths]
+    return parse_wrk(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def summarize(rounds: list[dict[str, Sample]]) -> list[Result]:
+    """The medians of `rounds`; each round has a sample of every target, `bare` among them."""
+    return [
+        Result(
+            name,
+            rate=median(each[name].rate for each in rounds),
+            p50=median(each[name].p50 for each in rounds),
+            p99=median(each[name].p99 for each in rounds),
+            ratio=median(each[name].rate / each["bare"].rate for each in rounds),
+        )
+        for name in rounds[0]
+    ]
+
+
+def targets(bare_port: int, port: int, count: int) -> list[Target]:
+    """What to measure over `count` Medications: up to 200 of them, drawn evenly but always the same."""
+    numbers = random.Random(5).sample(range(count), min(200, count))
+    return [
+        Target("bare", bare_port, ["/"]),
+        Target("read", port, [f"/fhir/Medication/m{number}" for number in numbers]),
+        Target(
+            "search", port, [f"/fhir/Medication?code={content.SYSTEM}|{content.code_of(number)}" for number in numbers]
+        ),
+        Target("metadata", port, ["/fhir/metadata"]),
+    ]
+
+
+def check(target: Target) -> None:
+    """See that `target` answers what it is meant to, before its speed is worth anything."""
+    status, body = servers.fetch(target.port, target.paths[0])
+    answer = json.loads(body) if status == 200 else {}
+    hits = [entry for entry in answer.get("entry", []) if entry.get("search", {}).get("mode") == "match"]
+    if status != 200 or (target.name == "search" and len(hits) != content.SHARING):
+        raise click.ClickException(f"{target.paths[0]}: status {status}, {len(hits)} hits, {body[:300]!r}")
+
+
+@click.command()
+@click.option("--rounds", default=7, show_default=True, help="How often everything is measured.")
+@click.option("--seconds", default=3, show_default=True, help="How long each measurement takes.")
+@click.option("--resources", default=5000, show_default=True, help="How many Medications to serve.")
+@click.option("--workers", default=2, show_default=True, help="Processes, of both servers.")
+@click.option("--threads", default=2, show_default=True, help="Threads in each process, of both servers.")
+@click.option("--database", help="URL of an EMPTY database: its content is replaced. Default: a temporary SQLite file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def main(
+    rounds: int, seconds: int, resources: int, workers: int, threads: int, database: str | None, as_json: bool
+) -> None:
+    """Measure read, token search with five hits and metadata against a bare Flask app."""
+    if shutil.which("wrk") is None:
+        raise click.ClickException("this needs wrk: apt-get install wrk, or brew install wrk")
+    with tempfile.TemporaryDirectory(prefix="apothecary-benchmark-") as temporary, ExitStack() as stack:
+        folder = Path(temporary)
+        content.write(folder / "content", resources)
+        bare_port, port = servers.free_port(), servers.free_port()
+        url = database or f"sqlite:///{folder / 'benchmark.db'}"
+        serve = servers.apothecary(port, folder / "content", url, workers, threads)
+        stack.enter_context(servers.running(servers.bare(bare_port, workers, threads), bare_port, "/"))
+        stack.enter_context(servers.running(serve, port, "/readyz"))
+        measured = targets(bare_port, port, resources)
+        for target in measured:
+            check(target)
+            measure(target, 1)  # warms up caches and connections
+        results = summarize([{target.name: measure(target, seconds) for target in measured} for _ in range(rounds)])
+    click.echo(json.dumps([asdict(result) for result in results], indent=2) if as_json else table(results))
+
+
+def table(results: list[Result]) -> str:
+    """`results` for people."""
+    lines = [f"{'':<10}{'req/s':>10}{'p50 ms':>10}{'p99 ms':>10}{'of bare':>10}"]
+    lines += [f"{r.name:<10}{r.rate:>10.0f}{r.p50:>10.2f}{r.p99:>10.2f}{r.ratio:>10.2f}" for r in results]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

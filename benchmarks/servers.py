@@ -1,0 +1,87 @@
+"""Start a server, wait until it answers, and stop it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+BIN = Path(sys.executable).parent
+HOST = "127.0.0.1"
+
+
+def apothecary(port: int, content: Path, database: str, workers: int, threads: int = 2) -> list[str]:
+    """The command that serves `content`."""
+    options = {"--host": HOST, "--port": port, "--workers": workers, "--content": content, "--database": database}
+    words = [str(word) for option in options.items() for word in option]
+    return ["env", f"APOTHECARY_THREADS={threads}", str(BIN / "apothecary"), "serve", *words]
+
+
+def bare(port: int, workers: int, threads: int) -> list[str]:
+    """The command that serves the bare Flask application, on the same server with the same workers and threads."""
+    options = {"--host": HOST, "--port": port, "--workers": workers, "--blocking-threads": threads}
+    words = [str(word) for option in options.items() for word in option]
+    return [str(BIN / "granian"), "--interface", "wsgi", "--no-ws", *words, "benchmarks.bare:app"]
+
+
+def free_port() -> int:
+    """A port of the loopback address that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(command: list[str], port: int, path: str, *, seconds: float = 120.0) -> Iterator[float]:
+    """Run `command` until the block ends; gives the seconds from its start to the first 200 for `path`.
+
+    Raises RuntimeError with what the command wrote when it ends early or does not answer within `seconds`.
+    """
+    with tempfile.TemporaryFile() as output:
+        # A group of its own, so that the workers end with it.
+        begin = time.perf_counter()
+        with subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True) as process:
+            try:
+                while status(port, path) != 200:
+                    if process.poll() is not None or time.perf_counter() - begin > seconds:
+                        output.seek(0)
+                        raise RuntimeError(f"{' '.join(command)} does not answer:\n{output.read().decode()[-2000:]}")
+                    time.sleep(0.002)
+                yield time.perf_counter() - begin
+            finally:
+                stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End `process` as a service manager would: ask, wait, then kill what is left of its group."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=10)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, 9)
+
+
+def status(port: int, path: str) -> int | None:
+    """The status of a GET, or None when nobody answers."""
+    try:
+        return fetch(port, path)[0]
+    except (OSError, http.client.HTTPException):
+        return None
+
+
+def fetch(port: int, path: str) -> tuple[int, bytes]:
+    """Status and body of a GET for FHIR JSON."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=30)
+    try:
+        connection.request("GET", path, headers={"Accept": "application/fhir+json"})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()

@@ -1,0 +1,120 @@
+"""`python -m scripts.definitions`: write the tables anew from the packages, the same bytes every time."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from scripts.definitions.extensions import extensions
+from scripts.definitions.packages import CORE, EXPANSIONS, manifest, obtain, read_source
+from scripts.definitions.search import SearchCompiler
+from scripts.definitions.structures import TypeCompiler, core_types, index
+from scripts.definitions.valuesets import ValueSetCompiler
+from server.fhir.definitions import Definitions, ExtensionDefinition
+from server.fhir.releases import FhirVersion
+from server.fhir.repairs import Repairs
+from server.fhir.structures import TypeTable
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def compile_release(version: FhirVersion, cache: Path, folder: Path) -> list[str]:
+    """Write the tables of one release into the empty `folder`; the answer is what is wrong and not in the table of repairs."""
+    source = read_source(version, cache)
+    repairs = Repairs(version)
+    types = core_types(source)
+    _write(folder / "types.json", _lines(index(types)))
+    compiler = TypeCompiler(source, repairs)
+    tables = {name: compiler.table(name) for name in sorted(types)}
+    for name, table in tables.items():
+        _write(folder / "types" / f"{name}.json", _type_text(table))
+    published = extensions(source)
+    _write(folder / "extensions.json", _lines(published))
+
+    search = SearchCompiler(source, Definitions(version, folder), repairs)
+    for name, parameters in search.tables().items():
+        _write(folder / "search" / f"{name}.json", _lines(parameters))
+
+    value_sets = ValueSetCompiler(source)
+    compiled = {url: value_sets.value_set(url) for url in sorted(_bound(tables, published))}
+    _write(folder / "valuesets.json", _lines(compiled))
+    _write(folder / "codesystems.json", _lines(value_sets.code_systems(compiled.values())))
+    return search.problems + [f"not needed any more: {where}" for where in repairs.unused()]
+
+
+def _bound(tables: Mapping[str, TypeTable], published: Mapping[str, ExtensionDefinition]) -> set[str]:
+    """The urls of all value sets bound required or extensible."""
+    bindings = [element.binding for table in tables.values() for element in table.elements]
+    waiting = list(published.values())
+    while waiting:
+        extension = waiting.pop()
+        bindings.append(extension.binding)
+        waiting.extend(extension.extensions)
+    return {found.value_set for found in bindings if found is not None and found.strength in ("required", "extensible")}
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(_short(msgspec.to_builtins(value))).decode()
+
+
+def _short(value: Any) -> Any:
+    """`value` without the empty end of its arrays, which decode to the same: `["Quantity"]` for `["Quantity", []]`."""
+    if isinstance(value, dict):
+        return {name: _short(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        items = [_short(item) for item in value]
+        return items[:-1] if len(items) > 1 and items[-1] == [] else items
+    return value
+
+
+def _lines(members: Mapping[str, Any]) -> str:
+    """A JSON object with one member a line, sorted."""
+    rows = (f"{_json(name)}:{_json(value)}" for name, value in sorted(members.items()))
+    return "{\n" + ",\n".join(rows) + "\n}\n"
+
+
+def _type_text(table: TypeTable) -> str:
+    """A type with one element or invariant a line, in specification order."""
+    head = {name: value for name, value in msgspec.to_builtins(table).items() if value not in (None, ())}
+    rows = {name: head.pop(name, ()) for name in ("invariants", "elements")}
+    lists = (f'"{name}":[\n' + ",\n".join(map(_json, row)) + "\n]" for name, row in rows.items() if row)
+    return _json(head)[:-1] + "".join(f",\n{text}" for text in lists) + "}\n"
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Compile every release; 1 when something published is broken in a way the table of repairs does not know."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.definitions", description=__doc__)
+    parser.add_argument("--cache", type=Path, default=ROOT / ".cache", help="where the packages are kept (%(default)s)")
+    parser.add_argument(
+        "--output", type=Path, default=ROOT / "server/fhir/data", help="where the tables go (%(default)s)"
+    )
+    options = parser.parse_args(arguments)
+
+    problems = []
+    for version in FhirVersion:
+        folder = options.output / version.segment
+        shutil.rmtree(folder, ignore_errors=True)
+        problems += [f"{version}: {problem}" for problem in compile_release(version, options.cache, folder)]
+    sources = {}
+    for package in (*CORE.values(), *EXPANSIONS.values()):
+        found = manifest(obtain(package, options.cache))
+        sources[package.name] = {"version": package.version, "sha256": package.sha256, "license": found["license"]}
+    _write(options.output / "packages.json", _lines(sources))
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""FHIR JSON without loss: https://hl7.org/fhir/R5/json.html
+
+Decimals keep the digits they were written with (`0.50` stays `0.50`, `1E3` stays `1E3`), the order of elements stays, and a key that
+stands twice in an object is an error, because one of its values would otherwise be dropped without a word.
+"""
+
+from __future__ import annotations
+
+import json as _json
+from decimal import Decimal
+from typing import Any, NoReturn
+
+import msgspec
+
+JSON = dict[str, Any]
+
+
+class DuplicateKey(ValueError):
+    """An object of the document has the same key twice."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the key {key!r} stands twice in one object")
+        self.key = key
+
+
+class FhirDecimal(Decimal):
+    """A decimal that remembers its literal: `str` gives back exactly what was read."""
+
+    __slots__ = ("literal",)
+    literal: str
+
+    def __new__(cls, literal: str) -> FhirDecimal:
+        value = super().__new__(cls, literal)
+        value.literal = literal
+        return value
+
+    def __str__(self) -> str:
+        return self.literal
+
+    def __reduce__(self) -> tuple[type[FhirDecimal], tuple[str]]:
+        return FhirDecimal, (self.literal,)
+
+
+def _integer(literal: str) -> int | FhirDecimal:
+    # `-0` is a legal decimal whose sign an int would lose; a literal of thousands of digits is refused by int() on purpose.
+    return FhirDecimal(literal) if literal == "-0" or len(literal) > 4000 else int(literal)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> JSON:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise DuplicateKey(key)
+            seen.add(key)
+    return result
+
+
+def _not_json(literal: str) -> NoReturn:
+    raise ValueError(f"{literal} is not JSON")
+
+
+_decoder = _json.JSONDecoder(
+    parse_float=FhirDecimal, parse_int=_integer, parse_constant=_not_json, object_pairs_hook=_unique, strict=True
+)
+
+
+def parse(text: bytes | str) -> Any:
+    """The value that `text` writes; objects as dicts in order, decimals as `FhirDecimal`.
+
+    Raises ValueError (json.JSONDecodeError with a position, DuplicateKey, UnicodeDecodeError or RecursionError turned into ValueError).
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8-sig")
+    try:
+        return _decoder.decode(text)
+    except RecursionError:
+        raise ValueError("the document is nested too deeply") from None
+
+
+def _encode_decimal(value: Any) -> msgspec.Raw:
+    if isinstance(value, FhirDecimal):
+        return msgspec.Raw(value.literal.encode("ascii"))
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_encode_decimal, decimal_format="number")
+
+
+def dumps(value: Any) -> bytes:
+    """`value` as compact UTF-8 JSON, decimals with the digits they were read with. Raises ValueError for a lone surrogate."""
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        raise ValueError("the text holds half of a surrogate pair, which is not Unicode text") from None
+
+
+def pretty(text: bytes) -> bytes:
+    """The same JSON document, indented by two spaces; every literal stays as it is."""
+    return msgspec.json.format(text, indent=2)
+
+
+def compact(text: bytes) -> bytes:
+    """The same JSON document without optional white space; every literal stays as it is."""
+    return msgspec.json.format(text, indent=-1)

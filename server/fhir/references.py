@@ -1,0 +1,45 @@
+"""What a reference string points to: https://hl7.org/fhir/R5/references.html#literal"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+_ID = r"[A-Za-z0-9\-.]{1,64}"
+ID = re.compile(_ID, re.ASCII)
+_LITERAL = re.compile(rf"(?:(?P<base>[a-z][a-z0-9+.\-]*://.+?)/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>{_ID})(?:/_history/(?P<version>{_ID}))?", re.ASCII)
+
+
+class Reference(NamedTuple):
+    """A literal reference taken apart. `base` is None for a relative one; `type` and `id` are None where the URL does not show them."""
+
+    url: str
+    base: str | None = None
+    type: str | None = None
+    id: str | None = None
+    version: str | None = None
+
+    @property
+    def relative(self) -> bool:
+        return self.base is None and self.type is not None
+
+
+@lru_cache(maxsize=4096)
+def parse_reference(text: str) -> Reference:
+    """`Medication/1`, `https://example.org/fhir/Medication/1/_history/2`, `urn:uuid:...`, `#contained` or a canonical URL, taken apart."""
+    match = _LITERAL.fullmatch(text)
+    if match is None:
+        return Reference(text)
+    return Reference(text, match["base"], match["type"], match["id"], match["version"])
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` is a FHIR id: https://hl7.org/fhir/R5/datatypes.html#id"""
+    return ID.fullmatch(text) is not None
+
+
+def split_canonical(text: str) -> tuple[str, str | None]:
+    """A canonical URL and its version: `http://x|1.0` is (`http://x`, `1.0`). https://hl7.org/fhir/R5/references.html#canonical"""
+    url, bar, version = text.partition("|")
+    return url, version if bar else None

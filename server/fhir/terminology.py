@@ -1,0 +1,88 @@
+"""Value sets and code systems as far as the specification enumerates them (https://hl7.org/fhir/R5/terminologies.html)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import msgspec
+
+
+class ValueSet(msgspec.Struct, frozen=True, dict=True):
+    """A value set: the codes it holds and whether that is all of them.
+
+    `concepts` maps each system to code and display. `complete` is False when the specification cannot enumerate it (media types,
+    languages, units); `reason` then says why, and `systems` names where its codes come from.
+    """
+
+    url: str
+    concepts: Mapping[str, Mapping[str, str]]
+    systems: tuple[str, ...]
+    complete: bool = True
+    reason: str | None = None
+
+    @cached_property
+    def codes(self) -> Mapping[str, frozenset[str]]:
+        """The codes by system."""
+        return {system: frozenset(concepts) for system, concepts in self.concepts.items()}
+
+    def contains(self, system: str | None, code: str) -> bool | None:
+        """Whether `code` is in the set, None when that cannot be told. Without a system (a `code` element) any system serves."""
+        if system is None:
+            found = any(code in concepts for concepts in self.concepts.values())
+        else:
+            found = code in self.concepts.get(system, ())
+        if found:
+            return True
+        if self.complete or (system is not None and self.systems and system not in self.systems):
+            return False
+        return None
+
+    def display(self, system: str | None, code: str) -> str | None:
+        """The display the specification gives `code`, or None."""
+        for name, concepts in self.concepts.items():
+            if (system is None or name == system) and code in concepts:
+                return concepts[code] or None
+        return None
+
+    def system_of(self, code: str) -> str | None:
+        """The system a bare `code` element implies: the only one of this set that has it, else the only one there is."""
+        holding = [system for system, concepts in self.concepts.items() if code in concepts]
+        if len(holding) == 1:
+            return holding[0]
+        return self.systems[0] if not holding and len(self.systems) == 1 else None
+
+
+class CodeSystem(msgspec.Struct, frozen=True, dict=True):
+    """The hierarchy of a code system: each code that has parents, with them (https://hl7.org/fhir/R5/codesystem.html#hierarchy)."""
+
+    url: str
+    parents: Mapping[str, tuple[str, ...]]
+
+    @cached_property
+    def children(self) -> Mapping[str, tuple[str, ...]]:
+        """Each code that has children, with them."""
+        found: dict[str, list[str]] = {}
+        for code, parents in self.parents.items():
+            for parent in parents:
+                found.setdefault(parent, []).append(code)
+        return {parent: tuple(codes) for parent, codes in found.items()}
+
+    def ancestors(self, code: str) -> frozenset[str]:
+        """All that subsume `code`, itself not included."""
+        return _reach(self.parents, code)
+
+    def descendants(self, code: str) -> frozenset[str]:
+        """All that `code` subsumes, itself not included."""
+        return _reach(self.children, code)
+
+
+def _reach(edges: Mapping[str, tuple[str, ...]], start: str) -> frozenset[str]:
+    found: set[str] = set()
+    waiting = list(edges.get(start, ()))
+    while waiting:
+        code = waiting.pop()
+        if code not in found:
+            found.add(code)
+            waiting.extend(edges.get(code, ()))
+    return frozenset(found)

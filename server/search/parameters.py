@@ -1,0 +1,158 @@
+"""Which search parameters a resource type has, and what each of them takes from a resource.
+
+Standard ones come from the definitions, the product's own from SearchParameter resources: https://hl7.org/fhir/R5/searchparameter.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from server.errors import StartError
+from server.fhir.definitions import definitions
+from server.fhir.paths import Path, PathError, compile_path
+from server.fhir.releases import FhirVersion
+from server.search.rows import IndexRow
+from server.search.types import date, number, quantity, reference, string, token, uri
+from server.search.types.base import SearchType, Value
+
+TYPES: Mapping[str, SearchType] = {module.NAME: module for module in (date, number, quantity, reference, string, token, uri)}
+
+# Parameters that are columns of the resource itself, not index rows.
+COLUMNS = frozenset({"_id", "_lastUpdated"})
+
+# Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
+EXTRACTION = 1
+
+
+@dataclass(frozen=True)
+class SearchParameter:
+    """One parameter of one resource type."""
+
+    resource_type: str
+    code: str
+    type: str
+    url: str
+    description: str
+    expression: str
+    version: FhirVersion
+    targets: tuple[str, ...] = ()
+    components: tuple[tuple[str, str], ...] = ()
+    """Of a composite: (url of the component's definition, expression from this parameter's element)."""
+
+    @cached_property
+    def path(self) -> Path:
+        """The compiled expression. Raises PathError."""
+        return compile_path(self.version, self.resource_type, self.expression)
+
+    @cached_property
+    def kind(self) -> SearchType:
+        return TYPES[self.type]
+
+    @property
+    def modifiers(self) -> frozenset[str]:
+        """Modifiers that may follow the code; a reference takes resource types besides."""
+        return frozenset({"missing"}) if self.code in COLUMNS else self.kind.modifiers
+
+    @property
+    def prefixes(self) -> frozenset[str]:
+        return self.kind.prefixes
+
+    def rows(self, resource: Mapping[str, Any]) -> Iterator[IndexRow]:
+        """The index rows that `resource` (JSON, in this parameter's FHIR version) leaves for this parameter."""
+        for track in self.path.tracks:
+            if track.type in self.kind.ELEMENTS:
+                for node in track.walk(resource):
+                    yield from self.kind.extract(self.code, Value(track.type, node, track.value_set))
+
+
+class Registry:
+    """The parameters of every served type, in one FHIR version. Loads a type's parameters when it is first asked for them."""
+
+    def __init__(self, version: FhirVersion, types: Iterable[str], content: Iterable[Mapping[str, Any]] = ()) -> None:
+        """`content` holds SearchParameter resources. Raises StartError for one that cannot work."""
+        self.version = version
+        self.types = tuple(sorted(types))
+        self._served = frozenset(self.types)
+        self._own: dict[str, list[SearchParameter]] = {}
+        self._loaded: dict[str, dict[str, SearchParameter]] = {}
+        for resource in content:
+            for parameter in _from_resource(resource, version, self._served):
+                self._own.setdefault(parameter.resource_type, []).append(parameter)
+
+    def serves(self, resource_type: str) -> bool:
+        return resource_type in self._served
+
+    def parameters(self, resource_type: str) -> Mapping[str, SearchParameter]:
+        """All parameters of the type by code, those of the content over standard ones of the same code."""
+        loaded = self._loaded.get(resource_type)
+        if loaded is None:
+            loaded = {one.code: one for one in _standard(resource_type, self.version)}
+            for own in self._own.get(resource_type, ()):
+                standard = loaded.get(own.code)
+                if standard is not None and standard.url != own.url:
+                    raise StartError(f"SearchParameter {own.url}: {resource_type} already has a parameter {own.code!r} ({standard.url})")
+                loaded[own.code] = own
+            self._loaded[resource_type] = loaded
+        return loaded
+
+    def get(self, resource_type: str, code: str) -> SearchParameter | None:
+        return self.parameters(resource_type).get(code)
+
+    def rows(self, resource: Mapping[str, Any]) -> list[IndexRow]:
+        """Every index row of `resource`, without repetitions. Raises ValueError for a value that cannot be indexed."""
+        found: dict[IndexRow, None] = {}
+        for parameter in self.parameters(resource["resourceType"]).values():
+            if parameter.code not in COLUMNS:
+                found.update(dict.fromkeys(parameter.rows(resource)))
+        return list(found)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes whenever the index of some resource would: stored beside the index, compared at start."""
+        digest = hashlib.sha256(f"{EXTRACTION} {self.version} {' '.join(self.types)}".encode())
+        for name in self.types:
+            for code, one in sorted(self.parameters(name).items()):
+                digest.update(repr((name, code, one.type, one.expression, one.components)).encode())
+        return digest.hexdigest()
+
+
+def _standard(resource_type: str, version: FhirVersion) -> Iterator[SearchParameter]:
+    for code, one in definitions(version).search_parameters(resource_type).items():
+        if one.type in TYPES and (one.expression or code in COLUMNS):
+            yield SearchParameter(resource_type, code, one.type, one.url, one.description, one.expression or "", version, one.targets)
+
+
+def _from_resource(resource: Mapping[str, Any], version: FhirVersion, served: frozenset[str]) -> Iterator[SearchParameter]:
+    """The parameters that a SearchParameter resource defines, one for each served base type; a retired one defines none."""
+    name = resource.get("url") or f"SearchParameter/{resource.get('id')}"
+    if resource.get("status") == "retired":
+        return
+    kind, expression = resource.get("type"), resource.get("expression")
+    if kind not in TYPES:
+        raise StartError(f"{name}: type {kind!r} is not one that content may define; those are {', '.join(sorted(TYPES))}")
+    if not expression:
+        raise StartError(f"{name}: a SearchParameter needs an expression to be searched by")
+    for base in resource.get("base", ()):
+        if base not in served:
+            continue
+        parameter = SearchParameter(
+            base, resource["code"], kind, name, resource.get("description", ""), _own_branches(expression, base), version, tuple(resource.get("target", ()))
+        )
+        try:
+            readable = parameter.path.types & parameter.kind.ELEMENTS
+        except PathError as error:
+            raise StartError(f"{name}: {error}") from None
+        if not readable:
+            raise StartError(f"{name}: a {kind} parameter cannot read {', '.join(sorted(parameter.path.types))}")
+        yield parameter
+
+
+def _own_branches(expression: str, base: str) -> str:
+    """The branches of a union that start at `base`; an expression over several types names each."""
+    branches = [branch.strip() for branch in expression.split("|")]
+    own = [branch for branch in branches if branch.lstrip("(").startswith((f"{base}.", "Resource.", "DomainResource."))]
+    return " | ".join(own) if own else expression

@@ -1,0 +1,67 @@
+"""A search, understood: what to look for, in which order, which page, and what to put into the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from server.errors import Issue
+from server.search.predicates import Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """One key of `_sort`: a table of the index and the column to order by; table None means a column of the resource."""
+
+    parameter: str
+    table: str | None
+    column: str
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The place of a page: the sort values, type and id of the resource beside it; `backwards` asks for the page before it."""
+
+    values: tuple[str | int | None, ...]
+    resource_type: str
+    id: str
+    backwards: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """One `_include` or `_revinclude`: the type that has the reference, its parameter (None for `*`), the target type, and `:iterate`."""
+
+    source_type: str
+    parameter: str | None
+    target_type: str | None
+    reverse: bool
+    iterate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What the store is asked for: for each type (in order) the predicate its resources must meet, None for all."""
+
+    predicates: Mapping[str, Predicate | None]
+    sort: tuple[Sort, ...] = ()
+    count: int = 20
+    cursor: Cursor | None = None
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Where the store may keep what it worked out for this very query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A whole search request. `applied` are the parameters that really ran, in order, as the self link shows them."""
+
+    query: Query
+    applied: tuple[tuple[str, str], ...]
+    total: Literal["none", "accurate"] = "none"
+    summary: str = "false"
+    elements: tuple[str, ...] = ()
+    includes: tuple[Include, ...] = ()
+    warnings: tuple[Issue, ...] = ()
+    count_only: bool = False

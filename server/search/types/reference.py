@@ -1,0 +1,105 @@
+"""Reference parameters: https://hl7.org/fhir/R5/search.html#reference"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from server.fhir.references import is_id, parse_reference, split_canonical
+from server.search.predicates import Compare, Condition, Every, Predicate, Row, any_of
+from server.search.rows import IndexRow, ReferenceRow, StringRow
+from server.search.text import KEY_LENGTH, fold, key, unescape
+from server.search.types import token
+from server.search.types.base import Request, Value
+
+NAME = "reference"
+TABLES = ("reference",)
+MODIFIERS = frozenset({"missing", "identifier", "text"})
+"""Besides these, the name of a resource type is a modifier: `subject:Medication=1`."""
+PREFIXES: frozenset[str] = frozenset()
+ELEMENTS = frozenset({"Reference", "CodeableReference", "canonical", "uri", "url", "oid", "uuid", "Resource"})
+
+
+def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
+    """A reference row, token rows of its identifier under `<parameter>:identifier`, and a string row of its display."""
+    json, element = value.json, value.element
+    if value.type == "CodeableReference" and isinstance(json, dict):
+        json = json.get("reference")
+    if isinstance(json, str):
+        yield _row(parameter, json, element)
+    elif isinstance(json, dict):
+        if "resourceType" in json:
+            if "id" in json:
+                yield ReferenceRow(parameter, json["resourceType"], json["id"], "", "", element)
+            return
+        literal = json.get("reference")
+        yield _row(parameter, literal, element) if isinstance(literal, str) else ReferenceRow(parameter, "", "", "", "", element)
+        if isinstance(json.get("identifier"), dict):
+            for row in token.extract(f"{parameter}:identifier", Value("Identifier", json["identifier"], None, element)):
+                if row.table == "token":
+                    yield row
+        display = json.get("display")
+        if isinstance(display, str) and display.strip():
+            folded = fold(display)
+            yield StringRow(parameter, folded[:KEY_LENGTH], folded, display, element)
+
+
+def _row(parameter: str, literal: str, element: int) -> ReferenceRow:
+    reference = parse_reference(literal)
+    if reference.relative and reference.type and reference.id:
+        return ReferenceRow(parameter, reference.type, reference.id, "", reference.version or "", element)
+    if reference.base is not None:
+        return ReferenceRow(parameter, "", "", key(f"{reference.base}/{reference.type}/{reference.id}"), reference.version or "", element)
+    url, version = split_canonical(literal)
+    return ReferenceRow(parameter, "", "", key(url), key(version or ""), element)
+
+
+def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
+    """`id`, `Type/id`, a URL or a canonical with or without `|version`; a type modifier fixes the type of a bare id.
+
+    Raises ValueError for a value that can be none of these.
+    """
+    if modifier == "identifier":
+        return token.predicate(f"{parameter}:identifier", None, text, request)
+    if modifier == "text":
+        return token.predicate(parameter, "text", text, request)
+    wanted = unescape(text)
+    for base in request.bases:
+        if wanted.startswith(base + "/"):
+            wanted = wanted[len(base) + 1 :]
+            break
+    if modifier is not None:
+        return _of_type(parameter, modifier, wanted)
+    reference = parse_reference(wanted)
+    if reference.relative:
+        return Row("reference", parameter, _local(str(reference.type), str(reference.id), reference.version))
+    if reference.base is None and is_id(wanted) and ":" not in wanted:
+        types = request.targets or ()
+        if types and "Resource" not in types:
+            return any_of([Row("reference", parameter, _local(one, wanted, None)) for one in types])
+        return Row("reference", parameter, Compare("target_id", "=", wanted))
+    return Row("reference", parameter, _url(reference.base, wanted, reference.type, reference.id, reference.version))
+
+
+def _of_type(parameter: str, kind: str, wanted: str) -> Predicate:
+    reference = parse_reference(wanted)
+    if reference.relative:
+        if reference.type != kind:
+            raise ValueError(f"{wanted!r} is not a {kind}, as the modifier :{kind} says")
+        wanted = str(reference.id)
+    if not is_id(wanted):
+        raise ValueError(f"{wanted!r}: with a type as the modifier, write the id alone, or {kind}/id")
+    return Row("reference", parameter, _local(kind, wanted, None))
+
+
+def _local(kind: str, identity: str, version: str | None) -> Condition:
+    where = (Compare("target_id", "=", identity), Compare("target_type", "=", kind))
+    return Every(where if version is None else (*where, Compare("version", "=", version)))
+
+
+def _url(base: str | None, wanted: str, kind: str | None, identity: str | None, version: str | None) -> Condition:
+    if base is not None:
+        url = Compare("url", "=", key(f"{base}/{kind}/{identity}"))
+        return url if version is None else Every((url, Compare("version", "=", version)))
+    address, bar = split_canonical(wanted)
+    url = Compare("url", "=", key(address))
+    return url if bar is None else Every((url, Compare("version", "=", key(bar))))

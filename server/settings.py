@@ -1,0 +1,145 @@
+"""Every setting: its name, its variable, its default and what it does. The only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args, get_type_hints
+
+from server.errors import StartError
+from server.fhir.releases import FhirVersion, parse_version
+
+PREFIX = "APOTHECARY_"
+
+# What the server serves when it is not told otherwise: the medication family and what it references.
+MEDICATION_FAMILY = (
+    "ActivityDefinition",
+    "ArtifactAssessment",
+    "Binary",
+    "ClinicalUseDefinition",
+    "CodeSystem",
+    "Composition",
+    "ConceptMap",
+    "DocumentReference",
+    "Evidence",
+    "Group",
+    "Library",
+    "List",
+    "MedicationKnowledge",
+    "Medication",
+    "MedicinalProductDefinition",
+    "ObservationDefinition",
+    "OperationDefinition",
+    "Organization",
+    "PackagedProductDefinition",
+    "Provenance",
+    "RegulatedAuthorization",
+    "SearchParameter",
+    "StructureDefinition",
+    "Substance",
+    "SubstanceDefinition",
+    "ValueSet",
+)
+
+
+def setting(default: Any, doc: str) -> Any:
+    """A field of `Settings` with the sentence that `docs/settings.md` and `--help` show."""
+    return field(default=default, metadata={"doc": doc})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How one server runs. `from_environment` reads `APOTHECARY_<FIELD>`; command-line options override."""
+
+    host: str = setting("127.0.0.1", "Address to listen on. On any but a loopback address the server is read-only unless writes are opened.")
+    port: int = setting(8080, "Port to listen on.")
+    workers: int = setting(1, "Number of server processes.")
+    threads: int = setting(2, "Threads that answer requests in each process.")
+    database: str = setting("sqlite:///apothecary.db", "SQLAlchemy URL of the database: sqlite:///file.db or postgresql+psycopg://...")
+    content: str = setting("resources", "Folder of FHIR files to serve: <ResourceType>/<id>.json. Empty for none.")
+    resource_types: str = setting("", "Served resource types, separated by commas; * for all of the FHIR version; empty for the medication family.")
+    fhir_version: FhirVersion = setting(FhirVersion.R5, "FHIR version of the base /fhir: R4, R4B or R5.")
+    base_url: str = setting("", "Public address that stands in links, such as https://drugs.example/fhir; empty: taken from each request.")
+    trust_forwarded: bool = setting(False, "Believe X-Forwarded-Host, X-Forwarded-Proto and X-Forwarded-Prefix when building links. Only behind a proxy that sets them.")
+    open_writes: bool = setting(False, "Accept writes on an address that is not loopback, without authorization. Meant for closed networks.")
+    page_size: int = setting(20, "Matches on a search page when _count is not given.")
+    page_size_limit: int = setting(1000, "Largest _count; a larger one is capped and the self link shows it.")
+    include_limit: int = setting(1000, "Most resources that _include and _revinclude may add to one page; past it the search is an error, never cut short.")
+    search_clause_limit: int = setting(100, "Most parameters and comma-separated values in one search.")
+    body_limit: int = setting(32 * 1024 * 1024, "Largest request body in bytes.")
+    url_limit: int = setting(16 * 1024, "Longest request URL in bytes.")
+    request_seconds: float = setting(30.0, "Longest time one database statement may run before the request is answered with 503.")
+    durability: Literal["full", "normal"] = setting("full", "SQLite: full survives a power cut after each commit, normal may lose the last commits then.")
+    cors_origins: str = setting("*", "Origins that browsers may call from, separated by commas; * for all; empty for none.")
+    secret: str = setting("", "Key that signs page links. Set the same on every server that answers the same links; empty: made from the database.")
+    log_level: Literal["debug", "info", "warning", "error"] = setting("info", "Least severity that is logged.")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+        """Settings from `APOTHECARY_...` variables; `overrides` that are not None win. Raises StartError for a bad or unknown value."""
+        source = os.environ if environment is None else environment
+        hints = get_type_hints(cls)
+        known = {f.name for f in fields(cls)}
+        values: dict[str, Any] = {}
+        for variable, text in source.items():
+            if not variable.startswith(PREFIX):
+                continue
+            name = variable[len(PREFIX) :].lower()
+            if name.startswith("test_"):
+                continue
+            if name not in known:
+                raise StartError(f"{variable} is not a setting. docs/settings.md lists them.")
+            values[name] = _convert(variable, text, hints[name])
+        for name, value in overrides.items():
+            if value is not None:
+                values[name] = _convert(f"--{name.replace('_', '-')}", value, hints[name]) if isinstance(value, str) else value
+        return cls(**values)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the server listens on this machine only."""
+        return self.host in ("localhost", "::1", "[::1]") or self.host.startswith("127.")
+
+    @property
+    def writable(self) -> bool:
+        """Whether REST writes are open: on loopback, or when the setting says so."""
+        return self.loopback or self.open_writes
+
+    def served_types(self, available: tuple[str, ...]) -> tuple[str, ...]:
+        """The resource types to serve out of those a FHIR version has, sorted. Raises StartError for a name no version has."""
+        if self.resource_types.strip() == "*":
+            return tuple(sorted(available))
+        if not self.resource_types.strip():
+            return tuple(sorted(set(MEDICATION_FAMILY) & set(available)))
+        wanted = {name.strip() for name in self.resource_types.split(",") if name.strip()}
+        return tuple(sorted(wanted & set(available)))
+
+
+def _convert(name: str, text: str, kind: Any) -> Any:
+    """`text` as a value of `kind`, or StartError naming the setting and the rule."""
+    if kind is str:
+        return text
+    if kind is bool:
+        if text.strip().lower() in ("1", "true", "yes", "on"):
+            return True
+        if text.strip().lower() in ("0", "false", "no", "off", ""):
+            return False
+        raise StartError(f"{name}={text!r}: write true or false.")
+    if kind is FhirVersion:
+        version = parse_version(text)
+        if version is None:
+            raise StartError(f"{name}={text!r}: write R4, R4B or R5.")
+        return version
+    if kind in (int, float):
+        try:
+            number = kind(text)
+        except ValueError:
+            raise StartError(f"{name}={text!r}: write a number.") from None
+        if not 0 <= number < 2**53:
+            raise StartError(f"{name}={text!r}: write a number from 0.")
+        return number
+    choices = get_args(kind)
+    if text not in choices:
+        raise StartError(f"{name}={text!r}: write one of {', '.join(choices)}.")
+    return text

@@ -1,0 +1,222 @@
+"""A predicate as SQL, by SQLAlchemy Core.
+
+Two forms: `probe` asks whether a given id meets a predicate, `source` lists the ids that do. A search starts from the source of its most
+selective part and probes the rest; which part that is, `plan` decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    exists,
+    false,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.expression import CompoundSelect
+
+from server.search.predicates import And, Chain, Compare, Condition, Every, Has, Joined, Not, Nothing, Or, Predicate, Resource, Row, Some
+from server.store import tables
+from server.store.shape import comparisons
+
+Boolean = ColumnElement[bool]
+
+# The column that leads each lookup index: where it is compared for equality, the index gives ids in order.
+LEADING = {"token": ("code", "system"), "string": ("prefix",), "reference": ("target_id", "url"), "uri": ("prefix",), "date": (), "quantity": ()}
+
+
+def constant(value: str) -> ColumnElement[str]:
+    """A name of ours (a type, a parameter) as a literal in the statement: it is part of the shape, not a value."""
+    quoted = value.replace("'", "''")
+    return literal_column(f"'{quoted}'", Text())
+
+
+class Compiler:
+    """Turns one predicate, and the predicates inside it, into SQL. One instance for one statement."""
+
+    def __init__(self, dialect: Dialect, predicate: Predicate | None) -> None:
+        self.sqlite = dialect.name == "sqlite"
+        self._numbers = {id(one): number for number, one in enumerate(comparisons(predicate))}
+        self._aliases = 0
+
+    def alias(self, table: FromClause) -> FromClause:
+        self._aliases += 1
+        return table.alias(f"a{self._aliases}")
+
+    # -- conditions on one row
+
+    def condition(self, table: FromClause, node: Condition) -> Boolean:
+        if isinstance(node, Every):
+            return and_(*(self.condition(table, one) for one in node.of))
+        if isinstance(node, Some):
+            return or_(*(self.condition(table, one) for one in node.of))
+        return self._compare(table.c[node.column], node)
+
+    def _compare(self, column: ColumnElement[Any], node: Compare) -> Boolean:
+        number = self._numbers[id(node)]
+        kind = BigInteger() if isinstance(node.value, int) else Text()
+        value: ColumnElement[Any] = bindparam(f"p{number}", type_=kind)
+        match node.operator:
+            case "=":
+                return column == value
+            case "!=":
+                return column != value
+            case "<":
+                return column < value
+            case "<=":
+                return column <= value
+            case ">":
+                return column > value
+            case ">=":
+                return column >= value
+            case "prefix":
+                return and_(column >= value, column < bindparam(f"q{number}", type_=Text()))
+            case "contains":
+                return (func.instr(column, value) if self.sqlite else func.strpos(column, value)) > 0
+        # in: the list is one value, so that its length does not change the statement
+        if self.sqlite:
+            return column.in_(text(f"SELECT value FROM json_each(:p{number})").columns(literal_column("value")))
+        return column == text(f"ANY(:p{number})")  # type: ignore[no-any-return]
+
+    # -- probe: does this id meet the predicate?
+
+    def probe(self, node: Predicate, resource_type: str, identity: ColumnElement[str]) -> Boolean:
+        match node:
+            case Row(name, parameter, where):
+                return exists(select(literal_column("1")).select_from(row := self.alias(tables.INDEXES[name])).where(*self._row(row, resource_type, parameter, where), row.c.id == identity))
+            case Resource(where):
+                row = self.alias(tables.resource)
+                found = select(literal_column("1")).select_from(row)
+                return exists(found.where(row.c.type == constant(resource_type), row.c.id == identity, not_(row.c.deleted), self.condition(row, where)))
+            case And(of):
+                return and_(*(self.probe(one, resource_type, identity) for one in of))
+            case Or(of):
+                return or_(*(self.probe(one, resource_type, identity) for one in of))
+            case Not(inner):
+                return not_(self.probe(inner, resource_type, identity))
+            case Chain(parameter, target_type, inner):
+                link = self.alias(tables.index_reference)
+                found = select(literal_column("1")).select_from(link).where(*self._row(link, resource_type, parameter, None), link.c.id == identity)
+                return exists(found.where(link.c.target_type == constant(target_type), self.probe(inner, target_type, link.c.target_id)))
+            case Has(source_type, parameter, inner):
+                link = self.alias(tables.index_reference)
+                found = select(literal_column("1")).select_from(link).where(*self._row(link, source_type, parameter, None))
+                found = found.where(link.c.target_type == constant(resource_type), link.c.target_id == identity)
+                return exists(found.where(self.probe(inner, source_type, link.c.id)))
+            case Joined():
+                return exists(self._joined(node, resource_type, identity))
+        return false()
+
+    def _row(self, row: FromClause, resource_type: str, parameter: str, where: Condition | None) -> list[Boolean]:
+        fixed = [row.c.type == constant(resource_type), row.c.parameter == constant(parameter)]
+        return fixed if where is None else [*fixed, self.condition(row, where)]
+
+    def _joined(self, node: Joined, resource_type: str, identity: ColumnElement[str] | None) -> Select[Any]:
+        """Rows of every part on one element of one resource."""
+        rows = [self.alias(tables.INDEXES[part.table]) for part in node.parts]
+        first = rows[0]
+        found = select(first.c.id).select_from(reduce(lambda left, right: left.join(right, and_(right.c.type == first.c.type, right.c.id == first.c.id, right.c.element == first.c.element)), rows))
+        for row, part in zip(rows, node.parts, strict=True):
+            found = found.where(*self._row(row, resource_type, part.parameter, part.where))
+        return found if identity is None else found.where(first.c.id == identity)
+
+    # -- source: the ids that meet the predicate
+
+    def source(self, node: Predicate, resource_type: str) -> list[tuple[Select[Any], ColumnElement[str]]]:
+        """One select for each branch, with its id column. `node` must be `sourceable`."""
+        match node:
+            case Row(name, parameter, where):
+                row = self.alias(tables.INDEXES[name])
+                return [(select(row.c.id).select_from(row).where(*self._row(row, resource_type, parameter, where)), row.c.id)]
+            case Resource(where):
+                row = self.alias(tables.resource)
+                found = select(row.c.id).select_from(row).where(row.c.type == constant(resource_type), not_(row.c.deleted))
+                return [(found.where(self.condition(row, where)), row.c.id)]
+            case Or(of):
+                return [branch for one in of for branch in self.source(one, resource_type)]
+            case And(of):
+                best = min((one for one in of if sourceable(one)), key=rank)
+                rest = [one for one in of if one is not best]
+                return [(found.where(*(self.probe(one, resource_type, identity) for one in rest)), identity) for found, identity in self.source(best, resource_type)]
+            case Chain(parameter, target_type, inner):
+                link = self.alias(tables.index_reference)
+                found = select(link.c.id).select_from(link).where(*self._row(link, resource_type, parameter, None), link.c.target_type == constant(target_type))
+                return [(found.where(link.c.target_id.in_(self.ids(inner, target_type))), link.c.id)]
+            case Has(source_type, parameter, inner):
+                link = self.alias(tables.index_reference)
+                found = select(link.c.target_id.label("id")).select_from(link).where(*self._row(link, source_type, parameter, None))
+                found = found.where(link.c.target_type == constant(resource_type), link.c.id.in_(self.ids(inner, source_type)))
+                return [(found, link.c.target_id)]
+            case Joined():
+                joined = self._joined(node, resource_type, None)
+                return [(joined, joined.selected_columns[0])]
+        raise TypeError(f"{type(node).__name__} has no source")
+
+    def ids(self, node: Predicate, resource_type: str) -> Select[Any] | CompoundSelect[Any]:
+        """All ids that meet `node`, as a subquery; a walk over the type where nothing better is there."""
+        if not sourceable(node):
+            row = self.alias(tables.resource)
+            return select(row.c.id).select_from(row).where(row.c.type == constant(resource_type), not_(row.c.deleted), self.probe(node, resource_type, row.c.id))
+        branches = [found for found, _ in self.source(node, resource_type)]
+        return branches[0] if len(branches) == 1 else branches[0].union(*branches[1:])
+
+
+def sourceable(node: Predicate) -> bool:
+    """Whether an index can list the ids that meet `node`. A negation has no list, and neither has `id` alone when it excludes."""
+    match node:
+        case Row() | Chain() | Has() | Joined() | Resource():
+            return True
+        case Or(of):
+            return all(map(sourceable, of))
+        case And(of):
+            return any(map(sourceable, of))
+    return False
+
+
+def ordered(node: Predicate) -> bool:
+    """Whether each branch of the source comes in the order of ids without sorting: a lookup by equality."""
+    match node:
+        case Row(table, _, where):
+            return any(one.operator == "=" and one.column in LEADING[table] for one in _conjuncts(where))
+        case Resource(where):
+            return all(one.column == "id" and one.operator == "=" for one in comparisons(where))
+        case Or(of):
+            return all(map(ordered, of))
+    return False
+
+
+def _conjuncts(where: Condition | None) -> Sequence[Compare]:
+    if isinstance(where, Compare):
+        return (where,)
+    return [one for one in where.of if isinstance(one, Compare)] if isinstance(where, Every) else ()
+
+
+def rank(node: Predicate) -> int:
+    """How selective a part is likely to be where nobody counted: the lower the better."""
+    match node:
+        case Resource():
+            return 0 if ordered(node) else 6
+        case Row(table, _, where):
+            if where is None:
+                return 8
+            return {"uri": 1, "reference": 2, "token": 3}.get(table, 4) if ordered(node) else 5
+        case Chain() | Has() | Joined():
+            return 5
+        case Or(of) | And(of):
+            return 1 + max(map(rank, of))
+    return 9

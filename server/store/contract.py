@@ -1,0 +1,107 @@
+"""What every store offers, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from server.search.query import Query
+from server.search.rows import IndexRow
+
+
+class Stored(NamedTuple):
+    """One version of a resource as it lies in the store. `body` is None for a deletion; `updated` is in microseconds since 1970."""
+
+    type: str
+    id: str
+    version: int
+    updated: int
+    fhir_version: str
+    body: bytes | None
+
+    @property
+    def deleted(self) -> bool:
+        return self.body is None
+
+
+class Past(NamedTuple):
+    """One entry of a history: a version and the HTTP method that made it."""
+
+    type: str
+    id: str
+    version: int
+    updated: int
+    fhir_version: str
+    body: bytes | None
+    method: str
+
+
+class Hit(NamedTuple):
+    """One match of a search: the resource, and the values that it was sorted by."""
+
+    type: str
+    id: str
+    version: int
+    updated: int
+    fhir_version: str
+    body: bytes
+    sort: tuple[str | int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of hits in order, and whether there are more on either side."""
+
+    hits: Sequence[Hit]
+    more_after: bool
+    more_before: bool
+
+
+class Transaction(Protocol):
+    """A unit of work: all of it or nothing. Reads inside see its own writes."""
+
+    def read(self, resource_type: str, resource_id: str) -> Stored | None: ...
+
+    def write(self, stored: Stored, method: str, rows: Iterable[IndexRow]) -> None:
+        """Make `stored` the current version; its version is one more than the one it replaces, or the write is a `Conflict`."""
+
+    def set_state(self, name: str, value: str) -> None: ...
+
+
+class Store(Protocol):
+    """A database of resources. All methods may be called from many threads."""
+
+    def read(self, resource_type: str, resource_id: str) -> Stored | None:
+        """The current version, a deletion included; None if there never was one."""
+
+    def read_version(self, resource_type: str, resource_id: str, version: int) -> Past | None: ...
+
+    def history(self, resource_type: str, resource_id: str, *, count: int, before: int | None = None, since: int | None = None) -> list[Past]:
+        """Versions of one resource, newest first: at most `count` of them, below version `before`, made at or after `since`."""
+
+    def history_total(self, resource_type: str, resource_id: str, *, since: int | None = None) -> int: ...
+
+    def search(self, query: Query) -> Page: ...
+
+    def count(self, query: Query) -> int:
+        """How many resources match, over all pages."""
+
+    def read_many(self, keys: Sequence[tuple[str, str]]) -> list[Stored]:
+        """Current versions of those keys that exist and are not deleted, in no particular order."""
+
+    def referenced(self, source_type: str, parameter: str | None, target_type: str | None, sources: Sequence[str], limit: int) -> list[tuple[str, str]]:
+        """Keys that references of `parameter` (None: any) point to, from those of `sources` (ids); at most `limit`."""
+
+    def referring(self, source_type: str, parameter: str | None, targets: Sequence[tuple[str, str]], limit: int) -> list[tuple[str, str]]:
+        """Keys of `source_type` whose references of `parameter` point to one of `targets`; at most `limit`."""
+
+    def all_of_type(self, resource_type: str) -> Iterator[Stored]:
+        """Every current resource of a type."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]: ...
+
+    def state(self, name: str) -> str | None: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,155 @@
+"""The statements of a search: a page of hits, a count, a bounded count to choose where to start.
+
+Measured: `EXISTS` with `ORDER BY id LIMIT` makes both databases walk the whole table where few resources match, and sorting makes them read
+every match where many do. So a search that is one lookup by equality starts there, in id order; for any other the parts are counted, no
+further than `FEW`, and the search starts from the smallest part if that is small, and else walks along the ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Integer, Select, Text, and_, bindparam, case, func, literal_column, not_, or_, select, true
+from sqlalchemy.engine import Dialect
+
+from server.search.predicates import And, Predicate
+from server.search.query import Cursor, Sort
+from server.store import tables
+from server.store.compile import Boolean, Compiler, constant, ordered, sourceable
+
+FEW = 1000
+
+LIMIT = bindparam("limit", type_=Integer())
+
+
+def parts(predicate: Predicate | None) -> Sequence[Predicate]:
+    """The predicates that must all hold."""
+    if predicate is None:
+        return ()
+    return predicate.of if isinstance(predicate, And) else (predicate,)
+
+
+def candidates(predicate: Predicate | None) -> list[int]:
+    """Which of the parts a search can start from."""
+    return [number for number, part in enumerate(parts(predicate)) if sourceable(part)]
+
+
+def at_once(predicate: Predicate | None) -> int | None:
+    """The part to start from where that needs no counting: the only candidate, a lookup by equality."""
+    possible = candidates(predicate)
+    if len(possible) == 1 and ordered(parts(predicate)[possible[0]]):
+        return possible[0]
+    return None
+
+
+def bounded_count(dialect: Dialect, resource_type: str, predicate: Predicate, part: int) -> Select[Any]:
+    """How many rows one part has, counted no further than `limit`."""
+    compiler = Compiler(dialect, predicate)
+    branches = [found.limit(LIMIT) for found, _ in compiler.source(parts(predicate)[part], resource_type)]
+    if len(branches) == 1:
+        return select(func.count()).select_from(branches[0].subquery())
+    wrapped = [select(branch.subquery().c.id) for branch in branches]
+    return select(func.count()).select_from(wrapped[0].union_all(*wrapped[1:]).subquery())
+
+
+def total(dialect: Dialect, resource_type: str, predicate: Predicate | None) -> Select[Any]:
+    """How many resources match."""
+    compiler = Compiler(dialect, predicate)
+    if predicate is not None and sourceable(predicate):
+        found = compiler.ids(predicate, resource_type).subquery()
+        return select(func.count(found.c.id.distinct()))
+    row = tables.resource
+    counted = select(func.count()).select_from(row).where(row.c.type == constant(resource_type), not_(row.c.deleted))
+    return counted if predicate is None else counted.where(compiler.probe(predicate, resource_type, row.c.id))
+
+
+def page(
+    dialect: Dialect,
+    resource_type: str,
+    predicate: Predicate | None,
+    start: int | None,
+    sort: Sequence[Sort],
+    cursor: Cursor | None,
+    ties: str,
+    backwards: bool,
+) -> Select[Any]:
+    """One page of hits. `start` is the part whose source drives the search, None walks over the type.
+
+    `ties` says what to do with a hit whose sort values equal the cursor's: `after` compares ids, `all` and `none` are for a search over
+    several types, where the order of the types decides.
+    """
+    compiler = Compiler(dialect, predicate)
+    resource = tables.resource
+    wanted = list(parts(predicate))
+    columns = (resource.c.id, resource.c.version, resource.c.updated, resource.c.fhir_version, resource.c.body)
+    keys = [_sort_key(resource_type, one) for one in sort]
+    found: Select[Any]
+    if start is None:
+        found = select(*columns, *keys).where(resource.c.type == constant(resource_type), not_(resource.c.deleted))
+        found = found.where(*(compiler.probe(one, resource_type, resource.c.id) for one in wanted))
+        if not sort and cursor is not None and ties != "all":
+            found = found.where(_beyond(resource.c.id, backwards))
+    else:
+        rest = [one for number, one in enumerate(wanted) if number != start]
+        hits = _hits(compiler, resource_type, wanted[start], rest, None if sort else cursor, backwards, limited=not sort, ties=ties)
+        joined = hits.join(resource, and_(resource.c.type == constant(resource_type), resource.c.id == hits.c.id))
+        found = select(*columns, *keys).select_from(joined)
+    if sort and cursor is not None:
+        found = found.where(_keyset(sort, keys, cursor, resource.c.id, ties, backwards))
+    order: list[ColumnElement[Any]] = []
+    for one, key in zip(sort, keys, strict=True):
+        # Resources without a value come last, whichever way the values run.
+        missing = case((key.is_(None), 1), else_=0)
+        order += [missing.desc() if backwards else missing, key.desc() if one.descending != backwards else key.asc()]
+    order.append(resource.c.id.desc() if backwards else resource.c.id.asc())
+    return found.order_by(*order).limit(LIMIT)
+
+
+def _beyond(identity: ColumnElement[str], backwards: bool) -> Boolean:
+    bound = bindparam("after", type_=Text())
+    return identity < bound if backwards else identity > bound
+
+
+def _hits(
+    compiler: Compiler, resource_type: str, start: Predicate, rest: Sequence[Predicate], cursor: Cursor | None, backwards: bool, *, limited: bool, ties: str
+) -> FromClause:
+    """The ids that meet every part, from the source of `start`; where the page is in id order, no more of each branch than the page holds."""
+    branches = []
+    for found, identity in compiler.source(start, resource_type):
+        branch = found.where(*(compiler.probe(one, resource_type, identity) for one in rest)).distinct()
+        if limited:
+            if cursor is not None and ties != "all":
+                branch = branch.where(_beyond(identity, backwards))
+            branch = branch.order_by(identity.desc() if backwards else identity.asc()).limit(LIMIT)
+        branches.append(branch)
+    if len(branches) == 1:
+        return branches[0].subquery("hit")
+    wrapped = [select(branch.subquery().c.id) for branch in branches]
+    return wrapped[0].union(*wrapped[1:]).subquery("hit")
+
+
+def _sort_key(resource_type: str, sort: Sort) -> ColumnElement[Any]:
+    """The value a resource is sorted by: its smallest when ascending, its largest when descending."""
+    if sort.table is None:
+        return tables.resource.c[sort.column]
+    row = tables.INDEXES[sort.table].alias()
+    extreme = func.max if sort.descending else func.min
+    value = select(extreme(row.c[sort.column])).where(row.c.type == constant(resource_type), row.c.id == tables.resource.c.id, row.c.parameter == constant(sort.parameter))
+    return value.correlate(tables.resource).scalar_subquery()
+
+
+def _keyset(sort: Sequence[Sort], keys: Sequence[ColumnElement[Any]], cursor: Cursor, identity: ColumnElement[str], ties: str, backwards: bool) -> Boolean:
+    """Hits beyond the cursor in the order of the keys, then ids; values missing in the cursor change the statement's shape."""
+    beyond: Boolean = {"all": true(), "none": literal_column("1 = 0")}.get(ties, _beyond(identity, backwards))  # type: ignore[assignment]
+    for number in range(len(sort) - 1, -1, -1):
+        key, value = keys[number], cursor.values[number]
+        if value is None:
+            same, further = key.is_(None), key.is_not(None) if backwards else literal_column("1 = 0")
+        else:
+            bound = bindparam(f"c{number}", type_=BigInteger() if isinstance(value, int) else Text())
+            same = key == bound
+            past = key < bound if sort[number].descending != backwards else key > bound
+            further = past if backwards else or_(past, key.is_(None))
+        beyond = or_(further, and_(same, beyond))
+    return beyond

@@ -1,0 +1,80 @@
+"""The fixed reading statements: by key, by history, along references."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Integer, Select, Text, BigInteger, bindparam, func, literal_column, not_, select, text
+from sqlalchemy.engine import Dialect
+from typing import Any
+
+from server.store import tables
+
+_TYPE = bindparam("type", type_=Text())
+_ID = bindparam("id", type_=Text())
+_LIMIT = bindparam("limit", type_=Integer())
+
+
+def _one_of(dialect: Dialect, column: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    """`column` is in a list that is bound as one value."""
+    if dialect.name == "sqlite":
+        return column.in_(text(f"SELECT value FROM json_each(:{name})").columns(literal_column("value")))
+    return column == text(f"ANY(:{name})")  # type: ignore[no-any-return]
+
+
+def current() -> Select[Any]:
+    row = tables.resource.c
+    return select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body).where(row.type == _TYPE, row.id == _ID)
+
+
+def many(dialect: Dialect) -> Select[Any]:
+    row = tables.resource.c
+    found = select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body)
+    return found.where(row.type == _TYPE, _one_of(dialect, row.id, "ids"), not_(row.deleted))
+
+
+def version() -> Select[Any]:
+    row = tables.version.c
+    found = select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body, row.method)
+    return found.where(row.type == _TYPE, row.id == _ID, row.version == bindparam("version", type_=Integer()))
+
+
+def history(before: bool, since: bool) -> Select[Any]:
+    """Versions of one resource, newest first."""
+    row = tables.version.c
+    found = select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body, row.method).where(row.type == _TYPE, row.id == _ID)
+    if before:
+        found = found.where(row.version < bindparam("before", type_=Integer()))
+    if since:
+        found = found.where(row.updated >= bindparam("since", type_=BigInteger()))
+    return found.order_by(row.version.desc()).limit(_LIMIT)
+
+
+def history_total(since: bool) -> Select[Any]:
+    row = tables.version.c
+    found = select(func.count()).select_from(tables.version).where(row.type == _TYPE, row.id == _ID)
+    return found.where(row.updated >= bindparam("since", type_=BigInteger())) if since else found
+
+
+def all_of_type() -> Select[Any]:
+    row = tables.resource.c
+    found = select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body)
+    return found.where(row.type == _TYPE, not_(row.deleted), row.id > bindparam("after", type_=Text())).order_by(row.id).limit(_LIMIT)
+
+
+def referenced(dialect: Dialect, parameter: bool, target_type: bool) -> Select[Any]:
+    """The local targets of references from some resources of one type."""
+    row = tables.index_reference.c
+    found = select(row.target_type, row.target_id).distinct().where(row.type == _TYPE, _one_of(dialect, row.id, "ids"), row.target_id != "")
+    if parameter:
+        found = found.where(row.parameter == bindparam("parameter", type_=Text()))
+    if target_type:
+        found = found.where(row.target_type == bindparam("target_type", type_=Text()))
+    return found.order_by(row.target_type, row.target_id).limit(_LIMIT)
+
+
+def referring(dialect: Dialect, parameter: bool) -> Select[Any]:
+    """The resources of one type whose references point to some resources of another."""
+    row = tables.index_reference.c
+    found = select(row.id).distinct().where(row.type == _TYPE, row.target_type == bindparam("target_type", type_=Text()), _one_of(dialect, row.target_id, "ids"))
+    if parameter:
+        found = found.where(row.parameter == bindparam("parameter", type_=Text()))
+    return found.order_by(row.id).limit(_LIMIT)

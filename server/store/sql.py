@@ -1,0 +1,262 @@
+"""The store's methods, once for both databases; `sqlite.py` and `postgresql.py` add connections and what only they need.
+
+A statement is built and compiled by SQLAlchemy the first time its shape is asked for; from then on its text runs on the driver directly.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+from sqlalchemy import Executable, bindparam, not_, select
+from sqlalchemy.engine import Dialect
+
+from server.search.predicates import Predicate
+from server.search.query import Cursor, Query
+from server.store import plan, reads, tables
+from server.store.contract import Hit, Page, Past, Stored, Transaction
+from server.store.shape import shape, values
+
+STATEMENTS = 2000
+
+
+class Statement(NamedTuple):
+    """The text of a statement and the names of its values, in order."""
+
+    text: str
+    names: tuple[str, ...]
+
+    def bind(self, bound: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple([bound[name] for name in self.names])
+
+
+class Statements:
+    """Compiled statements by shape; the ones used longest ago are forgotten first."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self._known: OrderedDict[Hashable, Statement] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, build: Callable[[], Executable]) -> Statement:
+        """The statement of shape `key`; `build` makes it when it is not known."""
+        found = self._known.get(key)
+        if found is None:
+            compiled = build().compile(dialect=self.dialect)  # type: ignore[attr-defined]
+            found = Statement(str(compiled), tuple(compiled.positiontup or ()))
+            with self._lock:
+                self._known[key] = found
+                while len(self._known) > STATEMENTS:
+                    self._known.popitem(last=False)
+        return found
+
+
+class SqlStore(ABC):
+    """A store over one database. See `contract.Store` for what the methods promise."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.statements = Statements(dialect)
+        self._read = self.statements.get("read", reads.current)
+        self._read_version = self.statements.get("read version", reads.version)
+
+    # -- what each database does its own way
+
+    @abstractmethod
+    def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
+        """Run a reading statement and fetch all rows."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[Transaction]: ...
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make the tables in an empty database; raise SchemaError for tables of another version."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    def sequence(self, items: Iterable[str]) -> Any:
+        """A list of texts as one bound value."""
+        return json.dumps(list(items)) if self.statements.dialect.name == "sqlite" else list(items)
+
+    # -- reading
+
+    def read(self, resource_type: str, resource_id: str) -> Stored | None:
+        found = self.rows(self._read, (resource_type, resource_id))
+        return Stored(*found[0]) if found else None
+
+    def read_version(self, resource_type: str, resource_id: str, version: int) -> Past | None:
+        found = self.rows(self._read_version, (resource_type, resource_id, version))
+        return Past(*found[0]) if found else None
+
+    def read_many(self, keys: Sequence[tuple[str, str]]) -> list[Stored]:
+        by_type: dict[str, list[str]] = {}
+        for resource_type, resource_id in keys:
+            by_type.setdefault(resource_type, []).append(resource_id)
+        found = []
+        for resource_type, ids in by_type.items():
+            statement = self.statements.get("read many", lambda: reads.many(self.statements.dialect))
+            found += [Stored(*row) for row in self.rows(statement, statement.bind({"type": resource_type, "ids": self.sequence(ids)}))]
+        return found
+
+    def history(self, resource_type: str, resource_id: str, *, count: int, before: int | None = None, since: int | None = None) -> list[Past]:
+        statement = self.statements.get(("history", before is None, since is None), lambda: reads.history(before is not None, since is not None))
+        bound = {"type": resource_type, "id": resource_id, "before": before, "since": since, "limit": count}
+        return [Past(*row) for row in self.rows(statement, statement.bind(bound))]
+
+    def history_total(self, resource_type: str, resource_id: str, *, since: int | None = None) -> int:
+        statement = self.statements.get(("history total", since is None), lambda: reads.history_total(since is not None))
+        return int(self.rows(statement, statement.bind({"type": resource_type, "id": resource_id, "since": since}))[0][0])
+
+    def all_of_type(self, resource_type: str) -> Iterator[Stored]:
+        statement = self.statements.get("all of type", reads.all_of_type)
+        last = ""
+        while batch := self.rows(statement, statement.bind({"type": resource_type, "after": last, "limit": 500})):
+            yield from (Stored(*row) for row in batch)
+            last = batch[-1][1]
+
+    def types(self) -> list[str]:
+        """The types of which there is any resource."""
+        statement = self.statements.get("types", lambda: select(tables.resource.c.type).distinct().where(not_(tables.resource.c.deleted)))
+        return [row[0] for row in self.rows(statement, ())]
+
+    def state(self, name: str) -> str | None:
+        statement = self.statements.get("state", lambda: select(tables.state.c.value).where(tables.state.c.name == bindparam("name")))
+        found = self.rows(statement, statement.bind({"name": name}))
+        return str(found[0][0]) if found else None
+
+    # -- references between resources
+
+    def referenced(self, source_type: str, parameter: str | None, target_type: str | None, sources: Sequence[str], limit: int) -> list[tuple[str, str]]:
+        statement = self.statements.get(
+            ("referenced", parameter is None, target_type is None),
+            lambda: reads.referenced(self.statements.dialect, parameter is not None, target_type is not None),
+        )
+        bound = {"type": source_type, "parameter": parameter, "target_type": target_type, "ids": self.sequence(sources), "limit": limit}
+        return [(row[0], row[1]) for row in self.rows(statement, statement.bind(bound))]
+
+    def referring(self, source_type: str, parameter: str | None, targets: Sequence[tuple[str, str]], limit: int) -> list[tuple[str, str]]:
+        by_type: dict[str, list[str]] = {}
+        for target_type, target_id in targets:
+            by_type.setdefault(target_type, []).append(target_id)
+        found: dict[tuple[str, str], None] = {}
+        for target_type, ids in by_type.items():
+            statement = self.statements.get(("referring", parameter is None), lambda: reads.referring(self.statements.dialect, parameter is not None))
+            bound = {"type": source_type, "parameter": parameter, "target_type": target_type, "ids": self.sequence(ids), "limit": limit}
+            found.update(dict.fromkeys((source_type, row[0]) for row in self.rows(statement, statement.bind(bound))))
+        return list(found)
+
+    # -- searching
+
+    def search(self, query: Query) -> Page:
+        backwards = query.cursor is not None and query.cursor.backwards
+        # One more than the page holds tells whether there is another page.
+        wanted = query.count + 1
+        found: list[Hit] = []
+        for resource_type, predicate in reversed(query.predicates.items()) if backwards else query.predicates.items():
+            ties = _ties(query.cursor, resource_type, bool(query.sort))
+            if ties is None:
+                continue
+            hits = self._page(query, resource_type, predicate, ties, backwards, wanted if query.sort else wanted - len(found))
+            found += hits
+            if not query.sort and len(found) >= wanted:
+                break
+        if query.sort and len(query.predicates) > 1:
+            found.sort(key=_order(query), reverse=backwards)
+        more = len(found) > query.count
+        found = found[: query.count]
+        if backwards:
+            return Page(found[::-1], more_after=True, more_before=more)
+        return Page(found, more_after=more, more_before=query.cursor is not None)
+
+    def _page(self, query: Query, resource_type: str, predicate: Predicate | None, ties: str, backwards: bool, limit: int) -> list[Hit]:
+        memo = query.memo.get(resource_type) if query.cursor is None else None
+        if memo is not None:
+            statement, bound = memo
+        else:
+            start = plan.at_once(predicate)
+            settled = start is not None or not plan.candidates(predicate)
+            if not settled:
+                start = self._choose(resource_type, predicate, bool(query.sort))
+            cursor = query.cursor
+            missing = tuple(value is None for value in cursor.values) if cursor else None
+            statement = self.statements.get(
+                ("page", resource_type, shape(predicate), start, query.sort, missing, ties, backwards),
+                lambda: plan.page(self.statements.dialect, resource_type, predicate, start, query.sort, cursor, ties, backwards),
+            )
+            named = {**values(predicate, self.sequence), "limit": limit}
+            if cursor is not None:
+                named |= {"after": cursor.id, **{f"c{number}": value for number, value in enumerate(cursor.values)}}
+            bound = statement.bind(named)
+            # A first page that needs no counting runs the same statement with the same values every time.
+            if settled and cursor is None and len(query.predicates) == 1:
+                query.memo[resource_type] = statement, bound
+        width = 5
+        return [Hit(resource_type, *row[:width], tuple(row[width:])) for row in self.rows(statement, bound)]
+
+    def _choose(self, resource_type: str, predicate: Predicate | None, sorting: bool) -> int | None:
+        """The part to start from: the smallest, if it is small; else one in id order; else None for a walk along the ids."""
+        possible = plan.candidates(predicate)
+        named = {**values(predicate, self.sequence), "limit": plan.FEW + 1}
+        smallest, fewest = possible[0], plan.FEW + 2
+        for part in possible:
+            statement = self.statements.get(
+                ("bounded count", resource_type, shape(predicate), part), lambda part=part: plan.bounded_count(self.statements.dialect, resource_type, predicate, part)  # type: ignore[misc]
+            )
+            counted = int(self.rows(statement, statement.bind(named))[0][0])
+            if counted < fewest:
+                smallest, fewest = part, counted
+        if fewest <= plan.FEW or sorting:
+            return smallest
+        walked = [part for part in possible if plan.ordered(plan.parts(predicate)[part])]
+        return walked[0] if walked else None
+
+    def count(self, query: Query) -> int:
+        result = 0
+        for resource_type, predicate in query.predicates.items():
+            statement = self.statements.get(("total", resource_type, shape(predicate)), lambda t=resource_type, p=predicate: plan.total(self.statements.dialect, t, p))  # type: ignore[misc]
+            result += int(self.rows(statement, statement.bind(values(predicate, self.sequence)))[0][0])
+        return result
+
+
+
+def _ties(cursor: Cursor | None, resource_type: str, sorting: bool) -> str | None:
+    """How ids decide between a hit of `resource_type` and the cursor; None where the cursor is past the whole type."""
+    if cursor is None or cursor.resource_type == resource_type:
+        return "after"
+    beyond = resource_type < cursor.resource_type if cursor.backwards else resource_type > cursor.resource_type
+    if beyond:
+        return "all"
+    return "none" if sorting else None
+
+
+class _Reversed:
+    """A value that sorts the other way round."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __lt__(self, other: _Reversed) -> bool:
+        return bool(other.value < self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Reversed) and bool(other.value == self.value)
+
+
+def _order(query: Query) -> Callable[[Hit], tuple[Any, ...]]:
+    """The order of hits of several types: sort values (missing ones last), type, id."""
+
+    def key(hit: Hit) -> tuple[Any, ...]:
+        parts: list[Any] = []
+        for one, value in zip(query.sort, hit.sort, strict=True):
+            parts += [value is None, 0 if value is None else _Reversed(value) if one.descending else value]
+        return (*parts, hit.type, hit.id)
+
+    return key

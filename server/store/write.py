@@ -1,0 +1,134 @@
+"""Writing, once for both databases: versions are appended, the current row replaced, the index rows of the resource made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import BigInteger, Boolean, Delete, Integer, LargeBinary, Text, Update, bindparam, delete, insert, update
+
+from server.errors import Conflict
+from server.search.rows import IndexRow
+from server.store import tables
+from server.store.contract import Stored
+from server.store.sql import SqlStore, Statement
+
+# Index rows are held back until there are this many, or the transaction reads the index or ends: one call for many is much cheaper.
+BATCH = 5000
+
+
+class Cursor(Protocol):
+    """What both drivers' connections offer."""
+
+    def execute(self, text: str, bound: Sequence[Any], /) -> Any: ...
+    def executemany(self, text: str, bound: Sequence[Sequence[Any]], /) -> Any: ...
+
+
+class Writes:
+    """The writing statements of one store."""
+
+    def __init__(self, store: SqlStore) -> None:
+        get = store.statements.get
+        self.insert_resource = get("insert resource", lambda: insert(tables.resource).values(_binds(tables.resource)))
+        self.insert_version = get("insert version", lambda: insert(tables.version).values(_binds(tables.version)))
+        self.update_resource = get("update resource", _update_resource)
+        self.insert_rows = {name: get(("insert rows", name), lambda t=table: insert(t).values(_binds(t))) for name, table in tables.INDEXES.items()}  # type: ignore[misc]
+        self.delete_rows = {name: get(("delete rows", name), lambda t=table: _delete_rows(t)) for name, table in tables.INDEXES.items()}  # type: ignore[misc]
+        self.delete_state = get("delete state", lambda: delete(tables.state).where(tables.state.c.name == bindparam("name", type_=Text())))
+        self.insert_state = get("insert state", lambda: insert(tables.state).values(_binds(tables.state)))
+
+
+def _binds(table: Any) -> dict[str, Any]:
+    return {column.name: bindparam(column.name, type_=column.type) for column in table.columns}
+
+
+def _update_resource() -> Update:
+    row = tables.resource
+    changed = {
+        "version": bindparam("new_version", type_=Integer()),
+        "updated": bindparam("new_updated", type_=BigInteger()),
+        "fhir_version": bindparam("new_fhir_version", type_=Text()),
+        "deleted": bindparam("new_deleted", type_=Boolean()),
+        "body": bindparam("new_body", type_=LargeBinary()),
+    }
+    # The version in the condition makes two writers of one resource collide instead of one overwriting the other.
+    return (
+        update(row)
+        .values(changed)
+        .where(row.c.type == bindparam("old_type", type_=Text()), row.c.id == bindparam("old_id", type_=Text()), row.c.version == bindparam("old_version", type_=Integer()))
+    )
+
+
+def _delete_rows(table: Any) -> Delete:
+    return delete(table).where(table.c.type == bindparam("type", type_=Text()), table.c.id == bindparam("id", type_=Text()))
+
+
+class SqlTransaction:
+    """One open transaction of a `SqlStore`. See `contract.Transaction`."""
+
+    def __init__(self, store: SqlStore, writes: Writes, cursor: Cursor) -> None:
+        self._store = store
+        self._writes = writes
+        self._cursor = cursor
+        self._pending: dict[str, list[tuple[Any, ...]]] = {name: [] for name in tables.INDEXES}
+        self._held = 0
+
+    def _run(self, statement: Statement, **named: Any) -> Any:
+        return self._cursor.execute(statement.text, statement.bind(named))
+
+    def read(self, resource_type: str, resource_id: str) -> Stored | None:
+        found = self._cursor.execute(self._store._read.text, (resource_type, resource_id)).fetchall()
+        return Stored(*found[0]) if found else None
+
+    def write(self, stored: Stored, method: str, rows: Iterable[IndexRow]) -> None:
+        """Raises Conflict where the version before `stored.version` is not the current one."""
+        kind, identity, version, updated, fhir_version, body = stored
+        if version == 1:
+            if self.read(kind, identity) is not None:
+                raise Conflict(f"{kind}/{identity} exists already")
+            self._run(self._writes.insert_resource, type=kind, id=identity, version=version, updated=updated, fhir_version=fhir_version, deleted=body is None, body=body)
+        else:
+            changed = self._run(
+                self._writes.update_resource,
+                new_version=version,
+                new_updated=updated,
+                new_fhir_version=fhir_version,
+                new_deleted=body is None,
+                new_body=body,
+                old_type=kind,
+                old_id=identity,
+                old_version=version - 1,
+            )
+            if changed.rowcount != 1:
+                raise Conflict(f"{kind}/{identity} was changed by somebody else at the same time; read it and try again")
+        self._run(self._writes.insert_version, type=kind, id=identity, version=version, updated=updated, fhir_version=fhir_version, method=method, body=body)
+        self.index(kind, identity, rows, fresh=version == 1)
+
+    def index(self, resource_type: str, resource_id: str, rows: Iterable[IndexRow], *, fresh: bool) -> None:
+        """Replace the index rows of a resource; `fresh` says that it has none yet."""
+        if not fresh:
+            # Rows of an earlier write in this transaction may still be held back.
+            self.flush()
+            for statement in self._writes.delete_rows.values():
+                self._run(statement, type=resource_type, id=resource_id)
+        for number, row in enumerate(rows):
+            self._pending[row.table].append((resource_type, resource_id, row.parameter, number, *row[1:]))
+            self._held += 1
+        if self._held >= BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the index rows that are held back."""
+        if not self._held:
+            return
+        for name, pending in self._pending.items():
+            if pending:
+                self._cursor.executemany(self._writes.insert_rows[name].text, pending)
+                pending.clear()
+        self._held = 0
+
+    def set_state(self, name: str, value: str) -> None:
+        self._run(self._writes.delete_state, name=name)
+        self._run(self._writes.insert_state, name=name, value=value)
+
+

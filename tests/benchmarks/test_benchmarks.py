@@ -1,0 +1,92 @@
+"""The benchmarks measure what they say: the right requests, the right servers, the right arithmetic."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from benchmarks import bare, content, http, servers
+from benchmarks.http import Sample, Target, measure, parse_wrk, summarize
+
+REPORT = """\
+Running 3s test @ http://127.0.0.1:8080
+  1 threads and 8 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     1.20ms  512.33us   9.10ms   87.90%
+    Req/Sec     7.61k   512.00     8.90k    70.00%
+  Latency Distribution
+     50%  812.00us
+     75%    1.31ms
+     90%    1.90ms
+     99%    1.20s
+  22841 requests in 3.00s, 28.15MB read
+Requests/sec:   7612.44
+Transfer/sec:      9.38MB
+"""
+
+
+def test_a_report_of_wrk_is_read_in_milliseconds() -> None:
+    assert parse_wrk(REPORT) == Sample(rate=7612.44, p50=0.812, p99=1200.0)
+
+
+@pytest.mark.parametrize(
+    "trouble", ["  Non-2xx or 3xx responses: 12\n", "  Socket errors: connect 0, read 3, write 0, timeout 0\n"]
+)
+def test_a_rate_of_errors_is_no_result(trouble: str) -> None:
+    with pytest.raises(RuntimeError, match=r"Non-2xx|Socket"):
+        parse_wrk(REPORT.replace("Requests/sec", trouble + "Requests/sec"))
+
+
+def test_ratios_are_taken_within_a_round_so_that_a_slow_machine_does_not_count() -> None:
+    rounds = [
+        {"bare": Sample(1000, 1, 2), "read": Sample(900, 1, 3)},
+        {"bare": Sample(100, 9, 9), "read": Sample(80, 9, 9)},
+        {"bare": Sample(1000, 1, 2), "read": Sample(100, 1, 3)},
+    ]
+    by_name = {result.name: result for result in summarize(rounds)}
+    assert by_name["bare"].ratio == 1
+    assert by_name["read"].ratio == 0.8
+    assert (by_name["read"].rate, by_name["read"].p99) == (100, 3)
+
+
+def test_five_medications_share_each_code(tmp_path: Path) -> None:
+    content.write(tmp_path, 20)
+    written = [json.loads(path.read_text()) for path in (tmp_path / "Medication").iterdir()]
+    assert {resource["id"] for resource in written} == {f"m{number}" for number in range(20)}
+    codes = [resource["code"]["coding"][0]["code"] for resource in written]
+    assert {codes.count(code) for code in codes} == {content.SHARING}
+
+
+def test_the_yardstick_answers_one_kilobyte_of_json() -> None:
+    answer = bare.app.test_client().get("/")
+    assert answer.get_json()["resourceType"] == "Medication"
+    assert 1000 <= len(answer.data) <= 1048
+
+
+def test_without_wrk_the_benchmark_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    result = CliRunner().invoke(http.main)
+    assert result.exit_code == 1
+    assert "apt-get install wrk" in result.output
+
+
+def test_a_server_that_does_not_start_is_told_with_its_own_words() -> None:
+    command = [sys.executable, "-c", "raise SystemExit('no such content')"]
+    with pytest.raises(RuntimeError, match="no such content"), servers.running(command, servers.free_port(), "/"):
+        pass
+
+
+@pytest.mark.slow
+def test_the_bare_app_runs_on_granian_and_ends_with_the_block() -> None:
+    port = servers.free_port()
+    with servers.running(servers.bare(port, workers=2, threads=2), port, "/") as seconds:
+        assert seconds > 0
+        assert servers.fetch(port, "/") == (200, bare.BODY)
+        if shutil.which("wrk"):
+            assert measure(Target("bare", port, ["/", "/?again"]), 1).rate > 0
+    assert servers.status(port, "/") is None

@@ -1,0 +1,78 @@
+"""Fixtures that every test may use: a PostgreSQL server for the session, and a fresh database on either engine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from xdist.workermanage import WorkerController
+
+from tests.databases import URL_VARIABLE, Cluster, DatabaseUnavailable, fresh_database, shared_cluster
+
+_DIRECTORY = pytest.StashKey[Path]()
+_OWNER = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Agree on the folder of the session's PostgreSQL: the controller makes it, xdist's workers are told of it."""
+    told = getattr(config, "workerinput", None)
+    if told is None:
+        config.stash[_DIRECTORY] = Path(tempfile.mkdtemp(prefix="apothecary-postgresql-"))
+        config.stash[_OWNER] = os.getpid()
+    else:
+        config.stash[_DIRECTORY] = Path(told["postgresql_directory"])
+        config.stash[_OWNER] = told["postgresql_owner"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """Tell an xdist worker where the session's PostgreSQL is, or will be."""
+    node.workerinput["postgresql_directory"] = str(node.config.stash[_DIRECTORY])
+    node.workerinput["postgresql_owner"] = node.config.stash[_OWNER]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the session's PostgreSQL, if any test wanted one, after the last worker is done."""
+    if not hasattr(config, "workerinput") and _DIRECTORY in config.stash:
+        Cluster(config.stash[_DIRECTORY]).stop()
+        shutil.rmtree(config.stash[_DIRECTORY], ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(request: pytest.FixtureRequest) -> str:
+    """SQLAlchemy's URL of a running PostgreSQL server, on which this session may create databases.
+
+    Without a server, tests that want one are skipped, but fail in continuous integration: there, nothing may be
+    left untested in silence.
+    """
+    if given := os.environ.get(URL_VARIABLE):
+        return given
+    try:
+        return shared_cluster(request.config.stash[_DIRECTORY], request.config.stash[_OWNER]).url
+    except DatabaseUnavailable as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def postgresql_database_url(postgresql_url: str) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database that is this test's own."""
+    with fresh_database(postgresql_url) as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite_database_url(tmp_path: Path) -> str:
+    """The URL of a SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'apothecary.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database of this test's own; the test runs once on each engine."""
+    return str(request.getfixturevalue(f"{request.param}_database_url"))

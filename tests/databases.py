@@ -1,0 +1,221 @@
+"""A real PostgreSQL for the tests: found on this machine, started once a session, and stopped with it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import URL, make_url
+
+URL_VARIABLE = "APOTHECARY_TEST_POSTGRESQL_URL"
+# Ends the server when the process that owns it is gone without having stopped it (killed, or out of memory).
+_WATCHDOG = """
+(
+    while [ -e "$2" ] && kill -0 "$1"; do sleep 1; done
+    if [ -e "$2" ]; then kill -INT "$(head -n 1 "$2")"; sleep 1; rm -rf "$3"; fi
+) </dev/null >/dev/null 2>&1 &
+"""
+
+
+class DatabaseUnavailable(Exception):
+    """No PostgreSQL can be had here; the message says what is missing and how to provide it."""
+
+
+def find_binaries() -> Path:
+    """The folder of the newest PostgreSQL server binaries; Debian keeps them off PATH.
+
+    Raises DatabaseUnavailable when there are none.
+    """
+    candidates = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version_of, reverse=True)
+    if on_path := shutil.which("initdb"):
+        candidates.append(Path(on_path).resolve().parent)
+    if pg_config := shutil.which("pg_config"):
+        answer = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False)
+        candidates.append(Path(answer.stdout.strip()))
+    for folder in candidates:
+        if all(os.access(folder / name, os.X_OK) for name in ("initdb", "pg_ctl", "postgres")):
+            return folder
+    raise DatabaseUnavailable(
+        "PostgreSQL's initdb, pg_ctl and postgres are not installed (Debian: apt-get install postgresql);"
+        f" or name a server in {URL_VARIABLE}"
+    )
+
+
+def _version_of(folder: Path) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", folder.parent.name))
+
+
+@dataclass
+class Cluster:
+    """One PostgreSQL server on a free loopback port, with its data in `directory`.
+
+    `durable=False` turns fsync off: several times faster, and a crashed *server* still recovers, since the operating
+    system keeps what was written. Tests that are about durability ask for `durable=True`.
+    """
+
+    directory: Path
+    port: int = 0
+    durable: bool = False
+
+    @property
+    def url(self) -> str:
+        """SQLAlchemy's URL of the maintenance database."""
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
+
+    @property
+    def pid_file(self) -> Path:
+        """Exists while the server runs; the first line is its process id."""
+        return self.directory / "data" / "postmaster.pid"
+
+    def start(self, owner: int | None = None) -> None:
+        """Make the data directory if there is none, start the server, and wait until it answers.
+
+        The server ends when the process `owner` (default: this one) does. Raises RuntimeError with the server's log
+        when it does not come up.
+        """
+        if os.geteuid() == 0:
+            shutil.chown(self.directory, _account())
+        if not (self.directory / "data" / "PG_VERSION").exists():
+            self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C")
+        self.port = self.port or _free_port()
+        options = " ".join(f"-c {name}={value}" for name, value in self._settings().items())
+        self._run("pg_ctl", "start", "--wait", "--log", str(self.directory / "server.log"), "--options", options)
+        watchdog = [
+            "sh",
+            "-c",
+            _WATCHDOG,
+            "watchdog",
+            str(owner or os.getpid()),
+            str(self.pid_file),
+            str(self.directory),
+        ]
+        subprocess.run(watchdog, check=True, start_new_session=True)
+
+    def stop(self) -> None:
+        """Stop the server cleanly, closing open connections; nothing happens when it is not running."""
+        if self.pid_file.exists():
+            self._run("pg_ctl", "stop", "--wait", "--mode=fast")
+
+    def crash(self) -> None:
+        """End the server and its backends at once, with nothing flushed; `start` then recovers from the log."""
+        self._run("pg_ctl", "stop", "--wait", "--mode=immediate")
+
+    def _settings(self) -> dict[str, str]:
+        durability = "on" if self.durable else "off"
+        return {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "''",
+            "max_connections": "200",
+            "fsync": durability,
+            "synchronous_commit": durability,
+            "full_page_writes": durability,
+        }
+
+    def _run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs on the data directory, as an account that it accepts (never root)."""
+        log = self.directory / f"{program}.log"
+        command = [str(find_binaries() / program), "-D", str(self.directory / "data"), *arguments]
+        group = pwd.getpwnam(_account()).pw_gid
+        as_root = os.geteuid() == 0
+        with log.open("w") as output:
+            # Not pipes: the server would inherit them, and waiting for their end would be waiting for the server's.
+            status = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd="/",
+                user=_account() if as_root else None,
+                group=group if as_root else None,
+                extra_groups=[] if as_root else None,
+                check=False,
+            ).returncode
+        if status:
+            written = [path.read_text() for path in (log, self.directory / "server.log") if path.exists()]
+            raise RuntimeError(f"{program} failed:\n" + "\n".join(written)[-2000:])
+
+
+@contextmanager
+def running_cluster(*, durable: bool = False) -> Iterator[Cluster]:
+    """A cluster of one's own, for tests that stop or crash the server; gone afterwards."""
+    directory = Path(tempfile.mkdtemp(prefix="apothecary-postgresql-"))
+    cluster = Cluster(directory, durable=durable)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def shared_cluster(directory: Path, owner: int) -> Cluster:
+    """The session's cluster in `directory`, started by whichever test process asks first.
+
+    `owner` is the process id of the session's controller: it outlives the workers and stops the server.
+    """
+    port_file = directory / "port"
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if port_file.exists():
+            return Cluster(directory, port=int(port_file.read_text()))
+        cluster = Cluster(directory)
+        cluster.start(owner)
+        port_file.write_text(str(cluster.port))
+        return cluster
+
+
+@contextmanager
+def fresh_database(server_url: str) -> Iterator[str]:
+    """The URL of an empty database on the server at `server_url`; dropped afterwards, with whoever still uses it."""
+    name = f"apothecary_test_{uuid4().hex}"
+    identifier = sql.Identifier(name)
+    with _connect(server_url) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(identifier))
+    try:
+        yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    finally:
+        with _connect(server_url) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+
+
+@contextmanager
+def _connect(url: str) -> Iterator[psycopg.Connection]:
+    """An autocommit connection of psycopg to a URL in SQLAlchemy's form."""
+    parts: URL = make_url(url)
+    connection = psycopg.connect(
+        host=parts.host,
+        port=parts.port,
+        user=parts.username,
+        password=parts.password,
+        dbname=parts.database,
+        autocommit=True,
+        connect_timeout=10,
+    )
+    with closing(connection):
+        yield connection
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _account() -> str:
+    """The account that the server runs as when these tests run as root."""
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in known else "nobody"

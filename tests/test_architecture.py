@@ -1,0 +1,143 @@
+"""The house rules that import-linter (see pyproject.toml) cannot state: who may use what, how big a module may be."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted((ROOT / "server").rglob("*.py"))
+
+# A library or attribute, and the only parts of `server` that may name it.
+ONLY_IN = {
+    "flask": ("server.rest", "server.app"),
+    "werkzeug": ("server.rest", "server.app"),
+    "sqlalchemy": ("server.store",),
+    "alembic": ("server.store",),
+    "psycopg": ("server.store",),
+    "psycopg_pool": ("server.store",),
+    "sqlite3": ("server.store",),
+    "granian": ("server.cli",),
+    "os.environ": ("server.settings",),
+    "os.getenv": ("server.settings",),
+}
+VALIDATOR = ("server.cli.validate", "server.validation", "server.reports", "server.fhir")
+NOT_FOR_THE_VALIDATOR = {"flask", "werkzeug", "sqlalchemy", "psycopg", "sqlite3", "fhir", "pydantic"}
+
+
+def dotted_name(path: Path) -> str:
+    """`server/rest/__init__.py` -> `server.rest`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def names_used(source: str) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of everything absolute that `source` imports, and of every attribute of a module."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                yield from ((node.lineno, alias.name) for alias in names)
+            case ast.ImportFrom(module=str(module), level=0, names=names):
+                yield from ((node.lineno, f"{module}.{alias.name}") for alias in names)
+            case ast.Attribute(value=ast.Name(id=owner), attr=attribute):
+                yield node.lineno, f"{owner}.{attribute}"
+
+
+def misplaced(module: str, source: str) -> list[str]:
+    """What `module` uses that only another part of the server may: `line: name`."""
+    return [
+        f"{line}: {name}"
+        for line, name in names_used(source)
+        for limited, homes in ONLY_IN.items()
+        if is_within(name, limited) and not any(is_within(module, home) for home in homes)
+    ]
+
+
+def is_within(name: str, parent: str) -> bool:
+    return name == parent or name.startswith(parent + ".")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted_name)
+def test_a_library_is_used_only_where_it_belongs(path: Path) -> None:
+    assert misplaced(dotted_name(path), path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "found"),
+    [
+        ("server.search.token", "from flask import request", ["1: flask.request"]),
+        ("server.interactions.read", "def f():\n    import sqlalchemy.orm", ["2: sqlalchemy.orm"]),
+        ("server.content.sync", "import os\nx = os.environ['HOME']", ["2: os.environ"]),
+        ("server.content.sync", "from os import getenv", ["1: os.getenv"]),
+        ("server.settings", "import os\nx = os.environ", []),
+        ("server.rest.routes", "import flask", []),
+        ("server.restful", "import flask", ["1: flask"]),
+        ("server.search.token", "import flasks\nfrom . import flask", []),
+    ],
+)
+def test_a_misplaced_use_is_noticed(module: str, source: str, found: list[str]) -> None:
+    assert misplaced(module, source) == found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted_name)
+def test_a_module_says_what_it_is_for_and_stays_readable(path: Path) -> None:
+    source = path.read_text()
+    if source.strip():
+        assert ast.get_docstring(ast.parse(source)), "the module has no docstring"
+    assert len(source.splitlines()) <= 400, "split the module: it holds more than one idea"
+
+
+def test_every_library_that_the_server_imports_is_a_declared_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {name for requirement in project["dependencies"] for name in distributions_named(requirement)}
+    distributions = packages_distributions()
+    undeclared = {
+        f"{dotted_name(path)}: {name}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in imported_packages(node)
+        if name not in sys.stdlib_module_names and name != "server"
+        if name != "werkzeug"  # Flask's own foundation: Flask alone says which release fits
+        if not declared & {normalized(distribution) for distribution in distributions.get(name, [name])}
+    }
+    assert undeclared == set()
+
+
+def distributions_named(requirement: str) -> Iterator[str]:
+    """`psycopg[binary,pool]>=3.2` -> psycopg, and its extras by their usual names: psycopg-binary, psycopg-pool."""
+    parsed = re.match(r"([\w.-]+)(?:\[([\w,.-]+)\])?", requirement)
+    assert parsed, requirement
+    name, extras = parsed.groups("")
+    yield normalized(name)
+    yield from (normalized(f"{name}-{extra}") for extra in extras.split(",") if extra)
+
+
+def imported_packages(node: ast.Import | ast.ImportFrom) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name.partition(".")[0] for alias in node.names]
+    return [node.module.partition(".")[0]] if node.module and not node.level else []
+
+
+def normalized(distribution: str) -> str:
+    """How an index spells a distribution's name: https://packaging.python.org/specifications/name-normalization/."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def test_validating_loads_neither_the_web_server_nor_the_database_nor_models() -> None:
+    wanted = [name for path in MODULES if any(is_within(name := dotted_name(path), part) for part in VALIDATOR)]
+    program = "import json, sys\nfor name in sys.argv[1:]: __import__(name)\nprint(json.dumps([*sys.modules]))"
+    command = [sys.executable, "-c", program, *wanted]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in json.loads(answer.stdout)}
+    assert "server" in loaded
+    assert loaded & NOT_FOR_THE_VALIDATOR == set()
