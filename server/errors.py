@@ -20,6 +20,7 @@ ApothecaryError
 │   ├── UnsupportedMediaType  415  not-supported
 │   ├── Unprocessable         422  processing   well-formed, but against a business rule
 │   └── Busy                  503  throttled    a limit of time or load; try again
+├── UcumError                 a code that is not a unit (server/fhir/ucum.py); whoever asked says what follows
 └── StartError                the command cannot run: exit status 2
     ├── ContentError          a file of the content is broken: file, line, column, reason
     └── SchemaError           the database is of another version of Apothecary

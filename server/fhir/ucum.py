@@ -15,6 +15,7 @@ from functools import cache, lru_cache
 from math import lcm
 from typing import Final, NamedTuple, NoReturn
 
+from server.errors import ApothecaryError
 from server.fhir.ucum_table import Atom, table
 
 SYSTEM: Final = "http://unitsofmeasure.org"
@@ -41,8 +42,8 @@ _FACTOR: Final = re.compile(r"[0-9]+")
 _ANNOTATION: Final = re.compile(r"\{([!-z|~]*)\}")
 
 
-class UcumError(ValueError):
-    """A code that is not a UCUM unit.
+class UcumError(ApothecaryError, ValueError):
+    """A code that is not a UCUM unit; the caller knows whether that is a bad request or a finding.
 
     `code` is the whole code, `position` counts characters from 0, `reason` says what was expected there, and
     `suggestion` is the code that was probably meant, or None.
@@ -93,7 +94,8 @@ def canonical(value: Decimal, code: str) -> tuple[Decimal, str] | None:
     """Return a quantity's value in base units, without trailing zeros, and the dimension; None if it has none.
 
     The value is exact, or rounded to 40 significant digits where the decimal fraction does not end (1 [degF], 1 [Ch]).
-    None means a valid unit that is not on a ratio or affine scale: compare such quantities as written.
+    None means a valid unit to be compared as written only: it is on no ratio or affine scale, or it is nothing but text
+    in braces. UCUM takes 2 {tbl} and 2 {puff} for the number 2, but they are not the same amount of a medicine.
     Raises UcumError for a code that is not a unit, ValueError for NaN and infinity.
     """
     if not value.is_finite():
@@ -293,7 +295,7 @@ def _cached(code: str) -> Unit | UcumError:
 def _conversion(code: str) -> tuple[Decimal, Decimal, Decimal, Decimal, str] | None:
     """`(value * multiplier + summand) * scale / divisor`, of which only the division may not come out even."""
     unit = parse_unit(code)
-    if not unit.convertible:
+    if not unit.convertible or unit.annotation is not None:
         return None
     denominator = lcm(unit.factor.denominator, unit.offset.denominator)
     multiplier = unit.factor.numerator * (denominator // unit.factor.denominator)
