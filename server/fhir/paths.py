@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R5/searchparameter-definitions.html#SearchParameter.expression and https://hl7.org/fhirpath/N1/
 
 Compiled are: paths, `|`, `as`, `as()`, `ofType()`, `where()` over comparisons, `resolve() is T`, `exists()` and `hasExtension()`,
-`extension(url)`, `[n]`, `first()`, `exists()`, `and` and `!= false`. The element definitions give every step its type, so a result knows
+`extension(url)`, `matches()`, `[n]`, `first()`, `exists()`, `and`, `or` and `!= false`. The element definitions give every step its type, so a result knows
 whether it is a CodeableConcept or a code. An expression outside this part is a `PathError` when it is compiled, never an empty result.
 """
 
@@ -125,21 +125,23 @@ class _Parser:
     # -- grammar
 
     def union(self, tracks: list[Track]) -> list[Track]:
-        result = self.conjunction(tracks)
+        result = self.logic(tracks)
         while self.peek() == "|":
             self.take()
-            result = result + self.conjunction(tracks)
+            result = result + self.logic(tracks)
         return result
 
-    def conjunction(self, tracks: list[Track]) -> list[Track]:
-        """`a.exists() and a != false`: true where every operand is true."""
+    def logic(self, tracks: list[Track]) -> list[Track]:
+        """`a.exists() and a != false`, `a = 'x' or b = 'y'`: every operand, or any, is true; the two need parentheses to mix."""
         operands = [self.comparison(tracks)]
-        while self.peek() == "and":
+        operator = self.peek()
+        while operator in ("and", "or") and self.peek() == operator:
             self.take()
             operands.append(self.comparison(tracks))
         if len(operands) == 1:
             return operands[0]
-        return [_boolean(lambda node: all(any(value is True for track in one for value in track.walk(node)) for one in operands))]
+        combine = all if operator == "and" else any
+        return [_boolean(lambda node: combine(any(value is True for track in one for value in track.walk(node)) for one in operands))]
 
     def comparison(self, tracks: list[Track]) -> list[Track]:
         operand = self.typed(tracks)
@@ -247,7 +249,7 @@ class _Parser:
         result = []
         for track in tracks:
             self.position = start
-            criterion = self.conjunction([Track((), track.type, track.structure)])
+            criterion = self.logic([Track((), track.type, track.structure)])
             if any(one.type != "boolean" for one in criterion):
                 raise PathError(f"{self.expression!r}: where() needs a comparison, exists() or hasExtension()")
             result.append(_extend(track, lambda nodes, tests=criterion: [n for n in nodes if any(True in t.walk(n) for t in tests)]))  # type: ignore[misc]
@@ -260,6 +262,10 @@ class _Parser:
     def function_has_extension(self, tracks: list[Track]) -> list[Track]:
         url = self.literal()
         return [_boolean(lambda node: any(e.get("url") == url for e in node.get("extension", ())))]
+
+    def function_matches(self, tracks: list[Track]) -> list[Track]:
+        pattern = re.compile(self.literal())
+        return [_boolean(lambda node: any(isinstance(v, str) and pattern.search(v) is not None for t in tracks for v in t.walk(node)))]
 
     def function_exists(self, tracks: list[Track]) -> list[Track]:
         return [_boolean(lambda node: any(track.walk(node) for track in tracks))]
@@ -282,6 +288,7 @@ _FUNCTIONS = {
     "hasExtension": "has_extension",
     "exists": "exists",
     "first": "first",
+    "matches": "matches",
 }
 
 

@@ -55,11 +55,13 @@ class SearchParameter:
     @property
     def modifiers(self) -> frozenset[str]:
         """Modifiers that may follow the code; a reference takes resource types besides."""
-        return frozenset({"missing"}) if self.code in COLUMNS else self.kind.modifiers
+        if self.code in COLUMNS:
+            return frozenset({"missing", "not"}) if self.code == "_id" else frozenset({"missing"})
+        return self.kind.MODIFIERS
 
     @property
     def prefixes(self) -> frozenset[str]:
-        return self.kind.prefixes
+        return self.kind.PREFIXES
 
     def rows(self, resource: Mapping[str, Any]) -> Iterator[IndexRow]:
         """The index rows that `resource` (JSON, in this parameter's FHIR version) leaves for this parameter."""

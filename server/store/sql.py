@@ -26,13 +26,15 @@ STATEMENTS = 2000
 
 
 class Statement(NamedTuple):
-    """The text of a statement and the names of its values, in order."""
+    """The text of a statement, the names of its values in order, and the values that are part of its shape."""
 
     text: str
     names: tuple[str, ...]
+    constants: Mapping[str, Any]
 
     def bind(self, bound: Mapping[str, Any]) -> tuple[Any, ...]:
-        return tuple([bound[name] for name in self.names])
+        constants = self.constants
+        return tuple([constants[name] if name in constants else bound[name] for name in self.names])
 
 
 class Statements:
@@ -48,7 +50,8 @@ class Statements:
         found = self._known.get(key)
         if found is None:
             compiled = build().compile(dialect=self.dialect)  # type: ignore[attr-defined]
-            found = Statement(str(compiled), tuple(compiled.positiontup or ()))
+            constants = {name: value for name, value in compiled.params.items() if value is not None}
+            found = Statement(str(compiled), tuple(compiled.positiontup or ()), constants)
             with self._lock:
                 self._known[key] = found
                 while len(self._known) > STATEMENTS:

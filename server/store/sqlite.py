@@ -98,7 +98,8 @@ class SqliteStore(SqlStore):
             raise
 
     def prepare(self) -> None:
-        schema.prepare(self, self._script)
+        known = self._connection().execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'state'").fetchone()
+        schema.prepare(self.state("schema") or "unknown" if known else None, self.statements.dialect, self._script)
 
     def _script(self, statements: Sequence[str]) -> None:
         connection = self._connection()

@@ -1,0 +1,143 @@
+"""Parameters that shape the answer, not the match: https://hl7.org/fhir/R5/search.html#modifyingresults"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from server.errors import BadRequest, Issue
+from server.search.query import Include, Sort
+
+if TYPE_CHECKING:
+    from server.search.parser import Parser
+
+NAMES = frozenset(
+    {"_count", "_sort", "_total", "_summary", "_elements", "_include", "_revinclude", "_include:iterate", "_revinclude:iterate", "_include:recurse", "_revinclude:recurse"}
+)
+SUMMARIES = ("true", "text", "data", "count", "false")
+TOTALS = ("none", "estimate", "accurate")
+
+# What a parameter of each type is sorted by: the table of the index and the columns for the smallest and the largest value.
+SORT_COLUMNS = {
+    "token": ("token", "code", "code"),
+    "string": ("string", "prefix", "prefix"),
+    "date": ("date", "low", "high"),
+    "number": ("quantity", "low", "high"),
+    "quantity": ("quantity", "low", "high"),
+    "reference": ("reference", "target_id", "target_id"),
+    "uri": ("uri", "prefix", "prefix"),
+}
+
+
+@dataclass(slots=True)
+class Controls:
+    """The understood control parameters, with what of them really ran."""
+
+    count: int
+    sort: tuple[Sort, ...] = ()
+    total: Literal["none", "accurate"] = "none"
+    summary: str = "false"
+    elements: tuple[str, ...] = ()
+    includes: tuple[Include, ...] = ()
+    count_only: bool = False
+    applied: list[tuple[str, str]] = field(default_factory=list)
+
+
+def parse(pairs: Sequence[tuple[str, str]], parser: Parser) -> Controls:
+    """Raises BadRequest for a value that breaks a rule; reports through `parser.unknown` what this server does not know."""
+    controls = Controls(parser.page_size)
+    seen: set[str] = set()
+    for name, value in pairs:
+        if not value:
+            continue
+        if "clude" not in name:
+            if name in seen:
+                raise BadRequest(f"{name} stands twice in the request; it may stand once", expression=name)
+            seen.add(name)
+        _one(controls, name, value, parser)
+    return controls
+
+
+def _one(controls: Controls, name: str, value: str, parser: Parser) -> None:
+    applied = value
+    match name:
+        case "_count":
+            number = _number(name, value)
+            controls.count = min(number, parser.page_size_limit)
+            controls.count_only = controls.count_only or number == 0
+            if number > parser.page_size_limit:
+                applied = str(parser.page_size_limit)
+                parser.warnings.append(Issue("information", "informational", f"_count={value} is more than a page may hold; pages have {applied} matches", ("_count",)))
+        case "_sort":
+            keys = [key for one in value.split(",") if one and (key := _sort(one, parser))]
+            if not keys:
+                return
+            controls.sort = tuple(key for key, _ in keys)
+            applied = ",".join(text for _, text in keys)
+        case "_total":
+            _choice(name, value, TOTALS)
+            controls.total = "none" if value == "none" else "accurate"
+        case "_summary":
+            _choice(name, value, SUMMARIES)
+            controls.summary = value
+            controls.count_only = controls.count_only or value == "count"
+        case "_elements":
+            controls.elements = tuple(one.strip() for one in value.split(",") if one.strip())
+        case _:
+            include = _include(name, value, parser)
+            if include is None:
+                return
+            controls.includes = (*controls.includes, include)
+    controls.applied.append((name, applied))
+
+
+def _number(name: str, value: str) -> int:
+    if not (value.isascii() and value.isdigit()) or len(value) > 9:
+        raise BadRequest(f"{name}={value}: write a whole number from 0", expression=name)
+    return int(value)
+
+
+def _choice(name: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise BadRequest(f"{name}={value}: write one of {', '.join(allowed)}", expression=name)
+
+
+def _sort(text: str, parser: Parser) -> tuple[Sort, str] | None:
+    """One key of `_sort`: https://hl7.org/fhir/R5/search.html#sort"""
+    descending = text.startswith("-")
+    code = text.removeprefix("-")
+    if code == "_lastUpdated":
+        return Sort(code, None, "updated", descending), text
+    if code == "_id":
+        return Sort(code, None, "id", descending), text
+    parameter = next((found for one in parser.types if (found := parser.registry.get(one, code))), None)
+    if parameter is None or parameter.type not in SORT_COLUMNS:
+        parser.unknown("_sort", f"{'/'.join(parser.types[:3])} cannot be sorted by {code!r}", f"_sort={text}")
+        return None
+    table, smallest, largest = SORT_COLUMNS[parameter.type]
+    return Sort(code, table, largest if descending else smallest, descending), text
+
+
+def _include(name: str, value: str, parser: Parser) -> Include | None:
+    """`Source:parameter` or `Source:parameter:Target`: https://hl7.org/fhir/R5/search.html#include"""
+    base, _, modifier = name.partition(":")
+    parts = value.split(":")
+    shown = f"{name}={value}"
+    if value == "*" and base == "_include":
+        return Include("*", None, None, False, bool(modifier))
+    if len(parts) not in (2, 3) or not all(parts):
+        raise BadRequest(f"{shown}: write {base}=Type:parameter or {base}=Type:parameter:TargetType", expression=name)
+    source, code, *rest = parts
+    target = rest[0] if rest else None
+    for kind in (source, *rest):
+        if not parser.registry.serves(kind):
+            parser.unknown(name, f"this server has no resource type {kind!r}", shown)
+            return None
+    if code == "*":
+        return Include(source, None, target, base == "_revinclude", bool(modifier))
+    parameter = parser.registry.get(source, code)
+    if parameter is None or parameter.type != "reference":
+        parser.unknown(name, f"{source} has no reference parameter {code!r}", shown)
+        return None
+    return Include(source, code, target, base == "_revinclude", bool(modifier))

@@ -1,0 +1,240 @@
+"""A query string, understood: https://hl7.org/fhir/R5/search.html
+
+Nothing is dropped in silence. A parameter that is not known is left out with a warning and out of the self link (`handling=strict`: 400);
+a modifier or value that a known parameter cannot take is always 400, because ignoring it would answer a wider question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from server.errors import BadRequest, FhirError, Issue, NotSupported
+from server.fhir.references import is_id
+from server.fhir.temporal import parse_span
+from server.search import control
+from server.search.parameters import Registry, SearchParameter
+from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, Row, all_of, any_of, clauses
+from server.search.query import Cursor, Query, Search
+from server.search.text import split, unescape
+from server.search.types import date
+from server.search.types.base import Request, split_prefix
+
+Pairs = Sequence[tuple[str, str]]
+
+# How deep chains and reverse chains may nest.
+DEPTH = 8
+
+
+@dataclass(slots=True)
+class Parser:
+    """Turns the parameters of one request into a `Search`."""
+
+    registry: Registry
+    types: tuple[str, ...]
+    """The types to search: one for a type search, all served ones for a search over the system, in order."""
+    bases: tuple[str, ...]
+    now: int
+    strict: bool = False
+    page_size: int = 20
+    page_size_limit: int = 1000
+    clause_limit: int = 100
+    warnings: list[Issue] = field(default_factory=list)
+
+    def parse(self, pairs: Pairs, cursor: Cursor | None = None) -> Search:
+        """`pairs` are the decoded parameters in order, without those that concern the format or the page. Raises BadRequest and its children."""
+        filters = [(name, value) for name, value in pairs if name not in control.NAMES]
+        controls = control.parse([(name, value) for name, value in pairs if name in control.NAMES], self)
+        types, type_pairs = self._types([value for name, value in filters if name == "_type"])
+        applied: list[tuple[str, str]] = list(type_pairs)
+        wanted: dict[str, list[Predicate]] = {one: [] for one in types}
+        for name, value in filters:
+            if name == "_type":
+                continue
+            found = self._filter(types, name, value)
+            if found is not None:
+                applied.append((name, value))
+                for resource_type, predicate in found.items():
+                    wanted[resource_type].append(predicate)
+        predicates = {one: all_of(parts) if parts else None for one, parts in wanted.items()}
+        count = max((sum(1 for _ in clauses(p)) for p in predicates.values() if p is not None), default=0)
+        if count > self.clause_limit:
+            raise BadRequest(f"the search has {count} clauses, the limit is {self.clause_limit}", code="too-costly", remedy="Ask for fewer values at once.")
+        return Search(
+            query=Query(predicates, controls.sort, controls.count, cursor),
+            applied=(*applied, *controls.applied),
+            total=controls.total,
+            summary=controls.summary,
+            elements=controls.elements,
+            includes=controls.includes,
+            warnings=tuple(self.warnings),
+            count_only=controls.count_only,
+        )
+
+    def _types(self, values: list[str]) -> tuple[tuple[str, ...], Pairs]:
+        """The searched types that `_type` leaves. https://hl7.org/fhir/R5/search.html#_type"""
+        if not values:
+            return self.types, ()
+        if len(self.types) == 1:
+            self.unknown("_type", "_type works in a search over all types, at the base", f"_type={values[0]}")
+            return self.types, ()
+        kept = set(self.types)
+        for value in values:
+            names = [name for name in value.split(",") if name]
+            if not names:
+                raise BadRequest("_type names no resource type", expression="_type", remedy="Write _type=Medication,MedicationKnowledge.")
+            for name in names:
+                if not self.registry.serves(name):
+                    raise BadRequest(f"_type={name}: this server has no resource type {name!r}", expression="_type", remedy="GET [base]/metadata lists the types.")
+            kept &= set(names)
+        return tuple(one for one in self.types if one in kept), [("_type", value) for value in values]
+
+    def unknown(self, name: str, reason: str, shown: str) -> None:
+        """Report a parameter that does not run: 400 when the client asked for strictness, else a warning in the answer."""
+        remedy = "Leave it out, or see the searchParam list in [base]/metadata."
+        if self.strict:
+            raise NotSupported(f"{reason} ({shown})", expression=name, remedy=remedy)
+        self.warnings.append(Issue("warning", "not-supported", f"{reason}; {shown} was ignored, so the answer is wider than asked for", (name,), remedy=remedy))
+
+    # -- one filter
+
+    def _filter(self, types: tuple[str, ...], name: str, value: str) -> dict[str, Predicate] | None:
+        """What one parameter asks of each type; None where it does not run."""
+        if not value:
+            return None  # https://hl7.org/fhir/R5/search.html#modifiers: a parameter without a value is no criterion
+        found: dict[str, Predicate] = {}
+        for resource_type in types:
+            try:
+                predicate = self.predicate(resource_type, name, value)
+            except ValueError as error:
+                raise BadRequest(f"{name}={value}: {error}", expression=name) from None
+            if predicate is None:
+                if len(types) == 1 or not found:
+                    break
+                raise BadRequest(f"{name} is not a parameter of {resource_type}, and a search over several types takes only what all of them have", expression=name)
+            found[resource_type] = predicate
+        else:
+            return found
+        if found or (len(types) > 1 and any(self._known(one, name) for one in types)):
+            raise BadRequest(f"{name} is not a parameter of every searched type; {resource_type} has none of that name", expression=name, remedy="Narrow the search with _type.")
+        kind = types[0] if len(types) == 1 else "these types"
+        self.unknown(name, f"{kind} has no search parameter {name.partition(':')[0]!r}", f"{name}={value}")
+        return None
+
+    def _known(self, resource_type: str, name: str) -> bool:
+        return self.registry.get(resource_type, name.partition(":")[0].partition(".")[0]) is not None
+
+    def predicate(self, resource_type: str, name: str, value: str, depth: int = 0) -> Predicate | None:
+        """One parameter of one type, chained or not; None where the type has no such parameter. Raises ValueError and BadRequest."""
+        if depth > DEPTH:
+            raise BadRequest(f"chains may be {DEPTH} deep at most", expression=name, code="too-costly")
+        if name.startswith("_has:"):
+            return self._has(resource_type, name, value, depth)
+        link, dot, rest = name.partition(".")
+        if dot:
+            return self._chain(resource_type, link, rest, value, depth)
+        code, colon, modifier = name.partition(":")
+        parameter = self.registry.get(resource_type, code)
+        if parameter is None:
+            return None
+        return self._plain(parameter, modifier if colon else None, value)
+
+    def _plain(self, parameter: SearchParameter, modifier: str | None, value: str) -> Predicate:
+        code = parameter.code
+        if modifier is not None and modifier not in parameter.modifiers and not self._is_type_modifier(parameter, modifier):
+            allowed = [f":{one}" for one in sorted(parameter.modifiers)] + ([":[type]"] if parameter.type == "reference" else [])
+            raise NotSupported(f"{code}:{modifier}: {code} is a {parameter.type} parameter and takes {', '.join(allowed)}", expression=f"{code}:{modifier}")
+        if modifier == "missing":
+            return self._missing(parameter, value)
+        request = Request(self.bases, self.now, parameter.targets, frozenset(self.registry.types))
+        inner = None if modifier == "not" else modifier
+        found = [self._one(parameter, inner, text, request) for text in split(value, ",") if text]
+        if not found:
+            raise ValueError("there is no value between the commas")
+        return Not(any_of(found)) if modifier == "not" else any_of(found)
+
+    def _is_type_modifier(self, parameter: SearchParameter, modifier: str) -> bool:
+        if parameter.type != "reference" or not modifier[:1].isupper():
+            return False
+        if parameter.targets and "Resource" not in parameter.targets and modifier not in parameter.targets:
+            raise BadRequest(f"{parameter.code}:{modifier}: {parameter.code} points to {', '.join(parameter.targets)}", expression=f"{parameter.code}:{modifier}")
+        return True
+
+    def _one(self, parameter: SearchParameter, modifier: str | None, text: str, request: Request) -> Predicate:
+        if parameter.code == "_id":
+            if "|" in text or not is_id(unescape(text)):
+                raise ValueError(f"{text!r} is not an id: letters, digits, - and . only, at most 64")
+            return Resource(Compare("id", "=", text))
+        if parameter.code == "_lastUpdated":
+            comparator, literal = split_prefix(unescape(text), "date")
+            # The column holds the first microsecond of the millisecond that lastUpdated names.
+            return Resource(date.condition(comparator, parse_span(literal.replace(" ", "+")), self.now, "updated", "updated", 1000))
+        return parameter.kind.predicate(parameter.code, modifier, text, request)
+
+    def _missing(self, parameter: SearchParameter, value: str) -> Predicate:
+        if value not in ("true", "false"):
+            raise ValueError(":missing takes true or false")
+        if parameter.code in ("_id", "_lastUpdated"):
+            present: Predicate = Resource(Compare("id", ">", ""))
+        else:
+            present = Row(parameter.kind.TABLES[0], parameter.code)  # type: ignore[arg-type]
+        return Not(present) if value == "true" else present
+
+    # -- chains
+
+    def _targets(self, parameter: SearchParameter, modifier: str | None) -> tuple[str, ...]:
+        if modifier is not None:
+            if not self.registry.serves(modifier):
+                raise BadRequest(f"{parameter.code}:{modifier}: this server has no resource type {modifier!r}", expression=f"{parameter.code}:{modifier}")
+            self._is_type_modifier(parameter, modifier)
+            return (modifier,)
+        targets = self.registry.types if not parameter.targets or "Resource" in parameter.targets else parameter.targets
+        return tuple(one for one in targets if self.registry.serves(one))
+
+    def _reference(self, resource_type: str, code: str, name: str) -> SearchParameter | None:
+        parameter = self.registry.get(resource_type, code)
+        if parameter is not None and parameter.type != "reference":
+            raise BadRequest(f"{name}: {code} is a {parameter.type} parameter; only references can be followed", expression=name)
+        return parameter
+
+    def _chain(self, resource_type: str, link: str, rest: str, value: str, depth: int) -> Predicate | None:
+        """`subject:Medication.code=...`: https://hl7.org/fhir/R5/search.html#chaining"""
+        code, colon, modifier = link.partition(":")
+        parameter = self._reference(resource_type, code, f"{link}.{rest}")
+        if parameter is None:
+            return None
+        found: list[Predicate] = []
+        refused: FhirError | ValueError | None = None
+        for target in self._targets(parameter, modifier if colon else None):
+            try:
+                inner = self.predicate(target, rest, value, depth + 1)
+            except (FhirError, ValueError) as error:
+                refused = error
+                continue
+            if inner is not None:
+                found.append(Chain(code, target, inner))
+        if found:
+            return found[0] if len(found) == 1 else Or(tuple(found))
+        if refused is not None:
+            raise refused
+        raise BadRequest(f"{link}.{rest}: none of the types that {code} points to has a parameter {rest.partition('.')[0]!r}", expression=f"{link}.{rest}")
+
+    def _has(self, resource_type: str, name: str, value: str, depth: int) -> Predicate:
+        """`_has:Source:reference:parameter=...`: https://hl7.org/fhir/R5/search.html#has"""
+        parts = name.split(":", 3)
+        if len(parts) < 4 or not all(parts):
+            raise BadRequest(f"{name}: write _has:Type:reference:parameter", expression=name)
+        _, source, code, rest = parts
+        if not self.registry.serves(source):
+            raise BadRequest(f"{name}: this server has no resource type {source!r}", expression=name)
+        parameter = self._reference(source, code, name)
+        if parameter is None:
+            raise BadRequest(f"{name}: {source} has no search parameter {code!r}", expression=name)
+        if resource_type not in self._targets(parameter, None):
+            raise BadRequest(f"{name}: {source}.{code} never points to {resource_type}", expression=name)
+        inner = self.predicate(source, rest, value, depth + 1)
+        if inner is None:
+            raise BadRequest(f"{name}: {source} has no search parameter {rest.partition(':')[0]!r}", expression=name)
+        return Has(source, code, inner)
+
+

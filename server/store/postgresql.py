@@ -1,0 +1,74 @@
+"""The store for more than one machine: PostgreSQL through psycopg 3 and a pool of connections.
+
+https://www.postgresql.org/docs/current/transaction-iso.html and https://www.psycopg.org/psycopg3/docs/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from server.errors import Busy, StartError
+from server.store import schema
+from server.store.sql import SqlStore, Statement
+from server.store.write import SqlTransaction, Writes
+
+
+class PostgresqlStore(SqlStore):
+    """A store in a PostgreSQL database."""
+
+    def __init__(self, conninfo: str, *, connections: int = 4, seconds: float = 30.0) -> None:
+        """`conninfo` is libpq's; `connections` bounds the pool, `seconds` one statement. Raises StartError where no server answers."""
+        self._seconds = seconds
+        options = {"options": f"-c statement_timeout={int(seconds * 1000)}", "autocommit": True, "prepare_threshold": 1, "application_name": "apothecary"}
+        self._pool = ConnectionPool(conninfo, min_size=1, max_size=connections, kwargs=options, timeout=10.0, open=False, name="apothecary")
+        try:
+            self._pool.open(wait=True, timeout=10.0)
+        except PoolTimeout as error:
+            self._pool.close()
+            raise StartError(f"no PostgreSQL server answers: {error}") from None
+        super().__init__(PGDialect_psycopg(paramstyle="format"))
+        self._writes = Writes(self)
+
+    @contextmanager
+    def _connection(self) -> Iterator[psycopg.Connection[Any]]:
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except PoolTimeout:
+            raise Busy("every database connection is in use; try again", headers={"Retry-After": "1"}) from None
+        except psycopg.errors.QueryCanceled:
+            raise Busy(f"the search ran longer than the limit of {self._seconds:g} seconds; ask for less", code="timeout") from None
+        except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):
+            raise Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"}) from None
+
+    def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
+        with self._connection() as connection:
+            return connection.cursor(binary=True).execute(statement.text, bound).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[SqlTransaction]:
+        """Readers and writers do not wait for one another; two writers of one resource do, and the second finds the version changed."""
+        with self._connection() as connection, connection.transaction():
+            transaction = SqlTransaction(self, self._writes, connection.cursor(binary=True))
+            yield transaction
+            transaction.flush()
+
+    def prepare(self) -> None:
+        with self._connection() as connection, connection.transaction():
+            known = connection.execute("SELECT to_regclass('state')").fetchone()
+        exists = known is not None and known[0] is not None
+        schema.prepare(self.state("schema") or "unknown" if exists else None, self.statements.dialect, self._script)
+
+    def _script(self, statements: Sequence[str]) -> None:
+        with self._connection() as connection, connection.transaction():
+            for one in statements:
+                connection.execute(one)
+
+    def close(self) -> None:
+        self._pool.close()
