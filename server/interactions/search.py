@@ -1,0 +1,122 @@
+"""search-type and search-system: https://hl7.org/fhir/R5/http.html#search and https://hl7.org/fhir/R5/search.html"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from urllib.parse import quote, urlencode
+
+from server.errors import BadRequest, Issue
+from server.fhir.releases import FhirVersion
+from server.fhir.temporal import now
+from server.interactions import bundle
+from server.interactions.include import included
+from server.interactions.prepared import Prepared
+from server.interactions.service import Service
+from server.interactions.subset import subset
+from server.search import links
+from server.search.parser import Parser
+from server.search.query import Cursor, Search
+from server.store.contract import Hit, Page
+
+Pairs = Sequence[tuple[str, str]]
+
+
+def search(service: Service, version: FhirVersion, base: str, resource_type: str | None, pairs: Pairs, *, strict: bool = False, text: str | None = None) -> bytes:
+    """The searchset as JSON text. `pairs` are the decoded parameters; `text`, where given, is what they were decoded from.
+
+    Raises BadRequest and its children, NotFound for a type that is not served.
+    """
+    key = (version, base, resource_type, text, strict) if text is not None else None
+    prepared = service.searches.get(key) if key is not None else None
+    if prepared is None:
+        prepared = prepare(service, version, base, resource_type, pairs, strict=strict)
+        # `ap` compares dates with the time of the request.
+        if key is not None and not any(value.startswith("ap") or ",ap" in value for _, value in pairs):
+            service.searches.put(key, prepared)
+    return answer(service, version, base, resource_type, prepared)
+
+
+def prepare(service: Service, version: FhirVersion, base: str, resource_type: str | None, pairs: Pairs, *, strict: bool) -> Prepared:
+    """Parse the parameters and find the page that `_page` names."""
+    registry = service.registry(version)
+    if resource_type is not None:
+        service.check_type(version, resource_type)
+    settings = service.settings
+    parser = Parser(
+        registry,
+        registry.types if resource_type is None else (resource_type,),
+        (base,),
+        now(),
+        strict,
+        settings.page_size,
+        settings.page_size_limit,
+        settings.search_clause_limit,
+    )
+    tokens = [value for name, value in pairs if name == links.PAGE]
+    found = parser.parse([(name, value) for name, value in pairs if name != links.PAGE])
+    if len(tokens) > 1:
+        raise BadRequest(f"{links.PAGE} stands twice in the request", expression=links.PAGE)
+    applied = list(found.applied)
+    if tokens:
+        cursor = links.read(service.secret, resource_type or "", applied, tokens[0])
+        found = replace(found, query=replace(found.query, cursor=cursor, memo={}))
+        applied.append((links.PAGE, tokens[0]))
+    url = _url(base, resource_type, applied)
+    return Prepared(found, url, bundle.link("self", url))
+
+
+def answer(service: Service, version: FhirVersion, base: str, resource_type: str | None, prepared: Prepared) -> bytes:
+    """Run a search and put the bundle together."""
+    found = prepared.search
+    if found.count_only:
+        return bundle.bundle("searchset", [prepared.opening], _outcomes(found, ()), service.store.count(found.query))
+    page = service.store.search(found.query)
+    prefix = f"{base}/".encode()
+    whole = found.summary == "false" and not found.elements
+    entries = [bundle.match(prefix, hit.type, hit.id, hit.body if whole else subset(hit.body, version, found.summary, found.elements)) for hit in page.hits]
+    if found.includes:
+        for one in included(service, version, found.includes, page.hits):
+            body = one.body if whole else subset(one.body or b"", version, found.summary, ())
+            entries.append(bundle.match(prefix, one.type, one.id, body or b"", b"include"))
+    entries += _outcomes(found, ())
+    return bundle.bundle("searchset", _links(service, base, resource_type, prepared, page), entries, _total(service, found, page))
+
+
+def _outcomes(found: Search, more: Sequence[Issue]) -> list[bytes]:
+    issues = (*found.warnings, *more)
+    return [bundle.outcome(issues)] if issues else []
+
+
+def _total(service: Service, found: Search, page: Page) -> int | None:
+    """The number of matches over all pages: when it was asked for, or when this page shows it."""
+    if found.total == "accurate":
+        return service.store.count(found.query)
+    return len(page.hits) if not page.more_after and not page.more_before else None
+
+
+def _links(service: Service, base: str, resource_type: str | None, prepared: Prepared, page: Page) -> list[bytes]:
+    """self, and first, previous and next where there are other pages."""
+    result = [prepared.opening]
+    if not (page.more_after or page.more_before):
+        return result
+    pairs = [pair for pair in prepared.search.applied if pair[0] != links.PAGE]
+
+    def beside(hit: Hit, backwards: bool) -> str:
+        cursor = Cursor(hit.sort, hit.type, hit.id, backwards)
+        token = links.write(service.secret, resource_type or "", pairs, cursor)
+        return _url(base, resource_type, [*pairs, (links.PAGE, token)])
+
+    if page.more_before:
+        result.append(bundle.link("first", _url(base, resource_type, pairs)))
+        if page.hits:
+            result.append(bundle.link("previous", beside(page.hits[0], True)))
+    if page.more_after and page.hits:
+        result.append(bundle.link("next", beside(page.hits[-1], False)))
+    return result
+
+
+def _url(base: str, resource_type: str | None, pairs: Pairs) -> str:
+    """The address of a search in its GET form. Bars, commas and colons stay readable; everything else is percent-encoded."""
+    path = f"{base}/{resource_type}" if resource_type else base
+    return f"{path}?{urlencode(pairs, quote_via=quote, safe='|,:/$')}" if pairs else path
