@@ -85,6 +85,12 @@ def extensions(element: Resource, name: str) -> list[Resource]:
     return [each for each in element.get("extension", []) if each["url"] == EXTENSION + name]
 
 
+def qualifications(element: Resource) -> list[str]:
+    """The texts of the `qualification` extensions of `element`."""
+    parts = [part for each in extensions(element, "qualification") for part in each["extension"]]
+    return [part["valueMarkdown"] for part in parts if part["url"] == "text"]
+
+
 def claim_ids(node: Any) -> list[str]:
     """Every claim id in `node`, at any depth, in numerical order."""
     found: set[str] = set()
@@ -162,16 +168,20 @@ def _text(element: Resource, key: str, label: str) -> list[Row]:
 def _medication_knowledge(resource: Resource, library: Library) -> Described:
     rows: list[Row] = [("Names", bullets(resource["name"])), *_codes(resource["code"])]
     rows.append(("Kind", bullets(map(concept_text, resource.get("productType", [])))))
-    for group in resource.get("medicineClassification", []):
-        rows.append((sentence(concept_text(group["type"])), bullets(map(concept_with_codes, group["classification"]))))
+    rows += [
+        (sentence(concept_text(group["type"])), bullets(map(concept_with_codes, group["classification"])))
+        for group in resource.get("medicineClassification", [])
+    ]
     definitional = resource.get("definitional", {})
-    for key, label in (("doseForm", "Dose form"), ("intendedRoute", "Route")):
-        concepts = definitional.get(key, [])
-        for concept in concepts if isinstance(concepts, list) else [concepts]:
-            rows.append((label, escape(concept_with_codes(concept))))
+    if "doseForm" in definitional:
+        rows.append(("Dose form", escape(concept_with_codes(definitional["doseForm"]))))
+    if "intendedRoute" in definitional:
+        rows.append(("Route", bullets(map(concept_with_codes, definitional["intendedRoute"]))))
     rows.append(("Ingredient", bullets(map(strength, definitional.get("ingredient", [])))))
-    for each in definitional.get("drugCharacteristic", []):
-        rows.append((concept_text(each["type"]), escape(each.get("valueString", "unknown: the source does not say"))))
+    rows += [
+        (concept_text(each["type"]), escape(each.get("valueString", "unknown: the source does not say")))
+        for each in definitional.get("drugCharacteristic", [])
+    ]
     for part in (part for effect in extensions(resource, "effect-timing") for part in effect["extension"]):
         label = {"onset": "Onset of effect", "duration": "Duration of effect"}[part["url"]]
         rows.append((label, escape(timing(part["valueRange"]))))
@@ -179,10 +189,13 @@ def _medication_knowledge(resource: Resource, library: Library) -> Described:
         rows.append(("Uses (with regulatory status)", bullets(map(_guideline, resource["indicationGuideline"]))))
     if "clinicalUseIssue" in resource:
         rows.append(("Limitations of use", library.names(resource["clinicalUseIssue"])))
-    for regulatory in resource.get("regulatory", []):
-        rows.append(("Controlled substance schedule", bullets(map(concept_text, regulatory["schedule"]))))
-    for related in resource.get("relatedMedicationKnowledge", []):
-        rows.append((sentence(concept_text(related["type"])), library.names(related["reference"])))
+    schedules = [schedule for regulatory in resource.get("regulatory", []) for schedule in regulatory["schedule"]]
+    if schedules:
+        rows.append(("Controlled substance schedule", bullets(map(concept_text, schedules))))
+    rows += [
+        (sentence(concept_text(related["type"])), library.names(related["reference"]))
+        for related in resource.get("relatedMedicationKnowledge", [])
+    ]
     by_coverage: dict[str, list[str]] = {}
     for each in extensions(resource, "content-coverage"):
         parts = {part["url"]: part for part in each["extension"]}
@@ -217,7 +230,7 @@ def _clinical_use_definition(resource: Resource, library: Library) -> Described:
         rows += [("In the presence of", escape(concept_with_codes(each))) for each in comorbidities]
         rows += _text(indication, "durationString", "Duration")
         for therapy in indication.get("otherTherapy", []):
-            remark = "".join(f" ({each['valueMarkdown']})" for each in extensions(therapy, "qualification"))
+            remark = "".join(f" ({each})" for each in qualifications(therapy))
             drug = concept_with_codes(therapy["treatment"]["concept"])
             rows.append((concept_text(therapy["relationshipType"]), escape(drug + remark)))
         rows += _codes(indication["diseaseSymptomProcedure"]["concept"])
@@ -228,8 +241,7 @@ def _clinical_use_definition(resource: Resource, library: Library) -> Described:
             rows += _codes(each["valueCodeableConcept"])
     if "population" in resource:
         rows.append(("Population", library.names(resource["population"])))
-    for each in extensions(resource, "qualification"):
-        rows.append(("Remark", escape(each["valueMarkdown"])))
+    rows += [("Remark", escape(each)) for each in qualifications(resource)]
     for name, label in (("related-evidence", "Evidence"), ("see-also", "See also")):
         if targets := [each["valueReference"] for each in extensions(resource, name)]:
             rows.append((label, library.names(targets)))
