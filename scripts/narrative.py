@@ -14,7 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from scripts.narrative_rows import Library, Resource, describe, section_body
+from scripts.narrative_rows import DESCRIBE, Library, Resource, describe, section_body
 
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 
@@ -64,7 +64,12 @@ def _extensions(node: Any) -> Iterator[Any]:
 
 
 def with_narrative(resource: Resource, library: Library) -> Resource:
-    """A copy of `resource` with `text`, and with the text of each Composition section that has entries or is empty."""
+    """A copy of `resource` with `text`, and with the text of each Composition section that has entries or is empty.
+
+    A resource of a type that `DESCRIBE` does not know keeps the narrative it has.
+    """
+    if resource["resourceType"] not in DESCRIBE:
+        return resource
     before = ("resourceType", "id", "meta", "implicitRules", "language")
     head = {key: resource[key] for key in before if key in resource}
     rest = {key: value for key, value in resource.items() if key not in before and key != "text"}

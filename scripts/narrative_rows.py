@@ -14,11 +14,6 @@ Row = tuple[str, str]
 Described = tuple[str, list[str], list[Row]]
 
 EXTENSION = "https://example.org/fhir/StructureDefinition/"
-NOT_A_LABEL = (
-    "Reference text that was supplied without author, date or citation. It is not a label and not meant for "
-    "prescribing decisions. It holds no safety content: that a warning, an interaction or a contraindication is "
-    "missing here does not mean that there is none."
-)
 SYSTEMS = {
     "http://www.nlm.nih.gov/research/umls/rxnorm": "RxNorm",
     "http://hl7.org/fhir/sid/icd-10-cm": "ICD-10-CM",
@@ -51,6 +46,11 @@ class Library:
             return str(reference.get("display") or reference.get("reference", ""))
         return name_of(target)
 
+    def descriptions(self, references: Iterable[Resource]) -> list[str]:
+        """The descriptions of the targets that have one."""
+        targets = [self._by_reference.get(each.get("reference", ""), {}) for each in references]
+        return [str(each["description"]) for each in targets if "description" in each]
+
     def names(self, references: Iterable[Resource]) -> str:
         """The names of several targets as a list."""
         return bullets(self.name(reference) for reference in references)
@@ -75,9 +75,11 @@ def name_of(resource: Resource) -> str:
 
 
 def bullets(items: Iterable[str]) -> str:
-    """The items, escaped, as an XHTML list; a single item stands alone."""
+    """The items, escaped, as an XHTML list; a single item stands alone, no item is the empty text."""
     texts = [escape(item) for item in items]
-    return texts[0] if len(texts) == 1 else "<ul>" + "".join(f"<li>{text}</li>" for text in texts) + "</ul>"
+    if len(texts) < 2:
+        return "".join(texts)
+    return "<ul>" + "".join(f"<li>{text}</li>" for text in texts) + "</ul>"
 
 
 def extensions(element: Resource, name: str) -> list[Resource]:
@@ -166,7 +168,7 @@ def _text(element: Resource, key: str, label: str) -> list[Row]:
 
 
 def _medication_knowledge(resource: Resource, library: Library) -> Described:
-    rows: list[Row] = [("Names", bullets(resource["name"])), *_codes(resource["code"])]
+    rows: list[Row] = [("Names", bullets(resource.get("name", []))), *_codes(resource.get("code", {}))]
     rows.append(("Kind", bullets(map(concept_text, resource.get("productType", [])))))
     rows += [
         (sentence(concept_text(group["type"])), bullets(map(concept_with_codes, group["classification"])))
@@ -204,7 +206,8 @@ def _medication_knowledge(resource: Resource, library: Library) -> Described:
         by_coverage.setdefault(parts["coverage"]["valueCode"], []).append(section)
     for coverage, sections in by_coverage.items():
         rows.append((f"Content {coverage.replace('-', ' ')}", bullets(sections)))
-    return name_of(resource), [NOT_A_LABEL], rows
+    sources = [each["source"] for each in resource.get("monograph", []) if "source" in each]
+    return name_of(resource), library.descriptions(sources), rows
 
 
 def _guideline(guideline: Resource) -> str:
@@ -219,8 +222,8 @@ def _guideline(guideline: Resource) -> str:
 
 
 def _clinical_use_definition(resource: Resource, library: Library) -> Described:
-    rows: list[Row] = [("Subject", library.names(resource["subject"]))]
-    rows.append(("Category", bullets(map(concept_text, resource["category"]))))
+    rows: list[Row] = [("Subject", library.names(resource.get("subject", [])))]
+    rows.append(("Category", bullets(map(concept_text, resource.get("category", [])))))
     indication, warning = resource.get("indication"), resource.get("warning")
     if indication:
         for key, label in (("diseaseStatus", "Course"), ("intendedEffect", "Intended effect")):
@@ -250,12 +253,13 @@ def _clinical_use_definition(resource: Resource, library: Library) -> Described:
 
 
 def _medication(resource: Resource, library: Library) -> Described:
-    rows = _codes(resource["code"])
+    rows = _codes(resource.get("code", {}))
     if "doseForm" in resource:
         rows.append(("Dose form", escape(concept_text(resource["doseForm"]))))
     if "ingredient" in resource:
         rows.append(("Ingredient", bullets(map(strength, resource["ingredient"]))))
-    rows.append(("Knowledge", library.names([resource["definition"]])))
+    if "definition" in resource:
+        rows.append(("Knowledge", library.names([resource["definition"]])))
     return name_of(resource), [], rows
 
 
@@ -359,11 +363,10 @@ DESCRIBE: dict[str, Callable[[Resource, Library], Described]] = {
 
 
 def describe(resource: Resource, library: Library) -> Described:
-    """Title, paragraphs and rows for `resource`; KeyError for a type that no narrative was written for."""
+    """Title, paragraphs and the rows that have a value; `resource` is of a type in `DESCRIBE`."""
     title, notes, rows = DESCRIBE[resource["resourceType"]](resource, library)
-    if claims := claim_ids(resource):
-        rows = [*rows, ("Source claims", ", ".join(claims))]
-    return title, notes, rows
+    rows = [*rows, ("Source claims", ", ".join(claim_ids(resource)))]
+    return title, notes, [(label, value) for label, value in rows if value]
 
 
 def section_body(section: Resource, library: Library) -> str | None:
