@@ -1,0 +1,1 @@
+"""Programs for maintainers; the package does not ship them."""

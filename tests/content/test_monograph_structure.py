@@ -214,13 +214,17 @@ def test_medication_knowledge_says_how_far_each_section_is_covered(key: str) -> 
     assert "not a label" in CONTENT[key]["text"]["div"]
 
 
+def test_medication_knowledge_can_be_searched_by_use_name_route_schedule_and_strength() -> None:
+    codes = {each["code"] for each in of_type("SearchParameter").values() if "MedicationKnowledge" in each["base"]}
+    assert {"indication", "indication-status", "drug-name", "route", "schedule", "strength"} <= codes
+
+
 @pytest.mark.parametrize("key", of_type("SearchParameter"))
 def test_a_search_parameter_finds_something_in_the_content(key: str) -> None:
     parameter = CONTENT[key]
     assert parameter["id"] == f"{parameter['base'][0]}-{parameter['code']}"
     # The engine knows no types without a model: name the choice elements as they stand in the JSON.
     expression = re.sub(r"\.ofType\((\w+)\)", r"\1", parameter["expression"])
-    expression = expression.replace(".value" + "CodeableConcept", ".valueCodeableConcept")
     hits = [hit for each in of_type(*parameter["base"]).values() for hit in evaluate(each, expression)]
     assert hits
     if parameter["type"] == "reference":
