@@ -17,6 +17,7 @@ ApothecaryError
 │   ├── Gone                  410  deleted
 │   ├── PreconditionFailed    412  conflict
 │   ├── TooLarge              413  too-long
+│   ├── UriTooLong            414  too-long
 │   ├── UnsupportedMediaType  415  not-supported
 │   ├── Unprocessable         422  processing   well-formed, but against a business rule
 │   └── Busy                  503  throttled    a limit of time or load; try again
@@ -142,6 +143,11 @@ class PreconditionFailed(FhirError):
 
 class TooLarge(FhirError):
     status = 413
+    code = "too-long"
+
+
+class UriTooLong(FhirError):
+    status = 414
     code = "too-long"
 
 

@@ -1,0 +1,62 @@
+"""The one place where an error becomes an HTTP answer: status, headers, OperationOutcome. https://hl7.org/fhir/R5/http.html#Status-Codes"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import MethodNotAllowed as RoutingMethodNotAllowed
+from werkzeug.exceptions import NotFound as RoutingNotFound
+
+from server.errors import BadRequest, FhirError, Issue, MethodNotAllowed, NotFound
+from server.fhir.json import dumps, pretty
+from server.interactions.service import Service
+from server.reports.operation_outcome import operation_outcome
+from server.rest.exchange import CONTENT_TYPE, finish
+from server.rest.negotiation import READERS
+
+log = logging.getLogger("apothecary")
+
+
+def register(app: Flask, service: Service) -> None:
+    """Answer every error of the app with an OperationOutcome."""
+
+    def known(error: FhirError) -> Response:
+        return _answer(service, error.status, error.issues, dict(error.headers))
+
+    def from_routing(error: HTTPException) -> Response:
+        translated = _translate(error)
+        status = error.code if error.code and error.code >= 400 else translated.status
+        return _answer(service, status, translated.issues, dict(translated.headers))
+
+    def unexpected(error: Exception) -> Response:
+        number = secrets.token_hex(8)
+        log.exception("request %s failed: %s %s", number, request.method, request.path)
+        issue = Issue("fatal", "exception", f"The server failed; the error is in its log under {number}.")
+        return _answer(service, 500, (issue,), {"X-Request-Id": number})
+
+    app.register_error_handler(FhirError, known)
+    app.register_error_handler(HTTPException, from_routing)
+    app.register_error_handler(Exception, unexpected)
+
+
+def _translate(error: HTTPException) -> FhirError:
+    """What Flask's routing and request parsing complain about, in our words."""
+    if isinstance(error, RoutingNotFound):
+        return NotFound(f"there is nothing at {request.path}", remedy="Addresses are [base]/metadata, [base]/[type], [base]/[type]/[id] and those below; GET /fhir/metadata tells all.")
+    if isinstance(error, RoutingMethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        return MethodNotAllowed(f"{request.method} is not offered at {request.path}", remedy=f"Allowed here: {allowed}.", headers={"Allow": allowed})
+    return BadRequest(error.description or error.name, code="processing")
+
+
+def _answer(service: Service, status: int, issues: tuple[Issue, ...], headers: dict[str, str]) -> Response:
+    body = dumps(operation_outcome(issues))
+    environ: dict[str, Any] = request.environ
+    if environ.get("HTTP_USER_AGENT", "").startswith(READERS):
+        body = pretty(body)
+    headers["Content-Type"] = CONTENT_TYPE[service.settings.fhir_version]
+    return finish(service, environ, Response(body, status, headers))
