@@ -21,6 +21,9 @@ lint: $(STAMP) ## formatting, types, and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+definitions: $(STAMP) ## compile server/fhir/data from the official FHIR packages (needs npm, or the packages in .cache/)
+	$(BIN)/python -m scripts.definitions
+
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from scripts.definitions.ledger import Repairs
 from scripts.definitions.packages import Resource, Source
 from server.fhir.definitions import Binding, Element, Invariant, TypeRef
-from server.fhir.repairs import Repairs
 from server.fhir.structures import Kind, TypeTable
 
 _PROFILE = "http://hl7.org/fhir/StructureDefinition/"
@@ -147,7 +147,7 @@ class TypeCompiler:
         return self._root_invariants(code) if code in self._types and code != "Resource" else ()
 
     def _profile_rules(self, profile: str, known: set[str]) -> list[Invariant]:
-        """What a data type profile such as SimpleQuantity adds at its root; profiles on resources are left to `$validate`."""
+        """What a data type profile such as SimpleQuantity adds at its root; profiles on resources add nothing here."""
         definition = self._profiles.get(profile)
         if definition is None or definition["kind"] != "complex-type":
             return []

@@ -25,7 +25,7 @@ class ValueSetCompiler:
         definition = self._source.value_sets.get(url) or self._source.expansions.get(url)
         if definition is None:
             return ValueSet(url, {}, (), complete=False, reason="not published with the specification")
-        systems = self._systems(definition)
+        named = self._systems(definition)
         expansion = self._source.expansions.get(url, {}).get("expansion", {})
         concepts, reason = self._listed(expansion), None
         if not concepts:
@@ -40,7 +40,7 @@ class ValueSetCompiler:
             concepts, reason = {}, f"more than {MOST_CODES} codes"
         elif not count and reason is None:
             reason = "no code system lists its codes"
-        systems = tuple(sorted(systems | set(concepts)))
+        systems = tuple(sorted(named | set(concepts)))
         return ValueSet(url, concepts, systems, complete=reason is None, reason=reason)
 
     def code_systems(self, value_sets: Iterable[ValueSet]) -> dict[str, CodeSystem]:

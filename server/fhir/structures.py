@@ -1,4 +1,4 @@
-"""The shape of one JSON object: its elements, their types, and what must hold (https://hl7.org/fhir/R5/structuredefinition.html)."""
+"""The shape of one JSON object, its elements, types and rules: https://hl7.org/fhir/R5/structuredefinition.html."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Invariant(msgspec.Struct, frozen=True):
 class Element(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """One element as the specification lists it; `path` and `name` keep the `[x]` of a choice.
 
-    `invariants` leaves out what already stands on the element's own type (`ele-1`, `ext-1`, ...) and, for a backbone, what
-    stands on its `Structure`: so every rule is found exactly once.
+    `invariants` leaves out what already stands on the element's own type (`ele-1`, `ext-1`, ...) and, for a backbone,
+    what stands on its `Structure`: so every rule is found exactly once.
     """
 
     path: str
@@ -78,7 +78,7 @@ class Property(msgspec.Struct, frozen=True):
 
 
 class Structure(msgspec.Struct, frozen=True):
-    """The shape of a resource, a data type or a backbone. A primitive's is that of its `_name` companion: id and extension."""
+    """The shape of a resource, data type or backbone. A primitive's is that of its `_name` twin: id and extension."""
 
     name: str
     kind: Kind
@@ -141,7 +141,7 @@ class TypeTable(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def property_name(element: Element, type_code: str) -> str:
-    """The JSON name of `element` when its value has type `type_code`: `value[x]` and `Quantity` give `valueQuantity`."""
+    """The JSON name of `element` for a value of type `type_code`: `value[x]` and `Quantity` give `valueQuantity`."""
     if not element.is_choice:
         return element.name
     return element.name[:-3] + type_code[0].upper() + type_code[1:]
