@@ -40,7 +40,7 @@ class Repairs:
         return where in self._rows
 
     def apply_rule(self, rule: str, example: str) -> None:
-        """Note that `rule` was needed, as for `example`; RepairError when the table does not have it for this release."""
+        """Note that `rule` was needed, as for `example`; RepairError when this release has no such rule."""
         if rule not in self._rules:
             raise RepairError(f"{self._version}: rule {rule!r} is not in the table but needed, as for {example}")
         self._used.add(rule)

@@ -7,7 +7,7 @@ from typing import Any
 from scripts.definitions.ledger import Repairs
 from scripts.definitions.packages import Resource, Source
 from server.fhir.definitions import Binding, Element, Invariant, TypeRef
-from server.fhir.structures import Kind, TypeTable
+from server.fhir.structures import BACKBONES, Kind, TypeTable
 
 _PROFILE = "http://hl7.org/fhir/StructureDefinition/"
 _FHIR_TYPE = _PROFILE + "structuredefinition-fhir-type"
@@ -117,7 +117,10 @@ class TypeCompiler:
         types = tuple(type_ref(item) for item in (paths[reference] if reference else published)["type"])
         if path.endswith(".id"):
             types = (self._id_type(path, types[0]),)
-        said = {rule.key for item in types for rule in self._type_rules(item.code)}
+        # A backbone's shape is found by its path, not by its type: the rules of BackboneElement must stand on the path.
+        said = {rule.key for item in types if item.code not in BACKBONES for rule in self._type_rules(item.code)}
+        if reference:
+            said |= {rule.key for rule in invariants(paths[reference])}
         rules = [rule for rule in invariants(published) if rule.key not in said]
         for item in published.get("type", []):
             for profile in item.get("profile", []):

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 Kind = Literal["resource", "complex-type", "primitive-type", "backbone"]
-_BACKBONES = frozenset({"BackboneElement", "Element"})
+BACKBONES = frozenset({"BackboneElement", "Element"})
 
 
 class TypeRef(msgspec.Struct, frozen=True, array_like=True):
@@ -38,8 +38,8 @@ class Invariant(msgspec.Struct, frozen=True):
 class Element(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """One element as the specification lists it; `path` and `name` keep the `[x]` of a choice.
 
-    `invariants` leaves out what already stands on the element's own type (`ele-1`, `ext-1`, ...) and, for a backbone,
-    what stands on its `Structure`: so every rule is found exactly once.
+    `invariants` leaves out what already stands on the element's own type (`ele-1`, `ext-1`, ...); those of a backbone,
+    `ele-1` included, stand on its `Structure`. So every rule is found exactly once.
     """
 
     path: str
@@ -148,7 +148,7 @@ def property_name(element: Element, type_code: str) -> str:
 
 
 def _without_backbone_rules(element: Element) -> Element:
-    if element.invariants and element.types[0].code in _BACKBONES:
+    if element.invariants and element.types[0].code in BACKBONES and element.content_reference is None:
         return msgspec.structs.replace(element, invariants=())
     return element
 
@@ -160,7 +160,7 @@ def _properties(elements: list[Element]) -> Mapping[str, Property]:
         for type_ref in element.types:
             name = property_name(element, type_ref.code)
             structure = type_ref.code
-            if structure in _BACKBONES:
+            if structure in BACKBONES:
                 structure = element.content_reference or element.path
             found[name] = Property(name, element, type_ref.code, structure)
     return MappingProxyType(found)
