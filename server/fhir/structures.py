@@ -111,7 +111,7 @@ class TypeTable(msgspec.Struct, frozen=True, rename="camel"):
         """The type and each of its backbones, by name."""
         children: dict[str, list[Element]] = {self.name: []}
         for element in self.elements:
-            children.setdefault(element.path.rpartition(".")[0], []).append(element)
+            children.setdefault(element.path.rpartition(".")[0], []).append(_without_backbone_rules(element))
         found = {}
         for element in self.elements:
             if element.path in children:
@@ -120,7 +120,7 @@ class TypeTable(msgspec.Struct, frozen=True, rename="camel"):
                     kind="backbone",
                     base=element.types[0].code,
                     abstract=False,
-                    elements=tuple(map(_without_backbone_rules, children[element.path])),
+                    elements=tuple(children[element.path]),
                     properties=_properties(children[element.path]),
                     invariants=element.invariants,
                 )
@@ -129,7 +129,7 @@ class TypeTable(msgspec.Struct, frozen=True, rename="camel"):
             kind=self.kind,
             base=self.base,
             abstract=self.abstract,
-            elements=tuple(map(_without_backbone_rules, children[self.name])),
+            elements=tuple(children[self.name]),
             properties=_properties(children[self.name]),
             invariants=self.invariants,
             regex=self.regex,
@@ -155,8 +155,7 @@ def _without_backbone_rules(element: Element) -> Element:
 
 def _properties(elements: list[Element]) -> Mapping[str, Property]:
     found = {}
-    for listed in elements:
-        element = _without_backbone_rules(listed)
+    for element in elements:
         for type_ref in element.types:
             name = property_name(element, type_ref.code)
             structure = type_ref.code

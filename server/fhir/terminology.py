@@ -12,7 +12,8 @@ class ValueSet(msgspec.Struct, frozen=True, dict=True):
     """A value set: the codes it holds and whether that is all of them.
 
     `concepts` maps each system to its codes and their displays. `complete` is False when the specification cannot
-    enumerate the set (media types, languages, units); `reason` then says why, and `systems` where its codes come from.
+    enumerate the set (media types, languages, units): then `concepts` is empty, `reason` says why, and `systems` where
+    its codes come from.
     """
 
     url: str
