@@ -36,6 +36,9 @@ format: $(DEVELOPMENT) ## let ruff mend style and formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+definitions: $(DEVELOPMENT) ## compile server/fhir/data from the official FHIR packages (needs npm, or the packages in .cache/)
+	$(BIN)/python -m scripts.definitions
+
 benchmark: $(DEVELOPMENT) ## throughput against a bare Flask app, and the cold start (wants wrk)
 	$(BIN)/python -m benchmarks.http
 	$(BIN)/python -m benchmarks.startup
