@@ -96,6 +96,12 @@ class Settings:
                 values[name] = _convert(f"--{name.replace('_', '-')}", value, hints[name]) if isinstance(value, str) else value
         return cls(**values)
 
+    def to_environment(self) -> None:
+        """Set the `APOTHECARY_...` variables of this process, and so of its children, to these settings."""
+        for one in fields(self):
+            value = getattr(self, one.name)
+            os.environ[PREFIX + one.name.upper()] = str(value).lower() if isinstance(value, bool) else str(value)
+
     @property
     def loopback(self) -> bool:
         """Whether the server listens on this machine only."""
