@@ -42,7 +42,9 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
 
 def make_service(settings: Settings, store: SqlStore) -> Service:
     """The parts that interactions work with; the search parameters of the store's content among them."""
-    own: list[dict[str, Any]] = [parse(one.body) for one in store.all_of_type("SearchParameter") if one.body is not None]
+    own: list[dict[str, Any]] = [
+        parse(one.body) for one in store.all_of_type("SearchParameter") if one.body is not None
+    ]
     return Service(settings, store, make_registries(settings, own), _secret(settings, store))
 
 

@@ -38,7 +38,13 @@ class Report:
     reindexed: int = 0
 
     def __str__(self) -> str:
-        counts = (("unchanged", self.unchanged), ("created", self.created), ("updated", self.updated), ("deleted", self.deleted), ("indexed anew", self.reindexed))
+        counts = (
+            ("unchanged", self.unchanged),
+            ("created", self.created),
+            ("updated", self.updated),
+            ("deleted", self.deleted),
+            ("indexed anew", self.reindexed),
+        )
         return ", ".join(f"{count} {name}" for name, count in counts if count) or "no content"
 
 
@@ -51,16 +57,28 @@ def sync(settings: Settings, store: SqlStore) -> Report:
     known: dict[str, str] = msgspec.json.decode(store.state(FILES) or "{}", type=dict[str, str])
     folder = Path(settings.content) if settings.content else None
     if folder is not None and not folder.is_dir():
-        raise ContentError(str(folder), 0, 0, "there is no such folder; name one with --content, or serve none with --content ''")
+        raise ContentError(
+            str(folder), 0, 0, "there is no such folder; name one with --content, or serve none with --content ''"
+        )
     types = settings.served_types(definitions(FhirVersion.R5).resource_types())
-    files = {f"{one.resource_type}/{one.id}": one for one in read_folder(folder, known_types=_all_types())} if folder else {}
+    files = (
+        {f"{one.resource_type}/{one.id}": one for one in read_folder(folder, known_types=_all_types())}
+        if folder
+        else {}
+    )
     unserved = sorted({one.resource_type for one in files.values()} - set(types))
     if unserved:
         first = next(one for one in files.values() if one.resource_type in unserved)
-        raise ContentError(str(first.path), 0, 0, f"{', '.join(unserved)} is not served; add it to the setting resource_types")
+        raise ContentError(
+            str(first.path), 0, 0, f"{', '.join(unserved)} is not served; add it to the setting resource_types"
+        )
     hashes = {key: _hash(one) for key, one in files.items()}
     # Parameters that clients posted count as well as those of the folder.
-    posted = {f"SearchParameter/{one.id}": parse(one.body) for one in store.all_of_type("SearchParameter") if one.body is not None}
+    posted = {
+        f"SearchParameter/{one.id}": parse(one.body)
+        for one in store.all_of_type("SearchParameter")
+        if one.body is not None
+    }
     for key in known.keys() - files.keys():
         posted.pop(key, None)
     own = posted | {key: one.value for key, one in files.items() if one.resource_type == "SearchParameter"}
@@ -71,7 +89,9 @@ def sync(settings: Settings, store: SqlStore) -> Report:
     with store.transaction() as transaction:
         report = _write(transaction, registry, files, hashes, known)
         if index != store.state(INDEX):
-            report = _reindex(transaction, store, registry, report, {key for key, value in hashes.items() if known.get(key) != value})
+            report = _reindex(
+                transaction, store, registry, report, {key for key, value in hashes.items() if known.get(key) != value}
+            )
         transaction.set_state(FILES, msgspec.json.encode(hashes).decode())
         transaction.set_state(INDEX, index)
         transaction.set_state(SYNCED, str(now()))
@@ -97,7 +117,13 @@ def _index_key(types: tuple[str, ...], own: Mapping[str, JSON]) -> str:
     return digest.hexdigest()
 
 
-def _write(transaction: Transaction, registry: Registry, files: Mapping[str, ContentFile], hashes: Mapping[str, str], known: Mapping[str, str]) -> Report:
+def _write(
+    transaction: Transaction,
+    registry: Registry,
+    files: Mapping[str, ContentFile],
+    hashes: Mapping[str, str],
+    known: Mapping[str, str],
+) -> Report:
     unchanged = created = updated = deleted = 0
     moment = now()
     for key, file in files.items():
@@ -117,12 +143,18 @@ def _write(transaction: Transaction, registry: Registry, files: Mapping[str, Con
         resource_type, _, resource_id = key.partition("/")
         current = transaction.read(resource_type, resource_id)
         if current is not None and not current.deleted:
-            transaction.write(Stored(resource_type, resource_id, current.version + 1, moment, current.fhir_version, None), "DELETE", ())
+            transaction.write(
+                Stored(resource_type, resource_id, current.version + 1, moment, current.fhir_version, None),
+                "DELETE",
+                (),
+            )
             deleted += 1
     return Report(unchanged, created, updated, deleted)
 
 
-def _reindex(transaction: SqlTransaction, store: SqlStore, registry: Registry, report: Report, fresh: set[str]) -> Report:
+def _reindex(
+    transaction: SqlTransaction, store: SqlStore, registry: Registry, report: Report, fresh: set[str]
+) -> Report:
     """Index rows made anew for every resource but those that this sync wrote."""
     count = 0
     for resource_type in store.types():

@@ -23,7 +23,9 @@ def parse_decimal(text: str) -> Decimal:
     value = Decimal(text)
     _, digits, exponent = value.as_tuple()
     if len(digits) > MAX_DIGITS or not isinstance(exponent, int) or abs(exponent) > MAX_EXPONENT:
-        raise ValueError(f"a number of more than {MAX_DIGITS} digits or with an exponent past {MAX_EXPONENT} cannot be searched")
+        raise ValueError(
+            f"a number of more than {MAX_DIGITS} digits or with an exponent past {MAX_EXPONENT} cannot be searched"
+        )
     return value
 
 
@@ -62,5 +64,3 @@ def from_sortable(text: str) -> Decimal:
     digits = text[6:-1].translate(_COMPLEMENT) if negative else text[6:]
     magnitude = 10_000 - int(text[1:6]) if negative else int(text[1:6]) - 10_000
     return Decimal((int(negative), tuple(map(int, digits)), magnitude - len(digits) + 1))
-
-

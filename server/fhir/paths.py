@@ -86,7 +86,9 @@ def compile_path(version: FhirVersion, root: str, expression: str) -> Path:
     return Path(expression, tuple(dict.fromkeys(tracks)))
 
 
-_TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_$][A-Za-z0-9_]*)|(?P<text>'(?:[^'\\]|\\.)*')|(?P<number>\d+)|(?P<sign>!=|[|.()\[\]=]))")
+_TOKEN = re.compile(
+    r"\s*(?:(?P<name>[A-Za-z_$][A-Za-z0-9_]*)|(?P<text>'(?:[^'\\]|\\.)*')|(?P<number>\d+)|(?P<sign>!=|[|.()\[\]=]))"
+)
 
 
 class _Parser:
@@ -120,7 +122,9 @@ class _Parser:
 
     def end(self) -> None:
         if self.peek():
-            raise PathError(f"{self.expression!r}: {self.peek()!r} is not in the part of FHIRPath that search parameters may use")
+            raise PathError(
+                f"{self.expression!r}: {self.peek()!r} is not in the part of FHIRPath that search parameters may use"
+            )
 
     # -- grammar
 
@@ -141,7 +145,13 @@ class _Parser:
         if len(operands) == 1:
             return operands[0]
         combine = all if operator == "and" else any
-        return [_boolean(lambda node: combine(any(value is True for track in one for value in track.walk(node)) for one in operands))]
+        return [
+            _boolean(
+                lambda node: combine(
+                    any(value is True for track in one for value in track.walk(node)) for one in operands
+                )
+            )
+        ]
 
     def comparison(self, tracks: list[Track]) -> list[Track]:
         operand = self.typed(tracks)
@@ -205,7 +215,9 @@ class _Parser:
             return self.root(tracks, name)
         found = [new for track in tracks for new in self.member(track, name)]
         if not found:
-            raise PathError(f"{self.expression!r}: {' or '.join(sorted({t.structure for t in tracks})) or 'nothing'} has no element {name!r}")
+            raise PathError(
+                f"{self.expression!r}: {' or '.join(sorted({t.structure for t in tracks})) or 'nothing'} has no element {name!r}"
+            )
         return found
 
     def root(self, tracks: list[Track], name: str) -> list[Track]:
@@ -215,7 +227,9 @@ class _Parser:
             while ancestor is not None:
                 if ancestor == name:
                     return tracks
-                ancestor = self.definitions.structure(ancestor).base if self.definitions.has_structure(ancestor) else None
+                ancestor = (
+                    self.definitions.structure(ancestor).base if self.definitions.has_structure(ancestor) else None
+                )
         raise PathError(f"{self.expression!r} starts at {name}, not at {tracks[0].structure}")
 
     def member(self, track: Track, name: str) -> Iterator[Track]:
@@ -252,7 +266,11 @@ class _Parser:
             criterion = self.logic([Track((), track.type, track.structure)])
             if any(one.type != "boolean" for one in criterion):
                 raise PathError(f"{self.expression!r}: where() needs a comparison, exists() or hasExtension()")
-            result.append(_extend(track, lambda nodes, tests=criterion: [n for n in nodes if any(True in t.walk(n) for t in tests)]))  # type: ignore[misc]
+            result.append(
+                _extend(
+                    track, lambda nodes, tests=criterion: [n for n in nodes if any(True in t.walk(n) for t in tests)]
+                )
+            )  # type: ignore[misc]
         return result
 
     def function_extension(self, tracks: list[Track]) -> list[Track]:
@@ -265,7 +283,13 @@ class _Parser:
 
     def function_matches(self, tracks: list[Track]) -> list[Track]:
         pattern = re.compile(self.literal())
-        return [_boolean(lambda node: any(isinstance(v, str) and pattern.search(v) is not None for t in tracks for v in t.walk(node)))]
+        return [
+            _boolean(
+                lambda node: any(
+                    isinstance(v, str) and pattern.search(v) is not None for t in tracks for v in t.walk(node)
+                )
+            )
+        ]
 
     def function_exists(self, tracks: list[Track]) -> list[Track]:
         return [_boolean(lambda node: any(track.walk(node) for track in tracks))]
@@ -275,7 +299,9 @@ class _Parser:
         result = []
         for position, track in enumerate(tracks):
             earlier = tuple(tracks[:position])
-            step: Step = lambda nodes, t=track, before=earlier: [] if any(b.walk(n) for n in nodes for b in before) else [v for n in nodes for v in t.walk(n)][:1]  # type: ignore[misc]  # noqa: E731
+            step: Step = lambda nodes, t=track, before=earlier: (
+                [] if any(b.walk(n) for n in nodes for b in before) else [v for n in nodes for v in t.walk(n)][:1]
+            )  # type: ignore[misc]
             result.append(replace(track, steps=(step,)))
         return result
 
@@ -297,7 +323,9 @@ def _extend(track: Track, step: Step) -> Track:
 
 
 def _boolean(test: Callable[[Any], bool | None]) -> Track:
-    return Track((lambda nodes: [result for node in nodes if (result := test(node)) is not None],), "boolean", "boolean")
+    return Track(
+        (lambda nodes: [result for node in nodes if (result := test(node)) is not None],), "boolean", "boolean"
+    )
 
 
 def _resources_of(name: str) -> Step:
@@ -315,6 +343,8 @@ def _pointing_to(name: str) -> Step:
     def matches(node: Any) -> bool:
         if isinstance(node, str):
             return pattern.search(node) is not None
-        return isinstance(node, dict) and (node.get("type") == name or pattern.search(str(node.get("reference", ""))) is not None)
+        return isinstance(node, dict) and (
+            node.get("type") == name or pattern.search(str(node.get("reference", ""))) is not None
+        )
 
     return lambda nodes: [node for node in nodes if matches(node)]

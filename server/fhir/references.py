@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 _ID = r"[A-Za-z0-9\-.]{1,64}"
 ID = re.compile(_ID, re.ASCII)
-_LITERAL = re.compile(rf"(?:(?P<base>[a-z][a-z0-9+.\-]*://.+?)/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>{_ID})(?:/_history/(?P<version>{_ID}))?", re.ASCII)
+_LITERAL = re.compile(
+    rf"(?:(?P<base>[a-z][a-z0-9+.\-]*://.+?)/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>{_ID})(?:/_history/(?P<version>{_ID}))?",
+    re.ASCII,
+)
 
 
 class Reference(NamedTuple):

@@ -23,7 +23,13 @@ def link(relation: str, url: str) -> bytes:
 
 def match(base: bytes, resource_type: str, resource_id: str, body: bytes, mode: bytes = b"match") -> bytes:
     """An entry of a searchset. `base` ends with a slash; ids and types need no escaping."""
-    return b'{"fullUrl":"%b%b/%b","resource":%b,"search":{"mode":"%b"}}' % (base, resource_type.encode(), resource_id.encode(), body, mode)
+    return b'{"fullUrl":"%b%b/%b","resource":%b,"search":{"mode":"%b"}}' % (
+        base,
+        resource_type.encode(),
+        resource_id.encode(),
+        body,
+        mode,
+    )
 
 
 def outcome(issues: Iterable[Issue]) -> bytes:
@@ -42,7 +48,8 @@ def past(base: str, one: Past, body: bytes | None) -> bytes:
         parts.append(b',"resource":%b' % body)
     parts.append(b',"request":{"method":"%b","url":%b}' % (one.method.encode(), _text(url)))
     parts.append(
-        b',"response":{"status":"%b","etag":"W/\\"%d\\"","lastModified":"%b"}}' % (status.encode(), one.version, instant(one.updated).encode())
+        b',"response":{"status":"%b","etag":"W/\\"%d\\"","lastModified":"%b"}}'
+        % (status.encode(), one.version, instant(one.updated).encode())
     )
     return b"".join(parts)
 

@@ -139,7 +139,9 @@ def _parameters(registry: Registry, resource_type: str) -> list[JSON]:
     result: list[JSON] = []
     for code, one in sorted(registry.parameters(resource_type).items()):
         entry: JSON = {"name": code, "definition": one.url, "type": one.type}
-        modifiers = [f":{modifier}" for modifier in sorted(one.modifiers)] + ([":[type]"] if one.type == "reference" else [])
+        modifiers = [f":{modifier}" for modifier in sorted(one.modifiers)] + (
+            [":[type]"] if one.type == "reference" else []
+        )
         entry["documentation"] = f"{_sentence(one.description)} Modifiers: {' '.join(modifiers)}.".strip()
         result.append(entry)
     return result

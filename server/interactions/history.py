@@ -16,7 +16,16 @@ from server.search.query import Cursor
 Pairs = Sequence[tuple[str, str]]
 
 
-def history(service: Service, version: FhirVersion, base: str, resource_type: str, resource_id: str, pairs: Pairs, *, strict: bool = False) -> bytes:
+def history(
+    service: Service,
+    version: FhirVersion,
+    base: str,
+    resource_type: str,
+    resource_id: str,
+    pairs: Pairs,
+    *,
+    strict: bool = False,
+) -> bytes:
     """The versions of one resource, newest first, deletions included. Raises NotFound where there never was one."""
     service.check_type(version, resource_type)
     check_id(resource_id)
@@ -26,7 +35,9 @@ def history(service: Service, version: FhirVersion, base: str, resource_type: st
     if service.store.read(resource_type, resource_id) is None:
         raise NotFound(f"{resource_type}/{resource_id} does not exist and never did")
     total = service.store.history_total(resource_type, resource_id, since=since)
-    found = service.store.history(resource_type, resource_id, count=count + 1, before=before, since=since) if count else []
+    found = (
+        service.store.history(resource_type, resource_id, count=count + 1, before=before, since=since) if count else []
+    )
     page = found[:count]
     shown = [*applied, (links.PAGE, token)] if token else applied
     addresses = [bundle.link("self", _url(base, path, shown))]
@@ -41,7 +52,9 @@ def history(service: Service, version: FhirVersion, base: str, resource_type: st
     return bundle.bundle("history", addresses, entries, total)
 
 
-def _parameters(service: Service, pairs: Pairs, strict: bool) -> tuple[int, int | None, str, list[tuple[str, str]], list[Issue]]:
+def _parameters(
+    service: Service, pairs: Pairs, strict: bool
+) -> tuple[int, int | None, str, list[tuple[str, str]], list[Issue]]:
     """(_count, _since in microseconds, _page, the parameters that run, warnings about the others)."""
     count, since, token = service.settings.page_size, None, ""
     applied: list[tuple[str, str]] = []

@@ -17,7 +17,9 @@ def read(service: Service, version: FhirVersion, resource_type: str, resource_id
     service.check_type(version, resource_type)
     check_id(resource_id)
     if found is None:
-        raise NotFound(f"{resource_type}/{resource_id} does not exist", remedy=f"GET [base]/{resource_type} lists what there is.")
+        raise NotFound(
+            f"{resource_type}/{resource_id} does not exist", remedy=f"GET [base]/{resource_type} lists what there is."
+        )
     raise Gone(
         f"{resource_type}/{resource_id} was deleted",
         remedy=f"Its versions are at [base]/{resource_type}/{resource_id}/_history.",
@@ -34,8 +36,11 @@ def vread(service: Service, version: FhirVersion, resource_type: str, resource_i
     found = service.store.read_version(resource_type, resource_id, number) if number else None
     if found is None:
         raise NotFound(
-            f"{resource_type}/{resource_id} has no version {version_id}", remedy=f"GET [base]/{resource_type}/{resource_id}/_history lists the versions."
+            f"{resource_type}/{resource_id} has no version {version_id}",
+            remedy=f"GET [base]/{resource_type}/{resource_id}/_history lists the versions.",
         )
     if found.body is None:
-        raise Gone(f"version {version_id} of {resource_type}/{resource_id} is its deletion", headers={"ETag": f'W/"{number}"'})
+        raise Gone(
+            f"version {version_id} of {resource_type}/{resource_id} is its deletion", headers={"ETag": f'W/"{number}"'}
+        )
     return found

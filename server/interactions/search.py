@@ -22,7 +22,16 @@ from server.store.contract import Hit, Page
 Pairs = Sequence[tuple[str, str]]
 
 
-def search(service: Service, version: FhirVersion, base: str, resource_type: str | None, pairs: Pairs, *, strict: bool = False, text: str | None = None) -> bytes:
+def search(
+    service: Service,
+    version: FhirVersion,
+    base: str,
+    resource_type: str | None,
+    pairs: Pairs,
+    *,
+    strict: bool = False,
+    text: str | None = None,
+) -> bytes:
     """The searchset as JSON text. `pairs` are the decoded parameters; `text`, where given, is what they were decoded from.
 
     Raises BadRequest and its children, NotFound for a type that is not served.
@@ -37,7 +46,9 @@ def search(service: Service, version: FhirVersion, base: str, resource_type: str
     return answer(service, version, base, resource_type, prepared)
 
 
-def prepare(service: Service, version: FhirVersion, base: str, resource_type: str | None, pairs: Pairs, *, strict: bool) -> Prepared:
+def prepare(
+    service: Service, version: FhirVersion, base: str, resource_type: str | None, pairs: Pairs, *, strict: bool
+) -> Prepared:
     """Parse the parameters and find the page that `_page` names."""
     registry = service.registry(version)
     if resource_type is not None:
@@ -74,13 +85,20 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
     page = service.store.search(found.query)
     prefix = f"{base}/".encode()
     whole = found.summary == "false" and not found.elements
-    entries = [bundle.match(prefix, hit.type, hit.id, hit.body if whole else subset(hit.body, version, found.summary, found.elements)) for hit in page.hits]
+    entries = [
+        bundle.match(
+            prefix, hit.type, hit.id, hit.body if whole else subset(hit.body, version, found.summary, found.elements)
+        )
+        for hit in page.hits
+    ]
     if found.includes:
         for one in included(service, version, found.includes, page.hits):
             body = one.body if whole else subset(one.body or b"", version, found.summary, ())
             entries.append(bundle.match(prefix, one.type, one.id, body or b"", b"include"))
     entries += _outcomes(found, ())
-    return bundle.bundle("searchset", _links(service, base, resource_type, prepared, page), entries, _total(service, found, page))
+    return bundle.bundle(
+        "searchset", _links(service, base, resource_type, prepared, page), entries, _total(service, found, page)
+    )
 
 
 def _outcomes(found: Search, more: Sequence[Issue]) -> list[bytes]:

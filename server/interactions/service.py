@@ -38,7 +38,11 @@ class Service:
         """Raises NotFound with a hint where this server has no such type in `version`."""
         if self.registries[version].serves(resource_type):
             return
-        raise NotFound(f"{resource_type}: {self._why_not(version, resource_type)}", code="not-supported", remedy="GET [base]/metadata lists the resource types.")
+        raise NotFound(
+            f"{resource_type}: {self._why_not(version, resource_type)}",
+            code="not-supported",
+            remedy="GET [base]/metadata lists the resource types.",
+        )
 
     def _why_not(self, version: FhirVersion, resource_type: str) -> str:
         types = self.registries[version].types
@@ -54,11 +58,18 @@ class Service:
 def check_id(resource_id: str) -> None:
     """Raises BadRequest for what cannot be a resource's id: https://hl7.org/fhir/R5/datatypes.html#id"""
     if not is_id(resource_id):
-        raise BadRequest(f"{resource_id!r} is not an id", remedy="An id has 1 to 64 letters, digits, - and . (no other characters).", code="value")
+        raise BadRequest(
+            f"{resource_id!r} is not an id",
+            remedy="An id has 1 to 64 letters, digits, - and . (no other characters).",
+            code="value",
+        )
 
 
 def make_registries(settings: Settings, search_parameters: Iterable[Mapping[str, Any]]) -> dict[FhirVersion, Registry]:
     """The registry of each served FHIR version. `search_parameters` are the SearchParameter resources of the store, in R5."""
     own = list(search_parameters)
     versions = (FhirVersion.R5,)
-    return {version: Registry(version, settings.served_types(definitions(version).resource_types()), own) for version in versions}
+    return {
+        version: Registry(version, settings.served_types(definitions(version).resource_types()), own)
+        for version in versions
+    }

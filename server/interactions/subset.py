@@ -10,7 +10,11 @@ from server.fhir.definitions import definitions
 from server.fhir.json import JSON, dumps, parse
 from server.fhir.releases import FhirVersion
 
-SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED", "display": "subsetted"}
+SUBSETTED = {
+    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+    "code": "SUBSETTED",
+    "display": "subsetted",
+}
 
 # What no subset leaves out: without them the resource could not be told from another, or would be read wrong.
 _ALWAYS = frozenset({"resourceType", "id", "meta", "implicitRules"})
@@ -21,11 +25,19 @@ def subset(body: bytes, version: FhirVersion, summary: str, elements: Collection
     resource: JSON = parse(body)
     kind = resource["resourceType"]
     if elements:
-        kept = {key: value for key, value in resource.items() if key.removeprefix("_") in _wanted(version, kind, frozenset(elements))}
+        kept = {
+            key: value
+            for key, value in resource.items()
+            if key.removeprefix("_") in _wanted(version, kind, frozenset(elements))
+        }
     elif summary == "true":
         kept = _summary(resource, kind, version)
     elif summary == "text":
-        kept = {key: value for key, value in resource.items() if key.removeprefix("_") in _wanted(version, kind, frozenset({"text"}))}
+        kept = {
+            key: value
+            for key, value in resource.items()
+            if key.removeprefix("_") in _wanted(version, kind, frozenset({"text"}))
+        }
     else:  # data
         kept = {key: value for key, value in resource.items() if key != "text"}
     meta = kept.get("meta") or {}
@@ -64,6 +76,10 @@ def _summary(json: Any, structure: str, version: FhirVersion) -> Any:
         if one is None or not one.element.is_summary:
             continue
         if one.structure.startswith(f"{structure}.") and not key.startswith("_"):
-            value = [_summary(item, one.structure, version) for item in value] if isinstance(value, list) else _summary(value, one.structure, version)
+            value = (
+                [_summary(item, one.structure, version) for item in value]
+                if isinstance(value, list)
+                else _summary(value, one.structure, version)
+            )
         kept[key] = value
     return kept

@@ -46,10 +46,17 @@ def register(app: Flask, service: Service) -> None:
 def _translate(error: HTTPException) -> FhirError:
     """What Flask's routing and request parsing complain about, in our words."""
     if isinstance(error, RoutingNotFound):
-        return NotFound(f"there is nothing at {request.path}", remedy="Addresses are [base]/metadata, [base]/[type], [base]/[type]/[id] and those below; GET /fhir/metadata tells all.")
+        return NotFound(
+            f"there is nothing at {request.path}",
+            remedy="Addresses are [base]/metadata, [base]/[type], [base]/[type]/[id] and those below; GET /fhir/metadata tells all.",
+        )
     if isinstance(error, RoutingMethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
-        return MethodNotAllowed(f"{request.method} is not offered at {request.path}", remedy=f"Allowed here: {allowed}.", headers={"Allow": allowed})
+        return MethodNotAllowed(
+            f"{request.method} is not offered at {request.path}",
+            remedy=f"Allowed here: {allowed}.",
+            headers={"Allow": allowed},
+        )
     return BadRequest(error.description or error.name, code="processing")
 
 

@@ -41,7 +41,10 @@ class Exchange:
         self.environ: dict[str, Any] = request.environ
         self.text: str = self.environ.get("QUERY_STRING", "")
         if len(self.text) > service.settings.url_limit:
-            raise UriTooLong(f"the query is longer than {service.settings.url_limit} bytes", remedy="POST the search to [type]/_search instead.")
+            raise UriTooLong(
+                f"the query is longer than {service.settings.url_limit} bytes",
+                remedy="POST the search to [type]/_search instead.",
+            )
         self.pairs: Pairs = []
         self.general: dict[str, str] = {}
         if self.text:
@@ -74,7 +77,11 @@ class Exchange:
         settings, environ = self.service.settings, self.environ
         if settings.base_url:
             return settings.base_url.rstrip("/") + self.prefix.removeprefix("/fhir")
-        scheme, host, path = environ["wsgi.url_scheme"], environ.get("HTTP_HOST", "localhost"), environ.get("SCRIPT_NAME", "")
+        scheme, host, path = (
+            environ["wsgi.url_scheme"],
+            environ.get("HTTP_HOST", "localhost"),
+            environ.get("SCRIPT_NAME", ""),
+        )
         if settings.trust_forwarded:
             scheme = _first(environ.get("HTTP_X_FORWARDED_PROTO")) or scheme
             host = _first(environ.get("HTTP_X_FORWARDED_HOST")) or host
@@ -95,7 +102,9 @@ class Exchange:
         for name, value in self.pairs:
             if name not in known:
                 if self.strict:
-                    raise BadRequest(f"{name} is not a parameter of this interaction", expression=name, code="not-supported")
+                    raise BadRequest(
+                        f"{name} is not a parameter of this interaction", expression=name, code="not-supported"
+                    )
                 ignored.append(name)
             elif value:
                 found[name] = value
@@ -157,7 +166,9 @@ def decode(text: str) -> Pairs:
         try:
             pairs.append((unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")))
         except UnicodeDecodeError:
-            raise BadRequest(f"{one}: percent-encoding must be of UTF-8 text", remedy="Encode the parameter's value as UTF-8.") from None
+            raise BadRequest(
+                f"{one}: percent-encoding must be of UTF-8 text", remedy="Encode the parameter's value as UTF-8."
+            ) from None
         if "\x00" in pairs[-1][0] or "\x00" in pairs[-1][1]:
             raise BadRequest(f"{one}: the character U+0000 is in no FHIR text")
     return pairs

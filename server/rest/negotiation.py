@@ -8,7 +8,9 @@ from functools import lru_cache
 from server.errors import BadRequest, NotAcceptable, UnsupportedMediaType
 from server.fhir.releases import FhirVersion, parse_version
 
-_JSON = frozenset({"application/fhir+json", "application/json", "text/json", "application/*", "*/*", "application/json+fhir"})
+_JSON = frozenset(
+    {"application/fhir+json", "application/json", "text/json", "application/*", "*/*", "application/json+fhir"}
+)
 _FORMATS = frozenset({"json", "application/fhir+json", "application/json", "text/json"})
 # Programs that show an answer to a person as it is.
 READERS = ("curl/", "Mozilla/", "HTTPie/", "Wget/", "xh/", "PostmanRuntime/", "insomnia/")
@@ -23,7 +25,15 @@ class Negotiated:
 
 
 @lru_cache(maxsize=1024)
-def negotiate(accept: str, agent: str, format_: str | None, pretty: str | None, base: FhirVersion | None, default: FhirVersion, served: frozenset[FhirVersion]) -> Negotiated:
+def negotiate(
+    accept: str,
+    agent: str,
+    format_: str | None,
+    pretty: str | None,
+    base: FhirVersion | None,
+    default: FhirVersion,
+    served: frozenset[FhirVersion],
+) -> Negotiated:
     """The answer's form for the `Accept` and `User-Agent` headers and the `_format` and `_pretty` parameters.
 
     `base` is the version of an address such as /fhir/r5, None at /fhir. Raises NotAcceptable for a form or version that is not offered,
@@ -40,7 +50,9 @@ def negotiate(accept: str, agent: str, format_: str | None, pretty: str | None, 
         wanted = _accepted(accept, base, served)
     if wanted is not None and base is not None and wanted != base:
         raise NotAcceptable(
-            f"fhirVersion={wanted.mime} was asked for at the base of FHIR {base}", expression="Accept", remedy=f"Use [server]/fhir, or leave fhirVersion out; this base speaks {base.mime}."
+            f"fhirVersion={wanted.mime} was asked for at the base of FHIR {base}",
+            expression="Accept",
+            remedy=f"Use [server]/fhir, or leave fhirVersion out; this base speaks {base.mime}.",
         )
     if pretty not in (None, "", "true", "false"):
         raise BadRequest(f"_pretty={pretty}: write true or false", expression="_pretty")
@@ -49,7 +61,11 @@ def negotiate(accept: str, agent: str, format_: str | None, pretty: str | None, 
 
 
 def _not_offered(name: str, value: str) -> NotAcceptable:
-    return NotAcceptable(f"{name}: {value} is not offered", expression=name, remedy="This server answers in application/fhir+json (_format=json).")
+    return NotAcceptable(
+        f"{name}: {value} is not offered",
+        expression=name,
+        remedy="This server answers in application/fhir+json (_format=json).",
+    )
 
 
 def media_type(text: str) -> tuple[str, dict[str, str]]:
@@ -70,7 +86,9 @@ def _version(parameters: dict[str, str], served: frozenset[FhirVersion]) -> Fhir
     version = parse_version(text)
     if version is None or version not in served:
         offered = ", ".join(one.mime for one in sorted(served))
-        raise NotAcceptable(f"fhirVersion={text} is not spoken here", expression="Accept", remedy=f"This server speaks {offered}.")
+        raise NotAcceptable(
+            f"fhirVersion={text} is not spoken here", expression="Accept", remedy=f"This server speaks {offered}."
+        )
     return version
 
 
@@ -102,11 +120,15 @@ def check_content_type(header: str, version: FhirVersion, kinds: frozenset[str])
     kind, parameters = media_type(header)
     if kind not in kinds:
         raise UnsupportedMediaType(
-            f"Content-Type: {header or 'none'} cannot be read here", expression="Content-Type", remedy=f"Send {' or '.join(sorted(kinds))}."
+            f"Content-Type: {header or 'none'} cannot be read here",
+            expression="Content-Type",
+            remedy=f"Send {' or '.join(sorted(kinds))}.",
         )
     text = parameters.get("fhirversion")
     if text is not None and parse_version(text) is not version:
-        raise UnsupportedMediaType(f"fhirVersion={text} in the Content-Type, at a base that speaks {version.mime}", expression="Content-Type")
+        raise UnsupportedMediaType(
+            f"fhirVersion={text} in the Content-Type, at a base that speaks {version.mime}", expression="Content-Type"
+        )
     charset = parameters.get("charset", "utf-8").lower()
     if charset not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaType(f"charset={charset}: FHIR is always UTF-8", expression="Content-Type")

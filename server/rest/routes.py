@@ -58,10 +58,14 @@ class Views:
         exchange = self.exchange()
         mode = dict(exchange.pairs).get("mode", "full")
         if mode not in ("full", "normative"):
-            raise BadRequest(f"mode={mode} is not offered", expression="mode", code="not-supported", remedy="Use mode=full.")
+            raise BadRequest(
+                f"mode={mode} is not offered", expression="mode", code="not-supported", remedy="Use mode=full."
+            )
         body, tag = capabilities.capabilities(self.service, exchange.version, exchange.base)
         headers = [("ETag", tag), ("Cache-Control", "no-cache")]
-        return exchange.respond(b"", headers, 304) if exchange.not_modified(tag, None) else exchange.respond(body, headers)
+        return (
+            exchange.respond(b"", headers, 304) if exchange.not_modified(tag, None) else exchange.respond(body, headers)
+        )
 
     # -- https://hl7.org/fhir/R5/http.html#read
 
@@ -80,7 +84,11 @@ class Views:
         if exchange.pairs:
             parameters, ignored = exchange.parameters(READ_PARAMETERS)
             body = _subset(exchange, body, parameters)
-            headers += [("Warning", f'299 - "{name} is not a parameter of read and was ignored"') for name in ignored if name.isidentifier()]
+            headers += [
+                ("Warning", f'299 - "{name} is not a parameter of read and was ignored"')
+                for name in ignored
+                if name.isidentifier()
+            ]
         if exchange.not_modified(version, updated):
             return exchange.respond(b"", headers, 304)
         return exchange.respond(body, headers)
@@ -89,7 +97,18 @@ class Views:
 
     def history_instance(self, resource_type: str, resource_id: str) -> Response:
         exchange = self.exchange()
-        return exchange.respond(history.history(self.service, exchange.version, exchange.base, resource_type, resource_id, exchange.pairs, strict=exchange.strict), [])
+        return exchange.respond(
+            history.history(
+                self.service,
+                exchange.version,
+                exchange.base,
+                resource_type,
+                resource_id,
+                exchange.pairs,
+                strict=exchange.strict,
+            ),
+            [],
+        )
 
     # -- https://hl7.org/fhir/R5/http.html#search
 
@@ -98,14 +117,25 @@ class Views:
         text = None if request.method == "POST" else exchange.text
         if text is None:
             _read_form(exchange)
-        body = search.search(self.service, exchange.version, exchange.base, resource_type, exchange.pairs, strict=exchange.strict, text=text)
+        body = search.search(
+            self.service,
+            exchange.version,
+            exchange.base,
+            resource_type,
+            exchange.pairs,
+            strict=exchange.strict,
+            text=text,
+        )
         return exchange.respond(body, [])
 
     def search_system(self) -> Response:
         exchange = self.exchange()
         if request.method == "POST":
             _read_form(exchange)
-        return exchange.respond(search.search(self.service, exchange.version, exchange.base, None, exchange.pairs, strict=exchange.strict), [])
+        return exchange.respond(
+            search.search(self.service, exchange.version, exchange.base, None, exchange.pairs, strict=exchange.strict),
+            [],
+        )
 
 
 def _subset(exchange: Exchange, body: bytes, parameters: dict[str, str]) -> bytes:
@@ -130,8 +160,23 @@ def _read_form(exchange: Exchange) -> None:
 
 def _index(service: Service) -> Response:
     """What a person finds at the root."""
-    address = {name: f"/fhir{rest}" for name, rest in (("metadata", "/metadata"), ("medications", "/Medication"), ("knowledge", "/MedicationKnowledge"))}
-    return _plain(service, {"name": "Apothecary", "about": "A FHIR server for medication knowledge.", "bases": list(bases(service)), "start": address})
+    address = {
+        name: f"/fhir{rest}"
+        for name, rest in (
+            ("metadata", "/metadata"),
+            ("medications", "/Medication"),
+            ("knowledge", "/MedicationKnowledge"),
+        )
+    }
+    return _plain(
+        service,
+        {
+            "name": "Apothecary",
+            "about": "A FHIR server for medication knowledge.",
+            "bases": list(bases(service)),
+            "start": address,
+        },
+    )
 
 
 def _ready(service: Service) -> Response:
@@ -156,7 +201,13 @@ def preflight(service: Service, allowed: list[str]) -> Response:
     if permitted:
         headers += [
             ("Access-Control-Allow-Methods", ", ".join(sorted(allowed))),
-            ("Access-Control-Allow-Headers", request.environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Request-Id")),
+            (
+                "Access-Control-Allow-Headers",
+                request.environ.get(
+                    "HTTP_ACCESS_CONTROL_REQUEST_HEADERS",
+                    "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Request-Id",
+                ),
+            ),
             ("Access-Control-Max-Age", "86400"),
         ]
     return finish(service, request.environ, Response(b"", 204, headers))

@@ -13,7 +13,19 @@ if TYPE_CHECKING:
     from server.search.parser import Parser
 
 NAMES = frozenset(
-    {"_count", "_sort", "_total", "_summary", "_elements", "_include", "_revinclude", "_include:iterate", "_revinclude:iterate", "_include:recurse", "_revinclude:recurse"}
+    {
+        "_count",
+        "_sort",
+        "_total",
+        "_summary",
+        "_elements",
+        "_include",
+        "_revinclude",
+        "_include:iterate",
+        "_revinclude:iterate",
+        "_include:recurse",
+        "_revinclude:recurse",
+    }
 )
 SUMMARIES = ("true", "text", "data", "count", "false")
 TOTALS = ("none", "estimate", "accurate")
@@ -68,7 +80,14 @@ def _one(controls: Controls, name: str, value: str, parser: Parser) -> None:
             controls.count_only = controls.count_only or number == 0
             if number > parser.page_size_limit:
                 applied = str(parser.page_size_limit)
-                parser.warnings.append(Issue("information", "informational", f"_count={value} is more than a page may hold; pages have {applied} matches", ("_count",)))
+                parser.warnings.append(
+                    Issue(
+                        "information",
+                        "informational",
+                        f"_count={value} is more than a page may hold; pages have {applied} matches",
+                        ("_count",),
+                    )
+                )
         case "_sort":
             keys = [key for one in value.split(",") if one and (key := _sort(one, parser))]
             if not keys:

@@ -19,7 +19,9 @@ from server.search.rows import IndexRow
 from server.search.types import date, number, quantity, reference, string, token, uri
 from server.search.types.base import SearchType, Value
 
-TYPES: Mapping[str, SearchType] = {module.NAME: module for module in (date, number, quantity, reference, string, token, uri)}
+TYPES: Mapping[str, SearchType] = {
+    module.NAME: module for module in (date, number, quantity, reference, string, token, uri)
+}
 
 # Parameters that are columns of the resource itself, not index rows.
 COLUMNS = frozenset({"_id", "_lastUpdated"})
@@ -96,7 +98,9 @@ class Registry:
             for own in self._own.get(resource_type, ()):
                 standard = loaded.get(own.code)
                 if standard is not None and standard.url != own.url:
-                    raise StartError(f"SearchParameter {own.url}: {resource_type} already has a parameter {own.code!r} ({standard.url})")
+                    raise StartError(
+                        f"SearchParameter {own.url}: {resource_type} already has a parameter {own.code!r} ({standard.url})"
+                    )
                 loaded[own.code] = own
             self._loaded[resource_type] = loaded
         return loaded
@@ -125,24 +129,37 @@ class Registry:
 def _standard(resource_type: str, version: FhirVersion) -> Iterator[SearchParameter]:
     for code, one in definitions(version).search_parameters(resource_type).items():
         if one.type in TYPES and (one.expression or code in COLUMNS):
-            yield SearchParameter(resource_type, code, one.type, one.url, one.description, one.expression or "", version, one.targets)
+            yield SearchParameter(
+                resource_type, code, one.type, one.url, one.description, one.expression or "", version, one.targets
+            )
 
 
-def _from_resource(resource: Mapping[str, Any], version: FhirVersion, served: frozenset[str]) -> Iterator[SearchParameter]:
+def _from_resource(
+    resource: Mapping[str, Any], version: FhirVersion, served: frozenset[str]
+) -> Iterator[SearchParameter]:
     """The parameters that a SearchParameter resource defines, one for each served base type; a retired one defines none."""
     name = resource.get("url") or f"SearchParameter/{resource.get('id')}"
     if resource.get("status") == "retired":
         return
     kind, expression = resource.get("type"), resource.get("expression")
     if kind not in TYPES:
-        raise StartError(f"{name}: type {kind!r} is not one that content may define; those are {', '.join(sorted(TYPES))}")
+        raise StartError(
+            f"{name}: type {kind!r} is not one that content may define; those are {', '.join(sorted(TYPES))}"
+        )
     if not expression:
         raise StartError(f"{name}: a SearchParameter needs an expression to be searched by")
     for base in resource.get("base", ()):
         if base not in served:
             continue
         parameter = SearchParameter(
-            base, resource["code"], kind, name, resource.get("description", ""), _own_branches(expression, base), version, tuple(resource.get("target", ()))
+            base,
+            resource["code"],
+            kind,
+            name,
+            resource.get("description", ""),
+            _own_branches(expression, base),
+            version,
+            tuple(resource.get("target", ())),
         )
         try:
             readable = parameter.path.types & parameter.kind.ELEMENTS

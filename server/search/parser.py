@@ -59,7 +59,11 @@ class Parser:
         predicates = {one: all_of(parts) if parts else None for one, parts in wanted.items()}
         count = max((sum(1 for _ in clauses(p)) for p in predicates.values() if p is not None), default=0)
         if count > self.clause_limit:
-            raise BadRequest(f"the search has {count} clauses, the limit is {self.clause_limit}", code="too-costly", remedy="Ask for fewer values at once.")
+            raise BadRequest(
+                f"the search has {count} clauses, the limit is {self.clause_limit}",
+                code="too-costly",
+                remedy="Ask for fewer values at once.",
+            )
         return Search(
             query=Query(predicates, controls.sort, controls.count, cursor),
             applied=(*applied, *controls.applied),
@@ -82,10 +86,18 @@ class Parser:
         for value in values:
             names = [name for name in value.split(",") if name]
             if not names:
-                raise BadRequest("_type names no resource type", expression="_type", remedy="Write _type=Medication,MedicationKnowledge.")
+                raise BadRequest(
+                    "_type names no resource type",
+                    expression="_type",
+                    remedy="Write _type=Medication,MedicationKnowledge.",
+                )
             for name in names:
                 if not self.registry.serves(name):
-                    raise BadRequest(f"_type={name}: this server has no resource type {name!r}", expression="_type", remedy="GET [base]/metadata lists the types.")
+                    raise BadRequest(
+                        f"_type={name}: this server has no resource type {name!r}",
+                        expression="_type",
+                        remedy="GET [base]/metadata lists the types.",
+                    )
             kept &= set(names)
         return tuple(one for one in self.types if one in kept), [("_type", value) for value in values]
 
@@ -94,7 +106,15 @@ class Parser:
         remedy = "Leave it out, or see the searchParam list in [base]/metadata."
         if self.strict:
             raise NotSupported(f"{reason} ({shown})", expression=name, remedy=remedy)
-        self.warnings.append(Issue("warning", "not-supported", f"{reason}; {shown} was ignored, so the answer is wider than asked for", (name,), remedy=remedy))
+        self.warnings.append(
+            Issue(
+                "warning",
+                "not-supported",
+                f"{reason}; {shown} was ignored, so the answer is wider than asked for",
+                (name,),
+                remedy=remedy,
+            )
+        )
 
     # -- one filter
 
@@ -111,12 +131,19 @@ class Parser:
             if predicate is None:
                 if len(types) == 1 or not found:
                     break
-                raise BadRequest(f"{name} is not a parameter of {resource_type}, and a search over several types takes only what all of them have", expression=name)
+                raise BadRequest(
+                    f"{name} is not a parameter of {resource_type}, and a search over several types takes only what all of them have",
+                    expression=name,
+                )
             found[resource_type] = predicate
         else:
             return found
         if found or (len(types) > 1 and any(self._known(one, name) for one in types)):
-            raise BadRequest(f"{name} is not a parameter of every searched type; {resource_type} has none of that name", expression=name, remedy="Narrow the search with _type.")
+            raise BadRequest(
+                f"{name} is not a parameter of every searched type; {resource_type} has none of that name",
+                expression=name,
+                remedy="Narrow the search with _type.",
+            )
         kind = types[0] if len(types) == 1 else "these types"
         self.unknown(name, f"{kind} has no search parameter {name.partition(':')[0]!r}", f"{name}={value}")
         return None
@@ -141,9 +168,18 @@ class Parser:
 
     def _plain(self, parameter: SearchParameter, modifier: str | None, value: str) -> Predicate:
         code = parameter.code
-        if modifier is not None and modifier not in parameter.modifiers and not self._is_type_modifier(parameter, modifier):
-            allowed = [f":{one}" for one in sorted(parameter.modifiers)] + ([":[type]"] if parameter.type == "reference" else [])
-            raise NotSupported(f"{code}:{modifier}: {code} is a {parameter.type} parameter and takes {', '.join(allowed)}", expression=f"{code}:{modifier}")
+        if (
+            modifier is not None
+            and modifier not in parameter.modifiers
+            and not self._is_type_modifier(parameter, modifier)
+        ):
+            allowed = [f":{one}" for one in sorted(parameter.modifiers)] + (
+                [":[type]"] if parameter.type == "reference" else []
+            )
+            raise NotSupported(
+                f"{code}:{modifier}: {code} is a {parameter.type} parameter and takes {', '.join(allowed)}",
+                expression=f"{code}:{modifier}",
+            )
         if modifier == "missing":
             return self._missing(parameter, value)
         request = Request(self.bases, self.now, parameter.targets, frozenset(self.registry.types))
@@ -157,7 +193,10 @@ class Parser:
         if parameter.type != "reference" or not modifier[:1].isupper():
             return False
         if parameter.targets and "Resource" not in parameter.targets and modifier not in parameter.targets:
-            raise BadRequest(f"{parameter.code}:{modifier}: {parameter.code} points to {', '.join(parameter.targets)}", expression=f"{parameter.code}:{modifier}")
+            raise BadRequest(
+                f"{parameter.code}:{modifier}: {parameter.code} points to {', '.join(parameter.targets)}",
+                expression=f"{parameter.code}:{modifier}",
+            )
         return True
 
     def _one(self, parameter: SearchParameter, modifier: str | None, text: str, request: Request) -> Predicate:
@@ -168,7 +207,9 @@ class Parser:
         if parameter.code == "_lastUpdated":
             comparator, literal = split_prefix(unescape(text), "date")
             # The column holds the first microsecond of the millisecond that lastUpdated names.
-            return Resource(date.condition(comparator, parse_span(literal.replace(" ", "+")), self.now, "updated", "updated", 1000))
+            return Resource(
+                date.condition(comparator, parse_span(literal.replace(" ", "+")), self.now, "updated", "updated", 1000)
+            )
         return parameter.kind.predicate(parameter.code, modifier, text, request)
 
     def _missing(self, parameter: SearchParameter, value: str) -> Predicate:
@@ -185,7 +226,10 @@ class Parser:
     def _targets(self, parameter: SearchParameter, modifier: str | None) -> tuple[str, ...]:
         if modifier is not None:
             if not self.registry.serves(modifier):
-                raise BadRequest(f"{parameter.code}:{modifier}: this server has no resource type {modifier!r}", expression=f"{parameter.code}:{modifier}")
+                raise BadRequest(
+                    f"{parameter.code}:{modifier}: this server has no resource type {modifier!r}",
+                    expression=f"{parameter.code}:{modifier}",
+                )
             self._is_type_modifier(parameter, modifier)
             return (modifier,)
         targets = self.registry.types if not parameter.targets or "Resource" in parameter.targets else parameter.targets
@@ -194,7 +238,9 @@ class Parser:
     def _reference(self, resource_type: str, code: str, name: str) -> SearchParameter | None:
         parameter = self.registry.get(resource_type, code)
         if parameter is not None and parameter.type != "reference":
-            raise BadRequest(f"{name}: {code} is a {parameter.type} parameter; only references can be followed", expression=name)
+            raise BadRequest(
+                f"{name}: {code} is a {parameter.type} parameter; only references can be followed", expression=name
+            )
         return parameter
 
     def _chain(self, resource_type: str, link: str, rest: str, value: str, depth: int) -> Predicate | None:
@@ -217,7 +263,10 @@ class Parser:
             return found[0] if len(found) == 1 else Or(tuple(found))
         if refused is not None:
             raise refused
-        raise BadRequest(f"{link}.{rest}: none of the types that {code} points to has a parameter {rest.partition('.')[0]!r}", expression=f"{link}.{rest}")
+        raise BadRequest(
+            f"{link}.{rest}: none of the types that {code} points to has a parameter {rest.partition('.')[0]!r}",
+            expression=f"{link}.{rest}",
+        )
 
     def _has(self, resource_type: str, name: str, value: str, depth: int) -> Predicate:
         """`_has:Source:reference:parameter=...`: https://hl7.org/fhir/R5/search.html#has"""
@@ -236,5 +285,3 @@ class Parser:
         if inner is None:
             raise BadRequest(f"{name}: {source} has no search parameter {rest.partition(':')[0]!r}", expression=name)
         return Has(source, code, inner)
-
-

@@ -43,7 +43,9 @@ def unescape(text: str) -> str:
         if character == "\\":
             following = next(characters, "")
             if following not in (",", "|", "$", "\\"):
-                raise ValueError(rf"{text!r}: a backslash escapes only a comma, a bar, a dollar sign or a backslash; write \\ for a backslash")
+                raise ValueError(
+                    rf"{text!r}: a backslash escapes only a comma, a bar, a dollar sign or a backslash; write \\ for a backslash"
+                )
             result.append(following)
         else:
             result.append(character)

@@ -30,14 +30,35 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import CompoundSelect
 
-from server.search.predicates import And, Chain, Compare, Condition, Every, Has, Joined, Not, Nothing, Or, Predicate, Resource, Row, Some
+from server.search.predicates import (
+    And,
+    Chain,
+    Compare,
+    Condition,
+    Every,
+    Has,
+    Joined,
+    Not,
+    Or,
+    Predicate,
+    Resource,
+    Row,
+    Some,
+)
 from server.store import tables
 from server.store.shape import comparisons
 
 Boolean = ColumnElement[bool]
 
 # The column that leads each lookup index: where it is compared for equality, the index gives ids in order.
-LEADING = {"token": ("code", "system"), "string": ("prefix",), "reference": ("target_id", "url"), "uri": ("prefix",), "date": (), "quantity": ()}
+LEADING = {
+    "token": ("code", "system"),
+    "string": ("prefix",),
+    "reference": ("target_id", "url"),
+    "uri": ("prefix",),
+    "date": (),
+    "quantity": (),
+}
 
 
 def constant(value: str) -> ColumnElement[str]:
@@ -98,11 +119,22 @@ class Compiler:
     def probe(self, node: Predicate, resource_type: str, identity: ColumnElement[str]) -> Boolean:
         match node:
             case Row(name, parameter, where):
-                return exists(select(literal_column("1")).select_from(row := self.alias(tables.INDEXES[name])).where(*self._row(row, resource_type, parameter, where), row.c.id == identity))
+                return exists(
+                    select(literal_column("1"))
+                    .select_from(row := self.alias(tables.INDEXES[name]))
+                    .where(*self._row(row, resource_type, parameter, where), row.c.id == identity)
+                )
             case Resource(where):
                 row = self.alias(tables.resource)
                 found = select(literal_column("1")).select_from(row)
-                return exists(found.where(row.c.type == constant(resource_type), row.c.id == identity, not_(row.c.deleted), self.condition(row, where)))
+                return exists(
+                    found.where(
+                        row.c.type == constant(resource_type),
+                        row.c.id == identity,
+                        not_(row.c.deleted),
+                        self.condition(row, where),
+                    )
+                )
             case And(of):
                 return and_(*(self.probe(one, resource_type, identity) for one in of))
             case Or(of):
@@ -111,11 +143,21 @@ class Compiler:
                 return not_(self.probe(inner, resource_type, identity))
             case Chain(parameter, target_type, inner):
                 link = self.alias(tables.index_reference)
-                found = select(literal_column("1")).select_from(link).where(*self._row(link, resource_type, parameter, None), link.c.id == identity)
-                return exists(found.where(link.c.target_type == constant(target_type), self.probe(inner, target_type, link.c.target_id)))
+                found = (
+                    select(literal_column("1"))
+                    .select_from(link)
+                    .where(*self._row(link, resource_type, parameter, None), link.c.id == identity)
+                )
+                return exists(
+                    found.where(
+                        link.c.target_type == constant(target_type), self.probe(inner, target_type, link.c.target_id)
+                    )
+                )
             case Has(source_type, parameter, inner):
                 link = self.alias(tables.index_reference)
-                found = select(literal_column("1")).select_from(link).where(*self._row(link, source_type, parameter, None))
+                found = (
+                    select(literal_column("1")).select_from(link).where(*self._row(link, source_type, parameter, None))
+                )
                 found = found.where(link.c.target_type == constant(resource_type), link.c.target_id == identity)
                 return exists(found.where(self.probe(inner, source_type, link.c.id)))
             case Joined():
@@ -130,7 +172,15 @@ class Compiler:
         """Rows of every part on one element of one resource."""
         rows = [self.alias(tables.INDEXES[part.table]) for part in node.parts]
         first = rows[0]
-        found = select(first.c.id).select_from(reduce(lambda left, right: left.join(right, and_(right.c.type == first.c.type, right.c.id == first.c.id, right.c.element == first.c.element)), rows))
+        found = select(first.c.id).select_from(
+            reduce(
+                lambda left, right: left.join(
+                    right,
+                    and_(right.c.type == first.c.type, right.c.id == first.c.id, right.c.element == first.c.element),
+                ),
+                rows,
+            )
+        )
         for row, part in zip(rows, node.parts, strict=True):
             found = found.where(*self._row(row, resource_type, part.parameter, part.where))
         return found if identity is None else found.where(first.c.id == identity)
@@ -142,25 +192,47 @@ class Compiler:
         match node:
             case Row(name, parameter, where):
                 row = self.alias(tables.INDEXES[name])
-                return [(select(row.c.id).select_from(row).where(*self._row(row, resource_type, parameter, where)), row.c.id)]
+                return [
+                    (
+                        select(row.c.id).select_from(row).where(*self._row(row, resource_type, parameter, where)),
+                        row.c.id,
+                    )
+                ]
             case Resource(where):
                 row = self.alias(tables.resource)
-                found = select(row.c.id).select_from(row).where(row.c.type == constant(resource_type), not_(row.c.deleted))
+                found = (
+                    select(row.c.id).select_from(row).where(row.c.type == constant(resource_type), not_(row.c.deleted))
+                )
                 return [(found.where(self.condition(row, where)), row.c.id)]
             case Or(of):
                 return [branch for one in of for branch in self.source(one, resource_type)]
             case And(of):
                 best = min((one for one in of if sourceable(one)), key=rank)
                 rest = [one for one in of if one is not best]
-                return [(found.where(*(self.probe(one, resource_type, identity) for one in rest)), identity) for found, identity in self.source(best, resource_type)]
+                return [
+                    (found.where(*(self.probe(one, resource_type, identity) for one in rest)), identity)
+                    for found, identity in self.source(best, resource_type)
+                ]
             case Chain(parameter, target_type, inner):
                 link = self.alias(tables.index_reference)
-                found = select(link.c.id).select_from(link).where(*self._row(link, resource_type, parameter, None), link.c.target_type == constant(target_type))
+                found = (
+                    select(link.c.id)
+                    .select_from(link)
+                    .where(
+                        *self._row(link, resource_type, parameter, None), link.c.target_type == constant(target_type)
+                    )
+                )
                 return [(found.where(link.c.target_id.in_(self.ids(inner, target_type))), link.c.id)]
             case Has(source_type, parameter, inner):
                 link = self.alias(tables.index_reference)
-                found = select(link.c.target_id.label("id")).select_from(link).where(*self._row(link, source_type, parameter, None))
-                found = found.where(link.c.target_type == constant(resource_type), link.c.id.in_(self.ids(inner, source_type)))
+                found = (
+                    select(link.c.target_id.label("id"))
+                    .select_from(link)
+                    .where(*self._row(link, source_type, parameter, None))
+                )
+                found = found.where(
+                    link.c.target_type == constant(resource_type), link.c.id.in_(self.ids(inner, source_type))
+                )
                 return [(found, link.c.target_id)]
             case Joined():
                 joined = self._joined(node, resource_type, None)
@@ -171,7 +243,15 @@ class Compiler:
         """All ids that meet `node`, as a subquery; a walk over the type where nothing better is there."""
         if not sourceable(node):
             row = self.alias(tables.resource)
-            return select(row.c.id).select_from(row).where(row.c.type == constant(resource_type), not_(row.c.deleted), self.probe(node, resource_type, row.c.id))
+            return (
+                select(row.c.id)
+                .select_from(row)
+                .where(
+                    row.c.type == constant(resource_type),
+                    not_(row.c.deleted),
+                    self.probe(node, resource_type, row.c.id),
+                )
+            )
         branches = [found for found, _ in self.source(node, resource_type)]
         return branches[0] if len(branches) == 1 else branches[0].union(*branches[1:])
 

@@ -78,7 +78,9 @@ class Store(Protocol):
 
     def read_version(self, resource_type: str, resource_id: str, version: int) -> Past | None: ...
 
-    def history(self, resource_type: str, resource_id: str, *, count: int, before: int | None = None, since: int | None = None) -> list[Past]:
+    def history(
+        self, resource_type: str, resource_id: str, *, count: int, before: int | None = None, since: int | None = None
+    ) -> list[Past]:
         """Versions of one resource, newest first: at most `count` of them, below version `before`, made at or after `since`."""
 
     def history_total(self, resource_type: str, resource_id: str, *, since: int | None = None) -> int: ...
@@ -91,10 +93,14 @@ class Store(Protocol):
     def read_many(self, keys: Sequence[tuple[str, str]]) -> list[Stored]:
         """Current versions of those keys that exist and are not deleted, in no particular order."""
 
-    def referenced(self, source_type: str, parameter: str | None, target_type: str | None, sources: Sequence[str], limit: int) -> list[tuple[str, str]]:
+    def referenced(
+        self, source_type: str, parameter: str | None, target_type: str | None, sources: Sequence[str], limit: int
+    ) -> list[tuple[str, str]]:
         """Keys that references of `parameter` (None: any) point to, from those of `sources` (ids); at most `limit`."""
 
-    def referring(self, source_type: str, parameter: str | None, targets: Sequence[tuple[str, str]], limit: int) -> list[tuple[str, str]]:
+    def referring(
+        self, source_type: str, parameter: str | None, targets: Sequence[tuple[str, str]], limit: int
+    ) -> list[tuple[str, str]]:
         """Keys of `source_type` whose references of `parameter` point to one of `targets`; at most `limit`."""
 
     def all_of_type(self, resource_type: str) -> Iterator[Stored]:

@@ -10,7 +10,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, Integer, Select, Text, and_, bindparam, case, func, literal_column, not_, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.engine import Dialect
 
 from server.search.predicates import And, Predicate
@@ -92,7 +108,16 @@ def page(
             found = found.where(_beyond(resource.c.id, backwards))
     else:
         rest = [one for number, one in enumerate(wanted) if number != start]
-        hits = _hits(compiler, resource_type, wanted[start], rest, None if sort else cursor, backwards, limited=not sort, ties=ties)
+        hits = _hits(
+            compiler,
+            resource_type,
+            wanted[start],
+            rest,
+            None if sort else cursor,
+            backwards,
+            limited=not sort,
+            ties=ties,
+        )
         joined = hits.join(resource, and_(resource.c.type == constant(resource_type), resource.c.id == hits.c.id))
         found = select(*columns, *keys).select_from(joined)
     if sort and cursor is not None:
@@ -112,7 +137,15 @@ def _beyond(identity: ColumnElement[str], backwards: bool) -> Boolean:
 
 
 def _hits(
-    compiler: Compiler, resource_type: str, start: Predicate, rest: Sequence[Predicate], cursor: Cursor | None, backwards: bool, *, limited: bool, ties: str
+    compiler: Compiler,
+    resource_type: str,
+    start: Predicate,
+    rest: Sequence[Predicate],
+    cursor: Cursor | None,
+    backwards: bool,
+    *,
+    limited: bool,
+    ties: str,
 ) -> FromClause:
     """The ids that meet every part, from the source of `start`; where the page is in id order, no more of each branch than the page holds."""
     branches = []
@@ -135,11 +168,22 @@ def _sort_key(resource_type: str, sort: Sort) -> ColumnElement[Any]:
         return tables.resource.c[sort.column]
     row = tables.INDEXES[sort.table].alias()
     extreme = func.max if sort.descending else func.min
-    value = select(extreme(row.c[sort.column])).where(row.c.type == constant(resource_type), row.c.id == tables.resource.c.id, row.c.parameter == constant(sort.parameter))
+    value = select(extreme(row.c[sort.column])).where(
+        row.c.type == constant(resource_type),
+        row.c.id == tables.resource.c.id,
+        row.c.parameter == constant(sort.parameter),
+    )
     return value.correlate(tables.resource).scalar_subquery()
 
 
-def _keyset(sort: Sequence[Sort], keys: Sequence[ColumnElement[Any]], cursor: Cursor, identity: ColumnElement[str], ties: str, backwards: bool) -> Boolean:
+def _keyset(
+    sort: Sequence[Sort],
+    keys: Sequence[ColumnElement[Any]],
+    cursor: Cursor,
+    identity: ColumnElement[str],
+    ties: str,
+    backwards: bool,
+) -> Boolean:
     """Hits beyond the cursor in the order of the keys, then ids; values missing in the cursor change the statement's shape."""
     beyond: Boolean = {"all": true(), "none": literal_column("1 = 0")}.get(ties, _beyond(identity, backwards))  # type: ignore[assignment]
     for number in range(len(sort) - 1, -1, -1):

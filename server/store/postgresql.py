@@ -25,8 +25,15 @@ class PostgresqlStore(SqlStore):
     def __init__(self, conninfo: str, *, connections: int = 4, seconds: float = 30.0) -> None:
         """`conninfo` is libpq's; `connections` bounds the pool, `seconds` one statement. Raises StartError where no server answers."""
         self._seconds = seconds
-        options = {"options": f"-c statement_timeout={int(seconds * 1000)}", "autocommit": True, "prepare_threshold": 1, "application_name": "apothecary"}
-        self._pool = ConnectionPool(conninfo, min_size=1, max_size=connections, kwargs=options, timeout=10.0, open=False, name="apothecary")
+        options = {
+            "options": f"-c statement_timeout={int(seconds * 1000)}",
+            "autocommit": True,
+            "prepare_threshold": 1,
+            "application_name": "apothecary",
+        }
+        self._pool = ConnectionPool(
+            conninfo, min_size=1, max_size=connections, kwargs=options, timeout=10.0, open=False, name="apothecary"
+        )
         try:
             self._pool.open(wait=True, timeout=10.0)
         except PoolTimeout as error:
@@ -43,7 +50,9 @@ class PostgresqlStore(SqlStore):
         except PoolTimeout:
             raise Busy("every database connection is in use; try again", headers={"Retry-After": "1"}) from None
         except psycopg.errors.QueryCanceled:
-            raise Busy(f"the search ran longer than the limit of {self._seconds:g} seconds; ask for less", code="timeout") from None
+            raise Busy(
+                f"the search ran longer than the limit of {self._seconds:g} seconds; ask for less", code="timeout"
+            ) from None
         except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):
             raise Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"}) from None
 

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Integer, Select, Text, BigInteger, bindparam, func, literal_column, not_, select, text
-from sqlalchemy.engine import Dialect
 from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    func,
+    literal_column,
+    not_,
+    select,
+    text,
+)
+from sqlalchemy.engine import Dialect
 
 from server.store import tables
 
@@ -22,7 +35,9 @@ def _one_of(dialect: Dialect, column: ColumnElement[str], name: str) -> ColumnEl
 
 def current() -> Select[Any]:
     row = tables.resource.c
-    return select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body).where(row.type == _TYPE, row.id == _ID)
+    return select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body).where(
+        row.type == _TYPE, row.id == _ID
+    )
 
 
 def many(dialect: Dialect) -> Select[Any]:
@@ -40,7 +55,9 @@ def version() -> Select[Any]:
 def history(before: bool, since: bool) -> Select[Any]:
     """Versions of one resource, newest first."""
     row = tables.version.c
-    found = select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body, row.method).where(row.type == _TYPE, row.id == _ID)
+    found = select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body, row.method).where(
+        row.type == _TYPE, row.id == _ID
+    )
     if before:
         found = found.where(row.version < bindparam("before", type_=Integer()))
     if since:
@@ -57,13 +74,21 @@ def history_total(since: bool) -> Select[Any]:
 def all_of_type() -> Select[Any]:
     row = tables.resource.c
     found = select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body)
-    return found.where(row.type == _TYPE, not_(row.deleted), row.id > bindparam("after", type_=Text())).order_by(row.id).limit(_LIMIT)
+    return (
+        found.where(row.type == _TYPE, not_(row.deleted), row.id > bindparam("after", type_=Text()))
+        .order_by(row.id)
+        .limit(_LIMIT)
+    )
 
 
 def referenced(dialect: Dialect, parameter: bool, target_type: bool) -> Select[Any]:
     """The local targets of references from some resources of one type."""
     row = tables.index_reference.c
-    found = select(row.target_type, row.target_id).distinct().where(row.type == _TYPE, _one_of(dialect, row.id, "ids"), row.target_id != "")
+    found = (
+        select(row.target_type, row.target_id)
+        .distinct()
+        .where(row.type == _TYPE, _one_of(dialect, row.id, "ids"), row.target_id != "")
+    )
     if parameter:
         found = found.where(row.parameter == bindparam("parameter", type_=Text()))
     if target_type:
@@ -74,7 +99,15 @@ def referenced(dialect: Dialect, parameter: bool, target_type: bool) -> Select[A
 def referring(dialect: Dialect, parameter: bool) -> Select[Any]:
     """The resources of one type whose references point to some resources of another."""
     row = tables.index_reference.c
-    found = select(row.id).distinct().where(row.type == _TYPE, row.target_type == bindparam("target_type", type_=Text()), _one_of(dialect, row.target_id, "ids"))
+    found = (
+        select(row.id)
+        .distinct()
+        .where(
+            row.type == _TYPE,
+            row.target_type == bindparam("target_type", type_=Text()),
+            _one_of(dialect, row.target_id, "ids"),
+        )
+    )
     if parameter:
         found = found.where(row.parameter == bindparam("parameter", type_=Text()))
     return found.order_by(row.id).limit(_LIMIT)

@@ -104,17 +104,28 @@ class SqlStore(ABC):
         found = []
         for resource_type, ids in by_type.items():
             statement = self.statements.get("read many", lambda: reads.many(self.statements.dialect))
-            found += [Stored(*row) for row in self.rows(statement, statement.bind({"type": resource_type, "ids": self.sequence(ids)}))]
+            found += [
+                Stored(*row)
+                for row in self.rows(statement, statement.bind({"type": resource_type, "ids": self.sequence(ids)}))
+            ]
         return found
 
-    def history(self, resource_type: str, resource_id: str, *, count: int, before: int | None = None, since: int | None = None) -> list[Past]:
-        statement = self.statements.get(("history", before is None, since is None), lambda: reads.history(before is not None, since is not None))
+    def history(
+        self, resource_type: str, resource_id: str, *, count: int, before: int | None = None, since: int | None = None
+    ) -> list[Past]:
+        statement = self.statements.get(
+            ("history", before is None, since is None), lambda: reads.history(before is not None, since is not None)
+        )
         bound = {"type": resource_type, "id": resource_id, "before": before, "since": since, "limit": count}
         return [Past(*row) for row in self.rows(statement, statement.bind(bound))]
 
     def history_total(self, resource_type: str, resource_id: str, *, since: int | None = None) -> int:
-        statement = self.statements.get(("history total", since is None), lambda: reads.history_total(since is not None))
-        return int(self.rows(statement, statement.bind({"type": resource_type, "id": resource_id, "since": since}))[0][0])
+        statement = self.statements.get(
+            ("history total", since is None), lambda: reads.history_total(since is not None)
+        )
+        return int(
+            self.rows(statement, statement.bind({"type": resource_type, "id": resource_id, "since": since}))[0][0]
+        )
 
     def all_of_type(self, resource_type: str) -> Iterator[Stored]:
         statement = self.statements.get("all of type", reads.all_of_type)
@@ -125,32 +136,55 @@ class SqlStore(ABC):
 
     def types(self) -> list[str]:
         """The types of which there is any resource."""
-        statement = self.statements.get("types", lambda: select(tables.resource.c.type).distinct().where(not_(tables.resource.c.deleted)))
+        statement = self.statements.get(
+            "types", lambda: select(tables.resource.c.type).distinct().where(not_(tables.resource.c.deleted))
+        )
         return [row[0] for row in self.rows(statement, ())]
 
     def state(self, name: str) -> str | None:
-        statement = self.statements.get("state", lambda: select(tables.state.c.value).where(tables.state.c.name == bindparam("name")))
+        statement = self.statements.get(
+            "state", lambda: select(tables.state.c.value).where(tables.state.c.name == bindparam("name"))
+        )
         found = self.rows(statement, statement.bind({"name": name}))
         return str(found[0][0]) if found else None
 
     # -- references between resources
 
-    def referenced(self, source_type: str, parameter: str | None, target_type: str | None, sources: Sequence[str], limit: int) -> list[tuple[str, str]]:
+    def referenced(
+        self, source_type: str, parameter: str | None, target_type: str | None, sources: Sequence[str], limit: int
+    ) -> list[tuple[str, str]]:
         statement = self.statements.get(
             ("referenced", parameter is None, target_type is None),
             lambda: reads.referenced(self.statements.dialect, parameter is not None, target_type is not None),
         )
-        bound = {"type": source_type, "parameter": parameter, "target_type": target_type, "ids": self.sequence(sources), "limit": limit}
+        bound = {
+            "type": source_type,
+            "parameter": parameter,
+            "target_type": target_type,
+            "ids": self.sequence(sources),
+            "limit": limit,
+        }
         return [(row[0], row[1]) for row in self.rows(statement, statement.bind(bound))]
 
-    def referring(self, source_type: str, parameter: str | None, targets: Sequence[tuple[str, str]], limit: int) -> list[tuple[str, str]]:
+    def referring(
+        self, source_type: str, parameter: str | None, targets: Sequence[tuple[str, str]], limit: int
+    ) -> list[tuple[str, str]]:
         by_type: dict[str, list[str]] = {}
         for target_type, target_id in targets:
             by_type.setdefault(target_type, []).append(target_id)
         found: dict[tuple[str, str], None] = {}
         for target_type, ids in by_type.items():
-            statement = self.statements.get(("referring", parameter is None), lambda: reads.referring(self.statements.dialect, parameter is not None))
-            bound = {"type": source_type, "parameter": parameter, "target_type": target_type, "ids": self.sequence(ids), "limit": limit}
+            statement = self.statements.get(
+                ("referring", parameter is None),
+                lambda: reads.referring(self.statements.dialect, parameter is not None),
+            )
+            bound = {
+                "type": source_type,
+                "parameter": parameter,
+                "target_type": target_type,
+                "ids": self.sequence(ids),
+                "limit": limit,
+            }
             found.update(dict.fromkeys((source_type, row[0]) for row in self.rows(statement, statement.bind(bound))))
         return list(found)
 
@@ -165,7 +199,9 @@ class SqlStore(ABC):
             ties = _ties(query.cursor, resource_type, bool(query.sort))
             if ties is None:
                 continue
-            hits = self._page(query, resource_type, predicate, ties, backwards, wanted if query.sort else wanted - len(found))
+            hits = self._page(
+                query, resource_type, predicate, ties, backwards, wanted if query.sort else wanted - len(found)
+            )
             found += hits
             if not query.sort and len(found) >= wanted:
                 break
@@ -177,7 +213,9 @@ class SqlStore(ABC):
             return Page(found[::-1], more_after=True, more_before=more)
         return Page(found, more_after=more, more_before=query.cursor is not None)
 
-    def _page(self, query: Query, resource_type: str, predicate: Predicate | None, ties: str, backwards: bool, limit: int) -> list[Hit]:
+    def _page(
+        self, query: Query, resource_type: str, predicate: Predicate | None, ties: str, backwards: bool, limit: int
+    ) -> list[Hit]:
         memo = query.memo.get(resource_type) if query.cursor is None else None
         if memo is not None:
             statement, bound = memo
@@ -190,7 +228,9 @@ class SqlStore(ABC):
             missing = tuple(value is None for value in cursor.values) if cursor else None
             statement = self.statements.get(
                 ("page", resource_type, shape(predicate), start, query.sort, missing, ties, backwards),
-                lambda: plan.page(self.statements.dialect, resource_type, predicate, start, query.sort, cursor, ties, backwards),
+                lambda: plan.page(
+                    self.statements.dialect, resource_type, predicate, start, query.sort, cursor, ties, backwards
+                ),
             )
             named = {**values(predicate, self.sequence), "limit": limit}
             if cursor is not None:
@@ -209,7 +249,8 @@ class SqlStore(ABC):
         smallest, fewest = possible[0], plan.FEW + 2
         for part in possible:
             statement = self.statements.get(
-                ("bounded count", resource_type, shape(predicate), part), lambda part=part: plan.bounded_count(self.statements.dialect, resource_type, predicate, part)  # type: ignore[misc]
+                ("bounded count", resource_type, shape(predicate), part),
+                lambda part=part: plan.bounded_count(self.statements.dialect, resource_type, predicate, part),  # type: ignore[misc]
             )
             counted = int(self.rows(statement, statement.bind(named))[0][0])
             if counted < fewest:
@@ -222,10 +263,12 @@ class SqlStore(ABC):
     def count(self, query: Query) -> int:
         result = 0
         for resource_type, predicate in query.predicates.items():
-            statement = self.statements.get(("total", resource_type, shape(predicate)), lambda t=resource_type, p=predicate: plan.total(self.statements.dialect, t, p))  # type: ignore[misc]
+            statement = self.statements.get(
+                ("total", resource_type, shape(predicate)),
+                lambda t=resource_type, p=predicate: plan.total(self.statements.dialect, t, p),
+            )  # type: ignore[misc]
             result += int(self.rows(statement, statement.bind(values(predicate, self.sequence)))[0][0])
         return result
-
 
 
 def _ties(cursor: Cursor | None, resource_type: str, sorting: bool) -> str | None:

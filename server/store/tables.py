@@ -49,7 +49,9 @@ version = Table(
     Column("version", Integer, nullable=False),
     Column("updated", BigInteger, nullable=False),
     Column("fhir_version", text, nullable=False),
-    Column("method", text, nullable=False, comment="POST, PUT, PATCH or DELETE: the interaction that made this version"),
+    Column(
+        "method", text, nullable=False, comment="POST, PUT, PATCH or DELETE: the interaction that made this version"
+    ),
     Column("body", LargeBinary),
     PrimaryKeyConstraint("type", "id", "version"),
     Index("version_updated", "updated", "type", "id", "version"),
@@ -127,7 +129,13 @@ index_uri = _index_table(
 )
 
 # What points to a resource, whatever the type and parameter of the source: _revinclude, _has and delete ask it.
-Index("index_reference_source", index_reference.c.target_type, index_reference.c.target_id, index_reference.c.type, index_reference.c.parameter)
+Index(
+    "index_reference_source",
+    index_reference.c.target_type,
+    index_reference.c.target_id,
+    index_reference.c.type,
+    index_reference.c.parameter,
+)
 
 INDEXES: dict[str, Table] = {
     "token": index_token,

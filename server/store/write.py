@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import BigInteger, Boolean, Delete, Integer, LargeBinary, Text, Update, bindparam, delete, insert, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Delete,
+    Integer,
+    LargeBinary,
+    Text,
+    Update,
+    bindparam,
+    delete,
+    insert,
+    update,
+)
 
 from server.errors import Conflict
 from server.search.rows import IndexRow
@@ -32,9 +44,16 @@ class Writes:
         self.insert_resource = get("insert resource", lambda: insert(tables.resource).values(_binds(tables.resource)))
         self.insert_version = get("insert version", lambda: insert(tables.version).values(_binds(tables.version)))
         self.update_resource = get("update resource", _update_resource)
-        self.insert_rows = {name: get(("insert rows", name), lambda t=table: insert(t).values(_binds(t))) for name, table in tables.INDEXES.items()}  # type: ignore[misc]
-        self.delete_rows = {name: get(("delete rows", name), lambda t=table: _delete_rows(t)) for name, table in tables.INDEXES.items()}  # type: ignore[misc]
-        self.delete_state = get("delete state", lambda: delete(tables.state).where(tables.state.c.name == bindparam("name", type_=Text())))
+        self.insert_rows = {
+            name: get(("insert rows", name), lambda t=table: insert(t).values(_binds(t)))
+            for name, table in tables.INDEXES.items()
+        }  # type: ignore[misc]
+        self.delete_rows = {
+            name: get(("delete rows", name), lambda t=table: _delete_rows(t)) for name, table in tables.INDEXES.items()
+        }  # type: ignore[misc]
+        self.delete_state = get(
+            "delete state", lambda: delete(tables.state).where(tables.state.c.name == bindparam("name", type_=Text()))
+        )
         self.insert_state = get("insert state", lambda: insert(tables.state).values(_binds(tables.state)))
 
 
@@ -55,12 +74,18 @@ def _update_resource() -> Update:
     return (
         update(row)
         .values(changed)
-        .where(row.c.type == bindparam("old_type", type_=Text()), row.c.id == bindparam("old_id", type_=Text()), row.c.version == bindparam("old_version", type_=Integer()))
+        .where(
+            row.c.type == bindparam("old_type", type_=Text()),
+            row.c.id == bindparam("old_id", type_=Text()),
+            row.c.version == bindparam("old_version", type_=Integer()),
+        )
     )
 
 
 def _delete_rows(table: Any) -> Delete:
-    return delete(table).where(table.c.type == bindparam("type", type_=Text()), table.c.id == bindparam("id", type_=Text()))
+    return delete(table).where(
+        table.c.type == bindparam("type", type_=Text()), table.c.id == bindparam("id", type_=Text())
+    )
 
 
 class SqlTransaction:
@@ -86,7 +111,16 @@ class SqlTransaction:
         if version == 1:
             if self.read(kind, identity) is not None:
                 raise Conflict(f"{kind}/{identity} exists already")
-            self._run(self._writes.insert_resource, type=kind, id=identity, version=version, updated=updated, fhir_version=fhir_version, deleted=body is None, body=body)
+            self._run(
+                self._writes.insert_resource,
+                type=kind,
+                id=identity,
+                version=version,
+                updated=updated,
+                fhir_version=fhir_version,
+                deleted=body is None,
+                body=body,
+            )
         else:
             changed = self._run(
                 self._writes.update_resource,
@@ -100,8 +134,19 @@ class SqlTransaction:
                 old_version=version - 1,
             )
             if changed.rowcount != 1:
-                raise Conflict(f"{kind}/{identity} was changed by somebody else at the same time; read it and try again")
-        self._run(self._writes.insert_version, type=kind, id=identity, version=version, updated=updated, fhir_version=fhir_version, method=method, body=body)
+                raise Conflict(
+                    f"{kind}/{identity} was changed by somebody else at the same time; read it and try again"
+                )
+        self._run(
+            self._writes.insert_version,
+            type=kind,
+            id=identity,
+            version=version,
+            updated=updated,
+            fhir_version=fhir_version,
+            method=method,
+            body=body,
+        )
         self.index(kind, identity, rows, fresh=version == 1)
 
     def index(self, resource_type: str, resource_id: str, rows: Iterable[IndexRow], *, fresh: bool) -> None:
@@ -130,5 +175,3 @@ class SqlTransaction:
     def set_state(self, name: str, value: str) -> None:
         self._run(self._writes.delete_state, name=name)
         self._run(self._writes.insert_state, name=name, value=value)
-
-

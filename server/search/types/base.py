@@ -57,6 +57,8 @@ def split_prefix(text: str, what: str) -> tuple[str, str]:
     """A comparator and the rest: `ge2026` is (`ge`, `2026`); without one, `eq`. Raises ValueError for letters that are no comparator."""
     if len(text) > 2 and text[:2].isalpha() and text[:2].isascii():
         if text[:2] not in COMPARATORS:
-            raise ValueError(f"{text!r}: {text[:2]!r} is no prefix for a {what}; the prefixes are {' '.join(COMPARATORS)}")
+            raise ValueError(
+                f"{text!r}: {text[:2]!r} is no prefix for a {what}; the prefixes are {' '.join(COMPARATORS)}"
+            )
         return text[:2], text[2:]
     return "eq", text

@@ -32,7 +32,11 @@ def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
                 yield ReferenceRow(parameter, json["resourceType"], json["id"], "", "", element)
             return
         literal = json.get("reference")
-        yield _row(parameter, literal, element) if isinstance(literal, str) else ReferenceRow(parameter, "", "", "", "", element)
+        yield (
+            _row(parameter, literal, element)
+            if isinstance(literal, str)
+            else ReferenceRow(parameter, "", "", "", "", element)
+        )
         if isinstance(json.get("identifier"), dict):
             for row in token.extract(f"{parameter}:identifier", Value("Identifier", json["identifier"], None, element)):
                 if row.table == "token":
@@ -48,7 +52,14 @@ def _row(parameter: str, literal: str, element: int) -> ReferenceRow:
     if reference.relative and reference.type and reference.id:
         return ReferenceRow(parameter, reference.type, reference.id, "", reference.version or "", element)
     if reference.base is not None:
-        return ReferenceRow(parameter, "", "", key(f"{reference.base}/{reference.type}/{reference.id}"), reference.version or "", element)
+        return ReferenceRow(
+            parameter,
+            "",
+            "",
+            key(f"{reference.base}/{reference.type}/{reference.id}"),
+            reference.version or "",
+            element,
+        )
     url, version = split_canonical(literal)
     return ReferenceRow(parameter, "", "", key(url), key(version or ""), element)
 

@@ -13,7 +13,9 @@ NAME = "string"
 TABLES = ("string",)
 MODIFIERS = frozenset({"missing", "exact", "contains"})
 PREFIXES: frozenset[str] = frozenset()
-ELEMENTS = frozenset({"string", "markdown", "HumanName", "Address", "CodeableConcept", "Annotation", "code", "uri", "url", "id"})
+ELEMENTS = frozenset(
+    {"string", "markdown", "HumanName", "Address", "CodeableConcept", "Annotation", "code", "uri", "url", "id"}
+)
 
 # https://hl7.org/fhir/R5/search.html#string: a name or an address is searched by each of its parts.
 _PARTS = {
@@ -41,7 +43,9 @@ def _texts(kind: str, json: object) -> Iterator[str]:
                 if isinstance(text, str):
                     yield text
         if kind == "CodeableConcept":
-            yield from (coding["display"] for coding in json.get("coding", ()) if isinstance(coding.get("display"), str))
+            yield from (
+                coding["display"] for coding in json.get("coding", ()) if isinstance(coding.get("display"), str)
+            )
 
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
@@ -52,7 +56,9 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
         return Row("string", parameter, Compare("folded", "contains", folded))
     beginning = Compare("prefix", "prefix", folded[:KEY_LENGTH])
     if modifier == "exact":
-        return Row("string", parameter, Every((Compare("prefix", "=", folded[:KEY_LENGTH]), Compare("exact", "=", wanted))))
+        return Row(
+            "string", parameter, Every((Compare("prefix", "=", folded[:KEY_LENGTH]), Compare("exact", "=", wanted)))
+        )
     if len(folded) <= KEY_LENGTH:
         return Row("string", parameter, beginning)
     return Row("string", parameter, Every((beginning, Compare("folded", "prefix", folded))))

@@ -21,7 +21,23 @@ TABLES = ("token", "string")
 MODIFIERS = frozenset({"missing", "not", "text", "of-type"})
 PREFIXES: frozenset[str] = frozenset()
 ELEMENTS = frozenset(
-    {"CodeableConcept", "Coding", "CodeableReference", "Identifier", "ContactPoint", "code", "boolean", "string", "markdown", "uri", "url", "canonical", "oid", "uuid", "id"}
+    {
+        "CodeableConcept",
+        "Coding",
+        "CodeableReference",
+        "Identifier",
+        "ContactPoint",
+        "code",
+        "boolean",
+        "string",
+        "markdown",
+        "uri",
+        "url",
+        "canonical",
+        "oid",
+        "uuid",
+        "id",
+    }
 )
 
 BOOLEAN_SYSTEM = "http://terminology.hl7.org/CodeSystem/special-values"
@@ -96,7 +112,12 @@ def _identifier(parameter: str, identifier: dict[str, object], element: int) -> 
         if isinstance(kind, dict):
             for coding in kind.get("coding", ()):
                 if "code" in coding:
-                    yield TokenRow(f"{parameter}:of-type", key(f"{coding.get('system', '')}|{coding['code']}"), normal("", value), element)
+                    yield TokenRow(
+                        f"{parameter}:of-type",
+                        key(f"{coding.get('system', '')}|{coding['code']}"),
+                        normal("", value),
+                        element,
+                    )
     if isinstance(kind, dict):
         yield from _text(parameter, kind.get("text"), element)
 
@@ -111,7 +132,11 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
     """`code`, `system|code`, `|code`, `system|`. Raises ValueError for more than one bar. `:not` is applied by the parser."""
     if modifier == "text":
         folded = fold(unescape(text))
-        return Row("string", parameter, Every((Compare("prefix", "prefix", folded[:KEY_LENGTH]), Compare("folded", "prefix", folded))))
+        return Row(
+            "string",
+            parameter,
+            Every((Compare("prefix", "prefix", folded[:KEY_LENGTH]), Compare("folded", "prefix", folded))),
+        )
     parts = split(text, "|")
     if modifier == "of-type":
         return _of_type(parameter, text, parts)
@@ -126,7 +151,9 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
         if not system:
             raise ValueError("a bar alone names neither a system nor a code")
         return Row("token", parameter, Compare("system", "=", key(system)))
-    return Row("token", parameter, Every((Compare("code", "=", normal(system, code)), Compare("system", "=", key(system)))))
+    return Row(
+        "token", parameter, Every((Compare("code", "=", normal(system, code)), Compare("system", "=", key(system))))
+    )
 
 
 def _of_type(parameter: str, text: str, parts: list[str]) -> Predicate:
