@@ -27,7 +27,9 @@ class Apothecary(Flask):
 
 
 def create_app(settings: Settings | None = None, store: SqlStore | None = None) -> Flask:
-    """The WSGI application. Without `settings` they come from the environment; without a `store` it is opened as they say."""
+    """The WSGI application. Without `settings` they come from the environment; without a `store` it is opened as they
+    say.
+    """
     settings = settings or Settings.from_environment()
     store = store or open_store(settings)
     service = make_service(settings, store)

@@ -32,7 +32,8 @@ def search(
     strict: bool = False,
     text: str | None = None,
 ) -> bytes:
-    """The searchset as JSON text. `pairs` are the decoded parameters; `text`, where given, is what they were decoded from.
+    """The searchset as JSON text. `pairs` are the decoded parameters; `text`, where given, is what they were decoded
+    from.
 
     Raises BadRequest and its children, NotFound for a type that is not served.
     """
@@ -135,6 +136,8 @@ def _links(service: Service, base: str, resource_type: str | None, prepared: Pre
 
 
 def _url(base: str, resource_type: str | None, pairs: Pairs) -> str:
-    """The address of a search in its GET form. Bars, commas and colons stay readable; everything else is percent-encoded."""
+    """The address of a search in its GET form. Bars, commas and colons stay readable; everything else is
+    percent-encoded.
+    """
     path = f"{base}/{resource_type}" if resource_type else base
     return f"{path}?{urlencode(pairs, quote_via=quote, safe='|,:/$')}" if pairs else path

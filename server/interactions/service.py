@@ -66,7 +66,9 @@ def check_id(resource_id: str) -> None:
 
 
 def make_registries(settings: Settings, search_parameters: Iterable[Mapping[str, Any]]) -> dict[FhirVersion, Registry]:
-    """The registry of each served FHIR version. `search_parameters` are the SearchParameter resources of the store, in R5."""
+    """The registry of each served FHIR version. `search_parameters` are the SearchParameter resources of the store, in
+    R5.
+    """
     own = list(search_parameters)
     versions = (FhirVersion.R5,)
     return {

@@ -1,4 +1,6 @@
-"""The one place where an error becomes an HTTP answer: status, headers, OperationOutcome. https://hl7.org/fhir/R5/http.html#Status-Codes"""
+"""The one place where an error becomes an HTTP answer: status, headers, OperationOutcome.
+https://hl7.org/fhir/R5/http.html#Status-Codes
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,7 @@ def _translate(error: HTTPException) -> FhirError:
     if isinstance(error, RoutingNotFound):
         return NotFound(
             f"there is nothing at {request.path}",
-            remedy="Addresses are [base]/metadata, [base]/[type], [base]/[type]/[id] and those below; GET /fhir/metadata tells all.",
+            remedy="Addresses are [base]/[type], [base]/[type]/[id] and those below; GET /fhir/metadata tells all.",
         )
     if isinstance(error, RoutingMethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))

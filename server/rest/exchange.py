@@ -34,7 +34,9 @@ class Exchange:
     __slots__ = ("base_version", "environ", "general", "pairs", "prefix", "service", "text", "wanted")
 
     def __init__(self, service: Service, prefix: str, base_version: FhirVersion | None) -> None:
-        """`prefix` is the path of the base; `base_version` its version, None where the request chooses. Raises FhirError."""
+        """`prefix` is the path of the base; `base_version` its version, None where the request chooses. Raises
+        FhirError.
+        """
         self.service = service
         self.prefix = prefix
         self.base_version = base_version
@@ -95,7 +97,9 @@ class Exchange:
         return prefer is not None and "handling=strict" in _preferences(prefer)
 
     def parameters(self, allowed: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-        """The parameters of a request that is no search, and the names of those that mean nothing here. Raises BadRequest when strict."""
+        """The parameters of a request that is no search, and the names of those that mean nothing here. Raises
+        BadRequest when strict.
+        """
         known = frozenset(allowed)
         found: dict[str, str] = {}
         ignored: list[str] = []
@@ -134,7 +138,9 @@ class Exchange:
 
 
 def finish(service: Service, environ: dict[str, Any], response: Response) -> Response:
-    """Headers that depend on the request alone: CORS for browsers, the request's id. https://hl7.org/fhir/R5/security.html#cors"""
+    """Headers that depend on the request alone: CORS for browsers, the request's id.
+    https://hl7.org/fhir/R5/security.html#cors
+    """
     if "HTTP_ORIGIN" in environ:
         allowed = origin_allowed(service.settings.cors_origins, environ["HTTP_ORIGIN"])
         if allowed:
@@ -157,7 +163,9 @@ def _last_modified(second: int) -> str:
 
 
 def decode(text: str) -> Pairs:
-    """The parameters of a query string or form, in order. Raises BadRequest where the text is not UTF-8 or not decodable."""
+    """The parameters of a query string or form, in order. Raises BadRequest where the text is not UTF-8 or not
+    decodable.
+    """
     pairs = []
     for one in text.split("&"):
         if not one:

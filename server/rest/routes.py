@@ -1,4 +1,6 @@
-"""Every address of the server, and the view that answers it. Views only translate: what an interaction means is in `interactions`."""
+"""Every address of the server, and the view that answers it. Views only translate: what an interaction means is in
+`interactions`.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,10 @@ from server.rest.exchange import Exchange, entity_headers, finish, origin_allowe
 from server.rest.negotiation import check_content_type
 
 FORM = frozenset({"application/x-www-form-urlencoded"})
+REQUEST_HEADERS = (
+    "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, "
+    "X-Request-Id"
+)
 READ_PARAMETERS = ("_summary", "_elements")
 
 View = Callable[..., Response]
@@ -205,7 +211,7 @@ def preflight(service: Service, allowed: list[str]) -> Response:
                 "Access-Control-Allow-Headers",
                 request.environ.get(
                     "HTTP_ACCESS_CONTROL_REQUEST_HEADERS",
-                    "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Request-Id",
+                    REQUEST_HEADERS,
                 ),
             ),
             ("Access-Control-Max-Age", "86400"),
