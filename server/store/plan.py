@@ -121,7 +121,10 @@ def page(
             limited=not sort,
             ties=ties,
         )
-        joined = hits.join(resource, and_(resource.c.type == constant(resource_type), resource.c.id == hits.c.id))
+        # An outer join, though every hit has its resource: it fixes the order of the join. For an inner one SQLite may
+        # walk the whole type and look each resource up among the hits.
+        same = and_(resource.c.type == constant(resource_type), resource.c.id == hits.c.id)
+        joined = hits.outerjoin(resource, same)
         found = select(*columns, *keys).select_from(joined)
     if sort and cursor is not None:
         found = found.where(_keyset(sort, keys, cursor, resource.c.id, ties, backwards))
