@@ -88,6 +88,16 @@ class Settings:
         "Most resources that includes may add to one page; past it the search is an error, never cut short.",
     )
     search_clause_limit: int = setting(100, "Most parameters and comma-separated values in one search.")
+    references: Literal["enforced", "allowed"] = setting(
+        "enforced", "Whether a REST write may point to a local resource that does not exist: enforced refuses it."
+    )
+    delete_referenced: Literal["refused", "allowed"] = setting(
+        "refused", "Whether a resource that others point to may be deleted over REST."
+    )
+    conditional_delete: Literal["single", "multiple"] = setting(
+        "single", "Whether a conditional delete may delete more than one resource."
+    )
+    bundle_limit: int = setting(5000, "Most entries of a batch or transaction.")
     body_limit: int = setting(32 * 1024 * 1024, "Largest request body in bytes.")
     url_limit: int = setting(16 * 1024, "Longest request URL in bytes.")
     request_seconds: float = setting(
