@@ -67,11 +67,6 @@ class Document:
     readable: bool = True
     first_line: int = 1
 
-    def line(self, number: int) -> str:
-        """The text of line `number` of the file, without its end; empty outside of this document."""
-        lines = self.text.split("\n", number - self.first_line + 1) if number >= self.first_line else []
-        return lines[number - self.first_line].rstrip("\r") if number - self.first_line < len(lines) else ""
-
 
 class Lines:
     """Turns offsets into a text, in characters, into lines and columns."""
@@ -79,6 +74,15 @@ class Lines:
     def __init__(self, text: str, first_line: int = 1) -> None:
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
         self._first_line = first_line
+        self._text = text
+
+    def text_of(self, number: int) -> str:
+        """Line `number` without its end; empty when the text has no such line."""
+        index = number - self._first_line
+        if not 0 <= index < len(self._starts):
+            return ""
+        end = self._starts[index + 1] if index + 1 < len(self._starts) else len(self._text)
+        return self._text[self._starts[index] : end].rstrip("\r\n")
 
     def place(self, offset: int) -> tuple[int, int]:
         """Line and column, from 1."""
