@@ -77,7 +77,10 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
-        """Settings from `APOTHECARY_...` variables; `overrides` that are not None win. Raises StartError for a bad or unknown value."""
+        """Settings from `APOTHECARY_...` variables.
+
+        `overrides` that are not None win. Raises StartError for a bad or unknown value.
+        """
         source = os.environ if environment is None else environment
         hints = get_type_hints(cls)
         known = {f.name for f in fields(cls)}
@@ -107,7 +110,10 @@ class Settings:
         return self.loopback or self.open_writes
 
     def served_types(self, available: tuple[str, ...]) -> tuple[str, ...]:
-        """The resource types to serve out of those a FHIR version has, sorted. Raises StartError for a name no version has."""
+        """The resource types to serve out of those a FHIR version has, sorted.
+
+        Raises StartError for a name no version has.
+        """
         if self.resource_types.strip() == "*":
             return tuple(sorted(available))
         if not self.resource_types.strip():
@@ -143,3 +149,8 @@ def _convert(name: str, text: str, kind: Any) -> Any:
     if text not in choices:
         raise StartError(f"{name}={text!r}: write one of {', '.join(choices)}.")
     return text
+
+
+def no_colour() -> bool:
+    """Whether the user wants no colours in terminals: https://no-color.org"""
+    return bool(os.environ.get("NO_COLOR"))

@@ -16,9 +16,9 @@ def render(report: Report) -> str:
     cases: dict[str, dict[str, list[Finding]]] = {}
     for checked in report.checked:
         cases.setdefault(checked.file, {})[_case(checked.resource, checked.line)] = []
-    starts = _Starts(report)
     for finding in report.findings:
-        cases.setdefault(finding.file, {}).setdefault(starts.case(finding), []).append(finding)
+        case = _case(finding.resource, finding.resource_line)
+        cases.setdefault(finding.file, {}).setdefault(case, []).append(finding)
     failures = sum(_fails(found) for suite in cases.values() for found in suite.values())
     tests = sum(map(len, cases.values()))
     lines = ['<?xml version="1.0" encoding="UTF-8"?>']
@@ -27,22 +27,6 @@ def render(report: Report) -> str:
         lines += _suite(file, suite)
     lines.append("</testsuites>")
     return "\n".join(lines) + "\n"
-
-
-class _Starts:
-    """Finds the case that a finding belongs to: the last resource of its file that starts before it."""
-
-    def __init__(self, report: Report) -> None:
-        self.starts: dict[str, list[tuple[int, str]]] = {}
-        for checked in report.checked:
-            self.starts.setdefault(checked.file, []).append((checked.line, _case(checked.resource, checked.line)))
-
-    def case(self, finding: Finding) -> str:
-        from bisect import bisect_right
-
-        starts = self.starts.get(finding.file, [])
-        index = bisect_right(starts, finding.line, key=lambda start: start[0]) - 1
-        return starts[index][1] if index >= 0 else _case(finding.resource, finding.line)
 
 
 def _case(resource: str, line: int) -> str:

@@ -34,8 +34,8 @@ class RuleText(Protocol):
 class Finding:
     """One issue at its place. `file` is relative to where the command runs; lines and columns count characters from 1.
 
-    `snippet` is the source line, cut to the surroundings of the place when it is long; `caret` is the place in it,
-    from 0.
+    `resource` is the name of the document's resource, which starts on `resource_line`. `snippet` is the source line,
+    cut to the surroundings of the place when it is long; `caret` is the place in it, from 0.
     """
 
     file: str
@@ -45,6 +45,7 @@ class Finding:
     column: int
     snippet: str
     caret: int
+    resource_line: int = 1
 
     @property
     def is_error(self) -> bool:
@@ -91,13 +92,25 @@ class Report:
     # Findings that the baseline knows, and entries of the baseline that were not found any more.
     known: int = 0
     mended: int = 0
-    # Findings beyond the limit that was asked for.
-    beyond_limit: int = 0
+    # All findings by severity, those beyond `limit` included, which are counted but not kept.
+    counts: Counter[str] = field(default_factory=Counter)
+    limit: int | None = None
     seconds: float = 0.0
+
+    def add(self, finding: Finding) -> None:
+        """Count a finding, and keep it unless the limit is reached."""
+        self.counts[finding.issue.severity] += 1
+        if self.limit is None or len(self.findings) < self.limit:
+            self.findings.append(finding)
 
     def count(self, *severities: str) -> int:
         """How many findings have one of `severities`."""
-        return sum(finding.issue.severity in severities for finding in self.findings)
+        return sum(self.counts[severity] for severity in severities)
+
+    @property
+    def beyond_limit(self) -> int:
+        """How many findings were counted but not kept."""
+        return self.counts.total() - len(self.findings)
 
 
 def resource_name(value: Any) -> str:
@@ -119,7 +132,7 @@ def findings_of(document: Document, issues: Iterable[Issue]) -> Iterator[Finding
     file = shown_path(document.file)
     for issue, (line, column) in placed:
         snippet, caret = _snippet(lines.text_of(line), column)
-        yield Finding(file, name, issue, line, column, snippet, caret)
+        yield Finding(file, name, issue, line, column, snippet, caret, document.first_line)
 
 
 def shown_path(path: str) -> str:
