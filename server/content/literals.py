@@ -19,13 +19,9 @@ def typed(literal: str, type_code: str) -> str | int | bool | FhirDecimal:
     """The JSON value that `literal` writes for the primitive type `type_code`; integer64 is a string in JSON."""
     if type_code == "boolean":
         return literal == "true" if literal in ("true", "false") else literal
-    if type_code == "decimal" and _DECIMAL.fullmatch(literal):
-        # As in JSON, a decimal without fraction or exponent is read as an int.
-        return int(literal) if _is_small_integer(literal) else FhirDecimal(literal)
-    if type_code in _INTEGERS and _is_small_integer(literal):
-        return int(literal)
-    return literal
-
-
-def _is_small_integer(literal: str) -> bool:
-    return _INTEGER.fullmatch(literal) is not None and literal != "-0" and len(literal) <= 4000
+    form = _DECIMAL if type_code == "decimal" else _INTEGER if type_code in _INTEGERS else None
+    if form is None or form.fullmatch(literal) is None:
+        return literal
+    # As in `server.fhir.json`: what an int would not keep as it is written is a decimal.
+    is_integer = _INTEGER.fullmatch(literal) is not None and literal != "-0" and len(literal) <= 4000
+    return int(literal) if is_integer else FhirDecimal(literal)
