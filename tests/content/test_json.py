@@ -23,7 +23,7 @@ def told(text: str) -> list[tuple[str | None, int, int]]:
     ("text", "line", "column", "said", "remedy"),
     [
         ("", 1, 1, "The document is empty", "Write one resource"),
-        (" \n ", 2, 2, "The document is empty", "Write one resource"),
+        (" \n ", 1, 1, "The document is empty", "Write one resource"),
         ('{"a": 1,}', 1, 8, "A comma stands before '}'", "Remove the comma"),
         ("[1,\n]", 1, 3, "A comma stands before ']'", "Remove the comma"),
         ('{"a": 1\n "b": 2}', 2, 2, "Expected ',' or '}'", "Put a comma before it"),
@@ -44,7 +44,7 @@ def told(text: str) -> list[tuple[str | None, int, int]]:
         ('{"a": "\\x"}', 1, 8, "is not an escape", "backslash"),
         ('{"a": "\\u12"}', 1, 8, "is not an escape", "backslash"),
         ('{"a": 1} {"b": 2}', 1, 10, "After the end of the document", "Bundle"),
-        ('{"a": [1, {"b": "ä"', 1, 20, "found the end of the document", None),
+        ('{"a": [1, {"b": "ä"\n\n', 1, 20, "found the end of the document", None),
     ],
 )
 def test_a_syntax_error_is_told_at_its_place_in_plain_words(
