@@ -117,8 +117,9 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
-        """Settings from `APOTHECARY_...` variables; `overrides` that are not None win. Raises StartError for a bad or
-        unknown value.
+        """Settings from `APOTHECARY_...` variables.
+
+        `overrides` that are not None win. Raises StartError for a bad or unknown value.
         """
         source = os.environ if environment is None else environment
         hints = get_type_hints(cls)
@@ -157,9 +158,7 @@ class Settings:
         return self.loopback or self.open_writes
 
     def served_types(self, available: tuple[str, ...]) -> tuple[str, ...]:
-        """The resource types to serve out of those a FHIR version has, sorted. Raises StartError for a name no version
-        has.
-        """
+        """The resource types to serve out of those a FHIR version has, sorted."""
         if self.resource_types.strip() == "*":
             return tuple(sorted(available))
         if not self.resource_types.strip():
