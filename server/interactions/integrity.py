@@ -46,7 +46,7 @@ def _targets(service: Service, transaction: Transaction, resources: list[JSON]) 
                 f"{literal} does not exist on this server",
                 (path,),
                 rule="reference-target",
-                remedy="Create it first or in the same transaction, or allow dangling references with the setting references=allowed.",
+                remedy="Create it first or in the same transaction, or set references=allowed.",
             )
             for key, (path, literal) in wanted.items()
             if key in missing
@@ -57,7 +57,9 @@ def _targets(service: Service, transaction: Transaction, resources: list[JSON]) 
 def _deletions(transaction: Transaction, deleted: list[Written]) -> None:
     for one in deleted:
         name = f"{one.stored.type}/{one.stored.id}"
-        found = [key for key in transaction.referrers(one.stored.type, one.stored.id, NAMED + 1) if "/".join(key) != name]
+        found = [
+            key for key in transaction.referrers(one.stored.type, one.stored.id, NAMED + 1) if "/".join(key) != name
+        ]
         if found:
             shown = ", ".join("/".join(key) for key in found[:NAMED])
             more = " and others" if len(found) > NAMED else ""

@@ -1,4 +1,6 @@
-"""patch: JSON Patch (RFC 6902) and FHIRPath Patch. https://hl7.org/fhir/R5/http.html#patch and https://hl7.org/fhir/R5/fhirpatch.html"""
+"""patch: JSON Patch (RFC 6902) and FHIRPath Patch. https://hl7.org/fhir/R5/http.html#patch and
+https://hl7.org/fhir/R5/fhirpatch.html
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def json_patcher(operations: Any) -> Patcher:
         try:
             result = patch.apply(resource)
         except jsonpatch.JsonPatchTestFailed as error:
-            raise Unprocessable(f"a test of the patch failed: {' '.join(str(error).split())}", code="processing") from None
+            raise Unprocessable(
+                f"a test of the patch failed: {' '.join(str(error).split())}", code="processing"
+            ) from None
         except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
             raise Unprocessable(f"the patch cannot be applied: {error}", code="processing") from None
         if not isinstance(result, dict):

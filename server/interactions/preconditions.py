@@ -11,7 +11,9 @@ _TAG = re.compile(r'(?:W/)?"(\d{1,9})"')
 
 
 def check_match(if_match: str | None, current: Stored | None, name: str) -> None:
-    """Raises PreconditionFailed where the current version is none of those in `if_match`, BadRequest where they are no versions."""
+    """Raises PreconditionFailed where the current version is none of those in `if_match`, BadRequest where they are no
+    versions.
+    """
     if if_match is None:
         return
     exists = current is not None and not current.deleted
@@ -33,7 +35,7 @@ def check_match(if_match: str | None, current: Stored | None, name: str) -> None
         raise PreconditionFailed(f"If-Match: {if_match} and there is no {name}", expression="If-Match")
     if current.version not in wanted:
         raise PreconditionFailed(
-            f'If-Match: {if_match}, but {name} is at version {current.version}',
+            f"If-Match: {if_match}, but {name} is at version {current.version}",
             expression="If-Match",
             remedy="Read it again, apply the change to what is there now, and send its new ETag.",
             headers={"ETag": f'W/"{current.version}"'},

@@ -37,7 +37,9 @@ def check_writable(service: Service) -> None:
 
 
 def check(version: FhirVersion, resource: Any, resource_type: str) -> JSON:
-    """`resource`, if it is a valid `resource_type`. Raises InvalidContent with every issue, BadRequest for another type."""
+    """`resource`, if it is a valid `resource_type`. Raises InvalidContent with every issue, BadRequest for another
+    type.
+    """
     if not isinstance(resource, dict):
         raise InvalidContent(f"a {resource_type} is a JSON object", expression=resource_type)
     found = resource.get("resourceType")
@@ -76,7 +78,9 @@ def put(
     if current is not None:
         # Versions of one resource are in the order of time, even when clocks are not.
         moment = max(moment, current.updated + 1000)
-    stored = Stored(resource["resourceType"], resource_id, number, moment, version, stamp(resource, resource_id, number, moment))
+    stored = Stored(
+        resource["resourceType"], resource_id, number, moment, version, stamp(resource, resource_id, number, moment)
+    )
     transaction.write(stored, method, rows(service, version, resource))
     return stored
 

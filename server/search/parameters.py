@@ -31,7 +31,8 @@ COLUMNS = frozenset({"_id", "_lastUpdated"})
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
 EXTRACTION = 2
 
-# Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what points
+# Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
+# points
 # to a resource must be known before it is deleted.
 ANY = "*"
 
