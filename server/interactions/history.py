@@ -71,9 +71,11 @@ def history_of(
         (int(cursor.values[0] or 0), cursor.resource_type, cursor.id, int(cursor.values[1] or 0)) if cursor else None
     )
     total = service.reader.history_of_total(resource_type, since=asked.since, at=asked.at)
-    found = (
-        service.reader.history_of(resource_type, count=asked.count + 1, before=before, since=asked.since, at=asked.at) if asked.count else []
-    )
+    found: list[Past] = []
+    if asked.count:
+        found = service.reader.history_of(
+            resource_type, count=asked.count + 1, before=before, since=asked.since, at=asked.at
+        )
     return _answer(service, base, path, asked, found, total, lambda last: (last.updated, last.version))
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urljoin
 
 from server.errors import BadRequest, FhirError, NotFound, PreconditionFailed
 from server.fhir.json import JSON, dumps, parse
-from server.fhir.references import parse_reference
+from server.fhir.references import literals, parse_reference
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import instant
 from server.interactions import capabilities, integrity
@@ -60,13 +60,15 @@ def process(service: Service, version: FhirVersion, base: str, bundle: Any, *, r
 
 
 def _batch(context: Context, raw: Sequence[Any]) -> list[bytes]:
-    return [_alone(context, number, one) for number, one in enumerate(raw)]
+    urls = {one["fullUrl"] for one in raw if isinstance(one, dict) and isinstance(one.get("fullUrl"), str)}
+    return [_alone(context, number, one, urls) for number, one in enumerate(raw)]
 
 
-def _alone(context: Context, number: int, raw: Any) -> bytes:
+def _alone(context: Context, number: int, raw: Any, urls: Set[str]) -> bytes:
     service = context.service
     try:
         entry = read_entry(service, context.version, context.base, number, raw)
+        _refuse_dependence(entry, urls)
         try:
             if entry.method in ("GET", "HEAD"):
                 return _get(context, entry)
@@ -76,6 +78,18 @@ def _alone(context: Context, number: int, raw: Any) -> bytes:
             raise entry.named(error) from None
     except FhirError as error:
         return _failure(error)
+
+
+def _refuse_dependence(entry: Entry, urls: Set[str]) -> None:
+    """Raises BadRequest for a link to another entry: https://hl7.org/fhir/R5/http.html#brules forbids them in a batch."""
+    for path, literal in literals(entry.resource or {}):
+        if literal in urls and literal.startswith("urn:"):
+            error = BadRequest(
+                f"{literal} is another entry of the batch, and entries of a batch do not depend on each other",
+                expression=path,
+                remedy="Send a transaction.",
+            )
+            raise entry.named(error)
 
 
 def _checked(context: Context, transaction: Transaction, entry: Entry) -> Written:
