@@ -215,7 +215,7 @@ class Parser:
             return Resource(
                 date.condition(comparator, parse_span(literal.replace(" ", "+")), self.now, "updated", "updated", 1000)
             )
-        return parameter.kind.predicate(parameter.code, modifier, text, request)
+        return parameter.predicate(modifier, text, request)
 
     def _missing(self, parameter: SearchParameter, value: str) -> Predicate:
         if value not in ("true", "false"):
@@ -223,7 +223,7 @@ class Parser:
         if parameter.code in ("_id", "_lastUpdated"):
             present: Predicate = Resource(Compare("id", ">", ""))
         else:
-            present = Row(parameter.kind.TABLES[0], parameter.code)  # type: ignore[arg-type]
+            present = parameter.present
         return Not(present) if value == "true" else present
 
     # -- chains
