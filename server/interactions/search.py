@@ -93,7 +93,8 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
     ]
     if found.includes:
         for one in included(service, version, found.includes, page.hits):
-            body = one.body if whole else subset(one.body or b"", version, found.summary, ())
+            # _elements speaks of the matches only: https://hl7.org/fhir/R4/search.html#elements
+            body = one.body if found.summary == "false" else subset(one.body or b"", version, found.summary, ())
             entries.append(bundle.match(prefix, one.type, one.id, body or b"", b"include"))
     entries += _outcomes(found, ())
     return bundle.bundle(

@@ -167,10 +167,12 @@ def decode(text: str) -> Pairs:
             pairs.append((unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")))
         except UnicodeDecodeError:
             raise BadRequest(
-                f"{one}: percent-encoding must be of UTF-8 text", remedy="Encode the parameter's value as UTF-8."
+                f"{one}: percent-encoding must be of UTF-8 text",
+                expression=_printable(name),
+                remedy="Encode the parameter's value as UTF-8.",
             ) from None
         if "\x00" in pairs[-1][0] or "\x00" in pairs[-1][1]:
-            raise BadRequest(f"{one}: the character U+0000 is in no FHIR text")
+            raise BadRequest(f"{one}: the character U+0000 is in no FHIR text", expression=_printable(name))
     return pairs
 
 

@@ -43,14 +43,16 @@ class Parser:
 
     def parse(self, pairs: Pairs, cursor: Cursor | None = None) -> Search:
         """`pairs` are the decoded parameters in order, without those that concern the format or the page. Raises BadRequest and its children."""
-        filters = [(name, value) for name, value in pairs if name not in control.NAMES]
-        controls = control.parse([(name, value) for name, value in pairs if name in control.NAMES], self)
+        filters = [(name, value) for name, value in pairs if not control.concerns(name)]
+        controls = control.parse([(name, value) for name, value in pairs if control.concerns(name)], self)
         types, type_pairs = self._types([value for name, value in filters if name == "_type"])
         applied: list[tuple[str, str]] = list(type_pairs)
         wanted: dict[str, list[Predicate]] = {one: [] for one in types}
         for name, value in filters:
             if name == "_type":
                 continue
+            if name.startswith("_type:"):
+                raise NotSupported(f"{name}: _type takes no modifier", expression=name)
             found = self._filter(types, name, value)
             if found is not None:
                 applied.append((name, value))
@@ -101,8 +103,11 @@ class Parser:
             kept &= set(names)
         return tuple(one for one in self.types if one in kept), [("_type", value) for value in values]
 
-    def unknown(self, name: str, reason: str, shown: str) -> None:
-        """Report a parameter that does not run: 400 when the client asked for strictness, else a warning in the answer."""
+    def unknown(self, name: str, reason: str, shown: str, *, wider: bool = True) -> None:
+        """Report a parameter that does not run: 400 when the client asked for strictness, else a warning in the answer.
+
+        `wider` says that it would have left out matches.
+        """
         remedy = "Leave it out, or see the searchParam list in [base]/metadata."
         if self.strict:
             raise NotSupported(f"{reason} ({shown})", expression=name, remedy=remedy)
@@ -110,7 +115,7 @@ class Parser:
             Issue(
                 "warning",
                 "not-supported",
-                f"{reason}; {shown} was ignored, so the answer is wider than asked for",
+                f"{reason}; {shown} was ignored" + (", so the answer is wider than asked for" if wider else ""),
                 (name,),
                 remedy=remedy,
             )
@@ -241,6 +246,8 @@ class Parser:
             raise BadRequest(
                 f"{name}: {code} is a {parameter.type} parameter; only references can be followed", expression=name
             )
+        if parameter is not None and not parameter.followable:
+            raise NotSupported(f"{name}: {code} holds canonical URLs, which chains do not follow", expression=name)
         return parameter
 
     def _chain(self, resource_type: str, link: str, rest: str, value: str, depth: int) -> Predicate | None:

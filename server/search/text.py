@@ -52,6 +52,14 @@ def unescape(text: str) -> str:
     return "".join(result)
 
 
+def wanted(text: str) -> str:
+    """`text` of a query, unescaped and folded for comparison. Raises ValueError where nothing is left: every text begins with nothing."""
+    folded = fold(unescape(text))
+    if not folded:
+        raise ValueError(f"{text!r} has no letter, digit or sign to look for")
+    return folded
+
+
 def escape(text: str) -> str:
     """The inverse of `unescape`."""
     for character in "\\,|$":
