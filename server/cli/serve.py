@@ -38,7 +38,8 @@ def serve(**options: Any) -> None:
     click.echo(f"content: {report}", err=True)
     if not settings.writable:
         click.echo(
-            f"read-only: {settings.host} is not a loopback address and no authorization is configured (open writes with APOTHECARY_OPEN_WRITES=true)",
+            f"read-only: {settings.host} is not a loopback address and no authorization is configured "
+            "(open writes with APOTHECARY_OPEN_WRITES=true)",
             err=True,
         )
     click.echo(f"serving http://{settings.host}:{settings.port}/fhir", err=True)

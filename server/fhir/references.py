@@ -15,7 +15,9 @@ _LITERAL = re.compile(
 
 
 class Reference(NamedTuple):
-    """A literal reference taken apart. `base` is None for a relative one; `type` and `id` are None where the URL does not show them."""
+    """A literal reference taken apart. `base` is None for a relative one; `type` and `id` are None where the URL does
+    not show them.
+    """
 
     url: str
     base: str | None = None
@@ -30,7 +32,9 @@ class Reference(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def parse_reference(text: str) -> Reference:
-    """`Medication/1`, `https://example.org/fhir/Medication/1/_history/2`, `urn:uuid:...`, `#contained` or a canonical URL, taken apart."""
+    """`Medication/1`, `https://example.org/fhir/Medication/1/_history/2`, `urn:uuid:...`, `#contained` or a canonical
+    URL, taken apart.
+    """
     match = _LITERAL.fullmatch(text)
     if match is None:
         return Reference(text)
@@ -43,6 +47,8 @@ def is_id(text: str) -> bool:
 
 
 def split_canonical(text: str) -> tuple[str, str | None]:
-    """A canonical URL and its version: `http://x|1.0` is (`http://x`, `1.0`). https://hl7.org/fhir/R5/references.html#canonical"""
+    """A canonical URL and its version: `http://x|1.0` is (`http://x`, `1.0`).
+    https://hl7.org/fhir/R5/references.html#canonical
+    """
     url, bar, version = text.partition("|")
     return url, version if bar else None

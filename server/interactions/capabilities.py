@@ -1,6 +1,7 @@
 """The CapabilityStatement, computed from what does the work: https://hl7.org/fhir/R5/capabilitystatement.html
 
-Nothing here is written by hand that a registry knows: the types and their parameters come from the search registry, the interactions from
+Nothing here is written by hand that a registry knows: the types and their parameters come from the search registry, the
+interactions from
 the table that the routes are made of. A test sends a real request for every claim.
 """
 
@@ -17,12 +18,19 @@ from server.fhir.temporal import instant
 from server.interactions.service import Service
 from server.search.parameters import Registry
 
+DESCRIPTION = (
+    "Reference knowledge about medications. It is not a label and not a prescribing aid: "
+    "what is not here may still be true."
+)
+
 Level = Literal["instance", "type", "system"]
 
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """One interaction that the server offers. `code` is from https://hl7.org/fhir/R5/valueset-type-restful-interaction.html"""
+    """One interaction that the server offers. `code` is from
+    https://hl7.org/fhir/R5/valueset-type-restful-interaction.html
+    """
 
     code: str
     level: Level
@@ -42,7 +50,8 @@ INTERACTIONS: tuple[Interaction, ...] = (
     Interaction("search-system", "system", "POST", "/_search"),
 )
 
-# Element codes of rest.resource.interaction differ from those of rest.interaction (type-restful- and system-restful-interaction).
+# Element codes of rest.resource.interaction differ from those of rest.interaction (type-restful- and
+# system-restful-interaction).
 _SYSTEM = {"search-system", "history-system", "transaction", "batch"}
 
 
@@ -78,7 +87,7 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
         "publisher": "Apothecary",
         "kind": "instance",
         "software": {"name": "Apothecary", "version": __version__},
-        "implementation": {"description": _description(service), "url": base},
+        "implementation": {"description": DESCRIPTION, "url": base},
         "fhirVersion": version.number,
         "format": ["application/fhir+json", "json"],
         "rest": [
@@ -94,15 +103,14 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
     }
 
 
-def _description(service: Service) -> str:
-    return "Reference knowledge about medications. It is not a label and not a prescribing aid: what is not here may still be true."
-
-
 def _documentation(service: Service) -> str:
     settings = service.settings
     if settings.writable:
         return "Reads and searches are open."
-    return f"Read-only: the server listens on {settings.host} without authorization, and writes were not opened by setting (open_writes)."
+    return (
+        f"Read-only: the server listens on {settings.host} without authorization, "
+        "and writes were not opened by setting (open_writes)."
+    )
 
 
 def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:

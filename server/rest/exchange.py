@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_plus
 
-from flask import Response, request
+from flask import request
 
 from server.errors import BadRequest, UriTooLong
 from server.fhir.json import pretty
@@ -16,6 +16,7 @@ from server.fhir.releases import FhirVersion
 from server.fhir.temporal import http_date
 from server.interactions.service import Service
 from server.rest.negotiation import Negotiated, negotiate
+from server.rest.responses import Answer
 
 Pairs = list[tuple[str, str]]
 
@@ -34,7 +35,9 @@ class Exchange:
     __slots__ = ("base_version", "environ", "general", "pairs", "prefix", "service", "text", "wanted")
 
     def __init__(self, service: Service, prefix: str, base_version: FhirVersion | None) -> None:
-        """`prefix` is the path of the base; `base_version` its version, None where the request chooses. Raises FhirError."""
+        """`prefix` is the path of the base; `base_version` its version, None where the request chooses. Raises
+        FhirError.
+        """
         self.service = service
         self.prefix = prefix
         self.base_version = base_version
@@ -95,7 +98,9 @@ class Exchange:
         return prefer is not None and "handling=strict" in _preferences(prefer)
 
     def parameters(self, allowed: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-        """The parameters of a request that is no search, and the names of those that mean nothing here. Raises BadRequest when strict."""
+        """The parameters of a request that is no search, and the names of those that mean nothing here. Raises
+        BadRequest when strict.
+        """
         known = frozenset(allowed)
         found: dict[str, str] = {}
         ignored: list[str] = []
@@ -110,12 +115,12 @@ class Exchange:
                 found[name] = value
         return found, ignored
 
-    def respond(self, body: bytes, headers: list[tuple[str, str]], status: int = 200) -> Response:
+    def respond(self, body: bytes, headers: list[tuple[str, str]], status: int = 200) -> Answer:
         """The answer, with the headers that every FHIR answer has."""
         headers += (("Content-Type", CONTENT_TYPE[self.version]), ("Vary", "Accept, Prefer"))
         if self.wanted.pretty:
             body = pretty(body)
-        return finish(self.service, self.environ, Response(body, status, headers))
+        return finish(self.service, self.environ, Answer(body, status, headers))
 
     def not_modified(self, version: int | str, updated: int | None) -> bool:
         """Whether the client's copy is current: https://hl7.org/fhir/R5/http.html#cread
@@ -133,16 +138,18 @@ class Exchange:
         return moment is not None and updated // 1_000_000 <= int(moment.timestamp())
 
 
-def finish(service: Service, environ: dict[str, Any], response: Response) -> Response:
-    """Headers that depend on the request alone: CORS for browsers, the request's id. https://hl7.org/fhir/R5/security.html#cors"""
+def finish(service: Service, environ: dict[str, Any], response: Answer) -> Answer:
+    """Headers that depend on the request alone: CORS for browsers, the request's id.
+    https://hl7.org/fhir/R5/security.html#cors
+    """
     if "HTTP_ORIGIN" in environ:
         allowed = origin_allowed(service.settings.cors_origins, environ["HTTP_ORIGIN"])
         if allowed:
-            response.headers["Access-Control-Allow-Origin"] = allowed
-            response.headers["Access-Control-Expose-Headers"] = EXPOSED
-            response.headers.add("Vary", "Origin")
+            response.add("Access-Control-Allow-Origin", allowed)
+            response.add("Access-Control-Expose-Headers", EXPOSED)
+            response.add("Vary", "Origin")
     if "HTTP_X_REQUEST_ID" in environ:
-        response.headers["X-Request-Id"] = _printable(environ["HTTP_X_REQUEST_ID"])
+        response.add("X-Request-Id", _printable(environ["HTTP_X_REQUEST_ID"]))
     return response
 
 
@@ -157,7 +164,9 @@ def _last_modified(second: int) -> str:
 
 
 def decode(text: str) -> Pairs:
-    """The parameters of a query string or form, in order. Raises BadRequest where the text is not UTF-8 or not decodable."""
+    """The parameters of a query string or form, in order. Raises BadRequest where the text is not UTF-8 or not
+    decodable.
+    """
     pairs = []
     for one in text.split("&"):
         if not one:

@@ -1,23 +1,27 @@
-"""Every address of the server, and the view that answers it. Views only translate: what an interaction means is in `interactions`."""
+"""Every address of the server, and the view that answers it. Views only translate: what an interaction means is in
+`interactions`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from flask import Flask, Response, request
+from flask import Flask, request
 
 from server.errors import BadRequest, FhirError
 from server.fhir.json import dumps
 from server.fhir.releases import FhirVersion
 from server.interactions import capabilities, history, read, search, subset
 from server.interactions.service import Service
+from server.rest import pages
 from server.rest.exchange import Exchange, entity_headers, finish, origin_allowed
 from server.rest.negotiation import check_content_type
+from server.rest.responses import Answer
 
 FORM = frozenset({"application/x-www-form-urlencoded"})
+REQUEST_HEADERS = (
+    "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, "
+    "X-Request-Id"
+)
 READ_PARAMETERS = ("_summary", "_elements")
-
-View = Callable[..., Response]
 
 
 def bases(service: Service) -> dict[str, FhirVersion | None]:
@@ -54,7 +58,7 @@ class Views:
 
     # -- https://hl7.org/fhir/R5/http.html#capabilities
 
-    def capabilities(self) -> Response:
+    def capabilities(self) -> Answer:
         exchange = self.exchange()
         mode = dict(exchange.pairs).get("mode", "full")
         if mode not in ("full", "normative"):
@@ -69,17 +73,17 @@ class Views:
 
     # -- https://hl7.org/fhir/R5/http.html#read
 
-    def read(self, resource_type: str, resource_id: str) -> Response:
+    def read(self, resource_type: str, resource_id: str) -> Answer:
         exchange = self.exchange()
         found = read.read(self.service, exchange.version, resource_type, resource_id)
         return self._resource(exchange, found.version, found.updated, found.body or b"")
 
-    def vread(self, resource_type: str, resource_id: str, version_id: str) -> Response:
+    def vread(self, resource_type: str, resource_id: str, version_id: str) -> Answer:
         exchange = self.exchange()
         found = read.vread(self.service, exchange.version, resource_type, resource_id, version_id)
         return self._resource(exchange, found.version, found.updated, found.body or b"")
 
-    def _resource(self, exchange: Exchange, version: int, updated: int, body: bytes) -> Response:
+    def _resource(self, exchange: Exchange, version: int, updated: int, body: bytes) -> Answer:
         headers = entity_headers(version, updated)
         if exchange.pairs:
             parameters, ignored = exchange.parameters(READ_PARAMETERS)
@@ -95,7 +99,7 @@ class Views:
 
     # -- https://hl7.org/fhir/R5/http.html#history
 
-    def history_instance(self, resource_type: str, resource_id: str) -> Response:
+    def history_instance(self, resource_type: str, resource_id: str) -> Answer:
         exchange = self.exchange()
         return exchange.respond(
             history.history(
@@ -112,7 +116,7 @@ class Views:
 
     # -- https://hl7.org/fhir/R5/http.html#search
 
-    def search_type(self, resource_type: str) -> Response:
+    def search_type(self, resource_type: str) -> Answer:
         exchange = self.exchange()
         text = None if request.method == "POST" else exchange.text
         if text is None:
@@ -128,7 +132,7 @@ class Views:
         )
         return exchange.respond(body, [])
 
-    def search_system(self) -> Response:
+    def search_system(self) -> Answer:
         exchange = self.exchange()
         if request.method == "POST":
             _read_form(exchange)
@@ -158,28 +162,18 @@ def _read_form(exchange: Exchange) -> None:
         raise BadRequest(f"the form is longer than {limit} bytes")
 
 
-def _index(service: Service) -> Response:
-    """What a person finds at the root."""
-    address = {
-        name: f"/fhir{rest}"
-        for name, rest in (
-            ("metadata", "/metadata"),
-            ("medications", "/Medication"),
-            ("knowledge", "/MedicationKnowledge"),
-        )
-    }
-    return _plain(
-        service,
-        {
-            "name": "Apothecary",
-            "about": "A FHIR server for medication knowledge.",
-            "bases": list(bases(service)),
-            "start": address,
-        },
-    )
+def _index(service: Service) -> Answer:
+    """What a person finds at the root, in a browser or with curl."""
+    held = [one for one in service.store.types() if service.registry(service.settings.fhir_version).serves(one)]
+    if "text/html" in request.environ.get("HTTP_ACCEPT", ""):
+        body = pages.index(list(bases(service)), held, capabilities.DESCRIPTION).encode()
+        headers = [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"), ("Vary", "Accept")]
+        return finish(service, request.environ, Answer(body, 200, headers))
+    start = {"metadata": "/fhir/metadata"} | {one: f"/fhir/{one}" for one in sorted(held)}
+    return _plain(service, {"name": "Apothecary", "about": pages.ABOUT, "bases": list(bases(service)), "start": start})
 
 
-def _ready(service: Service) -> Response:
+def _ready(service: Service) -> Answer:
     """200 where the database answers, 503 where it does not."""
     try:
         service.store.state("schema")
@@ -188,12 +182,12 @@ def _ready(service: Service) -> Response:
     return _plain(service, {"status": "ready"})
 
 
-def _plain(service: Service, value: dict[str, object], status: int = 200) -> Response:
-    response = Response(dumps(value), status, [("Content-Type", "application/json"), ("Cache-Control", "no-store")])
+def _plain(service: Service, value: dict[str, object], status: int = 200) -> Answer:
+    response = Answer(dumps(value), status, [("Content-Type", "application/json"), ("Cache-Control", "no-store")])
     return finish(service, request.environ, response)
 
 
-def preflight(service: Service, allowed: list[str]) -> Response:
+def preflight(service: Service, allowed: list[str]) -> Answer:
     """The answer to a browser that asks whether it may call: https://hl7.org/fhir/R5/security.html#cors"""
     headers = [("Allow", ", ".join(sorted(allowed)))]
     origin = request.environ.get("HTTP_ORIGIN")
@@ -205,9 +199,9 @@ def preflight(service: Service, allowed: list[str]) -> Response:
                 "Access-Control-Allow-Headers",
                 request.environ.get(
                     "HTTP_ACCESS_CONTROL_REQUEST_HEADERS",
-                    "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Request-Id",
+                    REQUEST_HEADERS,
                 ),
             ),
             ("Access-Control-Max-Age", "86400"),
         ]
-    return finish(service, request.environ, Response(b"", 204, headers))
+    return finish(service, request.environ, Answer(b"", 204, headers))

@@ -31,7 +31,8 @@ _BASE_NAMES = frozenset(name.partition(":")[0] for name in NAMES)
 SUMMARIES = ("true", "text", "data", "count", "false")
 TOTALS = ("none", "estimate", "accurate")
 
-# What a parameter of each type is sorted by: the table of the index and the columns for the smallest and the largest value.
+# What a parameter of each type is sorted by: the table of the index and the columns for the smallest and the largest
+# value.
 SORT_COLUMNS = {
     "token": ("token", "code", "code"),
     "string": ("string", "prefix", "prefix"),
@@ -63,7 +64,9 @@ def concerns(name: str) -> bool:
 
 
 def parse(pairs: Sequence[tuple[str, str]], parser: Parser) -> Controls:
-    """Raises BadRequest for a value that breaks a rule; reports through `parser.unknown` what this server does not know."""
+    """Raises BadRequest for a value that breaks a rule; reports through `parser.unknown` what this server does not
+    know.
+    """
     controls = Controls(parser.page_size)
     seen: set[str] = set()
     for name, value in pairs:
@@ -145,7 +148,9 @@ def _sort(text: str, parser: Parser) -> tuple[Sort, str] | None:
         return Sort(code, None, "id", descending), text
     parameter = next((found for one in parser.types if (found := parser.registry.get(one, code))), None)
     if parameter is None or parameter.type not in SORT_COLUMNS:
-        parser.unknown("_sort", f"{'/'.join(parser.types[:3])} cannot be sorted by {code!r}", f"_sort={text}", wider=False)
+        parser.unknown(
+            "_sort", f"{'/'.join(parser.types[:3])} cannot be sorted by {code!r}", f"_sort={text}", wider=False
+        )
         return None
     table, smallest, largest = SORT_COLUMNS[parameter.type]
     return Sort(code, table, largest if descending else smallest, descending), text

@@ -1,6 +1,7 @@
 """Which search parameters a resource type has, and what each of them takes from a resource.
 
-Standard ones come from the definitions, the product's own from SearchParameter resources: https://hl7.org/fhir/R5/searchparameter.html
+Standard ones come from the definitions, the product's own from SearchParameter resources:
+https://hl7.org/fhir/R5/searchparameter.html
 """
 
 from __future__ import annotations
@@ -79,7 +80,9 @@ class SearchParameter:
 
 
 class Registry:
-    """The parameters of every served type, in one FHIR version. Loads a type's parameters when it is first asked for them."""
+    """The parameters of every served type, in one FHIR version. Loads a type's parameters when it is first asked for
+    them.
+    """
 
     def __init__(self, version: FhirVersion, types: Iterable[str], content: Iterable[Mapping[str, Any]] = ()) -> None:
         """`content` holds SearchParameter resources. Raises StartError for one that cannot work."""
@@ -104,7 +107,7 @@ class Registry:
                 standard = loaded.get(own.code)
                 if standard is not None and standard.url != own.url:
                     raise StartError(
-                        f"SearchParameter {own.url}: {resource_type} already has a parameter {own.code!r} ({standard.url})"
+                        f"SearchParameter {own.url}: {resource_type} has {own.code!r} already, {standard.url}"
                     )
                 loaded[own.code] = own
             self._loaded[resource_type] = loaded
@@ -142,7 +145,9 @@ def _standard(resource_type: str, version: FhirVersion) -> Iterator[SearchParame
 def _from_resource(
     resource: Mapping[str, Any], version: FhirVersion, served: frozenset[str]
 ) -> Iterator[SearchParameter]:
-    """The parameters that a SearchParameter resource defines, one for each served base type; a retired one defines none."""
+    """The parameters that a SearchParameter resource defines, one for each served base type; a retired one defines
+    none.
+    """
     name = resource.get("url") or f"SearchParameter/{resource.get('id')}"
     if resource.get("status") == "retired":
         return
@@ -159,7 +164,7 @@ def _from_resource(
         parameter = SearchParameter(
             base,
             resource["code"],
-            kind,
+            str(kind),
             name,
             resource.get("description", ""),
             _own_branches(expression, base),

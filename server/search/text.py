@@ -44,7 +44,7 @@ def unescape(text: str) -> str:
             following = next(characters, "")
             if following not in (",", "|", "$", "\\"):
                 raise ValueError(
-                    rf"{text!r}: a backslash escapes only a comma, a bar, a dollar sign or a backslash; write \\ for a backslash"
+                    rf"{text!r}: a backslash escapes comma, bar, dollar sign and backslash; write \\ for a backslash"
                 )
             result.append(following)
         else:
@@ -80,7 +80,7 @@ def fold(text: str) -> str:
 
 
 def key(text: str) -> str:
-    """`text` as it stands in an index key: unchanged up to 200 characters, else its beginning and a hash of the whole."""
+    """`text` as it stands in an index key: unchanged up to 200 characters, else its beginning and a hash."""
     if len(text) <= KEY_LENGTH:
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

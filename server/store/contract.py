@@ -12,7 +12,9 @@ from server.search.rows import IndexRow
 
 
 class Stored(NamedTuple):
-    """One version of a resource as it lies in the store. `body` is None for a deletion; `updated` is in microseconds since 1970."""
+    """One version of a resource as it lies in the store. `body` is None for a deletion; `updated` is in microseconds
+    since 1970.
+    """
 
     type: str
     id: str
@@ -65,7 +67,12 @@ class Transaction(Protocol):
     def read(self, resource_type: str, resource_id: str) -> Stored | None: ...
 
     def write(self, stored: Stored, method: str, rows: Iterable[IndexRow]) -> None:
-        """Make `stored` the current version; its version is one more than the one it replaces, or the write is a `Conflict`."""
+        """Make `stored` the current version; its version is one more than the one it replaces, or the write is a
+        `Conflict`.
+        """
+
+    def index(self, resource_type: str, resource_id: str, rows: Iterable[IndexRow], *, fresh: bool) -> None:
+        """Replace the index rows of a resource; `fresh` says that it has none yet."""
 
     def set_state(self, name: str, value: str) -> None: ...
 
@@ -81,7 +88,9 @@ class Store(Protocol):
     def history(
         self, resource_type: str, resource_id: str, *, count: int, before: int | None = None, since: int | None = None
     ) -> list[Past]:
-        """Versions of one resource, newest first: at most `count` of them, below version `before`, made at or after `since`."""
+        """Versions of one resource, newest first: at most `count` of them, below version `before`, made at or after
+        `since`.
+        """
 
     def history_total(self, resource_type: str, resource_id: str, *, since: int | None = None) -> int: ...
 

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.engine import Dialect
 
 from server.errors import BadRequest, Busy, StartError
 from server.store import schema
@@ -19,11 +20,18 @@ from server.store.sql import SqlStore, Statement
 from server.store.write import SqlTransaction, Writes
 
 
+def _dialect() -> Dialect:
+    made: Dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]
+    return made
+
+
 class PostgresqlStore(SqlStore):
     """A store in a PostgreSQL database."""
 
     def __init__(self, conninfo: str, *, connections: int = 4, seconds: float = 30.0) -> None:
-        """`conninfo` is libpq's; `connections` bounds the pool, `seconds` one statement. Raises StartError where no server answers."""
+        """`conninfo` is libpq's; `connections` bounds the pool, `seconds` one statement. Raises StartError where no
+        server answers.
+        """
         self._seconds = seconds
         options = {
             "options": f"-c statement_timeout={int(seconds * 1000)}",
@@ -39,7 +47,7 @@ class PostgresqlStore(SqlStore):
         except PoolTimeout as error:
             self._pool.close()
             raise StartError(f"no PostgreSQL server answers: {error}") from None
-        super().__init__(PGDialect_psycopg(paramstyle="format"))
+        super().__init__(_dialect())
         self._writes = Writes(self)
 
     @contextmanager
@@ -67,7 +75,9 @@ class PostgresqlStore(SqlStore):
 
     @contextmanager
     def transaction(self) -> Iterator[SqlTransaction]:
-        """Readers and writers do not wait for one another; two writers of one resource do, and the second finds the version changed."""
+        """Readers and writers do not wait for one another; two writers of one resource do, and the second finds the
+        version changed.
+        """
         with self._connection() as connection, connection.transaction():
             transaction = SqlTransaction(self, self._writes, connection.cursor(binary=True))
             yield transaction

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     Integer,
     Select,
     Text,
+    any_,
     bindparam,
     func,
-    literal_column,
     not_,
     select,
-    text,
 )
 from sqlalchemy.engine import Dialect
 
@@ -29,8 +29,9 @@ _LIMIT = bindparam("limit", type_=Integer())
 def _one_of(dialect: Dialect, column: ColumnElement[str], name: str) -> ColumnElement[bool]:
     """`column` is in a list that is bound as one value."""
     if dialect.name == "sqlite":
-        return column.in_(text(f"SELECT value FROM json_each(:{name})").columns(literal_column("value")))
-    return column == text(f"ANY(:{name})")  # type: ignore[no-any-return]
+        listed = func.json_each(bindparam(name, type_=Text())).table_valued("value")
+        return column.in_(select(listed.c.value))
+    return column == any_(bindparam(name, type_=ARRAY(Text())))
 
 
 def current() -> Select[Any]:

@@ -1,6 +1,8 @@
-"""The store's methods, once for both databases; `sqlite.py` and `postgresql.py` add connections and what only they need.
+"""The store's methods, once for both databases; `sqlite.py` and `postgresql.py` add connections and what only they
+need.
 
-A statement is built and compiled by SQLAlchemy the first time its shape is asked for; from then on its text runs on the driver directly.
+A statement is built and compiled by SQLAlchemy the first time its shape is asked for; from then on its text runs on the
+driver directly.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Executable, bindparam, not_, select
@@ -19,6 +22,7 @@ from sqlalchemy.engine import Dialect
 from server.search.predicates import Predicate
 from server.search.query import Cursor, Query
 from server.store import plan, reads, tables
+from server.store.compile import ordered
 from server.store.contract import Hit, Page, Past, Stored, Transaction
 from server.store.shape import shape, values
 
@@ -195,7 +199,8 @@ class SqlStore(ABC):
         # One more than the page holds tells whether there is another page.
         wanted = query.count + 1
         found: list[Hit] = []
-        for resource_type, predicate in reversed(query.predicates.items()) if backwards else query.predicates.items():
+        parts = list(query.predicates.items())
+        for resource_type, predicate in reversed(parts) if backwards else parts:
             ties = _ties(query.cursor, resource_type, bool(query.sort))
             if ties is None:
                 continue
@@ -222,7 +227,7 @@ class SqlStore(ABC):
         else:
             start = plan.at_once(predicate)
             settled = start is not None or not plan.candidates(predicate)
-            if not settled:
+            if not settled and predicate is not None:
                 start = self._choose(resource_type, predicate, bool(query.sort))
             cursor = query.cursor
             missing = tuple(value is None for value in cursor.values) if cursor else None
@@ -239,25 +244,29 @@ class SqlStore(ABC):
             # A first page that needs no counting runs the same statement with the same values every time.
             if settled and cursor is None and len(query.predicates) == 1:
                 query.memo[resource_type] = statement, bound
-        width = 5
-        return [Hit(resource_type, *row[:width], tuple(row[width:])) for row in self.rows(statement, bound)]
+        return [
+            Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys))
+            for identity, version, updated, fhir_version, body, *keys in self.rows(statement, bound)
+        ]
 
-    def _choose(self, resource_type: str, predicate: Predicate | None, sorting: bool) -> int | None:
-        """The part to start from: the smallest, if it is small; else one in id order; else None for a walk along the ids."""
+    def _choose(self, resource_type: str, predicate: Predicate, sorting: bool) -> int | None:
+        """The part to start from: the smallest, if it is small; else one in id order; else None for a walk along the
+        ids.
+        """
         possible = plan.candidates(predicate)
         named = {**values(predicate, self.sequence), "limit": plan.FEW + 1}
         smallest, fewest = possible[0], plan.FEW + 2
         for part in possible:
             statement = self.statements.get(
                 ("bounded count", resource_type, shape(predicate), part),
-                lambda part=part: plan.bounded_count(self.statements.dialect, resource_type, predicate, part),  # type: ignore[misc]
+                partial(plan.bounded_count, self.statements.dialect, resource_type, predicate, part),
             )
             counted = int(self.rows(statement, statement.bind(named))[0][0])
             if counted < fewest:
                 smallest, fewest = part, counted
         if fewest <= plan.FEW or sorting:
             return smallest
-        walked = [part for part in possible if plan.ordered(plan.parts(predicate)[part])]
+        walked = [part for part in possible if ordered(plan.parts(predicate)[part])]
         return walked[0] if walked else None
 
     def count(self, query: Query) -> int:
@@ -265,8 +274,8 @@ class SqlStore(ABC):
         for resource_type, predicate in query.predicates.items():
             statement = self.statements.get(
                 ("total", resource_type, shape(predicate)),
-                lambda t=resource_type, p=predicate: plan.total(self.statements.dialect, t, p),
-            )  # type: ignore[misc]
+                partial(plan.total, self.statements.dialect, resource_type, predicate),
+            )
             result += int(self.rows(statement, statement.bind(values(predicate, self.sequence)))[0][0])
         return result
 

@@ -19,7 +19,8 @@ from server.store import schema
 from server.store.sql import SqlStore, Statement
 from server.store.write import SqlTransaction, Writes
 
-# How many steps of SQLite's machine pass between two looks at the clock: often enough for a limit of tenths of a second.
+# How many steps of SQLite's machine pass between two looks at the clock: often enough for a limit of tenths of a
+# second.
 STEPS = 20_000
 
 

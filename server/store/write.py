@@ -1,16 +1,21 @@
-"""Writing, once for both databases: versions are appended, the current row replaced, the index rows of the resource made anew."""
+"""Writing, once for both databases: versions are appended, the current row replaced, the index rows of the resource
+made anew.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Delete,
+    Insert,
     Integer,
     LargeBinary,
+    Table,
     Text,
     Update,
     bindparam,
@@ -25,7 +30,8 @@ from server.store import tables
 from server.store.contract import Stored
 from server.store.sql import SqlStore, Statement
 
-# Index rows are held back until there are this many, or the transaction reads the index or ends: one call for many is much cheaper.
+# Index rows are held back until there are this many, or the transaction reads the index or ends: one call for many is
+# much cheaper.
 BATCH = 5000
 
 
@@ -41,24 +47,23 @@ class Writes:
 
     def __init__(self, store: SqlStore) -> None:
         get = store.statements.get
-        self.insert_resource = get("insert resource", lambda: insert(tables.resource).values(_binds(tables.resource)))
-        self.insert_version = get("insert version", lambda: insert(tables.version).values(_binds(tables.version)))
+        self.insert_resource = get("insert resource", partial(_insert, tables.resource))
+        self.insert_version = get("insert version", partial(_insert, tables.version))
         self.update_resource = get("update resource", _update_resource)
         self.insert_rows = {
-            name: get(("insert rows", name), lambda t=table: insert(t).values(_binds(t)))
-            for name, table in tables.INDEXES.items()
-        }  # type: ignore[misc]
+            name: get(("insert rows", name), partial(_insert, table)) for name, table in tables.INDEXES.items()
+        }
         self.delete_rows = {
-            name: get(("delete rows", name), lambda t=table: _delete_rows(t)) for name, table in tables.INDEXES.items()
-        }  # type: ignore[misc]
+            name: get(("delete rows", name), partial(_delete_rows, table)) for name, table in tables.INDEXES.items()
+        }
         self.delete_state = get(
             "delete state", lambda: delete(tables.state).where(tables.state.c.name == bindparam("name", type_=Text()))
         )
-        self.insert_state = get("insert state", lambda: insert(tables.state).values(_binds(tables.state)))
+        self.insert_state = get("insert state", partial(_insert, tables.state))
 
 
-def _binds(table: Any) -> dict[str, Any]:
-    return {column.name: bindparam(column.name, type_=column.type) for column in table.columns}
+def _insert(table: Table) -> Insert:
+    return insert(table).values({column.name: bindparam(column.name, type_=column.type) for column in table.columns})
 
 
 def _update_resource() -> Update:
@@ -82,7 +87,7 @@ def _update_resource() -> Update:
     )
 
 
-def _delete_rows(table: Any) -> Delete:
+def _delete_rows(table: Table) -> Delete:
     return delete(table).where(
         table.c.type == bindparam("type", type_=Text()), table.c.id == bindparam("id", type_=Text())
     )

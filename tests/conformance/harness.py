@@ -58,7 +58,9 @@ class Server(Protocol):
 
     address: str
 
-    def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: str | None = None) -> Answer: ...
+    def ask(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: str | None = None
+    ) -> Answer: ...
 
 
 class InProcess:
@@ -129,7 +131,9 @@ def served(settings: Mapping[str, str]) -> Iterator[OverHttp]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("APOTHECARY_")}
     environment |= {f"APOTHECARY_{name.upper()}": value for name, value in settings.items()}
     command = [sys.executable, "-c", "from server.cli import main; main()", "serve", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     server = OverHttp(port)
     try:
         wait_until_ready(server, process)

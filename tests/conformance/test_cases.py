@@ -20,7 +20,9 @@ def title(case: Any) -> str:
 
 @pytest.mark.parametrize(("query", "expected"), SEARCHES, ids=lambda value: value if isinstance(value, str) else "")
 def test_a_search_finds_exactly_what_the_table_says(server: InProcess, query: str, expected: Any) -> None:
-    answer = server.ask("GET", f"{BASE}{'' if query.startswith('?') else '/'}{query}".replace("{base}", server.address + BASE))
+    answer = server.ask(
+        "GET", f"{BASE}{'' if query.startswith('?') else '/'}{query}".replace("{base}", server.address + BASE)
+    )
     if isinstance(expected, list):
         assert answer.status == 200, answer.body
         assert sorted(answer.ids) == sorted(expected)

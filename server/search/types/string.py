@@ -56,7 +56,9 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
     beginning = Compare("prefix", "prefix", folded[:KEY_LENGTH])
     if modifier == "exact":
         return Row(
-            "string", parameter, Every((Compare("prefix", "=", folded[:KEY_LENGTH]), Compare("exact", "=", unescape(text))))
+            "string",
+            parameter,
+            Every((Compare("prefix", "=", folded[:KEY_LENGTH]), Compare("exact", "=", unescape(text)))),
         )
     if len(folded) <= KEY_LENGTH:
         return Row("string", parameter, beginning)

@@ -1,7 +1,9 @@
 """Token parameters: https://hl7.org/fhir/R5/search.html#token
 
-Codes of HL7's own code systems and UCUM are case-sensitive. For every other system, where the server cannot know, codes and
-identifiers match without regard to case, as the specification asks: what is found too much is less dangerous than what is missed.
+Codes of HL7's own code systems and UCUM are case-sensitive. For every other system, where the server cannot know, codes
+and
+identifiers match without regard to case, as the specification asks: what is found too much is less dangerous than what
+is missed.
 """
 
 from __future__ import annotations
@@ -132,7 +134,9 @@ def _text(parameter: str, text: object, element: int) -> Iterator[IndexRow]:
 
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
-    """`code`, `system|code`, `|code`, `system|`. Raises ValueError for more than one bar. `:not` is applied by the parser."""
+    """`code`, `system|code`, `|code`, `system|`. Raises ValueError for more than one bar. `:not` is applied by the
+    parser.
+    """
     if modifier == "text":
         folded = wanted(text)
         return Row(
