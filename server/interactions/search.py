@@ -149,8 +149,8 @@ def _links(service: Service, base: str, resource_type: str | None, prepared: Pre
 
 
 def _url(base: str, resource_type: str | None, pairs: Pairs) -> str:
-    """The address of a search in its GET form. Bars, commas and colons stay readable; everything else is
+    """The address of a search in its GET form. Bars, commas, colons and stars stay readable; everything else is
     percent-encoded.
     """
     path = f"{base}/{resource_type}" if resource_type else base
-    return f"{path}?{urlencode(pairs, quote_via=quote, safe='|,:/$')}" if pairs else path
+    return f"{path}?{urlencode(pairs, quote_via=quote, safe='|,:/$*')}" if pairs else path

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import yaml
 
-from server.app import create_app
+from server.app import create_app, make_service
 from server.content.sync import sync
 from server.fhir.json import dumps, parse
 from server.settings import MEDICATION_FAMILY, Settings
@@ -70,8 +70,8 @@ class InProcess:
 
     def __init__(self, settings: Settings, store: SqlStore) -> None:
         self.settings, self.store = settings, store
-        self.app = create_app(settings, store)
-        self._client = self.app.test_client()
+        self.service = make_service(settings, store)
+        self._client = create_app(settings, store).test_client()
 
     def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: str | None = None) -> Answer:
         path = path.removeprefix(self.address)
@@ -124,7 +124,7 @@ def fill(database_url: str, content: Path) -> SqlStore:
 
 @contextmanager
 def served(settings: Mapping[str, str]) -> Iterator[OverHttp]:
-    """`apothecary serve` in a process of its own, with `APOTHECARY_...` variables for `settings`, until the block ends."""
+    """`apothecary serve` in a process of its own until the block ends; `settings` become `APOTHECARY_...` variables."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
