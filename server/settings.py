@@ -92,6 +92,16 @@ class Settings:
         "Most resources that includes may add to one page; past it the search is an error, never cut short.",
     )
     search_clause_limit: int = setting(100, "Most parameters and comma-separated values in one search.")
+    references: Literal["enforced", "allowed"] = setting(
+        "enforced", "Whether a REST write may point to a local resource that does not exist: enforced refuses it."
+    )
+    delete_referenced: Literal["refused", "allowed"] = setting(
+        "refused", "Whether a resource that others point to may be deleted over REST."
+    )
+    conditional_delete: Literal["single", "multiple"] = setting(
+        "single", "Whether a conditional delete may delete more than one resource."
+    )
+    bundle_limit: int = setting(5000, "Most entries of a batch or transaction.")
     body_limit: int = setting(32 * 1024 * 1024, "Largest request body in bytes.")
     url_limit: int = setting(16 * 1024, "Longest request URL in bytes.")
     request_seconds: float = setting(
@@ -111,8 +121,9 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
-        """Settings from `APOTHECARY_...` variables; `overrides` that are not None win. Raises StartError for a bad or
-        unknown value.
+        """Settings from `APOTHECARY_...` variables.
+
+        `overrides` that are not None win. Raises StartError for a bad or unknown value.
         """
         source = os.environ if environment is None else environment
         hints = get_type_hints(cls)
@@ -151,9 +162,7 @@ class Settings:
         return self.loopback or self.open_writes
 
     def served_types(self, available: tuple[str, ...]) -> tuple[str, ...]:
-        """The resource types to serve out of those a FHIR version has, sorted. Raises StartError for a name no version
-        has.
-        """
+        """The resource types to serve out of those a FHIR version has, sorted."""
         if self.resource_types.strip() == "*":
             return tuple(sorted(available))
         if not self.resource_types.strip():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _ID = r"[A-Za-z0-9\-.]{1,64}"
 ID = re.compile(_ID, re.ASCII)
@@ -39,6 +40,25 @@ def parse_reference(text: str) -> Reference:
     if match is None:
         return Reference(text)
     return Reference(text, match["base"], match["type"], match["id"], match["version"])
+
+
+def literals(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(FHIRPath, literal) of every `Reference.reference` in a resource, contained resources included."""
+    yield from _literals(resource, str(resource.get("resourceType", "")))
+
+
+def _literals(node: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if isinstance(value, str):
+                if key == "reference":
+                    yield f"{path}.reference", value
+            elif isinstance(value, dict | list):
+                yield from _literals(value, f"{path}.{key}")
+    else:
+        for number, item in enumerate(node):
+            if isinstance(item, dict):
+                yield from _literals(item, f"{path}[{number}]")
 
 
 def is_id(text: str) -> bool:

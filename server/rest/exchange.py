@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote_plus
 
 from flask import request
 
@@ -17,6 +16,7 @@ from server.fhir.temporal import http_date
 from server.interactions.service import Service
 from server.rest.negotiation import Negotiated, negotiate
 from server.rest.responses import Answer
+from server.search.text import decode
 
 Pairs = list[tuple[str, str]]
 
@@ -161,28 +161,6 @@ def entity_headers(version: int, updated: int) -> list[tuple[str, str]]:
 @lru_cache(maxsize=4096)
 def _last_modified(second: int) -> str:
     return http_date(second * 1_000_000)
-
-
-def decode(text: str) -> Pairs:
-    """The parameters of a query string or form, in order. Raises BadRequest where the text is not UTF-8 or not
-    decodable.
-    """
-    pairs = []
-    for one in text.split("&"):
-        if not one:
-            continue
-        name, _, value = one.partition("=")
-        try:
-            pairs.append((unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")))
-        except UnicodeDecodeError:
-            raise BadRequest(
-                f"{one}: percent-encoding must be of UTF-8 text",
-                expression=_printable(name),
-                remedy="Encode the parameter's value as UTF-8.",
-            ) from None
-        if "\x00" in pairs[-1][0] or "\x00" in pairs[-1][1]:
-            raise BadRequest(f"{one}: the character U+0000 is in no FHIR text", expression=_printable(name))
-    return pairs
 
 
 def origin_allowed(setting: str, origin: str) -> str | None:

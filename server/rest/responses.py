@@ -31,10 +31,11 @@ class Answer(Response):
         self._body = body
         self.response = (body,)
 
-    @property
-    def headers(self) -> Headers:  # type: ignore[override,misc] # a look, where werkzeug has a place to write
-        """A copy in werkzeug's form, for whoever wants to look."""
+    def _look(self) -> Headers:
+        """A copy of the headers in werkzeug's form, for whoever wants to look."""
         return Headers(self._headers)
+
+    headers = property(_look)  # type: ignore[assignment]
 
     @property
     def status_code(self) -> int:

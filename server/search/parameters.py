@@ -15,8 +15,9 @@ from typing import Any
 from server.errors import StartError
 from server.fhir.definitions import definitions
 from server.fhir.paths import Path, PathError, compile_path
+from server.fhir.references import literals, parse_reference
 from server.fhir.releases import FhirVersion
-from server.search.rows import IndexRow
+from server.search.rows import IndexRow, ReferenceRow
 from server.search.types import date, number, quantity, reference, string, token, uri
 from server.search.types.base import SearchType, Value
 
@@ -28,7 +29,11 @@ TYPES: Mapping[str, SearchType] = {
 COLUMNS = frozenset({"_id", "_lastUpdated"})
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
-EXTRACTION = 2
+EXTRACTION = 3
+
+# Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what points
+# to a resource must be known before it is deleted.
+ANY = "*"
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,10 @@ class Registry:
         for parameter in self.parameters(resource["resourceType"]).values():
             if parameter.code not in COLUMNS:
                 found.update(dict.fromkeys(parameter.rows(resource)))
+        for _, literal in literals(resource):
+            target = parse_reference(literal)
+            if target.relative:
+                found[ReferenceRow(ANY, str(target.type), str(target.id), "", target.version or "")] = None
         return list(found)
 
     @cached_property

@@ -8,6 +8,9 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from functools import lru_cache
+from urllib.parse import unquote_plus
+
+from server.errors import BadRequest
 
 # Longest text that stands in an index key. PostgreSQL refuses index entries past about 2,700 bytes.
 KEY_LENGTH = 200
@@ -85,3 +88,25 @@ def key(text: str) -> str:
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{text[: KEY_LENGTH - 65]}#{digest}"
+
+
+def decode(text: str) -> list[tuple[str, str]]:
+    """The parameters of a query string or form, in order. Raises BadRequest where the text is not UTF-8 or not
+    decodable.
+    """
+    pairs = []
+    for one in text.split("&"):
+        if not one:
+            continue
+        name, _, value = one.partition("=")
+        try:
+            pairs.append((unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")))
+        except UnicodeDecodeError:
+            raise BadRequest(
+                f"{one}: percent-encoding must be of UTF-8 text",
+                expression=name,
+                remedy="Encode the parameter's value as UTF-8.",
+            ) from None
+        if "\x00" in pairs[-1][0] or "\x00" in pairs[-1][1]:
+            raise BadRequest(f"{one}: the character U+0000 is in no FHIR text", expression=name)
+    return pairs

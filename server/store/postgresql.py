@@ -66,8 +66,6 @@ class PostgresqlStore(SqlStore):
             raise Busy(
                 f"the search ran longer than the limit of {self._seconds:g} seconds; ask for less", code="timeout"
             ) from None
-        except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):
-            raise Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"}) from None
 
     def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
         with self._connection() as connection:
@@ -75,13 +73,21 @@ class PostgresqlStore(SqlStore):
 
     @contextmanager
     def transaction(self) -> Iterator[SqlTransaction]:
-        """Readers and writers do not wait for one another; two writers of one resource do, and the second finds the
-        version changed.
+        """Serializable: transactions that could not have run one after the other do not both commit, so two conditional
+        creates of the same thing cannot both find nothing. Readers outside transactions never wait.
         """
         with self._connection() as connection, connection.transaction():
-            transaction = SqlTransaction(self, self._writes, connection.cursor(binary=True))
+            connection.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+            transaction = SqlTransaction(self.statements, self._writes, connection.cursor(binary=True))
             yield transaction
             transaction.flush()
+
+    def retryable(self, error: Exception) -> bool:
+        """Serialization failures and deadlocks, and a key that another transaction took first."""
+        return isinstance(
+            error,
+            psycopg.errors.SerializationFailure | psycopg.errors.DeadlockDetected | psycopg.errors.UniqueViolation,
+        )
 
     def prepare(self) -> None:
         with self._connection() as connection, connection.transaction():

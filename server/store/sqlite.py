@@ -100,7 +100,7 @@ class SqliteStore(SqlStore):
         except sqlite3.OperationalError as error:
             raise self._translate(error) from error
         try:
-            transaction = SqlTransaction(self, self._writes, connection)
+            transaction = SqlTransaction(self.statements, self._writes, connection)
             yield transaction
             transaction.flush()
             connection.execute("COMMIT")
@@ -108,6 +108,10 @@ class SqliteStore(SqlStore):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+    def retryable(self, error: Exception) -> bool:
+        """Never: writers wait for one another, and a transaction that began will not be refused for what others do."""
+        return False
 
     def prepare(self) -> None:
         known = (
