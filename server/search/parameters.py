@@ -31,7 +31,7 @@ TYPES: Mapping[str, SearchType] = {
 COLUMNS = frozenset({"_id", "_lastUpdated"})
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
-EXTRACTION = 2
+EXTRACTION = 3
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
 # points
@@ -74,6 +74,11 @@ class SearchParameter:
             for number, (kind, expression) in enumerate(self.components)
         )
         return Composite(tuple(parts), self.path, self.version)
+
+    @cached_property
+    def followable(self) -> bool:
+        """Whether chains and includes can follow it: canonical URLs name their target, but do not point to it."""
+        return self.type == "reference" and not self.path.types.isdisjoint(("Reference", "CodeableReference"))
 
     @property
     def modifiers(self) -> frozenset[str]:
