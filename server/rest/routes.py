@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from flask import Flask, request
 
-from server.errors import FhirError
+from server.errors import FhirError, MethodNotAllowed
 from server.fhir.json import dumps
 from server.fhir.releases import FhirVersion
 from server.interactions import capabilities
@@ -34,6 +34,9 @@ def register(app: Flask, service: Service) -> None:
     for prefix, version in bases(service).items():
         views = Views(service, prefix, version)
         app.add_url_rule(f"{prefix}/metadata", f"{prefix} capabilities", views.capabilities, methods=["GET"])
+        # Without this, `metadata` would be taken for a resource type that is not served.
+        others = ["POST", "PUT", "PATCH", "DELETE"]
+        app.add_url_rule(f"{prefix}/metadata", f"{prefix} not capabilities", _only_read, methods=others)
         by_route: dict[tuple[str, str], str] = {}
         for one in capabilities.INTERACTIONS:
             # batch and transaction share an address, and so a view.
@@ -59,6 +62,14 @@ class Views(ReadingViews, WritingViews, OperationViews):
 
     def exchange(self) -> Exchange:
         return Exchange(self.service, self.prefix, self.version)
+
+
+def _only_read() -> Answer:
+    raise MethodNotAllowed(
+        f"{request.method} is not offered at {request.path}",
+        remedy="Allowed here: GET, HEAD, OPTIONS.",
+        headers={"Allow": "GET, HEAD, OPTIONS"},
+    )
 
 
 def _index(service: Service) -> Answer:
