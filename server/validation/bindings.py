@@ -21,7 +21,7 @@ _PREFIX = "http://hl7.org/fhir/ValueSet/"
 # https://www.rfc-editor.org/rfc/rfc5646#section-2.1: a language, then subtags of 1 to 8; or private use, or a grandfathered i-tag.
 _LANGUAGE = re.compile(r"(?:[A-Za-z]{2,3}|[A-Za-z]{4,8}(?=-)|[xi](?=-))(?:-[A-Za-z0-9]{1,8})*", re.ASCII)
 _MIME = re.compile(r"[A-Za-z0-9!#$&^_.+\-*]+/[A-Za-z0-9!#$&^_.+\-*]+(?:\s*;.*)?", re.ASCII)
-_COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
+_COLOR = re.compile(r"#[0-9A-Fa-f]{6}|[a-z]+")
 
 
 class Syntax(NamedTuple):
@@ -50,7 +50,7 @@ _SYNTAXES: Mapping[str, Syntax] = {
     f"{_PREFIX}mimetypes": Syntax(_is_mime, BASE["bad-mime-type"], "a MIME type"),
     f"{_PREFIX}ucum-units": Syntax(_is_unit, BASE["bad-unit"], "a UCUM unit"),
     f"{_PREFIX}color-codes": Syntax(
-        lambda code: _COLOR.fullmatch(code) is not None, BASE["code-not-in-value-set"], "a color such as #FF0000"
+        lambda code: _COLOR.fullmatch(code) is not None, BASE["code-not-in-value-set"], "a CSS color such as blue or #FF0000"
     ),
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from server.fhir.definitions import Definitions, ExtensionDefinition
@@ -18,6 +19,17 @@ from server.validation.suggestions import did_you_mean
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
 _EXTENSIONS = frozenset({"extension", "modifierExtension"})
+
+_PUBLISHED = "http://hl7.org/fhir/StructureDefinition/"
+# Places where HL7's own definitions use these extensions although the published contexts forget them.
+_MORE_CONTEXTS: Mapping[str, frozenset[str]] = {
+    f"{_PUBLISHED}elementdefinition-bindingName": frozenset({"OperationDefinition.parameter.binding"}),
+    f"{_PUBLISHED}regex": frozenset({"ElementDefinition.type"}),
+    f"{_PUBLISHED}structuredefinition-fhir-type": frozenset({"ElementDefinition.type"}),
+    f"{_PUBLISHED}structuredefinition-normative-version": frozenset({"Element"}),
+    f"{_PUBLISHED}translation": frozenset({"ValueSet.expansion.contains"}),
+    f"{_PUBLISHED}valueset-concept-comments": frozenset({"CodeSystem.concept"}),
+}
 
 
 def check_extension(value: dict[str, Any], at: At, run: Run) -> None:
@@ -94,7 +106,7 @@ def _in_context(definition: ExtensionDefinition, at: At, run: Run) -> bool:
             return True  # Its place is inside another extension, whose own definition lists its parts.
         if context.type != "element" or context.expression in names:
             return True
-    return False
+    return not names.isdisjoint(_MORE_CONTEXTS.get(definition.url, ()))
 
 
 def _owner_names(run: Run, at: At) -> set[str]:
@@ -104,7 +116,8 @@ def _owner_names(run: Run, at: At) -> set[str]:
     base = pointer_of(run.resource_at)
     tables = run.tables
     structure: Structure = tables.structure(run.resource["resourceType"])
-    names = {structure.name, *_ancestors(tables, structure.name)}
+    # "Element" is published on what in fact marks whole resources (structuredefinition-wg): it means anything.
+    names = {structure.name, *_ancestors(tables, structure.name), "Element"}
     for step in pointer[len(base) :]:
         if isinstance(step, int):
             continue

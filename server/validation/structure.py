@@ -17,6 +17,7 @@ from server.validation.bindings import binding_check, code_acceptor, code_defect
 from server.validation.bundle import BundleIndex, check_bundle
 from server.validation.extensions import check_extension, check_extensions
 from server.validation.invariants import Judge, judges
+from server.validation.medication import checks_for
 from server.validation.narrative import check_narrative
 from server.validation.primitives import acceptor, defect
 from server.validation.references import check_canonical, check_reference
@@ -49,7 +50,7 @@ class Fields(dict[str, Check]):
 class Shape:
     """A structure made ready to check; `of(version, name)` gives the shared one."""
 
-    __slots__ = ("built", "checks", "choices", "fields", "is_resource", "required", "structure", "tables", "version")
+    __slots__ = ("built", "checks", "choices", "fields", "is_resource", "medication_checks", "required", "structure", "tables", "version")
 
     def __init__(self, version: FhirVersion, structure: Structure) -> None:
         self.version = version
@@ -64,6 +65,7 @@ class Shape:
         )
         self.choices = _choices(structure)
         self.checks: tuple[ObjectCheck, ...] = ()
+        self.medication_checks: tuple[ObjectCheck, ...] = ()
         self.built = False
 
     def build(self) -> None:
@@ -77,6 +79,7 @@ class Shape:
         elif structure.name == "Bundle":
             checks.append(check_bundle)
         self.checks = tuple(checks)
+        self.medication_checks = tuple(checks_for(structure.name))
         self.built = True
 
 
@@ -108,6 +111,9 @@ def walk(shape: Shape, value: Any, at: At, depth: int, run: Run) -> None:
         shape.build()
     for check in shape.checks:
         check(value, at, run)
+    if shape.medication_checks and run.options.medication_rules:
+        for check in shape.medication_checks:
+            check(value, at, run)
 
 
 def _compile_field(shape: Shape, key: str) -> Check | None:

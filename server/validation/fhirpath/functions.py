@@ -120,7 +120,8 @@ def _of_type(name: Compiled) -> Call:
 def _is(name: Compiled) -> Call:
     def call(items: Items, this: Items, env: Environment) -> Items:
         if not items:
-            return []
+            # FHIRPath says empty; the invariants count on false, as the reference implementation answers (ras-2 of R4).
+            return [False]
         if len(items) > 1:
             raise FhirPathError("is() needs one item")
         return [is_type(env.tables, items[0], name(this, env)[0])]
@@ -168,12 +169,36 @@ def _resolve() -> Call:
 
 def _member_of(url: Compiled) -> Call:
     def call(items: Items, this: Items, env: Environment) -> Items:
-        code, canonical = single(items), single(url(this, env))
+        canonical = single(url(this, env))
         value_set = env.tables.value_set(canonical) if isinstance(canonical, str) else None
-        found = value_set.contains(None, code) if value_set is not None and isinstance(code, str) else None
-        return [] if found is None else [found]
+        codings = _codings(items)
+        if not codings:
+            return []
+        answers = [None if value_set is None else value_set.contains(system, code) for system, code in codings]
+        if True in answers:
+            return [True]
+        if None in answers:
+            env.unresolved = True  # A value set that is not at hand decides nothing.
+            return []
+        return [False]
 
     return call
+
+
+def _codings(items: Items) -> list[tuple[str | None, str]]:
+    """System and code of each code, Coding or CodeableConcept among `items`."""
+    found = []
+    for item in items:
+        value = item.value if isinstance(item, Node) else item
+        if isinstance(value, str):
+            found.append((None, value))
+        elif isinstance(value, dict):
+            inner = value.get("coding")
+            for coding in inner if isinstance(inner, list) else [value]:
+                if isinstance(coding, dict) and isinstance(coding.get("code"), str):
+                    system = coding.get("system")
+                    found.append((system if isinstance(system, str) else None, coding["code"]))
+    return found
 
 
 def _has_value(items: Items) -> bool:

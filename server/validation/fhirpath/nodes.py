@@ -67,6 +67,8 @@ def primitive(item: Item) -> Any:
     return item
 
 
+_SYSTEM_TYPES = frozenset({"Boolean", "String", "Integer", "Decimal"})
+
 # (JSON key, FHIR type, structure, whether primitive) of each property an element name may stand for.
 _Step = tuple[str, str, str, bool]
 
@@ -163,6 +165,8 @@ def is_type(tables: Definitions, item: Item, name: str) -> bool:
         return space in ("", "System") and bare.lower() == _system_type(item)
     if space == "System":
         return False
+    if bare in _SYSTEM_TYPES:
+        bare = bare.lower()  # A FHIR boolean is taken for a System.Boolean where one is asked for.
     current: str | None = item.type
     while current is not None:
         if current == bare:

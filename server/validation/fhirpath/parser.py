@@ -17,7 +17,7 @@ __all__ = ["Compiled", "compile_expression"]
 _TOKEN = re.compile(
     r"""\s*(?:
       (?P<number>[0-9]+(?:\.[0-9]+)?)
-    | (?P<string>'(?:[^'\\]|\\.)*')
+    | (?P<string>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
     | (?P<quoted>`[^`]*`)
     | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
     | (?P<variable>%(?:[A-Za-z_][A-Za-z0-9_\-]*|`[^`]*`))
