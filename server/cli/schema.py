@@ -19,11 +19,12 @@ from server.fhir.releases import parse_version
 def schema(type_name: str | None, fhir_version: str) -> None:
     """Print the JSON Schema of a resource type, or of all of them."""
     from server.fhir.definitions import definitions
-    from server.validation.schema import schema as schema_of
 
     version = parse_version(fhir_version)
     if version is None:
         raise click.BadParameter(f"{fhir_version!r}: write R4, R4B or R5", param_hint="--fhir-version")
     if type_name is not None and not definitions(version).is_resource_type(type_name):
         raise StartError(f"FHIR {version} has no resource type {type_name!r}")
+    from server.validation.schema import schema as schema_of
+
     click.echo(json.dumps(schema_of(type_name, version), indent=2))

@@ -81,7 +81,8 @@ def test_a_literal_is_typed_by_its_element_and_keeps_its_digits(element: str, me
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        ('<div xmlns="{X}"><p a="b">1 &lt; 2<br/> ä</p><p/></div>', '<div xmlns="{X}"><p a="b">1 &lt; 2<br/> ä</p><p></p></div>'),
+        ('<div xmlns="{X}"><p a="b">1 &lt; 2<br/> ä</p></div>', '<div xmlns="{X}"><p a="b">1 &lt; 2<br/> ä</p></div>'),
+        ('<div xmlns="{X}"><p/><br></br></div>', '<div xmlns="{X}"><p></p><br/></div>'),
         ('<h:div xmlns:h="{X}"><h:b>x</h:b></h:div>', '<div xmlns="{X}"><b>x</b></div>'),
         ('<div xmlns="{X}" xml:lang="en" id="&quot;&lt;"/>', '<div xmlns="{X}" xml:lang="en" id="&quot;&lt;"></div>'),
         ('<div xmlns="{X}">&#xA0;<!-- c --><![CDATA[<&]]></div>', '<div xmlns="{X}">\u00a0&lt;&amp;</div>'),
