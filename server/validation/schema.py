@@ -13,13 +13,13 @@ from typing import Any
 from server.fhir.definitions import Definitions, definitions
 from server.fhir.releases import FhirVersion
 from server.fhir.structures import Element, Property, Structure, property_name
-from server.validation.primitives import MAX_STRING, value_pattern
+from server.validation.primitives import MAX_STRING, integer_range, value_pattern
 
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NOT_BLANK = r"[^ \t\n\r\f\v]"
-_NUMBERS = {"decimal": "number", "integer": "integer", "positiveInt": "integer", "unsignedInt": "integer"}
+_INTEGERS = frozenset({"integer", "positiveInt", "unsignedInt"})
 _TWIN = "primitive"
 
 
@@ -157,9 +157,11 @@ def primitive(structure: Structure) -> Schema:
     name = structure.name
     if name == "boolean":
         return {"type": "boolean"}
-    if name in _NUMBERS:
-        limits = {"minimum": structure.min_value, "maximum": structure.max_value}
-        return {"type": _NUMBERS[name], **{key: value for key, value in limits.items() if value is not None}}
+    if name == "decimal":
+        return {"type": "number"}
+    if name in _INTEGERS:
+        low, high = integer_range(structure)
+        return {"type": "integer", "minimum": low, "maximum": high}
     schema: Schema = {"type": "string", "pattern": _NOT_BLANK}
     pattern = value_pattern(structure)
     if pattern is not None:
