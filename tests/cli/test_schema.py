@@ -30,3 +30,13 @@ def test_what_does_not_exist_is_refused_with_status_2(arguments: list[str], said
     result = CliRunner().invoke(main, ["schema", *arguments])
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+def test_the_schema_of_all_types_tells_each_by_its_resource_type() -> None:
+    result = CliRunner().invoke(main, ["schema"], catch_exceptions=False)
+    validator = jsonschema.Draft202012Validator(json.loads(result.stdout))
+    assert validator.is_valid({"resourceType": "Medication", "status": "active"})
+    assert validator.is_valid({"resourceType": "ValueSet", "status": "active"})
+    assert not validator.is_valid({"resourceType": "Medication", "compose": {}})
+    assert not validator.is_valid({"resourceType": "Medicine"})
+    assert not validator.is_valid({})
