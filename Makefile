@@ -39,6 +39,7 @@ format: $(DEVELOPMENT) ## let ruff mend style and formatting
 benchmark: $(DEVELOPMENT) ## throughput against a bare Flask app, and the cold start (wants wrk)
 	$(BIN)/python -m benchmarks.http
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.validate_start
 
 clean: ## forget the environments and every cache
 	rm -rf $(VENV) $(MINIMUM) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
