@@ -156,6 +156,8 @@ def _remedy(codings: Iterable[Mapping[str, Any]], value_set: ValueSet | None) ->
         return None
     for coding in codings:
         code, system = coding.get("code"), coding.get("system")
+        if not isinstance(code, str):
+            continue
         for known, concepts in value_set.concepts.items():
             if code in concepts and system != known:
                 return f"The code is of {known}: correct the system."

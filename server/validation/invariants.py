@@ -104,7 +104,7 @@ def _compiled_judge(invariant: Invariant, structure: str) -> Judge:
         environment = _environment(run, focus)
         try:
             holds = truth(compiled([focus], environment))
-        except FhirPathError as error:
+        except (FhirPathError, ArithmeticError, RecursionError) as error:
             # The element is malformed, which its own rules report; a sound one never gets here (tests/validation).
             run.unjudged.append((invariant.key, str(error)))
             return

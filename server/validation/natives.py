@@ -20,6 +20,8 @@ Native = Callable[[Value], Failures]
 HOLDS: Failures = ()
 FAILS: Failures = (((), ""),)
 
+# No amount of anything has more digits before or after the point.
+_MOST_DIGITS = 400
 UCUM = "http://unitsofmeasure.org"
 
 
@@ -81,7 +83,9 @@ def _amount(quantity: Value) -> tuple[Decimal, object] | None:
     value, code = quantity.get("value"), quantity.get("code")
     if isinstance(value, bool) or not isinstance(value, int | Decimal | float):
         return None
-    number = Decimal(value) if isinstance(value, float) else Decimal(str(value)) if isinstance(value, Decimal) else Decimal(value)
+    number = Decimal(value)
+    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
+        return None  # Its form is told by its own rule; a unit conversion would only cost time.
     if quantity.get("system") == UCUM and isinstance(code, str):
         from server.fhir.ucum import UcumError, canonical
 

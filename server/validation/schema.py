@@ -65,7 +65,7 @@ class _Compiler:
     def define(self, name: str) -> Schema:
         if name == _TWIN:
             return self.twin()
-        if name.startswith("ValueSet."):
+        if name.startswith("codes."):
             return {"enum": self.codes[name]}
         structure = self.tables.structure(name)
         if name == "Resource":
@@ -127,7 +127,7 @@ class _Compiler:
         if binding is not None and binding.strength == "required":
             value_set = self.tables.value_set(binding.value_set)
             if value_set is not None and value_set.complete:
-                name = "ValueSet." + binding.value_set.rpartition("/")[2]
+                name = "codes." + binding.value_set.rpartition("/")[2]
                 self.codes[name] = sorted({code for concepts in value_set.concepts.values() for code in concepts})
                 return self.ref(name)
         return self.ref(found.type)

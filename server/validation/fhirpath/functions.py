@@ -54,7 +54,10 @@ def _textual(function: Callable[..., Any]) -> Callable[..., Call]:
                 return []
             if not isinstance(values[0], str):
                 raise FhirPathError("a text is needed")
-            found = function(*values)
+            try:
+                found = function(*values)
+            except TypeError:
+                raise FhirPathError("an argument has the wrong type") from None
             return [] if found is None else [found]
 
         return call
