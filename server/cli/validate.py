@@ -87,6 +87,8 @@ def validate(paths: tuple[str, ...], format_name: str, output: list[tuple[str, P
     if _follows_references(paths, options["references"]):
         check = replace(check, known=known_references(check, listed))
     if options["changed_since"] is not None:
+        if STANDARD_INPUT in paths:
+            raise StartError("--changed-since: git knows nothing of standard input")
         listed = changed_since(options["changed_since"], listed)
     report = Report(limit=_limit(options, config))
     baseline = _baseline(None if options["write_baseline"] else baseline_path)
@@ -101,6 +103,9 @@ def validate(paths: tuple[str, ...], format_name: str, output: list[tuple[str, P
         _write_baseline(baseline_path, report)
         return
     _tell(report, format_name, output, quiet=options["quiet"])
+    if not (report.resources or options["fhir_only"] or options["changed_since"]):
+        # Nothing found is not nothing wrong: most likely a path is misspelt, or a build step is missing.
+        raise StartError("nothing was checked: no file holds FHIR")
     failed = report.count("fatal", "error") or ((options["strict"] or config.strict) and report.count("warning"))
     sys.exit(1 if failed and not options["exit_zero"] else 0)
 

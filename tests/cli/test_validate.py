@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -88,10 +89,13 @@ def test_warnings_fail_only_a_strict_check() -> None:
         (["x.json", "--write-baseline"], "needs --baseline"),
         (["x.json", "--config=gone.toml"], "gone.toml: cannot be read"),
         (["-", "--references"], "twice"),
+        (["-", "--changed-since=HEAD"], "standard input"),
+        (["empty"], "nothing was checked"),
     ],
 )
 def test_what_cannot_run_says_why_with_status_2(arguments: list[str], said: str) -> None:
     write("x.json", SOUND)
+    write("empty/notes.md", "")
     result = run(*arguments)
     assert result.exit_code == 2
     assert said in result.stderr
@@ -260,6 +264,22 @@ def test_the_real_process_ends_with_the_status_and_writes_utf8_wherever_it_runs(
     assert command("validate", "-", input=json.dumps(SOUND).encode()).returncode == 0
     assert command("validate", "gone.json").returncode == 2
     assert command("no-such-command").returncode == 2
+
+
+@pytest.mark.parametrize(("no_color", "is_coloured"), [("", True), ("1", False)])
+def test_a_terminal_gets_colours_unless_the_user_wants_none(no_color: str, is_coloured: bool) -> None:
+    write("x.json", WRONG)
+    terminal, end = pty.openpty()
+    program = "from server.cli import main; main()"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": no_color}
+    subprocess.run(
+        [sys.executable, "-c", program, "validate", "--quiet", "x.json"], stdout=end, env=environment, check=False
+    )
+    os.close(end)
+    said = os.read(terminal, 10_000)
+    os.close(terminal)
+    assert b"code-not-in-value-set" in said
+    assert (b"\x1b[1;31m" in said) is is_coloured
 
 
 def test_validating_a_bundle_starts_at_once_and_loads_no_server() -> None:
