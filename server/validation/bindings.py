@@ -1,4 +1,6 @@
-"""Codes and their value sets, as far as a binding demands them (https://hl7.org/fhir/R5/terminologies.html#strength)."""
+"""Codes and their value sets, as far as a binding demands them
+(https://hl7.org/fhir/R5/terminologies.html#strength).
+"""
 
 from __future__ import annotations
 

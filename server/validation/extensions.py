@@ -1,7 +1,7 @@
 """Extensions: absolute urls, and for those published with a release their place, value and parts.
 
-https://hl7.org/fhir/R5/extensibility.html. R5 publishes its extensions apart from the core package, so there only the url and the
-structure are checked.
+https://hl7.org/fhir/R5/extensibility.html. R5 publishes its extensions apart from the core package, so there only
+the url and the structure are checked.
 """
 
 from __future__ import annotations
@@ -110,7 +110,9 @@ def _in_context(definition: ExtensionDefinition, at: At, run: Run) -> bool:
 
 
 def _owner_names(run: Run, at: At) -> set[str]:
-    """The names under which a context may know the element that has the extension: its path, its type, the types above."""
+    """The names under which a context may know the element that has the extension: its path, its type, the types
+    above.
+    """
     assert at is not None
     pointer = pointer_of(at[0])
     base = pointer_of(run.resource_at)

@@ -1,4 +1,6 @@
-"""The invariants of the definitions: how each is evaluated, and which are not (https://hl7.org/fhir/R5/conformance-rules.html#constraints)."""
+"""The invariants of the definitions: how each is evaluated, and which are not
+(https://hl7.org/fhir/R5/conformance-rules.html#constraints).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Rules about medications that the specification leaves to common sense: codes, units, strengths, and what is said of whom.
+"""Rules about medications that the specification leaves to common sense: codes, units, strengths, and what is said
+of whom.
 
-https://hl7.org/fhir/R5/medication-definition-module.html. Each is a warning until the settings say otherwise, and none speaks unless the
-resource itself shows the defect.
+https://hl7.org/fhir/R5/medication-definition-module.html. Each is a warning until the settings say otherwise, and
+none speaks unless the resource itself shows the defect.
 """
 
 from __future__ import annotations

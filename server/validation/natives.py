@@ -1,4 +1,5 @@
-"""The invariants that most resources meet, as predicates in Python: some hundred times faster than FHIRPath, with an exact place.
+"""The invariants that most resources meet, as predicates in Python: some hundred times faster than FHIRPath, with
+an exact place.
 
 Each stands for the expressions published under its key in R4, R4B and R5; tests compare every one with FHIRPath.
 https://hl7.org/fhir/R5/conformance-rules.html#constraints

@@ -1,4 +1,6 @@
-"""Primitive values: a quick test for the many good ones, an explanation for the rest (https://hl7.org/fhir/R5/datatypes.html#primitive)."""
+"""Primitive values: a quick test for the many good ones, an explanation for the rest
+(https://hl7.org/fhir/R5/datatypes.html#primitive).
+"""
 
 from __future__ import annotations
 
@@ -98,7 +100,9 @@ def _wrong_type(value: Any, expected: str) -> Defect:
 
 
 def integer_range(structure: Structure) -> tuple[int, int]:
-    """The least and the greatest value of an integer type; those of unsignedInt and positiveInt are published in words only."""
+    """The least and the greatest value of an integer type; those of unsignedInt and positiveInt are published in
+    words only.
+    """
     least = {"unsignedInt": 0, "positiveInt": 1}.get(structure.name, -(2**31))
     low = structure.min_value if structure.min_value is not None else least
     high = structure.max_value if structure.max_value is not None else 2**31 - 1

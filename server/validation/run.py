@@ -1,7 +1,7 @@
 """One validation under way: what was found, and where it is told (https://hl7.org/fhir/R5/operationoutcome.html).
 
-The walk collects findings with the least work, because most resources have none. Expressions, order and wording are worked out
-only here, at the end, and only for what was found.
+The walk collects findings with the least work, because most resources have none. Expressions, order and wording are
+worked out only here, at the end, and only for what was found.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def pointer_of(at: At) -> Pointer:
 class Run:
     """The state of one validation. `unjudged` names invariants that could not be evaluated on a malformed element.
 
-    `resource` is the resource that the walk is in, `root` the one that contains it (itself, unless it stands in `contained`), `bundle`
-    the nearest Bundle around them.
+    `resource` is the resource that the walk is in, `root` the one that contains it (itself, unless it stands in
+    `contained`), `bundle` the nearest Bundle around them.
     """
 
     __slots__ = ("bundle", "document", "findings", "full_url", "max_depth", "options", "resource", "resource_at", "root", "tables", "unjudged")
@@ -77,7 +77,9 @@ class Run:
         inside: Pointer = (),
         remedy: str | None = None,
     ) -> None:
-        """Note that `rule` is broken at `at`, or at its child `key` (and `index`), or at the path `inside` from there."""
+        """Note that `rule` is broken at `at`, or at its child `key` (and `index`), or at the path `inside` from
+        there.
+        """
         if rule.id in self.options.disabled:
             return
         pointer = pointer_of(at if key is None else (at, key, index)) + inside

@@ -1,7 +1,8 @@
 """The walk over a resource: elements, types, cardinality, choices, primitives (https://hl7.org/fhir/R5/json.html).
 
-A `Shape` is a structure of the definitions made ready to check: one closure for each JSON property, compiled when the property is
-first met. The closures take the value, its parent, the parent's place and the depth; they return nothing and report to the run.
+A `Shape` is a structure of the definitions made ready to check: one closure for each JSON property, compiled when
+the property is first met. The closures take the value, its parent, the parent's place and the depth; they return
+nothing and report to the run.
 """
 
 from __future__ import annotations

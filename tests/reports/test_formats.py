@@ -17,7 +17,7 @@ import pytest
 
 from server.content.documents import READING_RULES
 from server.content.read import read_bytes
-from server.errors import Issue
+from server.errors import Issue, Severity
 from server.reports import text
 from server.reports.formats import FORMATS, render
 from server.reports.report import Checked, Finding, Report, findings_of, shown_path
@@ -155,8 +155,8 @@ def test_fingerprints_survive_moved_lines_and_keep_equal_findings_apart() -> Non
 
 
 def test_github_hears_of_errors_first() -> None:
-    severities = ["information", "warning", "error", "fatal", "warning"]
-    findings = [Finding("x", "", Issue(each, "value", each), 1, 1, "", 0) for each in severities]  # type: ignore[arg-type]
+    severities: list[Severity] = ["information", "warning", "error", "fatal", "warning"]
+    findings = [Finding("x", "", Issue(each, "value", each), 1, 1, "", 0) for each in severities]
     lines = render("github", Report(findings=findings)).splitlines()
     assert [line.partition("::")[2].partition(" ")[0] for line in lines] == [
         "error",
@@ -200,6 +200,15 @@ def test_a_limit_keeps_few_findings_and_counts_all() -> None:
     for _ in range(5):
         report.add(Finding("x", "", Issue("error", "value", "v"), 1, 1, "", 0))
     assert (len(report.findings), report.count("error"), report.beyond_limit) == (2, 5, 3)
+
+
+def test_under_a_limit_errors_are_kept_rather_than_warnings() -> None:
+    report = Report(limit=2)
+    severities: list[Severity] = ["warning", "warning", "error", "information", "error", "error"]
+    for number, severity in enumerate(severities):
+        report.add(Finding("x", "", Issue(severity, "value", str(number)), 1, 1, "", 0))
+    assert [finding.issue.diagnostics for finding in report.findings] == ["2", "4"]
+    assert report.count("error") == 3
 
 
 def test_paths_are_shown_from_where_the_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

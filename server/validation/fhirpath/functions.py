@@ -1,4 +1,6 @@
-"""Functions of FHIRPath and of FHIR's additions to it (https://hl7.org/fhirpath/#functions, https://hl7.org/fhir/R5/fhirpath.html#functions)."""
+"""Functions of FHIRPath and of FHIR's additions to it (https://hl7.org/fhirpath/#functions,
+https://hl7.org/fhir/R5/fhirpath.html#functions).
+"""
 
 from __future__ import annotations
 
