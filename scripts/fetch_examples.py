@@ -1,6 +1,8 @@
-"""Fetch the official examples of each release into `.cache/`, for tests and benchmarks (https://hl7.org/fhir/R5/downloads.html).
+"""Fetch the official examples of each release into `.cache/`, for tests and benchmarks
+(https://hl7.org/fhir/R5/downloads.html).
 
-`python -m scripts.fetch_examples [--cache DIR]` downloads what is not there yet and checks each package against its SHA-256.
+`python -m scripts.fetch_examples [--cache DIR]` downloads what is not there yet and checks each package against its
+SHA-256.
 """
 
 from __future__ import annotations

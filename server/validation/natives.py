@@ -1,4 +1,5 @@
-"""The invariants that most resources meet, as predicates in Python: some hundred times faster than FHIRPath, with an exact place.
+"""The invariants that most resources meet, as predicates in Python: some hundred times faster than FHIRPath, with
+an exact place.
 
 Each stands for the expressions published under its key in R4, R4B and R5; tests compare every one with FHIRPath.
 https://hl7.org/fhir/R5/conformance-rules.html#constraints
@@ -169,7 +170,11 @@ def _dom_4(value: Value) -> Failures:
 def _dom_5(value: Value) -> Failures:
     if "contained" not in value:
         return HOLDS
-    return [(("contained", index, "meta", "security"), "") for index, inner in _contained(value) if "security" in _meta(inner)]
+    return [
+        (("contained", index, "meta", "security"), "")
+        for index, inner in _contained(value)
+        if "security" in _meta(inner)
+    ]
 
 
 def _meta(resource: Value) -> Value:

@@ -1,4 +1,6 @@
-"""Primitive values: a quick test for the many good ones, an explanation for the rest (https://hl7.org/fhir/R5/datatypes.html#primitive)."""
+"""Primitive values: a quick test for the many good ones, an explanation for the rest
+(https://hl7.org/fhir/R5/datatypes.html#primitive).
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,13 @@ def defect(version: FhirVersion, name: str, value: Any) -> Defect | None:
 
 def _accept_text(value: Any) -> bool:
     # Printable text has no control character and no half of a surrogate pair.
-    return isinstance(value, str) and value.isprintable() and value != "" and not value.isspace() and len(value) <= MAX_STRING
+    return (
+        isinstance(value, str)
+        and value.isprintable()
+        and value != ""
+        and not value.isspace()
+        and len(value) <= MAX_STRING
+    )
 
 
 def _accept_decimal(value: Any) -> bool:
@@ -98,7 +106,9 @@ def _wrong_type(value: Any, expected: str) -> Defect:
 
 
 def integer_range(structure: Structure) -> tuple[int, int]:
-    """The least and the greatest value of an integer type; those of unsignedInt and positiveInt are published in words only."""
+    """The least and the greatest value of an integer type; those of unsignedInt and positiveInt are published in
+    words only.
+    """
     least = {"unsignedInt": 0, "positiveInt": 1}.get(structure.name, -(2**31))
     low = structure.min_value if structure.min_value is not None else least
     high = structure.max_value if structure.max_value is not None else 2**31 - 1
@@ -164,7 +174,11 @@ def _form_rule(name: str) -> Rule:
         return BASE["bad-date"]
     if name in _URIS:
         return BASE["bad-uri"]
-    return BASE[{"id": "bad-id", "code": "bad-code", "base64Binary": "bad-base64", "integer64": "bad-number"}.get(name, "bad-value")]
+    return BASE[
+        {"id": "bad-id", "code": "bad-code", "base64Binary": "bad-base64", "integer64": "bad-number"}.get(
+            name, "bad-value"
+        )
+    ]
 
 
 def _article(name: str) -> str:

@@ -1,8 +1,10 @@
-"""JSON Schemas compiled from the definitions: closed, with cardinality, choices, required codes (https://json-schema.org/draft/2020-12).
+"""JSON Schemas compiled from the definitions: closed, with cardinality, choices, required codes
+(https://json-schema.org/draft/2020-12).
 
-Stricter than the published fhir.schema.json, and small: a schema holds only the types that its resource reaches. What a schema cannot
-say (calendar dates, invariants, references, narrative) the walk checks; where both speak they agree, which tests prove. Editors
-and other tools get these documents from `apothecary schema`. https://hl7.org/fhir/R5/json.html#schema
+Stricter than the published fhir.schema.json, and small: a schema holds only the types that its resource reaches.
+What a schema cannot say (calendar dates, invariants, references, narrative) the walk checks; where both speak they
+agree, which tests prove. Editors and other tools get these documents from `apothecary schema`.
+https://hl7.org/fhir/R5/json.html#schema
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ _TWIN = "primitive"
 def json_schema(version: FhirVersion, resource_type: str) -> Schema:
     """The schema of a resource type as a standard document; KeyError when the release has no such type.
 
-    A contained resource, and one in a Bundle's entry, is only asked for its `resourceType`: apply the schema of that type to it.
+    A contained resource, and one in a Bundle's entry, is only asked for its `resourceType`: apply the schema of
+    that type to it.
     """
     tables = definitions(version)
     if not tables.is_resource_type(resource_type):
