@@ -170,7 +170,11 @@ def _dom_4(value: Value) -> Failures:
 def _dom_5(value: Value) -> Failures:
     if "contained" not in value:
         return HOLDS
-    return [(("contained", index, "meta", "security"), "") for index, inner in _contained(value) if "security" in _meta(inner)]
+    return [
+        (("contained", index, "meta", "security"), "")
+        for index, inner in _contained(value)
+        if "security" in _meta(inner)
+    ]
 
 
 def _meta(resource: Value) -> Value:

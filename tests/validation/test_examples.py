@@ -21,7 +21,9 @@ def broken_rules(resource: Any, version: FhirVersion) -> list[str | None]:
     return sorted({issue.rule for issue in issues if issue.severity == "error"}, key=str)
 
 
-@pytest.mark.parametrize(("version", "name", "resource"), vendored(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("version", "name", "resource"), vendored(), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_a_vendored_example_has_no_error(version: FhirVersion, name: str, resource: Any) -> None:
     assert broken_rules(resource, version) == EXCEPTIONS["examples"][version.value].get(name, [])
 

@@ -15,7 +15,10 @@ PATIENT: dict[str, Any] = {
     "active": True,
     "birthDate": "1970-05",
     "_birthDate": {"extension": [{"url": "http://example.org/x", "valueString": "about"}]},
-    "name": [{"family": "Chalmers", "given": ["Peter", "James"], "use": "official"}, {"given": ["Jim"], "use": "usual"}],
+    "name": [
+        {"family": "Chalmers", "given": ["Peter", "James"], "use": "official"},
+        {"given": ["Jim"], "use": "usual"},
+    ],
     "deceasedBoolean": False,
     "contact": [{"period": {"start": "2020", "end": "2021-05"}}],
     "multipleBirthInteger": 2,
@@ -95,7 +98,19 @@ def test_an_expression_gives_what_the_specification_says(expression: str, expect
 
 
 # What the other engine lacks or does differently: functions of FHIR, dates as text, a partial `in`.
-UNSHARED = ("hasValue", "Boundary", "memberOf", "extension(", "%", "birthDate <", "period.", "children()", "descendants()", "trace", "`")
+UNSHARED = (
+    "hasValue",
+    "Boundary",
+    "memberOf",
+    "extension(",
+    "%",
+    "birthDate <",
+    "period.",
+    "children()",
+    "descendants()",
+    "trace",
+    "`",
+)
 
 
 @pytest.mark.parametrize("expression", [row[0] for row in TABLE if not any(part in row[0] for part in UNSHARED)])
@@ -107,7 +122,9 @@ def test_an_independent_engine_agrees(expression: str) -> None:
     assert found == evaluate(expression)
 
 
-@pytest.mark.parametrize("expression", ["a +", "(a", "a.b(", "noSuchFunction()", "%noSuchVariable", "a ~ b", "'open", "a b"])
+@pytest.mark.parametrize(
+    "expression", ["a +", "(a", "a.b(", "noSuchFunction()", "%noSuchVariable", "a ~ b", "'open", "a b"]
+)
 def test_what_is_not_understood_is_refused_when_it_is_compiled(expression: str) -> None:
     with pytest.raises(FhirPathError):
         compile_expression(expression)

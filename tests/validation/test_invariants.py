@@ -43,8 +43,11 @@ def published(tables: Definitions, key: str) -> set[tuple[str, Invariant]]:
     for structure in structures(tables):
         found.update((structure.name, rule) for rule in structure.invariants if rule.key == key)
         for element in structure.elements:
-            # sqty-1 stands on choices too, where it speaks of their Quantity.
-            found.update((element.types[-1].code, rule) for rule in element.invariants if rule.key == key)
+            for rule in element.invariants:
+                if rule.key == key:
+                    # sqty-1 stands on choices too, where it speaks of their Quantity.
+                    types = [item.code for item in element.types]
+                    found.add(("Quantity" if "Quantity" in types else types[0], rule))
     return found
 
 
@@ -53,8 +56,18 @@ ORG = {"resourceType": "Organization", "name": "x"}
 HOLDER = {"manufacturer": {"reference": "#a"}, "marketingAuthorizationHolder": {"reference": "#a"}}
 UNITS = [{}, {"unit": "mg"}, {"code": "mg", "system": "http://unitsofmeasure.org"}]
 INPUTS: dict[str, list[dict[str, Any]]] = {
-    "att-1": [{"data": "eA=="}, {"data": "eA==", "contentType": "text/plain"}, {"url": "http://x.y"}, {"_data": {"extension": [X]}}],
-    "cod-1": [{"code": "x"}, {"display": "x"}, {"code": "x", "display": "x"}, {"display": "x", "_code": {"extension": [X]}}],
+    "att-1": [
+        {"data": "eA=="},
+        {"data": "eA==", "contentType": "text/plain"},
+        {"url": "http://x.y"},
+        {"_data": {"extension": [X]}},
+    ],
+    "cod-1": [
+        {"code": "x"},
+        {"display": "x"},
+        {"code": "x", "display": "x"},
+        {"display": "x", "_code": {"extension": [X]}},
+    ],
     "cpt-2": [{"value": "x"}, {"system": "phone"}, {"value": "x", "system": "phone"}],
     "dom-2": [{}, {"contained": [ORG]}, {"contained": [{**ORG, "contained": [ORG]}]}],
     "dom-3": [
@@ -63,19 +76,44 @@ INPUTS: dict[str, list[dict[str, Any]]] = {
         {"contained": [{**ORG, "id": "b"}], **HOLDER},
         {"contained": [{**ORG, "id": "a", "partOf": {"reference": "#"}}]},
     ],
-    "dom-4": [{"contained": [{**ORG, "meta": {"versionId": "1"}}]}, {"contained": [{**ORG, "meta": {"profile": ["http://x.y"]}}]}],
-    "dom-5": [{"contained": [{**ORG, "meta": {"security": [{"code": "x"}]}}]}, {"contained": [{**ORG, "meta": {"tag": [{"code": "x"}]}}]}],
+    "dom-4": [
+        {"contained": [{**ORG, "meta": {"versionId": "1"}}]},
+        {"contained": [{**ORG, "meta": {"profile": ["http://x.y"]}}]},
+    ],
+    "dom-5": [
+        {"contained": [{**ORG, "meta": {"security": [{"code": "x"}]}}]},
+        {"contained": [{**ORG, "meta": {"tag": [{"code": "x"}]}}]},
+    ],
     "dom-6": [{}, {"text": {"status": "generated", "div": "<div/>"}}, {"text": {"status": "generated"}}],
-    "ext-1": [{"url": "x"}, X, {"url": "x", "extension": [X]}, {**X, "extension": [X]}, {"url": "x", "_valueCode": {"extension": [X]}}],
+    "ext-1": [
+        {"url": "x"},
+        X,
+        {"url": "x", "extension": [X]},
+        {**X, "extension": [X]},
+        {"url": "x", "_valueCode": {"extension": [X]}},
+    ],
     "per-1": [
         {"start": start, "end": end}
-        for start, end in itertools.product(["2026", "2026-03-01", "2026-03-01T10:00:00Z"], ["2025", "2026-02-28", "2026-03-01", "2027"])
+        for start, end in itertools.product(
+            ["2026", "2026-03-01", "2026-03-01T10:00:00Z"], ["2025", "2026-02-28", "2026-03-01", "2027"]
+        )
     ],
     "qty-3": [{"value": 1}, {"value": 1, "code": "mg"}, {"value": 1, "code": "mg", "system": "http://x.y"}],
-    "rat-1": [{"numerator": {"value": 1}}, {"numerator": {"value": 1}, "denominator": {"value": 1}}, {"extension": [X]}, {"denominator": {"value": 1}}],
-    "ref-2": [{"type": "Patient"}, {"reference": "Patient/1"}, {"display": "x"}, {"identifier": {"value": "x"}}, {"extension": [X]}],
+    "rat-1": [
+        {"numerator": {"value": 1}},
+        {"numerator": {"value": 1}, "denominator": {"value": 1}},
+        {"extension": [X]},
+        {"denominator": {"value": 1}},
+    ],
+    "ref-2": [
+        {"type": "Patient"},
+        {"reference": "Patient/1"},
+        {"display": "x"},
+        {"identifier": {"value": "x"}},
+        {"extension": [X]},
+    ],
     "sqty-1": [{"value": 1}, {"value": 1, "comparator": "<"}],
-}  # fmt: skip
+}
 # FHIRPath leaves Quantity boundaries to the engine; ours compares the amounts, and its planted defects stand in defects/.
 NOT_COMPARED = {"rng-2"}
 

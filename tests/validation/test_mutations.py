@@ -101,7 +101,9 @@ def replaced(resource: Any, at: Pointer, new: Any) -> Any:
     return result
 
 
-@pytest.mark.parametrize(("version", "name", "resource"), vendored(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("version", "name", "resource"), vendored(), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_every_mutant_of_an_example_is_caught_at_its_place(version: FhirVersion, name: str, resource: Any) -> None:
     tables = definitions(version)
     count = 0

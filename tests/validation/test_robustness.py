@@ -25,17 +25,65 @@ EXAMPLES = vendored()
 text = st.text(st.characters(), max_size=8)
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.decimals() | text
 NAMES = [
-    "resourceType", "id", "meta", "text", "div", "contained", "extension", "url", "valueString", "code", "coding", "system", "status",
-    "ingredient", "strengthRatio", "numerator", "value", "reference", "type", "entry", "resource", "fullUrl", "request", "method",
-    "start", "end", "_status", "_name", "name", "subject", "indication",
-]  # fmt: skip
-VALUES = ["Medication", "Bundle", "ClinicalUseDefinition", "transaction", "#a", "urn:uuid:1", "http://unitsofmeasure.org", "PUT", "2026"]
+    "resourceType",
+    "id",
+    "meta",
+    "text",
+    "div",
+    "contained",
+    "extension",
+    "url",
+    "valueString",
+    "code",
+    "coding",
+    "system",
+    "status",
+    "ingredient",
+    "strengthRatio",
+    "numerator",
+    "value",
+    "reference",
+    "type",
+    "entry",
+    "resource",
+    "fullUrl",
+    "request",
+    "method",
+    "start",
+    "end",
+    "_status",
+    "_name",
+    "name",
+    "subject",
+    "indication",
+]
+VALUES = [
+    "Medication",
+    "Bundle",
+    "ClinicalUseDefinition",
+    "transaction",
+    "#a",
+    "urn:uuid:1",
+    "http://unitsofmeasure.org",
+    "PUT",
+    "2026",
+]
 json_values = st.recursive(
     scalars | st.sampled_from(VALUES),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES) | text, inner, max_size=6),
     max_leaves=25,
 )
-types = st.sampled_from(["Medication", "MedicationKnowledge", "Bundle", "ClinicalUseDefinition", "Parameters", "StructureDefinition", "Nope"])
+types = st.sampled_from(
+    [
+        "Medication",
+        "MedicationKnowledge",
+        "Bundle",
+        "ClinicalUseDefinition",
+        "Parameters",
+        "StructureDefinition",
+        "Nope",
+    ]
+)
 
 
 @given(json_values, st.sampled_from(list(FhirVersion)))
@@ -46,7 +94,9 @@ def test_any_json_value_is_judged_without_raising(value: Any, version: FhirVersi
 
 @given(types, st.dictionaries(st.sampled_from(NAMES), json_values, max_size=6), st.sampled_from(list(FhirVersion)))
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_any_object_that_claims_to_be_a_resource_is_judged(name: str, value: dict[str, Any], version: FhirVersion) -> None:
+def test_any_object_that_claims_to_be_a_resource_is_judged(
+    name: str, value: dict[str, Any], version: FhirVersion
+) -> None:
     for issue in validate({**value, "resourceType": name}, version):
         dumps({"diagnostics": issue.diagnostics, "expression": list(issue.expression), "remedy": issue.remedy})
 
@@ -66,7 +116,9 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 
 @given(st.sampled_from(EXAMPLES), st.data())
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_an_example_with_any_value_anywhere_is_judged(example: tuple[FhirVersion, str, Any], data: st.DataObject) -> None:
+def test_an_example_with_any_value_anywhere_is_judged(
+    example: tuple[FhirVersion, str, Any], data: st.DataObject
+) -> None:
     version, _, resource = example
     broken = copy.deepcopy(resource)
     for _ in range(data.draw(st.integers(1, 3))):
@@ -105,9 +157,16 @@ def test_deep_nesting_of_other_json_is_an_issue_too() -> None:
     assert validate({"resourceType": "Medication", "status": value, "code": value, "other": value}, R5)
 
 
-@pytest.mark.parametrize("number", [10**5000, -(10**5000), Decimal("1e999999"), float("nan"), float("inf"), 1e308], ids="abcdef")
+@pytest.mark.parametrize(
+    "number", [10**5000, -(10**5000), Decimal("1e999999"), float("nan"), float("inf"), 1e308], ids="abcdef"
+)
 def test_a_huge_number_is_an_issue_and_no_work(number: Any) -> None:
-    resource = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "valueQuantity": {"value": number}}
+    resource = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "x"},
+        "valueQuantity": {"value": number},
+    }
     issues = [issue for issue in validate(resource, R5) if issue.severity == "error"]
     assert [issue.rule for issue in issues] in ([], ["bad-number"])
     assert all(len(issue.diagnostics) < 500 for issue in issues)
@@ -148,10 +207,11 @@ def test_a_decimal_keeps_its_digits_in_a_message() -> None:
 def test_the_validator_loads_no_server_and_no_database() -> None:
     import subprocess
 
+    absent = ("flask", "sqlalchemy", "psycopg", "pydantic", "fhir", "fhirpathpy", "jsonschema", "jsonschema_rs")
     program = (
         "import sys; from server.validation import validate; from server.fhir.releases import FhirVersion;"
         "validate({'resourceType': 'Medication'}, FhirVersion.R5);"
-        "print([m for m in ('flask','sqlalchemy','psycopg','pydantic','fhir','fhirpathpy','jsonschema','jsonschema_rs') if m in sys.modules])"
+        f"print([name for name in {absent} if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert json.loads(found.stdout.replace("'", '"')) == []

@@ -18,10 +18,23 @@ from tests.validation.test_mutations import mutants, objects, replaced
 
 # What no schema says; a defect of these alone leaves the schema content.
 BEYOND = {
-    "bad-date", "bad-number", "reference-target", "bad-reference", "unresolved-reference", "primitive-array-length", "extension-url",
-    "extension-context", "extension-value", "extension-modifier", "bundle-full-url", "bundle-request", "bundle-duplicate",
-    "resource-type-unknown", "resource-type-missing", "bad-unit", "bad-mime-type", "bad-language",
-}  # fmt: skip
+    "bad-date",
+    "bad-number",
+    "reference-target",
+    "bad-reference",
+    "unresolved-reference",
+    "primitive-array-length",
+    "extension-url",
+    "extension-context",
+    "extension-value",
+    "extension-modifier",
+    "bundle-full-url",
+    "bundle-request",
+    "bundle-duplicate",
+    "bad-unit",
+    "bad-mime-type",
+    "bad-language",
+}
 
 
 INSIDE_CONTAINED = re.compile(r"\.contained\[\d+\]\.")
@@ -30,7 +43,9 @@ INSIDE_CONTAINED = re.compile(r"\.contained\[\d+\]\.")
 def examples() -> list[Any]:
     # Plain floats: neither validator knows the decimals that keep their digits.
     return [
-        pytest.param(FhirVersion(file.parent.name.upper()), json.loads(file.read_bytes()), id=f"{file.parent.name}-{file.stem}")
+        pytest.param(
+            FhirVersion(file.parent.name.upper()), json.loads(file.read_bytes()), id=f"{file.parent.name}-{file.stem}"
+        )
         for file in sorted(FOLDER.glob("*/*.json"))
         if not file.name.startswith("Bundle")
     ]

@@ -192,7 +192,7 @@ def _member_of(url: Compiled) -> Call:
 
 def _codings(items: Items) -> list[tuple[str | None, str]]:
     """System and code of each code, Coding or CodeableConcept among `items`."""
-    found = []
+    found: list[tuple[str | None, str]] = []
     for item in items:
         value = item.value if isinstance(item, Node) else item
         if isinstance(value, str):

@@ -80,7 +80,7 @@ _Step = tuple[str, str, str, bool]
 @lru_cache(maxsize=16_384)
 def _steps(tables: Definitions, structure: str, name: str) -> tuple[_Step, ...]:
     shape = tables.structure(structure)
-    found = []
+    found: list[_Step] = []
     for element in shape.elements:
         if element.name == name or element.name == f"{name}[x]":
             found.extend(_element_steps(tables, element, shape.properties))
