@@ -1,0 +1,276 @@
+"""What happens to one JSON property: copied, converted, put in another place, or carried in an extension.
+
+https://hl7.org/fhir/R5/versions.html#extensions and https://hl7.org/fhir/R5/json.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from server.fhir.definitions import Property
+from server.fhir.json import JSON
+from server.versions.carry import add_items, decode, encode, items_of
+from server.versions.links import FRAME, Slot
+from server.versions.values import Converted, Converter
+
+if TYPE_CHECKING:
+    from server.versions.engine import Run
+    from server.versions.plan import Plan
+
+# The short ways; everything else is GENERAL.
+COPY, SAME, PLAN, EXTENSIONS, SKIP, GENERAL = "copy", "same", "plan", "extensions", "skip", "general"
+
+Item = tuple[Any, "JSON | None"]
+
+
+class Candidate(NamedTuple):
+    """A property of the target and the way there."""
+
+    target: Property
+    convert: Converter
+
+
+class Placed(NamedTuple):
+    """A value and the property of the target where it stands."""
+
+    target: Property
+    value: Any
+    companion: JSON | None
+
+
+@dataclass(eq=False, slots=True)
+class Step:
+    """The way of one property of the source. Without a target it is carried in the extension named `url`."""
+
+    plan: Plan
+    slot: Slot
+    source: Property
+    url: str
+    mode: str = GENERAL
+    target_name: str = ""
+    target: Slot | None = None
+    candidates: tuple[Candidate, ...] = ()
+    target_url: str = ""
+    structures: tuple[str, str] = ("", "")
+    is_companion: bool = False
+
+    def link(self, target: Slot, candidates: tuple[Candidate, ...], target_url: str) -> None:
+        """Give the step its target element."""
+        self.target = target
+        self.candidates = candidates
+        self.target_url = target_url
+
+    def for_companion(self) -> Step:
+        """The step of the `_name` companion: value and companion together, whatever was copied before."""
+        step = Step(self.plan, self.slot, self.source, self.url, target=self.target, candidates=self.candidates)
+        step.is_companion = True
+        step.target_url = self.target_url
+        step.target_name = self.target_name if self.mode is COPY else ""
+        if self.mode is SKIP:
+            step.mode = SKIP
+        return step
+
+    def is_plain(self, value: Any) -> bool:
+        """Whether a value of a type that is the same in both releases has no extension anywhere in it."""
+        return _is_plain(value)
+
+    def is_direct(self, value: Any) -> bool:
+        """Whether no item has extensions of its own, among which the original of an approximation could be."""
+        if type(value) is list:
+            return all(type(one) is dict and "extension" not in one for one in value)
+        return type(value) is dict and "extension" not in value
+
+    def direct(self, value: Any, run: Run) -> Any:
+        """The value by its plan alone."""
+        plan = self.plan.engine.plan(*self.structures)
+        if type(value) is list:
+            return [plan.apply(one, run) for one in value]
+        return plan.apply(value, run)
+
+    def items(self, source: JSON) -> list[Item]:
+        """The values of the property with their companions."""
+        return items_of(source, self.source)
+
+    def carry(self, items: Sequence[Item], carried: list[JSON], run: Run) -> None:
+        """Put values into the cross-version extension of their element."""
+        engine = self.plan.engine
+        for value, companion in items:
+            if self.slot.part and self.slot.base_name in FRAME and self.slot.base_name != "id":
+                carried.append({"url": self.url, "extension": engine.extensions([value], run)})
+            else:
+                carried.append(encode(engine, self.url, self.source, value, companion, run))
+
+    def general(self, source: JSON, out: JSON, carried: list[JSON], run: Run) -> None:
+        """Convert all values and put each where it belongs."""
+        part_steps = self.plan.part_steps.get(self.source.name)
+        if part_steps is not None and self.slot.part is None:
+            self._take_apart(source, part_steps, out, carried, run)
+            return
+        if self.is_companion and not self.target_name and self.source.name in source:
+            return  # Value and companion were converted together.
+        items = self.items(source)
+        if self._is_default(items):
+            return
+        if self.target is None:
+            self.carry(items, carried, run)
+            return
+        if self.target_name:
+            out.pop(self.target_name, None)
+        placed = [self.place(value, companion, run) for value, companion in items]
+        if self.target.element.is_list:
+            self._write_list(items, placed, out, carried, run)
+        else:
+            self._write_single(items, placed, out, carried, run)
+
+    def place(self, value: Any, companion: JSON | None, run: Run) -> Placed | None:
+        """One value in the target's form, with its original inside when it only approximates; None when the target cannot say it."""
+        original = self._original(value, companion, run)
+        if original is not None:
+            return original
+        for target, convert in self.candidates:
+            converted = convert(value, companion, run)
+            if converted is None:
+                continue
+            if converted.reason is not None:
+                run.note(self.source.element.path.removesuffix("[x]"), converted.reason)
+                converted = self._with_original(target, converted, value, companion, run)
+            return Placed(target, converted.value, converted.companion)
+        return None
+
+    def placeholder(self, value: Any, companion: JSON | None, run: Run) -> Placed:
+        """The target's element with nothing but the original in its extension."""
+        if self.target is None:
+            raise ValueError(self.url)
+        engine = self.plan.engine
+        target = self.candidates[0].target if self.candidates else self.target.properties[0]
+        inside: JSON = {"extension": [encode(engine, self.url, self.source, value, companion, run)]}
+        return Placed(target, None, inside) if engine.is_primitive(target.type) else Placed(target, inside, None)
+
+    def _take_apart(self, source: JSON, steps: dict[str, Step], out: JSON, carried: list[JSON], run: Run) -> None:
+        """A backbone whose elements stand elsewhere in the target; of several, the first is taken apart, the others are carried."""
+        items = self.items(source)
+        inner: JSON = items[0][0]
+        for key, value in inner.items():
+            step = steps.get(key)
+            if step is None:
+                out[key] = value
+            elif step.slot.base_name in FRAME and key != "id":
+                carried.append({"url": step.url, "extension": self.plan.engine.extensions(value, run)})
+            else:
+                step.general(inner, out, carried, run)
+        self.carry(items[1:], carried, run)
+
+    def _write_list(
+        self, items: Sequence[Item], placed: Sequence[Placed | None], out: JSON, carried: list[JSON], run: Run
+    ) -> None:
+        target = self._target()
+        if not target.element.min and not any(placed):
+            self.carry(items, carried, run)
+            return
+        # Each keeps its place: one that the target cannot say leaves an element that only has an extension.
+        written = [one or self._noted_placeholder(item, run) for one, item in zip(placed, items, strict=True)]
+        if written:
+            add_items(self._holder(out), written[0].target, [(one.value, one.companion) for one in written])
+
+    def _write_single(
+        self, items: Sequence[Item], placed: Sequence[Placed | None], out: JSON, carried: list[JSON], run: Run
+    ) -> None:
+        target = self._target()
+        taken = self._is_taken(out)
+        first = placed[0] if placed else None
+        if first is None and target.element.min and placed and not taken:
+            first = self._noted_placeholder(items[0], run)
+        if first is None or taken:
+            self.carry(items, carried, run)
+            return
+        add_items(self._holder(out), first.target, [(first.value, first.companion)])
+        self.carry(items[1:], carried, run)
+
+    def _noted_placeholder(self, item: Item, run: Run) -> Placed:
+        run.note(self.source.element.path.removesuffix("[x]"), "the other release cannot say this value")
+        return self.placeholder(*item, run)
+
+    def _target(self) -> Slot:
+        if self.target is None:
+            raise ValueError(self.url)
+        return self.target
+
+    def _holder(self, out: JSON) -> JSON:
+        from server.versions.plan import part_of
+
+        return part_of(out, self._target())
+
+    def _is_taken(self, out: JSON) -> bool:
+        target = self._target()
+        holder: Any = out
+        if target.part is not None:
+            holder = out.get(target.part.name, {})
+            holder = holder[0] if isinstance(holder, list) else holder
+        return any(one.name in holder or "_" + one.name in holder for one in self._all_types(target))
+
+    def _all_types(self, target: Slot) -> list[Property]:
+        """The properties of the target's element, also those that another link writes."""
+        name = target.part.structure if target.part else self.plan.target
+        structure = self.plan.engine.target.structure(name)
+        return [one for one in structure.properties.values() if one.element.path == target.element.path]
+
+    def _is_default(self, items: Sequence[Item]) -> bool:
+        """Whether the value only says that a value is required here, and the target does not require it."""
+        from server.versions.plan import absent
+
+        if not self.source.element.min or (self.target is not None and self.target.element.min) or len(items) != 1:
+            return False
+        return items[0] == absent(self.plan.engine, self.slot.properties[0])
+
+    def _with_original(
+        self, target: Property, converted: Converted, value: Any, companion: JSON | None, run: Run
+    ) -> Converted:
+        engine = self.plan.engine
+        inside = encode(engine, self.url, self.source, value, companion, run)
+        primitive = engine.is_primitive(target.type)
+        holder = converted.companion if primitive else converted.value
+        holder = {**(holder or {}), "extension": [*(holder or {}).get("extension", ()), inside]}
+        return Converted(converted.value, holder) if primitive else Converted(holder, None)
+
+    def _original(self, value: Any, companion: JSON | None, run: Run) -> Placed | None:
+        """What the value was before it was approximated, as long as it still says what the approximation said."""
+        holder = value if isinstance(value, dict) else companion
+        if not holder or "extension" not in holder or self.target is None:
+            return None
+        for extension in holder["extension"]:
+            if extension.get("url") != self.target_url:
+                continue
+            decoded = decode(self.plan.engine, extension, self._all_types(self.target), run)
+            if decoded is not None and self._still_says(decoded, value, companion):
+                return Placed(*decoded)
+        return None
+
+    def _still_says(self, decoded: tuple[Property, Any, JSON | None], value: Any, companion: JSON | None) -> bool:
+        target = self._target()
+        engine = self.plan.engine.inverse
+        back = engine.plan(self.plan.target, self.plan.source)
+        step = back.step_for(target.part.name if target.part else None, decoded[0].name)
+        if step is None:
+            return False
+        aside = engine.new_run()
+        again = step.place(decoded[1], decoded[2], aside) or step.placeholder(decoded[1], decoded[2], aside)
+        return again.target.name == self.source.name and again.value == value and again.companion == companion
+
+
+def _is_plain(value: Any) -> bool:
+    if type(value) is dict:
+        if "extension" in value or "modifierExtension" in value:
+            return False
+        for one in value.values():
+            kind = type(one)
+            if (kind is dict or kind is list) and not _is_plain(one):
+                return False
+        return True
+    if type(value) is list:
+        for one in value:
+            kind = type(one)
+            if (kind is dict or kind is list) and not _is_plain(one):
+                return False
+    return True
