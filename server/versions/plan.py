@@ -213,6 +213,8 @@ class Plan:
         source = step.source
         if source.element.is_list != target.element.is_list or self._writers[found.target.key] > 1:
             return
+        if source.element.is_choice and source.type != target.type:
+            return
         step.target_name = target.name
         if is_plain_copy(self.engine, source, target):
             step.mode = COPY
