@@ -68,12 +68,65 @@ class Engine:
 
     def extension(self, extension: JSON, run: Run) -> JSON:
         """One extension, its value and inner extensions converted."""
-        return self._extension_plan.apply(extension, run)
+        return extension if self._is_unchanged_extension(extension) else self._extension_plan.apply(extension, run)
 
     def extensions(self, extensions: list[JSON], run: Run) -> list[JSON]:
         """A list of extensions, each converted."""
-        apply = self._extension_plan.apply
-        return [apply(one, run) for one in extensions]
+        return [self.extension(one, run) for one in extensions]
+
+    def is_unchanged(self, value: Any) -> bool:
+        """Whether a value of an identical type also has only such extensions in it as stay what they are."""
+        if type(value) is dict:
+            for key, one in value.items():
+                kind = type(one)
+                if kind is not dict and kind is not list:
+                    continue
+                if key == "extension" or key == "modifierExtension":
+                    for extension in one:
+                        if not self._is_unchanged_extension(extension):
+                            return False
+                elif not self.is_unchanged(one):
+                    return False
+        elif type(value) is list:
+            for one in value:
+                kind = type(one)
+                if (kind is dict or kind is list) and not self.is_unchanged(one):
+                    return False
+        return True
+
+    def _is_unchanged_extension(self, extension: JSON) -> bool:
+        for key, one in extension.items():
+            if key == "url":
+                if one.startswith(self._their_prefix):
+                    return False
+            elif key == "extension":
+                for inner in one:
+                    if not self._is_unchanged_extension(inner):
+                        return False
+            elif key not in self._unchanged_values:
+                return False
+            else:
+                kind = type(one)
+                if (kind is dict or kind is list) and not self.is_unchanged(one):
+                    return False
+        return True
+
+    @cached_property
+    def _their_prefix(self) -> str:
+        return self.their_url("")
+
+    @cached_property
+    def _unchanged_values(self) -> frozenset[str]:
+        """The properties of Extension, and their companions, that are the same in the target."""
+        source, target = self.source.structure("Extension").properties, self.target.structure("Extension").properties
+        found = {"id"}
+        for name, one in source.items():
+            if name.startswith("value") and name in target:
+                if self.is_primitive(one.type):
+                    found |= {name, "_" + name}
+                elif self.identical(one.type):
+                    found.add(name)
+        return frozenset(found)
 
     @cached_property
     def _extension_plan(self) -> Plan:

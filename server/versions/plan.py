@@ -11,14 +11,13 @@ from server.fhir.definitions import Property
 from server.fhir.json import JSON
 from server.versions.carry import add_items, decode
 from server.versions.links import FRAME, Link, Slot, link
+from server.versions.places import absent, is_written, part_of
 from server.versions.rules import Derived
 from server.versions.steps import COPY, EXTENSIONS, PLAN, SAME, SKIP, Candidate, Step
 from server.versions.values import BACKBONES, converter, is_plain_copy
 
 if TYPE_CHECKING:
     from server.versions.engine import Engine, Run
-
-DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
 
 class Default(NamedTuple):
@@ -61,6 +60,7 @@ class Plan:
             self._find_defaults(links.target, {one.target.key for one in links.links if one.source.element.min})
         )
         self._order = self._find_order(links.target)
+        self._keeps_order = self._is_in_order()
         structure = engine.target.structure(target)
         # Resources without extensions of their own (Bundle, Binary, Parameters) have them on meta, the nearest element that can.
         self._on_meta = "extension" not in structure.properties and "meta" in structure.properties
@@ -70,25 +70,7 @@ class Plan:
         out: JSON = {}
         carried: list[JSON] = []
         restored: list[tuple[Slot, JSON]] = []
-        steps = self.steps
-        for key, value in source.items():
-            step = steps.get(key)
-            if step is None:
-                # Not an element of the source release: left as it is, for the validator to judge.
-                out[key] = value
-                continue
-            mode = step.mode
-            if mode is COPY:
-                out[step.target_name] = value
-            elif (mode is SAME and step.is_plain(value)) or mode is SKIP:
-                if mode is SAME:
-                    out[step.target_name] = value
-            elif mode is PLAN and step.is_direct(value):
-                out[step.target_name] = step.direct(value, run)
-            elif mode is EXTENSIONS:
-                self._extensions(key, value, out, restored, run)
-            else:
-                step.general(source, out, carried, run)
+        moved = self.take(self.steps, source, out, carried, restored, run) or not self._keeps_order
         if self._on_meta and "meta" in out:
             self._restore_from_meta(out, restored)
         if restored:
@@ -102,7 +84,38 @@ class Plan:
             if self._on_meta:
                 holder = out["meta"] = dict(out.get("meta", ()))
             holder["extension"] = [*holder.get("extension", ()), *carried]
-        return self._ordered(out)
+        return self._ordered(out) if moved or carried or restored else out
+
+    def take(
+        self,
+        steps: dict[str, Step],
+        source: JSON,
+        out: JSON,
+        carried: list[JSON],
+        restored: list[tuple[Slot, JSON]],
+        run: Run,
+    ) -> bool:
+        """Send each property of `source` its way; tells whether any went a long way, so that order may be lost."""
+        moved = False
+        for key, value in source.items():
+            step = steps.get(key)
+            if step is None:
+                # Not an element of the source release: left as it is, for the validator to judge.
+                out[key] = value
+                continue
+            mode = step.mode
+            if mode is COPY:
+                step.holder(out)[step.target_name] = value
+            elif mode is SAME and self.engine.is_unchanged(value):
+                step.holder(out)[step.target_name] = value
+            elif (mode is PLAN or mode is SAME) and step.is_direct(value):
+                step.holder(out)[step.target_name] = step.direct(value, run)
+            elif mode is EXTENSIONS:
+                self._extensions(key, value, out, restored, run)
+            elif mode is not SKIP:
+                step.general(source, out, carried, run)
+                moved = True
+        return moved
 
     def step_for(self, slot_part: str | None, name: str) -> Step | None:
         """The step that a property of the source takes."""
@@ -169,7 +182,7 @@ class Plan:
         if derived is not None:
             holder[first.name] = derived.value(source)
         else:
-            value, companion = absent(self.engine, first)
+            value, companion = absent(self.engine.is_primitive(first.type))
             add_items(holder, first, [(value, companion)])
 
     def _drop_derived(self, source: JSON, out: JSON, carried: list[JSON], run: Run) -> None:
@@ -183,7 +196,7 @@ class Plan:
         engine = self.engine
         found = self._by_property.get((_part_name(slot), source.name))
         own_url = engine.our_url(slot.element.path.removesuffix("[x]"))
-        step = Step(self, slot, source, own_url)
+        step = Step(self, slot, source, own_url, droppable=bool(slot.element.min))
         if slot.part is None and slot.base_name in self.part_steps:
             return step
         if slot.base_name in FRAME:
@@ -203,8 +216,9 @@ class Plan:
             convert = converter(engine, source, target, found.value, found.codes)
             if convert is not None:
                 candidates.append(Candidate(target, convert))
+        step.droppable = bool(slot.element.min) and not found.target.element.min
         step.link(found.target, tuple(candidates), engine.their_url(found.target.element.path.removesuffix("[x]")))
-        if found.target.part is None and slot.part is None and found.value is None and len(candidates) == 1:
+        if found.value is None and len(candidates) == 1:
             self._shorten(step, found, candidates[0].target)
         return step
 
@@ -227,6 +241,7 @@ class Plan:
             if bound is None or bound.strength != "required" or source.element.binding == bound:
                 step.mode = SAME if self.engine.identical(source.type) else PLAN
         step.structures = source.structure, target.structure
+        step.into = found.target if found.target.part else None
 
     def _find_defaults(self, slots: tuple[Slot, ...], required_in_both: set[str]) -> list[Default]:
         found = []
@@ -246,6 +261,18 @@ class Plan:
                     order["_" + one.name] = len(order)
         return order
 
+    def _is_in_order(self) -> bool:
+        """Whether the short ways alone put the elements into the target's order."""
+        last = -1
+        for step in self.steps.values():
+            if step.target is None or not step.target_name:
+                continue
+            place = self._order.get(step.target_name, -1)
+            if step.target.part is not None or place < last:
+                return False
+            last = place
+        return True
+
     def _ordered(self, out: JSON) -> JSON:
         order, last = self._order, -1
         for key in out:
@@ -254,29 +281,6 @@ class Plan:
                 return {key: out[key] for key in sorted(out, key=lambda key: order.get(key, 0))}
             last = place
         return out
-
-
-def absent(engine: Engine, target: Property) -> tuple[Any, JSON | None]:
-    """A required value that nothing is known of (https://hl7.org/fhir/extensions/StructureDefinition-data-absent-reason.html)."""
-    says: JSON = {"extension": [{"url": DATA_ABSENT, "valueCode": "unknown"}]}
-    return (None, says) if engine.is_primitive(target.type) else (says, None)
-
-
-def part_of(out: JSON, slot: Slot) -> JSON:
-    """Where in `out` the element of `slot` stands: `out` itself, or the part of it, made when it is not there."""
-    part = slot.part
-    if part is None:
-        return out
-    if part.is_list:
-        first: JSON = out.setdefault(part.name, [{}])[0]
-        return first
-    made: JSON = out.setdefault(part.name, {})
-    return made
-
-
-def is_written(holder: JSON, properties: tuple[Property, ...]) -> bool:
-    """Whether the element has a value, in any of its types."""
-    return any(one.name in holder or "_" + one.name in holder for one in properties)
 
 
 def _part_name(slot: Slot) -> str | None:

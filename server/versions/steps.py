@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from server.fhir.definitions import Property
 from server.fhir.json import JSON
 from server.versions.carry import add_items, decode, encode, items_of
-from server.versions.links import FRAME, Slot
+from server.versions.links import Slot
+from server.versions.places import absent, is_written, part_of, part_so_far
 from server.versions.values import Converted, Converter
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ class Step:
     target_url: str = ""
     structures: tuple[str, str] = ("", "")
     is_companion: bool = False
+    droppable: bool = False
+    into: Slot | None = None
+    _direct: Plan | None = None
 
     def link(self, target: Slot, candidates: tuple[Candidate, ...], target_url: str) -> None:
         """Give the step its target element."""
@@ -66,15 +70,16 @@ class Step:
         """The step of the `_name` companion: value and companion together, whatever was copied before."""
         step = Step(self.plan, self.slot, self.source, self.url, target=self.target, candidates=self.candidates)
         step.is_companion = True
+        step.droppable = self.droppable
         step.target_url = self.target_url
         step.target_name = self.target_name if self.mode is COPY else ""
         if self.mode is SKIP:
             step.mode = SKIP
         return step
 
-    def is_plain(self, value: Any) -> bool:
-        """Whether a value of a type that is the same in both releases has no extension anywhere in it."""
-        return _is_plain(value)
+    def holder(self, out: JSON) -> JSON:
+        """Where in `out` a short way writes."""
+        return out if self.into is None else part_of(out, self.into)
 
     def is_direct(self, value: Any) -> bool:
         """Whether no item has extensions of its own, among which the original of an approximation could be."""
@@ -84,7 +89,9 @@ class Step:
 
     def direct(self, value: Any, run: Run) -> Any:
         """The value by its plan alone."""
-        plan = self.plan.engine.plan(*self.structures)
+        plan = self._direct
+        if plan is None:
+            plan = self._direct = self.plan.engine.plan(*self.structures)
         if type(value) is list:
             return [plan.apply(one, run) for one in value]
         return plan.apply(value, run)
@@ -97,10 +104,7 @@ class Step:
         """Put values into the cross-version extension of their element."""
         engine = self.plan.engine
         for value, companion in items:
-            if self.slot.part and self.slot.base_name in FRAME and self.slot.base_name != "id":
-                carried.append({"url": self.url, "extension": engine.extensions([value], run)})
-            else:
-                carried.append(encode(engine, self.url, self.source, value, companion, run))
+            carried.append(encode(engine, self.url, self.source, value, companion, run))
 
     def general(self, source: JSON, out: JSON, carried: list[JSON], run: Run) -> None:
         """Convert all values and put each where it belongs."""
@@ -111,13 +115,14 @@ class Step:
         if self.is_companion and not self.target_name and self.source.name in source:
             return  # Value and companion were converted together.
         items = self.items(source)
-        if self._is_default(items):
-            return
+        if self.droppable and len(items) == 1 and items[0] == absent(self.plan.engine.is_primitive(self.source.type)):
+            return  # It only said that a value is required here.
         if self.target is None:
             self.carry(items, carried, run)
             return
         if self.target_name:
-            out.pop(self.target_name, None)
+            # The value alone was copied before; now it is converted together with its companion.
+            part_so_far(out, self._target()).pop(self.target_name, None)
         placed = [self.place(value, companion, run) for value, companion in items]
         if self.target.element.is_list:
             self._write_list(items, placed, out, carried, run)
@@ -152,14 +157,12 @@ class Step:
         """A backbone whose elements stand elsewhere in the target; of several, the first is taken apart, the others are carried."""
         items = self.items(source)
         inner: JSON = items[0][0]
-        for key, value in inner.items():
-            step = steps.get(key)
-            if step is None:
-                out[key] = value
-            elif step.slot.base_name in FRAME and key != "id":
-                carried.append({"url": step.url, "extension": self.plan.engine.extensions(value, run)})
-            else:
-                step.general(inner, out, carried, run)
+        frame = {key: value for key, value in inner.items() if key in ("extension", "modifierExtension")}
+        for key, value in frame.items():
+            carried.append({"url": steps[key].url, "extension": self.plan.engine.extensions(value, run)})
+        if frame:
+            inner = {key: value for key, value in inner.items() if key not in frame}
+        self.plan.take(steps, inner, out, carried, [], run)
         self.carry(items[1:], carried, run)
 
     def _write_list(
@@ -172,7 +175,7 @@ class Step:
         # Each keeps its place: one that the target cannot say leaves an element that only has an extension.
         written = [one or self._noted_placeholder(item, run) for one, item in zip(placed, items, strict=True)]
         if written:
-            add_items(self._holder(out), written[0].target, [(one.value, one.companion) for one in written])
+            add_items(part_of(out, target), written[0].target, [(one.value, one.companion) for one in written])
 
     def _write_single(
         self, items: Sequence[Item], placed: Sequence[Placed | None], out: JSON, carried: list[JSON], run: Run
@@ -185,7 +188,7 @@ class Step:
         if first is None or taken:
             self.carry(items, carried, run)
             return
-        add_items(self._holder(out), first.target, [(first.value, first.companion)])
+        add_items(part_of(out, target), first.target, [(first.value, first.companion)])
         self.carry(items[1:], carried, run)
 
     def _noted_placeholder(self, item: Item, run: Run) -> Placed:
@@ -197,32 +200,17 @@ class Step:
             raise ValueError(self.url)
         return self.target
 
-    def _holder(self, out: JSON) -> JSON:
-        from server.versions.plan import part_of
-
-        return part_of(out, self._target())
-
     def _is_taken(self, out: JSON) -> bool:
         target = self._target()
-        holder: Any = out
-        if target.part is not None:
-            holder = out.get(target.part.name, {})
-            holder = holder[0] if isinstance(holder, list) else holder
-        return any(one.name in holder or "_" + one.name in holder for one in self._all_types(target))
+        return is_written(part_so_far(out, target), self._all_types(target))
 
-    def _all_types(self, target: Slot) -> list[Property]:
+    def _all_types(self, target: Slot) -> tuple[Property, ...]:
         """The properties of the target's element, also those that another link writes."""
+        if not target.element.is_choice:
+            return target.properties
         name = target.part.structure if target.part else self.plan.target
         structure = self.plan.engine.target.structure(name)
-        return [one for one in structure.properties.values() if one.element.path == target.element.path]
-
-    def _is_default(self, items: Sequence[Item]) -> bool:
-        """Whether the value only says that a value is required here, and the target does not require it."""
-        from server.versions.plan import absent
-
-        if not self.source.element.min or (self.target is not None and self.target.element.min) or len(items) != 1:
-            return False
-        return items[0] == absent(self.plan.engine, self.slot.properties[0])
+        return tuple(one for one in structure.properties.values() if one.element.path == target.element.path)
 
     def _with_original(
         self, target: Property, converted: Converted, value: Any, companion: JSON | None, run: Run
@@ -257,20 +245,3 @@ class Step:
         aside = engine.new_run()
         again = step.place(decoded[1], decoded[2], aside) or step.placeholder(decoded[1], decoded[2], aside)
         return again.target.name == self.source.name and again.value == value and again.companion == companion
-
-
-def _is_plain(value: Any) -> bool:
-    if type(value) is dict:
-        if "extension" in value or "modifierExtension" in value:
-            return False
-        for one in value.values():
-            kind = type(one)
-            if (kind is dict or kind is list) and not _is_plain(one):
-                return False
-        return True
-    if type(value) is list:
-        for one in value:
-            kind = type(one)
-            if (kind is dict or kind is list) and not _is_plain(one):
-                return False
-    return True
