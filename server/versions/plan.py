@@ -182,7 +182,7 @@ class Plan:
         if derived is not None:
             holder[first.name] = derived.value(source)
         else:
-            value, companion = absent(self.engine.is_primitive(first.type))
+            value, companion = absent(self.engine.target, first)
             add_items(holder, first, [(value, companion)])
 
     def _drop_derived(self, source: JSON, out: JSON, carried: list[JSON], run: Run) -> None:
@@ -196,7 +196,9 @@ class Plan:
         engine = self.engine
         found = self._by_property.get((_part_name(slot), source.name))
         own_url = engine.our_url(slot.element.path.removesuffix("[x]"))
-        step = Step(self, slot, source, own_url, droppable=bool(slot.element.min))
+        step = Step(self, slot, source, own_url)
+        if slot.element.min and source is slot.properties[0] and not (found and found.target.element.min):
+            step.nothing = absent(engine.source, source)
         if slot.part is None and slot.base_name in self.part_steps:
             return step
         if slot.base_name in FRAME:
@@ -216,7 +218,6 @@ class Plan:
             convert = converter(engine, source, target, found.value, found.codes)
             if convert is not None:
                 candidates.append(Candidate(target, convert))
-        step.droppable = bool(slot.element.min) and not found.target.element.min
         step.link(found.target, tuple(candidates), engine.their_url(found.target.element.path.removesuffix("[x]")))
         if found.value is None and len(candidates) == 1:
             self._shorten(step, found, candidates[0].target)
@@ -229,6 +230,8 @@ class Plan:
             return
         if source.element.is_choice and source.type != target.type:
             return
+        if step.nothing is not None and "extension" not in (step.nothing[0] or step.nothing[1] or ()):
+            return  # Only the long way tells a value that says nothing, and extensions are what makes a short way turn to it.
         step.target_name = target.name
         if is_plain_copy(self.engine, source, target):
             step.mode = COPY

@@ -13,7 +13,7 @@ from server.fhir.definitions import Property
 from server.fhir.json import JSON
 from server.versions.carry import add_items, decode, encode, items_of
 from server.versions.links import Slot
-from server.versions.places import absent, is_written, part_of, part_so_far
+from server.versions.places import is_written, part_of, part_so_far, with_extension
 from server.versions.values import Converted, Converter
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Step:
     target_url: str = ""
     structures: tuple[str, str] = ("", "")
     is_companion: bool = False
-    droppable: bool = False
+    nothing: Item | None = None
     into: Slot | None = None
     _direct: Plan | None = None
 
@@ -70,7 +70,7 @@ class Step:
         """The step of the `_name` companion: value and companion together, whatever was copied before."""
         step = Step(self.plan, self.slot, self.source, self.url, target=self.target, candidates=self.candidates)
         step.is_companion = True
-        step.droppable = self.droppable
+        step.nothing = self.nothing
         step.target_url = self.target_url
         step.target_name = self.target_name if self.mode is COPY else ""
         if self.mode is SKIP:
@@ -115,7 +115,7 @@ class Step:
         if self.is_companion and not self.target_name and self.source.name in source:
             return  # Value and companion were converted together.
         items = self.items(source)
-        if self.droppable and len(items) == 1 and items[0] == absent(self.plan.engine.is_primitive(self.source.type)):
+        if self.nothing is not None and len(items) == 1 and items[0] == self.nothing:
             return  # It only said that a value is required here.
         if self.target is None:
             self.carry(items, carried, run)
@@ -219,7 +219,7 @@ class Step:
         inside = encode(engine, self.url, self.source, value, companion, run)
         primitive = engine.is_primitive(target.type)
         holder = converted.companion if primitive else converted.value
-        holder = {**(holder or {}), "extension": [*(holder or {}).get("extension", ()), inside]}
+        holder = with_extension(holder or {}, inside)
         return Converted(converted.value, holder) if primitive else Converted(holder, None)
 
     def _original(self, value: Any, companion: JSON | None, run: Run) -> Placed | None:

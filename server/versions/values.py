@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from server.fhir.definitions import Property
 from server.fhir.json import JSON
+from server.versions.places import with_extension
 from server.versions.rules import Codes, Value
 
 if TYPE_CHECKING:
@@ -197,6 +198,9 @@ def _to_integer64(value: Any) -> Any:
 
 def _from_integer64(target: str) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
+        if type(value) is int:
+            # Not R5's JSON, but widely written; R4 writes a number here.
+            value = str(value)
         try:
             number = int(value)
         except ValueError:
@@ -309,8 +313,7 @@ def _from_reference(engine: Engine, member: str, refused: Callable[[str | None],
         result = {**frame, **engine.plan(type_name, type_name).apply(mine, run)}
         if theirs is not None:
             half = engine.plan(other_type, other_type).apply(theirs, run)
-            carried = {"url": other_url, f"value{other_type}": half}
-            result["extension"] = [*result.get("extension", ()), carried]
+            result = with_extension(result, {"url": other_url, f"value{other_type}": half})
         return Converted(result, None, reason)
 
     return convert

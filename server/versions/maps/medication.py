@@ -1,4 +1,4 @@
-"""Medication and ClinicalUseDefinition: https://hl7.org/fhir/R5/medication.html, https://hl7.org/fhir/R5/clinicalusedefinition.html."""
+"""Medication, its administration, and ClinicalUseDefinition: https://hl7.org/fhir/R5/medication.html and the pages beside it."""
 
 from __future__ import annotations
 
@@ -33,6 +33,10 @@ MAPS = (
         values={
             "amount": Value(_of_one, _per_one, "a Ratio to the number 1 is the Quantity; any other Ratio is carried")
         },
+    ),
+    # The name is R5's, with one r.
+    Map(
+        "MedicationAdministration", "MedicationAdministration", renames={"effective": "occurence", "context": "encounter"}
     ),
     # R4 has no ClinicalUseDefinition; these are the tables for R4B.
     Map(
