@@ -5,12 +5,14 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Request, Response
 from flask.globals import request_ctx
+from werkzeug.routing import MapAdapter
 
 from server.fhir.json import parse
 from server.interactions.service import Service, make_registries
 from server.rest import errors, routes
+from server.rest.routing import Adapter, Router
 from server.settings import Settings
 from server.store.open import open_store
 from server.store.sql import SqlStore
@@ -20,6 +22,12 @@ class Apothecary(Flask):
     """Flask without sessions and templates; `OPTIONS` is answered for browsers."""
 
     service: Service
+    router: Router | None = None
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        if request is None or self.router is None:
+            return super().create_url_adapter(request)
+        return Adapter(self.router, request.environ)  # type: ignore[return-value] # all of it that Flask uses
 
     def make_default_options_response(self) -> Response:
         adapter = request_ctx.url_adapter
@@ -27,7 +35,9 @@ class Apothecary(Flask):
 
 
 def create_app(settings: Settings | None = None, store: SqlStore | None = None) -> Flask:
-    """The WSGI application. Without `settings` they come from the environment; without a `store` it is opened as they say."""
+    """The WSGI application. Without `settings` they come from the environment; without a `store` it is opened as they
+    say.
+    """
     settings = settings or Settings.from_environment()
     store = store or open_store(settings)
     service = make_service(settings, store)
@@ -37,6 +47,7 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
     errors.register(app, service)
     routes.register(app, service)
+    app.router = Router(app.url_map, routes.bases(service))
     return app
 
 
@@ -45,7 +56,7 @@ def make_service(settings: Settings, store: SqlStore) -> Service:
     own: list[dict[str, Any]] = [
         parse(one.body) for one in store.all_of_type("SearchParameter") if one.body is not None
     ]
-    return Service(settings, store, make_registries(settings, own), _secret(settings, store))
+    return Service(settings, store, store, make_registries(settings, own), _secret(settings, store))
 
 
 def _secret(settings: Settings, store: SqlStore) -> bytes:

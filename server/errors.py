@@ -41,8 +41,10 @@ Severity = Literal["fatal", "error", "warning", "information"]
 class Issue:
     """One thing to say about a request or a resource.
 
-    `code` is from https://hl7.org/fhir/R5/valueset-issue-type.html; `expression` holds FHIRPath locations; `rule` is the stable id of
-    the rule that was broken; `pointer` is the JSON path (keys and indexes) from which a position in a file can be found.
+    `code` is from https://hl7.org/fhir/R5/valueset-issue-type.html; `expression` holds FHIRPath locations; `rule` is
+    the stable id of
+    the rule that was broken; `pointer` is the JSON path (keys and indexes) from which a position in a file can be
+    found.
     """
 
     severity: Severity

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from server.errors import StartError
 from server.settings import Settings
 
 
@@ -24,21 +23,18 @@ def serve(**options: Any) -> None:
     from server.content.sync import sync
     from server.store.open import open_store
 
+    settings = Settings.from_environment(**options)
+    store = open_store(settings)
     try:
-        settings = Settings.from_environment(**options)
-        store = open_store(settings)
-        try:
-            report = sync(settings, store)
-        finally:
-            # No connection may cross a fork.
-            store.close()
-    except StartError as error:
-        click.echo(f"apothecary: {error}", err=True)
-        raise SystemExit(2) from None
+        report = sync(settings, store)
+    finally:
+        # No connection may cross a fork.
+        store.close()
     click.echo(f"content: {report}", err=True)
     if not settings.writable:
         click.echo(
-            f"read-only: {settings.host} is not a loopback address and no authorization is configured (open writes with APOTHECARY_OPEN_WRITES=true)",
+            f"read-only: {settings.host} is not a loopback address and no authorization is configured "
+            "(open writes with APOTHECARY_OPEN_WRITES=true)",
             err=True,
         )
     click.echo(f"serving http://{settings.host}:{settings.port}/fhir", err=True)

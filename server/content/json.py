@@ -10,7 +10,7 @@ import json as _json
 import re
 from typing import Any
 
-from server.content.documents import Document, Format, Lines, PlacedIssue, Pointer, reading_issue
+from server.content.documents import Document, Format, Lines, PlacedIssue, Pointer, RecordedPositions, reading_issue
 from server.content.json_syntax import Defect, defects
 from server.fhir.json import FhirDecimal, parse
 
@@ -37,8 +37,10 @@ def read_json(file: str, text: str, format: Format = "json", first_line: int = 1
             found = defects(text)
     readable = not any(defect.fatal for defect in found)
     issues = _placed(found, text, first_line)
-    positions = JsonPositions(text, first_line)
-    return Document(file, text, format, value if readable else None, positions, issues, readable, first_line)
+    if not readable:
+        places = RecordedPositions({(): (issues[-1].line, issues[-1].column)})
+        return Document(file, text, format, None, places, issues, False, first_line)
+    return Document(file, text, format, value, JsonPositions(text, first_line), issues, True, first_line)
 
 
 def _placed(found: list[Defect], text: str, first_line: int) -> tuple[PlacedIssue, ...]:

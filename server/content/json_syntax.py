@@ -216,7 +216,9 @@ class _Reader:
         return _shown(self.run() or self.peek()) if self.at < len(self.text) else "the end of the document"
 
     def stop(self, message: str, remedy: str | None = None, rule: str = "json-syntax") -> NoReturn:
-        raise _Stop(Defect(rule, self.at, message, remedy))
+        # What is missing at the end is missing after the last character that one sees.
+        place = self.at if self.at < len(self.text) else len(self.text.rstrip(" \t\n\r"))
+        raise _Stop(Defect(rule, place, message, remedy))
 
 
 def _end(match: re.Match[str] | None, otherwise: int) -> int:

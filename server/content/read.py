@@ -45,7 +45,7 @@ def _read_text(file: str, text: str, format: Format, version: FhirVersion, first
     if format == "yaml":
         from server.content.yaml import read_yaml
 
-        return read_yaml(file, text)
+        return read_yaml(file, text, version)
     if format == "xml":
         from server.content.xml import read_xml
 

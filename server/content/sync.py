@@ -21,7 +21,6 @@ from server.search.parameters import EXTRACTION, Registry
 from server.settings import Settings
 from server.store.contract import Stored, Transaction
 from server.store.sql import SqlStore
-from server.store.write import SqlTransaction
 
 # Under these names the store remembers what the last sync left.
 FILES, INDEX, SYNCED = "content files", "index", "content synced"
@@ -49,9 +48,11 @@ class Report:
 
 
 def sync(settings: Settings, store: SqlStore) -> Report:
-    """Make the store hold what the folder holds. Raises ContentError for a file that cannot be served, StartError for a bad setting.
+    """Make the store hold what the folder holds. Raises ContentError for a file that cannot be served, StartError for a
+    bad setting.
 
-    A file whose resource is what the store has keeps its version; a changed one gets a new version; a resource whose file is gone is
+    A file whose resource is what the store has keeps its version; a changed one gets a new version; a resource whose
+    file is gone is
     deleted. Resources that came by other ways than the content are left alone.
     """
     known: dict[str, str] = msgspec.json.decode(store.state(FILES) or "{}", type=dict[str, str])
@@ -109,7 +110,9 @@ def _hash(file: ContentFile) -> str:
 
 
 def _index_key(types: tuple[str, ...], own: Mapping[str, JSON]) -> str:
-    """Changes when the index rows of some resource would: the code, the served types, the definitions or the content's parameters."""
+    """Changes when the index rows of some resource would: the code, the served types, the definitions or the content's
+    parameters.
+    """
     digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)}".encode())
     for key in sorted(own):
         # Versions and dates of the parameter resources say nothing about what they index.
@@ -152,9 +155,7 @@ def _write(
     return Report(unchanged, created, updated, deleted)
 
 
-def _reindex(
-    transaction: SqlTransaction, store: SqlStore, registry: Registry, report: Report, fresh: set[str]
-) -> Report:
+def _reindex(transaction: Transaction, store: SqlStore, registry: Registry, report: Report, fresh: set[str]) -> Report:
     """Index rows made anew for every resource but those that this sync wrote."""
     count = 0
     for resource_type in store.types():

@@ -10,14 +10,17 @@ from decimal import Context, Decimal
 
 _DECIMAL = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 
-# Wide enough that no sum, difference or unit conversion of what people write loses a digit; a value beyond is refused, not rounded.
+# Wide enough that no sum, difference or unit conversion of what people write loses a digit; a value beyond is refused,
+# not rounded.
 CONTEXT = Context(prec=400, Emin=-999_999, Emax=999_999)
 MAX_DIGITS = 100
 MAX_EXPONENT = 5000
 
 
 def parse_decimal(text: str) -> Decimal:
-    """The number `text` writes in FHIR's decimal form. Raises ValueError for anything else, and past 100 digits or an exponent of 5000."""
+    """The number `text` writes in FHIR's decimal form. Raises ValueError for anything else, and past 100 digits or an
+    exponent of 5000.
+    """
     if _DECIMAL.fullmatch(text) is None:
         raise ValueError(f"{text!r} is not a number such as 5, -0.50 or 5.4e-3")
     value = Decimal(text)
@@ -41,7 +44,7 @@ def sortable(value: Decimal) -> str:
 
     Sign, then the exponent of the first digit, then the digits; for negative numbers each part is complemented.
     """
-    sign, digits, exponent = value.as_tuple()
+    sign, digits, _ = value.as_tuple()
     text = "".join(map(str, digits)).strip("0")
     if not text:
         return "1"  # zero: between "0..." (negative) and "2..." (positive)

@@ -81,7 +81,9 @@ class SearchParameterDefinition(msgspec.Struct, frozen=True, omit_defaults=True,
 
 
 class Context(msgspec.Struct, frozen=True, array_like=True):
-    """Where an extension may stand: `type` is element, fhirpath or extension (https://hl7.org/fhir/R5/extensibility.html#context)."""
+    """Where an extension may stand: `type` is element, fhirpath or extension
+    (https://hl7.org/fhir/R5/extensibility.html#context).
+    """
 
     type: str
     expression: str

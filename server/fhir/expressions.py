@@ -1,4 +1,6 @@
-"""The FHIRPath of search parameters, its branches, its repair and where it leads: https://hl7.org/fhir/R5/searchparameter.html."""
+"""The FHIRPath of search parameters, its branches, its repair and where it leads:
+https://hl7.org/fhir/R5/searchparameter.html.
+"""
 
 from __future__ import annotations
 

@@ -2,9 +2,12 @@
 
 https://hl7.org/fhir/R5/searchparameter-definitions.html#SearchParameter.expression and https://hl7.org/fhirpath/N1/
 
-Compiled are: paths, `|`, `as`, `as()`, `ofType()`, `where()` over comparisons, `resolve() is T`, `exists()` and `hasExtension()`,
-`extension(url)`, `matches()`, `[n]`, `first()`, `exists()`, `and`, `or` and `!= false`. The element definitions give every step its type, so a result knows
-whether it is a CodeableConcept or a code. An expression outside this part is a `PathError` when it is compiled, never an empty result.
+Compiled are: paths, `|`, `as`, `as()`, `ofType()`, `where()` over comparisons, `resolve() is T`, `exists()` and
+`hasExtension()`,
+`extension(url)`, `matches()`, `[n]`, `first()`, `exists()`, `and`, `or` and `!= false`. The element definitions give
+every step its type, so a result knows
+whether it is a CodeableConcept or a code. An expression outside this part is a `PathError` when it is compiled, never
+an empty result.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from server.fhir.definitions import definitions
@@ -28,7 +31,9 @@ class PathError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One way through the type: `steps` lead from the root to values of the FHIR type `type` (described by `structure`)."""
+    """One way through the type: `steps` lead from the root to values of the FHIR type `type` (described by
+    `structure`).
+    """
 
     steps: tuple[str | Step, ...]
     type: str
@@ -114,11 +119,11 @@ class _Parser:
         return self.tokens[self.position] if self.position < len(self.tokens) else ""
 
     def take(self, expected: str | None = None) -> str:
-        token = self.peek()
-        if not token or (expected is not None and token != expected):
-            raise PathError(f"{self.expression!r}: expected {expected or 'more'} and found {token or 'the end'!r}")
+        found = self.peek()
+        if not found or (expected is not None and found != expected):
+            raise PathError(f"{self.expression!r}: expected {expected or 'more'} and found {found or 'the end'!r}")
         self.position += 1
-        return token
+        return found
 
     def end(self) -> None:
         if self.peek():
@@ -136,7 +141,9 @@ class _Parser:
         return result
 
     def logic(self, tracks: list[Track]) -> list[Track]:
-        """`a.exists() and a != false`, `a = 'x' or b = 'y'`: every operand, or any, is true; the two need parentheses to mix."""
+        """`a.exists() and a != false`, `a = 'x' or b = 'y'`: every operand, or any, is true; the two need parentheses
+        to mix.
+        """
         operands = [self.comparison(tracks)]
         operator = self.peek()
         while operator in ("and", "or") and self.peek() == operator:
@@ -168,14 +175,14 @@ class _Parser:
         return [_boolean(compare)]
 
     def literal(self) -> Any:
-        token = self.take()
-        if token.startswith("'"):
-            return re.sub(r"\\(.)", r"\1", token[1:-1])
-        if token in ("true", "false"):
-            return token == "true"
-        if token.isdigit():
-            return int(token)
-        raise PathError(f"{self.expression!r}: {token!r} is not a literal")
+        found = self.take()
+        if found.startswith("'"):
+            return re.sub(r"\\(.)", r"\1", found[1:-1])
+        if found in ("true", "false"):
+            return found == "true"
+        if found.isdigit():
+            return int(found)
+        raise PathError(f"{self.expression!r}: {found!r} is not a literal")
 
     def typed(self, tracks: list[Track]) -> list[Track]:
         operand = self.invocation(tracks)
@@ -198,7 +205,7 @@ class _Parser:
             if self.take() == "[":
                 index = int(self.take())
                 self.take("]")
-                result = [_extend(track, lambda nodes, i=index: nodes[i : i + 1]) for track in result]  # type: ignore[misc]
+                result = [_extend(track, partial(_at, index)) for track in result]
             else:
                 result = self.term(result, self.take())
         return result
@@ -216,7 +223,7 @@ class _Parser:
         found = [new for track in tracks for new in self.member(track, name)]
         if not found:
             raise PathError(
-                f"{self.expression!r}: {' or '.join(sorted({t.structure for t in tracks})) or 'nothing'} has no element {name!r}"
+                f"{self.expression!r}: {' or '.join(sorted({t.structure for t in tracks}))} has no element {name!r}"
             )
         return found
 
@@ -244,9 +251,9 @@ class _Parser:
 
     def of_type(self, tracks: list[Track], name: str) -> list[Track]:
         kept = [track for track in tracks if track.type == name]
-        for track in tracks:
-            if track.type in ("Resource", "DomainResource") and self.definitions.is_resource_type(name):
-                kept.append(Track((*track.steps, _resources_of(name)), name, name))
+        if self.definitions.is_resource_type(name):
+            anything = [track for track in tracks if track.type in ("Resource", "DomainResource")]
+            kept += [Track((*track.steps, _resources_of(name)), name, name) for track in anything]
         if not kept:
             raise PathError(f"{self.expression!r}: {' or '.join(sorted({t.type for t in tracks}))} is never a {name}")
         return kept
@@ -266,11 +273,7 @@ class _Parser:
             criterion = self.logic([Track((), track.type, track.structure)])
             if any(one.type != "boolean" for one in criterion):
                 raise PathError(f"{self.expression!r}: where() needs a comparison, exists() or hasExtension()")
-            result.append(
-                _extend(
-                    track, lambda nodes, tests=criterion: [n for n in nodes if any(True in t.walk(n) for t in tests)]
-                )
-            )  # type: ignore[misc]
+            result.append(_extend(track, partial(_meeting, criterion)))
         return result
 
     def function_extension(self, tracks: list[Track]) -> list[Track]:
@@ -296,14 +299,7 @@ class _Parser:
 
     def function_first(self, tracks: list[Track]) -> list[Track]:
         # The first of a union is the first track that has a value; tracks are in the order of the expression.
-        result = []
-        for position, track in enumerate(tracks):
-            earlier = tuple(tracks[:position])
-            step: Step = lambda nodes, t=track, before=earlier: (
-                [] if any(b.walk(n) for n in nodes for b in before) else [v for n in nodes for v in t.walk(n)][:1]
-            )  # type: ignore[misc]
-            result.append(replace(track, steps=(step,)))
-        return result
+        return [replace(one, steps=(partial(_first_of, one, tracks[:number]),)) for number, one in enumerate(tracks)]
 
 
 _FUNCTIONS = {
@@ -316,6 +312,21 @@ _FUNCTIONS = {
     "first": "first",
     "matches": "matches",
 }
+
+
+def _at(index: int, nodes: Nodes) -> Nodes:
+    return nodes[index : index + 1]
+
+
+def _meeting(criterion: list[Track], nodes: Nodes) -> Nodes:
+    return [node for node in nodes if any(True in track.walk(node) for track in criterion)]
+
+
+def _first_of(track: Track, earlier: list[Track], nodes: Nodes) -> Nodes:
+    """The first value of `track`, where none of the tracks before it has one."""
+    if any(before.walk(node) for node in nodes for before in earlier):
+        return []
+    return [value for node in nodes for value in track.walk(node)][:1]
 
 
 def _extend(track: Track, step: Step) -> Track:

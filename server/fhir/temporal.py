@@ -34,7 +34,9 @@ class Span(NamedTuple):
 
 
 def parse_span(text: str) -> Span:
-    """The span that a date, dateTime or instant names. Without a zone, UTC is meant. Raises ValueError for what is no date."""
+    """The span that a date, dateTime or instant names. Without a zone, UTC is meant. Raises ValueError for what is no
+    date.
+    """
     match = _DATE_TIME.fullmatch(text)
     if match is None:
         raise ValueError(

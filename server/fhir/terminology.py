@@ -55,7 +55,9 @@ class ValueSet(msgspec.Struct, frozen=True, dict=True):
 
 
 class CodeSystem(msgspec.Struct, frozen=True, dict=True):
-    """The hierarchy of a code system: each code that has parents, with them (https://hl7.org/fhir/R5/codesystem.html#hierarchy)."""
+    """The hierarchy of a code system: each code that has parents, with them
+    (https://hl7.org/fhir/R5/codesystem.html#hierarchy).
+    """
 
     url: str
     parents: Mapping[str, tuple[str, ...]]

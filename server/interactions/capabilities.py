@@ -1,6 +1,7 @@
 """The CapabilityStatement, computed from what does the work: https://hl7.org/fhir/R5/capabilitystatement.html
 
-Nothing here is written by hand that a registry knows: the types and their parameters come from the search registry, the interactions from
+Nothing here is written by hand that a registry knows: the types and their parameters come from the search registry, the
+interactions from
 the table that the routes are made of. A test sends a real request for every claim.
 """
 
@@ -17,12 +18,14 @@ from server.fhir.temporal import instant
 from server.interactions.service import Service
 from server.search.parameters import Registry
 
-Level = Literal["instance", "type", "system"]
+Level = Literal["instance", "type", "conditional", "system"]
 
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """One interaction that the server offers. `code` is from https://hl7.org/fhir/R5/valueset-type-restful-interaction.html"""
+    """One interaction that the server offers. `code` is from
+    https://hl7.org/fhir/R5/valueset-type-restful-interaction.html
+    """
 
     code: str
     level: Level
@@ -36,14 +39,23 @@ INTERACTIONS: tuple[Interaction, ...] = (
     Interaction("read", "instance", "GET", "/<resource_type>/<resource_id>"),
     Interaction("vread", "instance", "GET", "/<resource_type>/<resource_id>/_history/<version_id>"),
     Interaction("history-instance", "instance", "GET", "/<resource_type>/<resource_id>/_history"),
+    Interaction("update", "instance", "PUT", "/<resource_type>/<resource_id>", writes=True),
+    Interaction("patch", "instance", "PATCH", "/<resource_type>/<resource_id>", writes=True),
+    Interaction("delete", "instance", "DELETE", "/<resource_type>/<resource_id>", writes=True),
+    Interaction("create", "type", "POST", "/<resource_type>", writes=True),
+    Interaction("history-type", "type", "GET", "/<resource_type>/_history"),
     Interaction("search-type", "type", "GET", "/<resource_type>"),
     Interaction("search-type", "type", "POST", "/<resource_type>/_search"),
+    # Conditional writes go to the type; they are told by flags of the type, not as interactions.
+    Interaction("update", "conditional", "PUT", "/<resource_type>", writes=True),
+    Interaction("patch", "conditional", "PATCH", "/<resource_type>", writes=True),
+    Interaction("delete", "conditional", "DELETE", "/<resource_type>", writes=True),
+    Interaction("transaction", "system", "POST", "", writes=True),
+    Interaction("batch", "system", "POST", "", writes=True),
+    Interaction("history-system", "system", "GET", "/_history"),
     Interaction("search-system", "system", "GET", ""),
     Interaction("search-system", "system", "POST", "/_search"),
 )
-
-# Element codes of rest.resource.interaction differ from those of rest.interaction (type-restful- and system-restful-interaction).
-_SYSTEM = {"search-system", "history-system", "transaction", "batch"}
 
 
 def capabilities(service: Service, version: FhirVersion, base: str) -> tuple[bytes, str]:
@@ -70,7 +82,7 @@ def offered(service: Service, level: Level) -> list[str]:
 def statement(service: Service, version: FhirVersion, base: str) -> JSON:
     """The CapabilityStatement of one base."""
     registry = service.registry(version)
-    updated = service.store.state("content synced")
+    updated = service.reader.state("content synced")
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -81,6 +93,11 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
         "implementation": {"description": _description(service), "url": base},
         "fhirVersion": version.number,
         "format": ["application/fhir+json", "json"],
+        **(
+            {"patchFormat": ["application/json-patch+json", "application/fhir+json"]}
+            if service.settings.writable
+            else {}
+        ),
         "rest": [
             {
                 "mode": "server",
@@ -95,14 +112,20 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
 
 
 def _description(service: Service) -> str:
-    return "Reference knowledge about medications. It is not a label and not a prescribing aid: what is not here may still be true."
+    return (
+        "Reference knowledge about medications. It is not a label and not a prescribing aid: "
+        "what is not here may still be true."
+    )
 
 
 def _documentation(service: Service) -> str:
     settings = service.settings
     if settings.writable:
-        return "Reads and searches are open."
-    return f"Read-only: the server listens on {settings.host} without authorization, and writes were not opened by setting (open_writes)."
+        return "Reads, searches and writes are open; every write is validated."
+    return (
+        f"Read-only: the server listens on {settings.host} without authorization, "
+        "and writes were not opened by setting (open_writes)."
+    )
 
 
 def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
@@ -116,6 +139,7 @@ def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
         "versioning": "versioned",
         "readHistory": "vread" in codes,
         "conditionalRead": "full-support",
+        **(_conditional(service) if service.settings.writable else {}),
         "searchInclude": ["*", *(f"{resource_type}:{code}" for code in sorted(references))],
     }
     reverse = reverse_includes(registry, resource_type)
@@ -123,6 +147,18 @@ def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
         result["searchRevInclude"] = reverse
     result["searchParam"] = _parameters(registry, resource_type)
     return result
+
+
+def _conditional(service: Service) -> JSON:
+    """What a writable type can do under conditions."""
+    return {
+        "updateCreate": True,
+        "conditionalCreate": True,
+        "conditionalUpdate": True,
+        "conditionalPatch": True,
+        "conditionalDelete": service.settings.conditional_delete,
+        "referencePolicy": ["literal", "logical", *(["enforced"] if service.settings.references == "enforced" else [])],
+    }
 
 
 def reverse_includes(registry: Registry, resource_type: str) -> list[str]:

@@ -32,7 +32,8 @@ def search(
     strict: bool = False,
     text: str | None = None,
 ) -> bytes:
-    """The searchset as JSON text. `pairs` are the decoded parameters; `text`, where given, is what they were decoded from.
+    """The searchset as JSON text. `pairs` are the decoded parameters; `text`, where given, is what they were decoded
+    from.
 
     Raises BadRequest and its children, NotFound for a type that is not served.
     """
@@ -81,8 +82,8 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
     """Run a search and put the bundle together."""
     found = prepared.search
     if found.count_only:
-        return bundle.bundle("searchset", [prepared.opening], _outcomes(found, ()), service.store.count(found.query))
-    page = service.store.search(found.query)
+        return bundle.bundle("searchset", [prepared.opening], _outcomes(found, ()), service.reader.count(found.query))
+    page = service.reader.search(found.query)
     prefix = f"{base}/".encode()
     whole = found.summary == "false" and not found.elements
     entries = [
@@ -109,7 +110,7 @@ def _outcomes(found: Search, more: Sequence[Issue]) -> list[bytes]:
 def _total(service: Service, found: Search, page: Page) -> int | None:
     """The number of matches over all pages: when it was asked for, or when this page shows it."""
     if found.total == "accurate":
-        return service.store.count(found.query)
+        return service.reader.count(found.query)
     return len(page.hits) if not page.more_after and not page.more_before else None
 
 
@@ -135,6 +136,8 @@ def _links(service: Service, base: str, resource_type: str | None, prepared: Pre
 
 
 def _url(base: str, resource_type: str | None, pairs: Pairs) -> str:
-    """The address of a search in its GET form. Bars, commas and colons stay readable; everything else is percent-encoded."""
+    """The address of a search in its GET form. Bars, commas and colons stay readable; everything else is
+    percent-encoded.
+    """
     path = f"{base}/{resource_type}" if resource_type else base
     return f"{path}?{urlencode(pairs, quote_via=quote, safe='|,:/$')}" if pairs else path

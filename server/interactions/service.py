@@ -15,15 +15,19 @@ from server.fhir.releases import FhirVersion
 from server.interactions.prepared import Cache
 from server.search.parameters import Registry
 from server.settings import Settings
-from server.store.sql import SqlStore
+from server.store.contract import Reader, Store
 
 
 @dataclass
 class Service:
-    """One server's parts. `registries` has an entry for each FHIR version that has a base."""
+    """One server's parts. `registries` has an entry for each FHIR version that has a base.
+
+    `reader` is what reads and searches go to: the store itself, a replica of it, or an open transaction.
+    """
 
     settings: Settings
-    store: SqlStore
+    store: Store
+    reader: Reader
     registries: Mapping[FhirVersion, Registry]
     secret: bytes
     searches: Cache = field(default_factory=Cache)
@@ -66,7 +70,9 @@ def check_id(resource_id: str) -> None:
 
 
 def make_registries(settings: Settings, search_parameters: Iterable[Mapping[str, Any]]) -> dict[FhirVersion, Registry]:
-    """The registry of each served FHIR version. `search_parameters` are the SearchParameter resources of the store, in R5."""
+    """The registry of each served FHIR version. `search_parameters` are the SearchParameter resources of the store, in
+    R5.
+    """
     own = list(search_parameters)
     versions = (FhirVersion.R5,)
     return {

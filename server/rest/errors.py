@@ -1,4 +1,6 @@
-"""The one place where an error becomes an HTTP answer: status, headers, OperationOutcome. https://hl7.org/fhir/R5/http.html#Status-Codes"""
+"""The one place where an error becomes an HTTP answer: status, headers, OperationOutcome.
+https://hl7.org/fhir/R5/http.html#Status-Codes
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import logging
 import secrets
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as RoutingMethodNotAllowed
 from werkzeug.exceptions import NotFound as RoutingNotFound
@@ -17,6 +19,7 @@ from server.interactions.service import Service
 from server.reports.operation_outcome import operation_outcome
 from server.rest.exchange import CONTENT_TYPE, finish
 from server.rest.negotiation import READERS
+from server.rest.responses import Answer
 
 log = logging.getLogger("apothecary")
 
@@ -24,15 +27,15 @@ log = logging.getLogger("apothecary")
 def register(app: Flask, service: Service) -> None:
     """Answer every error of the app with an OperationOutcome."""
 
-    def known(error: FhirError) -> Response:
+    def known(error: FhirError) -> Answer:
         return _answer(service, error.status, error.issues, dict(error.headers))
 
-    def from_routing(error: HTTPException) -> Response:
+    def from_routing(error: HTTPException) -> Answer:
         translated = _translate(error)
         status = error.code if error.code and error.code >= 400 else translated.status
         return _answer(service, status, translated.issues, dict(translated.headers))
 
-    def unexpected(error: Exception) -> Response:
+    def unexpected(error: Exception) -> Answer:
         number = secrets.token_hex(8)
         log.exception("request %s failed: %s %s", number, request.method, request.path)
         issue = Issue("fatal", "exception", f"The server failed; the error is in its log under {number}.")
@@ -48,7 +51,7 @@ def _translate(error: HTTPException) -> FhirError:
     if isinstance(error, RoutingNotFound):
         return NotFound(
             f"there is nothing at {request.path}",
-            remedy="Addresses are [base]/metadata, [base]/[type], [base]/[type]/[id] and those below; GET /fhir/metadata tells all.",
+            remedy="Addresses are [base]/[type], [base]/[type]/[id] and those below; GET /fhir/metadata tells all.",
         )
     if isinstance(error, RoutingMethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
@@ -60,10 +63,10 @@ def _translate(error: HTTPException) -> FhirError:
     return BadRequest(error.description or error.name, code="processing")
 
 
-def _answer(service: Service, status: int, issues: tuple[Issue, ...], headers: dict[str, str]) -> Response:
+def _answer(service: Service, status: int, issues: tuple[Issue, ...], headers: dict[str, str]) -> Answer:
     body = dumps(operation_outcome(issues))
     environ: dict[str, Any] = request.environ
     if environ.get("HTTP_USER_AGENT", "").startswith(READERS):
         body = pretty(body)
     headers["Content-Type"] = CONTENT_TYPE[service.settings.fhir_version]
-    return finish(service, environ, Response(body, status, headers))
+    return finish(service, environ, Answer(body, status, list(headers.items())))

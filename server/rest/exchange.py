@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote_plus
 
-from flask import Response, request
+from flask import request
 
 from server.errors import BadRequest, UriTooLong
 from server.fhir.json import pretty
@@ -16,6 +15,8 @@ from server.fhir.releases import FhirVersion
 from server.fhir.temporal import http_date
 from server.interactions.service import Service
 from server.rest.negotiation import Negotiated, negotiate
+from server.rest.responses import Answer
+from server.search.text import decode
 
 Pairs = list[tuple[str, str]]
 
@@ -34,7 +35,9 @@ class Exchange:
     __slots__ = ("base_version", "environ", "general", "pairs", "prefix", "service", "text", "wanted")
 
     def __init__(self, service: Service, prefix: str, base_version: FhirVersion | None) -> None:
-        """`prefix` is the path of the base; `base_version` its version, None where the request chooses. Raises FhirError."""
+        """`prefix` is the path of the base; `base_version` its version, None where the request chooses. Raises
+        FhirError.
+        """
         self.service = service
         self.prefix = prefix
         self.base_version = base_version
@@ -91,11 +94,17 @@ class Exchange:
     @property
     def strict(self) -> bool:
         """`Prefer: handling=strict`: https://hl7.org/fhir/R5/search.html#errors"""
-        prefer = self.environ.get("HTTP_PREFER")
-        return prefer is not None and "handling=strict" in _preferences(prefer)
+        return "HTTP_PREFER" in self.environ and self.preference("handling") == "strict"
+
+    def preference(self, name: str) -> str | None:
+        """What the client prefers for `handling` or `return`. Raises BadRequest for a value that means nothing."""
+        header = self.environ.get("HTTP_PREFER")
+        return _preferences(header).get(name) if header else None
 
     def parameters(self, allowed: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-        """The parameters of a request that is no search, and the names of those that mean nothing here. Raises BadRequest when strict."""
+        """The parameters of a request that is no search, and the names of those that mean nothing here. Raises
+        BadRequest when strict.
+        """
         known = frozenset(allowed)
         found: dict[str, str] = {}
         ignored: list[str] = []
@@ -110,12 +119,12 @@ class Exchange:
                 found[name] = value
         return found, ignored
 
-    def respond(self, body: bytes, headers: list[tuple[str, str]], status: int = 200) -> Response:
+    def respond(self, body: bytes, headers: list[tuple[str, str]], status: int = 200) -> Answer:
         """The answer, with the headers that every FHIR answer has."""
         headers += (("Content-Type", CONTENT_TYPE[self.version]), ("Vary", "Accept, Prefer"))
         if self.wanted.pretty:
             body = pretty(body)
-        return finish(self.service, self.environ, Response(body, status, headers))
+        return finish(self.service, self.environ, Answer(body, status, headers))
 
     def not_modified(self, version: int | str, updated: int | None) -> bool:
         """Whether the client's copy is current: https://hl7.org/fhir/R5/http.html#cread
@@ -133,16 +142,18 @@ class Exchange:
         return moment is not None and updated // 1_000_000 <= int(moment.timestamp())
 
 
-def finish(service: Service, environ: dict[str, Any], response: Response) -> Response:
-    """Headers that depend on the request alone: CORS for browsers, the request's id. https://hl7.org/fhir/R5/security.html#cors"""
+def finish(service: Service, environ: dict[str, Any], response: Answer) -> Answer:
+    """Headers that depend on the request alone: CORS for browsers, the request's id.
+    https://hl7.org/fhir/R5/security.html#cors
+    """
     if "HTTP_ORIGIN" in environ:
         allowed = origin_allowed(service.settings.cors_origins, environ["HTTP_ORIGIN"])
         if allowed:
-            response.headers["Access-Control-Allow-Origin"] = allowed
-            response.headers["Access-Control-Expose-Headers"] = EXPOSED
-            response.headers.add("Vary", "Origin")
+            response.add("Access-Control-Allow-Origin", allowed)
+            response.add("Access-Control-Expose-Headers", EXPOSED)
+            response.add("Vary", "Origin")
     if "HTTP_X_REQUEST_ID" in environ:
-        response.headers["X-Request-Id"] = _printable(environ["HTTP_X_REQUEST_ID"])
+        response.add("X-Request-Id", _printable(environ["HTTP_X_REQUEST_ID"]))
     return response
 
 
@@ -154,24 +165,6 @@ def entity_headers(version: int, updated: int) -> list[tuple[str, str]]:
 @lru_cache(maxsize=4096)
 def _last_modified(second: int) -> str:
     return http_date(second * 1_000_000)
-
-
-def decode(text: str) -> Pairs:
-    """The parameters of a query string or form, in order. Raises BadRequest where the text is not UTF-8 or not decodable."""
-    pairs = []
-    for one in text.split("&"):
-        if not one:
-            continue
-        name, _, value = one.partition("=")
-        try:
-            pairs.append((unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")))
-        except UnicodeDecodeError:
-            raise BadRequest(
-                f"{one}: percent-encoding must be of UTF-8 text", remedy="Encode the parameter's value as UTF-8."
-            ) from None
-        if "\x00" in pairs[-1][0] or "\x00" in pairs[-1][1]:
-            raise BadRequest(f"{one}: the character U+0000 is in no FHIR text")
-    return pairs
 
 
 def origin_allowed(setting: str, origin: str) -> str | None:
@@ -193,9 +186,31 @@ def _first(header: str | None) -> str | None:
     return header.split(",")[0].strip() if header else None
 
 
+# https://hl7.org/fhir/R5/http.html#ops and https://hl7.org/fhir/R5/search.html#errors; other preferences may be ignored
+# (RFC 7240).
+_PREFERENCES = {
+    "return": {"minimal": "minimal", "representation": "representation", "operationoutcome": "OperationOutcome"},
+    "handling": {"strict": "strict", "lenient": "lenient"},
+}
+
+
 @lru_cache(maxsize=64)
-def _preferences(header: str) -> frozenset[str]:
-    return frozenset(one.strip().lower().replace(" ", "") for part in header.split(",") for one in part.split(";"))
+def _preferences(header: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for one in header.replace(";", ",").split(","):
+        name, equals, value = one.partition("=")
+        known = _PREFERENCES.get(name.strip().lower())
+        if known is None or not equals:
+            continue
+        text = value.strip().strip('"')
+        if text.lower() not in known:
+            raise BadRequest(
+                f"Prefer: {one.strip()} means nothing",
+                expression="Prefer",
+                remedy=f"Write {name.strip()}= with {' or '.join(known.values())}.",
+            )
+        found[name.strip().lower()] = known[text.lower()]
+    return found
 
 
 def _printable(text: str) -> str:

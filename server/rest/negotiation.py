@@ -1,4 +1,6 @@
-"""Which FHIR version and which form of JSON a request wants: https://hl7.org/fhir/R5/http.html#mime-type and #version-parameter"""
+"""Which FHIR version and which form of JSON a request wants: https://hl7.org/fhir/R5/http.html#mime-type and
+#version-parameter
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ def negotiate(
 ) -> Negotiated:
     """The answer's form for the `Accept` and `User-Agent` headers and the `_format` and `_pretty` parameters.
 
-    `base` is the version of an address such as /fhir/r5, None at /fhir. Raises NotAcceptable for a form or version that is not offered,
+    `base` is the version of an address such as /fhir/r5, None at /fhir. Raises NotAcceptable for a form or version that
+    is not offered,
     BadRequest for a `_pretty` that is neither true nor false.
     """
     wanted: FhirVersion | None = None
@@ -116,7 +119,9 @@ def _accepted(accept: str, base: FhirVersion | None, served: frozenset[FhirVersi
 
 
 def check_content_type(header: str, version: FhirVersion, kinds: frozenset[str]) -> str:
-    """The media type of a request body. Raises UnsupportedMediaType for another than `kinds`, or another FHIR version than the base's."""
+    """The media type of a request body. Raises UnsupportedMediaType for another than `kinds`, or another FHIR version
+    than the base's.
+    """
     kind, parameters = media_type(header)
     if kind not in kinds:
         raise UnsupportedMediaType(

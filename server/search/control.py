@@ -30,7 +30,8 @@ NAMES = frozenset(
 SUMMARIES = ("true", "text", "data", "count", "false")
 TOTALS = ("none", "estimate", "accurate")
 
-# What a parameter of each type is sorted by: the table of the index and the columns for the smallest and the largest value.
+# What a parameter of each type is sorted by: the table of the index and the columns for the smallest and the largest
+# value.
 SORT_COLUMNS = {
     "token": ("token", "code", "code"),
     "string": ("string", "prefix", "prefix"),
@@ -57,7 +58,9 @@ class Controls:
 
 
 def parse(pairs: Sequence[tuple[str, str]], parser: Parser) -> Controls:
-    """Raises BadRequest for a value that breaks a rule; reports through `parser.unknown` what this server does not know."""
+    """Raises BadRequest for a value that breaks a rule; reports through `parser.unknown` what this server does not
+    know.
+    """
     controls = Controls(parser.page_size)
     seen: set[str] = set()
     for name, value in pairs:

@@ -43,6 +43,6 @@ def read(secret: bytes, scope: str, pairs: Sequence[tuple[str, str]], token: str
         raise BadRequest(
             f"{PAGE} is not a page of this search",
             expression=PAGE,
-            remedy="Follow the links of a search's answer as they are; to change the search, start it anew without _page.",
+            remedy="Follow the links of an answer as they are; to change the search, start it without _page.",
         ) from None
     return Cursor(tuple(values), resource_type, identity, backwards)

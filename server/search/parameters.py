@@ -1,6 +1,7 @@
 """Which search parameters a resource type has, and what each of them takes from a resource.
 
-Standard ones come from the definitions, the product's own from SearchParameter resources: https://hl7.org/fhir/R5/searchparameter.html
+Standard ones come from the definitions, the product's own from SearchParameter resources:
+https://hl7.org/fhir/R5/searchparameter.html
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Any
 from server.errors import StartError
 from server.fhir.definitions import definitions
 from server.fhir.paths import Path, PathError, compile_path
+from server.fhir.references import literals, parse_reference
 from server.fhir.releases import FhirVersion
-from server.search.rows import IndexRow
+from server.search.rows import IndexRow, ReferenceRow
 from server.search.types import date, number, quantity, reference, string, token, uri
 from server.search.types.base import SearchType, Value
 
@@ -27,7 +29,12 @@ TYPES: Mapping[str, SearchType] = {
 COLUMNS = frozenset({"_id", "_lastUpdated"})
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
-EXTRACTION = 1
+EXTRACTION = 2
+
+# Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
+# points
+# to a resource must be known before it is deleted.
+ANY = "*"
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,9 @@ class SearchParameter:
 
 
 class Registry:
-    """The parameters of every served type, in one FHIR version. Loads a type's parameters when it is first asked for them."""
+    """The parameters of every served type, in one FHIR version. Loads a type's parameters when it is first asked for
+    them.
+    """
 
     def __init__(self, version: FhirVersion, types: Iterable[str], content: Iterable[Mapping[str, Any]] = ()) -> None:
         """`content` holds SearchParameter resources. Raises StartError for one that cannot work."""
@@ -99,7 +108,7 @@ class Registry:
                 standard = loaded.get(own.code)
                 if standard is not None and standard.url != own.url:
                     raise StartError(
-                        f"SearchParameter {own.url}: {resource_type} already has a parameter {own.code!r} ({standard.url})"
+                        f"SearchParameter {own.url}: {resource_type} has {own.code!r} already, {standard.url}"
                     )
                 loaded[own.code] = own
             self._loaded[resource_type] = loaded
@@ -114,6 +123,10 @@ class Registry:
         for parameter in self.parameters(resource["resourceType"]).values():
             if parameter.code not in COLUMNS:
                 found.update(dict.fromkeys(parameter.rows(resource)))
+        for _, literal in literals(resource):
+            target = parse_reference(literal)
+            if target.relative:
+                found[ReferenceRow(ANY, str(target.type), str(target.id), "", target.version or "")] = None
         return list(found)
 
     @cached_property
@@ -137,7 +150,9 @@ def _standard(resource_type: str, version: FhirVersion) -> Iterator[SearchParame
 def _from_resource(
     resource: Mapping[str, Any], version: FhirVersion, served: frozenset[str]
 ) -> Iterator[SearchParameter]:
-    """The parameters that a SearchParameter resource defines, one for each served base type; a retired one defines none."""
+    """The parameters that a SearchParameter resource defines, one for each served base type; a retired one defines
+    none.
+    """
     name = resource.get("url") or f"SearchParameter/{resource.get('id')}"
     if resource.get("status") == "retired":
         return
@@ -154,7 +169,7 @@ def _from_resource(
         parameter = SearchParameter(
             base,
             resource["code"],
-            kind,
+            str(kind),
             name,
             resource.get("description", ""),
             _own_branches(expression, base),

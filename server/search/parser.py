@@ -1,6 +1,7 @@
 """A query string, understood: https://hl7.org/fhir/R5/search.html
 
-Nothing is dropped in silence. A parameter that is not known is left out with a warning and out of the self link (`handling=strict`: 400);
+Nothing is dropped in silence. A parameter that is not known is left out with a warning and out of the self link
+(`handling=strict`: 400);
 a modifier or value that a known parameter cannot take is always 400, because ignoring it would answer a wider question.
 """
 
@@ -42,7 +43,9 @@ class Parser:
     warnings: list[Issue] = field(default_factory=list)
 
     def parse(self, pairs: Pairs, cursor: Cursor | None = None) -> Search:
-        """`pairs` are the decoded parameters in order, without those that concern the format or the page. Raises BadRequest and its children."""
+        """`pairs` are the decoded parameters in order, without those that concern the format or the page. Raises
+        BadRequest and its children.
+        """
         filters = [(name, value) for name, value in pairs if name not in control.NAMES]
         controls = control.parse([(name, value) for name, value in pairs if name in control.NAMES], self)
         types, type_pairs = self._types([value for name, value in filters if name == "_type"])
@@ -102,7 +105,7 @@ class Parser:
         return tuple(one for one in self.types if one in kept), [("_type", value) for value in values]
 
     def unknown(self, name: str, reason: str, shown: str) -> None:
-        """Report a parameter that does not run: 400 when the client asked for strictness, else a warning in the answer."""
+        """Report a parameter that does not run: 400 when the client is strict, else a warning in the answer."""
         remedy = "Leave it out, or see the searchParam list in [base]/metadata."
         if self.strict:
             raise NotSupported(f"{reason} ({shown})", expression=name, remedy=remedy)
@@ -132,7 +135,7 @@ class Parser:
                 if len(types) == 1 or not found:
                     break
                 raise BadRequest(
-                    f"{name} is not a parameter of {resource_type}, and a search over several types takes only what all of them have",
+                    f"{name} is not a parameter of {resource_type}; a search over several types takes what all have",
                     expression=name,
                 )
             found[resource_type] = predicate
@@ -152,7 +155,9 @@ class Parser:
         return self.registry.get(resource_type, name.partition(":")[0].partition(".")[0]) is not None
 
     def predicate(self, resource_type: str, name: str, value: str, depth: int = 0) -> Predicate | None:
-        """One parameter of one type, chained or not; None where the type has no such parameter. Raises ValueError and BadRequest."""
+        """One parameter of one type, chained or not; None where the type has no such parameter. Raises ValueError and
+        BadRequest.
+        """
         if depth > DEPTH:
             raise BadRequest(f"chains may be {DEPTH} deep at most", expression=name, code="too-costly")
         if name.startswith("_has:"):

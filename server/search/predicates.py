@@ -1,7 +1,9 @@
 """What a search asks of the index, as data: no SQL here, and no query string.
 
-A predicate says something about one resource. `Row` means: the index holds a row of this parameter for the resource that meets a
-condition. The store turns predicates into SQL; the shape of a predicate (everything but its values) decides the statement's text.
+A predicate says something about one resource. `Row` means: the index holds a row of this parameter for the resource
+that meets a
+condition. The store turns predicates into SQL; the shape of a predicate (everything but its values) decides the
+statement's text.
 """
 
 from __future__ import annotations

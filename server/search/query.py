@@ -12,7 +12,7 @@ from server.search.predicates import Predicate
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """One key of `_sort`: a table of the index and the column to order by; table None means a column of the resource."""
+    """One key of `_sort`: table and column to order by; table None means a column of the resource."""
 
     parameter: str
     table: str | None
@@ -22,7 +22,9 @@ class Sort:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The place of a page: the sort values, type and id of the resource beside it; `backwards` asks for the page before it."""
+    """The place of a page: the sort values, type and id of the resource beside it; `backwards` asks for the page before
+    it.
+    """
 
     values: tuple[str | int | None, ...]
     resource_type: str
@@ -32,7 +34,9 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """One `_include` or `_revinclude`: the type that has the reference, its parameter (None for `*`), the target type, and `:iterate`."""
+    """One `_include` or `_revinclude`: the type that has the reference, its parameter (None for `*`), the target type,
+    and `:iterate`.
+    """
 
     source_type: str
     parameter: str | None

@@ -1,6 +1,7 @@
 """A predicate as SQL, by SQLAlchemy Core.
 
-Two forms: `probe` asks whether a given id meets a predicate, `source` lists the ids that do. A search starts from the source of its most
+Two forms: `probe` asks whether a given id meets a predicate, `source` lists the ids that do. A search starts from the
+source of its most
 selective part and probes the rest; which part that is, `plan` decides.
 """
 
@@ -11,12 +12,14 @@ from functools import reduce
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     FromClause,
     Select,
     Text,
     and_,
+    any_,
     bindparam,
     exists,
     false,
@@ -25,10 +28,10 @@ from sqlalchemy import (
     not_,
     or_,
     select,
-    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import CompoundSelect
+from sqlalchemy.types import TypeEngine
 
 from server.search.predicates import (
     And,
@@ -90,7 +93,7 @@ class Compiler:
 
     def _compare(self, column: ColumnElement[Any], node: Compare) -> Boolean:
         number = self._numbers[id(node)]
-        kind = BigInteger() if isinstance(node.value, int) else Text()
+        kind = self._type(node)
         value: ColumnElement[Any] = bindparam(f"p{number}", type_=kind)
         match node.operator:
             case "=":
@@ -111,8 +114,13 @@ class Compiler:
                 return (func.instr(column, value) if self.sqlite else func.strpos(column, value)) > 0
         # in: the list is one value, so that its length does not change the statement
         if self.sqlite:
-            return column.in_(text(f"SELECT value FROM json_each(:p{number})").columns(literal_column("value")))
-        return column == text(f"ANY(:p{number})")  # type: ignore[no-any-return]
+            return column.in_(select(func.json_each(value).table_valued("value").c.value))
+        return column == any_(value)
+
+    def _type(self, node: Compare) -> TypeEngine[Any]:
+        if node.operator == "in" and not self.sqlite:
+            return ARRAY(Text())
+        return BigInteger() if isinstance(node.value, int) else Text()
 
     # -- probe: does this id meet the predicate?
 
@@ -126,7 +134,7 @@ class Compiler:
                 )
             case Resource(where):
                 row = self.alias(tables.resource)
-                found = select(literal_column("1")).select_from(row)
+                found: Select[Any] = select(literal_column("1")).select_from(row)
                 return exists(
                     found.where(
                         row.c.type == constant(resource_type),
@@ -257,7 +265,9 @@ class Compiler:
 
 
 def sourceable(node: Predicate) -> bool:
-    """Whether an index can list the ids that meet `node`. A negation has no list, and neither has `id` alone when it excludes."""
+    """Whether an index can list the ids that meet `node`. A negation has no list, and neither has `id` alone when it
+    excludes.
+    """
     match node:
         case Row() | Chain() | Has() | Joined() | Resource():
             return True

@@ -28,10 +28,13 @@ def statements(dialect: Dialect) -> list[str]:
 
 
 def prepare(found: str | None, dialect: Dialect, run: Callable[[Sequence[str]], None]) -> None:
-    """Make the tables where `found` (the number in the database) is None; raises SchemaError where it is not this version's."""
+    """Make the tables where `found` (the number in the database) is None; raises SchemaError where it is not this
+    version's.
+    """
     if found is None:
         run(statements(dialect))
     elif found != SCHEMA:
         raise SchemaError(
-            f"the database has tables of version {found}, this Apothecary uses version {SCHEMA}: start with an empty database and load the content anew"
+            f"the database has tables of version {found}, this Apothecary uses version {SCHEMA}: "
+            "start with an empty database and load the content anew"
         )

@@ -19,7 +19,8 @@ from server.store import schema
 from server.store.sql import SqlStore, Statement
 from server.store.write import SqlTransaction, Writes
 
-# How many steps of SQLite's machine pass between two looks at the clock: often enough for a limit of tenths of a second.
+# How many steps of SQLite's machine pass between two looks at the clock: often enough for a limit of tenths of a
+# second.
 STEPS = 20_000
 
 
@@ -99,7 +100,7 @@ class SqliteStore(SqlStore):
         except sqlite3.OperationalError as error:
             raise self._translate(error) from error
         try:
-            transaction = SqlTransaction(self, self._writes, connection)
+            transaction = SqlTransaction(self.statements, self._writes, connection)
             yield transaction
             transaction.flush()
             connection.execute("COMMIT")
@@ -107,6 +108,10 @@ class SqliteStore(SqlStore):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+    def retryable(self, error: Exception) -> bool:
+        """Never: writers wait for one another, and a transaction that began will not be refused for what others do."""
+        return False
 
     def prepare(self) -> None:
         known = (

@@ -1,6 +1,8 @@
-"""The tables. The same on SQLite and PostgreSQL: no trigger, no sequence, no procedure; every key leads with type and id.
+"""The tables. The same on SQLite and PostgreSQL: no trigger, no sequence, no procedure; every key leads with type and
+id.
 
-`resource` has the current version of each resource, `version` every version that ever was (append-only), and one `index_*` table for each
+`resource` has the current version of each resource, `version` every version that ever was (append-only), and one
+`index_*` table for each
 kind of search value the rows of current versions.
 """
 
@@ -63,12 +65,14 @@ state = Table(
     metadata,
     Column("name", text, primary_key=True),
     Column("value", text, nullable=False),
-    comment="what the server remembers about the database as a whole: content files, index fingerprint, page-link secret",
+    comment="what the server remembers about the database: content files, index fingerprint, page-link secret",
 )
 
 
 def _index_table(name: str, *columns: Column[Any], lookups: dict[str, tuple[str, ...]]) -> Table:
-    """An index table: rows of a resource stand together under its key; each lookup is an index on type, parameter and its columns."""
+    """An index table: rows of a resource stand together under its key; each lookup is an index on type, parameter and
+    its columns.
+    """
     return Table(
         f"index_{name}",
         metadata,
@@ -84,7 +88,8 @@ def _index_table(name: str, *columns: Column[Any], lookups: dict[str, tuple[str,
     )
 
 
-# Where a search compares the first column for equality, the id comes next: the index then gives ids in order, and a page is read
+# Where a search compares the first column for equality, the id comes next: the index then gives ids in order, and a
+# page is read
 # off without sorting. The columns after the id only spare a look into the table.
 index_token = _index_table(
     "token",

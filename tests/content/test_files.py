@@ -65,7 +65,7 @@ def test_yaml_is_handed_on_as_json(tmp_path: Path) -> None:
         ("Medication/m.json", '{"resourceType": "Medication"}', (1, 1), "the id is missing"),
         ("Medication/m.json", "[]", (1, 1), "one resource"),
         ("Medication/m.yaml", "resourceType: Medication\nid: n", (2, 5), "the id is 'n'"),
-        ("Medication/m.yaml", "a: [", (1, 5), ""),
+        ("Medication/m.yaml", "a: [", (1, 5), "did not find expected node content"),
         ("Medicine/m.json", resource("Medicine", "m"), (0, 0), "not a resource type"),
     ],
 )

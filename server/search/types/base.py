@@ -25,7 +25,9 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the meaning of a value depends on besides itself: this server's base URLs, the time, the parameter's targets."""
+    """What the meaning of a value depends on besides itself: this server's base URLs, the time, the parameter's
+    targets.
+    """
 
     bases: tuple[str, ...] = ()
     now: int = 0
@@ -54,7 +56,9 @@ COMPARATORS = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 
 
 def split_prefix(text: str, what: str) -> tuple[str, str]:
-    """A comparator and the rest: `ge2026` is (`ge`, `2026`); without one, `eq`. Raises ValueError for letters that are no comparator."""
+    """A comparator and the rest: `ge2026` is (`ge`, `2026`); without one, `eq`. Raises ValueError for letters that are
+    no comparator.
+    """
     if len(text) > 2 and text[:2].isalpha() and text[:2].isascii():
         if text[:2] not in COMPARATORS:
             raise ValueError(

@@ -40,7 +40,9 @@ CURRENCY = "urn:iso:std:iso:4217"
 
 
 def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
-    """A row as written, one more for a unit text that differs from the code, and one in base units under `<parameter>:ucum`."""
+    """A row as written, one more for a unit text that differs from the code, and one in base units under
+    `<parameter>:ucum`.
+    """
     json = value.json
     if value.type == "Money":
         json = {"value": json.get("value"), "system": CURRENCY, "code": json.get("currency")}
@@ -54,7 +56,8 @@ def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
     ends = low.get("value"), high.get("value")
     if ends == (None, None):
         return
-    # `<` and `<=` leave the lower end open, `>` and `>=` the upper one (https://hl7.org/fhir/R5/datatypes.html#Quantity).
+    # `<` and `<=` leave the lower end open, `>` and `>=` the upper one
+    # (https://hl7.org/fhir/R5/datatypes.html#Quantity).
     comparator = json.get("comparator", "")
     keys = (
         (number.LOWEST if comparator.startswith("<") else number.end_key(ends[0], number.LOWEST)),
@@ -94,7 +97,9 @@ def _base_units(
 
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
-    """`number`, `number|system|code` or `number||code`, with a prefix. Raises ValueError for other forms and unknown UCUM units."""
+    """`number`, `number|system|code` or `number||code`, with a prefix. Raises ValueError for other forms and unknown
+    UCUM units.
+    """
     parts = split(text, "|")
     if len(parts) not in (1, 3):
         raise ValueError(f"{text!r}: a quantity is number, number|system|code or number||code")

@@ -1,7 +1,9 @@
 """Token parameters: https://hl7.org/fhir/R5/search.html#token
 
-Codes of HL7's own code systems and UCUM are case-sensitive. For every other system, where the server cannot know, codes and
-identifiers match without regard to case, as the specification asks: what is found too much is less dangerous than what is missed.
+Codes of HL7's own code systems and UCUM are case-sensitive. For every other system, where the server cannot know, codes
+and
+identifiers match without regard to case, as the specification asks: what is found too much is less dangerous than what
+is missed.
 """
 
 from __future__ import annotations
@@ -67,7 +69,7 @@ def implied_system(value_set: str, code: str) -> str:
 
 
 def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
-    """Token rows for every code, string rows for every text of the value; one empty token row where neither is there."""
+    """Token rows for every code, string rows for every text; one empty token row where neither is there."""
     json, element = value.json, value.element
     empty = True
     for row in _rows(parameter, value.type, json, value.value_set, element):
@@ -129,7 +131,9 @@ def _text(parameter: str, text: object, element: int) -> Iterator[IndexRow]:
 
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
-    """`code`, `system|code`, `|code`, `system|`. Raises ValueError for more than one bar. `:not` is applied by the parser."""
+    """`code`, `system|code`, `|code`, `system|`. Raises ValueError for more than one bar. `:not` is applied by the
+    parser.
+    """
     if modifier == "text":
         folded = fold(unescape(text))
         return Row(

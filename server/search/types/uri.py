@@ -27,7 +27,9 @@ def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
 
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
-    """The whole URI, case-sensitive; `:below` for URIs that begin with it, `:above` for those that it begins with, segment by segment."""
+    """The whole URI, case-sensitive; `:below` for URIs that begin with it, `:above` for those that it begins with,
+    segment by segment.
+    """
     uri = unescape(text)
     if modifier == "contains":
         return Row("uri", parameter, Compare("value", "contains", uri))
