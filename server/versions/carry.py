@@ -1,9 +1,11 @@
-"""The cross-version extension of an element that the other release does not have: https://hl7.org/fhir/R5/versions.html#extensions.
+"""The cross-version extension of an element that the other release does not have.
 
-`http://hl7.org/fhir/5.0/StructureDefinition/extension-Medication.definition` holds R5's Medication.definition in a resource of another
-release. A value whose type an extension there may have stands in `value[x]`. Any other is taken apart: one inner extension for each
-child, named as the child; `_datatype` names the type (https://hl7.org/fhir/extensions/StructureDefinition-datatype.html). A whole
-resource stands as its JSON text.
+https://hl7.org/fhir/R5/versions.html#extensions
+
+`http://hl7.org/fhir/5.0/StructureDefinition/extension-Medication.definition` holds R5's Medication.definition in a
+resource of another release. A value whose type an extension there may have stands in `value[x]`. Any other is taken
+apart: one inner extension for each child, named as the child; `_datatype` names the type
+(https://hl7.org/fhir/extensions/StructureDefinition-datatype.html). A whole resource stands as its JSON text.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from server.fhir.json import JSON, dumps, parse
 from server.versions.values import BACKBONES
 
 if TYPE_CHECKING:
-    from server.versions.engine import Engine, Run
+    from server.versions.engine import Engine
+    from server.versions.run import Run
 
 DATATYPE = "http://hl7.org/fhir/StructureDefinition/_datatype"
 
@@ -28,7 +31,6 @@ def encode(engine: Engine, url: str, source: Property, value: Any, companion: JS
     if engine.is_primitive(source.type):
         return _encode_primitive(engine, url, source, value, companion, run)
     if source.type in engine.carried_types:
-        # A type that is only in the newer release's extensions has a plan all the same, as long as both releases define it.
         return {"url": url, f"value{source.type}": engine.plan(source.type, source.type).apply(value, run)}
     return _encode_parts(engine, url, source, value, run)
 
@@ -77,14 +79,14 @@ def _encode_own(engine: Engine, key: str, extensions: list[JSON], run: Run) -> l
     converted = engine.extensions(extensions, run)
     if key == "extension" and all(":" in one["url"] for one in converted):
         return converted
-    # An inner url without a scheme could be taken for the name of a child, and an extension has no modifiers of its own.
+    # An inner url without a scheme could be taken for a child's name; and an extension has no modifiers of its own.
     return [{"url": key, "extension": converted}]
 
 
 def decode(
     engine: Engine, extension: JSON, candidates: Sequence[Property], run: Run
 ) -> tuple[Property, Any, JSON | None] | None:
-    """What `encode` of the opposite direction was given: the property of the target, value and companion; None for anything else."""
+    """What the opposite `encode` was given: the target's property, value and companion; None if it was not."""
     key = next((key for key in extension if key.startswith(("value", "_value"))), None)
     if key is not None:
         return _decode_value(engine, extension, key.removeprefix("_"), candidates, run)
@@ -103,7 +105,8 @@ def decode(
 def _decode_value(
     engine: Engine, extension: JSON, key: str, candidates: Sequence[Property], run: Run
 ) -> tuple[Property, Any, JSON | None] | None:
-    value, companion = extension.get(key), extension.get("_" + key)
+    value: Any = extension.get(key)
+    companion: JSON | None = extension.get("_" + key)
     named = None
     if companion and "extension" in companion:
         named = next((one.get("valueString") for one in companion["extension"] if one.get("url") == DATATYPE), None)

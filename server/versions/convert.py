@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from server.errors import Issue, NotSupported
+from server.errors import InvalidContent, Issue, NotSupported
 from server.fhir.definitions import definitions
 from server.fhir.json import JSON
 from server.fhir.releases import FhirVersion
@@ -13,15 +13,15 @@ from server.versions.engine import engine
 
 _INSTEAD: Mapping[str, str] = {
     "ClinicalUseDefinition": (
-        "R4 has no ClinicalUseDefinition: indications stand in MedicationKnowledge.administrationGuidelines.indicationCodeableConcept, "
-        "with a reference to the whole in an extension; R4B and R5 have the resource itself"
+        "R4 has no ClinicalUseDefinition: indications stand in MedicationKnowledge.administrationGuidelines."
+        "indicationCodeableConcept, with a reference to the whole in an extension; R4B and R5 have the resource itself"
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """A resource in the target release, and what in it is only approximate: each such place holds its original in an extension."""
+    """A resource in the target release, and what in it is only approximate; each such place also holds its original."""
 
     resource: JSON
     issues: tuple[Issue, ...]
@@ -30,7 +30,8 @@ class Conversion:
 def convert(resource: JSON, source: FhirVersion, target: FhirVersion) -> Conversion:
     """`resource`, written in release `source`, as release `target` writes it.
 
-    The argument is not changed; the result may share parts of it. Raises NotSupported when `target` has no such type of resource.
+    The argument is not changed; the result may share parts of it. Raises NotSupported when `target` has no such type of
+    resource, InvalidContent when `resource` is not built as `source` defines it.
     """
     if source is target:
         return Conversion(resource, ())
@@ -41,7 +42,15 @@ def convert(resource: JSON, source: FhirVersion, target: FhirVersion) -> Convers
             expression=str(name),
         )
     run = engine(source, target).new_run()
-    converted = run.nested(resource)
+    try:
+        converted = run.nested(resource)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as broken:
+        # Plans take the structure for granted: to check it at each step would cost every valid resource.
+        raise InvalidContent(
+            f"the {name} is not built as FHIR {source} defines it, so it cannot be converted to {target}",
+            expression=name,
+            remedy="Validate it first: that names each place.",
+        ) from broken
     return Conversion(converted, tuple(run.issues))
 
 
@@ -51,7 +60,7 @@ def convertible(resource_type: str, source: FhirVersion, target: FhirVersion) ->
 
 
 def where_instead(resource_type: str, target: FhirVersion) -> str | None:
-    """For a type that `target` does not have: a sentence on where its content is to be found there; None when there is nothing to say."""
+    """For a type that `target` does not have, where its content is; None when there is nothing to say."""
     if definitions(target).is_resource_type(resource_type):
         return None
     if resource_type in _INSTEAD:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
 
-from server.errors import Issue
 from server.fhir.definitions import Element, Property, Structure, definitions
 from server.fhir.json import JSON
 from server.fhir.releases import FhirVersion
 from server.versions.maps import BY_STRUCTURES
-from server.versions.nested import convert_nested
 from server.versions.plan import Plan
+from server.versions.run import Run
 from server.versions.values import BACKBONES, is_plain_copy
 
 _ORDER = tuple(FhirVersion)
@@ -80,6 +78,8 @@ class Engine:
             for key, one in value.items():
                 kind = type(one)
                 if kind is not dict and kind is not list:
+                    if key == "reference" and kind is str and self.is_unknown_reference(one):
+                        return False
                     continue
                 if key == "extension" or key == "modifierExtension":
                     for extension in one:
@@ -93,6 +93,14 @@ class Engine:
                 if (kind is dict or kind is list) and not self.is_unchanged(one):
                     return False
         return True
+
+    def is_unknown_reference(self, reference: str) -> bool:
+        """Whether a relative reference names a type of resource that the target does not have."""
+        return reference.partition("/")[0] in self._lost_types
+
+    @cached_property
+    def _lost_types(self) -> frozenset[str]:
+        return frozenset(self.source.resource_types()) - frozenset(self.target.resource_types())
 
     def _is_unchanged_extension(self, extension: JSON) -> bool:
         for key, one in extension.items():
@@ -199,9 +207,11 @@ class Engine:
             if self.is_primitive(one.type):
                 if not is_plain_copy(self, one, other):
                     return False
-            elif one.type == "Resource" or self.refused_targets(one, other) is not None:
-                return False
-            elif not self._is_identical(one.structure, assumed):
+            elif (
+                one.type == "Resource"
+                or self.refused_targets(one, other) is not None
+                or not self._is_identical(one.structure, assumed)
+            ):
                 return False
         return True
 
@@ -246,21 +256,3 @@ def _required_codes(version: FhirVersion, element: Element) -> frozenset[str] | 
 def engine(source: FhirVersion, target: FhirVersion) -> Engine:
     """The engine of one direction, shared by the whole process."""
     return Engine(source, target)
-
-
-@dataclass(slots=True)
-class Run:
-    """One conversion under way: what has been approximated so far."""
-
-    engine: Engine
-    issues: list[Issue] = field(default_factory=list)
-
-    def note(self, path: str, says: str) -> None:
-        """Record an approximation of the element at `path`."""
-        issue = Issue("information", "incomplete", f"{path}: {says}; the original is in its extension", (path,))
-        if issue not in self.issues:
-            self.issues.append(issue)
-
-    def nested(self, resource: JSON) -> Any:
-        """A resource inside another: contained, in a Bundle or in Parameters."""
-        return convert_nested(self, resource)

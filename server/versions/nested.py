@@ -1,6 +1,7 @@
 """Resources inside resources, and those whose type the other release does not have: https://hl7.org/fhir/R5/basic.html.
 
-HL7's cross-version packages write such a resource as Basic: its own elements in cross-version extensions, its type in `code`.
+HL7's cross-version packages write such a resource as Basic: its own elements in cross-version extensions, its type in
+`code`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from server.fhir.json import JSON
 from server.versions.carry import add_items, decode, encode, items_of
 
 if TYPE_CHECKING:
-    from server.versions.engine import Engine, Run
+    from server.versions.engine import Engine
+    from server.versions.run import Run
 
 _TYPES = "http://hl7.org/fhir/fhir-types"
 # What Basic has in common with every other type (https://hl7.org/fhir/R5/domainresource.html).
@@ -51,7 +53,7 @@ def _to_basic(engine: Engine, name: str, resource: JSON, run: Run) -> JSON:
     basic = {key: value for key, value in resource.items() if key in _COMMON}
     basic = engine.plan("Basic", "Basic").apply({"resourceType": "Basic", **basic}, run)
     basic["code"] = {"coding": [{"system": _TYPES, "code": name}]}
-    carried = []
+    carried: list[JSON] = []
     properties = engine.source.structure(name).properties
     for key, value in resource.items():
         if key in _COMMON or key == "resourceType" or (key[0] == "_" and key[1:] in resource):
@@ -74,7 +76,8 @@ def _from_basic(engine: Engine, basic: JSON, run: Run) -> JSON | None:
         return None
     structure = engine.target.structure(name)
     elements = {engine.their_url(element.path.removesuffix("[x]")): element for element in structure.elements}
-    rest, carried = [], []
+    rest: list[JSON] = []
+    carried: list[JSON] = []
     for extension in basic.get("extension", ()):
         (carried if extension.get("url") in elements else rest).append(extension)
     common = {key: value for key, value in basic.items() if key not in ("extension", "code")}

@@ -1,4 +1,4 @@
-"""How one structure becomes another: worked out once from the definitions and the maps, then a dictionary look-up per JSON property.
+"""How one structure becomes another: worked out once from definitions and maps, then one look-up a JSON property.
 
 https://hl7.org/fhir/R5/versions.html#extensions
 """
@@ -13,11 +13,12 @@ from server.versions.carry import add_items, decode
 from server.versions.links import FRAME, Link, Slot, link
 from server.versions.places import absent, is_written, part_of
 from server.versions.rules import Derived
-from server.versions.steps import COPY, EXTENSIONS, PLAN, SAME, SKIP, Candidate, Step
-from server.versions.values import BACKBONES, converter, is_plain_copy
+from server.versions.steps import COPY, EXTENSIONS, PLAN, REFERENCE, SAME, SKIP, Candidate, Step
+from server.versions.values import BACKBONES, REFERENCE_TEXT, converter, is_plain_copy
 
 if TYPE_CHECKING:
-    from server.versions.engine import Engine, Run
+    from server.versions.engine import Engine
+    from server.versions.run import Run
 
 
 class Default(NamedTuple):
@@ -62,7 +63,7 @@ class Plan:
         self._order = self._find_order(links.target)
         self._keeps_order = self._is_in_order()
         structure = engine.target.structure(target)
-        # Resources without extensions of their own (Bundle, Binary, Parameters) have them on meta, the nearest element that can.
+        # Bundle, Binary and Parameters cannot have extensions: those stand on meta, the nearest element that can.
         self._on_meta = "extension" not in structure.properties and "meta" in structure.properties
 
     def apply(self, source: JSON, run: Run) -> JSON:
@@ -106,6 +107,8 @@ class Plan:
             mode = step.mode
             if mode is COPY:
                 step.holder(out)[step.target_name] = value
+            elif mode is REFERENCE and not self.engine.is_unknown_reference(value):
+                out[step.target_name] = value
             elif mode is SAME and self.engine.is_unchanged(value):
                 step.holder(out)[step.target_name] = value
             elif (mode is PLAN or mode is SAME) and step.is_direct(value):
@@ -231,9 +234,11 @@ class Plan:
         if source.element.is_choice and source.type != target.type:
             return
         if step.nothing is not None and "extension" not in (step.nothing[0] or step.nothing[1] or ()):
-            return  # Only the long way tells a value that says nothing, and extensions are what makes a short way turn to it.
+            return  # Only the long way knows a value that says nothing; a short way turns to it for extensions alone.
         step.target_name = target.name
-        if is_plain_copy(self.engine, source, target):
+        if source.element.path == REFERENCE_TEXT:
+            step.mode = REFERENCE
+        elif is_plain_copy(self.engine, source, target):
             step.mode = COPY
         elif self.engine.is_primitive(source.type) or source.type == "Resource":
             return

@@ -1,6 +1,7 @@
 """The words in which a map says what the definitions cannot: renames, moves, codes, and one value written in two ways.
 
-FHIR R5: https://hl7.org/fhir/R5/versions.html. In every rule "older" is R4 and R4B, which name these elements alike, and "newer" is R5.
+https://hl7.org/fhir/R5/versions.html. In every rule "older" is R4 and R4B, which name these elements alike, and
+"newer" is R5.
 """
 
 from __future__ import annotations
@@ -44,9 +45,10 @@ class Derived:
 class Map:
     """How one structure of R4 and R4B stands to one of R5, where equal names do not tell.
 
-    Names are relative to the structure and without `[x]`; a name with a dot is inside a part. `renames` is older to newer; it may name
-    one type of a choice by its JSON property (`asNeededCodeableConcept`). `older_parts` and `newer_parts` are backbones that one
-    release has around elements which the other has directly on the structure.
+    Names are relative to the structure and without `[x]`; a name with a dot is inside a part. `renames` is older to
+    newer; it may name one type of a choice by its JSON property (`asNeededCodeableConcept`). `older_parts` and
+    `newer_parts` are backbones that one release has around elements which the other has directly on the structure.
+    `apart` names elements that are not what the other release calls so.
     """
 
     older: str

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from server.fhir.definitions import Property
 from server.fhir.json import JSON
 from server.versions.carry import add_items, decode, encode, items_of
+from server.versions.converted import Converted, Converter
 from server.versions.links import Slot
 from server.versions.places import is_written, part_of, part_so_far, with_extension
-from server.versions.values import Converted, Converter
 
 if TYPE_CHECKING:
-    from server.versions.engine import Run
     from server.versions.plan import Plan
+    from server.versions.run import Run
 
 # The short ways; everything else is GENERAL.
-COPY, SAME, PLAN, EXTENSIONS, SKIP, GENERAL = "copy", "same", "plan", "extensions", "skip", "general"
+COPY, REFERENCE, SAME, PLAN, EXTENSIONS, SKIP = "copy", "reference", "same", "plan", "extensions", "skip"
+GENERAL = "general"
 
 Item = tuple[Any, "JSON | None"]
 
@@ -72,7 +73,7 @@ class Step:
         step.is_companion = True
         step.nothing = self.nothing
         step.target_url = self.target_url
-        step.target_name = self.target_name if self.mode is COPY else ""
+        step.target_name = self.target_name if self.mode in (COPY, REFERENCE) else ""
         if self.mode is SKIP:
             step.mode = SKIP
         return step
@@ -130,7 +131,7 @@ class Step:
             self._write_single(items, placed, out, carried, run)
 
     def place(self, value: Any, companion: JSON | None, run: Run) -> Placed | None:
-        """One value in the target's form, with its original inside when it only approximates; None when the target cannot say it."""
+        """One value in the target's form, its original inside if it only approximates; None when it cannot be said."""
         original = self._original(value, companion, run)
         if original is not None:
             return original
@@ -154,7 +155,7 @@ class Step:
         return Placed(target, None, inside) if engine.is_primitive(target.type) else Placed(target, inside, None)
 
     def _take_apart(self, source: JSON, steps: dict[str, Step], out: JSON, carried: list[JSON], run: Run) -> None:
-        """A backbone whose elements stand elsewhere in the target; of several, the first is taken apart, the others are carried."""
+        """A backbone whose elements stand elsewhere in the target: the first is taken apart, any others are carried."""
         items = self.items(source)
         inner: JSON = items[0][0]
         frame = {key: value for key, value in inner.items() if key in ("extension", "modifierExtension")}

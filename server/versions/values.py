@@ -1,41 +1,32 @@
 """One value of one type, said in another release's type: https://hl7.org/fhir/R5/datatypes.html.
 
-A converter takes a value and its companion (the `_name` object of a primitive: https://hl7.org/fhir/R5/json.html#primitive), both in
-the source's form, and gives the target's form; with a reason when that only approximates; or None when the target cannot say it.
+A converter takes a value and its companion (the `_name` object of a primitive), both in the source's form, and gives
+the target's form; with a reason when that only approximates; or None when the target cannot say it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from server.fhir.definitions import Property
 from server.fhir.json import JSON
-from server.versions.places import with_extension
+from server.versions.converted import Converted, Converter
+from server.versions.references import checked, from_codeable, into_codeable, may_not_refer
 from server.versions.rules import Codes, Value
 
 if TYPE_CHECKING:
-    from server.versions.engine import Engine, Run
+    from server.versions.engine import Engine
+    from server.versions.run import Run
 
+REFERENCE_TEXT = "Reference.reference"
 BACKBONES = frozenset({"BackboneElement", "Element"})
 _QUANTITIES = frozenset({"Quantity", "Age", "Count", "Distance", "Duration"})
 _NUMBERS = frozenset({"decimal", "integer", "positiveInt", "unsignedInt"})
 _LEAST = {"positiveInt": 1, "unsignedInt": 0, "integer": -(2**31)}
 _ANY_TEXT = frozenset({"string", "markdown"})
 _OPAQUE = frozenset({"boolean", "base64Binary", "xhtml"})
-_LITERAL_TYPE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9.\-]{1,64}(?:/_history/.*)?$")
-
-
-class Converted(NamedTuple):
-    """A value in the target's form; `reason` says what is only approximate."""
-
-    value: Any
-    companion: JSON | None
-    reason: str | None = None
-
-
-Converter = Callable[[Any, "JSON | None", "Run"], Converted | None]
 
 
 def converter(
@@ -54,7 +45,7 @@ def converter(
 
 
 def _as_another_type(convert: Converter, name: str) -> Converter:
-    """`convert`, but its result does not tell that the choice was of the type `name`: that makes it an approximation."""
+    """`convert`, but an approximation: its result does not tell that the choice was of the type `name`."""
 
     def approximate(value: Any, companion: JSON | None, run: Run) -> Converted | None:
         converted = convert(value, companion, run)
@@ -70,13 +61,13 @@ def _by_type(engine: Engine, source: Property, target: Property, codes: Codes | 
         return _between_primitives(engine, source, target)
     pair = source.type, target.type
     if pair == ("CodeableConcept", "CodeableReference"):
-        return _into_reference(engine, "concept")
+        return into_codeable(engine, "concept")
     if pair == ("Reference", "CodeableReference"):
-        return _checked(engine, source, target, _into_reference(engine, "reference"))
+        return checked(engine, source, target, into_codeable(engine, "reference"))
     if pair == ("CodeableReference", "CodeableConcept"):
-        return _from_reference(engine, "concept", _may_not_refer(engine, source, target))
+        return from_codeable(engine, "concept", may_not_refer(engine, source, target))
     if pair == ("CodeableReference", "Reference"):
-        return _from_reference(engine, "reference", engine.refused_targets(source, target))
+        return from_codeable(engine, "reference", engine.refused_targets(source, target))
     if pair == ("code", "CodeableConcept"):
         return _code_to_concept(engine, source)
     if pair == ("CodeableConcept", "code"):
@@ -102,6 +93,8 @@ def _structure(engine: Engine, source: str, target: str) -> Converter:
 
 def _same_type(engine: Engine, source: Property, target: Property, codes: Codes | None) -> Converter:
     if engine.is_primitive(source.type):
+        if source.element.path == REFERENCE_TEXT:
+            return _known_reference(engine)
         allowed = engine.allowed_codes(source, target)
         return _primitive(engine) if allowed is None else _code(engine, target, allowed, codes)
     if source.type == "Resource":
@@ -109,7 +102,7 @@ def _same_type(engine: Engine, source: Property, target: Property, codes: Codes 
     convert = _structure(engine, source.structure, target.structure)
     if source.type == "CodeableConcept":
         return _bound_concept(engine, source, target, convert)
-    return _checked(engine, source, target, convert)
+    return checked(engine, source, target, convert)
 
 
 def _resource(value: Any, companion: JSON | None, run: Run) -> Converted:
@@ -118,6 +111,17 @@ def _resource(value: Any, companion: JSON | None, run: Run) -> Converted:
 
 def _primitive(engine: Engine) -> Converter:
     def convert(value: Any, companion: JSON | None, run: Run) -> Converted:
+        return Converted(value, engine.companion(companion, run))
+
+    return convert
+
+
+def _known_reference(engine: Engine) -> Converter:
+    """The text of a reference, unless it names a type of resource that the target does not have."""
+
+    def convert(value: Any, companion: JSON | None, run: Run) -> Converted | None:
+        if value is not None and engine.is_unknown_reference(value):
+            return None
         return Converted(value, engine.companion(companion, run))
 
     return convert
@@ -210,29 +214,6 @@ def _from_integer64(target: str) -> Callable[[Any], Any]:
     return check
 
 
-def _checked(engine: Engine, source: Property, target: Property, convert: Converter) -> Converter:
-    """`convert`, unless the value refers to a type of resource that `target` may not refer to."""
-    refused = engine.refused_targets(source, target)
-    if refused is None:
-        return convert
-
-    def checked(value: Any, companion: JSON | None, run: Run) -> Converted | None:
-        return None if refused(_referred_type(value)) else convert(value, companion, run)
-
-    return checked
-
-
-def _referred_type(reference: Any) -> str | None:
-    """The type of the resource a Reference (or the reference of a CodeableReference) names, as far as its text tells."""
-    if isinstance(reference.get("reference"), dict):
-        reference = reference["reference"]
-    named = reference.get("type")
-    if isinstance(named, str):
-        return named
-    found = _LITERAL_TYPE.search(reference.get("reference") or "")
-    return found[1] if found else None
-
-
 def _bound_concept(engine: Engine, source: Property, target: Property, convert: Converter) -> Converter:
     binding, bound = source.element.binding, target.element.binding
     if bound is None or bound.strength != "required" or (binding and binding == bound):
@@ -248,80 +229,6 @@ def _bound_concept(engine: Engine, source: Property, target: Property, convert: 
         return None
 
     return checked
-
-
-def _into_reference(engine: Engine, member: str) -> Converter:
-    """A concept or a reference as CodeableReference: id and extensions are the whole's, all else the member's."""
-    type_name = "CodeableConcept" if member == "concept" else "Reference"
-    other, other_url = ("reference", engine.their_url("CodeableReference.reference"))
-    if member == "reference":
-        other, other_url = ("concept", engine.their_url("CodeableReference.concept"))
-
-    def convert(value: Any, companion: JSON | None, run: Run) -> Converted:
-        plain = dict(engine.plan(type_name, type_name).apply(value, run))
-        whole = {key: plain.pop(key) for key in ("id", "extension") if key in plain}
-        if plain:
-            whole[member] = plain
-        for extension in whole.get("extension", ()):
-            if extension["url"] == other_url:
-                whole["extension"] = [one for one in whole["extension"] if one is not extension]
-                whole[other] = next(found for key, found in extension.items() if key.startswith("value"))
-                break
-        if not whole.get("extension", True):
-            del whole["extension"]
-        return Converted(whole, None)
-
-    return convert
-
-
-def _may_not_refer(engine: Engine, source: Property, target: Property) -> Callable[[str | None], bool] | None:
-    """Tells the references that `target`, a choice with Reference, may not make; None when it is no such choice."""
-    for type_ref in target.element.types:
-        if type_ref.code == "Reference":
-            alternative = Property(target.name, target.element, "Reference", "Reference")
-            return engine.refused_targets(source, alternative) or (lambda name: False)
-    return None
-
-
-def _from_reference(engine: Engine, member: str, refused: Callable[[str | None], bool] | None = None) -> Converter:
-    """What `_into_reference` takes: a CodeableReference as its concept or its reference, the other half beside it."""
-    other = "reference" if member == "concept" else "concept"
-    type_name = "CodeableConcept" if member == "concept" else "Reference"
-    other_type = "Reference" if member == "concept" else "CodeableConcept"
-    other_url = engine.our_url(f"CodeableReference.{other}")
-
-    def convert(value: Any, companion: JSON | None, run: Run) -> Converted | None:
-        frame = engine.companion({key: value[key] for key in ("id", "extension") if key in value}, run) or {}
-        mine, theirs = value.get(member), value.get(other)
-        if member == "reference" and refused is not None and mine is not None and refused(_referred_type(mine)):
-            return None
-        reason = None
-        if mine is None:
-            if theirs is None:
-                return Converted(frame, None)
-            if member == "reference" or (refused is not None and not refused(_referred_type(theirs))):
-                # A Reference that only displays a concept helps less than the concept in its extension; and where a Reference may
-                # stand, a reference does.
-                return None
-            mine, reason = (
-                _in_words(theirs),
-                "a reference stands where only a concept may, so its display stands for it",
-            )
-            theirs = None
-        elif "id" in mine or "extension" in mine:
-            reason = f"the {member} has an id or extensions of its own"
-        result = {**frame, **engine.plan(type_name, type_name).apply(mine, run)}
-        if theirs is not None:
-            half = engine.plan(other_type, other_type).apply(theirs, run)
-            result = with_extension(result, {"url": other_url, f"value{other_type}": half})
-        return Converted(result, None, reason)
-
-    return convert
-
-
-def _in_words(reference: JSON) -> JSON:
-    words = reference.get("display") or reference.get("reference")
-    return {"text": words} if words else {}
 
 
 def _code_to_concept(engine: Engine, source: Property) -> Converter | None:

@@ -1,4 +1,7 @@
-"""Resources that fill every element, made from the definitions: each variant takes the next type of a choice, code and reference."""
+"""Resources that fill every element, made from the definitions.
+
+Each variant takes the next type of a choice, the next code and the next target of a reference.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ _NOTE = {"url": "http://example.org/StructureDefinition/note", "valueString": "k
 
 
 def resources(version: FhirVersion, resource_type: str, variants: int = 6) -> Iterator[JSON]:
-    """`variants` resources of the type, which together use every type of its choices as long as there are not more of them."""
+    """`variants` resources of the type; together they use each type of its choices, as long as those are no more."""
     for variant in range(variants):
         made = _Maker(definitions(version), variant).structure(resource_type, 0)
         yield {"resourceType": resource_type, **made}

@@ -1,7 +1,7 @@
 """What the releases name, nest or encode differently, one table a structure (https://hl7.org/fhir/R5/diff.html).
 
-Everything not listed follows from the definitions: an element of the same name and a compatible type goes over, any other is
-carried in its cross-version extension.
+Everything not listed follows from the definitions: an element of the same name and a compatible type goes over, any
+other is carried in its cross-version extension.
 """
 
 from __future__ import annotations

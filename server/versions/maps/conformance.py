@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from server.versions.rules import Codes, Map
 
-# xpathUsage speaks of an XPath, processingMode of the expression, but the codes say the same (SearchParameter in both releases).
 _MODIFIER = Codes(newer={"ofType": "of-type"}, older={"of-type": "ofType"})
 
 MAPS = (
@@ -20,9 +19,14 @@ MAPS = (
         },
     ),
     Map(
+        "Questionnaire.item",
+        "Questionnaire.item",
+        codes={"type": Codes(newer={"choice": "coding", "open-choice": "coding"}, older={"coding": "choice"})},
+    ),
+    Map(
         "OperationOutcome.issue",
         "OperationOutcome.issue",
-        # https://hl7.org/fhir/R5/valueset-issue-type.html: both codes are children of `informational`, and of no other kind in R4.
+        # Both codes stand below `informational`: https://hl7.org/fhir/R5/codesystem-issue-type.html.
         codes={
             "severity": Codes(older={"success": "information"}),
             "code": Codes(older={"success": "informational", "limited-filter": "informational"}),

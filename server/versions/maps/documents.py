@@ -5,7 +5,7 @@ from __future__ import annotations
 from server.fhir.json import JSON
 from server.versions.rules import Codes, Map, Value
 
-# https://hl7.org/fhir/R5/valueset-composition-status.html: R4 knows only preliminary, final, amended and entered-in-error.
+# R4 knows only preliminary, final, amended, entered-in-error: https://hl7.org/fhir/R5/valueset-composition-status.html.
 _STATUS = Codes(
     older={
         "registered": "preliminary",

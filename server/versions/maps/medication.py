@@ -1,4 +1,4 @@
-"""Medication, its administration, and ClinicalUseDefinition: https://hl7.org/fhir/R5/medication.html and the pages beside it."""
+"""Medication, MedicationAdministration and ClinicalUseDefinition: https://hl7.org/fhir/R5/medication.html."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ MAPS = (
     ),
     # The name is R5's, with one r.
     Map(
-        "MedicationAdministration", "MedicationAdministration", renames={"effective": "occurence", "context": "encounter"}
+        "MedicationAdministration",
+        "MedicationAdministration",
+        renames={"effective": "occurence", "context": "encounter"},
     ),
     # R4 has no ClinicalUseDefinition; these are the tables for R4B.
     Map(

@@ -9,7 +9,7 @@ MAPS = (
     Map(
         "Provenance.entity",
         "Provenance.entity",
-        # PROV-DM calls revision, quotation and primary source the kinds of derivation; to say "source" claims the least of the three.
+        # PROV-DM: revision, quotation and primary source are the kinds of derivation; "source" claims least of them.
         codes={"role": Codes(newer={"derivation": "source"}, older={"instantiates": "derivation"})},
     ),
 )
