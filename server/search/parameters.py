@@ -17,6 +17,7 @@ from server.fhir.paths import Path, PathError, Track, compile_path
 from server.fhir.references import local_targets
 from server.fhir.releases import FhirVersion
 from server.search import renames
+from server.search.named import NamedQuery
 from server.search.predicates import Predicate, Row
 from server.search.rows import IndexRow, ReferenceRow
 from server.search.types import composite, date, number, quantity, reference, string, token, uri
@@ -153,6 +154,7 @@ class Registry:
         *,
         canonical: Registry | None = None,
         convert: Convert | None = None,
+        queries: Iterable[NamedQuery] = (),
     ) -> None:
         """`content` holds SearchParameter resources (R5); `canonical` is the registry of R5, for that of another
         version;
@@ -168,6 +170,7 @@ class Registry:
         self._canonical = canonical
         self._convert = convert
         self._others: list[Registry] = []
+        self.queries = tuple(queries)
         for resource in content:
             for parameter in _from_resource(resource, version, self._served):
                 self._own.setdefault(parameter.resource_type, []).append(parameter)
