@@ -17,7 +17,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "rules.md"
 _HEAD = """# Rules
 
 What the validator checks, by rule id. An id never changes its meaning: settings and baselines name rules by it.
-Each rule can be switched off or given another severity. This page is written from the rules by `python -m scripts.rules_page`.
+Each rule can be switched off or given another severity. `python -m scripts.rules_page` writes this page from the rules.
 
 """
 

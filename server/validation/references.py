@@ -64,12 +64,12 @@ def check_canonical(value: str, targets: tuple[str, ...], at: At, run: Run) -> N
 
 def contained(root: dict[str, Any], identifier: str) -> dict[str, Any] | None:
     """The resource of that id in the `contained` of `root`."""
+    return next((resource for resource in _contained(root) if resource.get("id") == identifier), None)
+
+
+def _contained(root: dict[str, Any]) -> list[dict[str, Any]]:
     resources = root.get("contained")
-    if isinstance(resources, list):
-        for resource in resources:
-            if isinstance(resource, dict) and resource.get("id") == identifier:
-                return resource
-    return None
+    return [item for item in resources if isinstance(item, dict)] if isinstance(resources, list) else []
 
 
 def target_type(reference: str, run: Run) -> str | None:
@@ -103,7 +103,7 @@ def _check_target(reference: Any, declared: Any, targets: tuple[str, ...], at: A
 def _check_contained(reference: str, at: At, run: Run) -> None:
     # `#` alone is the container, seen from a contained resource.
     if reference != "#" and contained(run.root, reference[1:]) is None:
-        known = [item.get("id") for item in run.root.get("contained") or () if isinstance(item, dict)]
+        known = [item.get("id") for item in _contained(run.root)]
         remedy = did_you_mean(reference[1:], [name for name in known if isinstance(name, str)])
         text = f"is {shown(reference)}, but nothing with that id is contained"
         run.report(BASE["unresolved-reference"], at, text, key="reference", remedy=remedy)
