@@ -7,7 +7,8 @@ ApothecaryError
 ├── FhirError                 an HTTP status and one or more issues; becomes an OperationOutcome
 │   ├── BadRequest            400  invalid      a parameter, header, path or body that breaks a rule
 │   │   ├── InvalidContent    400  structure    a body that is not well-formed FHIR
-│   │   └── NotSupported      400  not-supported  right by the specification, not offered here
+│   │   ├── NotSupported      400  not-supported  right by the specification, not offered here
+│   │   └── TooCostly         400  too-costly   a search past the limits
 │   ├── Unauthorized          401  login
 │   ├── Forbidden             403  forbidden
 │   ├── NotFound              404  not-found
@@ -17,6 +18,7 @@ ApothecaryError
 │   ├── Gone                  410  deleted
 │   ├── PreconditionFailed    412  conflict
 │   ├── TooLarge              413  too-long
+│   ├── UriTooLong            414  too-long
 │   ├── UnsupportedMediaType  415  not-supported
 │   ├── Unprocessable         422  processing   well-formed, but against a business rule
 │   └── Busy                  503  throttled    a limit of time or load; try again
@@ -40,8 +42,10 @@ Severity = Literal["fatal", "error", "warning", "information"]
 class Issue:
     """One thing to say about a request or a resource.
 
-    `code` is from https://hl7.org/fhir/R5/valueset-issue-type.html; `expression` holds FHIRPath locations; `rule` is the stable id of
-    the rule that was broken; `pointer` is the JSON path (keys and indexes) from which a position in a file can be found.
+    `code` is from https://hl7.org/fhir/R5/valueset-issue-type.html; `expression` holds FHIRPath locations; `rule` is
+    the stable id of
+    the rule that was broken; `pointer` is the JSON path (keys and indexes) from which a position in a file can be
+    found.
     """
 
     severity: Severity
@@ -100,6 +104,12 @@ class NotSupported(BadRequest):
     code = "not-supported"
 
 
+class TooCostly(BadRequest):
+    """A search asks more than the limits allow, whichever way it is read."""
+
+    code = "too-costly"
+
+
 class Unauthorized(FhirError):
     status = 401
     code = "login"
@@ -142,6 +152,11 @@ class PreconditionFailed(FhirError):
 
 class TooLarge(FhirError):
     status = 413
+    code = "too-long"
+
+
+class UriTooLong(FhirError):
+    status = 414
     code = "too-long"
 
 

@@ -43,6 +43,9 @@ MEDICATION_FAMILY = (
 )
 
 
+_DEFAULT_VERSION = FhirVersion.R5
+
+
 def setting(default: Any, doc: str) -> Any:
     """A field of `Settings` with the sentence that `docs/settings.md` and `--help` show."""
     return field(default=default, metadata={"doc": doc})
@@ -52,32 +55,76 @@ def setting(default: Any, doc: str) -> Any:
 class Settings:
     """How one server runs. `from_environment` reads `APOTHECARY_<FIELD>`; command-line options override."""
 
-    host: str = setting("127.0.0.1", "Address to listen on. On any but a loopback address the server is read-only unless writes are opened.")
+    host: str = setting(
+        "127.0.0.1",
+        "Address to listen on. On any but a loopback address the server is read-only unless writes are opened.",
+    )
     port: int = setting(8080, "Port to listen on.")
     workers: int = setting(1, "Number of server processes.")
     threads: int = setting(2, "Threads that answer requests in each process.")
-    database: str = setting("sqlite:///apothecary.db", "SQLAlchemy URL of the database: sqlite:///file.db or postgresql+psycopg://...")
+    database: str = setting(
+        "sqlite:///apothecary.db", "SQLAlchemy URL of the database: sqlite:///file.db or postgresql+psycopg://..."
+    )
     content: str = setting("resources", "Folder of FHIR files to serve: <ResourceType>/<id>.json. Empty for none.")
-    resource_types: str = setting("", "Served resource types, separated by commas; * for all of the FHIR version; empty for the medication family.")
-    fhir_version: FhirVersion = setting(FhirVersion.R5, "FHIR version of the base /fhir: R4, R4B or R5.")
-    base_url: str = setting("", "Public address that stands in links, such as https://drugs.example/fhir; empty: taken from each request.")
-    trust_forwarded: bool = setting(False, "Believe X-Forwarded-Host, X-Forwarded-Proto and X-Forwarded-Prefix when building links. Only behind a proxy that sets them.")
-    open_writes: bool = setting(False, "Accept writes on an address that is not loopback, without authorization. Meant for closed networks.")
+    resource_types: str = setting(
+        "",
+        "Served resource types, separated by commas; * for all of the FHIR version; empty for the medication family.",
+    )
+    fhir_version: FhirVersion = setting(_DEFAULT_VERSION, "FHIR version of the base /fhir: R4, R4B or R5.")
+    base_url: str = setting(
+        "", "Public address that stands in links, such as https://drugs.example/fhir; empty: taken from each request."
+    )
+    trust_forwarded: bool = setting(
+        False,
+        "Believe X-Forwarded-Host, -Proto and -Prefix when building links. Only behind a proxy that sets them.",
+    )
+    open_writes: bool = setting(
+        False, "Accept writes on an address that is not loopback, without authorization. Meant for closed networks."
+    )
     page_size: int = setting(20, "Matches on a search page when _count is not given.")
     page_size_limit: int = setting(1000, "Largest _count; a larger one is capped and the self link shows it.")
-    include_limit: int = setting(1000, "Most resources that _include and _revinclude may add to one page; past it the search is an error, never cut short.")
+    open_world_types: str = setting(
+        "ClinicalUseDefinition",
+        "Resource types, separated by commas, whose searches say when they find nothing that absence is no evidence.",
+    )
+    include_limit: int = setting(
+        1000,
+        "Most resources that includes may add to one page; past it the search is an error, never cut short.",
+    )
     search_clause_limit: int = setting(100, "Most parameters and comma-separated values in one search.")
+    references: Literal["enforced", "allowed"] = setting(
+        "enforced", "Whether a REST write may point to a local resource that does not exist: enforced refuses it."
+    )
+    delete_referenced: Literal["refused", "allowed"] = setting(
+        "refused", "Whether a resource that others point to may be deleted over REST."
+    )
+    conditional_delete: Literal["single", "multiple"] = setting(
+        "single", "Whether a conditional delete may delete more than one resource."
+    )
+    bundle_limit: int = setting(5000, "Most entries of a batch or transaction.")
     body_limit: int = setting(32 * 1024 * 1024, "Largest request body in bytes.")
     url_limit: int = setting(16 * 1024, "Longest request URL in bytes.")
-    request_seconds: float = setting(30.0, "Longest time one database statement may run before the request is answered with 503.")
-    durability: Literal["full", "normal"] = setting("full", "SQLite: full survives a power cut after each commit, normal may lose the last commits then.")
-    cors_origins: str = setting("*", "Origins that browsers may call from, separated by commas; * for all; empty for none.")
-    secret: str = setting("", "Key that signs page links. Set the same on every server that answers the same links; empty: made from the database.")
+    request_seconds: float = setting(
+        30.0, "Longest time one database statement may run before the request is answered with 503."
+    )
+    durability: Literal["full", "normal"] = setting(
+        "full", "SQLite: full survives a power cut after each commit, normal may lose the last commits then."
+    )
+    cors_origins: str = setting(
+        "*", "Origins that browsers may call from, separated by commas; * for all; empty for none."
+    )
+    secret: str = setting(
+        "",
+        "Key that signs page links, the same on every server behind one address; empty: one kept in the database.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "Least severity that is logged.")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
-        """Settings from `APOTHECARY_...` variables; `overrides` that are not None win. Raises StartError for a bad or unknown value."""
+        """Settings from `APOTHECARY_...` variables.
+
+        `overrides` that are not None win. Raises StartError for a bad or unknown value.
+        """
         source = os.environ if environment is None else environment
         hints = get_type_hints(cls)
         known = {f.name for f in fields(cls)}
@@ -93,8 +140,16 @@ class Settings:
             values[name] = _convert(variable, text, hints[name])
         for name, value in overrides.items():
             if value is not None:
-                values[name] = _convert(f"--{name.replace('_', '-')}", value, hints[name]) if isinstance(value, str) else value
+                values[name] = (
+                    _convert(f"--{name.replace('_', '-')}", value, hints[name]) if isinstance(value, str) else value
+                )
         return cls(**values)
+
+    def to_environment(self) -> None:
+        """Set the `APOTHECARY_...` variables of this process, and so of its children, to these settings."""
+        for one in fields(self):
+            value = getattr(self, one.name)
+            os.environ[PREFIX + one.name.upper()] = str(value).lower() if isinstance(value, bool) else str(value)
 
     @property
     def loopback(self) -> bool:
@@ -107,7 +162,7 @@ class Settings:
         return self.loopback or self.open_writes
 
     def served_types(self, available: tuple[str, ...]) -> tuple[str, ...]:
-        """The resource types to serve out of those a FHIR version has, sorted. Raises StartError for a name no version has."""
+        """The resource types to serve out of those a FHIR version has, sorted."""
         if self.resource_types.strip() == "*":
             return tuple(sorted(available))
         if not self.resource_types.strip():
@@ -143,3 +198,8 @@ def _convert(name: str, text: str, kind: Any) -> Any:
     if text not in choices:
         raise StartError(f"{name}={text!r}: write one of {', '.join(choices)}.")
     return text
+
+
+def no_colour() -> bool:
+    """Whether the user wants no colours in terminals: https://no-color.org"""
+    return bool(os.environ.get("NO_COLOR"))

@@ -11,21 +11,23 @@ from typing import Any
 
 import msgspec
 
+from scripts.definitions import page
 from scripts.definitions.extensions import extensions
+from scripts.definitions.ledger import Repairs
 from scripts.definitions.packages import CORE, EXPANSIONS, manifest, obtain, read_source
 from scripts.definitions.search import SearchCompiler
 from scripts.definitions.structures import TypeCompiler, core_types, index
 from scripts.definitions.valuesets import ValueSetCompiler
 from server.fhir.definitions import Definitions, ExtensionDefinition
 from server.fhir.releases import FhirVersion
-from server.fhir.repairs import Repairs
 from server.fhir.structures import TypeTable
 
 ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT / "server/fhir/data"
 
 
 def compile_release(version: FhirVersion, cache: Path, folder: Path) -> list[str]:
-    """Write the tables of one release into the empty `folder`; the answer is what is wrong and not in the table of repairs."""
+    """Write the tables of one release into the empty `folder`; the answer is what no row of repairs.py covers."""
     source = read_source(version, cache)
     repairs = Repairs(version)
     types = core_types(source)
@@ -96,9 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Compile every release; 1 when something published is broken in a way the table of repairs does not know."""
     parser = argparse.ArgumentParser(prog="python -m scripts.definitions", description=__doc__)
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache", help="where the packages are kept (%(default)s)")
-    parser.add_argument(
-        "--output", type=Path, default=ROOT / "server/fhir/data", help="where the tables go (%(default)s)"
-    )
+    parser.add_argument("--output", type=Path, default=DATA, help="where the tables go (%(default)s)")
     options = parser.parse_args(arguments)
 
     problems = []
@@ -111,6 +111,8 @@ def main(arguments: list[str] | None = None) -> int:
         found = manifest(obtain(package, options.cache))
         sources[package.name] = {"version": package.version, "sha256": package.sha256, "license": found["license"]}
     _write(options.output / "packages.json", _lines(sources))
+    if options.output == DATA:
+        page.update(ROOT / "docs/definitions.md")
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0

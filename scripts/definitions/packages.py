@@ -119,4 +119,11 @@ def read_source(version: FhirVersion, cache: Path) -> Source:
         if "url" in resource:
             by_kind[resource["resourceType"]][resource["url"]] = resource
     expanded = resources(obtain(EXPANSIONS[version], cache), "ValueSet")
-    return Source(version, *by_kind.values(), {resource["url"]: resource for resource in expanded})
+    return Source(
+        version=version,
+        structures=by_kind["StructureDefinition"],
+        search_parameters=by_kind["SearchParameter"],
+        value_sets=by_kind["ValueSet"],
+        code_systems=by_kind["CodeSystem"],
+        expansions={resource["url"]: resource for resource in expanded},
+    )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from scripts.definitions.ledger import Repairs
 from scripts.definitions.packages import Resource, Source
 from server.fhir.definitions import Component, Definitions, SearchParameterDefinition
 from server.fhir.expressions import ExpressionError, branches, branches_for, leads_to, repair_expression
-from server.fhir.repairs import Repairs
 
 _LINE_OF_TYPE = re.compile(r"^\s*\*\s*\[(?P<type>\w+)\]\([^)]*\):\s*(?P<text>.*?)\s*$", re.MULTILINE)
 
@@ -19,14 +19,30 @@ _TYPE_OF_ELEMENT = {
 }  # fmt: skip
 _SUITABLE = {
     "token": frozenset(
-        "CodeableConcept Coding code Identifier boolean ContactPoint string id uri canonical url oid uuid".split()
+        {
+            "CodeableConcept",
+            "Coding",
+            "code",
+            "Identifier",
+            "boolean",
+            "ContactPoint",
+            "string",
+            "id",
+            "uri",
+            "canonical",
+            "url",
+            "oid",
+            "uuid",
+        }
     ),
-    "string": frozenset("string HumanName Address markdown Annotation Narrative id code uri xhtml".split()),
-    "reference": frozenset("Reference canonical uri".split()),
-    "date": frozenset("date dateTime instant Period Timing".split()),
-    "quantity": frozenset("Quantity Money Age Duration Distance Count Range SampledData".split()),
-    "number": frozenset("integer decimal positiveInt unsignedInt integer64 Range".split()),
-    "uri": frozenset("uri url canonical oid uuid".split()),
+    "string": frozenset(
+        {"string", "HumanName", "Address", "markdown", "Annotation", "Narrative", "id", "code", "uri", "xhtml"}
+    ),
+    "reference": frozenset({"Reference", "canonical", "uri"}),
+    "date": frozenset({"date", "dateTime", "instant", "Period", "Timing"}),
+    "quantity": frozenset({"Quantity", "Money", "Age", "Duration", "Distance", "Count", "Range", "SampledData"}),
+    "number": frozenset({"integer", "decimal", "positiveInt", "unsignedInt", "integer64", "Range"}),
+    "uri": frozenset({"uri", "url", "canonical", "oid", "uuid"}),
 }
 _RESOLVE = "resolve()"
 _AS_OPERATOR = re.compile(r"\bas\b")
@@ -35,8 +51,8 @@ _AS_OPERATOR = re.compile(r"\bas\b")
 class SearchCompiler:
     """Makes the parameters of each type; `definitions` must be able to read the finished type tables.
 
-    `problems` collects every expression that is empty, cannot be parsed, names an element that does not exist or ends in none of
-    the types its parameter can index: each is a row missing from the table of repairs.
+    `problems` collects every expression that is empty, cannot be parsed, names an element that does not exist or ends
+    in none of the types its parameter can index: each is a row missing from the table of repairs.
     """
 
     def __init__(self, source: Source, definitions: Definitions, repairs: Repairs) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from scripts.definitions.ledger import Repairs
 from scripts.definitions.packages import Resource, Source
 from server.fhir.definitions import Binding, Element, Invariant, TypeRef
-from server.fhir.repairs import Repairs
-from server.fhir.structures import Kind, TypeTable
+from server.fhir.structures import BACKBONES, Kind, TypeTable
 
 _PROFILE = "http://hl7.org/fhir/StructureDefinition/"
 _FHIR_TYPE = _PROFILE + "structuredefinition-fhir-type"
@@ -117,7 +117,10 @@ class TypeCompiler:
         types = tuple(type_ref(item) for item in (paths[reference] if reference else published)["type"])
         if path.endswith(".id"):
             types = (self._id_type(path, types[0]),)
-        said = {rule.key for item in types for rule in self._type_rules(item.code)}
+        # A backbone's shape is found by its path, not by its type: the rules of BackboneElement must stand on the path.
+        said = {rule.key for item in types if item.code not in BACKBONES for rule in self._type_rules(item.code)}
+        if reference:
+            said |= {rule.key for rule in invariants(paths[reference])}
         rules = [rule for rule in invariants(published) if rule.key not in said]
         for item in published.get("type", []):
             for profile in item.get("profile", []):
@@ -147,7 +150,7 @@ class TypeCompiler:
         return self._root_invariants(code) if code in self._types and code != "Resource" else ()
 
     def _profile_rules(self, profile: str, known: set[str]) -> list[Invariant]:
-        """What a data type profile such as SimpleQuantity adds at its root; profiles on resources are left to `$validate`."""
+        """What a data type profile such as SimpleQuantity adds at its root; profiles on resources add nothing here."""
         definition = self._profiles.get(profile)
         if definition is None or definition["kind"] != "complex-type":
             return []

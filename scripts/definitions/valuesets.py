@@ -25,7 +25,7 @@ class ValueSetCompiler:
         definition = self._source.value_sets.get(url) or self._source.expansions.get(url)
         if definition is None:
             return ValueSet(url, {}, (), complete=False, reason="not published with the specification")
-        systems = self._systems(definition)
+        named = self._systems(definition)
         expansion = self._source.expansions.get(url, {}).get("expansion", {})
         concepts, reason = self._listed(expansion), None
         if not concepts:
@@ -34,13 +34,13 @@ class ValueSetCompiler:
             except _NotEnumerable as error:
                 concepts, reason = {}, str(error)
         elif _is_partial(expansion):
-            reason = "the published expansion is only a part"
+            concepts, reason = {}, "the published expansion is only a part"
         count = sum(map(len, concepts.values()))
         if count > MOST_CODES:
             concepts, reason = {}, f"more than {MOST_CODES} codes"
         elif not count and reason is None:
             reason = "no code system lists its codes"
-        systems = tuple(sorted(systems | set(concepts)))
+        systems = tuple(sorted(named | set(concepts)))
         return ValueSet(url, concepts, systems, complete=reason is None, reason=reason)
 
     def code_systems(self, value_sets: Iterable[ValueSet]) -> dict[str, CodeSystem]:
@@ -53,12 +53,17 @@ class ValueSetCompiler:
         return found
 
     def _systems(self, definition: Resource) -> set[str]:
-        found = set()
-        for include in definition.get("compose", {}).get("include", []):
-            if "system" in include:
-                found.add(include["system"])
-            for url in include.get("valueSet", []):
-                found |= self._systems(self._source.value_sets.get(url.partition("|")[0], {}))
+        """The systems that a definition and those it includes name; it may include itself."""
+        found: set[str] = set()
+        seen: set[str] = set()
+        waiting = [definition]
+        while waiting:
+            for include in waiting.pop().get("compose", {}).get("include", []):
+                if "system" in include:
+                    found.add(include["system"])
+                new = {canonical.partition("|")[0] for canonical in include.get("valueSet", [])} - seen
+                seen |= new
+                waiting.extend(self._source.value_sets.get(url, {}) for url in new)
         return found
 
     def _listed(self, expansion: Resource) -> dict[str, dict[str, str]]:
@@ -100,8 +105,10 @@ class ValueSetCompiler:
         found: dict[str, dict[str, str]] = {}
         for canonical in include["valueSet"]:
             url = canonical.partition("|")[0]
+            if url in above:
+                raise _NotEnumerable("includes itself")
             definition = self._source.value_sets.get(url)
-            if definition is None or url in above:
+            if definition is None:
                 raise _NotEnumerable(f"includes {url}, which is not published with the specification")
             for system, concepts in self._composed(definition, above | {url}).items():
                 if "system" not in include or system == include["system"]:

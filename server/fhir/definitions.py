@@ -1,6 +1,6 @@
-"""What the specification of each release says, read from the compiled tables when first asked for (https://hl7.org/fhir/R5/downloads.html).
+"""What the specification of each release says, compiled from https://hl7.org/fhir/R5/downloads.html.
 
-The tables are written by `make definitions` from the official packages; `docs/definitions.md` describes them and what is repaired.
+`make definitions` writes the tables; `docs/definitions.md` describes them and what is repaired.
 Nothing is read before it is needed, each file at most once in a process, and all that is handed out is immutable.
 """
 
@@ -50,7 +50,7 @@ _DATA = Path(__file__).parent / "data"
 
 
 class Component(msgspec.Struct, frozen=True):
-    """One part of a composite search parameter: the parameter it follows, a path from the composite's value, and its type."""
+    """One part of a composite: the url of the parameter it follows, a path from the composite's value, and its type."""
 
     definition: str
     expression: str
@@ -81,7 +81,9 @@ class SearchParameterDefinition(msgspec.Struct, frozen=True, omit_defaults=True,
 
 
 class Context(msgspec.Struct, frozen=True, array_like=True):
-    """Where an extension may stand: `type` is element, fhirpath or extension (https://hl7.org/fhir/R5/extensibility.html#context)."""
+    """Where an extension may stand: `type` is element, fhirpath or extension
+    (https://hl7.org/fhir/R5/extensibility.html#context).
+    """
 
     type: str
     expression: str
@@ -90,8 +92,8 @@ class Context(msgspec.Struct, frozen=True, array_like=True):
 class ExtensionDefinition(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """An extension published with a release. It has either a value of one of `types`, or `extensions` of its own.
 
-    `min` and `max` count the extension on its element; `value_min` is 1 when it is nothing without its value. In `extensions`
-    the url of each is relative, as instances write it.
+    `min` and `max` count the extension on its element; `value_min` is 1 when it is nothing without its value. In
+    `extensions` the url of each is relative, as instances write it.
     """
 
     url: str
@@ -115,7 +117,7 @@ class _Index(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Definitions:
-    """The tables of one release. Get it by `definitions(version)`; a folder is given only by the compiler's own tests."""
+    """The tables of one release. Get them by `definitions(version)`; only their compiler gives a folder of its own."""
 
     def __init__(self, version: FhirVersion, folder: Path | None = None) -> None:
         self.version = version
@@ -182,7 +184,7 @@ class Definitions:
         return self._code_systems.get(url.partition("|")[0])
 
     def search_parameters(self, resource_type: str) -> Mapping[str, SearchParameterDefinition]:
-        """The search parameters of a resource type by code, with those of Resource and DomainResource; KeyError for no type."""
+        """The search parameters of a type by code, with those of Resource and DomainResource; KeyError for no type."""
         found = self._search.get(resource_type)
         if found is None:
             structure = self.structure(resource_type)

@@ -1,4 +1,6 @@
-"""The FHIRPath of search parameters: its branches, its repair, and where it leads (https://hl7.org/fhir/R5/searchparameter-definitions.html#SearchParameter.expression)."""
+"""The FHIRPath of search parameters, its branches, its repair and where it leads:
+https://hl7.org/fhir/R5/searchparameter.html.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,8 @@ _STEP = re.compile(r"(?P<name>\w+)(?:\((?P<argument>.*)\))?(?:\[\d+\])?", re.DOT
 _OPERATORS = (" and ", " or ", " != ", " = ")
 _SAME = frozenset({"where", "first", "last"})
 _BOOLEAN = frozenset({"exists", "empty", "not", "hasValue", "matches"})
+_FUNCTIONS = _SAME | _BOOLEAN | {"extension", "ofType"}
+_FUNCTION = re.compile(r"(\w+)\(")
 
 
 class ExpressionError(ValueError):
@@ -25,7 +29,7 @@ class ExpressionError(ValueError):
 def repair_expression(expression: str) -> str:
     """`expression` in a form that FHIRPath engines run on lists and without resolving references.
 
-    `as` becomes `ofType`, since `as` fails on more than one item; `resolve() is T` becomes a test on the reference itself.
+    `as` becomes `ofType`, since `as` fails on more than one item; `resolve() is T` becomes a test on the reference.
     """
     found = _AS_CALL.sub(r".ofType(\1)", expression)
     found = _AS_IN_PARENTHESES.sub(r"\1.ofType(\2)", found)
@@ -34,7 +38,7 @@ def repair_expression(expression: str) -> str:
 
 
 def reference_test(type_name: str) -> str:
-    """FHIRPath that is true on a Reference to `type_name`, relative, absolute or versioned, or that says so in its `type`."""
+    """FHIRPath that is true on a Reference to `type_name`: relative, absolute, versioned, or by its `type` element."""
     return f"type = '{type_name}' or reference.matches('^(.*/)?{type_name}/[^/]+(/_history/[^/]+)?$')"
 
 
@@ -75,7 +79,7 @@ def leads_to(
     """The names of the structures that `expression` ends in: `{"CodeableConcept"}`, `{"Composition.section"}`.
 
     A path starts at the type it names, else at `start`; `resource` is what `%resource` stands for. `structure` is
-    `Definitions.structure`. Raises ExpressionError for an element that does not exist: that is how a broken parameter shows.
+    `Definitions.structure`. Raises ExpressionError for an element that does not exist: so a broken parameter shows.
     """
     found: set[str] = set()
     for branch in branches(expression):
@@ -124,6 +128,9 @@ def _call(
     if function == "extension":
         return {"Extension"}
     if function in _SAME:
+        unknown = set(_FUNCTION.findall(argument)) - _FUNCTIONS
+        if unknown:
+            raise ExpressionError(f"function {min(unknown)!r} in {expression!r} is not known")
         return at
     if function in _BOOLEAN:
         return {"boolean"}

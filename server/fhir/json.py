@@ -1,6 +1,7 @@
 """FHIR JSON without loss: https://hl7.org/fhir/R5/json.html
 
-Decimals keep the digits they were written with (`0.50` stays `0.50`, `1E3` stays `1E3`), the order of elements stays, and a key that
+Decimals keep the digits they were written with (`0.50` stays `0.50`, `1E3` stays `1E3`), the order of elements stays,
+and a key that
 stands twice in an object is an error, because one of its values would otherwise be dropped without a word.
 """
 
@@ -42,7 +43,8 @@ class FhirDecimal(Decimal):
 
 
 def _integer(literal: str) -> int | FhirDecimal:
-    # `-0` is a legal decimal whose sign an int would lose; a literal of thousands of digits is refused by int() on purpose.
+    # `-0` is a legal decimal whose sign an int would lose; a literal of thousands of digits is refused by int() on
+    # purpose.
     return FhirDecimal(literal) if literal == "-0" or len(literal) > 4000 else int(literal)
 
 
@@ -69,7 +71,8 @@ _decoder = _json.JSONDecoder(
 def parse(text: bytes | str) -> Any:
     """The value that `text` writes; objects as dicts in order, decimals as `FhirDecimal`.
 
-    Raises ValueError (json.JSONDecodeError with a position, DuplicateKey, UnicodeDecodeError or RecursionError turned into ValueError).
+    Raises ValueError (json.JSONDecodeError with a position, DuplicateKey, UnicodeDecodeError or RecursionError turned
+    into ValueError).
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
@@ -89,7 +92,9 @@ _encoder = msgspec.json.Encoder(enc_hook=_encode_decimal, decimal_format="number
 
 
 def dumps(value: Any) -> bytes:
-    """`value` as compact UTF-8 JSON, decimals with the digits they were read with. Raises ValueError for a lone surrogate."""
+    """`value` as compact UTF-8 JSON, decimals with the digits they were read with. Raises ValueError for a lone
+    surrogate.
+    """
     try:
         return _encoder.encode(value)
     except UnicodeEncodeError:

@@ -2,9 +2,12 @@
 
 https://hl7.org/fhir/R5/searchparameter-definitions.html#SearchParameter.expression and https://hl7.org/fhirpath/N1/
 
-Compiled are: paths, `|`, `as`, `as()`, `ofType()`, `where()` over comparisons, `resolve() is T`, `exists()` and `hasExtension()`,
-`extension(url)`, `matches()`, `[n]`, `first()`, `exists()`, `and`, `or` and `!= false`. The element definitions give every step its type, so a result knows
-whether it is a CodeableConcept or a code. An expression outside this part is a `PathError` when it is compiled, never an empty result.
+Compiled are: paths, `|`, `as`, `as()`, `ofType()`, `where()` over comparisons, `resolve() is T`, `exists()` and
+`hasExtension()`,
+`extension(url)`, `matches()`, `[n]`, `first()`, `exists()`, `and`, `or` and `!= false`. The element definitions give
+every step its type, so a result knows
+whether it is a CodeableConcept or a code. An expression outside this part is a `PathError` when it is compiled, never
+an empty result.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from server.fhir.definitions import definitions
@@ -28,7 +31,9 @@ class PathError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One way through the type: `steps` lead from the root to values of the FHIR type `type` (described by `structure`)."""
+    """One way through the type: `steps` lead from the root to values of the FHIR type `type` (described by
+    `structure`).
+    """
 
     steps: tuple[str | Step, ...]
     type: str
@@ -86,7 +91,9 @@ def compile_path(version: FhirVersion, root: str, expression: str) -> Path:
     return Path(expression, tuple(dict.fromkeys(tracks)))
 
 
-_TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_$][A-Za-z0-9_]*)|(?P<text>'(?:[^'\\]|\\.)*')|(?P<number>\d+)|(?P<sign>!=|[|.()\[\]=]))")
+_TOKEN = re.compile(
+    r"\s*(?:(?P<name>[A-Za-z_$][A-Za-z0-9_]*)|(?P<text>'(?:[^'\\]|\\.)*')|(?P<number>\d+)|(?P<sign>!=|[|.()\[\]=]))"
+)
 
 
 class _Parser:
@@ -112,15 +119,17 @@ class _Parser:
         return self.tokens[self.position] if self.position < len(self.tokens) else ""
 
     def take(self, expected: str | None = None) -> str:
-        token = self.peek()
-        if not token or (expected is not None and token != expected):
-            raise PathError(f"{self.expression!r}: expected {expected or 'more'} and found {token or 'the end'!r}")
+        found = self.peek()
+        if not found or (expected is not None and found != expected):
+            raise PathError(f"{self.expression!r}: expected {expected or 'more'} and found {found or 'the end'!r}")
         self.position += 1
-        return token
+        return found
 
     def end(self) -> None:
         if self.peek():
-            raise PathError(f"{self.expression!r}: {self.peek()!r} is not in the part of FHIRPath that search parameters may use")
+            raise PathError(
+                f"{self.expression!r}: {self.peek()!r} is not in the part of FHIRPath that search parameters may use"
+            )
 
     # -- grammar
 
@@ -132,7 +141,9 @@ class _Parser:
         return result
 
     def logic(self, tracks: list[Track]) -> list[Track]:
-        """`a.exists() and a != false`, `a = 'x' or b = 'y'`: every operand, or any, is true; the two need parentheses to mix."""
+        """`a.exists() and a != false`, `a = 'x' or b = 'y'`: every operand, or any, is true; the two need parentheses
+        to mix.
+        """
         operands = [self.comparison(tracks)]
         operator = self.peek()
         while operator in ("and", "or") and self.peek() == operator:
@@ -141,7 +152,13 @@ class _Parser:
         if len(operands) == 1:
             return operands[0]
         combine = all if operator == "and" else any
-        return [_boolean(lambda node: combine(any(value is True for track in one for value in track.walk(node)) for one in operands))]
+        return [
+            _boolean(
+                lambda node: combine(
+                    any(value is True for track in one for value in track.walk(node)) for one in operands
+                )
+            )
+        ]
 
     def comparison(self, tracks: list[Track]) -> list[Track]:
         operand = self.typed(tracks)
@@ -158,14 +175,14 @@ class _Parser:
         return [_boolean(compare)]
 
     def literal(self) -> Any:
-        token = self.take()
-        if token.startswith("'"):
-            return re.sub(r"\\(.)", r"\1", token[1:-1])
-        if token in ("true", "false"):
-            return token == "true"
-        if token.isdigit():
-            return int(token)
-        raise PathError(f"{self.expression!r}: {token!r} is not a literal")
+        found = self.take()
+        if found.startswith("'"):
+            return re.sub(r"\\(.)", r"\1", found[1:-1])
+        if found in ("true", "false"):
+            return found == "true"
+        if found.isdigit():
+            return int(found)
+        raise PathError(f"{self.expression!r}: {found!r} is not a literal")
 
     def typed(self, tracks: list[Track]) -> list[Track]:
         operand = self.invocation(tracks)
@@ -188,7 +205,7 @@ class _Parser:
             if self.take() == "[":
                 index = int(self.take())
                 self.take("]")
-                result = [_extend(track, lambda nodes, i=index: nodes[i : i + 1]) for track in result]  # type: ignore[misc]
+                result = [_extend(track, partial(_at, index)) for track in result]
             else:
                 result = self.term(result, self.take())
         return result
@@ -205,7 +222,9 @@ class _Parser:
             return self.root(tracks, name)
         found = [new for track in tracks for new in self.member(track, name)]
         if not found:
-            raise PathError(f"{self.expression!r}: {' or '.join(sorted({t.structure for t in tracks})) or 'nothing'} has no element {name!r}")
+            raise PathError(
+                f"{self.expression!r}: {' or '.join(sorted({t.structure for t in tracks}))} has no element {name!r}"
+            )
         return found
 
     def root(self, tracks: list[Track], name: str) -> list[Track]:
@@ -215,7 +234,9 @@ class _Parser:
             while ancestor is not None:
                 if ancestor == name:
                     return tracks
-                ancestor = self.definitions.structure(ancestor).base if self.definitions.has_structure(ancestor) else None
+                ancestor = (
+                    self.definitions.structure(ancestor).base if self.definitions.has_structure(ancestor) else None
+                )
         raise PathError(f"{self.expression!r} starts at {name}, not at {tracks[0].structure}")
 
     def member(self, track: Track, name: str) -> Iterator[Track]:
@@ -230,9 +251,9 @@ class _Parser:
 
     def of_type(self, tracks: list[Track], name: str) -> list[Track]:
         kept = [track for track in tracks if track.type == name]
-        for track in tracks:
-            if track.type in ("Resource", "DomainResource") and self.definitions.is_resource_type(name):
-                kept.append(Track((*track.steps, _resources_of(name)), name, name))
+        if self.definitions.is_resource_type(name):
+            anything = [track for track in tracks if track.type in ("Resource", "DomainResource")]
+            kept += [Track((*track.steps, _resources_of(name)), name, name) for track in anything]
         if not kept:
             raise PathError(f"{self.expression!r}: {' or '.join(sorted({t.type for t in tracks}))} is never a {name}")
         return kept
@@ -252,7 +273,7 @@ class _Parser:
             criterion = self.logic([Track((), track.type, track.structure)])
             if any(one.type != "boolean" for one in criterion):
                 raise PathError(f"{self.expression!r}: where() needs a comparison, exists() or hasExtension()")
-            result.append(_extend(track, lambda nodes, tests=criterion: [n for n in nodes if any(True in t.walk(n) for t in tests)]))  # type: ignore[misc]
+            result.append(_extend(track, partial(_meeting, criterion)))
         return result
 
     def function_extension(self, tracks: list[Track]) -> list[Track]:
@@ -265,19 +286,20 @@ class _Parser:
 
     def function_matches(self, tracks: list[Track]) -> list[Track]:
         pattern = re.compile(self.literal())
-        return [_boolean(lambda node: any(isinstance(v, str) and pattern.search(v) is not None for t in tracks for v in t.walk(node)))]
+        return [
+            _boolean(
+                lambda node: any(
+                    isinstance(v, str) and pattern.search(v) is not None for t in tracks for v in t.walk(node)
+                )
+            )
+        ]
 
     def function_exists(self, tracks: list[Track]) -> list[Track]:
         return [_boolean(lambda node: any(track.walk(node) for track in tracks))]
 
     def function_first(self, tracks: list[Track]) -> list[Track]:
         # The first of a union is the first track that has a value; tracks are in the order of the expression.
-        result = []
-        for position, track in enumerate(tracks):
-            earlier = tuple(tracks[:position])
-            step: Step = lambda nodes, t=track, before=earlier: [] if any(b.walk(n) for n in nodes for b in before) else [v for n in nodes for v in t.walk(n)][:1]  # type: ignore[misc]  # noqa: E731
-            result.append(replace(track, steps=(step,)))
-        return result
+        return [replace(one, steps=(partial(_first_of, one, tracks[:number]),)) for number, one in enumerate(tracks)]
 
 
 _FUNCTIONS = {
@@ -292,12 +314,29 @@ _FUNCTIONS = {
 }
 
 
+def _at(index: int, nodes: Nodes) -> Nodes:
+    return nodes[index : index + 1]
+
+
+def _meeting(criterion: list[Track], nodes: Nodes) -> Nodes:
+    return [node for node in nodes if any(True in track.walk(node) for track in criterion)]
+
+
+def _first_of(track: Track, earlier: list[Track], nodes: Nodes) -> Nodes:
+    """The first value of `track`, where none of the tracks before it has one."""
+    if any(before.walk(node) for node in nodes for before in earlier):
+        return []
+    return [value for node in nodes for value in track.walk(node)][:1]
+
+
 def _extend(track: Track, step: Step) -> Track:
     return replace(track, steps=(*track.steps, step))
 
 
 def _boolean(test: Callable[[Any], bool | None]) -> Track:
-    return Track((lambda nodes: [result for node in nodes if (result := test(node)) is not None],), "boolean", "boolean")
+    return Track(
+        (lambda nodes: [result for node in nodes if (result := test(node)) is not None],), "boolean", "boolean"
+    )
 
 
 def _resources_of(name: str) -> Step:
@@ -315,6 +354,8 @@ def _pointing_to(name: str) -> Step:
     def matches(node: Any) -> bool:
         if isinstance(node, str):
             return pattern.search(node) is not None
-        return isinstance(node, dict) and (node.get("type") == name or pattern.search(str(node.get("reference", ""))) is not None)
+        return isinstance(node, dict) and (
+            node.get("type") == name or pattern.search(str(node.get("reference", ""))) is not None
+        )
 
     return lambda nodes: [node for node in nodes if matches(node)]

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _ID = r"[A-Za-z0-9\-.]{1,64}"
 ID = re.compile(_ID, re.ASCII)
-_LITERAL = re.compile(rf"(?:(?P<base>[a-z][a-z0-9+.\-]*://.+?)/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>{_ID})(?:/_history/(?P<version>{_ID}))?", re.ASCII)
+_LITERAL = re.compile(
+    rf"(?:(?P<base>[a-z][a-z0-9+.\-]*://.+?)/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>{_ID})(?:/_history/(?P<version>{_ID}))?",
+    re.ASCII,
+)
 
 
 class Reference(NamedTuple):
-    """A literal reference taken apart. `base` is None for a relative one; `type` and `id` are None where the URL does not show them."""
+    """A literal reference taken apart. `base` is None for a relative one; `type` and `id` are None where the URL does
+    not show them.
+    """
 
     url: str
     base: str | None = None
@@ -27,11 +33,32 @@ class Reference(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def parse_reference(text: str) -> Reference:
-    """`Medication/1`, `https://example.org/fhir/Medication/1/_history/2`, `urn:uuid:...`, `#contained` or a canonical URL, taken apart."""
+    """`Medication/1`, `https://example.org/fhir/Medication/1/_history/2`, `urn:uuid:...`, `#contained` or a canonical
+    URL, taken apart.
+    """
     match = _LITERAL.fullmatch(text)
     if match is None:
         return Reference(text)
     return Reference(text, match["base"], match["type"], match["id"], match["version"])
+
+
+def literals(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(FHIRPath, literal) of every `Reference.reference` in a resource, contained resources included."""
+    yield from _literals(resource, str(resource.get("resourceType", "")))
+
+
+def _literals(node: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if isinstance(value, str):
+                if key == "reference":
+                    yield f"{path}.reference", value
+            elif isinstance(value, dict | list):
+                yield from _literals(value, f"{path}.{key}")
+    else:
+        for number, item in enumerate(node):
+            if isinstance(item, dict):
+                yield from _literals(item, f"{path}[{number}]")
 
 
 def is_id(text: str) -> bool:
@@ -40,6 +67,8 @@ def is_id(text: str) -> bool:
 
 
 def split_canonical(text: str) -> tuple[str, str | None]:
-    """A canonical URL and its version: `http://x|1.0` is (`http://x`, `1.0`). https://hl7.org/fhir/R5/references.html#canonical"""
+    """A canonical URL and its version: `http://x|1.0` is (`http://x`, `1.0`).
+    https://hl7.org/fhir/R5/references.html#canonical
+    """
     url, bar, version = text.partition("|")
     return url, version if bar else None

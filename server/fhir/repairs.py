@@ -1,7 +1,7 @@
-"""What the packages publish broken, and how each is repaired when the tables are compiled (https://hl7.org/fhir/R5/downloads.html).
+"""What the packages of https://hl7.org/fhir/R5/downloads.html publish broken, and how it is repaired.
 
-One row a repair, here and nowhere else; `docs/definitions.md` shows the same table. The compiler refuses to run when a row no
-longer finds what it says was published, or is not needed any more.
+One row a repair, here and nowhere else; `docs/definitions.md` shows the same table. The compiler of the tables refuses
+to run when a row no longer finds what it says was published, and complains when a row is not needed any more.
 """
 
 from __future__ import annotations
@@ -12,10 +12,6 @@ from server.fhir.releases import FhirVersion
 
 _R4, _R4B, _R5 = FhirVersion
 _ALL = (_R4, _R4B, _R5)
-
-
-class RepairError(Exception):
-    """A row of the table and the packages disagree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +106,7 @@ REPAIRS: tuple[Repair, ...] = (
         "dateTime regex",
         rf"{_YEAR}(-(0[1-9]|1[0-2])(-(0[1-9]|[1-2][0-9]|3[0-1])(T{_TIME})?)?{_OFFSET}?)?)?",
         rf"{_YEAR}(-(0[1-9]|1[0-2])(-(0[1-9]|[1-2][0-9]|3[0-1])(T{_TIME}{_OFFSET}))?)?)?",
-        "The offset SHALL follow a time and cannot follow a date (datatypes.html#dateTime); published, it is optional after both.",
+        "An offset SHALL follow a time and never a date (datatypes.html#dateTime); published, it may after both.",
     ),
     *(
         Repair(
@@ -118,7 +114,7 @@ REPAIRS: tuple[Repair, ...] = (
             f"{name} regex",
             r"[ \r\n\t\S]+",
             r"[\s\S]+",
-            "To Unicode engines a no-break space is white space and so not `\\S`: legal text was rejected. R5 has this form.",
+            "To Unicode engines a no-break space is not `\\S`, so legal text was rejected; R5 has repaired it.",
         )
         for name in ("string", "markdown")
     ),
@@ -207,6 +203,17 @@ REPAIRS: tuple[Repair, ...] = (
         "Patient.extension('http://hl7.org/fhir/StructureDefinition/patient-extensions-Patient-mothersMaidenName')",
         "Patient.extension('http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName')",
         "The url of the extension was mistaken; R4B has it right.",
+    ),
+    Repair(
+        (_R4,),
+        "SearchParameter questionnaireresponse-extensions-QuestionnaireResponse-item-subject expression",
+        "QuestionnaireResponse.item.where("
+        "hasExtension('http://hl7.org/fhir/StructureDefinition/questionnaireresponse-isSubject')"
+        ").answer.value.ofType(Reference)",
+        "QuestionnaireResponse.item.where("
+        "extension('http://hl7.org/fhir/StructureDefinition/questionnaireresponse-isSubject').exists()"
+        ").answer.value.ofType(Reference)",
+        "FHIRPath has no hasExtension(); R4B has this form.",
     ),
     Repair(
         (_R5,),
@@ -326,49 +333,20 @@ REPAIRS: tuple[Repair, ...] = (
                 ("Observation-value-canonical", "Observation-component-value-canonical"),
                 "An observation has no canonical value.",
             ),
+            (
+                (_R4, _R4B),
+                (
+                    "device-extensions-Device-din",
+                    "observation-genetic-Observation-amino-acid-change",
+                    "observation-genetic-Observation-dna-variant",
+                    "observation-genetic-Observation-gene-amino-acid-change",
+                    "observation-genetic-Observation-gene-dnavariant",
+                ),
+                _NO_EXTENSION,
+            ),
             ((_R5,), ("MetadataResource-topic on EvidenceVariable",), "EvidenceVariable has no topic."),
         )
         for name in names
     ),
     Repair((_R4,), "SearchParameter filter expression", None, None, _NO_PATH),
 )
-
-
-class Repairs:
-    """The rows of one release, and which of them the compiler has used."""
-
-    def __init__(self, version: FhirVersion) -> None:
-        self._version = version
-        self._rows = {row.where: row for row in REPAIRS if version in row.releases}
-        self._rules = {row.where: row for row in RULES if version in row.releases}
-        self._used: set[str] = set()
-
-    def repaired(self, where: str, published: str | None) -> str | None:
-        """What stands in the tables at `where`; RepairError when the row expects another `published`."""
-        row = self._rows.get(where)
-        if row is None:
-            return published
-        if row.published != published:
-            raise RepairError(
-                f"{self._version} {where}: the table expects {row.published!r}, the package has {published!r}"
-            )
-        self._used.add(where)
-        return row.repaired
-
-    def omitted(self, where: str) -> bool:
-        """Whether a row leaves out what `where` names, a whole search parameter or one of its bases."""
-        return self.has(where) and self.repaired(where, where) is None
-
-    def has(self, where: str) -> bool:
-        """Whether there is a row for `where`."""
-        return where in self._rows
-
-    def apply_rule(self, rule: str, example: str) -> None:
-        """Note that `rule` was needed; RepairError when it is not known for this release. `example` is for that message."""
-        if rule not in self._rules:
-            raise RepairError(f"{self._version}: rule {rule!r} is not in the table but needed, as for {example}")
-        self._used.add(rule)
-
-    def unused(self) -> list[str]:
-        """The rows and rules that nothing needed."""
-        return sorted((set(self._rows) | set(self._rules)) - self._used)

@@ -1,4 +1,4 @@
-"""The shape of one JSON object: its elements, their types, and what must hold (https://hl7.org/fhir/R5/structuredefinition.html)."""
+"""The shape of one JSON object, its elements, types and rules: https://hl7.org/fhir/R5/structuredefinition.html."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 Kind = Literal["resource", "complex-type", "primitive-type", "backbone"]
-_BACKBONES = frozenset({"BackboneElement", "Element"})
+BACKBONES = frozenset({"BackboneElement", "Element"})
 
 
 class TypeRef(msgspec.Struct, frozen=True, array_like=True):
@@ -38,8 +38,8 @@ class Invariant(msgspec.Struct, frozen=True):
 class Element(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """One element as the specification lists it; `path` and `name` keep the `[x]` of a choice.
 
-    `invariants` leaves out what already stands on the element's own type (`ele-1`, `ext-1`, ...) and, for a backbone, what
-    stands on its `Structure`: so every rule is found exactly once.
+    `invariants` leaves out what already stands on the element's own type (`ele-1`, `ext-1`, ...); those of a backbone,
+    `ele-1` included, stand on its `Structure`. So every rule is found exactly once.
     """
 
     path: str
@@ -78,7 +78,7 @@ class Property(msgspec.Struct, frozen=True):
 
 
 class Structure(msgspec.Struct, frozen=True):
-    """The shape of a resource, a data type or a backbone. A primitive's is that of its `_name` companion: id and extension."""
+    """The shape of a resource, data type or backbone. A primitive's is that of its `_name` twin: id and extension."""
 
     name: str
     kind: Kind
@@ -111,7 +111,7 @@ class TypeTable(msgspec.Struct, frozen=True, rename="camel"):
         """The type and each of its backbones, by name."""
         children: dict[str, list[Element]] = {self.name: []}
         for element in self.elements:
-            children.setdefault(element.path.rpartition(".")[0], []).append(element)
+            children.setdefault(element.path.rpartition(".")[0], []).append(_without_backbone_rules(element))
         found = {}
         for element in self.elements:
             if element.path in children:
@@ -120,7 +120,7 @@ class TypeTable(msgspec.Struct, frozen=True, rename="camel"):
                     kind="backbone",
                     base=element.types[0].code,
                     abstract=False,
-                    elements=tuple(map(_without_backbone_rules, children[element.path])),
+                    elements=tuple(children[element.path]),
                     properties=_properties(children[element.path]),
                     invariants=element.invariants,
                 )
@@ -129,7 +129,7 @@ class TypeTable(msgspec.Struct, frozen=True, rename="camel"):
             kind=self.kind,
             base=self.base,
             abstract=self.abstract,
-            elements=tuple(map(_without_backbone_rules, children[self.name])),
+            elements=tuple(children[self.name]),
             properties=_properties(children[self.name]),
             invariants=self.invariants,
             regex=self.regex,
@@ -141,26 +141,25 @@ class TypeTable(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def property_name(element: Element, type_code: str) -> str:
-    """The JSON name of `element` when its value has type `type_code`: `value[x]` and `Quantity` give `valueQuantity`."""
+    """The JSON name of `element` for a value of type `type_code`: `value[x]` and `Quantity` give `valueQuantity`."""
     if not element.is_choice:
         return element.name
     return element.name[:-3] + type_code[0].upper() + type_code[1:]
 
 
 def _without_backbone_rules(element: Element) -> Element:
-    if element.invariants and element.types[0].code in _BACKBONES:
+    if element.invariants and element.types[0].code in BACKBONES and element.content_reference is None:
         return msgspec.structs.replace(element, invariants=())
     return element
 
 
 def _properties(elements: list[Element]) -> Mapping[str, Property]:
     found = {}
-    for listed in elements:
-        element = _without_backbone_rules(listed)
+    for element in elements:
         for type_ref in element.types:
             name = property_name(element, type_ref.code)
             structure = type_ref.code
-            if structure in _BACKBONES:
+            if structure in BACKBONES:
                 structure = element.content_reference or element.path
             found[name] = Property(name, element, type_ref.code, structure)
     return MappingProxyType(found)

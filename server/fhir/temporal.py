@@ -34,10 +34,14 @@ class Span(NamedTuple):
 
 
 def parse_span(text: str) -> Span:
-    """The span that a date, dateTime or instant names. Without a zone, UTC is meant. Raises ValueError for what is no date."""
+    """The span that a date, dateTime or instant names. Without a zone, UTC is meant. Raises ValueError for what is no
+    date.
+    """
     match = _DATE_TIME.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is not a date: write YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss with Z or an offset")
+        raise ValueError(
+            f"{text!r} is not a date: write YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss with Z or an offset"
+        )
     year = int(match["year"])
     if match["month"] is None:
         return Span(_midnight(year, 1, 1), _midnight(year + 1, 1, 1))

@@ -11,8 +11,9 @@ import msgspec
 class ValueSet(msgspec.Struct, frozen=True, dict=True):
     """A value set: the codes it holds and whether that is all of them.
 
-    `concepts` maps each system to code and display. `complete` is False when the specification cannot enumerate it (media types,
-    languages, units); `reason` then says why, and `systems` names where its codes come from.
+    `concepts` maps each system to its codes and their displays. `complete` is False when the specification cannot
+    enumerate the set (media types, languages, units): then `concepts` is empty, `reason` says why, and `systems` where
+    its codes come from.
     """
 
     url: str
@@ -27,7 +28,7 @@ class ValueSet(msgspec.Struct, frozen=True, dict=True):
         return {system: frozenset(concepts) for system, concepts in self.concepts.items()}
 
     def contains(self, system: str | None, code: str) -> bool | None:
-        """Whether `code` is in the set, None when that cannot be told. Without a system (a `code` element) any system serves."""
+        """Whether the set has `code`, None when that cannot be told; without a system (a `code` element), in any."""
         if system is None:
             found = any(code in concepts for concepts in self.concepts.values())
         else:
@@ -46,7 +47,7 @@ class ValueSet(msgspec.Struct, frozen=True, dict=True):
         return None
 
     def system_of(self, code: str) -> str | None:
-        """The system a bare `code` element implies: the only one of this set that has it, else the only one there is."""
+        """The system that a bare `code` element implies: the only one that has it, else the only one of the set."""
         holding = [system for system, concepts in self.concepts.items() if code in concepts]
         if len(holding) == 1:
             return holding[0]
@@ -54,7 +55,9 @@ class ValueSet(msgspec.Struct, frozen=True, dict=True):
 
 
 class CodeSystem(msgspec.Struct, frozen=True, dict=True):
-    """The hierarchy of a code system: each code that has parents, with them (https://hl7.org/fhir/R5/codesystem.html#hierarchy)."""
+    """The hierarchy of a code system: each code that has parents, with them
+    (https://hl7.org/fhir/R5/codesystem.html#hierarchy).
+    """
 
     url: str
     parents: Mapping[str, tuple[str, ...]]

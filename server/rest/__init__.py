@@ -1,0 +1,1 @@
+"""HTTP: the only Flask code of the project. https://hl7.org/fhir/R5/http.html"""

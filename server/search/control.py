@@ -6,19 +6,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from server.errors import BadRequest, Issue
+from server.errors import BadRequest, Issue, NotSupported
 from server.search.query import Include, Sort
 
 if TYPE_CHECKING:
     from server.search.parser import Parser
 
 NAMES = frozenset(
-    {"_count", "_sort", "_total", "_summary", "_elements", "_include", "_revinclude", "_include:iterate", "_revinclude:iterate", "_include:recurse", "_revinclude:recurse"}
+    {
+        "_count",
+        "_sort",
+        "_total",
+        "_summary",
+        "_elements",
+        "_maxresults",
+        "_explain",
+        "_contained",
+        "_include",
+        "_revinclude",
+        "_include:iterate",
+        "_revinclude:iterate",
+        "_include:recurse",
+        "_revinclude:recurse",
+    }
 )
+_BASE_NAMES = frozenset(name.partition(":")[0] for name in NAMES)
 SUMMARIES = ("true", "text", "data", "count", "false")
 TOTALS = ("none", "estimate", "accurate")
 
-# What a parameter of each type is sorted by: the table of the index and the columns for the smallest and the largest value.
+# What a parameter of each type is sorted by: the table of the index and the columns for the smallest and the largest
+# value.
 SORT_COLUMNS = {
     "token": ("token", "code", "code"),
     "string": ("string", "prefix", "prefix"),
@@ -39,16 +56,28 @@ class Controls:
     total: Literal["none", "accurate"] = "none"
     summary: str = "false"
     elements: tuple[str, ...] = ()
+    max_results: int | None = None
+    explain: bool = False
     includes: tuple[Include, ...] = ()
     count_only: bool = False
     applied: list[tuple[str, str]] = field(default_factory=list)
 
 
+def concerns(name: str) -> bool:
+    """Whether `name` is a control parameter, with or without a modifier."""
+    return name in NAMES or name.partition(":")[0] in _BASE_NAMES
+
+
 def parse(pairs: Sequence[tuple[str, str]], parser: Parser) -> Controls:
-    """Raises BadRequest for a value that breaks a rule; reports through `parser.unknown` what this server does not know."""
+    """Raises BadRequest for a value that breaks a rule; reports through `parser.unknown` what this server does not
+    know.
+    """
     controls = Controls(parser.page_size)
     seen: set[str] = set()
     for name, value in pairs:
+        if name not in NAMES:
+            takes = ":iterate" if "clude" in name else "no modifier"
+            raise NotSupported(f"{name}: {name.partition(':')[0]} takes {takes}", expression=name)
         if not value:
             continue
         if "clude" not in name:
@@ -56,6 +85,10 @@ def parse(pairs: Sequence[tuple[str, str]], parser: Parser) -> Controls:
                 raise BadRequest(f"{name} stands twice in the request; it may stand once", expression=name)
             seen.add(name)
         _one(controls, name, value, parser)
+    if controls.elements and controls.summary in ("true", "text", "data"):
+        raise BadRequest(
+            "_elements and _summary ask for two different parts of a resource; use one of them", expression="_elements"
+        )
     return controls
 
 
@@ -68,7 +101,14 @@ def _one(controls: Controls, name: str, value: str, parser: Parser) -> None:
             controls.count_only = controls.count_only or number == 0
             if number > parser.page_size_limit:
                 applied = str(parser.page_size_limit)
-                parser.warnings.append(Issue("information", "informational", f"_count={value} is more than a page may hold; pages have {applied} matches", ("_count",)))
+                parser.warnings.append(
+                    Issue(
+                        "information",
+                        "informational",
+                        f"_count={value} is more than a page may hold; pages have {applied} matches",
+                        ("_count",),
+                    )
+                )
         case "_sort":
             keys = [key for one in value.split(",") if one and (key := _sort(one, parser))]
             if not keys:
@@ -82,6 +122,21 @@ def _one(controls: Controls, name: str, value: str, parser: Parser) -> None:
             _choice(name, value, SUMMARIES)
             controls.summary = value
             controls.count_only = controls.count_only or value == "count"
+        case "_maxresults":
+            controls.max_results = _number(name, value)
+            if controls.max_results == 0:
+                raise BadRequest("_maxresults=0: write a number from 1", expression=name)
+        case "_explain":
+            _choice(name, value, ("true", "false"))
+            controls.explain = value == "true"
+        case "_contained":
+            _choice(name, value, ("false", "true", "both"))
+            if value != "false":
+                raise NotSupported(
+                    f"_contained={value}: contained resources are found by their containers only",
+                    expression=name,
+                    remedy="Search the container, with a chain if need be, and leave _contained out.",
+                )
         case "_elements":
             controls.elements = tuple(one.strip() for one in value.split(",") if one.strip())
         case _:
@@ -113,10 +168,12 @@ def _sort(text: str, parser: Parser) -> tuple[Sort, str] | None:
         return Sort(code, None, "id", descending), text
     parameter = next((found for one in parser.types if (found := parser.registry.get(one, code))), None)
     if parameter is None or parameter.type not in SORT_COLUMNS:
-        parser.unknown("_sort", f"{'/'.join(parser.types[:3])} cannot be sorted by {code!r}", f"_sort={text}")
+        parser.unknown(
+            "_sort", f"{'/'.join(parser.types[:3])} cannot be sorted by {code!r}", f"_sort={text}", wider=False
+        )
         return None
     table, smallest, largest = SORT_COLUMNS[parameter.type]
-    return Sort(code, table, largest if descending else smallest, descending), text
+    return Sort(parameter.index, table, largest if descending else smallest, descending), text
 
 
 def _include(name: str, value: str, parser: Parser) -> Include | None:
@@ -132,12 +189,15 @@ def _include(name: str, value: str, parser: Parser) -> Include | None:
     target = rest[0] if rest else None
     for kind in (source, *rest):
         if not parser.registry.serves(kind):
-            parser.unknown(name, f"this server has no resource type {kind!r}", shown)
+            parser.unknown(name, f"this server has no resource type {kind!r}", shown, wider=False)
             return None
     if code == "*":
         return Include(source, None, target, base == "_revinclude", bool(modifier))
     parameter = parser.registry.get(source, code)
     if parameter is None or parameter.type != "reference":
-        parser.unknown(name, f"{source} has no reference parameter {code!r}", shown)
+        parser.unknown(name, f"{source} has no reference parameter {code!r}", shown, wider=False)
         return None
-    return Include(source, code, target, base == "_revinclude", bool(modifier))
+    if not parameter.followable:
+        parser.unknown(name, f"{source}:{code} holds canonical URLs, which includes do not follow", shown, wider=False)
+        return None
+    return Include(source, parameter.index, target, base == "_revinclude", bool(modifier))

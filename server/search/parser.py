@@ -1,6 +1,7 @@
 """A query string, understood: https://hl7.org/fhir/R5/search.html
 
-Nothing is dropped in silence. A parameter that is not known is left out with a warning and out of the self link (`handling=strict`: 400);
+Nothing is dropped in silence. A parameter that is not known is left out with a warning and out of the self link
+(`handling=strict`: 400);
 a modifier or value that a known parameter cannot take is always 400, because ignoring it would answer a wider question.
 """
 
@@ -9,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from server.errors import BadRequest, FhirError, Issue, NotSupported
+from server.errors import BadRequest, FhirError, Issue, NotSupported, TooCostly
 from server.fhir.references import is_id
 from server.fhir.temporal import parse_span
-from server.search import control
-from server.search.parameters import Registry, SearchParameter
-from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, Row, all_of, any_of, clauses
+from server.search import control, special
+from server.search.parameters import COLUMNS, Registry, SearchParameter
+from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses
 from server.search.query import Cursor, Query, Search
 from server.search.text import split, unescape
 from server.search.types import date
@@ -40,35 +41,47 @@ class Parser:
     page_size_limit: int = 1000
     clause_limit: int = 100
     warnings: list[Issue] = field(default_factory=list)
+    _made: int = 0
 
     def parse(self, pairs: Pairs, cursor: Cursor | None = None) -> Search:
-        """`pairs` are the decoded parameters in order, without those that concern the format or the page. Raises BadRequest and its children."""
-        filters = [(name, value) for name, value in pairs if name not in control.NAMES]
-        controls = control.parse([(name, value) for name, value in pairs if name in control.NAMES], self)
+        """`pairs` are the decoded parameters in order, without those that concern the format or the page. Raises
+        BadRequest and its children.
+        """
+        filters = [(name, value) for name, value in pairs if not control.concerns(name)]
+        controls = control.parse([(name, value) for name, value in pairs if control.concerns(name)], self)
         types, type_pairs = self._types([value for name, value in filters if name == "_type"])
         applied: list[tuple[str, str]] = list(type_pairs)
         wanted: dict[str, list[Predicate]] = {one: [] for one in types}
         for name, value in filters:
             if name == "_type":
                 continue
+            if name.startswith("_type:"):
+                raise NotSupported(f"{name}: _type takes no modifier", expression=name)
             found = self._filter(types, name, value)
             if found is not None:
                 applied.append((name, value))
                 for resource_type, predicate in found.items():
                     wanted[resource_type].append(predicate)
         predicates = {one: all_of(parts) if parts else None for one, parts in wanted.items()}
-        count = max((sum(1 for _ in clauses(p)) for p in predicates.values() if p is not None), default=0)
-        if count > self.clause_limit:
-            raise BadRequest(f"the search has {count} clauses, the limit is {self.clause_limit}", code="too-costly", remedy="Ask for fewer values at once.")
+        if any(sum(1 for _ in clauses(p)) > self.clause_limit for p in predicates.values() if p is not None):
+            raise self._too_costly()
         return Search(
             query=Query(predicates, controls.sort, controls.count, cursor),
             applied=(*applied, *controls.applied),
             total=controls.total,
             summary=controls.summary,
             elements=controls.elements,
+            max_results=controls.max_results,
+            explain=controls.explain,
             includes=controls.includes,
             warnings=tuple(self.warnings),
             count_only=controls.count_only,
+        )
+
+    def _too_costly(self) -> TooCostly:
+        return TooCostly(
+            f"the search has more than {self.clause_limit} clauses",
+            remedy="Ask for fewer values at once; in a chain, name the target type: subject:Medication.code=...",
         )
 
     def _types(self, values: list[str]) -> tuple[tuple[str, ...], Pairs]:
@@ -82,19 +95,38 @@ class Parser:
         for value in values:
             names = [name for name in value.split(",") if name]
             if not names:
-                raise BadRequest("_type names no resource type", expression="_type", remedy="Write _type=Medication,MedicationKnowledge.")
+                raise BadRequest(
+                    "_type names no resource type",
+                    expression="_type",
+                    remedy="Write _type=Medication,MedicationKnowledge.",
+                )
             for name in names:
                 if not self.registry.serves(name):
-                    raise BadRequest(f"_type={name}: this server has no resource type {name!r}", expression="_type", remedy="GET [base]/metadata lists the types.")
+                    raise BadRequest(
+                        f"_type={name}: this server has no resource type {name!r}",
+                        expression="_type",
+                        remedy="GET [base]/metadata lists the types.",
+                    )
             kept &= set(names)
         return tuple(one for one in self.types if one in kept), [("_type", value) for value in values]
 
-    def unknown(self, name: str, reason: str, shown: str) -> None:
-        """Report a parameter that does not run: 400 when the client asked for strictness, else a warning in the answer."""
+    def unknown(self, name: str, reason: str, shown: str, *, wider: bool = True) -> None:
+        """Report a parameter that does not run: 400 when the client asked for strictness, else a warning in the answer.
+
+        `wider` says that it would have left out matches.
+        """
         remedy = "Leave it out, or see the searchParam list in [base]/metadata."
         if self.strict:
             raise NotSupported(f"{reason} ({shown})", expression=name, remedy=remedy)
-        self.warnings.append(Issue("warning", "not-supported", f"{reason}; {shown} was ignored, so the answer is wider than asked for", (name,), remedy=remedy))
+        self.warnings.append(
+            Issue(
+                "warning",
+                "not-supported",
+                f"{reason}; {shown} was ignored" + (", so the answer is wider than asked for" if wider else ""),
+                (name,),
+                remedy=remedy,
+            )
+        )
 
     # -- one filter
 
@@ -106,17 +138,27 @@ class Parser:
         for resource_type in types:
             try:
                 predicate = self.predicate(resource_type, name, value)
+            except TooCostly as error:
+                # A link of a chain knows its own part of the name only.
+                raise TooCostly(str(error), expression=name, remedy=error.issues[0].remedy) from None
             except ValueError as error:
                 raise BadRequest(f"{name}={value}: {error}", expression=name) from None
             if predicate is None:
                 if len(types) == 1 or not found:
                     break
-                raise BadRequest(f"{name} is not a parameter of {resource_type}, and a search over several types takes only what all of them have", expression=name)
+                raise BadRequest(
+                    f"{name} is not a parameter of {resource_type}; a search over several types takes what all have",
+                    expression=name,
+                )
             found[resource_type] = predicate
         else:
             return found
         if found or (len(types) > 1 and any(self._known(one, name) for one in types)):
-            raise BadRequest(f"{name} is not a parameter of every searched type; {resource_type} has none of that name", expression=name, remedy="Narrow the search with _type.")
+            raise BadRequest(
+                f"{name} is not a parameter of every searched type; {resource_type} has none of that name",
+                expression=name,
+                remedy="Narrow the search with _type.",
+            )
         kind = types[0] if len(types) == 1 else "these types"
         self.unknown(name, f"{kind} has no search parameter {name.partition(':')[0]!r}", f"{name}={value}")
         return None
@@ -125,11 +167,15 @@ class Parser:
         return self.registry.get(resource_type, name.partition(":")[0].partition(".")[0]) is not None
 
     def predicate(self, resource_type: str, name: str, value: str, depth: int = 0) -> Predicate | None:
-        """One parameter of one type, chained or not; None where the type has no such parameter. Raises ValueError and BadRequest."""
+        """One parameter of one type, chained or not; None where the type has no such parameter. Raises ValueError and
+        BadRequest.
+        """
         if depth > DEPTH:
-            raise BadRequest(f"chains may be {DEPTH} deep at most", expression=name, code="too-costly")
+            raise TooCostly(f"chains may be {DEPTH} deep at most", expression=name)
         if name.startswith("_has:"):
             return self._has(resource_type, name, value, depth)
+        if name in special.PARAMETERS:
+            return special.predicate(self, resource_type, name, value)
         link, dot, rest = name.partition(".")
         if dot:
             return self._chain(resource_type, link, rest, value, depth)
@@ -141,23 +187,40 @@ class Parser:
 
     def _plain(self, parameter: SearchParameter, modifier: str | None, value: str) -> Predicate:
         code = parameter.code
-        if modifier is not None and modifier not in parameter.modifiers and not self._is_type_modifier(parameter, modifier):
-            allowed = [f":{one}" for one in sorted(parameter.modifiers)] + ([":[type]"] if parameter.type == "reference" else [])
-            raise NotSupported(f"{code}:{modifier}: {code} is a {parameter.type} parameter and takes {', '.join(allowed)}", expression=f"{code}:{modifier}")
+        if (
+            modifier is not None
+            and modifier not in parameter.modifiers
+            and not self._is_type_modifier(parameter, modifier)
+        ):
+            allowed = [f":{one}" for one in sorted(parameter.modifiers)] + (
+                [":[type]"] if parameter.type == "reference" else []
+            )
+            raise NotSupported(
+                f"{code}:{modifier}: {code} is a {parameter.type} parameter and takes {', '.join(allowed)}",
+                expression=f"{code}:{modifier}",
+            )
         if modifier == "missing":
             return self._missing(parameter, value)
-        request = Request(self.bases, self.now, parameter.targets, frozenset(self.registry.types))
+        elements = frozenset() if parameter.code in COLUMNS else parameter.path.types
+        request = Request(self.bases, self.now, parameter.targets, frozenset(self.registry.types), elements)
         inner = None if modifier == "not" else modifier
         found = [self._one(parameter, inner, text, request) for text in split(value, ",") if text]
         if not found:
             raise ValueError("there is no value between the commas")
+        # Counted as they are made: a chain over references to anything multiplies with each link.
+        self._made += len(found)
+        if self._made > self.clause_limit * len(self.types):
+            raise self._too_costly()
         return Not(any_of(found)) if modifier == "not" else any_of(found)
 
     def _is_type_modifier(self, parameter: SearchParameter, modifier: str) -> bool:
         if parameter.type != "reference" or not modifier[:1].isupper():
             return False
         if parameter.targets and "Resource" not in parameter.targets and modifier not in parameter.targets:
-            raise BadRequest(f"{parameter.code}:{modifier}: {parameter.code} points to {', '.join(parameter.targets)}", expression=f"{parameter.code}:{modifier}")
+            raise BadRequest(
+                f"{parameter.code}:{modifier}: {parameter.code} points to {', '.join(parameter.targets)}",
+                expression=f"{parameter.code}:{modifier}",
+            )
         return True
 
     def _one(self, parameter: SearchParameter, modifier: str | None, text: str, request: Request) -> Predicate:
@@ -168,8 +231,10 @@ class Parser:
         if parameter.code == "_lastUpdated":
             comparator, literal = split_prefix(unescape(text), "date")
             # The column holds the first microsecond of the millisecond that lastUpdated names.
-            return Resource(date.condition(comparator, parse_span(literal.replace(" ", "+")), self.now, "updated", "updated", 1000))
-        return parameter.kind.predicate(parameter.code, modifier, text, request)
+            return Resource(
+                date.condition(comparator, parse_span(literal.replace(" ", "+")), self.now, "updated", "updated", 1000)
+            )
+        return parameter.predicate(modifier, text, request)
 
     def _missing(self, parameter: SearchParameter, value: str) -> Predicate:
         if value not in ("true", "false"):
@@ -177,47 +242,59 @@ class Parser:
         if parameter.code in ("_id", "_lastUpdated"):
             present: Predicate = Resource(Compare("id", ">", ""))
         else:
-            present = Row(parameter.kind.TABLES[0], parameter.code)  # type: ignore[arg-type]
+            present = parameter.present
         return Not(present) if value == "true" else present
 
     # -- chains
 
-    def _targets(self, parameter: SearchParameter, modifier: str | None) -> tuple[str, ...]:
+    def targets(self, parameter: SearchParameter, modifier: str | None) -> tuple[str, ...]:
         if modifier is not None:
             if not self.registry.serves(modifier):
-                raise BadRequest(f"{parameter.code}:{modifier}: this server has no resource type {modifier!r}", expression=f"{parameter.code}:{modifier}")
+                raise BadRequest(
+                    f"{parameter.code}:{modifier}: this server has no resource type {modifier!r}",
+                    expression=f"{parameter.code}:{modifier}",
+                )
             self._is_type_modifier(parameter, modifier)
             return (modifier,)
         targets = self.registry.types if not parameter.targets or "Resource" in parameter.targets else parameter.targets
         return tuple(one for one in targets if self.registry.serves(one))
 
-    def _reference(self, resource_type: str, code: str, name: str) -> SearchParameter | None:
+    def reference(self, resource_type: str, code: str, name: str) -> SearchParameter | None:
         parameter = self.registry.get(resource_type, code)
         if parameter is not None and parameter.type != "reference":
-            raise BadRequest(f"{name}: {code} is a {parameter.type} parameter; only references can be followed", expression=name)
+            raise BadRequest(
+                f"{name}: {code} is a {parameter.type} parameter; only references can be followed", expression=name
+            )
+        if parameter is not None and not parameter.followable:
+            raise NotSupported(f"{name}: {code} holds canonical URLs, which chains do not follow", expression=name)
         return parameter
 
     def _chain(self, resource_type: str, link: str, rest: str, value: str, depth: int) -> Predicate | None:
         """`subject:Medication.code=...`: https://hl7.org/fhir/R5/search.html#chaining"""
         code, colon, modifier = link.partition(":")
-        parameter = self._reference(resource_type, code, f"{link}.{rest}")
+        parameter = self.reference(resource_type, code, f"{link}.{rest}")
         if parameter is None:
             return None
         found: list[Predicate] = []
         refused: FhirError | ValueError | None = None
-        for target in self._targets(parameter, modifier if colon else None):
+        for target in self.targets(parameter, modifier if colon else None):
             try:
                 inner = self.predicate(target, rest, value, depth + 1)
+            except TooCostly:
+                raise
             except (FhirError, ValueError) as error:
                 refused = error
                 continue
             if inner is not None:
-                found.append(Chain(code, target, inner))
+                found.append(Chain(parameter.index, target, inner))
         if found:
             return found[0] if len(found) == 1 else Or(tuple(found))
         if refused is not None:
             raise refused
-        raise BadRequest(f"{link}.{rest}: none of the types that {code} points to has a parameter {rest.partition('.')[0]!r}", expression=f"{link}.{rest}")
+        raise BadRequest(
+            f"{link}.{rest}: none of the types that {code} points to has a parameter {rest.partition('.')[0]!r}",
+            expression=f"{link}.{rest}",
+        )
 
     def _has(self, resource_type: str, name: str, value: str, depth: int) -> Predicate:
         """`_has:Source:reference:parameter=...`: https://hl7.org/fhir/R5/search.html#has"""
@@ -227,14 +304,12 @@ class Parser:
         _, source, code, rest = parts
         if not self.registry.serves(source):
             raise BadRequest(f"{name}: this server has no resource type {source!r}", expression=name)
-        parameter = self._reference(source, code, name)
+        parameter = self.reference(source, code, name)
         if parameter is None:
             raise BadRequest(f"{name}: {source} has no search parameter {code!r}", expression=name)
-        if resource_type not in self._targets(parameter, None):
+        if resource_type not in self.targets(parameter, None):
             raise BadRequest(f"{name}: {source}.{code} never points to {resource_type}", expression=name)
         inner = self.predicate(source, rest, value, depth + 1)
         if inner is None:
             raise BadRequest(f"{name}: {source} has no search parameter {rest.partition(':')[0]!r}", expression=name)
-        return Has(source, code, inner)
-
-
+        return Has(source, parameter.index, inner)

@@ -1,7 +1,9 @@
 """What a search asks of the index, as data: no SQL here, and no query string.
 
-A predicate says something about one resource. `Row` means: the index holds a row of this parameter for the resource that meets a
-condition. The store turns predicates into SQL; the shape of a predicate (everything but its values) decides the statement's text.
+A predicate says something about one resource. `Row` means: the index holds a row of this parameter for the resource
+that meets a
+condition. The store turns predicates into SQL; the shape of a predicate (everything but its values) decides the
+statement's text.
 """
 
 from __future__ import annotations
@@ -10,13 +12,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Operator = Literal["=", "!=", "<", "<=", ">", ">=", "prefix", "contains", "in"]
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "prefix", "suffix", "contains", "begins", "in"]
 Table = Literal["token", "string", "date", "quantity", "reference", "uri"]
 
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """`column operator value`. `in` takes a tuple of any length without changing the statement's shape."""
+    """`column operator value`.
+
+    `prefix`, `suffix` and `contains` compare texts as they are; `begins` ignores the case of ASCII letters, and its
+    value
+    is in lower case. `in` takes a tuple of any length without changing the statement's shape.
+    """
 
     column: str
     operator: Operator

@@ -12,7 +12,7 @@ from server.search.predicates import Predicate
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """One key of `_sort`: a table of the index and the column to order by; table None means a column of the resource."""
+    """One key of `_sort`: table and column to order by; table None means a column of the resource."""
 
     parameter: str
     table: str | None
@@ -22,17 +22,22 @@ class Sort:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The place of a page: the sort values, type and id of the resource beside it; `backwards` asks for the page before it."""
+    """The place of a page: the sort values, type and id of the resource beside it; `backwards` asks for the page before
+    it. Without an id, and backwards, it is the end of the list. `seen` counts the matches on the pages before.
+    """
 
     values: tuple[str | int | None, ...]
     resource_type: str
     id: str
     backwards: bool = False
+    seen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """One `_include` or `_revinclude`: the type that has the reference, its parameter (None for `*`), the target type, and `:iterate`."""
+    """One `_include` or `_revinclude`: the type that has the reference, its parameter (None for `*`), the target type,
+    and `:iterate`.
+    """
 
     source_type: str
     parameter: str | None
@@ -62,6 +67,8 @@ class Search:
     total: Literal["none", "accurate"] = "none"
     summary: str = "false"
     elements: tuple[str, ...] = ()
+    max_results: int | None = None
+    explain: bool = False
     includes: tuple[Include, ...] = ()
     warnings: tuple[Issue, ...] = ()
     count_only: bool = False

@@ -16,7 +16,9 @@ class TokenRow(NamedTuple):
     code: str
     element: int = 0
 
-    table = "token"
+    @property
+    def table(self) -> str:
+        return "token"
 
 
 class StringRow(NamedTuple):
@@ -28,7 +30,9 @@ class StringRow(NamedTuple):
     exact: str
     element: int = 0
 
-    table = "string"
+    @property
+    def table(self) -> str:
+        return "string"
 
 
 class DateRow(NamedTuple):
@@ -39,11 +43,15 @@ class DateRow(NamedTuple):
     high: int
     element: int = 0
 
-    table = "date"
+    @property
+    def table(self) -> str:
+        return "date"
 
 
 class QuantityRow(NamedTuple):
-    """A number or a range of numbers as sortable text (`decimals.sortable`), with the unit's system and code, empty for a plain number."""
+    """A number or a range of numbers as sortable text (`decimals.sortable`), with the unit's system and code, empty for
+    a plain number.
+    """
 
     parameter: str
     system: str
@@ -52,11 +60,15 @@ class QuantityRow(NamedTuple):
     high: str
     element: int = 0
 
-    table = "quantity"
+    @property
+    def table(self) -> str:
+        return "quantity"
 
 
 class ReferenceRow(NamedTuple):
-    """A reference: type and id where the target is (or would be) on this server, the URL or canonical as written otherwise."""
+    """A reference: type and id where the target is (or would be) on this server, the URL or canonical as written
+    otherwise.
+    """
 
     parameter: str
     target_type: str
@@ -65,7 +77,9 @@ class ReferenceRow(NamedTuple):
     version: str
     element: int = 0
 
-    table = "reference"
+    @property
+    def table(self) -> str:
+        return "reference"
 
 
 class UriRow(NamedTuple):
@@ -76,7 +90,9 @@ class UriRow(NamedTuple):
     value: str
     element: int = 0
 
-    table = "uri"
+    @property
+    def table(self) -> str:
+        return "uri"
 
 
 IndexRow = TokenRow | StringRow | DateRow | QuantityRow | ReferenceRow | UriRow

@@ -8,6 +8,9 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from functools import lru_cache
+from urllib.parse import unquote_plus
+
+from server.errors import BadRequest
 
 # Longest text that stands in an index key. PostgreSQL refuses index entries past about 2,700 bytes.
 KEY_LENGTH = 200
@@ -43,11 +46,21 @@ def unescape(text: str) -> str:
         if character == "\\":
             following = next(characters, "")
             if following not in (",", "|", "$", "\\"):
-                raise ValueError(rf"{text!r}: a backslash escapes only a comma, a bar, a dollar sign or a backslash; write \\ for a backslash")
+                raise ValueError(
+                    rf"{text!r}: a backslash escapes comma, bar, dollar sign and backslash; write \\ for a backslash"
+                )
             result.append(following)
         else:
             result.append(character)
     return "".join(result)
+
+
+def wanted(text: str) -> str:
+    """`text` of a query, unescaped and folded. Raises ValueError where nothing is left: all begin with nothing."""
+    folded = fold(unescape(text))
+    if not folded:
+        raise ValueError(f"{text!r} has no letter, digit or sign to look for")
+    return folded
 
 
 def escape(text: str) -> str:
@@ -70,8 +83,30 @@ def fold(text: str) -> str:
 
 
 def key(text: str) -> str:
-    """`text` as it stands in an index key: unchanged up to 200 characters, else its beginning and a hash of the whole."""
+    """`text` as it stands in an index key: unchanged up to 200 characters, else its beginning and a hash."""
     if len(text) <= KEY_LENGTH:
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{text[: KEY_LENGTH - 65]}#{digest}"
+
+
+def decode(text: str) -> list[tuple[str, str]]:
+    """The parameters of a query string or form, in order. Raises BadRequest where the text is not UTF-8 or not
+    decodable.
+    """
+    pairs = []
+    for one in text.split("&"):
+        if not one:
+            continue
+        name, _, value = one.partition("=")
+        try:
+            pairs.append((unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")))
+        except UnicodeDecodeError:
+            raise BadRequest(
+                f"{one}: percent-encoding must be of UTF-8 text",
+                expression=name,
+                remedy="Encode the parameter's value as UTF-8.",
+            ) from None
+        if "\x00" in pairs[-1][0] or "\x00" in pairs[-1][1]:
+            raise BadRequest(f"{one}: the character U+0000 is in no FHIR text", expression=name)
+    return pairs

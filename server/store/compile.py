@@ -1,6 +1,7 @@
 """A predicate as SQL, by SQLAlchemy Core.
 
-Two forms: `probe` asks whether a given id meets a predicate, `source` lists the ids that do. A search starts from the source of its most
+Two forms: `probe` asks whether a given id meets a predicate, `source` lists the ids that do. A search starts from the
+source of its most
 selective part and probes the rest; which part that is, `plan` decides.
 """
 
@@ -11,12 +12,14 @@ from functools import reduce
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     FromClause,
     Select,
     Text,
     and_,
+    any_,
     bindparam,
     exists,
     false,
@@ -25,19 +28,40 @@ from sqlalchemy import (
     not_,
     or_,
     select,
-    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import CompoundSelect
+from sqlalchemy.types import TypeEngine
 
-from server.search.predicates import And, Chain, Compare, Condition, Every, Has, Joined, Not, Nothing, Or, Predicate, Resource, Row, Some
+from server.search.predicates import (
+    And,
+    Chain,
+    Compare,
+    Condition,
+    Every,
+    Has,
+    Joined,
+    Not,
+    Or,
+    Predicate,
+    Resource,
+    Row,
+    Some,
+)
 from server.store import tables
 from server.store.shape import comparisons
 
 Boolean = ColumnElement[bool]
 
 # The column that leads each lookup index: where it is compared for equality, the index gives ids in order.
-LEADING = {"token": ("code", "system"), "string": ("prefix",), "reference": ("target_id", "url"), "uri": ("prefix",), "date": (), "quantity": ()}
+LEADING = {
+    "token": ("code", "system"),
+    "string": ("prefix",),
+    "reference": ("target_id", "url"),
+    "uri": ("prefix",),
+    "date": (),
+    "quantity": (),
+}
 
 
 def constant(value: str) -> ColumnElement[str]:
@@ -60,16 +84,22 @@ class Compiler:
 
     # -- conditions on one row
 
-    def condition(self, table: FromClause, node: Condition) -> Boolean:
+    def condition(self, table: FromClause, node: Condition, *, probing: bool = False) -> Boolean:
         if isinstance(node, Every):
-            return and_(*(self.condition(table, one) for one in node.of))
+            return and_(*(self.condition(table, one, probing=probing) for one in node.of))
         if isinstance(node, Some):
-            return or_(*(self.condition(table, one) for one in node.of))
-        return self._compare(table.c[node.column], node)
+            return or_(*(self.condition(table, one, probing=probing) for one in node.of))
+        column = table.c[node.column]
+        if probing and self.sqlite:
+            # A probe looks one resource up by its key. Without the plus sign, which keeps SQLite from using an index
+            # for
+            # this comparison, it may walk all rows with the value instead, for every resource that is probed.
+            column = literal_column(f"+{table.name}.{column.name}", column.type)  # type: ignore[attr-defined]
+        return self._compare(column, node)
 
     def _compare(self, column: ColumnElement[Any], node: Compare) -> Boolean:
         number = self._numbers[id(node)]
-        kind = BigInteger() if isinstance(node.value, int) else Text()
+        kind = self._type(node)
         value: ColumnElement[Any] = bindparam(f"p{number}", type_=kind)
         match node.operator:
             case "=":
@@ -86,23 +116,44 @@ class Compiler:
                 return column >= value
             case "prefix":
                 return and_(column >= value, column < bindparam(f"q{number}", type_=Text()))
+            case "suffix":
+                length = func.length(value)
+                return (func.substr(column, -length) if self.sqlite else func.right(column, length)) == value
+            case "begins":
+                return func.substr(func.lower(column), 1, func.length(value)) == value
             case "contains":
                 return (func.instr(column, value) if self.sqlite else func.strpos(column, value)) > 0
         # in: the list is one value, so that its length does not change the statement
         if self.sqlite:
-            return column.in_(text(f"SELECT value FROM json_each(:p{number})").columns(literal_column("value")))
-        return column == text(f"ANY(:p{number})")  # type: ignore[no-any-return]
+            return column.in_(select(func.json_each(value).table_valued("value").c.value))
+        return column == any_(value)
+
+    def _type(self, node: Compare) -> TypeEngine[Any]:
+        if node.operator == "in" and not self.sqlite:
+            return ARRAY(Text())
+        return BigInteger() if isinstance(node.value, int) else Text()
 
     # -- probe: does this id meet the predicate?
 
     def probe(self, node: Predicate, resource_type: str, identity: ColumnElement[str]) -> Boolean:
         match node:
             case Row(name, parameter, where):
-                return exists(select(literal_column("1")).select_from(row := self.alias(tables.INDEXES[name])).where(*self._row(row, resource_type, parameter, where), row.c.id == identity))
+                return exists(
+                    select(literal_column("1"))
+                    .select_from(row := self.alias(tables.INDEXES[name]))
+                    .where(*self._row(row, resource_type, parameter, where, probing=True), row.c.id == identity)
+                )
             case Resource(where):
                 row = self.alias(tables.resource)
-                found = select(literal_column("1")).select_from(row)
-                return exists(found.where(row.c.type == constant(resource_type), row.c.id == identity, not_(row.c.deleted), self.condition(row, where)))
+                found: Select[Any] = select(literal_column("1")).select_from(row)
+                return exists(
+                    found.where(
+                        row.c.type == constant(resource_type),
+                        row.c.id == identity,
+                        not_(row.c.deleted),
+                        self.condition(row, where),
+                    )
+                )
             case And(of):
                 return and_(*(self.probe(one, resource_type, identity) for one in of))
             case Or(of):
@@ -111,26 +162,46 @@ class Compiler:
                 return not_(self.probe(inner, resource_type, identity))
             case Chain(parameter, target_type, inner):
                 link = self.alias(tables.index_reference)
-                found = select(literal_column("1")).select_from(link).where(*self._row(link, resource_type, parameter, None), link.c.id == identity)
-                return exists(found.where(link.c.target_type == constant(target_type), self.probe(inner, target_type, link.c.target_id)))
+                found = (
+                    select(literal_column("1"))
+                    .select_from(link)
+                    .where(*self._row(link, resource_type, parameter, None), link.c.id == identity)
+                )
+                return exists(
+                    found.where(
+                        link.c.target_type == constant(target_type), self.probe(inner, target_type, link.c.target_id)
+                    )
+                )
             case Has(source_type, parameter, inner):
                 link = self.alias(tables.index_reference)
-                found = select(literal_column("1")).select_from(link).where(*self._row(link, source_type, parameter, None))
+                found = (
+                    select(literal_column("1")).select_from(link).where(*self._row(link, source_type, parameter, None))
+                )
                 found = found.where(link.c.target_type == constant(resource_type), link.c.target_id == identity)
                 return exists(found.where(self.probe(inner, source_type, link.c.id)))
             case Joined():
                 return exists(self._joined(node, resource_type, identity))
         return false()
 
-    def _row(self, row: FromClause, resource_type: str, parameter: str, where: Condition | None) -> list[Boolean]:
+    def _row(
+        self, row: FromClause, resource_type: str, parameter: str, where: Condition | None, *, probing: bool = False
+    ) -> list[Boolean]:
         fixed = [row.c.type == constant(resource_type), row.c.parameter == constant(parameter)]
-        return fixed if where is None else [*fixed, self.condition(row, where)]
+        return fixed if where is None else [*fixed, self.condition(row, where, probing=probing)]
 
     def _joined(self, node: Joined, resource_type: str, identity: ColumnElement[str] | None) -> Select[Any]:
         """Rows of every part on one element of one resource."""
         rows = [self.alias(tables.INDEXES[part.table]) for part in node.parts]
         first = rows[0]
-        found = select(first.c.id).select_from(reduce(lambda left, right: left.join(right, and_(right.c.type == first.c.type, right.c.id == first.c.id, right.c.element == first.c.element)), rows))
+        found = select(first.c.id).select_from(
+            reduce(
+                lambda left, right: left.join(
+                    right,
+                    and_(right.c.type == first.c.type, right.c.id == first.c.id, right.c.element == first.c.element),
+                ),
+                rows,
+            )
+        )
         for row, part in zip(rows, node.parts, strict=True):
             found = found.where(*self._row(row, resource_type, part.parameter, part.where))
         return found if identity is None else found.where(first.c.id == identity)
@@ -142,25 +213,47 @@ class Compiler:
         match node:
             case Row(name, parameter, where):
                 row = self.alias(tables.INDEXES[name])
-                return [(select(row.c.id).select_from(row).where(*self._row(row, resource_type, parameter, where)), row.c.id)]
+                return [
+                    (
+                        select(row.c.id).select_from(row).where(*self._row(row, resource_type, parameter, where)),
+                        row.c.id,
+                    )
+                ]
             case Resource(where):
                 row = self.alias(tables.resource)
-                found = select(row.c.id).select_from(row).where(row.c.type == constant(resource_type), not_(row.c.deleted))
+                found = (
+                    select(row.c.id).select_from(row).where(row.c.type == constant(resource_type), not_(row.c.deleted))
+                )
                 return [(found.where(self.condition(row, where)), row.c.id)]
             case Or(of):
                 return [branch for one in of for branch in self.source(one, resource_type)]
             case And(of):
                 best = min((one for one in of if sourceable(one)), key=rank)
                 rest = [one for one in of if one is not best]
-                return [(found.where(*(self.probe(one, resource_type, identity) for one in rest)), identity) for found, identity in self.source(best, resource_type)]
+                return [
+                    (found.where(*(self.probe(one, resource_type, identity) for one in rest)), identity)
+                    for found, identity in self.source(best, resource_type)
+                ]
             case Chain(parameter, target_type, inner):
                 link = self.alias(tables.index_reference)
-                found = select(link.c.id).select_from(link).where(*self._row(link, resource_type, parameter, None), link.c.target_type == constant(target_type))
+                found = (
+                    select(link.c.id)
+                    .select_from(link)
+                    .where(
+                        *self._row(link, resource_type, parameter, None), link.c.target_type == constant(target_type)
+                    )
+                )
                 return [(found.where(link.c.target_id.in_(self.ids(inner, target_type))), link.c.id)]
             case Has(source_type, parameter, inner):
                 link = self.alias(tables.index_reference)
-                found = select(link.c.target_id.label("id")).select_from(link).where(*self._row(link, source_type, parameter, None))
-                found = found.where(link.c.target_type == constant(resource_type), link.c.id.in_(self.ids(inner, source_type)))
+                found = (
+                    select(link.c.target_id.label("id"))
+                    .select_from(link)
+                    .where(*self._row(link, source_type, parameter, None))
+                )
+                found = found.where(
+                    link.c.target_type == constant(resource_type), link.c.id.in_(self.ids(inner, source_type))
+                )
                 return [(found, link.c.target_id)]
             case Joined():
                 joined = self._joined(node, resource_type, None)
@@ -171,13 +264,23 @@ class Compiler:
         """All ids that meet `node`, as a subquery; a walk over the type where nothing better is there."""
         if not sourceable(node):
             row = self.alias(tables.resource)
-            return select(row.c.id).select_from(row).where(row.c.type == constant(resource_type), not_(row.c.deleted), self.probe(node, resource_type, row.c.id))
+            return (
+                select(row.c.id)
+                .select_from(row)
+                .where(
+                    row.c.type == constant(resource_type),
+                    not_(row.c.deleted),
+                    self.probe(node, resource_type, row.c.id),
+                )
+            )
         branches = [found for found, _ in self.source(node, resource_type)]
         return branches[0] if len(branches) == 1 else branches[0].union(*branches[1:])
 
 
 def sourceable(node: Predicate) -> bool:
-    """Whether an index can list the ids that meet `node`. A negation has no list, and neither has `id` alone when it excludes."""
+    """Whether an index can list the ids that meet `node`. A negation has no list, and neither has `id` alone when it
+    excludes.
+    """
     match node:
         case Row() | Chain() | Has() | Joined() | Resource():
             return True

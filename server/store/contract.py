@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from server.search.query import Query
 from server.search.rows import IndexRow
 
+T = TypeVar("T")
+
 
 class Stored(NamedTuple):
-    """One version of a resource as it lies in the store. `body` is None for a deletion; `updated` is in microseconds since 1970."""
+    """One version of a resource as it lies in the store. `body` is None for a deletion; `updated` is in microseconds
+    since 1970.
+    """
 
     type: str
     id: str
@@ -59,49 +63,103 @@ class Page:
     more_before: bool
 
 
-class Transaction(Protocol):
-    """A unit of work: all of it or nothing. Reads inside see its own writes."""
-
-    def read(self, resource_type: str, resource_id: str) -> Stored | None: ...
-
-    def write(self, stored: Stored, method: str, rows: Iterable[IndexRow]) -> None:
-        """Make `stored` the current version; its version is one more than the one it replaces, or the write is a `Conflict`."""
-
-    def set_state(self, name: str, value: str) -> None: ...
-
-
-class Store(Protocol):
-    """A database of resources. All methods may be called from many threads."""
+class Reader(Protocol):
+    """What can be read, from the store or inside a transaction."""
 
     def read(self, resource_type: str, resource_id: str) -> Stored | None:
         """The current version, a deletion included; None if there never was one."""
 
     def read_version(self, resource_type: str, resource_id: str, version: int) -> Past | None: ...
 
-    def history(self, resource_type: str, resource_id: str, *, count: int, before: int | None = None, since: int | None = None) -> list[Past]:
-        """Versions of one resource, newest first: at most `count` of them, below version `before`, made at or after `since`."""
+    def read_many(self, keys: Sequence[tuple[str, str]]) -> list[Stored]:
+        """Current versions of those keys that exist and are not deleted, in no particular order."""
+
+    def existing(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of `keys` that are there and not deleted."""
+
+    def history(
+        self, resource_type: str, resource_id: str, *, count: int, before: int | None = None, since: int | None = None
+    ) -> list[Past]:
+        """Versions of one resource, newest first: at most `count`, below version `before`, made at or after `since`."""
 
     def history_total(self, resource_type: str, resource_id: str, *, since: int | None = None) -> int: ...
 
+    def history_of(
+        self,
+        resource_type: str | None,
+        *,
+        count: int,
+        since: int | None = None,
+        at: tuple[int, int] | None = None,
+        before: tuple[int, str, str, int] | None = None,
+    ) -> list[Past]:
+        """Versions of a type, or of all, newest first; `at` keeps those current in a span of time; `before` is the
+        (updated, type, id, version) of the last one already seen.
+        """
+
+    def history_of_total(
+        self, resource_type: str | None, *, since: int | None = None, at: tuple[int, int] | None = None
+    ) -> int: ...
+
     def search(self, query: Query) -> Page: ...
+
+    def explain(self, query: Query) -> list[str]:
+        """How a search would run, for a person: the statement of each type, where it starts, the database's plan."""
 
     def count(self, query: Query) -> int:
         """How many resources match, over all pages."""
 
-    def read_many(self, keys: Sequence[tuple[str, str]]) -> list[Stored]:
-        """Current versions of those keys that exist and are not deleted, in no particular order."""
-
-    def referenced(self, source_type: str, parameter: str | None, target_type: str | None, sources: Sequence[str], limit: int) -> list[tuple[str, str]]:
+    def referenced(
+        self,
+        source_type: str,
+        parameter: str | None,
+        target_type: str | None,
+        sources: Sequence[str],
+        limit: int,
+    ) -> list[tuple[str, str]]:
         """Keys that references of `parameter` (None: any) point to, from those of `sources` (ids); at most `limit`."""
 
-    def referring(self, source_type: str, parameter: str | None, targets: Sequence[tuple[str, str]], limit: int) -> list[tuple[str, str]]:
+    def referring(
+        self, source_type: str, parameter: str | None, targets: Sequence[tuple[str, str]], limit: int
+    ) -> list[tuple[str, str]]:
         """Keys of `source_type` whose references of `parameter` point to one of `targets`; at most `limit`."""
+
+    def referrers(self, resource_type: str, resource_id: str, limit: int) -> list[tuple[str, str]]:
+        """Keys of the resources, of any type, that point to one resource; at most `limit`."""
 
     def all_of_type(self, resource_type: str) -> Iterator[Stored]:
         """Every current resource of a type."""
 
+    def types(self) -> list[str]:
+        """The types of which there is any resource."""
+
+    def state(self, name: str) -> str | None:
+        """What the server remembers about the database under a name."""
+
+
+class Transaction(Reader, Protocol):
+    """A unit of work: all of it or nothing. Reads inside see its own writes."""
+
+    def write(self, stored: Stored, method: str, rows: Iterable[IndexRow]) -> None:
+        """Make `stored` the current version; its version is one more than the one it replaces, or there is a
+        `Conflict`.
+        """
+
+    def amend(self, stored: Stored, rows: Iterable[IndexRow]) -> None:
+        """Replace the body of the current version without making a new one."""
+
+    def index(self, resource_type: str, resource_id: str, rows: Iterable[IndexRow], *, fresh: bool) -> None:
+        """Replace the index rows of a resource; `fresh` says that it has none yet."""
+
+    def set_state(self, name: str, value: str) -> None: ...
+
+
+class Store(Reader, Protocol):
+    """A database of resources. All methods may be called from many threads."""
+
     def transaction(self) -> AbstractContextManager[Transaction]: ...
 
-    def state(self, name: str) -> str | None: ...
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in a transaction, again where another one came between; it must have no other effect."""
 
     def close(self) -> None: ...

@@ -15,11 +15,15 @@ def open_store(settings: Settings) -> SqlStore:
     try:
         url = make_url(settings.database)
     except ArgumentError:
-        raise StartError(f"{settings.database!r} is not a database URL such as sqlite:///file.db or postgresql+psycopg://user@host/name") from None
+        raise StartError(
+            f"{settings.database!r} is not a database URL such as sqlite:///file.db or postgresql+psycopg://user@host/name"
+        ) from None
     store: SqlStore
     if url.get_backend_name() == "sqlite":
         if not url.database or url.database == ":memory:":
-            raise StartError("a database in memory cannot be shared by threads and processes; name a file: sqlite:///file.db")
+            raise StartError(
+                "a database in memory cannot be shared by threads and processes; name a file: sqlite:///file.db"
+            )
         from server.store.sqlite import SqliteStore
 
         store = SqliteStore(url.database, durability=settings.durability, seconds=settings.request_seconds)

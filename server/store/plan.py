@@ -1,7 +1,9 @@
 """The statements of a search: a page of hits, a count, a bounded count to choose where to start.
 
-Measured: `EXISTS` with `ORDER BY id LIMIT` makes both databases walk the whole table where few resources match, and sorting makes them read
-every match where many do. So a search that is one lookup by equality starts there, in id order; for any other the parts are counted, no
+Measured: `EXISTS` with `ORDER BY id LIMIT` makes both databases walk the whole table where few resources match, and
+sorting makes them read
+every match where many do. So a search that is one lookup by equality starts there, in id order; for any other the parts
+are counted, no
 further than `FEW`, and the search starts from the smallest part if that is small, and else walks along the ids.
 """
 
@@ -10,7 +12,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, Integer, Select, Text, and_, bindparam, case, func, literal_column, not_, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.engine import Dialect
 
 from server.search.predicates import And, Predicate
@@ -76,7 +94,8 @@ def page(
 ) -> Select[Any]:
     """One page of hits. `start` is the part whose source drives the search, None walks over the type.
 
-    `ties` says what to do with a hit whose sort values equal the cursor's: `after` compares ids, `all` and `none` are for a search over
+    `ties` says what to do with a hit whose sort values equal the cursor's: `after` compares ids, `all` and `none` are
+    for a search over
     several types, where the order of the types decides.
     """
     compiler = Compiler(dialect, predicate)
@@ -92,8 +111,20 @@ def page(
             found = found.where(_beyond(resource.c.id, backwards))
     else:
         rest = [one for number, one in enumerate(wanted) if number != start]
-        hits = _hits(compiler, resource_type, wanted[start], rest, None if sort else cursor, backwards, limited=not sort, ties=ties)
-        joined = hits.join(resource, and_(resource.c.type == constant(resource_type), resource.c.id == hits.c.id))
+        hits = _hits(
+            compiler,
+            resource_type,
+            wanted[start],
+            rest,
+            None if sort else cursor,
+            backwards,
+            limited=not sort,
+            ties=ties,
+        )
+        # An outer join, though every hit has its resource: it fixes the order of the join. For an inner one SQLite may
+        # walk the whole type and look each resource up among the hits.
+        same = and_(resource.c.type == constant(resource_type), resource.c.id == hits.c.id)
+        joined = hits.outerjoin(resource, same)
         found = select(*columns, *keys).select_from(joined)
     if sort and cursor is not None:
         found = found.where(_keyset(sort, keys, cursor, resource.c.id, ties, backwards))
@@ -112,9 +143,19 @@ def _beyond(identity: ColumnElement[str], backwards: bool) -> Boolean:
 
 
 def _hits(
-    compiler: Compiler, resource_type: str, start: Predicate, rest: Sequence[Predicate], cursor: Cursor | None, backwards: bool, *, limited: bool, ties: str
+    compiler: Compiler,
+    resource_type: str,
+    start: Predicate,
+    rest: Sequence[Predicate],
+    cursor: Cursor | None,
+    backwards: bool,
+    *,
+    limited: bool,
+    ties: str,
 ) -> FromClause:
-    """The ids that meet every part, from the source of `start`; where the page is in id order, no more of each branch than the page holds."""
+    """The ids that meet every part, from the source of `start`; where the page is in id order, no more of each branch
+    than the page holds.
+    """
     branches = []
     for found, identity in compiler.source(start, resource_type):
         branch = found.where(*(compiler.probe(one, resource_type, identity) for one in rest)).distinct()
@@ -135,17 +176,32 @@ def _sort_key(resource_type: str, sort: Sort) -> ColumnElement[Any]:
         return tables.resource.c[sort.column]
     row = tables.INDEXES[sort.table].alias()
     extreme = func.max if sort.descending else func.min
-    value = select(extreme(row.c[sort.column])).where(row.c.type == constant(resource_type), row.c.id == tables.resource.c.id, row.c.parameter == constant(sort.parameter))
+    value = select(extreme(row.c[sort.column])).where(
+        row.c.type == constant(resource_type),
+        row.c.id == tables.resource.c.id,
+        row.c.parameter == constant(sort.parameter),
+    )
     return value.correlate(tables.resource).scalar_subquery()
 
 
-def _keyset(sort: Sequence[Sort], keys: Sequence[ColumnElement[Any]], cursor: Cursor, identity: ColumnElement[str], ties: str, backwards: bool) -> Boolean:
-    """Hits beyond the cursor in the order of the keys, then ids; values missing in the cursor change the statement's shape."""
-    beyond: Boolean = {"all": true(), "none": literal_column("1 = 0")}.get(ties, _beyond(identity, backwards))  # type: ignore[assignment]
+def _keyset(
+    sort: Sequence[Sort],
+    keys: Sequence[ColumnElement[Any]],
+    cursor: Cursor,
+    identity: ColumnElement[str],
+    ties: str,
+    backwards: bool,
+) -> Boolean:
+    """Hits beyond the cursor in the order of the keys, then ids; values missing in the cursor change the statement's
+    shape.
+    """
+    beyond: Boolean = true() if ties == "all" else false() if ties == "none" else _beyond(identity, backwards)
     for number in range(len(sort) - 1, -1, -1):
         key, value = keys[number], cursor.values[number]
+        same: Boolean
+        further: Boolean
         if value is None:
-            same, further = key.is_(None), key.is_not(None) if backwards else literal_column("1 = 0")
+            same, further = key.is_(None), key.is_not(None) if backwards else false()
         else:
             bound = bindparam(f"c{number}", type_=BigInteger() if isinstance(value, int) else Text())
             same = key == bound

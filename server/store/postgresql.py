@@ -12,27 +12,42 @@ from typing import Any
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.engine import Dialect
 
-from server.errors import Busy, StartError
+from server.errors import BadRequest, Busy, StartError
 from server.store import schema
 from server.store.sql import SqlStore, Statement
 from server.store.write import SqlTransaction, Writes
+
+
+def _dialect() -> Dialect:
+    made: Dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]
+    return made
 
 
 class PostgresqlStore(SqlStore):
     """A store in a PostgreSQL database."""
 
     def __init__(self, conninfo: str, *, connections: int = 4, seconds: float = 30.0) -> None:
-        """`conninfo` is libpq's; `connections` bounds the pool, `seconds` one statement. Raises StartError where no server answers."""
+        """`conninfo` is libpq's; `connections` bounds the pool, `seconds` one statement. Raises StartError where no
+        server answers.
+        """
         self._seconds = seconds
-        options = {"options": f"-c statement_timeout={int(seconds * 1000)}", "autocommit": True, "prepare_threshold": 1, "application_name": "apothecary"}
-        self._pool = ConnectionPool(conninfo, min_size=1, max_size=connections, kwargs=options, timeout=10.0, open=False, name="apothecary")
+        options = {
+            "options": f"-c statement_timeout={int(seconds * 1000)}",
+            "autocommit": True,
+            "prepare_threshold": 1,
+            "application_name": "apothecary",
+        }
+        self._pool = ConnectionPool(
+            conninfo, min_size=1, max_size=connections, kwargs=options, timeout=10.0, open=False, name="apothecary"
+        )
         try:
             self._pool.open(wait=True, timeout=10.0)
         except PoolTimeout as error:
             self._pool.close()
             raise StartError(f"no PostgreSQL server answers: {error}") from None
-        super().__init__(PGDialect_psycopg(paramstyle="format"))
+        super().__init__(_dialect())
         self._writes = Writes(self)
 
     @contextmanager
@@ -40,12 +55,17 @@ class PostgresqlStore(SqlStore):
         try:
             with self._pool.connection() as connection:
                 yield connection
+        except psycopg.DataError as error:
+            # The one character that PostgreSQL cannot take, and that no FHIR text has (an id out of a path, for one).
+            if "NUL" in str(error):
+                raise BadRequest("the character U+0000 is in no FHIR text", code="value") from None
+            raise
         except PoolTimeout:
             raise Busy("every database connection is in use; try again", headers={"Retry-After": "1"}) from None
         except psycopg.errors.QueryCanceled:
-            raise Busy(f"the search ran longer than the limit of {self._seconds:g} seconds; ask for less", code="timeout") from None
-        except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):
-            raise Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"}) from None
+            raise Busy(
+                f"the search ran longer than the limit of {self._seconds:g} seconds; ask for less", code="timeout"
+            ) from None
 
     def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
         with self._connection() as connection:
@@ -53,11 +73,21 @@ class PostgresqlStore(SqlStore):
 
     @contextmanager
     def transaction(self) -> Iterator[SqlTransaction]:
-        """Readers and writers do not wait for one another; two writers of one resource do, and the second finds the version changed."""
+        """Serializable: transactions that could not have run one after the other do not both commit, so two conditional
+        creates of the same thing cannot both find nothing. Readers outside transactions never wait.
+        """
         with self._connection() as connection, connection.transaction():
-            transaction = SqlTransaction(self, self._writes, connection.cursor(binary=True))
+            connection.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+            transaction = SqlTransaction(self.statements, self._writes, connection.cursor(binary=True))
             yield transaction
             transaction.flush()
+
+    def retryable(self, error: Exception) -> bool:
+        """Serialization failures and deadlocks, and a key that another transaction took first."""
+        return isinstance(
+            error,
+            psycopg.errors.SerializationFailure | psycopg.errors.DeadlockDetected | psycopg.errors.UniqueViolation,
+        )
 
     def prepare(self) -> None:
         with self._connection() as connection, connection.transaction():

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Integer, Select, Text, BigInteger, bindparam, func, literal_column, not_, select, text
-from sqlalchemy.engine import Dialect
 from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    any_,
+    bindparam,
+    exists,
+    func,
+    not_,
+    select,
+    tuple_,
+)
+from sqlalchemy.engine import Dialect
 
 from server.store import tables
 
@@ -16,13 +31,16 @@ _LIMIT = bindparam("limit", type_=Integer())
 def _one_of(dialect: Dialect, column: ColumnElement[str], name: str) -> ColumnElement[bool]:
     """`column` is in a list that is bound as one value."""
     if dialect.name == "sqlite":
-        return column.in_(text(f"SELECT value FROM json_each(:{name})").columns(literal_column("value")))
-    return column == text(f"ANY(:{name})")  # type: ignore[no-any-return]
+        listed = func.json_each(bindparam(name, type_=Text())).table_valued("value")
+        return column.in_(select(listed.c.value))
+    return column == any_(bindparam(name, type_=ARRAY(Text())))
 
 
 def current() -> Select[Any]:
     row = tables.resource.c
-    return select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body).where(row.type == _TYPE, row.id == _ID)
+    return select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body).where(
+        row.type == _TYPE, row.id == _ID
+    )
 
 
 def many(dialect: Dialect) -> Select[Any]:
@@ -40,7 +58,9 @@ def version() -> Select[Any]:
 def history(before: bool, since: bool) -> Select[Any]:
     """Versions of one resource, newest first."""
     row = tables.version.c
-    found = select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body, row.method).where(row.type == _TYPE, row.id == _ID)
+    found = select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body, row.method).where(
+        row.type == _TYPE, row.id == _ID
+    )
     if before:
         found = found.where(row.version < bindparam("before", type_=Integer()))
     if since:
@@ -54,16 +74,83 @@ def history_total(since: bool) -> Select[Any]:
     return found.where(row.updated >= bindparam("since", type_=BigInteger())) if since else found
 
 
+def _window(found: Select[Any], resource_type: bool, since: bool, at: bool) -> Select[Any]:
+    """Versions of one type, made at or after a moment, or current at some moment of a span."""
+    row = tables.version.c
+    if resource_type:
+        found = found.where(row.type == _TYPE)
+    if since:
+        found = found.where(row.updated >= bindparam("since", type_=BigInteger()))
+    if at:
+        # Current in the span: made before its end, and not replaced before its beginning.
+        later = tables.version.alias("later")
+        replaced = select(later.c.id).where(
+            later.c.type == row.type,
+            later.c.id == row.id,
+            later.c.version > row.version,
+            later.c.updated <= bindparam("at_low", type_=BigInteger()),
+        )
+        found = found.where(row.updated < bindparam("at_high", type_=BigInteger()), ~exists(replaced))
+    return found
+
+
+def history_of(resource_type: bool, since: bool, at: bool, before: bool) -> Select[Any]:
+    """Versions of all resources, or of one type: newest first, ties by type, id and version."""
+    row = tables.version.c
+    found = _window(
+        select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body, row.method),
+        resource_type,
+        since,
+        at,
+    )
+    if before:
+        place = tuple_(
+            bindparam("before_updated", type_=BigInteger()),
+            bindparam("before_type", type_=Text()),
+            bindparam("before_id", type_=Text()),
+            bindparam("before_version", type_=Integer()),
+        )
+        found = found.where(tuple_(row.updated, row.type, row.id, row.version) < place)
+    return found.order_by(row.updated.desc(), row.type.desc(), row.id.desc(), row.version.desc()).limit(_LIMIT)
+
+
+def history_of_total(resource_type: bool, since: bool, at: bool) -> Select[Any]:
+    return _window(select(func.count()).select_from(tables.version), resource_type, since, at)
+
+
+def referrers() -> Select[Any]:
+    """The resources of any type whose references point to one resource."""
+    row = tables.index_reference.c
+    found = select(row.type, row.id).distinct()
+    found = found.where(
+        row.target_type == bindparam("target_type", type_=Text()), row.target_id == bindparam("target_id", type_=Text())
+    )
+    return found.order_by(row.type, row.id).limit(_LIMIT)
+
+
+def existing(dialect: Dialect) -> Select[Any]:
+    row = tables.resource.c
+    return select(row.id).where(row.type == _TYPE, _one_of(dialect, row.id, "ids"), not_(row.deleted))
+
+
 def all_of_type() -> Select[Any]:
     row = tables.resource.c
     found = select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body)
-    return found.where(row.type == _TYPE, not_(row.deleted), row.id > bindparam("after", type_=Text())).order_by(row.id).limit(_LIMIT)
+    return (
+        found.where(row.type == _TYPE, not_(row.deleted), row.id > bindparam("after", type_=Text()))
+        .order_by(row.id)
+        .limit(_LIMIT)
+    )
 
 
 def referenced(dialect: Dialect, parameter: bool, target_type: bool) -> Select[Any]:
     """The local targets of references from some resources of one type."""
     row = tables.index_reference.c
-    found = select(row.target_type, row.target_id).distinct().where(row.type == _TYPE, _one_of(dialect, row.id, "ids"), row.target_id != "")
+    found = (
+        select(row.target_type, row.target_id)
+        .distinct()
+        .where(row.type == _TYPE, _one_of(dialect, row.id, "ids"), row.target_id != "")
+    )
     if parameter:
         found = found.where(row.parameter == bindparam("parameter", type_=Text()))
     if target_type:
@@ -74,7 +161,15 @@ def referenced(dialect: Dialect, parameter: bool, target_type: bool) -> Select[A
 def referring(dialect: Dialect, parameter: bool) -> Select[Any]:
     """The resources of one type whose references point to some resources of another."""
     row = tables.index_reference.c
-    found = select(row.id).distinct().where(row.type == _TYPE, row.target_type == bindparam("target_type", type_=Text()), _one_of(dialect, row.target_id, "ids"))
+    found = (
+        select(row.id)
+        .distinct()
+        .where(
+            row.type == _TYPE,
+            row.target_type == bindparam("target_type", type_=Text()),
+            _one_of(dialect, row.target_id, "ids"),
+        )
+    )
     if parameter:
         found = found.where(row.parameter == bindparam("parameter", type_=Text()))
     return found.order_by(row.id).limit(_LIMIT)

@@ -1,6 +1,7 @@
 """The shape of a search: everything of it but its values.
 
-A statement's text depends on the shape alone, so it is built once for all searches alike; the values are bound each time.
+A statement's text depends on the shape alone, so it is built once for all searches alike; the values are bound each
+time.
 """
 
 from __future__ import annotations

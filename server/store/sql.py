@@ -1,28 +1,40 @@
-"""The store's methods, once for both databases; `sqlite.py` and `postgresql.py` add connections and what only they need.
+"""The store's methods, once for both databases; `sqlite.py` and `postgresql.py` add connections and what only they
+need.
 
-A statement is built and compiled by SQLAlchemy the first time its shape is asked for; from then on its text runs on the driver directly.
+A statement is built and compiled by SQLAlchemy the first time its shape is asked for; from then on its text runs on the
+driver directly.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Executable, bindparam, not_, select
 from sqlalchemy.engine import Dialect
 
+from server.errors import Busy
 from server.search.predicates import Predicate
 from server.search.query import Cursor, Query
 from server.store import plan, reads, tables
+from server.store.compile import ordered
 from server.store.contract import Hit, Page, Past, Stored, Transaction
 from server.store.shape import shape, values
 
 STATEMENTS = 2000
+
+# How often a transaction is tried before its client is told to try again.
+ATTEMPTS = 12
+
+T = TypeVar("T")
 
 
 class Statement(NamedTuple):
@@ -59,29 +71,17 @@ class Statements:
         return found
 
 
-class SqlStore(ABC):
-    """A store over one database. See `contract.Store` for what the methods promise."""
+class SqlReader(ABC):
+    """Reading, by the store itself or inside a transaction. See `contract.Reader` for what the methods promise."""
 
-    def __init__(self, dialect: Dialect) -> None:
-        self.statements = Statements(dialect)
-        self._read = self.statements.get("read", reads.current)
-        self._read_version = self.statements.get("read version", reads.version)
-
-    # -- what each database does its own way
+    def __init__(self, statements: Statements) -> None:
+        self.statements = statements
+        self._read = statements.get("read", reads.current)
+        self._read_version = statements.get("read version", reads.version)
 
     @abstractmethod
     def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
         """Run a reading statement and fetch all rows."""
-
-    @abstractmethod
-    def transaction(self) -> AbstractContextManager[Transaction]: ...
-
-    @abstractmethod
-    def prepare(self) -> None:
-        """Make the tables in an empty database; raise SchemaError for tables of another version."""
-
-    @abstractmethod
-    def close(self) -> None: ...
 
     def sequence(self, items: Iterable[str]) -> Any:
         """A list of texts as one bound value."""
@@ -104,17 +104,78 @@ class SqlStore(ABC):
         found = []
         for resource_type, ids in by_type.items():
             statement = self.statements.get("read many", lambda: reads.many(self.statements.dialect))
-            found += [Stored(*row) for row in self.rows(statement, statement.bind({"type": resource_type, "ids": self.sequence(ids)}))]
+            found += [
+                Stored(*row)
+                for row in self.rows(statement, statement.bind({"type": resource_type, "ids": self.sequence(ids)}))
+            ]
         return found
 
-    def history(self, resource_type: str, resource_id: str, *, count: int, before: int | None = None, since: int | None = None) -> list[Past]:
-        statement = self.statements.get(("history", before is None, since is None), lambda: reads.history(before is not None, since is not None))
+    def history(
+        self, resource_type: str, resource_id: str, *, count: int, before: int | None = None, since: int | None = None
+    ) -> list[Past]:
+        statement = self.statements.get(
+            ("history", before is None, since is None), lambda: reads.history(before is not None, since is not None)
+        )
         bound = {"type": resource_type, "id": resource_id, "before": before, "since": since, "limit": count}
         return [Past(*row) for row in self.rows(statement, statement.bind(bound))]
 
     def history_total(self, resource_type: str, resource_id: str, *, since: int | None = None) -> int:
-        statement = self.statements.get(("history total", since is None), lambda: reads.history_total(since is not None))
-        return int(self.rows(statement, statement.bind({"type": resource_type, "id": resource_id, "since": since}))[0][0])
+        statement = self.statements.get(
+            ("history total", since is None), lambda: reads.history_total(since is not None)
+        )
+        return int(
+            self.rows(statement, statement.bind({"type": resource_type, "id": resource_id, "since": since}))[0][0]
+        )
+
+    def history_of(
+        self,
+        resource_type: str | None,
+        *,
+        count: int,
+        since: int | None = None,
+        at: tuple[int, int] | None = None,
+        before: tuple[int, str, str, int] | None = None,
+    ) -> list[Past]:
+        shape_of = (resource_type is None, since is None, at is None, before is None)
+        statement = self.statements.get(
+            ("history of", *shape_of), partial(reads.history_of, *(not absent for absent in shape_of))
+        )
+        bound: dict[str, Any] = {"type": resource_type, "since": since, "limit": count}
+        if at is not None:
+            bound |= {"at_low": at[0], "at_high": at[1]}
+        if before is not None:
+            bound |= dict(zip(("before_updated", "before_type", "before_id", "before_version"), before, strict=True))
+        return [Past(*row) for row in self.rows(statement, statement.bind(bound))]
+
+    def history_of_total(
+        self, resource_type: str | None, *, since: int | None = None, at: tuple[int, int] | None = None
+    ) -> int:
+        shape_of = (resource_type is None, since is None, at is None)
+        statement = self.statements.get(
+            ("history of total", *shape_of), partial(reads.history_of_total, *(not absent for absent in shape_of))
+        )
+        bound: dict[str, Any] = {"type": resource_type, "since": since}
+        if at is not None:
+            bound |= {"at_low": at[0], "at_high": at[1]}
+        return int(self.rows(statement, statement.bind(bound))[0][0])
+
+    def referrers(self, resource_type: str, resource_id: str, limit: int) -> list[tuple[str, str]]:
+        statement = self.statements.get("referrers", reads.referrers)
+        bound = {"target_type": resource_type, "target_id": resource_id, "limit": limit}
+        return [(row[0], row[1]) for row in self.rows(statement, statement.bind(bound))]
+
+    def existing(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        by_type: dict[str, list[str]] = {}
+        for kind, identity in keys:
+            by_type.setdefault(kind, []).append(identity)
+        found: set[tuple[str, str]] = set()
+        for kind, ids in by_type.items():
+            statement = self.statements.get("existing", lambda: reads.existing(self.statements.dialect))
+            found.update(
+                (kind, row[0])
+                for row in self.rows(statement, statement.bind({"type": kind, "ids": self.sequence(ids)}))
+            )
+        return found
 
     def all_of_type(self, resource_type: str) -> Iterator[Stored]:
         statement = self.statements.get("all of type", reads.all_of_type)
@@ -125,32 +186,55 @@ class SqlStore(ABC):
 
     def types(self) -> list[str]:
         """The types of which there is any resource."""
-        statement = self.statements.get("types", lambda: select(tables.resource.c.type).distinct().where(not_(tables.resource.c.deleted)))
+        statement = self.statements.get(
+            "types", lambda: select(tables.resource.c.type).distinct().where(not_(tables.resource.c.deleted))
+        )
         return [row[0] for row in self.rows(statement, ())]
 
     def state(self, name: str) -> str | None:
-        statement = self.statements.get("state", lambda: select(tables.state.c.value).where(tables.state.c.name == bindparam("name")))
+        statement = self.statements.get(
+            "state", lambda: select(tables.state.c.value).where(tables.state.c.name == bindparam("name"))
+        )
         found = self.rows(statement, statement.bind({"name": name}))
         return str(found[0][0]) if found else None
 
     # -- references between resources
 
-    def referenced(self, source_type: str, parameter: str | None, target_type: str | None, sources: Sequence[str], limit: int) -> list[tuple[str, str]]:
+    def referenced(
+        self, source_type: str, parameter: str | None, target_type: str | None, sources: Sequence[str], limit: int
+    ) -> list[tuple[str, str]]:
         statement = self.statements.get(
             ("referenced", parameter is None, target_type is None),
             lambda: reads.referenced(self.statements.dialect, parameter is not None, target_type is not None),
         )
-        bound = {"type": source_type, "parameter": parameter, "target_type": target_type, "ids": self.sequence(sources), "limit": limit}
+        bound = {
+            "type": source_type,
+            "parameter": parameter,
+            "target_type": target_type,
+            "ids": self.sequence(sources),
+            "limit": limit,
+        }
         return [(row[0], row[1]) for row in self.rows(statement, statement.bind(bound))]
 
-    def referring(self, source_type: str, parameter: str | None, targets: Sequence[tuple[str, str]], limit: int) -> list[tuple[str, str]]:
+    def referring(
+        self, source_type: str, parameter: str | None, targets: Sequence[tuple[str, str]], limit: int
+    ) -> list[tuple[str, str]]:
         by_type: dict[str, list[str]] = {}
         for target_type, target_id in targets:
             by_type.setdefault(target_type, []).append(target_id)
         found: dict[tuple[str, str], None] = {}
         for target_type, ids in by_type.items():
-            statement = self.statements.get(("referring", parameter is None), lambda: reads.referring(self.statements.dialect, parameter is not None))
-            bound = {"type": source_type, "parameter": parameter, "target_type": target_type, "ids": self.sequence(ids), "limit": limit}
+            statement = self.statements.get(
+                ("referring", parameter is None),
+                lambda: reads.referring(self.statements.dialect, parameter is not None),
+            )
+            bound = {
+                "type": source_type,
+                "parameter": parameter,
+                "target_type": target_type,
+                "ids": self.sequence(ids),
+                "limit": limit,
+            }
             found.update(dict.fromkeys((source_type, row[0]) for row in self.rows(statement, statement.bind(bound))))
         return list(found)
 
@@ -158,14 +242,19 @@ class SqlStore(ABC):
 
     def search(self, query: Query) -> Page:
         backwards = query.cursor is not None and query.cursor.backwards
+        # A cursor without an id is the end of the list: nothing lies beyond it.
+        place = query.cursor if query.cursor is not None and query.cursor.id else None
         # One more than the page holds tells whether there is another page.
         wanted = query.count + 1
         found: list[Hit] = []
-        for resource_type, predicate in reversed(query.predicates.items()) if backwards else query.predicates.items():
-            ties = _ties(query.cursor, resource_type, bool(query.sort))
+        parts = list(query.predicates.items())
+        for resource_type, predicate in reversed(parts) if backwards else parts:
+            ties = _ties(place, resource_type, bool(query.sort))
             if ties is None:
                 continue
-            hits = self._page(query, resource_type, predicate, ties, backwards, wanted if query.sort else wanted - len(found))
+            hits = self._page(
+                query, resource_type, predicate, ties, backwards, wanted if query.sort else wanted - len(found)
+            )
             found += hits
             if not query.sort and len(found) >= wanted:
                 break
@@ -174,58 +263,92 @@ class SqlStore(ABC):
         more = len(found) > query.count
         found = found[: query.count]
         if backwards:
-            return Page(found[::-1], more_after=True, more_before=more)
+            return Page(found[::-1], more_after=place is not None, more_before=more)
         return Page(found, more_after=more, more_before=query.cursor is not None)
 
-    def _page(self, query: Query, resource_type: str, predicate: Predicate | None, ties: str, backwards: bool, limit: int) -> list[Hit]:
+    def _page(
+        self, query: Query, resource_type: str, predicate: Predicate | None, ties: str, backwards: bool, limit: int
+    ) -> list[Hit]:
         memo = query.memo.get(resource_type) if query.cursor is None else None
-        if memo is not None:
-            statement, bound = memo
-        else:
-            start = plan.at_once(predicate)
-            settled = start is not None or not plan.candidates(predicate)
-            if not settled:
-                start = self._choose(resource_type, predicate, bool(query.sort))
-            cursor = query.cursor
-            missing = tuple(value is None for value in cursor.values) if cursor else None
-            statement = self.statements.get(
-                ("page", resource_type, shape(predicate), start, query.sort, missing, ties, backwards),
-                lambda: plan.page(self.statements.dialect, resource_type, predicate, start, query.sort, cursor, ties, backwards),
-            )
-            named = {**values(predicate, self.sequence), "limit": limit}
-            if cursor is not None:
-                named |= {"after": cursor.id, **{f"c{number}": value for number, value in enumerate(cursor.values)}}
-            bound = statement.bind(named)
-            # A first page that needs no counting runs the same statement with the same values every time.
-            if settled and cursor is None and len(query.predicates) == 1:
-                query.memo[resource_type] = statement, bound
-        width = 5
-        return [Hit(resource_type, *row[:width], tuple(row[width:])) for row in self.rows(statement, bound)]
+        statement, bound = memo or self._page_statement(query, resource_type, predicate, ties, backwards, limit)
+        return [
+            Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys))
+            for identity, version, updated, fhir_version, body, *keys in self.rows(statement, bound)
+        ]
 
-    def _choose(self, resource_type: str, predicate: Predicate | None, sorting: bool) -> int | None:
-        """The part to start from: the smallest, if it is small; else one in id order; else None for a walk along the ids."""
+    def _page_statement(
+        self, query: Query, resource_type: str, predicate: Predicate | None, ties: str, backwards: bool, limit: int
+    ) -> tuple[Statement, tuple[Any, ...]]:
+        """The statement for one page of one type, and its values."""
+        start = plan.at_once(predicate)
+        settled = start is not None or not plan.candidates(predicate)
+        if not settled and predicate is not None:
+            start = self._choose(resource_type, predicate, bool(query.sort))
+        cursor = query.cursor if query.cursor is not None and query.cursor.id else None
+        missing = tuple(value is None for value in cursor.values) if cursor else None
+        statement = self.statements.get(
+            ("page", resource_type, shape(predicate), start, query.sort, missing, ties, backwards),
+            lambda: plan.page(
+                self.statements.dialect, resource_type, predicate, start, query.sort, cursor, ties, backwards
+            ),
+        )
+        named = {**values(predicate, self.sequence), "limit": limit}
+        if cursor is not None:
+            named |= {"after": cursor.id, **{f"c{number}": value for number, value in enumerate(cursor.values)}}
+        bound = statement.bind(named)
+        # A first page that needs no counting runs the same statement with the same values every time.
+        if settled and query.cursor is None and len(query.predicates) == 1:
+            query.memo[resource_type] = statement, bound
+        return statement, bound
+
+    def explain(self, query: Query) -> list[str]:
+        lines = []
+        for resource_type, predicate in query.predicates.items():
+            statement, bound = self._page_statement(query, resource_type, predicate, "after", False, query.count + 1)
+            lines.append(f"{resource_type}: {' '.join(statement.text.split())}")
+            for number in plan.candidates(predicate):
+                if predicate is None:
+                    continue
+                counted = self._bounded_count(resource_type, predicate, number)
+                lines += [f"  part {number} matches {counted}{' or more' if counted > plan.FEW else ''} rows"]
+            sqlite = self.statements.dialect.name == "sqlite"
+            explained = Statement(f"{'EXPLAIN QUERY PLAN' if sqlite else 'EXPLAIN'} {statement.text}", (), {})
+            lines += [f"  {row[-1] if sqlite else row[0]}" for row in self.rows(explained, bound)]
+        return lines
+
+    def _choose(self, resource_type: str, predicate: Predicate, sorting: bool) -> int | None:
+        """The part to start from: the smallest, if it is small; else one in id order; else None for a walk along the
+        ids.
+        """
         possible = plan.candidates(predicate)
-        named = {**values(predicate, self.sequence), "limit": plan.FEW + 1}
         smallest, fewest = possible[0], plan.FEW + 2
         for part in possible:
-            statement = self.statements.get(
-                ("bounded count", resource_type, shape(predicate), part), lambda part=part: plan.bounded_count(self.statements.dialect, resource_type, predicate, part)  # type: ignore[misc]
-            )
-            counted = int(self.rows(statement, statement.bind(named))[0][0])
+            counted = self._bounded_count(resource_type, predicate, part)
             if counted < fewest:
                 smallest, fewest = part, counted
         if fewest <= plan.FEW or sorting:
             return smallest
-        walked = [part for part in possible if plan.ordered(plan.parts(predicate)[part])]
+        walked = [part for part in possible if ordered(plan.parts(predicate)[part])]
         return walked[0] if walked else None
+
+    def _bounded_count(self, resource_type: str, predicate: Predicate, part: int) -> int:
+        """How many rows a part has, counted a little past `FEW` at most."""
+        statement = self.statements.get(
+            ("bounded count", resource_type, shape(predicate), part),
+            partial(plan.bounded_count, self.statements.dialect, resource_type, predicate, part),
+        )
+        named = {**values(predicate, self.sequence), "limit": plan.FEW + 1}
+        return int(self.rows(statement, statement.bind(named))[0][0])
 
     def count(self, query: Query) -> int:
         result = 0
         for resource_type, predicate in query.predicates.items():
-            statement = self.statements.get(("total", resource_type, shape(predicate)), lambda t=resource_type, p=predicate: plan.total(self.statements.dialect, t, p))  # type: ignore[misc]
+            statement = self.statements.get(
+                ("total", resource_type, shape(predicate)),
+                partial(plan.total, self.statements.dialect, resource_type, predicate),
+            )
             result += int(self.rows(statement, statement.bind(values(predicate, self.sequence)))[0][0])
         return result
-
 
 
 def _ties(cursor: Cursor | None, resource_type: str, sorting: bool) -> str | None:
@@ -236,6 +359,44 @@ def _ties(cursor: Cursor | None, resource_type: str, sorting: bool) -> str | Non
     if beyond:
         return "all"
     return "none" if sorting else None
+
+
+class SqlStore(SqlReader):
+    """A store over one database: what each database does its own way."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        super().__init__(Statements(dialect))
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[Transaction]: ...
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make the tables in an empty database; raise SchemaError for tables of another version."""
+
+    @abstractmethod
+    def retryable(self, error: Exception) -> bool:
+        """Whether a transaction that failed with `error` may be tried again: somebody else's came between."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in a transaction and commit it; run it again, a bounded number of times, where another came
+        between.
+
+        `work` must have no effect but through its transaction. Raises Busy when no try succeeds.
+        """
+        for attempt in range(ATTEMPTS):
+            try:
+                with self.transaction() as transaction:
+                    return work(transaction)
+            except Exception as error:
+                if not self.retryable(error):
+                    raise
+                # Apart in time, or the same writers meet again.
+                time.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))  # noqa: S311 (no secret)
+        raise Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"})
 
 
 class _Reversed:

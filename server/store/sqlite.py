@@ -19,14 +19,22 @@ from server.store import schema
 from server.store.sql import SqlStore, Statement
 from server.store.write import SqlTransaction, Writes
 
-# How many steps of SQLite's machine pass between two looks at the clock: often enough for a limit of tenths of a second.
+# How many steps of SQLite's machine pass between two looks at the clock: often enough for a limit of tenths of a
+# second.
 STEPS = 20_000
 
 
 class SqliteStore(SqlStore):
     """A store in one file."""
 
-    def __init__(self, path: str, *, durability: Literal["full", "normal"] = "full", seconds: float = 30.0, lock_seconds: float = 15.0) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        durability: Literal["full", "normal"] = "full",
+        seconds: float = 30.0,
+        lock_seconds: float = 15.0,
+    ) -> None:
         """`seconds` bounds one statement, `lock_seconds` the wait for another writer."""
         self.path = path
         self._durability = durability
@@ -46,7 +54,9 @@ class SqliteStore(SqlStore):
         return connection
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=self._lock_seconds, isolation_level=None, check_same_thread=False, cached_statements=512)
+        connection = sqlite3.connect(
+            self.path, timeout=self._lock_seconds, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
         for pragma in (
             "journal_mode=WAL",
             f"synchronous={'FULL' if self._durability == 'full' else 'NORMAL'}",
@@ -74,7 +84,9 @@ class SqliteStore(SqlStore):
 
     def _translate(self, error: sqlite3.OperationalError) -> Exception:
         if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-            return Busy(f"the search ran longer than the limit of {self._seconds:g} seconds; ask for less", code="timeout")
+            return Busy(
+                f"the search ran longer than the limit of {self._seconds:g} seconds; ask for less", code="timeout"
+            )
         if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"})
         return error
@@ -88,7 +100,7 @@ class SqliteStore(SqlStore):
         except sqlite3.OperationalError as error:
             raise self._translate(error) from error
         try:
-            transaction = SqlTransaction(self, self._writes, connection)
+            transaction = SqlTransaction(self.statements, self._writes, connection)
             yield transaction
             transaction.flush()
             connection.execute("COMMIT")
@@ -97,8 +109,14 @@ class SqliteStore(SqlStore):
                 connection.execute("ROLLBACK")
             raise
 
+    def retryable(self, error: Exception) -> bool:
+        """Never: writers wait for one another, and a transaction that began will not be refused for what others do."""
+        return False
+
     def prepare(self) -> None:
-        known = self._connection().execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'state'").fetchone()
+        known = (
+            self._connection().execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'state'").fetchone()
+        )
         schema.prepare(self.state("schema") or "unknown" if known else None, self.statements.dialect, self._script)
 
     def _script(self, statements: Sequence[str]) -> None:
@@ -118,5 +136,3 @@ class SqliteStore(SqlStore):
                 connection.close()
             self._open.clear()
         self._local = threading.local()
-
-

@@ -1,6 +1,8 @@
-"""The tables. The same on SQLite and PostgreSQL: no trigger, no sequence, no procedure; every key leads with type and id.
+"""The tables. The same on SQLite and PostgreSQL: no trigger, no sequence, no procedure; every key leads with type and
+id.
 
-`resource` has the current version of each resource, `version` every version that ever was (append-only), and one `index_*` table for each
+`resource` has the current version of each resource, `version` every version that ever was (append-only), and one
+`index_*` table for each
 kind of search value the rows of current versions.
 """
 
@@ -49,7 +51,9 @@ version = Table(
     Column("version", Integer, nullable=False),
     Column("updated", BigInteger, nullable=False),
     Column("fhir_version", text, nullable=False),
-    Column("method", text, nullable=False, comment="POST, PUT, PATCH or DELETE: the interaction that made this version"),
+    Column(
+        "method", text, nullable=False, comment="POST, PUT, PATCH or DELETE: the interaction that made this version"
+    ),
     Column("body", LargeBinary),
     PrimaryKeyConstraint("type", "id", "version"),
     Index("version_updated", "updated", "type", "id", "version"),
@@ -61,12 +65,14 @@ state = Table(
     metadata,
     Column("name", text, primary_key=True),
     Column("value", text, nullable=False),
-    comment="what the server remembers about the database as a whole: content files, index fingerprint, page-link secret",
+    comment="what the server remembers about the database: content files, index fingerprint, page-link secret",
 )
 
 
 def _index_table(name: str, *columns: Column[Any], lookups: dict[str, tuple[str, ...]]) -> Table:
-    """An index table: rows of a resource stand together under its key; each lookup is an index on type, parameter and its columns."""
+    """An index table: rows of a resource stand together under its key; each lookup is an index on type, parameter and
+    its columns.
+    """
     return Table(
         f"index_{name}",
         metadata,
@@ -82,7 +88,8 @@ def _index_table(name: str, *columns: Column[Any], lookups: dict[str, tuple[str,
     )
 
 
-# Where a search compares the first column for equality, the id comes next: the index then gives ids in order, and a page is read
+# Where a search compares the first column for equality, the id comes next: the index then gives ids in order, and a
+# page is read
 # off without sorting. The columns after the id only spare a look into the table.
 index_token = _index_table(
     "token",
@@ -127,7 +134,13 @@ index_uri = _index_table(
 )
 
 # What points to a resource, whatever the type and parameter of the source: _revinclude, _has and delete ask it.
-Index("index_reference_source", index_reference.c.target_type, index_reference.c.target_id, index_reference.c.type, index_reference.c.parameter)
+Index(
+    "index_reference_source",
+    index_reference.c.target_type,
+    index_reference.c.target_id,
+    index_reference.c.type,
+    index_reference.c.parameter,
+)
 
 INDEXES: dict[str, Table] = {
     "token": index_token,

@@ -1,19 +1,37 @@
-"""Writing, once for both databases: versions are appended, the current row replaced, the index rows of the resource made anew."""
+"""Writing, once for both databases: versions are appended, the current row replaced, the index rows of the resource
+made anew.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
-from sqlalchemy import BigInteger, Boolean, Delete, Integer, LargeBinary, Text, Update, bindparam, delete, insert, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Delete,
+    Insert,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    Update,
+    bindparam,
+    delete,
+    insert,
+    update,
+)
 
 from server.errors import Conflict
 from server.search.rows import IndexRow
 from server.store import tables
 from server.store.contract import Stored
-from server.store.sql import SqlStore, Statement
+from server.store.sql import SqlReader, SqlStore, Statement, Statements
 
-# Index rows are held back until there are this many, or the transaction reads the index or ends: one call for many is much cheaper.
+# Index rows are held back until there are this many, or the transaction reads the index or ends: one call for many is
+# much cheaper.
 BATCH = 5000
 
 
@@ -29,17 +47,24 @@ class Writes:
 
     def __init__(self, store: SqlStore) -> None:
         get = store.statements.get
-        self.insert_resource = get("insert resource", lambda: insert(tables.resource).values(_binds(tables.resource)))
-        self.insert_version = get("insert version", lambda: insert(tables.version).values(_binds(tables.version)))
+        self.insert_resource = get("insert resource", partial(_insert, tables.resource))
+        self.insert_version = get("insert version", partial(_insert, tables.version))
         self.update_resource = get("update resource", _update_resource)
-        self.insert_rows = {name: get(("insert rows", name), lambda t=table: insert(t).values(_binds(t))) for name, table in tables.INDEXES.items()}  # type: ignore[misc]
-        self.delete_rows = {name: get(("delete rows", name), lambda t=table: _delete_rows(t)) for name, table in tables.INDEXES.items()}  # type: ignore[misc]
-        self.delete_state = get("delete state", lambda: delete(tables.state).where(tables.state.c.name == bindparam("name", type_=Text())))
-        self.insert_state = get("insert state", lambda: insert(tables.state).values(_binds(tables.state)))
+        self.amend = [get(("amend", table.name), partial(_amend, table)) for table in (tables.resource, tables.version)]
+        self.insert_rows = {
+            name: get(("insert rows", name), partial(_insert, table)) for name, table in tables.INDEXES.items()
+        }
+        self.delete_rows = {
+            name: get(("delete rows", name), partial(_delete_rows, table)) for name, table in tables.INDEXES.items()
+        }
+        self.delete_state = get(
+            "delete state", lambda: delete(tables.state).where(tables.state.c.name == bindparam("name", type_=Text()))
+        )
+        self.insert_state = get("insert state", partial(_insert, tables.state))
 
 
-def _binds(table: Any) -> dict[str, Any]:
-    return {column.name: bindparam(column.name, type_=column.type) for column in table.columns}
+def _insert(table: Table) -> Insert:
+    return insert(table).values({column.name: bindparam(column.name, type_=column.type) for column in table.columns})
 
 
 def _update_resource() -> Update:
@@ -55,19 +80,34 @@ def _update_resource() -> Update:
     return (
         update(row)
         .values(changed)
-        .where(row.c.type == bindparam("old_type", type_=Text()), row.c.id == bindparam("old_id", type_=Text()), row.c.version == bindparam("old_version", type_=Integer()))
+        .where(
+            row.c.type == bindparam("old_type", type_=Text()),
+            row.c.id == bindparam("old_id", type_=Text()),
+            row.c.version == bindparam("old_version", type_=Integer()),
+        )
     )
 
 
-def _delete_rows(table: Any) -> Delete:
-    return delete(table).where(table.c.type == bindparam("type", type_=Text()), table.c.id == bindparam("id", type_=Text()))
+def _amend(table: Table) -> Update:
+    same = (
+        table.c.type == bindparam("type", type_=Text()),
+        table.c.id == bindparam("id", type_=Text()),
+        table.c.version == bindparam("version", type_=Integer()),
+    )
+    return update(table).values(body=bindparam("new_body", type_=LargeBinary())).where(*same)
 
 
-class SqlTransaction:
-    """One open transaction of a `SqlStore`. See `contract.Transaction`."""
+def _delete_rows(table: Table) -> Delete:
+    return delete(table).where(
+        table.c.type == bindparam("type", type_=Text()), table.c.id == bindparam("id", type_=Text())
+    )
 
-    def __init__(self, store: SqlStore, writes: Writes, cursor: Cursor) -> None:
-        self._store = store
+
+class SqlTransaction(SqlReader):
+    """One open transaction of a `SqlStore`: reads see its writes. See `contract.Transaction`."""
+
+    def __init__(self, statements: Statements, writes: Writes, cursor: Cursor) -> None:
+        super().__init__(statements)
         self._writes = writes
         self._cursor = cursor
         self._pending: dict[str, list[tuple[Any, ...]]] = {name: [] for name in tables.INDEXES}
@@ -76,8 +116,13 @@ class SqlTransaction:
     def _run(self, statement: Statement, **named: Any) -> Any:
         return self._cursor.execute(statement.text, statement.bind(named))
 
+    def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
+        self.flush()
+        return list(self._cursor.execute(statement.text, bound).fetchall())
+
     def read(self, resource_type: str, resource_id: str) -> Stored | None:
-        found = self._cursor.execute(self._store._read.text, (resource_type, resource_id)).fetchall()
+        # Index rows that are held back do not matter here, and every write reads first.
+        found = self._cursor.execute(self._read.text, (resource_type, resource_id)).fetchall()
         return Stored(*found[0]) if found else None
 
     def write(self, stored: Stored, method: str, rows: Iterable[IndexRow]) -> None:
@@ -86,7 +131,16 @@ class SqlTransaction:
         if version == 1:
             if self.read(kind, identity) is not None:
                 raise Conflict(f"{kind}/{identity} exists already")
-            self._run(self._writes.insert_resource, type=kind, id=identity, version=version, updated=updated, fhir_version=fhir_version, deleted=body is None, body=body)
+            self._run(
+                self._writes.insert_resource,
+                type=kind,
+                id=identity,
+                version=version,
+                updated=updated,
+                fhir_version=fhir_version,
+                deleted=body is None,
+                body=body,
+            )
         else:
             changed = self._run(
                 self._writes.update_resource,
@@ -100,9 +154,28 @@ class SqlTransaction:
                 old_version=version - 1,
             )
             if changed.rowcount != 1:
-                raise Conflict(f"{kind}/{identity} was changed by somebody else at the same time; read it and try again")
-        self._run(self._writes.insert_version, type=kind, id=identity, version=version, updated=updated, fhir_version=fhir_version, method=method, body=body)
+                raise Conflict(
+                    f"{kind}/{identity} was changed by somebody else at the same time; read it and try again"
+                )
+        self._run(
+            self._writes.insert_version,
+            type=kind,
+            id=identity,
+            version=version,
+            updated=updated,
+            fhir_version=fhir_version,
+            method=method,
+            body=body,
+        )
         self.index(kind, identity, rows, fresh=version == 1)
+
+    def amend(self, stored: Stored, rows: Iterable[IndexRow]) -> None:
+        """Replace the body of the current version without making a new one: what `$meta-add` and `$meta-delete` do."""
+        named = {"type": stored.type, "id": stored.id, "version": stored.version, "new_body": stored.body}
+        for statement in self._writes.amend:
+            if self._run(statement, **named).rowcount != 1:
+                raise Conflict(f"{stored.type}/{stored.id} was changed by somebody else at the same time")
+        self.index(stored.type, stored.id, rows, fresh=False)
 
     def index(self, resource_type: str, resource_id: str, rows: Iterable[IndexRow], *, fresh: bool) -> None:
         """Replace the index rows of a resource; `fresh` says that it has none yet."""
@@ -130,5 +203,3 @@ class SqlTransaction:
     def set_state(self, name: str, value: str) -> None:
         self._run(self._writes.delete_state, name=name)
         self._run(self._writes.insert_state, name=name, value=value)
-
-

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from server.search.predicates import Predicate
@@ -25,13 +25,16 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the meaning of a value depends on besides itself: this server's base URLs, the time, the parameter's targets."""
+    """What the meaning of a value depends on besides itself: this server's base URLs, the time, the parameter's
+    targets.
+    """
 
     bases: tuple[str, ...] = ()
     now: int = 0
     targets: tuple[str, ...] = ()
     served: frozenset[str] = frozenset()
-    options: Mapping[str, Any] = field(default_factory=dict)
+    elements: frozenset[str] = frozenset()
+    """The FHIR types that the parameter's expression can select."""
 
 
 class SearchType(Protocol):
@@ -54,9 +57,13 @@ COMPARATORS = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 
 
 def split_prefix(text: str, what: str) -> tuple[str, str]:
-    """A comparator and the rest: `ge2026` is (`ge`, `2026`); without one, `eq`. Raises ValueError for letters that are no comparator."""
+    """A comparator and the rest: `ge2026` is (`ge`, `2026`); without one, `eq`. Raises ValueError for letters that are
+    no comparator.
+    """
     if len(text) > 2 and text[:2].isalpha() and text[:2].isascii():
         if text[:2] not in COMPARATORS:
-            raise ValueError(f"{text!r}: {text[:2]!r} is no prefix for a {what}; the prefixes are {' '.join(COMPARATORS)}")
+            raise ValueError(
+                f"{text!r}: {text[:2]!r} is no prefix for a {what}; the prefixes are {' '.join(COMPARATORS)}"
+            )
         return text[:2], text[2:]
     return "eq", text

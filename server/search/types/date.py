@@ -1,6 +1,7 @@
 """Date parameters: https://hl7.org/fhir/R5/search.html#date
 
-Both the value searched for and the value in the resource are spans of time; the prefixes compare spans, so `2026` contains `2026-05`
+Both the value searched for and the value in the resource are spans of time; the prefixes compare spans, so `2026`
+contains `2026-05`
 while `2026-05-11` does not.
 """
 
@@ -53,7 +54,9 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
 
 
 def condition(comparator: str, span: Span, now: int, low: str = "low", high: str = "high", width: int = 0) -> Condition:
-    """The comparison of `span` with the span [low, high) of a row; `width` is subtracted where one column stands for both ends."""
+    """The comparison of `span` with the span [low, high) of a row; `width` is subtracted where one column stands for
+    both ends.
+    """
     start, end = span
     contained = Every((Compare(low, ">=", start), Compare(high, "<=", end - width)))
     above = Compare(high, ">", end - width)

@@ -53,7 +53,9 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
 
 
 def condition(comparator: str, number: Decimal, around: tuple[Decimal, Decimal]) -> Condition:
-    """The comparison of `number` with the range [low, high] of a row; `around` is its implicit range, used by eq and ne only."""
+    """The comparison of `number` with the range [low, high] of a row; `around` is its implicit range, used by eq and ne
+    only.
+    """
     point = sortable(number)
     match comparator:
         case "eq":

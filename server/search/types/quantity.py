@@ -20,14 +20,29 @@ NAME = "quantity"
 TABLES = ("quantity",)
 MODIFIERS = frozenset({"missing"})
 PREFIXES = frozenset(COMPARATORS)
-ELEMENTS = frozenset({"Quantity", "SimpleQuantity", "Age", "Count", "Distance", "Duration", "MoneyQuantity", "Money", "Range", "SampledData"})
+ELEMENTS = frozenset(
+    {
+        "Quantity",
+        "SimpleQuantity",
+        "Age",
+        "Count",
+        "Distance",
+        "Duration",
+        "MoneyQuantity",
+        "Money",
+        "Range",
+        "SampledData",
+    }
+)
 
 UCUM = "http://unitsofmeasure.org"
 CURRENCY = "urn:iso:std:iso:4217"
 
 
 def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
-    """A row as written, one more for a unit text that differs from the code, and one in base units under `<parameter>:ucum`."""
+    """A row as written, one more for a unit text that differs from the code, and one in base units under
+    `<parameter>:ucum`.
+    """
     json = value.json
     if value.type == "Money":
         json = {"value": json.get("value"), "system": CURRENCY, "code": json.get("currency")}
@@ -41,10 +56,12 @@ def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
     ends = low.get("value"), high.get("value")
     if ends == (None, None):
         return
-    # `<` and `<=` leave the lower end open, `>` and `>=` the upper one (https://hl7.org/fhir/R5/datatypes.html#Quantity).
+    # `<` and `<=` leave the lower end open, `>` and `>=` the upper one
+    # (https://hl7.org/fhir/R5/datatypes.html#Quantity).
     comparator = json.get("comparator", "")
-    keys = (number.LOWEST if comparator.startswith("<") else number.end_key(ends[0], number.LOWEST)), (
-        number.HIGHEST if comparator.startswith(">") else number.end_key(ends[1], number.HIGHEST)
+    keys = (
+        (number.LOWEST if comparator.startswith("<") else number.end_key(ends[0], number.LOWEST)),
+        (number.HIGHEST if comparator.startswith(">") else number.end_key(ends[1], number.HIGHEST)),
     )
     system, code, text = unit.get("system") or "", unit.get("code") or "", unit.get("unit") or ""
     yield QuantityRow(parameter, key(system), key(code), *keys, value.element)
@@ -59,7 +76,9 @@ def _sampled(json: dict[str, object], limit: str) -> dict[str, object] | None:
     return None if value is None else {"value": value, "system": UCUM, "code": json.get("code")}
 
 
-def _base_units(parameter: str, code: str, keys: tuple[str, str], ends: tuple[object, object], element: int) -> Iterator[IndexRow]:
+def _base_units(
+    parameter: str, code: str, keys: tuple[str, str], ends: tuple[object, object], element: int
+) -> Iterator[IndexRow]:
     converted: list[str] = []
     dimension = ""
     for text, end in zip(keys, ends, strict=True):
@@ -78,7 +97,9 @@ def _base_units(parameter: str, code: str, keys: tuple[str, str], ends: tuple[ob
 
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
-    """`number`, `number|system|code` or `number||code`, with a prefix. Raises ValueError for other forms and unknown UCUM units."""
+    """`number`, `number|system|code` or `number||code`, with a prefix. Raises ValueError for other forms and unknown
+    UCUM units.
+    """
     parts = split(text, "|")
     if len(parts) not in (1, 3):
         raise ValueError(f"{text!r}: a quantity is number, number|system|code or number||code")
@@ -102,7 +123,9 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
     return any_of([written, *_in_base_units(parameter, comparator, value, around, code)])
 
 
-def _in_base_units(parameter: str, comparator: str, value: Decimal, around: tuple[Decimal, Decimal], code: str) -> list[Predicate]:
+def _in_base_units(
+    parameter: str, comparator: str, value: Decimal, around: tuple[Decimal, Decimal], code: str
+) -> list[Predicate]:
     base = canonical(value, code)  # UcumError is a ValueError that says what is wrong with the unit
     ends = [canonical(end, code) for end in around]
     if base is None or ends[0] is None or ends[1] is None:

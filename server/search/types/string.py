@@ -6,14 +6,16 @@ from collections.abc import Iterator
 
 from server.search.predicates import Compare, Every, Predicate, Row
 from server.search.rows import IndexRow, StringRow
-from server.search.text import KEY_LENGTH, fold, unescape
+from server.search.text import KEY_LENGTH, fold, unescape, wanted
 from server.search.types.base import Request, Value
 
 NAME = "string"
 TABLES = ("string",)
 MODIFIERS = frozenset({"missing", "exact", "contains"})
 PREFIXES: frozenset[str] = frozenset()
-ELEMENTS = frozenset({"string", "markdown", "HumanName", "Address", "CodeableConcept", "Annotation", "code", "uri", "url", "id"})
+ELEMENTS = frozenset(
+    {"string", "markdown", "HumanName", "Address", "CodeableConcept", "Annotation", "code", "uri", "url", "id"}
+)
 
 # https://hl7.org/fhir/R5/search.html#string: a name or an address is searched by each of its parts.
 _PARTS = {
@@ -41,18 +43,23 @@ def _texts(kind: str, json: object) -> Iterator[str]:
                 if isinstance(text, str):
                     yield text
         if kind == "CodeableConcept":
-            yield from (coding["display"] for coding in json.get("coding", ()) if isinstance(coding.get("display"), str))
+            yield from (
+                coding["display"] for coding in json.get("coding", ()) if isinstance(coding.get("display"), str)
+            )
 
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
     """Begins with (default) or contains, without case and accents; `:exact` compares the text as written."""
-    wanted = unescape(text)
-    folded = fold(wanted)
+    folded = wanted(text)
     if modifier == "contains":
         return Row("string", parameter, Compare("folded", "contains", folded))
     beginning = Compare("prefix", "prefix", folded[:KEY_LENGTH])
     if modifier == "exact":
-        return Row("string", parameter, Every((Compare("prefix", "=", folded[:KEY_LENGTH]), Compare("exact", "=", wanted))))
+        return Row(
+            "string",
+            parameter,
+            Every((Compare("prefix", "=", folded[:KEY_LENGTH]), Compare("exact", "=", unescape(text)))),
+        )
     if len(folded) <= KEY_LENGTH:
         return Row("string", parameter, beginning)
     return Row("string", parameter, Every((beginning, Compare("folded", "prefix", folded))))

@@ -1,7 +1,9 @@
 """Token parameters: https://hl7.org/fhir/R5/search.html#token
 
-Codes of HL7's own code systems and UCUM are case-sensitive. For every other system, where the server cannot know, codes and
-identifiers match without regard to case, as the specification asks: what is found too much is less dangerous than what is missed.
+Codes of HL7's own code systems and UCUM are case-sensitive. For every other system, where the server cannot know, codes
+and
+identifiers match without regard to case, as the specification asks: what is found too much is less dangerous than what
+is missed.
 """
 
 from __future__ import annotations
@@ -11,17 +13,33 @@ from functools import lru_cache
 
 from server.fhir.definitions import definitions
 from server.fhir.releases import FhirVersion
-from server.search.predicates import Compare, Every, Predicate, Row, any_of
+from server.search.predicates import Compare, Every, Predicate, Row, Some, any_of
 from server.search.rows import IndexRow, StringRow, TokenRow
-from server.search.text import KEY_LENGTH, fold, key, split, unescape
+from server.search.text import KEY_LENGTH, fold, key, split, unescape, wanted
 from server.search.types.base import Request, Value
 
 NAME = "token"
 TABLES = ("token", "string")
-MODIFIERS = frozenset({"missing", "not", "text", "of-type"})
+MODIFIERS = frozenset({"missing", "not", "text", "code-text", "of-type"})
 PREFIXES: frozenset[str] = frozenset()
 ELEMENTS = frozenset(
-    {"CodeableConcept", "Coding", "CodeableReference", "Identifier", "ContactPoint", "code", "boolean", "string", "markdown", "uri", "url", "canonical", "oid", "uuid", "id"}
+    {
+        "CodeableConcept",
+        "Coding",
+        "CodeableReference",
+        "Identifier",
+        "ContactPoint",
+        "code",
+        "boolean",
+        "string",
+        "markdown",
+        "uri",
+        "url",
+        "canonical",
+        "oid",
+        "uuid",
+        "id",
+    }
 )
 
 BOOLEAN_SYSTEM = "http://terminology.hl7.org/CodeSystem/special-values"
@@ -51,11 +69,14 @@ def implied_system(value_set: str, code: str) -> str:
 
 
 def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
-    """Token rows for every code, string rows for every text of the value; one empty token row where neither is there."""
+    """Token rows for every code, string rows for every text of the value; one empty token row where there is no code.
+
+    The empty row keeps `:missing` true to the element: a concept that is only text is not missing.
+    """
     json, element = value.json, value.element
     empty = True
     for row in _rows(parameter, value.type, json, value.value_set, element):
-        empty = False
+        empty = empty and row.table != "token"
         yield row
     if empty:
         yield TokenRow(parameter, "", "", element)
@@ -96,7 +117,12 @@ def _identifier(parameter: str, identifier: dict[str, object], element: int) -> 
         if isinstance(kind, dict):
             for coding in kind.get("coding", ()):
                 if "code" in coding:
-                    yield TokenRow(f"{parameter}:of-type", key(f"{coding.get('system', '')}|{coding['code']}"), normal("", value), element)
+                    yield TokenRow(
+                        f"{parameter}:of-type",
+                        key(f"{coding.get('system', '')}|{coding['code']}"),
+                        normal("", value),
+                        element,
+                    )
     if isinstance(kind, dict):
         yield from _text(parameter, kind.get("text"), element)
 
@@ -108,10 +134,18 @@ def _text(parameter: str, text: object, element: int) -> Iterator[IndexRow]:
 
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
-    """`code`, `system|code`, `|code`, `system|`. Raises ValueError for more than one bar. `:not` is applied by the parser."""
+    """`code`, `system|code`, `|code`, `system|`. Raises ValueError for more than one bar. `:not` is applied by the
+    parser.
+    """
     if modifier == "text":
-        folded = fold(unescape(text))
-        return Row("string", parameter, Every((Compare("prefix", "prefix", folded[:KEY_LENGTH]), Compare("folded", "prefix", folded))))
+        folded = wanted(text)
+        return Row(
+            "string",
+            parameter,
+            Every((Compare("prefix", "prefix", folded[:KEY_LENGTH]), Compare("folded", "prefix", folded))),
+        )
+    if modifier == "code-text":
+        return code_text(parameter, unescape(text))
     parts = split(text, "|")
     if modifier == "of-type":
         return _of_type(parameter, text, parts)
@@ -126,7 +160,16 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
         if not system:
             raise ValueError("a bar alone names neither a system nor a code")
         return Row("token", parameter, Compare("system", "=", key(system)))
-    return Row("token", parameter, Every((Compare("code", "=", normal(system, code)), Compare("system", "=", key(system)))))
+    return Row(
+        "token", parameter, Every((Compare("code", "=", normal(system, code)), Compare("system", "=", key(system))))
+    )
+
+
+def code_text(parameter: str, text: str) -> Predicate:
+    """Codes that begin with `text`, whatever their case: https://hl7.org/fhir/R5/search.html#modifiercodetext"""
+    # A folded code carries its mark first.
+    starts = (text.lower(), _FOLDED + text.casefold())
+    return Row("token", parameter, Some(tuple(Compare("code", "begins", one) for one in starts)))
 
 
 def _of_type(parameter: str, text: str, parts: list[str]) -> Predicate:

@@ -27,14 +27,23 @@ def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
 
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
-    """The whole URI, case-sensitive; `:below` for URIs that begin with it, `:above` for those that it begins with, segment by segment."""
+    """The whole URI, case-sensitive; `:below` for URIs that begin with it, `:above` for those that it begins with,
+    segment by segment.
+    """
     uri = unescape(text)
     if modifier == "contains":
         return Row("uri", parameter, Compare("value", "contains", uri))
     if modifier == "below":
-        return Row("uri", parameter, Every((Compare("prefix", "prefix", uri[:KEY_LENGTH]), Compare("value", "prefix", uri))))
+        return Row(
+            "uri", parameter, Every((Compare("prefix", "prefix", uri[:KEY_LENGTH]), Compare("value", "prefix", uri)))
+        )
     wanted = ancestors(uri) if modifier == "above" else [uri]
-    return any_of([Row("uri", parameter, Every((Compare("prefix", "=", one[:KEY_LENGTH]), Compare("value", "=", one)))) for one in wanted])
+    return any_of(
+        [
+            Row("uri", parameter, Every((Compare("prefix", "=", one[:KEY_LENGTH]), Compare("value", "=", one))))
+            for one in wanted
+        ]
+    )
 
 
 def ancestors(uri: str) -> list[str]:

@@ -1,0 +1,67 @@
+"""Bundles put together from stored bytes, without parsing them: https://hl7.org/fhir/R5/bundle.html"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from server.errors import Issue
+from server.fhir.temporal import instant
+from server.reports.operation_outcome import operation_outcome
+from server.store.contract import Past
+
+_text = msgspec.json.Encoder().encode
+
+STATUS = {"POST": "201 Created", "PUT": "200 OK", "PATCH": "200 OK", "DELETE": "204 No Content"}
+
+
+def link(relation: str, url: str) -> bytes:
+    """One element of `Bundle.link`."""
+    return b'{"relation":"%b","url":%b}' % (relation.encode(), _text(url))
+
+
+def match(base: bytes, resource_type: str, resource_id: str, body: bytes, mode: bytes = b"match") -> bytes:
+    """An entry of a searchset. `base` ends with a slash; ids and types need no escaping."""
+    return b'{"fullUrl":"%b%b/%b","resource":%b,"search":{"mode":"%b"}}' % (
+        base,
+        resource_type.encode(),
+        resource_id.encode(),
+        body,
+        mode,
+    )
+
+
+def outcome(issues: Iterable[Issue]) -> bytes:
+    """The entry that carries an OperationOutcome beside the matches."""
+    return b'{"resource":%b,"search":{"mode":"outcome"}}' % _text(operation_outcome(issues))
+
+
+def past(base: str, one: Past, body: bytes | None) -> bytes:
+    """An entry of a history; `body` is None for a deletion. https://hl7.org/fhir/R5/bundle.html#history"""
+    created = one.method == "POST"
+    url = one.type if created else f"{one.type}/{one.id}"
+    # The first version by PUT was an update as create.
+    status = STATUS["POST"] if one.version == 1 else STATUS[one.method]
+    parts = [b'{"fullUrl":%b' % _text(f"{base}/{one.type}/{one.id}")]
+    if body is not None:
+        parts.append(b',"resource":%b' % body)
+    parts.append(b',"request":{"method":"%b","url":%b}' % (one.method.encode(), _text(url)))
+    parts.append(
+        b',"response":{"status":"%b","etag":"W/\\"%d\\"","lastModified":"%b"}}'
+        % (status.encode(), one.version, instant(one.updated).encode())
+    )
+    return b"".join(parts)
+
+
+def bundle(kind: str, links: Sequence[bytes], entries: Sequence[bytes], total: int | None) -> bytes:
+    """A whole Bundle; `entry` is left out when there is none, because FHIR has no empty arrays."""
+    parts = [b'{"resourceType":"Bundle","type":"%b"' % kind.encode()]
+    if total is not None:
+        parts.append(b',"total":%d' % total)
+    if links:
+        parts.append(b',"link":[%b]' % b",".join(links))
+    if entries:
+        parts.append(b',"entry":[%b]' % b",".join(entries))
+    parts.append(b"}")
+    return b"".join(parts)

@@ -1,0 +1,198 @@
+"""The CapabilityStatement, computed from what does the work: https://hl7.org/fhir/R5/capabilitystatement.html
+
+Nothing here is written by hand that a registry knows: the types and their parameters come from the search registry, the
+interactions from
+the table that the routes are made of. A test sends a real request for every claim.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from server import __version__
+from server.fhir.json import JSON, dumps
+from server.fhir.releases import FhirVersion
+from server.fhir.temporal import instant
+from server.interactions.service import Service
+from server.search.parameters import Registry
+
+DESCRIPTION = (
+    "Reference knowledge about medications. It is not a label and not a prescribing aid: "
+    "what is not here may still be true."
+)
+
+Level = Literal["instance", "type", "conditional", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """One interaction that the server offers. `code` is from
+    https://hl7.org/fhir/R5/valueset-type-restful-interaction.html
+    """
+
+    code: str
+    level: Level
+    method: str
+    path: str
+    """The route below the base; `<resource_type>`, `<resource_id>` and `<version_id>` stand for values."""
+    writes: bool = False
+
+
+INTERACTIONS: tuple[Interaction, ...] = (
+    Interaction("read", "instance", "GET", "/<resource_type>/<resource_id>"),
+    Interaction("vread", "instance", "GET", "/<resource_type>/<resource_id>/_history/<version_id>"),
+    Interaction("history-instance", "instance", "GET", "/<resource_type>/<resource_id>/_history"),
+    Interaction("update", "instance", "PUT", "/<resource_type>/<resource_id>", writes=True),
+    Interaction("patch", "instance", "PATCH", "/<resource_type>/<resource_id>", writes=True),
+    Interaction("delete", "instance", "DELETE", "/<resource_type>/<resource_id>", writes=True),
+    Interaction("create", "type", "POST", "/<resource_type>", writes=True),
+    Interaction("history-type", "type", "GET", "/<resource_type>/_history"),
+    Interaction("search-type", "type", "GET", "/<resource_type>"),
+    Interaction("search-type", "type", "POST", "/<resource_type>/_search"),
+    # Conditional writes go to the type; they are told by flags of the type, not as interactions.
+    Interaction("update", "conditional", "PUT", "/<resource_type>", writes=True),
+    Interaction("patch", "conditional", "PATCH", "/<resource_type>", writes=True),
+    Interaction("delete", "conditional", "DELETE", "/<resource_type>", writes=True),
+    Interaction("transaction", "system", "POST", "", writes=True),
+    Interaction("batch", "system", "POST", "", writes=True),
+    Interaction("history-system", "system", "GET", "/_history"),
+    Interaction("search-system", "system", "GET", ""),
+    Interaction("search-system", "system", "POST", "/_search"),
+)
+
+
+def capabilities(service: Service, version: FhirVersion, base: str) -> tuple[bytes, str]:
+    """The statement as JSON text, and its ETag. Computed once for a version and base."""
+    key = (version, base)
+    found = service.statements.get(key)
+    if found is None:
+        body = dumps(statement(service, version, base))
+        found = body, f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
+        with service.lock:
+            # Bases come from requests; a client that invents hosts must not fill the memory.
+            if len(service.statements) > 100:
+                service.statements.clear()
+            service.statements[key] = found
+    return found
+
+
+def offered(service: Service, level: Level) -> list[str]:
+    """The codes of the interactions of one level that are open here, in order."""
+    writable = service.settings.writable
+    return list(dict.fromkeys(one.code for one in INTERACTIONS if one.level == level and (writable or not one.writes)))
+
+
+def statement(service: Service, version: FhirVersion, base: str) -> JSON:
+    """The CapabilityStatement of one base."""
+    registry = service.registry(version)
+    updated = service.reader.state("content synced")
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": instant(int(updated) if updated else 0),
+        "publisher": "Apothecary",
+        "kind": "instance",
+        "software": {"name": "Apothecary", "version": __version__},
+        "implementation": {"description": DESCRIPTION, "url": base},
+        "fhirVersion": version.number,
+        "format": ["application/fhir+json", "json"],
+        **(
+            {"patchFormat": ["application/json-patch+json", "application/fhir+json"]}
+            if service.settings.writable
+            else {}
+        ),
+        "rest": [
+            {
+                "mode": "server",
+                "documentation": _documentation(service),
+                "security": {"cors": bool(service.settings.cors_origins)},
+                "resource": [_resource(service, registry, one) for one in registry.types],
+                "interaction": [{"code": code} for code in offered(service, "system")],
+                "searchParam": _common_parameters(registry),
+            }
+        ],
+    }
+
+
+def _documentation(service: Service) -> str:
+    settings = service.settings
+    if settings.writable:
+        return "Reads, searches and writes are open; every write is validated."
+    return (
+        f"Read-only: the server listens on {settings.host} without authorization, "
+        "and writes were not opened by setting (open_writes)."
+    )
+
+
+def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
+    """One type: https://hl7.org/fhir/R5/capabilitystatement-definitions.html#CapabilityStatement.rest.resource"""
+    references = [code for code, one in registry.parameters(resource_type).items() if one.followable]
+    codes = [*offered(service, "instance"), *offered(service, "type")]
+    result: JSON = {
+        "type": resource_type,
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{resource_type}",
+        "interaction": [{"code": code} for code in codes],
+        "versioning": "versioned",
+        "readHistory": "vread" in codes,
+        "conditionalRead": "full-support",
+        **(_conditional(service) if service.settings.writable else {}),
+        "searchInclude": ["*", *(f"{resource_type}:{code}" for code in sorted(references))],
+    }
+    reverse = reverse_includes(registry, resource_type)
+    if reverse:
+        result["searchRevInclude"] = reverse
+    result["searchParam"] = _parameters(registry, resource_type)
+    return result
+
+
+def _conditional(service: Service) -> JSON:
+    """What a writable type can do under conditions."""
+    return {
+        "updateCreate": True,
+        "conditionalCreate": True,
+        "conditionalUpdate": True,
+        "conditionalPatch": True,
+        "conditionalDelete": service.settings.conditional_delete,
+        "referencePolicy": ["literal", "logical", *(["enforced"] if service.settings.references == "enforced" else [])],
+    }
+
+
+def reverse_includes(registry: Registry, resource_type: str) -> list[str]:
+    """The references of served types that may point to `resource_type`, as `Type:parameter`."""
+    return sorted(
+        f"{source}:{code}"
+        for source in registry.types
+        for code, one in registry.parameters(source).items()
+        if one.followable and (not one.targets or resource_type in one.targets or "Resource" in one.targets)
+    )
+
+
+def _parameters(registry: Registry, resource_type: str) -> list[JSON]:
+    result: list[JSON] = []
+    for code, one in sorted(registry.parameters(resource_type).items()):
+        entry: JSON = {"name": code, "definition": one.url, "type": one.type}
+        modifiers = [f":{modifier}" for modifier in sorted(one.modifiers)] + (
+            [":[type]"] if one.type == "reference" else []
+        )
+        entry["documentation"] = f"{_sentence(one.description)} Modifiers: {' '.join(modifiers)}.".strip()
+        result.append(entry)
+    return result
+
+
+def _sentence(text: str) -> str:
+    line = " ".join(text.split())
+    return line if not line or line.endswith((".", "?", "!")) else f"{line}."
+
+
+def _common_parameters(registry: Registry) -> list[JSON]:
+    """Parameters that every served type has: a search over the system may use them."""
+    common: set[str] | None = None
+    for one in registry.types:
+        codes = set(registry.parameters(one))
+        common = codes if common is None else common & codes
+    if not registry.types:
+        return []
+    first = registry.parameters(registry.types[0])
+    return [{"name": code, "definition": first[code].url, "type": first[code].type} for code in sorted(common or ())]

@@ -1,0 +1,46 @@
+"""delete, plain and conditional: https://hl7.org/fhir/R5/http.html#delete and #cdelete"""
+
+from __future__ import annotations
+
+from server.errors import PreconditionFailed
+from server.fhir.releases import FhirVersion
+from server.fhir.temporal import now
+from server.interactions.conditional import matches
+from server.interactions.preconditions import check_match
+from server.interactions.service import Service, check_id
+from server.interactions.writing import Written
+from server.store.contract import Stored, Transaction
+
+
+def delete(transaction: Transaction, resource_type: str, resource_id: str, if_match: str | None = None) -> Written:
+    """Make a deletion the current version. What is not there stays so, and that is no error."""
+    check_id(resource_id)
+    current = transaction.read(resource_type, resource_id)
+    check_match(if_match, current, f"{resource_type}/{resource_id}")
+    if current is None or current.deleted:
+        nothing = Stored(resource_type, resource_id, current.version if current else 0, 0, FhirVersion.R5, None)
+        return Written(204, current or nothing)
+    moment = max(now(), current.updated + 1000)
+    stored = Stored(resource_type, resource_id, current.version + 1, moment, current.fhir_version, None)
+    transaction.write(stored, "DELETE", ())
+    return Written(204, stored)
+
+
+def conditional_delete(
+    service: Service, transaction: Transaction, version: FhirVersion, base: str, resource_type: str, criteria: str
+) -> list[Written]:
+    """Delete what meets the criteria: one resource, or several where the setting allows.
+
+    Raises PreconditionFailed for more than may be deleted at once.
+    """
+    several = service.settings.conditional_delete == "multiple"
+    limit = service.settings.page_size_limit if several else 1
+    found = matches(service, transaction, version, base, resource_type, criteria, limit + 1)
+    if len(found) > limit:
+        raise PreconditionFailed(
+            f"{resource_type}?{criteria} matches more than {limit} resource{'s' if limit > 1 else ''}",
+            code="multiple-matches",
+            remedy="Write narrower criteria"
+            + ("." if several else ", or allow it with the setting conditional_delete=multiple."),
+        )
+    return [delete(transaction, one.type, one.id) for one in found]

@@ -1,0 +1,70 @@
+"""References between resources, checked when all of a write is done: https://hl7.org/fhir/R5/http.html#integrity
+
+The check looks at the final state, so that two resources may point to each other and be written, or deleted, together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from server.errors import Conflict, Issue, Unprocessable
+from server.fhir.json import JSON
+from server.fhir.references import literals, parse_reference
+from server.interactions.service import Service
+from server.interactions.writing import Written
+from server.store.contract import Transaction
+
+# How many referrers an error names.
+NAMED = 20
+
+
+def check(service: Service, transaction: Transaction, written: Iterable[Written]) -> None:
+    """Raises Unprocessable for references to nothing, Conflict for deletions of what others point to."""
+    done = list(written)
+    if service.settings.references == "enforced":
+        _targets(service, transaction, [one.resource for one in done if one.resource is not None])
+    if service.settings.delete_referenced == "refused":
+        _deletions(transaction, [one for one in done if one.stored.deleted and one.stored.version])
+
+
+def _targets(service: Service, transaction: Transaction, resources: list[JSON]) -> None:
+    served = service.registries[next(iter(service.registries))]
+    wanted: dict[tuple[str, str], tuple[str, str]] = {}
+    for resource in resources:
+        for path, literal in literals(resource):
+            target = parse_reference(literal)
+            if target.relative and target.type and target.id and served.serves(target.type):
+                wanted.setdefault((target.type, target.id), (path, literal))
+    if not wanted:
+        return
+    missing = set(wanted) - transaction.existing(list(wanted))
+    if missing:
+        issues = [
+            Issue(
+                "error",
+                "business-rule",
+                f"{literal} does not exist on this server",
+                (path,),
+                rule="reference-target",
+                remedy="Create it first or in the same transaction, or set references=allowed.",
+            )
+            for key, (path, literal) in wanted.items()
+            if key in missing
+        ]
+        raise Unprocessable("a reference points to nothing", issues=issues)
+
+
+def _deletions(transaction: Transaction, deleted: list[Written]) -> None:
+    for one in deleted:
+        name = f"{one.stored.type}/{one.stored.id}"
+        found = [
+            key for key in transaction.referrers(one.stored.type, one.stored.id, NAMED + 1) if "/".join(key) != name
+        ]
+        if found:
+            shown = ", ".join("/".join(key) for key in found[:NAMED])
+            more = " and others" if len(found) > NAMED else ""
+            raise Conflict(
+                f"{name} cannot be deleted: {shown}{more} point to it",
+                code="conflict",
+                remedy="Change or delete those first, or in the same transaction; or set delete_referenced=allowed.",
+            )

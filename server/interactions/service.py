@@ -1,0 +1,78 @@
+"""What every interaction works with: the settings, the store, and the search parameters of each FHIR version served."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+
+from server.errors import BadRequest, NotFound
+from server.fhir.definitions import definitions
+from server.fhir.references import is_id
+from server.fhir.releases import FhirVersion
+from server.interactions.prepared import Cache
+from server.search.parameters import Registry
+from server.settings import Settings
+from server.store.contract import Reader, Store
+from server.versions import where_instead
+
+
+@dataclass
+class Service:
+    """One server's parts. `registries` has an entry for each FHIR version that has a base.
+
+    `reader` is what reads and searches go to: the store itself, a replica of it, or an open transaction.
+    """
+
+    settings: Settings
+    store: Store
+    reader: Reader
+    registries: Mapping[FhirVersion, Registry]
+    secret: bytes
+    searches: Cache = field(default_factory=Cache)
+    statements: dict[tuple[FhirVersion, str], tuple[bytes, str]] = field(default_factory=dict)
+    """CapabilityStatements that were computed, with their ETags, by version and base."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @cached_property
+    def open_world(self) -> frozenset[str]:
+        """The types of which the content may lack what exists: an empty search for them says so."""
+        return frozenset(name.strip() for name in self.settings.open_world_types.split(",") if name.strip())
+
+    def registry(self, version: FhirVersion) -> Registry:
+        return self.registries[version]
+
+    def check_type(self, version: FhirVersion, resource_type: str) -> None:
+        """Raises NotFound with a hint where this server has no such type in `version`."""
+        if self.registries[version].serves(resource_type):
+            return
+        raise NotFound(
+            f"{resource_type}: {self._why_not(version, resource_type)}",
+            code="not-supported",
+            remedy="GET [base]/metadata lists the resource types.",
+        )
+
+    def _why_not(self, version: FhirVersion, resource_type: str) -> str:
+        types = self.registries[version].types
+        same = [one for one in types if one.lower() == resource_type.lower()]
+        if same:
+            return f"names of resource types are case-sensitive; write {same[0]}"
+        instead = where_instead(resource_type, version)
+        if instead is not None:
+            return instead
+        if definitions(version).is_resource_type(resource_type):
+            return f"a resource type of FHIR {version} that this server does not serve (setting resource_types)"
+        close = get_close_matches(resource_type, types, 1)
+        return f"not a resource type of FHIR {version}" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def check_id(resource_id: str) -> None:
+    """Raises BadRequest for what cannot be a resource's id: https://hl7.org/fhir/R5/datatypes.html#id"""
+    if not is_id(resource_id):
+        raise BadRequest(
+            f"{resource_id!r} is not an id",
+            remedy="An id has 1 to 64 letters, digits, - and . (no other characters).",
+            code="value",
+        )

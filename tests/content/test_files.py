@@ -1,0 +1,110 @@
+"""A content folder is read whole, fast, and never half: https://hl7.org/fhir/R5/resource.html#id"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from server.content.files import ContentFile, read_file, read_folder
+from server.errors import ContentError
+
+
+def write(folder: Path, name: str, text: str | bytes) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def resource(type_name: str, id: str) -> str:
+    return json.dumps({"resourceType": type_name, "id": id})
+
+
+def test_resources_are_found_below_the_folder_of_their_type_and_nothing_else(tmp_path: Path) -> None:
+    write(tmp_path, "Medication/b.json", resource("Medication", "b"))
+    write(tmp_path, "Medication/oral/tablets/a.json", resource("Medication", "a"))
+    write(tmp_path, "Group/g.yaml", "resourceType: Group\nid: g\n")
+    write(tmp_path, "Group/h.xml", '<Group xmlns="http://hl7.org/fhir"><id value="h"/></Group>')
+    for passed_over in ("LICENSES.md", "claims.csv", "loose.json", ".git/x.json", "Group/.x.json", "Group/notes.txt"):
+        write(tmp_path, passed_over, "not FHIR")
+    found = [(file.resource_type, file.id) for file in read_folder(tmp_path)]
+    assert found == [("Group", "g"), ("Group", "h"), ("Medication", "b"), ("Medication", "a")]
+
+
+def test_the_bytes_of_a_json_file_are_kept_as_they_are(tmp_path: Path) -> None:
+    text = b'{ "resourceType": "Medication",\n\t"id": "m", "x": 0.50 }\n'
+    path = write(tmp_path, "Medication/m.json", text)
+    file = read_file(path, "Medication")
+    assert file == ContentFile(path, "Medication", "m", text, file.value)
+    assert str(file.value["x"]) == "0.50"
+
+
+def test_yaml_is_handed_on_as_json(tmp_path: Path) -> None:
+    path = write(tmp_path, "Medication/m.yml", "resourceType: Medication\nid: m\nx: 0.50\n")
+    assert read_file(path, "Medication").text == b'{"resourceType":"Medication","id":"m","x":0.50}'
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "place", "reason"),
+    [
+        ("Medication/m.json", '{"resourceType": "Medication",\n "id": }', (2, 8), "Expected a value"),
+        ("Medication/m.json", '{"resourceType": "Medication",\n "id": "m",\n "id": "m"}', (3, 2), "'id' stands twice"),
+        ("Medication/m.json", b'{"resourceType": "Medication",\n "id": "\xff"}', (2, 9), "byte FF"),
+        ("Medication/m.json", '{"resourceType": "Medication",\n "id": "m", "x": "\\udc00"}', (2, 19), "surrogate"),
+        ("Medication/m.json", '{"id": "m",\n "resourceType": "Group"}', (2, 18), "is 'Group', but the folder"),
+        ("Medication/m.json", '{"id": "m"}', (1, 1), "resourceType is missing"),
+        (
+            "Medication/m.json",
+            '{"resourceType": "Medication",\n "id": "n"}',
+            (2, 8),
+            "the id is 'n', but the file name",
+        ),
+        ("Medication/m.json", '{"resourceType": "Medication"}', (1, 1), "the id is missing"),
+        ("Medication/m.json", "[]", (1, 1), "one resource"),
+        ("Medication/m.yaml", "resourceType: Medication\nid: n", (2, 5), "the id is 'n'"),
+        ("Medication/m.yaml", "a: [", (1, 5), "did not find expected node content"),
+        ("Medicine/m.json", resource("Medicine", "m"), (0, 0), "not a resource type"),
+    ],
+)
+def test_a_broken_file_is_refused_with_its_place(
+    tmp_path: Path, name: str, text: str | bytes, place: tuple[int, int], reason: str
+) -> None:
+    path = write(tmp_path, name, text)
+    with pytest.raises(ContentError) as caught:
+        list(read_folder(tmp_path, known_types={"Medication", "Group"}))
+    assert caught.value.file in (str(path), str(path.parent))
+    assert (caught.value.line, caught.value.column) == place
+    assert reason in caught.value.reason
+
+
+def test_an_id_may_stand_once_in_a_type_but_again_in_another(tmp_path: Path) -> None:
+    write(tmp_path, "Group/x.json", resource("Group", "x"))
+    write(tmp_path, "Medication/x.json", resource("Medication", "x"))
+    assert len(list(read_folder(tmp_path))) == 2
+    write(tmp_path, "Medication/more/x.yaml", "resourceType: Medication\nid: x\n")
+    with pytest.raises(ContentError, match="the id 'x' is taken by"):
+        list(read_folder(tmp_path))
+
+
+def test_a_file_that_cannot_be_read_is_a_content_error(tmp_path: Path) -> None:
+    (tmp_path / "Medication").mkdir()
+    (tmp_path / "Medication" / "m.json").symlink_to(tmp_path / "nowhere.json")
+    with pytest.raises(ContentError, match="cannot be read"):
+        list(read_folder(tmp_path))
+
+
+def test_reading_sound_json_costs_little_more_than_parsing_it(tmp_path: Path) -> None:
+    for number in range(300):
+        value = {"resourceType": "Medication", "id": f"m{number}", "x": ["text" * 10] * 50}
+        write(tmp_path, f"Medication/m{number}.json", json.dumps(value))
+    start = time.perf_counter()
+    texts = [path.read_bytes() for path in tmp_path.rglob("*.json")]
+    for text in texts:
+        json.loads(text)
+    parsing = time.perf_counter() - start
+    start = time.perf_counter()
+    assert len(list(read_folder(tmp_path))) == 300
+    assert time.perf_counter() - start < 8 * parsing + 0.05

@@ -1,0 +1,96 @@
+"""Every row of the table of repairs shows in the tables that ship, and on the page that explains them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scripts.definitions.page import BEGIN, END, repairs_table
+from server.fhir.definitions import Definitions, SearchParameterDefinition, definitions
+from server.fhir.expressions import repair_expression
+from server.fhir.releases import FhirVersion
+from server.fhir.repairs import REPAIRS, RULES, Repair
+
+PAGE = Path(__file__).parents[2] / "docs/definitions.md"
+ROWS = [pytest.param(version, row, id=f"{version} {row.where}") for row in REPAIRS for version in row.releases]
+PARAMETER = re.compile(r"SearchParameter (?P<id>\S+)(?: on (?P<base>\w+))?(?P<expression> expression)?"
+                       r"(?: component (?P<component>\S+))?")  # fmt: skip
+
+
+def parameters(tables: Definitions, name: str, base: str | None) -> list[SearchParameterDefinition]:
+    """The parameter with that id, on each type that has it."""
+    every = tables.resource_types() if base is None else (base,)
+    found = [item for type_ in every for item in tables.search_parameters(type_).values()]
+    return [item for item in found if item.url.rpartition("/")[2] == name]
+
+
+@pytest.mark.parametrize(("version", "row"), ROWS)
+def test_the_tables_show_the_repaired_value(version: FhirVersion, row: Repair) -> None:
+    tables = definitions(version)
+    if row.where.endswith(" regex"):
+        assert tables.structure(row.where.removesuffix(" regex")).regex == row.repaired
+        return
+    match = PARAMETER.fullmatch(row.where)
+    assert match is not None, "a row names a regex or a search parameter"
+    found = parameters(tables, match["id"], match["base"])
+    if match["component"]:
+        [component] = [
+            item
+            for parameter in found
+            for item in parameter.components
+            if item.definition.rpartition("/")[2] == match["component"]
+        ]
+        assert component.expression == repair_expression(row.repaired or "")
+    elif match["expression"] is None:
+        assert found == [], "left out"
+    elif row.repaired is None:
+        assert {item.expression for item in found} <= {None}
+    else:
+        expected = repair_expression(row.repaired)
+        assert {item.expression for item in found} <= {expected, f"{expected}.concept", f"{expected}.value"}
+        assert found
+
+
+@pytest.mark.parametrize(("version", "row"), ROWS)
+def test_a_row_changes_something_or_states_that_nothing_can_be_said(version: FhirVersion, row: Repair) -> None:
+    assert row.published != row.repaired or row.published is None
+    assert row.reason.endswith(".")
+
+
+def test_a_parameter_has_no_expression_only_where_a_row_says_so() -> None:
+    stated = {
+        (version, row.where.removeprefix("SearchParameter ").removesuffix(" expression"))
+        for row in REPAIRS
+        if row.repaired is None
+        for version in row.releases
+    }
+    silent = {
+        (version, item.url.rpartition("/")[2])
+        for version in FhirVersion
+        for type_ in definitions(version).resource_types()
+        for item in definitions(version).search_parameters(type_).values()
+        if item.expression is None
+    }
+    assert silent <= stated
+
+
+@pytest.mark.parametrize("version", list(FhirVersion))
+def test_no_expression_that_ships_still_breaks_a_rule(version: FhirVersion) -> None:
+    for type_ in definitions(version).resource_types():
+        for item in definitions(version).search_parameters(type_).values():
+            texts = [item.expression or "", *(component.expression for component in item.components)]
+            for text in texts:
+                assert not re.search(r"\bas\b|resolve\(\)", text), item.url
+                assert not re.search(r"extension\('[^']*'\)$", text), item.url
+
+
+def test_no_two_rows_repair_the_same_thing() -> None:
+    keys = [(version, row.where) for row in (*RULES, *REPAIRS) for version in row.releases]
+    assert len(keys) == len(set(keys))
+
+
+def test_the_page_shows_the_table_as_it_is() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert text.partition(BEGIN)[2].partition(END)[0].strip() == repairs_table()
