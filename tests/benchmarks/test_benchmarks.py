@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import bare, content, http, servers
+from benchmarks import bare, content, http, servers, versions
 from benchmarks.http import Sample, Target, measure, parse_wrk, summarize
 
 REPORT = """\
@@ -90,3 +90,14 @@ def test_the_bare_app_runs_on_granian_and_ends_with_the_block() -> None:
         if shutil.which("wrk"):
             assert measure(Target("bare", port, ["/", "/?again"]), 1).rate > 0
     assert servers.status(port, "/") is None
+
+
+def test_a_conversion_is_measured_in_each_of_its_steps(tmp_path: Path) -> None:
+    folder = tmp_path / "Medication"
+    folder.mkdir()
+    (folder / "m.json").write_text('{"resourceType":"Medication","doseForm":{"text":"tablet"}}')
+    arguments = ["--content", str(tmp_path), "--type", "Medication", "--json"]
+    result = CliRunner().invoke(versions.main, arguments, catch_exceptions=False)
+    (times,) = json.loads(result.output).values()
+    assert times.keys() == {"bytes", "parse µs", "convert µs", "dump µs", "back µs"}
+    assert all(value > 0 for value in times.values())
