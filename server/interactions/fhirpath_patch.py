@@ -55,7 +55,9 @@ def operations(parameters: Any, version: FhirVersion) -> list[Operation]:
     for number, one in enumerate(parameters.get("parameter", ())):
         where = f"Parameters.parameter[{number}]"
         if not isinstance(one, dict) or one.get("name") != "operation":
-            raise BadRequest("every parameter of a FHIRPath Patch is named operation", expression=where, code="structure")
+            raise BadRequest(
+                "every parameter of a FHIRPath Patch is named operation", expression=where, code="structure"
+            )
         found.append(_operation(one, where))
     if not found:
         raise BadRequest("the patch has no operation", expression="Parameters", code="structure")
@@ -71,7 +73,9 @@ def _operation(one: JSON, where: str) -> Operation:
         parts[name] = part
     kind = _simple(parts.get("type"), where)
     if kind not in _KINDS:
-        raise BadRequest(f"{kind!r} is not an operation: write one of {', '.join(_KINDS)}", expression=where, code="value")
+        raise BadRequest(
+            f"{kind!r} is not an operation: write one of {', '.join(_KINDS)}", expression=where, code="value"
+        )
     wanted = {"type", *_KINDS[kind]}
     if set(parts) != wanted:
         raise BadRequest(f"{kind} has the parts {', '.join(sorted(wanted))}", expression=where, code="structure")
@@ -230,7 +234,9 @@ def _places(resource: JSON, path: str, version: FhirVersion) -> list[Place]:
                 value = parent.get(key)
                 items = value if isinstance(value, list) else [value]
                 kept = _filter(items, one.structure, filters, version)
-                found += [Place(parent, key, index if isinstance(value, list) else None, track.structure) for index in kept]
+                found += [
+                    Place(parent, key, index if isinstance(value, list) else None, track.structure) for index in kept
+                ]
     return found
 
 
@@ -285,7 +291,11 @@ def _replace(place: Place, one: Operation, structure: str, version: FhirVersion)
     properties = definitions(version).structure(place.structure).properties
     element = properties[place.key].element
     kind = one.value_type[:1].lower() + one.value_type[1:]
-    names = [key for key, same in properties.items() if same.element.path == element.path and same.type in (kind, one.value_type)]
+    names = [
+        key
+        for key, same in properties.items()
+        if same.element.path == element.path and same.type in (kind, one.value_type)
+    ]
     key = names[0] if element.is_choice and names else place.key
     # A choice element may change its type, and its JSON name with it; its place in the order stays.
     items = [(key, value) if name == place.key else (name, old) for name, old in place.parent.items()]

@@ -57,7 +57,9 @@ def _targets(service: Service, transaction: Transaction, resources: list[JSON]) 
 def _deletions(transaction: Transaction, deleted: list[Written]) -> None:
     for one in deleted:
         name = f"{one.stored.type}/{one.stored.id}"
-        found = [key for key in transaction.referrers(one.stored.type, one.stored.id, NAMED + 1) if "/".join(key) != name]
+        found = [
+            key for key in transaction.referrers(one.stored.type, one.stored.id, NAMED + 1) if "/".join(key) != name
+        ]
         if found:
             shown = ", ".join("/".join(key) for key in found[:NAMED])
             more = " and others" if len(found) > NAMED else ""

@@ -33,7 +33,9 @@ def json_patcher(operations: Any) -> Patcher:
         try:
             result = patch.apply(resource)
         except jsonpatch.JsonPatchTestFailed as error:
-            raise Unprocessable(f"a test of the patch failed: {' '.join(str(error).split())}", code="processing") from None
+            raise Unprocessable(
+                f"a test of the patch failed: {' '.join(str(error).split())}", code="processing"
+            ) from None
         except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
             raise Unprocessable(f"the patch cannot be applied: {error}", code="processing") from None
         if not isinstance(result, dict):

@@ -33,7 +33,7 @@ def check_match(if_match: str | None, current: Stored | None, name: str) -> None
         raise PreconditionFailed(f"If-Match: {if_match} and there is no {name}", expression="If-Match")
     if current.version not in wanted:
         raise PreconditionFailed(
-            f'If-Match: {if_match}, but {name} is at version {current.version}',
+            f"If-Match: {if_match}, but {name} is at version {current.version}",
             expression="If-Match",
             remedy="Read it again, apply the change to what is there now, and send its new ETag.",
             headers={"ETag": f'W/"{current.version}"'},

@@ -76,7 +76,9 @@ def put(
     if current is not None:
         # Versions of one resource are in the order of time, even when clocks are not.
         moment = max(moment, current.updated + 1000)
-    stored = Stored(resource["resourceType"], resource_id, number, moment, version, stamp(resource, resource_id, number, moment))
+    stored = Stored(
+        resource["resourceType"], resource_id, number, moment, version, stamp(resource, resource_id, number, moment)
+    )
     transaction.write(stored, method, rows(service, version, resource))
     return stored
 

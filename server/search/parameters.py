@@ -14,7 +14,7 @@ from typing import Any
 
 from server.errors import StartError
 from server.fhir.definitions import definitions
-from server.fhir.paths import Path, PathError, compile_path
+from server.fhir.paths import Path, PathError, Track, compile_path
 from server.fhir.references import literals, parse_reference
 from server.fhir.releases import FhirVersion
 from server.search.rows import IndexRow, ReferenceRow
@@ -78,10 +78,20 @@ class SearchParameter:
 
     def rows(self, resource: Mapping[str, Any]) -> Iterator[IndexRow]:
         """The index rows that `resource` (JSON, in this parameter's FHIR version) leaves for this parameter."""
-        for track in self.path.tracks:
-            if track.type in self.kind.ELEMENTS:
-                for node in track.walk(resource):
-                    yield from self.kind.extract(self.code, Value(track.type, node, track.value_set))
+        for track in self._readable:
+            for node in track.walk(resource):
+                yield from self.kind.extract(self.code, Value(track.type, node, track.value_set))
+
+    @cached_property
+    def _readable(self) -> tuple[Track, ...]:
+        """The ways that lead to what this type of parameter reads."""
+        return tuple(track for track in self.path.tracks if self.reads(track.type))
+
+    def reads(self, element: str) -> bool:
+        """Whether a value of the FHIR type `element` leaves index rows. A resource stands for a reference to itself."""
+        if element in self.kind.ELEMENTS:
+            return True
+        return self.type == "reference" and definitions(self.version).is_resource_type(element)
 
 
 class Registry:
