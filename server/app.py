@@ -56,7 +56,7 @@ def make_service(settings: Settings, store: SqlStore) -> Service:
     own: list[dict[str, Any]] = [
         parse(one.body) for one in store.all_of_type("SearchParameter") if one.body is not None
     ]
-    return Service(settings, store, make_registries(settings, own), _secret(settings, store))
+    return Service(settings, store, store, make_registries(settings, own), _secret(settings, store))
 
 
 def _secret(settings: Settings, store: SqlStore) -> bytes:

@@ -208,3 +208,8 @@ def _convert(name: str, text: str, kind: Any) -> Any:
     if text not in choices:
         raise StartError(f"{name}={text!r}: write one of {', '.join(choices)}.")
     return text
+
+
+def no_colour() -> bool:
+    """Whether the user wants no colours in terminals: https://no-color.org"""
+    return bool(os.environ.get("NO_COLOR"))

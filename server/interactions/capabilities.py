@@ -23,7 +23,7 @@ DESCRIPTION = (
     "what is not here may still be true."
 )
 
-Level = Literal["instance", "type", "system"]
+Level = Literal["instance", "type", "conditional", "system"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +44,23 @@ INTERACTIONS: tuple[Interaction, ...] = (
     Interaction("read", "instance", "GET", "/<resource_type>/<resource_id>"),
     Interaction("vread", "instance", "GET", "/<resource_type>/<resource_id>/_history/<version_id>"),
     Interaction("history-instance", "instance", "GET", "/<resource_type>/<resource_id>/_history"),
+    Interaction("update", "instance", "PUT", "/<resource_type>/<resource_id>", writes=True),
+    Interaction("patch", "instance", "PATCH", "/<resource_type>/<resource_id>", writes=True),
+    Interaction("delete", "instance", "DELETE", "/<resource_type>/<resource_id>", writes=True),
+    Interaction("create", "type", "POST", "/<resource_type>", writes=True),
+    Interaction("history-type", "type", "GET", "/<resource_type>/_history"),
     Interaction("search-type", "type", "GET", "/<resource_type>"),
     Interaction("search-type", "type", "POST", "/<resource_type>/_search"),
+    # Conditional writes go to the type; they are told by flags of the type, not as interactions.
+    Interaction("update", "conditional", "PUT", "/<resource_type>", writes=True),
+    Interaction("patch", "conditional", "PATCH", "/<resource_type>", writes=True),
+    Interaction("delete", "conditional", "DELETE", "/<resource_type>", writes=True),
+    Interaction("transaction", "system", "POST", "", writes=True),
+    Interaction("batch", "system", "POST", "", writes=True),
+    Interaction("history-system", "system", "GET", "/_history"),
     Interaction("search-system", "system", "GET", ""),
     Interaction("search-system", "system", "POST", "/_search"),
 )
-
-# Element codes of rest.resource.interaction differ from those of rest.interaction (type-restful- and
-# system-restful-interaction).
-_SYSTEM = {"search-system", "history-system", "transaction", "batch"}
 
 
 def capabilities(service: Service, version: FhirVersion, base: str) -> tuple[bytes, str]:
@@ -79,7 +87,7 @@ def offered(service: Service, level: Level) -> list[str]:
 def statement(service: Service, version: FhirVersion, base: str) -> JSON:
     """The CapabilityStatement of one base."""
     registry = service.registry(version)
-    updated = service.store.state("content synced")
+    updated = service.reader.state("content synced")
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -90,6 +98,11 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
         "implementation": {"description": DESCRIPTION, "url": base},
         "fhirVersion": version.number,
         "format": ["application/fhir+json", "json"],
+        **(
+            {"patchFormat": ["application/json-patch+json", "application/fhir+json"]}
+            if service.settings.writable
+            else {}
+        ),
         "rest": [
             {
                 "mode": "server",
@@ -106,7 +119,7 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
 def _documentation(service: Service) -> str:
     settings = service.settings
     if settings.writable:
-        return "Reads and searches are open."
+        return "Reads, searches and writes are open; every write is validated."
     return (
         f"Read-only: the server listens on {settings.host} without authorization, "
         "and writes were not opened by setting (open_writes)."
@@ -124,6 +137,7 @@ def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
         "versioning": "versioned",
         "readHistory": "vread" in codes,
         "conditionalRead": "full-support",
+        **(_conditional(service) if service.settings.writable else {}),
         "searchInclude": ["*", *(f"{resource_type}:{code}" for code in sorted(references))],
     }
     reverse = reverse_includes(registry, resource_type)
@@ -131,6 +145,18 @@ def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
         result["searchRevInclude"] = reverse
     result["searchParam"] = _parameters(registry, resource_type)
     return result
+
+
+def _conditional(service: Service) -> JSON:
+    """What a writable type can do under conditions."""
+    return {
+        "updateCreate": True,
+        "conditionalCreate": True,
+        "conditionalUpdate": True,
+        "conditionalPatch": True,
+        "conditionalDelete": service.settings.conditional_delete,
+        "referencePolicy": ["literal", "logical", *(["enforced"] if service.settings.references == "enforced" else [])],
+    }
 
 
 def reverse_includes(registry: Registry, resource_type: str) -> list[str]:

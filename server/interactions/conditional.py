@@ -19,7 +19,9 @@ from server.store.contract import Hit, Reader
 def matches(
     service: Service, reader: Reader, version: FhirVersion, base: str, resource_type: str, criteria: str, limit: int
 ) -> list[Hit]:
-    """The resources that meet `criteria` (a query string), at most `limit`. Raises BadRequest for criteria that select nothing."""
+    """The resources that meet `criteria` (a query string), at most `limit`. Raises BadRequest for criteria that select
+    nothing.
+    """
     pairs = [(name, value) for name, value in decode(criteria.removeprefix("?")) if value]
     for name, _ in pairs:
         if name in control.NAMES:

@@ -192,7 +192,7 @@ def _structure_at(resource: JSON, path: str, version: FhirVersion) -> str:
 
 
 def _split(path: str) -> tuple[str, str, str]:
-    """`Medication.ingredient.where(isActive = true)[0]` as its parent, the last element's name, and the filters on it."""
+    """`Medication.ingredient.where(isActive = true)[0]` as its parent, the last element's name, and its filters."""
     depth = 0
     cut = -1
     # The last element is the last dot outside of parentheses that no function follows.

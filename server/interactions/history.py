@@ -1,19 +1,33 @@
-"""history of one resource: https://hl7.org/fhir/R5/http.html#history"""
+"""history of one resource, of a type and of the system: https://hl7.org/fhir/R5/http.html#history"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
 from server.errors import BadRequest, Issue, NotFound
 from server.fhir.releases import FhirVersion
-from server.fhir.temporal import parse_span
+from server.fhir.temporal import Span, parse_span
 from server.interactions import bundle
 from server.interactions.service import Service, check_id
 from server.search import links
 from server.search.query import Cursor
+from server.store.contract import Past
 
 Pairs = Sequence[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Asked:
+    """The parameters of a history. `applied` are those that run, as the self link shows them."""
+
+    count: int
+    since: int | None = None
+    at: Span | None = None
+    token: str = ""
+    applied: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[Issue] = field(default_factory=list)
 
 
 def history(
@@ -29,60 +43,105 @@ def history(
     """The versions of one resource, newest first, deletions included. Raises NotFound where there never was one."""
     service.check_type(version, resource_type)
     check_id(resource_id)
-    count, since, token, applied, warnings = _parameters(service, pairs, strict)
+    asked = _parameters(service, pairs, strict, at=False)
     path = f"{resource_type}/{resource_id}/_history"
-    before = int(links.read(service.secret, path, applied, token).values[0] or 0) if token else None
-    if service.store.read(resource_type, resource_id) is None:
+    cursor = links.read(service.secret, path, asked.applied, asked.token) if asked.token else None
+    before = int(cursor.values[0] or 0) if cursor else None
+    if service.reader.read(resource_type, resource_id) is None:
         raise NotFound(f"{resource_type}/{resource_id} does not exist and never did")
-    total = service.store.history_total(resource_type, resource_id, since=since)
+    total = service.reader.history_total(resource_type, resource_id, since=asked.since)
     found = (
-        service.store.history(resource_type, resource_id, count=count + 1, before=before, since=since) if count else []
+        service.reader.history(resource_type, resource_id, count=asked.count + 1, before=before, since=asked.since)
+        if asked.count
+        else []
     )
-    page = found[:count]
-    shown = [*applied, (links.PAGE, token)] if token else applied
+    return _answer(service, base, path, asked, found, total, lambda last: (last.version,))
+
+
+def history_of(
+    service: Service, version: FhirVersion, base: str, resource_type: str | None, pairs: Pairs, *, strict: bool = False
+) -> bytes:
+    """The versions of all resources of a type, or of the whole system, newest first."""
+    if resource_type is not None:
+        service.check_type(version, resource_type)
+    asked = _parameters(service, pairs, strict, at=True)
+    path = f"{resource_type}/_history" if resource_type else "_history"
+    cursor = links.read(service.secret, path, asked.applied, asked.token) if asked.token else None
+    before = (
+        (int(cursor.values[0] or 0), cursor.resource_type, cursor.id, int(cursor.values[1] or 0)) if cursor else None
+    )
+    total = service.reader.history_of_total(resource_type, since=asked.since, at=asked.at)
+    found: list[Past] = []
+    if asked.count:
+        found = service.reader.history_of(
+            resource_type, count=asked.count + 1, before=before, since=asked.since, at=asked.at
+        )
+    return _answer(service, base, path, asked, found, total, lambda last: (last.updated, last.version))
+
+
+def _answer(
+    service: Service,
+    base: str,
+    path: str,
+    asked: Asked,
+    found: Sequence[Past],
+    total: int,
+    place: Callable[[Past], tuple[int, ...]],
+) -> bytes:
+    """The bundle of one page; `found` holds one more than the page where there is another."""
+    page = found[: asked.count]
+    shown = [*asked.applied, (links.PAGE, asked.token)] if asked.token else asked.applied
     addresses = [bundle.link("self", _url(base, path, shown))]
-    if before is not None:
-        addresses.append(bundle.link("first", _url(base, path, applied)))
-    if len(found) > count and page:
-        following = links.write(service.secret, path, applied, Cursor((page[-1].version,), resource_type, resource_id))
-        addresses.append(bundle.link("next", _url(base, path, [*applied, (links.PAGE, following)])))
+    if asked.token:
+        addresses.append(bundle.link("first", _url(base, path, asked.applied)))
+    if len(found) > asked.count and page:
+        last = page[-1]
+        following = links.write(service.secret, path, asked.applied, Cursor(place(last), last.type, last.id))
+        addresses.append(bundle.link("next", _url(base, path, [*asked.applied, (links.PAGE, following)])))
     entries = [bundle.past(base, one, one.body) for one in page]
-    if warnings:
-        entries.append(bundle.outcome(warnings))
+    if asked.warnings:
+        entries.append(bundle.outcome(asked.warnings))
     return bundle.bundle("history", addresses, entries, total)
 
 
-def _parameters(
-    service: Service, pairs: Pairs, strict: bool
-) -> tuple[int, int | None, str, list[tuple[str, str]], list[Issue]]:
-    """(_count, _since in microseconds, _page, the parameters that run, warnings about the others)."""
-    count, since, token = service.settings.page_size, None, ""
-    applied: list[tuple[str, str]] = []
-    warnings: list[Issue] = []
+def _parameters(service: Service, pairs: Pairs, strict: bool, *, at: bool) -> Asked:
+    """`_count`, `_since`, `_at` where it is offered, `_page`. Raises BadRequest for a bad value, or an unknown one when
+    strict.
+    """
+    asked = Asked(service.settings.page_size)
     for name, value in pairs:
         if not value:
             continue
         if name == links.PAGE:
-            token = value
+            asked.token = value
             continue
+        shown = value
         if name == "_count":
             if not (value.isascii() and value.isdigit()) or len(value) > 9:
                 raise BadRequest(f"_count={value}: write a whole number from 0", expression="_count")
-            count = min(int(value), service.settings.page_size_limit)
-            value = str(count)
+            asked.count = min(int(value), service.settings.page_size_limit)
+            shown = str(asked.count)
+        elif name == "_summary" and value == "count":
+            asked.count = 0
         elif name == "_since":
-            try:
-                since = parse_span(value.replace(" ", "+")).low
-            except ValueError as error:
-                raise BadRequest(f"_since={value}: {error}", expression="_since") from None
+            asked.since = _moment(name, value).low
+        elif name == "_at" and at:
+            asked.at = _moment(name, value)
         else:
-            problem = f"{name} is not a parameter of history"
+            problem = f"{name} is not a parameter of this history"
             if strict:
                 raise BadRequest(problem, expression=name, code="not-supported")
-            warnings.append(Issue("warning", "not-supported", f"{problem}; it was ignored", (name,)))
+            asked.warnings.append(Issue("warning", "not-supported", f"{problem}; it was ignored", (name,)))
             continue
-        applied.append((name, value))
-    return count, since, token, applied, warnings
+        asked.applied.append((name, shown))
+    return asked
+
+
+def _moment(name: str, value: str) -> Span:
+    try:
+        return parse_span(value.replace(" ", "+"))
+    except ValueError as error:
+        raise BadRequest(f"{name}={value}: {error}", expression=name) from None
 
 
 def _url(base: str, path: str, pairs: Pairs) -> str:

@@ -8,7 +8,9 @@ from uuid import UUID
 
 
 def new_id() -> str:
-    """A UUID of version 7 (RFC 9562): unique without coordination, and in the order of time, so that new rows stand together."""
+    """A UUID of version 7 (RFC 9562): unique without coordination, and in the order of time, so that new rows stand
+    together.
+    """
     milliseconds = time.time_ns() // 1_000_000
     value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
     value = value & ~(0xF << 76) | (0x7 << 76)

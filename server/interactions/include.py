@@ -40,17 +40,17 @@ def included(service: Service, version: FhirVersion, includes: Sequence[Include]
         first = False
     wanted = list(known)[len(hits) :]
     order = {key: number for number, key in enumerate(wanted)}
-    return sorted(service.store.read_many(wanted), key=lambda one: order[one.type, one.id])
+    return sorted(service.reader.read_many(wanted), key=lambda one: order[one.type, one.id])
 
 
 def _step(service: Service, include: Include, keys: Sequence[Key], limit: int) -> list[Key]:
     """What one include adds to some resources, following it once."""
     if include.reverse:
         targets = [key for key in keys if include.target_type in (None, key[0])]
-        return service.store.referring(include.source_type, include.parameter, targets, limit + 1) if targets else []
+        return service.reader.referring(include.source_type, include.parameter, targets, limit + 1) if targets else []
     found: list[Key] = []
     for source_type in {key[0] for key in keys} if include.source_type == "*" else {include.source_type}:
         ids = [resource_id for kind, resource_id in keys if kind == source_type]
         if ids:
-            found += service.store.referenced(source_type, include.parameter, include.target_type, ids, limit + 1)
+            found += service.reader.referenced(source_type, include.parameter, include.target_type, ids, limit + 1)
     return found

@@ -46,7 +46,7 @@ def _targets(service: Service, transaction: Transaction, resources: list[JSON]) 
                 f"{literal} does not exist on this server",
                 (path,),
                 rule="reference-target",
-                remedy="Create it first or in the same transaction, or allow dangling references with the setting references=allowed.",
+                remedy="Create it first or in the same transaction, or set references=allowed.",
             )
             for key, (path, literal) in wanted.items()
             if key in missing

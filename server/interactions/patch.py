@@ -1,4 +1,6 @@
-"""patch: JSON Patch (RFC 6902) and FHIRPath Patch. https://hl7.org/fhir/R5/http.html#patch and https://hl7.org/fhir/R5/fhirpatch.html"""
+"""patch: JSON Patch (RFC 6902) and FHIRPath Patch. https://hl7.org/fhir/R5/http.html#patch and
+https://hl7.org/fhir/R5/fhirpatch.html
+"""
 
 from __future__ import annotations
 

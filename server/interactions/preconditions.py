@@ -11,7 +11,9 @@ _TAG = re.compile(r'(?:W/)?"(\d{1,9})"')
 
 
 def check_match(if_match: str | None, current: Stored | None, name: str) -> None:
-    """Raises PreconditionFailed where the current version is none of those in `if_match`, BadRequest where they are no versions."""
+    """Raises PreconditionFailed where the current version is none of those in `if_match`, BadRequest where they are no
+    versions.
+    """
     if if_match is None:
         return
     exists = current is not None and not current.deleted

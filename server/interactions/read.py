@@ -11,7 +11,7 @@ from server.store.contract import Past, Stored
 def read(service: Service, version: FhirVersion, resource_type: str, resource_id: str) -> Stored:
     """The current version. Raises NotFound where there never was one, Gone where it was deleted."""
     # The common case first: a resource that is there needs no look at the type or the id.
-    found = service.store.read(resource_type, resource_id)
+    found = service.reader.read(resource_type, resource_id)
     if found is not None and found.body is not None and service.registries[version].serves(resource_type):
         return found
     service.check_type(version, resource_type)
@@ -33,7 +33,7 @@ def vread(service: Service, version: FhirVersion, resource_type: str, resource_i
     check_id(resource_id)
     # Versions are numbered from 1; anything else is a version that does not exist.
     number = int(version_id) if version_id.isascii() and version_id.isdigit() and len(version_id) < 10 else 0
-    found = service.store.read_version(resource_type, resource_id, number) if number else None
+    found = service.reader.read_version(resource_type, resource_id, number) if number else None
     if found is None:
         raise NotFound(
             f"{resource_type}/{resource_id} has no version {version_id}",

@@ -82,8 +82,8 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
     """Run a search and put the bundle together."""
     found = prepared.search
     if found.count_only:
-        return bundle.bundle("searchset", [prepared.opening], _outcomes(found, ()), service.store.count(found.query))
-    page = service.store.search(found.query)
+        return bundle.bundle("searchset", [prepared.opening], _outcomes(found, ()), service.reader.count(found.query))
+    page = service.reader.search(found.query)
     prefix = f"{base}/".encode()
     whole = found.summary == "false" and not found.elements
     entries = [
@@ -123,7 +123,7 @@ def _nothing_found(service: Service, found: Search) -> Sequence[Issue]:
 def _total(service: Service, found: Search, page: Page) -> int | None:
     """The number of matches over all pages: when it was asked for, or when this page shows it."""
     if found.total == "accurate":
-        return service.store.count(found.query)
+        return service.reader.count(found.query)
     return len(page.hits) if not page.more_after and not page.more_before else None
 
 

@@ -16,15 +16,19 @@ from server.fhir.releases import FhirVersion
 from server.interactions.prepared import Cache
 from server.search.parameters import Registry
 from server.settings import Settings
-from server.store.sql import SqlStore
+from server.store.contract import Reader, Store
 
 
 @dataclass
 class Service:
-    """One server's parts. `registries` has an entry for each FHIR version that has a base."""
+    """One server's parts. `registries` has an entry for each FHIR version that has a base.
+
+    `reader` is what reads and searches go to: the store itself, a replica of it, or an open transaction.
+    """
 
     settings: Settings
-    store: SqlStore
+    store: Store
+    reader: Reader
     registries: Mapping[FhirVersion, Registry]
     secret: bytes
     searches: Cache = field(default_factory=Cache)

@@ -1,4 +1,6 @@
-"""update, plain and conditional, creating where there is nothing: https://hl7.org/fhir/R5/http.html#update and #cond-update"""
+"""update, plain and conditional, creating where there is nothing: https://hl7.org/fhir/R5/http.html#update and
+#cond-update
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,7 @@ def conditional_update(
     if_match: str | None = None,
     if_none_match: str | None = None,
 ) -> Written:
-    """Update the one resource that meets the criteria, or create it. Raises PreconditionFailed where several meet them."""
+    """Update the one resource that meets the criteria, or create it. Raises PreconditionFailed for several."""
     target = target_of(service, transaction, version, base, resource, criteria)
     return update(service, transaction, version, resource, target, if_match, if_none_match)
 

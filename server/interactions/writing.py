@@ -37,7 +37,9 @@ def check_writable(service: Service) -> None:
 
 
 def check(version: FhirVersion, resource: Any, resource_type: str) -> JSON:
-    """`resource`, if it is a valid `resource_type`. Raises InvalidContent with every issue, BadRequest for another type."""
+    """`resource`, if it is a valid `resource_type`. Raises InvalidContent with every issue, BadRequest for another
+    type.
+    """
     if not isinstance(resource, dict):
         raise InvalidContent(f"a {resource_type} is a JSON object", expression=resource_type)
     found = resource.get("resourceType")

@@ -1,0 +1,12 @@
+"""Operations, one module each: https://hl7.org/fhir/R5/operations.html"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from server.operations import meta, validate
+from server.operations.base import Call, Operation
+
+OPERATIONS: Mapping[str, Operation] = {one.code: one for one in (*meta.OPERATIONS, validate.OPERATION)}
+
+__all__ = ["OPERATIONS", "Call", "Operation"]

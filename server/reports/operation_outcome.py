@@ -32,11 +32,16 @@ def issue_element(issue: Issue) -> dict[str, Any]:
         "severity": issue.severity,
         "code": issue.code,
         "details": details,
-        "diagnostics": f"{issue.diagnostics} {issue.remedy}" if issue.remedy else issue.diagnostics,
+        "diagnostics": f"{_sentence(issue.diagnostics)} {issue.remedy}" if issue.remedy else issue.diagnostics,
     }
     if issue.expression:
         element["expression"] = list(issue.expression)
     return element
+
+
+def _sentence(text: str) -> str:
+    """`text` with a full stop, so that another sentence can follow it."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 _ALL_OK = Issue("information", "informational", "No issues found.")

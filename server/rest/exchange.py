@@ -94,8 +94,12 @@ class Exchange:
     @property
     def strict(self) -> bool:
         """`Prefer: handling=strict`: https://hl7.org/fhir/R5/search.html#errors"""
-        prefer = self.environ.get("HTTP_PREFER")
-        return prefer is not None and "handling=strict" in _preferences(prefer)
+        return "HTTP_PREFER" in self.environ and self.preference("handling") == "strict"
+
+    def preference(self, name: str) -> str | None:
+        """What the client prefers for `handling` or `return`. Raises BadRequest for a value that means nothing."""
+        header = self.environ.get("HTTP_PREFER")
+        return _preferences(header).get(name) if header else None
 
     def parameters(self, allowed: Iterable[str]) -> tuple[dict[str, str], list[str]]:
         """The parameters of a request that is no search, and the names of those that mean nothing here. Raises
@@ -182,9 +186,31 @@ def _first(header: str | None) -> str | None:
     return header.split(",")[0].strip() if header else None
 
 
+# https://hl7.org/fhir/R5/http.html#ops and https://hl7.org/fhir/R5/search.html#errors; other preferences may be ignored
+# (RFC 7240).
+_PREFERENCES = {
+    "return": {"minimal": "minimal", "representation": "representation", "operationoutcome": "OperationOutcome"},
+    "handling": {"strict": "strict", "lenient": "lenient"},
+}
+
+
 @lru_cache(maxsize=64)
-def _preferences(header: str) -> frozenset[str]:
-    return frozenset(one.strip().lower().replace(" ", "") for part in header.split(",") for one in part.split(";"))
+def _preferences(header: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for one in header.replace(";", ",").split(","):
+        name, equals, value = one.partition("=")
+        known = _PREFERENCES.get(name.strip().lower())
+        if known is None or not equals:
+            continue
+        text = value.strip().strip('"')
+        if text.lower() not in known:
+            raise BadRequest(
+                f"Prefer: {one.strip()} means nothing",
+                expression="Prefer",
+                remedy=f"Write {name.strip()}= with {' or '.join(known.values())}.",
+            )
+        found[name.strip().lower()] = known[text.lower()]
+    return found
 
 
 def _printable(text: str) -> str:

@@ -31,15 +31,15 @@ class Answer(Response):
         self._body = body
         self.response = (body,)
 
-    def _look(self) -> Headers:
-        """A copy of the headers in werkzeug's form, for whoever wants to look."""
-        return Headers(self._headers)
+    if not TYPE_CHECKING:  # werkzeug declares attributes that can be written; these are only to look at
 
-    headers = property(_look)  # type: ignore[assignment]
+        @property
+        def headers(self) -> Headers:
+            return Headers(self._headers)
 
-    @property
-    def status_code(self) -> int:
-        return self._status_code
+        @property
+        def status_code(self) -> int:
+            return self._status_code
 
     def add(self, name: str, value: str) -> None:
         """One more header."""

@@ -17,9 +17,11 @@ from server.fhir.definitions import definitions
 from server.fhir.paths import Path, PathError, Track, compile_path
 from server.fhir.references import literals, parse_reference
 from server.fhir.releases import FhirVersion
+from server.search.predicates import Predicate, Row
 from server.search.rows import IndexRow, ReferenceRow
-from server.search.types import date, number, quantity, reference, string, token, uri
-from server.search.types.base import SearchType, Value
+from server.search.types import composite, date, number, quantity, reference, string, token, uri
+from server.search.types.base import Request, SearchType, Value
+from server.search.types.composite import Component, Composite
 
 TYPES: Mapping[str, SearchType] = {
     module.NAME: module for module in (date, number, quantity, reference, string, token, uri)
@@ -31,8 +33,8 @@ COLUMNS = frozenset({"_id", "_lastUpdated"})
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
 EXTRACTION = 3
 
-# Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what points
-# to a resource must be known before it is deleted.
+# Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
+# points to a resource must be known before it is deleted.
 ANY = "*"
 
 
@@ -49,7 +51,7 @@ class SearchParameter:
     version: FhirVersion
     targets: tuple[str, ...] = ()
     components: tuple[tuple[str, str], ...] = ()
-    """Of a composite: (url of the component's definition, expression from this parameter's element)."""
+    """Of a composite: (parameter type, expression from this parameter's element)."""
 
     @cached_property
     def path(self) -> Path:
@@ -58,7 +60,19 @@ class SearchParameter:
 
     @cached_property
     def kind(self) -> SearchType:
-        return TYPES[self.type]
+        """What the parameter's type does; of a composite, what its first component's type does."""
+        return TYPES[self.components[0][0] if self.components else self.type]
+
+    @cached_property
+    def composite(self) -> Composite | None:
+        """The components, where the parameter is a composite."""
+        if not self.components:
+            return None
+        parts = (
+            Component(f"{self.code}${number}", TYPES[kind], expression)
+            for number, (kind, expression) in enumerate(self.components)
+        )
+        return Composite(tuple(parts), self.path, self.version)
 
     @cached_property
     def followable(self) -> bool:
@@ -70,7 +84,7 @@ class SearchParameter:
         """Modifiers that may follow the code; a reference takes resource types besides."""
         if self.code in COLUMNS:
             return frozenset({"missing", "not"}) if self.code == "_id" else frozenset({"missing"})
-        return self.kind.MODIFIERS
+        return composite.MODIFIERS if self.components else self.kind.MODIFIERS
 
     @property
     def prefixes(self) -> frozenset[str]:
@@ -78,6 +92,9 @@ class SearchParameter:
 
     def rows(self, resource: Mapping[str, Any]) -> Iterator[IndexRow]:
         """The index rows that `resource` (JSON, in this parameter's FHIR version) leaves for this parameter."""
+        if self.composite is not None:
+            yield from self.composite.rows(resource)
+            return
         for track in self._readable:
             for node in track.walk(resource):
                 yield from self.kind.extract(self.code, Value(track.type, node, track.value_set))
@@ -92,6 +109,19 @@ class SearchParameter:
         if element in self.kind.ELEMENTS:
             return True
         return self.type == "reference" and definitions(self.version).is_resource_type(element)
+
+    def predicate(self, modifier: str | None, text: str, request: Request) -> Predicate:
+        """What one value asks for. Raises ValueError for a value that the type cannot take."""
+        if self.composite is not None:
+            return self.composite.predicate(text, request)
+        return self.kind.predicate(self.code, modifier, text, request)
+
+    @property
+    def present(self) -> Row:
+        """Holds where the resource has a value for this parameter."""
+        if self.composite is not None:
+            return self.composite.present
+        return Row(self.kind.TABLES[0], self.code)  # type: ignore[arg-type] # TABLES holds the names of tables
 
 
 class Registry:
@@ -155,9 +185,18 @@ class Registry:
 
 def _standard(resource_type: str, version: FhirVersion) -> Iterator[SearchParameter]:
     for code, one in definitions(version).search_parameters(resource_type).items():
-        if one.type in TYPES and (one.expression or code in COLUMNS):
+        components = tuple((part.type, part.expression) for part in one.components)
+        if (one.type in TYPES or components) and (one.expression or code in COLUMNS):
             yield SearchParameter(
-                resource_type, code, one.type, one.url, one.description, one.expression or "", version, one.targets
+                resource_type,
+                code,
+                one.type,
+                one.url,
+                one.description,
+                one.expression or "",
+                version,
+                one.targets,
+                components,
             )
 
 

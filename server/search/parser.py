@@ -15,7 +15,7 @@ from server.fhir.references import is_id
 from server.fhir.temporal import parse_span
 from server.search import control
 from server.search.parameters import Registry, SearchParameter
-from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, Row, all_of, any_of, clauses
+from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses
 from server.search.query import Cursor, Query, Search
 from server.search.text import split, unescape
 from server.search.types import date
@@ -229,7 +229,7 @@ class Parser:
             return Resource(
                 date.condition(comparator, parse_span(literal.replace(" ", "+")), self.now, "updated", "updated", 1000)
             )
-        return parameter.kind.predicate(parameter.code, modifier, text, request)
+        return parameter.predicate(modifier, text, request)
 
     def _missing(self, parameter: SearchParameter, value: str) -> Predicate:
         if value not in ("true", "false"):
@@ -237,7 +237,7 @@ class Parser:
         if parameter.code in ("_id", "_lastUpdated"):
             present: Predicate = Resource(Compare("id", ">", ""))
         else:
-            present = Row(parameter.kind.TABLES[0], parameter.code)  # type: ignore[arg-type]
+            present = parameter.present
         return Not(present) if value == "true" else present
 
     # -- chains

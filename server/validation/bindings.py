@@ -50,9 +50,7 @@ _SYNTAXES: Mapping[str, Syntax] = {
     f"{_PREFIX}mimetypes": Syntax(_is_mime, BASE["bad-mime-type"], "a MIME type"),
     f"{_PREFIX}ucum-units": Syntax(_is_unit, BASE["bad-unit"], "a UCUM unit"),
     f"{_PREFIX}color-codes": Syntax(
-        lambda code: _COLOR.fullmatch(code) is not None,
-        BASE["code-not-in-value-set"],
-        "a CSS color such as blue or #FF0000",
+        lambda code: _COLOR.fullmatch(code) is not None, BASE["code-not-in-value-set"], "a CSS color such as blue or #FF0000"
     ),
 }
 

@@ -68,10 +68,7 @@ def not_evaluated(version: FhirVersion) -> Mapping[str, str]:
 
     found = {}
     for structure in structures(definitions(version)):
-        for invariant in (
-            *structure.invariants,
-            *(rule for element in structure.elements for rule in element.invariants),
-        ):
+        for invariant in (*structure.invariants, *(rule for element in structure.elements for rule in element.invariants)):
             reason = why_not(invariant)
             if reason is not None:
                 found[invariant.key] = reason

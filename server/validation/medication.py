@@ -124,9 +124,7 @@ MEDICATION_RULES = (
 )
 _RULES: Mapping[str, Rule] = {rule.id: rule for rule in MEDICATION_RULES}
 
-_NDC = re.compile(
-    r"\d{4}-\d{4}(?:-\d{2})?|\d{5}-\d{3}(?:-\d{2})?|\d{5}-\d{4}(?:-\d{1,2})?|\d{6}-\d{4}(?:-\d{2})?|\d{10,12}", re.ASCII
-)
+_NDC = re.compile(r"\d{4}-\d{4}(?:-\d{2})?|\d{5}-\d{3}(?:-\d{2})?|\d{5}-\d{4}(?:-\d{1,2})?|\d{6}-\d{4}(?:-\d{2})?|\d{10,12}", re.ASCII)
 _RXCUI = re.compile(r"[1-9]\d{0,7}", re.ASCII)
 _NEGATIVE = re.compile(
     r"\b(?:in|not )effective\b|\bnot (?:indicated|recommended|suitable|approved|for use)\b|\bcontraindicated\b|"
@@ -135,9 +133,7 @@ _NEGATIVE = re.compile(
 )
 _BASIS = re.compile(r"basis|source|evidence|citation|provenance|claim|reference|artifact", re.IGNORECASE)
 # The units of most quantities: asking about them needs no table.
-_COMMON_UNITS = frozenset(
-    "mg g ug kg mL L h d min s wk mo a 1 % mg/mL g/L [iU] meq mmol mm[Hg] /d /h /min /wk {tbl} {capsule}".split()
-)
+_COMMON_UNITS = frozenset("mg g ug kg mL L h d min s wk mo a 1 % mg/mL g/L [iU] meq mmol mm[Hg] /d /h /min /wk {tbl} {capsule}".split())
 _PARTS = {
     "indication": "indication",
     "contraindication": "contraindication",
@@ -208,9 +204,7 @@ def check_knowledge(value: Value, at: At, run: Run) -> None:
         target = reference.get("reference")
         if isinstance(target, str) and target.startswith("Medication/") and not bundle.holds(target, run.full_url):
             text = f"is {shown(target)}, which is not in the bundle"
-            run.report(
-                _RULES["orphan-associated-medication"], (at, "associatedMedication", index), text, key="reference"
-            )
+            run.report(_RULES["orphan-associated-medication"], (at, "associatedMedication", index), text, key="reference")
 
 
 def check_clinical_use(value: Value, at: At, run: Run) -> None:

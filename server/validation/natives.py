@@ -81,13 +81,7 @@ def _amount(quantity: Value) -> tuple[Decimal, object] | None:
     value, code = quantity.get("value"), quantity.get("code")
     if isinstance(value, bool) or not isinstance(value, int | Decimal | float):
         return None
-    number = (
-        Decimal(value)
-        if isinstance(value, float)
-        else Decimal(str(value))
-        if isinstance(value, Decimal)
-        else Decimal(value)
-    )
+    number = Decimal(value) if isinstance(value, float) else Decimal(str(value)) if isinstance(value, Decimal) else Decimal(value)
     if quantity.get("system") == UCUM and isinstance(code, str):
         from server.fhir.ucum import UcumError, canonical
 
@@ -171,11 +165,7 @@ def _dom_4(value: Value) -> Failures:
 def _dom_5(value: Value) -> Failures:
     if "contained" not in value:
         return HOLDS
-    return [
-        (("contained", index, "meta", "security"), "")
-        for index, inner in _contained(value)
-        if "security" in _meta(inner)
-    ]
+    return [(("contained", index, "meta", "security"), "") for index, inner in _contained(value) if "security" in _meta(inner)]
 
 
 def _meta(resource: Value) -> Value:

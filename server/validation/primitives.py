@@ -80,13 +80,7 @@ def defect(version: FhirVersion, name: str, value: Any) -> Defect | None:
 
 def _accept_text(value: Any) -> bool:
     # Printable text has no control character and no half of a surrogate pair.
-    return (
-        isinstance(value, str)
-        and value.isprintable()
-        and value != ""
-        and not value.isspace()
-        and len(value) <= MAX_STRING
-    )
+    return isinstance(value, str) and value.isprintable() and value != "" and not value.isspace() and len(value) <= MAX_STRING
 
 
 def _accept_decimal(value: Any) -> bool:
@@ -165,11 +159,7 @@ def _form_rule(name: str) -> Rule:
         return BASE["bad-date"]
     if name in _URIS:
         return BASE["bad-uri"]
-    return BASE[
-        {"id": "bad-id", "code": "bad-code", "base64Binary": "bad-base64", "integer64": "bad-number"}.get(
-            name, "bad-value"
-        )
-    ]
+    return BASE[{"id": "bad-id", "code": "bad-code", "base64Binary": "bad-base64", "integer64": "bad-number"}.get(name, "bad-value")]
 
 
 def _article(name: str) -> str:

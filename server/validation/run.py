@@ -51,19 +51,7 @@ class Run:
     the nearest Bundle around them.
     """
 
-    __slots__ = (
-        "bundle",
-        "document",
-        "findings",
-        "full_url",
-        "max_depth",
-        "options",
-        "resource",
-        "resource_at",
-        "root",
-        "tables",
-        "unjudged",
-    )
+    __slots__ = ("bundle", "document", "findings", "full_url", "max_depth", "options", "resource", "resource_at", "root", "tables", "unjudged")
 
     def __init__(self, document: JSON, tables: Definitions, options: Options) -> None:
         self.document = document
@@ -162,11 +150,7 @@ def expression(tables: Definitions, document: Any, pointer: Pointer) -> str:
             key = step[1:] if step.startswith("_") else step
             found = structure.properties.get(key) if structure else None
             text += f".{found.element.name.removesuffix('[x]') if found else key}"
-            structure = (
-                None
-                if found is None or not tables.has_structure(found.structure)
-                else tables.structure(found.structure)
-            )
+            structure = None if found is None or not tables.has_structure(found.structure) else tables.structure(found.structure)
         if structure is not None and structure.name == "Resource" and isinstance(value, dict):
             inner = value.get("resourceType")
             structure = tables.structure(inner) if isinstance(inner, str) and tables.is_resource_type(inner) else None

@@ -50,18 +50,7 @@ class Fields(dict[str, Check]):
 class Shape:
     """A structure made ready to check; `of(version, name)` gives the shared one."""
 
-    __slots__ = (
-        "built",
-        "checks",
-        "choices",
-        "fields",
-        "is_resource",
-        "medication_checks",
-        "required",
-        "structure",
-        "tables",
-        "version",
-    )
+    __slots__ = ("built", "checks", "choices", "fields", "is_resource", "medication_checks", "required", "structure", "tables", "version")
 
     def __init__(self, version: FhirVersion, structure: Structure) -> None:
         self.version = version
@@ -329,9 +318,7 @@ def _list(found: Property, one: One) -> Check:
             else:
                 one(item, at, name, index, depth, run)
         if maximum is not None and len(value) > maximum:
-            run.report(
-                BASE["cardinality-max"], at, f"stands {len(value)} times, at most {maximum} are allowed", key=name
-            )
+            run.report(BASE["cardinality-max"], at, f"stands {len(value)} times, at most {maximum} are allowed", key=name)
 
     return check
 
@@ -391,9 +378,7 @@ def _twin_field(shape: Shape, found: Property, key: str) -> Check:
             if item is not None:
                 walk_twin(inner, item, beside[index] if index < len(beside) else None, (at, key, index), depth, run)
             elif index >= len(beside):
-                run.report(
-                    BASE["null-value"], at, f"is null, and {name} has nothing at its place", key=key, index=index
-                )
+                run.report(BASE["null-value"], at, f"is null, and {name} has nothing at its place", key=key, index=index)
 
     return repeated if found.element.is_list else single
 
@@ -415,9 +400,7 @@ def _choices(structure: Structure) -> tuple[tuple[Element, frozenset[str]], ...]
     )
 
 
-def _check_choices(
-    choices: tuple[tuple[Element, frozenset[str]], ...], value: dict[str, Any], at: At, run: Run
-) -> None:
+def _check_choices(choices: tuple[tuple[Element, frozenset[str]], ...], value: dict[str, Any], at: At, run: Run) -> None:
     for element, names in choices:
         used = [name for name in value if name in names]
         if len(used) == 1 and len(value) == 1:

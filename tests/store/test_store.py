@@ -34,9 +34,8 @@ def put(store: SqlStore, key: str, version: int = 1, *, at: int = 0, **elements:
     """One version in a transaction of its own."""
     kind, _, identity = key.partition("/")
     resource = {"resourceType": kind, "id": identity, **elements}
-    with store.transaction() as transaction:
-        stored = Stored(kind, identity, version, at or version * 1000, "R5", dumps(resource))
-        transaction.write(stored, "PUT", REGISTRY.rows(resource))
+    stored = Stored(kind, identity, version, at or version * 1000, "R5", dumps(resource))
+    store.write(lambda transaction: transaction.write(stored, "PUT", REGISTRY.rows(resource)))
 
 
 def delete(store: SqlStore, key: str, version: int) -> None:

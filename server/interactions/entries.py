@@ -1,0 +1,165 @@
+"""The entries of a batch or transaction, read and checked: https://hl7.org/fhir/R5/bundle.html#transaction"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any
+
+from server.errors import BadRequest, FhirError, InvalidContent, Issue, MethodNotAllowed, TooLarge
+from server.fhir.json import JSON, parse
+from server.fhir.releases import FhirVersion
+from server.interactions.patch import Patcher, fhirpath_patcher, json_patcher
+from server.interactions.service import Service, check_id
+from server.interactions.update import check_identity
+from server.interactions.writing import check, check_writable
+from server.search.text import decode
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+BUNDLES = ("batch", "transaction")
+
+
+@dataclass(slots=True)
+class Entry:
+    """One entry: its request taken apart, its resource checked."""
+
+    number: int
+    method: str
+    resource_type: str = ""
+    resource_id: str = ""
+    criteria: str = ""
+    """The query behind the type: a condition of PUT, PATCH and DELETE, a search of GET."""
+    path: str = ""
+    """What a GET asks for, below the base, without the query."""
+    full_url: str = ""
+    resource: JSON | None = None
+    patcher: Patcher | None = None
+    if_match: str | None = None
+    if_none_match: str | None = None
+    if_none_exist: str | None = None
+
+    @property
+    def expression(self) -> str:
+        return f"Bundle.entry[{self.number}]"
+
+    def named(self, error: FhirError) -> FhirError:
+        """The same error, with issues that name this entry."""
+        request = f"{self.method} {self.path or self.resource_type}"
+        issues = [_placed(issue, self.expression, request) for issue in error.issues]
+        return type(error)(str(error), issues=issues, headers=error.headers)
+
+
+def _placed(issue: Issue, entry: str, request: str) -> Issue:
+    """`issue` with its expressions put below the entry."""
+    below = []
+    for one in issue.expression:
+        first, dot, rest = one.partition(".")
+        inside = first[:1].isupper() and first.isalpha()
+        below.append(f"{entry}.resource{dot}{rest}" if inside else f"{entry}.request")
+    return Issue(
+        issue.severity,
+        issue.code,
+        f"{entry} ({request.strip()}): {issue.diagnostics}",
+        tuple(dict.fromkeys(below)) or (entry,),
+        issue.rule,
+        issue.remedy,
+    )
+
+
+def read_bundle(service: Service, bundle: Any) -> tuple[str, list[Any]]:
+    """The type of a posted bundle and its raw entries. Raises BadRequest for another resource or type, TooLarge."""
+    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
+        found = bundle.get("resourceType") if isinstance(bundle, dict) else type(bundle).__name__
+        raise BadRequest(
+            f"the base takes a Bundle, this is {found!r}",
+            expression="resourceType",
+            remedy="POST a resource to [base]/[type].",
+        )
+    kind = bundle.get("type")
+    if kind not in BUNDLES:
+        raise BadRequest(
+            f"Bundle.type is {kind!r}; the base takes {' and '.join(BUNDLES)}", expression="Bundle.type", code="value"
+        )
+    entries = bundle.get("entry", [])
+    if not isinstance(entries, list) or ("entry" in bundle and not entries):
+        raise InvalidContent("Bundle.entry is a list with at least one entry", expression="Bundle.entry")
+    if len(entries) > service.settings.bundle_limit:
+        raise TooLarge(
+            f"the bundle has {len(entries)} entries, the limit is {service.settings.bundle_limit}",
+            expression="Bundle.entry",
+        )
+    return kind, entries
+
+
+def read_entry(service: Service, version: FhirVersion, base: str, number: int, raw: Any) -> Entry:
+    """One entry. Raises a FhirError, with the entry named, for whatever is wrong with it by itself."""
+    entry = Entry(number, "")
+    try:
+        _read(service, version, base, raw, entry)
+    except FhirError as error:
+        raise entry.named(error) from None
+    return entry
+
+
+def _read(service: Service, version: FhirVersion, base: str, raw: Any, entry: Entry) -> None:
+    request = raw.get("request") if isinstance(raw, dict) else None
+    if not isinstance(request, dict):
+        raise InvalidContent("an entry of a batch or transaction has a request (bdl-3)", rule="bdl-3")
+    method, url = request.get("method"), request.get("url")
+    entry.full_url = raw.get("fullUrl", "")
+    if not isinstance(method, str) or not isinstance(url, str) or (not url and method != "GET"):
+        raise InvalidContent("a request has a method and a url")
+    entry.method = method
+    if method not in METHODS:
+        raise MethodNotAllowed(f"{method} is no method of an entry; those are {', '.join(METHODS)}")
+    for name in ("ifMatch", "ifNoneMatch", "ifNoneExist"):
+        if name in request and not isinstance(request[name], str):
+            raise InvalidContent(f"{name} is a string")
+    entry.if_match, entry.if_none_match = request.get("ifMatch"), request.get("ifNoneMatch")
+    entry.if_none_exist = request.get("ifNoneExist")
+    path, _, entry.criteria = url.removeprefix(base).lstrip("/").partition("?")
+    entry.path = path
+    if "resource" in raw and not isinstance(raw["resource"], dict):
+        raise InvalidContent("a resource is a JSON object", expression=f"{raw['resource']}")
+    if method in ("GET", "HEAD"):
+        return
+    check_writable(service)
+    segments = path.split("/")
+    entry.resource_type = segments[0]
+    service.check_type(version, entry.resource_type)
+    if len(segments) > 2 or (len(segments) == 2 and segments[1].startswith(("$", "_"))):
+        raise MethodNotAllowed(f"{method} {path} cannot stand in a bundle", code="not-supported")
+    entry.resource_id = segments[1] if len(segments) == 2 else ""
+    _check_target(entry)
+    if method in ("POST", "PUT"):
+        entry.resource = check(version, raw.get("resource"), entry.resource_type)
+        if method == "PUT" and entry.resource_id:
+            check_identity(entry.resource, entry.resource_id)
+    elif method == "PATCH":
+        entry.patcher = _patcher(raw.get("resource"), version)
+
+
+def _check_target(entry: Entry) -> None:
+    """Raises BadRequest where the url does not fit the method."""
+    if entry.method == "POST":
+        if entry.resource_id or entry.criteria:
+            raise BadRequest("POST goes to a type; PUT goes to an id or criteria")
+    elif entry.resource_id:
+        check_id(entry.resource_id)
+        if entry.criteria:
+            raise BadRequest("an id and criteria cannot stand together")
+    elif not decode(entry.criteria):
+        raise BadRequest(f"{entry.method} needs an id or criteria")
+
+
+def _patcher(resource: Any, version: FhirVersion) -> Patcher:
+    """A patch as an entry carries it: Parameters, or a Binary that holds a JSON Patch."""
+    if isinstance(resource, dict) and resource.get("resourceType") == "Parameters":
+        return fhirpath_patcher(resource, version)
+    if not isinstance(resource, dict) or resource.get("resourceType") != "Binary":
+        raise InvalidContent("a PATCH carries Parameters (FHIRPath Patch) or a Binary with a JSON Patch")
+    try:
+        return json_patcher(parse(base64.b64decode(resource.get("data", ""), validate=True)))
+    except (ValueError, binascii.Error) as error:
+        raise InvalidContent(f"the Binary does not hold a JSON Patch: {error}") from None

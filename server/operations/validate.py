@@ -1,0 +1,69 @@
+"""$validate: https://hl7.org/fhir/R5/resource-operation-validate.html"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.errors import BadRequest, Issue
+from server.fhir.json import JSON, parse
+from server.interactions.read import read
+from server.operations.base import Call, Operation
+from server.reports.operation_outcome import operation_outcome
+from server.validation import validate
+
+MODES = ("create", "update", "delete", "profile")
+
+
+def run(call: Call) -> JSON:
+    """The issues of a resource as an OperationOutcome; nothing is stored. Raises BadRequest without a resource."""
+    mode = call.parameter("mode")
+    if mode is not None and mode not in MODES:
+        raise BadRequest(f"mode={mode}: write one of {', '.join(MODES)}", expression="mode", code="value")
+    if call.parameter("profile") is not None:
+        raise BadRequest(
+            "validation against a profile is not offered here",
+            expression="profile",
+            code="not-supported",
+            remedy="Leave profile out to validate against the base specification.",
+        )
+    resource = _resource(call)
+    if (
+        call.resource_type is not None
+        and isinstance(resource, dict)
+        and resource.get("resourceType") != call.resource_type
+    ):
+        raise BadRequest(
+            f"the resource is a {resource.get('resourceType')}, the address is of {call.resource_type}",
+            expression="resourceType",
+        )
+    issues = validate(resource, call.version)
+    # An outcome has at least one issue: https://hl7.org/fhir/R5/operationoutcome.html
+    return operation_outcome(issues or [Issue("information", "informational", "The resource is valid.")])
+
+
+def _resource(call: Call) -> Any:
+    posted = call.posted
+    if isinstance(posted, dict) and posted.get("resourceType") == "Parameters" and call.resource_type != "Parameters":
+        resource = call.parameter("resource")
+    else:
+        resource = posted
+    if resource is None and call.resource_id is not None and call.resource_type is not None:
+        stored = read(call.service, call.version, call.resource_type, call.resource_id)
+        return parse(stored.body or b"")
+    if resource is None:
+        raise BadRequest(
+            "there is no resource to validate",
+            expression="resource",
+            code="required",
+            remedy="POST the resource itself, or Parameters with a parameter named resource.",
+        )
+    return resource
+
+
+OPERATION = Operation(
+    "validate",
+    "http://hl7.org/fhir/OperationDefinition/Resource-validate",
+    frozenset({"system", "type", "instance"}),
+    False,
+    run,
+)

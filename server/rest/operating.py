@@ -1,0 +1,42 @@
+"""The views of operations, `$name`: https://hl7.org/fhir/R5/operations.html"""
+
+from __future__ import annotations
+
+from flask import request
+
+from server.errors import MethodNotAllowed, NotFound
+from server.fhir.json import dumps
+from server.interactions.service import Service
+from server.operations import OPERATIONS, Call
+from server.rest.exchange import Exchange
+from server.rest.responses import Answer
+from server.rest.writing import body
+
+
+class OperationViews:
+    """The operation views of one base."""
+
+    service: Service
+
+    def exchange(self) -> Exchange:
+        raise NotImplementedError  # Views has it
+
+    def operation(self, operation: str, resource_type: str | None = None, resource_id: str | None = None) -> Answer:
+        exchange = self.exchange()
+        if resource_type is not None:
+            self.service.check_type(exchange.version, resource_type)
+        level = "instance" if resource_id else "type" if resource_type else "system"
+        found = OPERATIONS.get(operation)
+        if found is None or level not in found.levels:
+            raise NotFound(
+                f"${operation} is not an operation of this {level}",
+                code="not-supported",
+                remedy="GET [base]/metadata lists the operations.",
+            )
+        if request.method == "GET" and found.affects_state:
+            raise MethodNotAllowed(f"${operation} changes what is stored, so it is POSTed", headers={"Allow": "POST"})
+        posted = body(exchange) if request.method == "POST" and (request.content_length or 0) else None
+        call = Call(
+            self.service, exchange.version, exchange.base, resource_type, resource_id, tuple(exchange.pairs), posted
+        )
+        return exchange.respond(dumps(found.run(call)), [])
