@@ -186,7 +186,8 @@ class Registry:
 def _standard(resource_type: str, version: FhirVersion) -> Iterator[SearchParameter]:
     for code, one in definitions(version).search_parameters(resource_type).items():
         components = tuple((part.type, part.expression) for part in one.components)
-        if (one.type in TYPES or components) and (one.expression or code in COLUMNS):
+        readable = all(kind in TYPES for kind, _ in components) if components else one.type in TYPES
+        if readable and (one.expression or code in COLUMNS):
             yield SearchParameter(
                 resource_type,
                 code,
