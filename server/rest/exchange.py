@@ -122,8 +122,8 @@ class Exchange:
     def respond(self, body: bytes, headers: list[tuple[str, str]], status: int = 200) -> Answer:
         """The answer, with the headers that every FHIR answer has."""
         headers += (("Content-Type", CONTENT_TYPE[self.version]), ("Vary", "Accept, Prefer"))
-        if self.wanted.pretty:
-            body = pretty(body)
+        if self.wanted.pretty and body:
+            body = pretty(body) + b"\n"
         return finish(self.service, self.environ, Answer(body, status, headers))
 
     def not_modified(self, version: int | str, updated: int | None) -> bool:

@@ -40,9 +40,27 @@ def test_a_number_of_too_many_digits_is_refused_not_rounded() -> None:
 
 
 def test_sortable_texts_come_in_the_order_of_their_numbers() -> None:
-    numbers = (
-        ["-1e5000", "-100", "-99.5", "-1.5", "-1.49", "-1", "-0.01", "-1e-5000", "0", "1e-5000", "0.0099", "0.01", "1", "1.0000001", "1.49", "9", "10", "11", "1e5000"]
-    )
+    numbers = [
+        "-1e5000",
+        "-100",
+        "-99.5",
+        "-1.5",
+        "-1.49",
+        "-1",
+        "-0.01",
+        "-1e-5000",
+        "0",
+        "1e-5000",
+        "0.0099",
+        "0.01",
+        "1",
+        "1.0000001",
+        "1.49",
+        "9",
+        "10",
+        "11",
+        "1e5000",
+    ]
     texts = [sortable(Decimal(one)) for one in numbers]
     assert texts == sorted(texts)
     assert len(set(texts)) == len(numbers)

@@ -50,7 +50,7 @@ names = st.builds(
 values = st.lists(st.sampled_from(VALUES) | junk, min_size=1, max_size=3).map(",".join)
 queries = st.lists(st.tuples(names, values), max_size=4)
 
-TOLERANT = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+TOLERANT = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def encoded(pairs: list[tuple[str, str]]) -> str:

@@ -58,7 +58,7 @@ def test_every_element_that_an_official_parameter_selects_is_read_or_listed() ->
             for code, one in registry.parameters(kind).items():
                 if code in COLUMNS or one.components:
                     continue
-                if (missed := [e for e in one.path.types if not one.reads(e)]):
+                if missed := [e for e in one.path.types if not one.reads(e)]:
                     unread[kind, code] = missed
                     assert len(missed) < len(one.path.types), "what reads nothing can find nothing"
     assert unread.keys() == UNREAD.keys(), unread
