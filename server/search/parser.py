@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from server.errors import BadRequest, FhirError, Issue, NotSupported, TooCostly
 from server.fhir.references import is_id
 from server.fhir.temporal import parse_span
-from server.search import control
+from server.search import control, special
 from server.search.parameters import Registry, SearchParameter
 from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses
 from server.search.query import Cursor, Query, Search
@@ -172,6 +172,8 @@ class Parser:
             raise TooCostly(f"chains may be {DEPTH} deep at most", expression=name)
         if name.startswith("_has:"):
             return self._has(resource_type, name, value, depth)
+        if name in special.PARAMETERS:
+            return special.predicate(self, resource_type, name, value)
         link, dot, rest = name.partition(".")
         if dot:
             return self._chain(resource_type, link, rest, value, depth)
@@ -242,7 +244,7 @@ class Parser:
 
     # -- chains
 
-    def _targets(self, parameter: SearchParameter, modifier: str | None) -> tuple[str, ...]:
+    def targets(self, parameter: SearchParameter, modifier: str | None) -> tuple[str, ...]:
         if modifier is not None:
             if not self.registry.serves(modifier):
                 raise BadRequest(
@@ -254,7 +256,7 @@ class Parser:
         targets = self.registry.types if not parameter.targets or "Resource" in parameter.targets else parameter.targets
         return tuple(one for one in targets if self.registry.serves(one))
 
-    def _reference(self, resource_type: str, code: str, name: str) -> SearchParameter | None:
+    def reference(self, resource_type: str, code: str, name: str) -> SearchParameter | None:
         parameter = self.registry.get(resource_type, code)
         if parameter is not None and parameter.type != "reference":
             raise BadRequest(
@@ -267,12 +269,12 @@ class Parser:
     def _chain(self, resource_type: str, link: str, rest: str, value: str, depth: int) -> Predicate | None:
         """`subject:Medication.code=...`: https://hl7.org/fhir/R5/search.html#chaining"""
         code, colon, modifier = link.partition(":")
-        parameter = self._reference(resource_type, code, f"{link}.{rest}")
+        parameter = self.reference(resource_type, code, f"{link}.{rest}")
         if parameter is None:
             return None
         found: list[Predicate] = []
         refused: FhirError | ValueError | None = None
-        for target in self._targets(parameter, modifier if colon else None):
+        for target in self.targets(parameter, modifier if colon else None):
             try:
                 inner = self.predicate(target, rest, value, depth + 1)
             except TooCostly:
@@ -299,10 +301,10 @@ class Parser:
         _, source, code, rest = parts
         if not self.registry.serves(source):
             raise BadRequest(f"{name}: this server has no resource type {source!r}", expression=name)
-        parameter = self._reference(source, code, name)
+        parameter = self.reference(source, code, name)
         if parameter is None:
             raise BadRequest(f"{name}: {source} has no search parameter {code!r}", expression=name)
-        if resource_type not in self._targets(parameter, None):
+        if resource_type not in self.targets(parameter, None):
             raise BadRequest(f"{name}: {source}.{code} never points to {resource_type}", expression=name)
         inner = self.predicate(source, rest, value, depth + 1)
         if inner is None:
