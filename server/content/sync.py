@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from server import __version__
+from server.content.checks import dangling, refuse_invalid
 from server.content.files import ContentFile, read_folder
 from server.errors import ContentError, FhirError
 from server.fhir.definitions import definitions
@@ -35,6 +36,8 @@ class Report:
     updated: int = 0
     deleted: int = 0
     reindexed: int = 0
+    dangling: tuple[str, ...] = ()
+    """References of the content to resources that it does not hold, as sentences."""
 
     def __str__(self) -> str:
         counts = (
@@ -52,8 +55,7 @@ def sync(settings: Settings, store: SqlStore) -> Report:
     bad setting.
 
     A file whose resource is what the store has keeps its version; a changed one gets a new version; a resource whose
-    file is gone is
-    deleted. Resources that came by other ways than the content are left alone.
+    file is gone is deleted. Resources that came by other ways than the content are left alone.
     """
     known: dict[str, str] = msgspec.json.decode(store.state(FILES) or "{}", type=dict[str, str])
     folder = Path(settings.content) if settings.content else None
@@ -86,6 +88,9 @@ def sync(settings: Settings, store: SqlStore) -> Report:
     index = _index_key(types, own)
     if hashes == known and index == store.state(INDEX):
         return Report(unchanged=len(files))
+    for key, file in files.items():
+        if hashes[key] != known.get(key):
+            refuse_invalid(file)
     registry = Registry(FhirVersion.R5, types, own.values())
     with store.transaction() as transaction:
         report = _write(transaction, registry, files, hashes, known)
@@ -96,7 +101,7 @@ def sync(settings: Settings, store: SqlStore) -> Report:
         transaction.set_state(FILES, msgspec.json.encode(hashes).decode())
         transaction.set_state(INDEX, index)
         transaction.set_state(SYNCED, str(now()))
-    return report
+    return replace(report, dangling=tuple(dangling(files, types)))
 
 
 def _all_types() -> frozenset[str]:

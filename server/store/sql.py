@@ -307,10 +307,10 @@ class SqlReader(ABC):
             statement, bound = self._page_statement(query, resource_type, predicate, "after", False, query.count + 1)
             lines.append(f"{resource_type}: {' '.join(statement.text.split())}")
             for number in plan.candidates(predicate):
-                if predicate is not None:
-                    lines.append(
-                        f"  part {number} matches {self._bounded_count(resource_type, predicate, number)} rows"
-                    )
+                if predicate is None:
+                    continue
+                counted = self._bounded_count(resource_type, predicate, number)
+                lines += [f"  part {number} matches {counted}{' or more' if counted > plan.FEW else ''} rows"]
             sqlite = self.statements.dialect.name == "sqlite"
             explained = Statement(f"{'EXPLAIN QUERY PLAN' if sqlite else 'EXPLAIN'} {statement.text}", (), {})
             lines += [f"  {row[-1] if sqlite else row[0]}" for row in self.rows(explained, bound)]
