@@ -26,6 +26,7 @@ COLOUR: dict[str, Any] = {
     "code": "colour",
     "base": ["Medication"],
     "type": "token",
+    "processingMode": "normal",
     "expression": "Medication.doseForm",
 }
 
@@ -114,8 +115,8 @@ BROKEN = (
     (
         "Medication/x.json",
         '{"resourceType": "Medication", "id": "x", "batch": {"expirationDate": "2026-13"}}',
-        0,
-        "month 13",
+        1,
+        "2026-13",
     ),
 )
 
