@@ -84,7 +84,12 @@ class SearchParameter:
         """Modifiers that may follow the code; a reference takes resource types besides."""
         if self.code in COLUMNS:
             return frozenset({"missing", "not"}) if self.code == "_id" else frozenset({"missing"})
-        return composite.MODIFIERS if self.components else self.kind.MODIFIERS
+        if self.components:
+            return composite.MODIFIERS
+        if self.type == "reference" and "canonical" not in self.path.types:
+            # Only versions of a canonical are above or below one another; hierarchies of resources are not known here.
+            return self.kind.MODIFIERS - {"above", "below"}
+        return self.kind.MODIFIERS
 
     @property
     def prefixes(self) -> frozenset[str]:
