@@ -19,9 +19,11 @@ from server.fhir.meta import stamp
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import now
 from server.search.parameters import EXTRACTION, Registry
+from server.search.registries import make_registries
 from server.settings import Settings
 from server.store.contract import Stored, Transaction
 from server.store.sql import SqlStore
+from server.versions import convert
 
 # Under these names the store remembers what the last sync left.
 FILES, INDEX, SYNCED = "content files", "index", "content synced"
@@ -91,7 +93,7 @@ def sync(settings: Settings, store: SqlStore) -> Report:
     for key, file in files.items():
         if hashes[key] != known.get(key):
             refuse_invalid(file)
-    registry = Registry(FhirVersion.R5, types, own.values())
+    registry = make_registries(settings, own.values())[FhirVersion.R5]
     with store.transaction() as transaction:
         report = _write(transaction, registry, files, hashes, known)
         if index != store.state(INDEX):
@@ -160,6 +162,11 @@ def _write(
     return Report(unchanged, created, updated, deleted)
 
 
+def _r5_form(stored: Stored) -> JSON:
+    resource: JSON = parse(stored.body or b"")
+    return convert(resource, FhirVersion(stored.fhir_version), FhirVersion.R5).resource
+
+
 def _reindex(transaction: Transaction, store: SqlStore, registry: Registry, report: Report, fresh: set[str]) -> Report:
     """Index rows made anew for every resource but those that this sync wrote."""
     count = 0
@@ -170,7 +177,7 @@ def _reindex(transaction: Transaction, store: SqlStore, registry: Registry, repo
             if stored.body is None or f"{stored.type}/{stored.id}" in fresh:
                 continue
             try:
-                rows = registry.rows(parse(stored.body))
+                rows = registry.rows(_r5_form(stored))
             except (ValueError, FhirError) as error:
                 raise ContentError(f"{stored.type}/{stored.id}", 0, 0, f"a value cannot be indexed: {error}") from None
             transaction.index(stored.type, stored.id, rows, fresh=False)

@@ -14,7 +14,8 @@ from tests.conformance.harness import BASE, InProcess, problems
 # fmt: off
 CODES = (
     "_id", "_lastUpdated", "_tag", "_profile", "_security", "_source", "_count", "_sort", "_total", "_summary",
-    "_elements", "_include", "_revinclude", "_page", "_type", "_has", "_maxresults", "_explain", "_contained", "_list", "_filter", "_text", "_content", "code",
+    "_elements", "_include", "_revinclude", "_page", "_type", "_has", "_maxresults", "_explain",
+    "_contained", "_list", "_filter", "_text", "_content", "code",
     "status", "identifier", "ingredient", "ingredient-code", "expiration-date", "lot-number", "name", "quantity",
     "substance-reference", "url", "depends-on", "subject", "packaging-cost", "probability", "type",
 )

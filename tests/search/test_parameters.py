@@ -112,11 +112,3 @@ def test_a_parameter_that_does_not_apply_is_left_out(changes: dict[str, Any]) ->
 def test_a_parameter_that_cannot_work_stops_the_start_with_its_reason(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(StartError, match=reason):
         registry(parameter(**changes)).parameters("Medication")
-
-
-def test_the_fingerprint_changes_with_what_is_indexed_and_with_nothing_else() -> None:
-    plain = registry().fingerprint
-    assert registry().fingerprint == plain
-    assert registry(parameter()).fingerprint != plain
-    assert registry(parameter(description="words")).fingerprint == registry(parameter()).fingerprint
-    assert registry(parameter(expression="Medication.code")).fingerprint != registry(parameter()).fingerprint
