@@ -74,6 +74,6 @@ def _answer(service: Service, status: int, issues: tuple[Issue, ...], headers: d
     body = dumps(operation_outcome(issues))
     environ: dict[str, Any] = request.environ
     if environ.get("HTTP_USER_AGENT", "").startswith(READERS):
-        body = pretty(body)
+        body = pretty(body) + b"\n"
     headers["Content-Type"] = CONTENT_TYPE[_version(service)]
     return finish(service, environ, Answer(body, status, list(headers.items())))

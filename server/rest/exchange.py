@@ -124,8 +124,8 @@ class Exchange:
     ) -> Answer:
         """The answer, with the headers that every FHIR answer has."""
         headers += (("Content-Type", CONTENT_TYPE[version or self.version]), ("Vary", "Accept, Prefer"))
-        if self.wanted.pretty:
-            body = pretty(body)
+        if self.wanted.pretty and body:
+            body = pretty(body) + b"\n"
         return finish(self.service, self.environ, Answer(body, status, headers))
 
     def not_modified(self, version: int | str, updated: int | None) -> bool:
