@@ -11,6 +11,7 @@ from server.fhir.json import dumps
 from server.fhir.releases import FhirVersion
 from server.interactions import capabilities
 from server.interactions.service import Service
+from server.rest import pages
 from server.rest.exchange import Exchange, finish, origin_allowed
 from server.rest.operating import OperationViews
 from server.rest.reading import ReadingViews
@@ -61,24 +62,14 @@ class Views(ReadingViews, WritingViews, OperationViews):
 
 
 def _index(service: Service) -> Answer:
-    """What a person finds at the root."""
-    address = {
-        name: f"/fhir{rest}"
-        for name, rest in (
-            ("metadata", "/metadata"),
-            ("medications", "/Medication"),
-            ("knowledge", "/MedicationKnowledge"),
-        )
-    }
-    return _plain(
-        service,
-        {
-            "name": "Apothecary",
-            "about": "A FHIR server for medication knowledge.",
-            "bases": list(bases(service)),
-            "start": address,
-        },
-    )
+    """What a person finds at the root, in a browser or with curl."""
+    held = [one for one in service.store.types() if service.registry(service.settings.fhir_version).serves(one)]
+    if "text/html" in request.environ.get("HTTP_ACCEPT", ""):
+        body = pages.index(list(bases(service)), held, capabilities.DESCRIPTION).encode()
+        headers = [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"), ("Vary", "Accept")]
+        return finish(service, request.environ, Answer(body, 200, headers))
+    start = {"metadata": "/fhir/metadata"} | {one: f"/fhir/{one}" for one in sorted(held)}
+    return _plain(service, {"name": "Apothecary", "about": pages.ABOUT, "bases": list(bases(service)), "start": start})
 
 
 def _ready(service: Service) -> Answer:

@@ -29,7 +29,7 @@ TYPES: Mapping[str, SearchType] = {
 COLUMNS = frozenset({"_id", "_lastUpdated"})
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
-EXTRACTION = 2
+EXTRACTION = 3
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
 # points
@@ -60,6 +60,11 @@ class SearchParameter:
     @cached_property
     def kind(self) -> SearchType:
         return TYPES[self.type]
+
+    @cached_property
+    def followable(self) -> bool:
+        """Whether chains and includes can follow it: canonical URLs name their target, but do not point to it."""
+        return self.type == "reference" and not self.path.types.isdisjoint(("Reference", "CodeableReference"))
 
     @property
     def modifiers(self) -> frozenset[str]:
