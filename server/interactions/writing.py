@@ -26,6 +26,20 @@ class Written(NamedTuple):
     resource: JSON | None = None
     """The resource as it was given, where it was stored: references are checked on it."""
 
+    @property
+    def sentence(self) -> str:
+        """What happened, for `Prefer: return=OperationOutcome`."""
+        if not self.stored.version:
+            return "Nothing was there to delete."
+        name = f"{self.stored.type}/{self.stored.id}"
+        done = "deleted" if self.stored.deleted else "created" if self.status == 201 else "stored"
+        return f"{name} is {done}, at version {self.stored.version}."
+
+
+def nothing_deleted(resource_type: str, resource_id: str = "") -> Written:
+    """The result of a deletion that found nothing: that is no error."""
+    return Written(204, Stored(resource_type, resource_id, 0, 0, FhirVersion.R5, None))
+
 
 def check_writable(service: Service) -> None:
     """Raises Forbidden where this server does not take writes."""
@@ -82,6 +96,15 @@ def put(
         resource["resourceType"], resource_id, number, moment, version, stamp(resource, resource_id, number, moment)
     )
     transaction.write(stored, method, rows(service, version, resource))
+    return stored
+
+
+def amend(service: Service, transaction: Transaction, version: FhirVersion, written: Stored, resource: JSON) -> Stored:
+    """Store another body for a version that this transaction has written. Raises Unprocessable where a value cannot be
+    indexed.
+    """
+    stored = written._replace(body=stamp(resource, written.id, written.version, written.updated))
+    transaction.amend(stored, rows(service, version, resource))
     return stored
 
 
