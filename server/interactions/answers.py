@@ -11,6 +11,7 @@ from server.fhir.releases import FhirVersion
 from server.fhir.temporal import instant, parse_span
 from server.interactions import capabilities
 from server.interactions.entries import Entry
+from server.interactions.forms import body_in
 from server.interactions.history import history, history_of
 from server.interactions.read import read, vread
 from server.interactions.search import search
@@ -38,7 +39,8 @@ class Context:
 def of_write(context: Context, written: Written) -> bytes:
     """The answer to a POST, PUT, PATCH or DELETE, with as much as the client prefers."""
     stored = written.stored
-    body = stored.body if context.returning == "representation" else None
+    shown = context.returning == "representation" and stored.body is not None
+    body = body_in(stored, context.version) if shown else None
     response = _response(written.status, stored)
     if written.status in (200, 201) and stored.version:
         response["location"] = f"{context.base}/{stored.type}/{stored.id}/_history/{stored.version}"
@@ -99,7 +101,7 @@ def _resource(
     if parameters or summary not in SUMMARIES:
         name = next(iter(parameters), "_summary")
         raise BadRequest(f"{name} cannot be used so in a read", expression="request.url", code="not-supported")
-    body = stored.body or b""
+    body = body_in(stored, context.version)
     if summary != "false" or elements:
         body = subset(body, context.version, summary, elements)
     return _response(200, stored), body

@@ -5,7 +5,6 @@ https://hl7.org/fhir/R5/http.html#transaction
 from __future__ import annotations
 
 from server.errors import NotFound
-from server.fhir.json import parse
 from server.interactions.answers import Context
 from server.interactions.conditional import single
 from server.interactions.create import create
@@ -50,5 +49,5 @@ def patch_entry(
 ) -> Written:
     """Run a PATCH whose target is known."""
     return patch(
-        context.service, transaction, context.version, entry.resource_type, resource_id, patcher, parse, entry.if_match
+        context.service, transaction, context.version, entry.resource_type, resource_id, patcher, entry.if_match
     )

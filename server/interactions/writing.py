@@ -5,7 +5,7 @@ https://hl7.org/fhir/R5/http.html#rejecting-updates and https://hl7.org/fhir/R5/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from server.errors import BadRequest, Forbidden, InvalidContent, Unprocessable
@@ -13,6 +13,7 @@ from server.fhir.json import JSON, dumps, parse
 from server.fhir.meta import stamp
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import now
+from server.interactions.forms import canonical
 from server.interactions.service import Service
 from server.store.contract import Stored, Transaction
 from server.validation import validate
@@ -92,9 +93,8 @@ def put(
     if current is not None:
         # Versions of one resource are in the order of time, even when clocks are not.
         moment = max(moment, current.updated + 1000)
-    stored = Stored(
-        resource["resourceType"], resource_id, number, moment, version, stamp(resource, resource_id, number, moment)
-    )
+    body = _stamped(resource, resource_id, number, moment)
+    stored = Stored(resource["resourceType"], resource_id, number, moment, version, body)
     transaction.write(stored, method, rows(service, version, resource))
     return stored
 
@@ -103,15 +103,38 @@ def amend(service: Service, transaction: Transaction, version: FhirVersion, writ
     """Store another body for a version that this transaction has written. Raises Unprocessable where a value cannot be
     indexed.
     """
-    stored = written._replace(body=stamp(resource, written.id, written.version, written.updated))
+    stored = written._replace(body=_stamped(resource, written.id, written.version, written.updated))
     transaction.amend(stored, rows(service, version, resource))
     return stored
+
+
+def _stamped(resource: JSON, resource_id: str, version: int, updated: int) -> bytes:
+    """The text to store. Raises Unprocessable for U+0000 in a text: PostgreSQL holds it in no text, so no index could.
+    https://www.postgresql.org/docs/current/datatype-character.html
+    """
+    body = stamp(resource, resource_id, version, updated)
+    # The escape may follow an escaped backslash, and be none: only then is it worth looking.
+    if b"\\u0000" in body and "\0" in "".join(_texts(resource)):
+        raise Unprocessable("a text holds the character U+0000, which cannot be stored", code="value")
+    return body
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            yield key
+            yield from _texts(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _texts(item)
 
 
 def rows(service: Service, version: FhirVersion, resource: JSON) -> Any:
     """The index rows of a resource. Raises Unprocessable for a value that no index can hold."""
     try:
-        return service.registries[FhirVersion.R5].rows(resource)
+        return service.registries[FhirVersion.R5].rows(canonical(resource, version))
     except ValueError as error:
         raise Unprocessable(f"a value cannot be indexed for search: {error}", code="value") from None
 

@@ -14,6 +14,7 @@ from server.interactions import conditional, integrity
 from server.interactions.batch import process
 from server.interactions.create import create
 from server.interactions.delete import conditional_delete, delete
+from server.interactions.forms import body_in
 from server.interactions.patch import Patcher, fhirpath_patcher, json_patcher, patch
 from server.interactions.service import Service, check_id
 from server.interactions.update import check_identity, conditional_update, update
@@ -73,7 +74,7 @@ class WritingViews:
         match = request.headers.get("If-Match")
         return self._run(
             exchange,
-            lambda t: patch(self.service, t, exchange.version, resource_type, resource_id, patcher, parse, match),
+            lambda t: patch(self.service, t, exchange.version, resource_type, resource_id, patcher, match),
         )
 
     def conditional_patch(self, resource_type: str) -> Answer:
@@ -84,7 +85,7 @@ class WritingViews:
             found = conditional.single(self.service, t, exchange.version, exchange.base, resource_type, criteria)
             if found is None:
                 raise NotFound(f"{resource_type}?{criteria} finds nothing to patch")
-            return patch(self.service, t, exchange.version, resource_type, found.id, patcher, parse, match)
+            return patch(self.service, t, exchange.version, resource_type, found.id, patcher, match)
 
         return self._run(exchange, work)
 
@@ -149,7 +150,7 @@ class WritingViews:
             )
         if wish == "minimal" or stored.body is None:
             return exchange.respond(b"", headers, written.status)
-        return exchange.respond(stored.body, headers, written.status)
+        return exchange.respond(body_in(stored, exchange.version), headers, written.status)
 
 
 def body(exchange: Exchange, kinds: frozenset[str] = FHIR_JSON) -> Any:

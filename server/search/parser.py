@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from server.errors import BadRequest, FhirError, Issue, NotSupported, TooCostly
 from server.fhir.references import is_id
 from server.fhir.temporal import parse_span
-from server.search import control
-from server.search.parameters import Registry, SearchParameter
-from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, Row, all_of, any_of, clauses
+from server.search import control, special
+from server.search.parameters import COLUMNS, Registry, SearchParameter
+from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses
 from server.search.query import Cursor, Query, Search
 from server.search.text import split, unescape
 from server.search.types import date
@@ -71,6 +71,8 @@ class Parser:
             total=controls.total,
             summary=controls.summary,
             elements=controls.elements,
+            max_results=controls.max_results,
+            explain=controls.explain,
             includes=controls.includes,
             warnings=tuple(self.warnings),
             count_only=controls.count_only,
@@ -172,6 +174,8 @@ class Parser:
             raise TooCostly(f"chains may be {DEPTH} deep at most", expression=name)
         if name.startswith("_has:"):
             return self._has(resource_type, name, value, depth)
+        if name in special.PARAMETERS:
+            return special.predicate(self, resource_type, name, value)
         link, dot, rest = name.partition(".")
         if dot:
             return self._chain(resource_type, link, rest, value, depth)
@@ -197,7 +201,8 @@ class Parser:
             )
         if modifier == "missing":
             return self._missing(parameter, value)
-        request = Request(self.bases, self.now, parameter.targets, frozenset(self.registry.types))
+        elements = frozenset() if parameter.code in COLUMNS else parameter.path.types
+        request = Request(self.bases, self.now, parameter.targets, frozenset(self.registry.types), elements)
         inner = None if modifier == "not" else modifier
         found = [self._one(parameter, inner, text, request) for text in split(value, ",") if text]
         if not found:
@@ -229,7 +234,7 @@ class Parser:
             return Resource(
                 date.condition(comparator, parse_span(literal.replace(" ", "+")), self.now, "updated", "updated", 1000)
             )
-        return parameter.kind.predicate(parameter.code, modifier, text, request)
+        return parameter.predicate(modifier, text, request)
 
     def _missing(self, parameter: SearchParameter, value: str) -> Predicate:
         if value not in ("true", "false"):
@@ -237,12 +242,12 @@ class Parser:
         if parameter.code in ("_id", "_lastUpdated"):
             present: Predicate = Resource(Compare("id", ">", ""))
         else:
-            present = Row(parameter.kind.TABLES[0], parameter.code)  # type: ignore[arg-type]
+            present = parameter.present
         return Not(present) if value == "true" else present
 
     # -- chains
 
-    def _targets(self, parameter: SearchParameter, modifier: str | None) -> tuple[str, ...]:
+    def targets(self, parameter: SearchParameter, modifier: str | None) -> tuple[str, ...]:
         if modifier is not None:
             if not self.registry.serves(modifier):
                 raise BadRequest(
@@ -254,7 +259,7 @@ class Parser:
         targets = self.registry.types if not parameter.targets or "Resource" in parameter.targets else parameter.targets
         return tuple(one for one in targets if self.registry.serves(one))
 
-    def _reference(self, resource_type: str, code: str, name: str) -> SearchParameter | None:
+    def reference(self, resource_type: str, code: str, name: str) -> SearchParameter | None:
         parameter = self.registry.get(resource_type, code)
         if parameter is not None and parameter.type != "reference":
             raise BadRequest(
@@ -267,12 +272,12 @@ class Parser:
     def _chain(self, resource_type: str, link: str, rest: str, value: str, depth: int) -> Predicate | None:
         """`subject:Medication.code=...`: https://hl7.org/fhir/R5/search.html#chaining"""
         code, colon, modifier = link.partition(":")
-        parameter = self._reference(resource_type, code, f"{link}.{rest}")
+        parameter = self.reference(resource_type, code, f"{link}.{rest}")
         if parameter is None:
             return None
         found: list[Predicate] = []
         refused: FhirError | ValueError | None = None
-        for target in self._targets(parameter, modifier if colon else None):
+        for target in self.targets(parameter, modifier if colon else None):
             try:
                 inner = self.predicate(target, rest, value, depth + 1)
             except TooCostly:
@@ -281,7 +286,7 @@ class Parser:
                 refused = error
                 continue
             if inner is not None:
-                found.append(Chain(code, target, inner))
+                found.append(Chain(parameter.index, target, inner))
         if found:
             return found[0] if len(found) == 1 else Or(tuple(found))
         if refused is not None:
@@ -299,12 +304,12 @@ class Parser:
         _, source, code, rest = parts
         if not self.registry.serves(source):
             raise BadRequest(f"{name}: this server has no resource type {source!r}", expression=name)
-        parameter = self._reference(source, code, name)
+        parameter = self.reference(source, code, name)
         if parameter is None:
             raise BadRequest(f"{name}: {source} has no search parameter {code!r}", expression=name)
-        if resource_type not in self._targets(parameter, None):
+        if resource_type not in self.targets(parameter, None):
             raise BadRequest(f"{name}: {source}.{code} never points to {resource_type}", expression=name)
         inner = self.predicate(source, rest, value, depth + 1)
         if inner is None:
             raise BadRequest(f"{name}: {source} has no search parameter {rest.partition(':')[0]!r}", expression=name)
-        return Has(source, code, inner)
+        return Has(source, parameter.index, inner)

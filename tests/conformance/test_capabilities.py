@@ -25,6 +25,7 @@ TYPES = sorted(set(MEDICATION_FAMILY) & set(definitions(FhirVersion.R5).resource
 # A value that a parameter of each type can take.
 VALUES = {
     "token": "http://example.org/system|code",
+    "composite": "x$5",
     "string": "clon",
     "date": "ge2026-01",
     "number": "1",
