@@ -109,17 +109,19 @@ def read_bundle(service: Service, version: FhirVersion, bundle: Any) -> tuple[st
     return kind, entries
 
 
-def read_entry(service: Service, version: FhirVersion, base: str, number: int, raw: Any) -> Entry:
+def read_entry(
+    service: Service, version: FhirVersion, base: str, number: int, raw: Any, *, of_transaction: bool = False
+) -> Entry:
     """One entry. Raises a FhirError, with the entry named, for whatever is wrong with it by itself."""
     entry = Entry(number, "")
     try:
-        _read(service, version, base, raw, entry)
+        _read(service, version, base, raw, entry, of_transaction)
     except FhirError as error:
         raise entry.named(error) from None
     return entry
 
 
-def _read(service: Service, version: FhirVersion, base: str, raw: Any, entry: Entry) -> None:
+def _read(service: Service, version: FhirVersion, base: str, raw: Any, entry: Entry, of_transaction: bool) -> None:
     request = raw.get("request") if isinstance(raw, dict) else None
     if not isinstance(request, dict):
         raise InvalidContent("an entry of a batch or transaction has a request (bdl-3)", rule="bdl-3")
@@ -155,7 +157,7 @@ def _read(service: Service, version: FhirVersion, base: str, raw: Any, entry: En
     if method in ("POST", "PUT"):
         if "resource" not in raw:
             raise InvalidContent(f"a {method} has a resource", expression="resource", code="required")
-        entry.resource = check(version, raw.get("resource"), entry.resource_type)
+        entry.resource = check(version, raw["resource"], entry.resource_type, of_transaction=of_transaction)
         if method == "PUT" and entry.resource_id:
             check_identity(entry.resource, entry.resource_id)
     elif method == "PATCH":

@@ -27,7 +27,8 @@ def transaction(context: Context, raw: Sequence[Any]) -> list[bytes]:
     named; then nothing is stored.
     """
     entries = [
-        read_entry(context.service, context.version, context.base, number, one) for number, one in enumerate(raw)
+        read_entry(context.service, context.version, context.base, number, one, of_transaction=True)
+        for number, one in enumerate(raw)
     ]
     refuse_overlap((one, one.full_url) for one in entries if one.full_url and one.method in ("POST", "PUT"))
     return context.service.store.write(lambda inside: _Run(context, inside, entries).answers())

@@ -16,7 +16,7 @@ from server.fhir.temporal import now
 from server.interactions.forms import canonical
 from server.interactions.service import Service
 from server.store.contract import Stored, Transaction
-from server.validation import validate
+from server.validation import Options, validate
 
 
 class Written(NamedTuple):
@@ -51,9 +51,13 @@ def check_writable(service: Service) -> None:
         )
 
 
-def check(version: FhirVersion, resource: Any, resource_type: str) -> JSON:
-    """`resource`, if it is a valid `resource_type`. Raises InvalidContent with every issue, BadRequest for another
-    type.
+_PLAIN = Options()
+_OF_TRANSACTION = Options(conditional_references=True)
+
+
+def check(version: FhirVersion, resource: Any, resource_type: str, *, of_transaction: bool = False) -> JSON:
+    """`resource`, if it is a valid `resource_type`; conditional references may stand in entries of a transaction.
+    Raises InvalidContent with every issue, BadRequest for another type.
     """
     if not isinstance(resource, dict):
         raise InvalidContent(f"a {resource_type} is a JSON object", expression=resource_type)
@@ -63,7 +67,9 @@ def check(version: FhirVersion, resource: Any, resource_type: str) -> JSON:
             f"the body is a {found}, the address is of {resource_type}" if found else "the body has no resourceType",
             expression="resourceType",
         )
-    issues = [issue for issue in validate(resource, version) if issue.severity in ("error", "fatal")]
+    options = _OF_TRANSACTION if of_transaction else _PLAIN
+    found_issues = validate(resource, version, options=options)
+    issues = [issue for issue in found_issues if issue.severity in ("error", "fatal")]
     if issues:
         raise InvalidContent(f"the {resource_type} is not valid", issues=issues)
     if any(isinstance(tag, dict) and tag.get("code") == "SUBSETTED" for tag in resource.get("meta", {}).get("tag", ())):
