@@ -14,6 +14,7 @@ from server.interactions.service import Service, make_registries
 from server.rest import errors, routes
 from server.rest.routing import Adapter, Router
 from server.settings import Settings
+from server.store.contract import Transaction
 from server.store.open import open_store
 from server.store.sql import SqlStore
 
@@ -64,8 +65,13 @@ def _secret(settings: Settings, store: SqlStore) -> bytes:
     if settings.secret:
         return settings.secret.encode()
     found = store.state("secret")
+    return (found if found is not None else store.write(_make_secret)).encode()
+
+
+def _make_secret(transaction: Transaction) -> str:
+    """The key that the database keeps: of two servers that start at once, the second finds the first one's."""
+    found = transaction.state("secret")
     if found is None:
-        with store.transaction() as transaction:
-            transaction.set_state("secret", secrets.token_hex(32))
-        found = store.state("secret") or ""
-    return found.encode()
+        found = secrets.token_hex(32)
+        transaction.set_state("secret", found)
+    return found

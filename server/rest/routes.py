@@ -84,7 +84,7 @@ def _index(service: Service) -> Answer:
 def _ready(service: Service) -> Answer:
     """200 where the database answers, 503 where it does not."""
     try:
-        service.store.state("schema")
+        service.store.state("secret")
     except FhirError as error:
         return _plain(service, {"status": "not ready", "reason": str(error)}, 503)
     return _plain(service, {"status": "ready"})
