@@ -7,7 +7,8 @@ ApothecaryError
 ├── FhirError                 an HTTP status and one or more issues; becomes an OperationOutcome
 │   ├── BadRequest            400  invalid      a parameter, header, path or body that breaks a rule
 │   │   ├── InvalidContent    400  structure    a body that is not well-formed FHIR
-│   │   └── NotSupported      400  not-supported  right by the specification, not offered here
+│   │   ├── NotSupported      400  not-supported  right by the specification, not offered here
+│   │   └── TooCostly         400  too-costly   a search past the limits
 │   ├── Unauthorized          401  login
 │   ├── Forbidden             403  forbidden
 │   ├── NotFound              404  not-found
@@ -102,6 +103,12 @@ class NotSupported(BadRequest):
     """The specification knows it; this server does not offer it."""
 
     code = "not-supported"
+
+
+class TooCostly(BadRequest):
+    """A search asks more than the limits allow, whichever way it is read."""
+
+    code = "too-costly"
 
 
 class Unauthorized(FhirError):

@@ -83,6 +83,10 @@ class Settings:
     )
     page_size: int = setting(20, "Matches on a search page when _count is not given.")
     page_size_limit: int = setting(1000, "Largest _count; a larger one is capped and the self link shows it.")
+    open_world_types: str = setting(
+        "ClinicalUseDefinition",
+        "Resource types, separated by commas, whose searches say when they find nothing that absence is no evidence.",
+    )
     include_limit: int = setting(
         1000,
         "Most resources that includes may add to one page; past it the search is an error, never cut short.",

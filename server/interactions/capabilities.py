@@ -18,6 +18,11 @@ from server.fhir.temporal import instant
 from server.interactions.service import Service
 from server.search.parameters import Registry
 
+DESCRIPTION = (
+    "Reference knowledge about medications. It is not a label and not a prescribing aid: "
+    "what is not here may still be true."
+)
+
 Level = Literal["instance", "type", "conditional", "system"]
 
 
@@ -90,7 +95,7 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
         "publisher": "Apothecary",
         "kind": "instance",
         "software": {"name": "Apothecary", "version": __version__},
-        "implementation": {"description": _description(service), "url": base},
+        "implementation": {"description": DESCRIPTION, "url": base},
         "fhirVersion": version.number,
         "format": ["application/fhir+json", "json"],
         **(
@@ -111,13 +116,6 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
     }
 
 
-def _description(service: Service) -> str:
-    return (
-        "Reference knowledge about medications. It is not a label and not a prescribing aid: "
-        "what is not here may still be true."
-    )
-
-
 def _documentation(service: Service) -> str:
     settings = service.settings
     if settings.writable:
@@ -130,7 +128,7 @@ def _documentation(service: Service) -> str:
 
 def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
     """One type: https://hl7.org/fhir/R5/capabilitystatement-definitions.html#CapabilityStatement.rest.resource"""
-    references = [code for code, one in registry.parameters(resource_type).items() if one.type == "reference"]
+    references = [code for code, one in registry.parameters(resource_type).items() if one.followable]
     codes = [*offered(service, "instance"), *offered(service, "type")]
     result: JSON = {
         "type": resource_type,
@@ -167,7 +165,7 @@ def reverse_includes(registry: Registry, resource_type: str) -> list[str]:
         f"{source}:{code}"
         for source in registry.types
         for code, one in registry.parameters(source).items()
-        if one.type == "reference" and (not one.targets or resource_type in one.targets or "Resource" in one.targets)
+        if one.followable and (not one.targets or resource_type in one.targets or "Resource" in one.targets)
     )
 
 

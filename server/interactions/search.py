@@ -94,9 +94,10 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
     ]
     if found.includes:
         for one in included(service, version, found.includes, page.hits):
-            body = one.body if whole else subset(one.body or b"", version, found.summary, ())
+            # _elements speaks of the matches only: https://hl7.org/fhir/R4/search.html#elements
+            body = one.body if found.summary == "false" else subset(one.body or b"", version, found.summary, ())
             entries.append(bundle.match(prefix, one.type, one.id, body or b"", b"include"))
-    entries += _outcomes(found, ())
+    entries += _outcomes(found, () if page.hits else _nothing_found(service, found))
     return bundle.bundle(
         "searchset", _links(service, base, resource_type, prepared, page), entries, _total(service, found, page)
     )
@@ -105,6 +106,18 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
 def _outcomes(found: Search, more: Sequence[Issue]) -> list[bytes]:
     issues = (*found.warnings, *more)
     return [bundle.outcome(issues)] if issues else []
+
+
+def _nothing_found(service: Service, found: Search) -> Sequence[Issue]:
+    """A reminder that an empty answer is no negative statement, where one could be read into it."""
+    if found.query.cursor is not None or service.open_world.isdisjoint(found.query.predicates):
+        return ()
+    kinds = "/".join(sorted(service.open_world.intersection(found.query.predicates)))
+    text = (
+        f"This server holds no {kinds} that matches. It knows what its content records and no more: "
+        "that none is here is no evidence that none exists."
+    )
+    return (Issue("warning", "not-found", text),)
 
 
 def _total(service: Service, found: Search, page: Page) -> int | None:
@@ -136,8 +149,8 @@ def _links(service: Service, base: str, resource_type: str | None, prepared: Pre
 
 
 def _url(base: str, resource_type: str | None, pairs: Pairs) -> str:
-    """The address of a search in its GET form. Bars, commas and colons stay readable; everything else is
+    """The address of a search in its GET form. Bars, commas, colons and stars stay readable; everything else is
     percent-encoded.
     """
     path = f"{base}/{resource_type}" if resource_type else base
-    return f"{path}?{urlencode(pairs, quote_via=quote, safe='|,:/$')}" if pairs else path
+    return f"{path}?{urlencode(pairs, quote_via=quote, safe='|,:/$*')}" if pairs else path

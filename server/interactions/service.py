@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any
 
 from server.errors import BadRequest, NotFound
@@ -34,6 +35,11 @@ class Service:
     statements: dict[tuple[FhirVersion, str], tuple[bytes, str]] = field(default_factory=dict)
     """CapabilityStatements that were computed, with their ETags, by version and base."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @cached_property
+    def open_world(self) -> frozenset[str]:
+        """The types of which the content may lack what exists: an empty search for them says so."""
+        return frozenset(name.strip() for name in self.settings.open_world_types.split(",") if name.strip())
 
     def registry(self, version: FhirVersion) -> Registry:
         return self.registries[version]

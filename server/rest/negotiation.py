@@ -43,7 +43,7 @@ def negotiate(
     BadRequest for a `_pretty` that is neither true nor false.
     """
     wanted: FhirVersion | None = None
-    if format_ is not None:
+    if format_:
         # A plus sign in a query arrives as a space.
         kind, parameters = media_type(format_.replace(" ", "+"))
         if kind not in _FORMATS:

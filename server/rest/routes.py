@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from flask import Flask, request
 
-from server.errors import FhirError
+from server.errors import FhirError, MethodNotAllowed
 from server.fhir.json import dumps
 from server.fhir.releases import FhirVersion
 from server.interactions import capabilities
 from server.interactions.service import Service
+from server.rest import pages
 from server.rest.exchange import Exchange, finish, origin_allowed
 from server.rest.operating import OperationViews
 from server.rest.reading import ReadingViews
@@ -33,6 +34,9 @@ def register(app: Flask, service: Service) -> None:
     for prefix, version in bases(service).items():
         views = Views(service, prefix, version)
         app.add_url_rule(f"{prefix}/metadata", f"{prefix} capabilities", views.capabilities, methods=["GET"])
+        # Without this, `metadata` would be taken for a resource type that is not served.
+        others = ["POST", "PUT", "PATCH", "DELETE"]
+        app.add_url_rule(f"{prefix}/metadata", f"{prefix} not capabilities", _only_read, methods=others)
         by_route: dict[tuple[str, str], str] = {}
         for one in capabilities.INTERACTIONS:
             # batch and transaction share an address, and so a view.
@@ -60,25 +64,23 @@ class Views(ReadingViews, WritingViews, OperationViews):
         return Exchange(self.service, self.prefix, self.version)
 
 
-def _index(service: Service) -> Answer:
-    """What a person finds at the root."""
-    address = {
-        name: f"/fhir{rest}"
-        for name, rest in (
-            ("metadata", "/metadata"),
-            ("medications", "/Medication"),
-            ("knowledge", "/MedicationKnowledge"),
-        )
-    }
-    return _plain(
-        service,
-        {
-            "name": "Apothecary",
-            "about": "A FHIR server for medication knowledge.",
-            "bases": list(bases(service)),
-            "start": address,
-        },
+def _only_read() -> Answer:
+    raise MethodNotAllowed(
+        f"{request.method} is not offered at {request.path}",
+        remedy="Allowed here: GET, HEAD, OPTIONS.",
+        headers={"Allow": "GET, HEAD, OPTIONS"},
     )
+
+
+def _index(service: Service) -> Answer:
+    """What a person finds at the root, in a browser or with curl."""
+    held = [one for one in service.reader.types() if service.registry(service.settings.fhir_version).serves(one)]
+    if "text/html" in request.environ.get("HTTP_ACCEPT", ""):
+        body = pages.index(list(bases(service)), held, capabilities.DESCRIPTION).encode()
+        headers = [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"), ("Vary", "Accept")]
+        return finish(service, request.environ, Answer(body, 200, headers))
+    start = {"metadata": "/fhir/metadata"} | {one: f"/fhir/{one}" for one in sorted(held)}
+    return _plain(service, {"name": "Apothecary", "about": pages.ABOUT, "bases": list(bases(service)), "start": start})
 
 
 def _ready(service: Service) -> Answer:

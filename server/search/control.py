@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from server.errors import BadRequest, Issue
+from server.errors import BadRequest, Issue, NotSupported
 from server.search.query import Include, Sort
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ NAMES = frozenset(
         "_revinclude:recurse",
     }
 )
+_BASE_NAMES = frozenset(name.partition(":")[0] for name in NAMES)
 SUMMARIES = ("true", "text", "data", "count", "false")
 TOTALS = ("none", "estimate", "accurate")
 
@@ -57,6 +58,11 @@ class Controls:
     applied: list[tuple[str, str]] = field(default_factory=list)
 
 
+def concerns(name: str) -> bool:
+    """Whether `name` is a control parameter, with or without a modifier."""
+    return name in NAMES or name.partition(":")[0] in _BASE_NAMES
+
+
 def parse(pairs: Sequence[tuple[str, str]], parser: Parser) -> Controls:
     """Raises BadRequest for a value that breaks a rule; reports through `parser.unknown` what this server does not
     know.
@@ -64,6 +70,9 @@ def parse(pairs: Sequence[tuple[str, str]], parser: Parser) -> Controls:
     controls = Controls(parser.page_size)
     seen: set[str] = set()
     for name, value in pairs:
+        if name not in NAMES:
+            takes = ":iterate" if "clude" in name else "no modifier"
+            raise NotSupported(f"{name}: {name.partition(':')[0]} takes {takes}", expression=name)
         if not value:
             continue
         if "clude" not in name:
@@ -71,6 +80,10 @@ def parse(pairs: Sequence[tuple[str, str]], parser: Parser) -> Controls:
                 raise BadRequest(f"{name} stands twice in the request; it may stand once", expression=name)
             seen.add(name)
         _one(controls, name, value, parser)
+    if controls.elements and controls.summary in ("true", "text", "data"):
+        raise BadRequest(
+            "_elements and _summary ask for two different parts of a resource; use one of them", expression="_elements"
+        )
     return controls
 
 
@@ -135,7 +148,9 @@ def _sort(text: str, parser: Parser) -> tuple[Sort, str] | None:
         return Sort(code, None, "id", descending), text
     parameter = next((found for one in parser.types if (found := parser.registry.get(one, code))), None)
     if parameter is None or parameter.type not in SORT_COLUMNS:
-        parser.unknown("_sort", f"{'/'.join(parser.types[:3])} cannot be sorted by {code!r}", f"_sort={text}")
+        parser.unknown(
+            "_sort", f"{'/'.join(parser.types[:3])} cannot be sorted by {code!r}", f"_sort={text}", wider=False
+        )
         return None
     table, smallest, largest = SORT_COLUMNS[parameter.type]
     return Sort(code, table, largest if descending else smallest, descending), text
@@ -154,12 +169,15 @@ def _include(name: str, value: str, parser: Parser) -> Include | None:
     target = rest[0] if rest else None
     for kind in (source, *rest):
         if not parser.registry.serves(kind):
-            parser.unknown(name, f"this server has no resource type {kind!r}", shown)
+            parser.unknown(name, f"this server has no resource type {kind!r}", shown, wider=False)
             return None
     if code == "*":
         return Include(source, None, target, base == "_revinclude", bool(modifier))
     parameter = parser.registry.get(source, code)
     if parameter is None or parameter.type != "reference":
-        parser.unknown(name, f"{source} has no reference parameter {code!r}", shown)
+        parser.unknown(name, f"{source} has no reference parameter {code!r}", shown, wider=False)
+        return None
+    if not parameter.followable:
+        parser.unknown(name, f"{source}:{code} holds canonical URLs, which includes do not follow", shown, wider=False)
         return None
     return Include(source, code, target, base == "_revinclude", bool(modifier))

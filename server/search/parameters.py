@@ -17,9 +17,11 @@ from server.fhir.definitions import definitions
 from server.fhir.paths import Path, PathError, compile_path
 from server.fhir.references import literals, parse_reference
 from server.fhir.releases import FhirVersion
+from server.search.predicates import Predicate, Row
 from server.search.rows import IndexRow, ReferenceRow
-from server.search.types import date, number, quantity, reference, string, token, uri
-from server.search.types.base import SearchType, Value
+from server.search.types import composite, date, number, quantity, reference, string, token, uri
+from server.search.types.base import Request, SearchType, Value
+from server.search.types.composite import Component, Composite
 
 TYPES: Mapping[str, SearchType] = {
     module.NAME: module for module in (date, number, quantity, reference, string, token, uri)
@@ -29,7 +31,7 @@ TYPES: Mapping[str, SearchType] = {
 COLUMNS = frozenset({"_id", "_lastUpdated"})
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
-EXTRACTION = 2
+EXTRACTION = 3
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
 # points
@@ -50,7 +52,7 @@ class SearchParameter:
     version: FhirVersion
     targets: tuple[str, ...] = ()
     components: tuple[tuple[str, str], ...] = ()
-    """Of a composite: (url of the component's definition, expression from this parameter's element)."""
+    """Of a composite: (parameter type, expression from this parameter's element)."""
 
     @cached_property
     def path(self) -> Path:
@@ -59,14 +61,31 @@ class SearchParameter:
 
     @cached_property
     def kind(self) -> SearchType:
-        return TYPES[self.type]
+        """What the parameter's type does; of a composite, what its first component's type does."""
+        return TYPES[self.components[0][0] if self.components else self.type]
+
+    @cached_property
+    def composite(self) -> Composite | None:
+        """The components, where the parameter is a composite."""
+        if not self.components:
+            return None
+        parts = (
+            Component(f"{self.code}${number}", TYPES[kind], expression)
+            for number, (kind, expression) in enumerate(self.components)
+        )
+        return Composite(tuple(parts), self.path, self.version)
+
+    @cached_property
+    def followable(self) -> bool:
+        """Whether chains and includes can follow it: canonical URLs name their target, but do not point to it."""
+        return self.type == "reference" and not self.path.types.isdisjoint(("Reference", "CodeableReference"))
 
     @property
     def modifiers(self) -> frozenset[str]:
         """Modifiers that may follow the code; a reference takes resource types besides."""
         if self.code in COLUMNS:
             return frozenset({"missing", "not"}) if self.code == "_id" else frozenset({"missing"})
-        return self.kind.MODIFIERS
+        return composite.MODIFIERS if self.components else self.kind.MODIFIERS
 
     @property
     def prefixes(self) -> frozenset[str]:
@@ -74,10 +93,26 @@ class SearchParameter:
 
     def rows(self, resource: Mapping[str, Any]) -> Iterator[IndexRow]:
         """The index rows that `resource` (JSON, in this parameter's FHIR version) leaves for this parameter."""
+        if self.composite is not None:
+            yield from self.composite.rows(resource)
+            return
         for track in self.path.tracks:
             if track.type in self.kind.ELEMENTS:
                 for node in track.walk(resource):
                     yield from self.kind.extract(self.code, Value(track.type, node, track.value_set))
+
+    def predicate(self, modifier: str | None, text: str, request: Request) -> Predicate:
+        """What one value asks for. Raises ValueError for a value that the type cannot take."""
+        if self.composite is not None:
+            return self.composite.predicate(text, request)
+        return self.kind.predicate(self.code, modifier, text, request)
+
+    @property
+    def present(self) -> Row:
+        """Holds where the resource has a value for this parameter."""
+        if self.composite is not None:
+            return self.composite.present
+        return Row(self.kind.TABLES[0], self.code)  # type: ignore[arg-type] # TABLES holds the names of tables
 
 
 class Registry:
@@ -141,9 +176,19 @@ class Registry:
 
 def _standard(resource_type: str, version: FhirVersion) -> Iterator[SearchParameter]:
     for code, one in definitions(version).search_parameters(resource_type).items():
-        if one.type in TYPES and (one.expression or code in COLUMNS):
+        components = tuple((part.type, part.expression) for part in one.components)
+        readable = all(kind in TYPES for kind, _ in components) if components else one.type in TYPES
+        if readable and (one.expression or code in COLUMNS):
             yield SearchParameter(
-                resource_type, code, one.type, one.url, one.description, one.expression or "", version, one.targets
+                resource_type,
+                code,
+                one.type,
+                one.url,
+                one.description,
+                one.expression or "",
+                version,
+                one.targets,
+                components,
             )
 
 

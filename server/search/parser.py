@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from server.errors import BadRequest, FhirError, Issue, NotSupported
+from server.errors import BadRequest, FhirError, Issue, NotSupported, TooCostly
 from server.fhir.references import is_id
 from server.fhir.temporal import parse_span
-from server.search import control
+from server.search import control, special
 from server.search.parameters import Registry, SearchParameter
-from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, Row, all_of, any_of, clauses
+from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses
 from server.search.query import Cursor, Query, Search
 from server.search.text import split, unescape
 from server.search.types import date
@@ -41,32 +41,30 @@ class Parser:
     page_size_limit: int = 1000
     clause_limit: int = 100
     warnings: list[Issue] = field(default_factory=list)
+    _made: int = 0
 
     def parse(self, pairs: Pairs, cursor: Cursor | None = None) -> Search:
         """`pairs` are the decoded parameters in order, without those that concern the format or the page. Raises
         BadRequest and its children.
         """
-        filters = [(name, value) for name, value in pairs if name not in control.NAMES]
-        controls = control.parse([(name, value) for name, value in pairs if name in control.NAMES], self)
+        filters = [(name, value) for name, value in pairs if not control.concerns(name)]
+        controls = control.parse([(name, value) for name, value in pairs if control.concerns(name)], self)
         types, type_pairs = self._types([value for name, value in filters if name == "_type"])
         applied: list[tuple[str, str]] = list(type_pairs)
         wanted: dict[str, list[Predicate]] = {one: [] for one in types}
         for name, value in filters:
             if name == "_type":
                 continue
+            if name.startswith("_type:"):
+                raise NotSupported(f"{name}: _type takes no modifier", expression=name)
             found = self._filter(types, name, value)
             if found is not None:
                 applied.append((name, value))
                 for resource_type, predicate in found.items():
                     wanted[resource_type].append(predicate)
         predicates = {one: all_of(parts) if parts else None for one, parts in wanted.items()}
-        count = max((sum(1 for _ in clauses(p)) for p in predicates.values() if p is not None), default=0)
-        if count > self.clause_limit:
-            raise BadRequest(
-                f"the search has {count} clauses, the limit is {self.clause_limit}",
-                code="too-costly",
-                remedy="Ask for fewer values at once.",
-            )
+        if any(sum(1 for _ in clauses(p)) > self.clause_limit for p in predicates.values() if p is not None):
+            raise self._too_costly()
         return Search(
             query=Query(predicates, controls.sort, controls.count, cursor),
             applied=(*applied, *controls.applied),
@@ -76,6 +74,12 @@ class Parser:
             includes=controls.includes,
             warnings=tuple(self.warnings),
             count_only=controls.count_only,
+        )
+
+    def _too_costly(self) -> TooCostly:
+        return TooCostly(
+            f"the search has more than {self.clause_limit} clauses",
+            remedy="Ask for fewer values at once; in a chain, name the target type: subject:Medication.code=...",
         )
 
     def _types(self, values: list[str]) -> tuple[tuple[str, ...], Pairs]:
@@ -104,8 +108,11 @@ class Parser:
             kept &= set(names)
         return tuple(one for one in self.types if one in kept), [("_type", value) for value in values]
 
-    def unknown(self, name: str, reason: str, shown: str) -> None:
-        """Report a parameter that does not run: 400 when the client is strict, else a warning in the answer."""
+    def unknown(self, name: str, reason: str, shown: str, *, wider: bool = True) -> None:
+        """Report a parameter that does not run: 400 when the client asked for strictness, else a warning in the answer.
+
+        `wider` says that it would have left out matches.
+        """
         remedy = "Leave it out, or see the searchParam list in [base]/metadata."
         if self.strict:
             raise NotSupported(f"{reason} ({shown})", expression=name, remedy=remedy)
@@ -113,7 +120,7 @@ class Parser:
             Issue(
                 "warning",
                 "not-supported",
-                f"{reason}; {shown} was ignored, so the answer is wider than asked for",
+                f"{reason}; {shown} was ignored" + (", so the answer is wider than asked for" if wider else ""),
                 (name,),
                 remedy=remedy,
             )
@@ -129,6 +136,9 @@ class Parser:
         for resource_type in types:
             try:
                 predicate = self.predicate(resource_type, name, value)
+            except TooCostly as error:
+                # A link of a chain knows its own part of the name only.
+                raise TooCostly(str(error), expression=name, remedy=error.issues[0].remedy) from None
             except ValueError as error:
                 raise BadRequest(f"{name}={value}: {error}", expression=name) from None
             if predicate is None:
@@ -159,9 +169,11 @@ class Parser:
         BadRequest.
         """
         if depth > DEPTH:
-            raise BadRequest(f"chains may be {DEPTH} deep at most", expression=name, code="too-costly")
+            raise TooCostly(f"chains may be {DEPTH} deep at most", expression=name)
         if name.startswith("_has:"):
             return self._has(resource_type, name, value, depth)
+        if name in special.PARAMETERS:
+            return special.predicate(self, resource_type, name, value)
         link, dot, rest = name.partition(".")
         if dot:
             return self._chain(resource_type, link, rest, value, depth)
@@ -192,6 +204,10 @@ class Parser:
         found = [self._one(parameter, inner, text, request) for text in split(value, ",") if text]
         if not found:
             raise ValueError("there is no value between the commas")
+        # Counted as they are made: a chain over references to anything multiplies with each link.
+        self._made += len(found)
+        if self._made > self.clause_limit * len(self.types):
+            raise self._too_costly()
         return Not(any_of(found)) if modifier == "not" else any_of(found)
 
     def _is_type_modifier(self, parameter: SearchParameter, modifier: str) -> bool:
@@ -215,7 +231,7 @@ class Parser:
             return Resource(
                 date.condition(comparator, parse_span(literal.replace(" ", "+")), self.now, "updated", "updated", 1000)
             )
-        return parameter.kind.predicate(parameter.code, modifier, text, request)
+        return parameter.predicate(modifier, text, request)
 
     def _missing(self, parameter: SearchParameter, value: str) -> Predicate:
         if value not in ("true", "false"):
@@ -223,12 +239,12 @@ class Parser:
         if parameter.code in ("_id", "_lastUpdated"):
             present: Predicate = Resource(Compare("id", ">", ""))
         else:
-            present = Row(parameter.kind.TABLES[0], parameter.code)  # type: ignore[arg-type]
+            present = parameter.present
         return Not(present) if value == "true" else present
 
     # -- chains
 
-    def _targets(self, parameter: SearchParameter, modifier: str | None) -> tuple[str, ...]:
+    def targets(self, parameter: SearchParameter, modifier: str | None) -> tuple[str, ...]:
         if modifier is not None:
             if not self.registry.serves(modifier):
                 raise BadRequest(
@@ -240,25 +256,29 @@ class Parser:
         targets = self.registry.types if not parameter.targets or "Resource" in parameter.targets else parameter.targets
         return tuple(one for one in targets if self.registry.serves(one))
 
-    def _reference(self, resource_type: str, code: str, name: str) -> SearchParameter | None:
+    def reference(self, resource_type: str, code: str, name: str) -> SearchParameter | None:
         parameter = self.registry.get(resource_type, code)
         if parameter is not None and parameter.type != "reference":
             raise BadRequest(
                 f"{name}: {code} is a {parameter.type} parameter; only references can be followed", expression=name
             )
+        if parameter is not None and not parameter.followable:
+            raise NotSupported(f"{name}: {code} holds canonical URLs, which chains do not follow", expression=name)
         return parameter
 
     def _chain(self, resource_type: str, link: str, rest: str, value: str, depth: int) -> Predicate | None:
         """`subject:Medication.code=...`: https://hl7.org/fhir/R5/search.html#chaining"""
         code, colon, modifier = link.partition(":")
-        parameter = self._reference(resource_type, code, f"{link}.{rest}")
+        parameter = self.reference(resource_type, code, f"{link}.{rest}")
         if parameter is None:
             return None
         found: list[Predicate] = []
         refused: FhirError | ValueError | None = None
-        for target in self._targets(parameter, modifier if colon else None):
+        for target in self.targets(parameter, modifier if colon else None):
             try:
                 inner = self.predicate(target, rest, value, depth + 1)
+            except TooCostly:
+                raise
             except (FhirError, ValueError) as error:
                 refused = error
                 continue
@@ -281,10 +301,10 @@ class Parser:
         _, source, code, rest = parts
         if not self.registry.serves(source):
             raise BadRequest(f"{name}: this server has no resource type {source!r}", expression=name)
-        parameter = self._reference(source, code, name)
+        parameter = self.reference(source, code, name)
         if parameter is None:
             raise BadRequest(f"{name}: {source} has no search parameter {code!r}", expression=name)
-        if resource_type not in self._targets(parameter, None):
+        if resource_type not in self.targets(parameter, None):
             raise BadRequest(f"{name}: {source}.{code} never points to {resource_type}", expression=name)
         inner = self.predicate(source, rest, value, depth + 1)
         if inner is None:

@@ -55,6 +55,14 @@ def unescape(text: str) -> str:
     return "".join(result)
 
 
+def wanted(text: str) -> str:
+    """`text` of a query, unescaped and folded. Raises ValueError where nothing is left: all texts begin with nothing."""
+    folded = fold(unescape(text))
+    if not folded:
+        raise ValueError(f"{text!r} has no letter, digit or sign to look for")
+    return folded
+
+
 def escape(text: str) -> str:
     """The inverse of `unescape`."""
     for character in "\\,|$":
@@ -95,8 +103,10 @@ def decode(text: str) -> list[tuple[str, str]]:
             pairs.append((unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")))
         except UnicodeDecodeError:
             raise BadRequest(
-                f"{one}: percent-encoding must be of UTF-8 text", remedy="Encode the parameter's value as UTF-8."
+                f"{one}: percent-encoding must be of UTF-8 text",
+                expression=name,
+                remedy="Encode the parameter's value as UTF-8.",
             ) from None
         if "\x00" in pairs[-1][0] or "\x00" in pairs[-1][1]:
-            raise BadRequest(f"{one}: the character U+0000 is in no FHIR text")
+            raise BadRequest(f"{one}: the character U+0000 is in no FHIR text", expression=name)
     return pairs

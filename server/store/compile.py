@@ -110,6 +110,9 @@ class Compiler:
                 return column >= value
             case "prefix":
                 return and_(column >= value, column < bindparam(f"q{number}", type_=Text()))
+            case "suffix":
+                length = func.length(value)
+                return (func.substr(column, -length) if self.sqlite else func.right(column, length)) == value
             case "contains":
                 return (func.instr(column, value) if self.sqlite else func.strpos(column, value)) > 0
         # in: the list is one value, so that its length does not change the statement

@@ -127,6 +127,9 @@ class Reader(Protocol):
     def all_of_type(self, resource_type: str) -> Iterator[Stored]:
         """Every current resource of a type."""
 
+    def types(self) -> list[str]:
+        """The types of which there is any resource."""
+
     def state(self, name: str) -> str | None:
         """What the server remembers about the database under a name."""
 

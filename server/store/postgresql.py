@@ -22,7 +22,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Dialect
 
-from server.errors import Busy, StartError, Unreachable
+from server.errors import BadRequest, Busy, StartError, Unreachable
 from server.store import schema
 from server.store.sql import ATTEMPTS, SqlStore, Statement, too_long
 from server.store.write import SqlTransaction, Writes
@@ -80,6 +80,11 @@ class PostgresqlStore(SqlStore):
         try:
             with self._pool.connection() as connection:
                 yield connection
+        except psycopg.DataError as error:
+            # The one character that PostgreSQL cannot take, and that no FHIR text has (an id out of a path, for one).
+            if "NUL" in str(error):
+                raise BadRequest("the character U+0000 is in no FHIR text", code="value") from None
+            raise
         except PoolTimeout:
             raise Busy("every database connection is in use; try again", headers={"Retry-After": "1"}) from None
         except QueryCanceled:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from server.search.predicates import Compare, Every, Predicate, Row
 from server.search.rows import IndexRow, StringRow
-from server.search.text import KEY_LENGTH, fold, unescape
+from server.search.text import KEY_LENGTH, fold, unescape, wanted
 from server.search.types.base import Request, Value
 
 NAME = "string"
@@ -50,14 +50,15 @@ def _texts(kind: str, json: object) -> Iterator[str]:
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
     """Begins with (default) or contains, without case and accents; `:exact` compares the text as written."""
-    wanted = unescape(text)
-    folded = fold(wanted)
+    folded = wanted(text)
     if modifier == "contains":
         return Row("string", parameter, Compare("folded", "contains", folded))
     beginning = Compare("prefix", "prefix", folded[:KEY_LENGTH])
     if modifier == "exact":
         return Row(
-            "string", parameter, Every((Compare("prefix", "=", folded[:KEY_LENGTH]), Compare("exact", "=", wanted)))
+            "string",
+            parameter,
+            Every((Compare("prefix", "=", folded[:KEY_LENGTH]), Compare("exact", "=", unescape(text)))),
         )
     if len(folded) <= KEY_LENGTH:
         return Row("string", parameter, beginning)

@@ -15,7 +15,7 @@ from server.fhir.definitions import definitions
 from server.fhir.releases import FhirVersion
 from server.search.predicates import Compare, Every, Predicate, Row, any_of
 from server.search.rows import IndexRow, StringRow, TokenRow
-from server.search.text import KEY_LENGTH, fold, key, split, unescape
+from server.search.text import KEY_LENGTH, fold, key, split, unescape, wanted
 from server.search.types.base import Request, Value
 
 NAME = "token"
@@ -69,11 +69,14 @@ def implied_system(value_set: str, code: str) -> str:
 
 
 def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
-    """Token rows for every code, string rows for every text; one empty token row where neither is there."""
+    """Token rows for every code, string rows for every text of the value; one empty token row where there is no code.
+
+    The empty row keeps `:missing` true to the element: a concept that is only text is not missing.
+    """
     json, element = value.json, value.element
     empty = True
     for row in _rows(parameter, value.type, json, value.value_set, element):
-        empty = False
+        empty = empty and row.table != "token"
         yield row
     if empty:
         yield TokenRow(parameter, "", "", element)
@@ -135,7 +138,7 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
     parser.
     """
     if modifier == "text":
-        folded = fold(unescape(text))
+        folded = wanted(text)
         return Row(
             "string",
             parameter,

@@ -1,0 +1,45 @@
+"""Servers for the conformance tests, made once for each database: the tests only read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from server.content.sync import sync
+from server.settings import Settings
+from server.store.open import open_store
+from tests.conformance.harness import ROOT, InProcess, fill, settings_for
+from tests.databases import fresh_database
+
+
+@contextmanager
+def session_database(request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an empty database for the session, on the engine that the fixture's parameter names."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{factory.mktemp('sqlite') / 'apothecary.db'}"
+    else:
+        with fresh_database(request.getfixturevalue("postgresql_url")) as url:
+            yield url
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
+    """The app over the fixtures' resources."""
+    with session_database(request, tmp_path_factory) as url:
+        content = tmp_path_factory.mktemp("content")
+        store = fill(url, content)
+        yield InProcess(settings_for(url, content), store)
+        store.close()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def content_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
+    """The app over the content that the repository ships."""
+    with session_database(request, tmp_path_factory) as url:
+        settings = Settings(database=url, content=str(ROOT / "resources"))
+        store = open_store(settings)
+        sync(settings, store)
+        yield InProcess(settings, store)
+        store.close()

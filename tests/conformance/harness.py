@@ -1,0 +1,176 @@
+"""What the conformance tests share: servers with the fixtures' resources on both databases, and one way to ask them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+
+from server.app import create_app, make_service
+from server.content.sync import sync
+from server.fhir.json import dumps, parse
+from server.settings import MEDICATION_FAMILY, Settings
+from server.store.open import open_store
+from server.store.sql import SqlStore
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+FIXTURES = parse((HERE / "fixtures.json").read_bytes())
+TYPES = ",".join([*MEDICATION_FAMILY, "RiskAssessment"])
+BASE = "/fhir/r5"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the matches of a searchset, in order."""
+        return [one["resource"]["id"] for one in self.json.get("entry", ()) if one["search"]["mode"] == "match"]
+
+    @property
+    def links(self) -> dict[str, str]:
+        return {one["relation"]: one["url"] for one in self.json.get("link", ())}
+
+
+class Server(Protocol):
+    """Something that answers HTTP requests; `address` is what links to it begin with."""
+
+    address: str
+
+    def ask(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: str | None = None
+    ) -> Answer: ...
+
+
+class InProcess:
+    """The app itself, without a network."""
+
+    address = "http://localhost"
+
+    def __init__(self, settings: Settings, store: SqlStore) -> None:
+        self.settings, self.store = settings, store
+        self.service = make_service(settings, store)
+        self._client = create_app(settings, store).test_client()
+
+    def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: str | None = None) -> Answer:
+        path = path.removeprefix(self.address)
+        response = self._client.open(path, method=method, headers=dict(headers or {}), data=body)
+        return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.data)
+
+
+class OverHttp:
+    """A server in another process."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.address = f"http://127.0.0.1:{port}"
+
+    def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: str | None = None) -> Answer:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path.removeprefix(self.address), body, dict(headers or {}))
+            response = connection.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        finally:
+            connection.close()
+
+
+def write_content(folder: Path, resources: list[dict[str, Any]]) -> None:
+    """Each resource as a file of a content folder."""
+    for resource in resources:
+        path = folder / resource["resourceType"] / f"{resource['id']}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(dumps(resource))
+
+
+def settings_for(database_url: str, content: Path, **more: Any) -> Settings:
+    return Settings(database=database_url, content=str(content), resource_types=TYPES, **more)
+
+
+def fill(database_url: str, content: Path) -> SqlStore:
+    """A store with the fixtures: the first state, then the changes and the removals in a second sync."""
+    settings = settings_for(database_url, content)
+    store = open_store(settings)
+    write_content(content, FIXTURES["first"])
+    sync(settings, store)
+    time.sleep(0.002)  # lastUpdated counts in milliseconds, and a later version must be told from an earlier one
+    write_content(content, FIXTURES["then"])
+    for key in FIXTURES["removed"]:
+        (content / f"{key}.json").unlink()
+    sync(settings, store)
+    return store
+
+
+@contextmanager
+def served(settings: Mapping[str, str]) -> Iterator[OverHttp]:
+    """`apothecary serve` in a process of its own until the block ends; `settings` become `APOTHECARY_...` variables."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("APOTHECARY_")}
+    environment |= {f"APOTHECARY_{name.upper()}": value for name, value in settings.items()}
+    command = [sys.executable, "-c", "from server.cli import main; main()", "serve", "--port", str(port)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    server = OverHttp(port)
+    try:
+        wait_until_ready(server, process)
+        yield server
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def wait_until_ready(server: OverHttp, process: subprocess.Popen[str], seconds: float = 30) -> None:
+    """Until the server answers. Raises RuntimeError with its output when it ends instead, or takes too long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended: {process.communicate()[0]}")
+        try:
+            if server.ask("GET", "/readyz").status == 200:
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError("the server did not answer in time")
+
+
+def table(name: str) -> dict[str, Any]:
+    """A file of cases."""
+    loaded: dict[str, Any] = yaml.safe_load((HERE / "cases" / name).read_text())
+    return loaded
+
+
+def problems(answer: Answer) -> list[dict[str, Any]]:
+    """The issues of an OperationOutcome; fails where the body is none, or says nothing."""
+    outcome = answer.json
+    assert outcome["resourceType"] == "OperationOutcome", outcome
+    assert outcome["issue"]
+    for issue in outcome["issue"]:
+        assert issue["severity"] in ("fatal", "error", "warning", "information")
+        assert issue["code"]
+        assert issue["diagnostics"]
+    found: list[dict[str, Any]] = outcome["issue"]
+    return found

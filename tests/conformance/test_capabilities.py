@@ -1,0 +1,209 @@
+"""Every claim of the CapabilityStatement is proved by a request: https://hl7.org/fhir/R5/capabilitystatement.html
+
+The statement comes from the server over the shipped content, and every request asks for strict handling, so that a
+parameter that is claimed and does not run is an error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fhir.resources.capabilitystatement import CapabilityStatement
+
+from server.fhir.definitions import definitions
+from server.fhir.releases import FhirVersion
+from server.settings import MEDICATION_FAMILY
+from tests.conformance.harness import Answer, InProcess
+
+STRICT = {"Prefer": "handling=strict"}
+BASES = ("/fhir", "/fhir/r5")
+TYPES = sorted(set(MEDICATION_FAMILY) & set(definitions(FhirVersion.R5).resource_types()))
+
+# A value that a parameter of each type can take.
+VALUES = {
+    "token": "http://example.org/system|code",
+    "composite": "x$5",
+    "string": "clon",
+    "date": "ge2026-01",
+    "number": "1",
+    "quantity": "0.5|http://unitsofmeasure.org|mg",
+    "reference": "Medication/clonazepam",
+    "uri": "http://example.org/",
+}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def statement(server: InProcess, base: str) -> Any:
+    answer = server.ask("GET", f"{base}/metadata")
+    assert answer.status == 200
+    return answer.json
+
+
+def claimed(server: InProcess, base: str, resource_type: str) -> Any:
+    """What the statement says of one type."""
+    (one,) = (one for one in statement(server, base)["rest"][0]["resource"] if one["type"] == resource_type)
+    return one
+
+
+def total(server: InProcess, address: str) -> int:
+    answer = server.ask("GET", address, STRICT)
+    assert answer.status == 200, (address, answer.body)
+    return int(answer.json["total"])
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_the_statement_is_valid_and_names_each_type_once(content_server: InProcess, base: str) -> None:
+    found = statement(content_server, base)
+    CapabilityStatement.model_validate_json(json.dumps(found))
+    assert found["implementation"]["url"] == content_server.address + base
+    assert [one["type"] for one in found["rest"][0]["resource"]] == TYPES
+
+
+@pytest.mark.parametrize("resource_type", TYPES)
+def test_every_search_parameter_answers_with_a_value_and_with_missing(
+    content_server: InProcess, resource_type: str
+) -> None:
+    address = f"/fhir/{resource_type}"
+    everything = total(content_server, f"{address}?_summary=count")
+    parameters = claimed(content_server, "/fhir", resource_type)["searchParam"]
+    assert len(parameters) >= 6
+    for one in parameters:
+        value = "x" if one["name"] == "_id" else VALUES[one["type"]]
+        answer = content_server.ask("GET", f"{address}?{one['name']}={value}", STRICT)
+        assert answer.status == 200, (one, answer.body)
+        assert one["name"] in answer.links["self"]
+        halves = [
+            total(content_server, f"{address}?{one['name']}:missing={half}&_count=0") for half in ("true", "false")
+        ]
+        assert sum(halves) == everything, one
+
+
+@pytest.mark.parametrize("resource_type", TYPES)
+def test_every_modifier_that_the_documentation_of_a_parameter_names_is_taken(
+    content_server: InProcess, resource_type: str
+) -> None:
+    for one in claimed(content_server, "/fhir", resource_type)["searchParam"]:
+        for modifier in one["documentation"].rpartition("Modifiers: ")[2].rstrip(".").split():
+            value = {"missing": "true", "of-type": "s|c|v"}.get(modifier[1:], VALUES[one["type"]])
+            if modifier == ":[type]":
+                parameter = content_server.service.registry(FhirVersion.R5).get(resource_type, one["name"])
+                assert parameter is not None
+                target = next(iter(parameter.targets), "Resource")
+                modifier, value = f":{'Medication' if target == 'Resource' else target}", "x"
+            value = "x" if one["name"] == "_id" and modifier == ":not" else value
+            answer = content_server.ask("GET", f"/fhir/{resource_type}?{one['name']}{modifier}={value}", STRICT)
+            assert answer.status == 200, (one, modifier, answer.body)
+
+
+@pytest.mark.parametrize("resource_type", TYPES)
+def test_every_include_runs_both_ways(content_server: InProcess, resource_type: str) -> None:
+    one = claimed(content_server, "/fhir", resource_type)
+    for name, values in (("_include", one["searchInclude"]), ("_revinclude", one.get("searchRevInclude", ()))):
+        for value in values:
+            for modifier in ("", ":iterate"):
+                address = f"/fhir/{resource_type}?{name}{modifier}={value}&_count=2"
+                answer = content_server.ask("GET", address, STRICT)
+                assert answer.status == 200, (address, answer.body)
+                assert value in answer.links["self"]
+
+
+Proof = Callable[[InProcess, str, str], Answer]
+
+
+def sample(server: InProcess, base: str, resource_type: str) -> str | None:
+    """The id of some resource of the type; None where the content has none."""
+    return next(iter(server.ask("GET", f"{base}/{resource_type}?_count=1").ids), None)
+
+
+def of_a_sample(path: str) -> Proof:
+    def prove(server: InProcess, base: str, resource_type: str) -> Answer:
+        identity = sample(server, base, resource_type)
+        if identity is None:
+            # Of a type without resources, the interaction shows itself by naming what is not there.
+            missing = server.ask("GET", f"{base}/{resource_type}/none{path}")
+            assert missing.status == 404
+            assert missing.json["issue"][0]["code"] == "not-found"
+            return server.ask("GET", f"{base}/{resource_type}")
+        return server.ask("GET", f"{base}/{resource_type}/{identity}{path}")
+
+    return prove
+
+
+def simply(method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None) -> Proof:
+    return lambda server, base, resource_type: server.ask(method, base + path.format(type=resource_type), headers, body)
+
+
+READING: dict[str, Proof] = {
+    "read": of_a_sample(""),
+    "vread": of_a_sample("/_history/1"),
+    "history-instance": of_a_sample("/_history"),
+    "history-type": simply("GET", "/{type}/_history?_count=1"),
+    "search-type": simply("POST", "/{type}/_search", "_count=1", FORM),
+    "search-system": simply("GET", "?_count=1"),
+    "history-system": simply("GET", "/_history?_count=1"),
+}
+# What changes the content is proved by the tests of the writing interactions, on a server of their own.
+WRITING = {"create", "update", "patch", "delete", "transaction", "batch"}
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_every_reading_interaction_answers(content_server: InProcess, base: str) -> None:
+    rest = statement(content_server, base)["rest"][0]
+    for one in rest["resource"]:
+        codes = {interaction["code"] for interaction in one["interaction"]}
+        assert codes - WRITING <= READING.keys()
+        for code in sorted(codes & READING.keys()):
+            answer = READING[code](content_server, base, one["type"])
+            assert answer.status == 200, (one["type"], code, answer.body)
+    for interaction in rest["interaction"]:
+        if interaction["code"] not in WRITING:
+            assert READING[interaction["code"]](content_server, base, "").status == 200
+
+
+@pytest.mark.parametrize("resource_type", ["Medication", "ClinicalUseDefinition"])
+def test_a_conditional_read_saves_the_body_as_claimed(content_server: InProcess, resource_type: str) -> None:
+    assert claimed(content_server, "/fhir", resource_type)["conditionalRead"] == "full-support"
+    address = f"/fhir/{resource_type}/{sample(content_server, '/fhir', resource_type)}"
+    first = content_server.ask("GET", address)
+    for header, value in (
+        ("If-None-Match", first.headers["etag"]),
+        ("If-Modified-Since", first.headers["last-modified"]),
+    ):
+        again = content_server.ask("GET", address, {header: value})
+        assert (again.status, again.body) == (304, b"")
+
+
+def test_every_format_is_spoken_and_no_other(content_server: InProcess) -> None:
+    for one in statement(content_server, "/fhir")["format"]:
+        answer = content_server.ask("GET", f"/fhir/metadata?_format={one.replace('+', '%2B')}")
+        assert answer.status == 200
+        assert answer.headers["content-type"].startswith("application/fhir+json")
+    assert content_server.ask("GET", "/fhir/metadata?_format=xml").status == 406
+
+
+def test_parameters_claimed_for_the_system_work_over_all_types(content_server: InProcess) -> None:
+    for one in statement(content_server, "/fhir")["rest"][0]["searchParam"]:
+        value = "x" if one["name"] == "_id" else VALUES[one["type"]]
+        answer = content_server.ask("GET", f"/fhir?{one['name']}={value}&_count=1", STRICT)
+        assert answer.status == 200, (one, answer.body)
+
+
+def test_a_read_only_server_claims_no_writing(content_server: InProcess) -> None:
+    from dataclasses import replace
+
+    settings = replace(content_server.settings, host="0.0.0.0")  # noqa: S104 (the address makes it read-only; nothing listens)
+    closed = InProcess(settings, content_server.store)
+    rest = statement(closed, "/fhir")["rest"][0]
+    codes = {one["code"] for resource in rest["resource"] for one in resource["interaction"]}
+    codes |= {one["code"] for one in rest["interaction"]}
+    assert not codes & WRITING
+    assert "Read-only" in rest["documentation"]
+
+
+def test_the_statement_is_cached_by_its_etag(content_server: InProcess) -> None:
+    first = content_server.ask("GET", "/fhir/metadata")
+    again = content_server.ask("GET", "/fhir/metadata", {"If-None-Match": first.headers["etag"]})
+    assert (again.status, again.body) == (304, b"")

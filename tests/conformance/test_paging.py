@@ -1,0 +1,112 @@
+"""Pages: https://hl7.org/fhir/R5/http.html#paging. Forwards and backwards, every match once, while others write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.fhir.meta import stamp
+from server.fhir.temporal import now
+from server.store.contract import Stored
+from tests.conformance.harness import BASE, InProcess, problems, settings_for, write_content
+from tests.conformance.walk import backwards, forwards
+
+SEARCHES = (
+    "/Medication",
+    "/Medication?status=active,inactive",
+    "/Medication?status:not=active",
+    "/Medication?code=308191,723",
+    "/Medication?expiration-date=ge2026&_sort=expiration-date",
+    "/Medication?_sort=status",
+    "/Medication?_sort=-status,expiration-date",
+    "/Medication?_sort=-expiration-date,-_id",
+    "/Medication?_sort=_lastUpdated",
+    "/Medication?_sort=-_lastUpdated",
+    "/Organization?_sort=name",
+    "/Substance?_sort=-quantity",
+    "?_type=Medication,MedicationKnowledge,Organization",
+    "?_type=Medication,Organization&_sort=-_lastUpdated",
+    "?_type=Organization,Substance&_sort=-_id",
+)
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("count", [1, 2, 3, 50])
+def test_pages_visit_each_match_once_and_back_again(server: InProcess, search: str, count: int) -> None:
+    whole = server.ask("GET", BASE + search).ids
+    address = f"{BASE}{search}{'&' if '?' in search else '?'}_count={count}"
+    pages = forwards(server, address)
+    assert [one for page in pages for one in page.ids] == whole
+    assert all(len(page.ids) == count for page in pages[:-1])
+    assert "next" not in pages[-1].links
+    assert "previous" not in pages[0].links
+    returned = backwards(server, pages[-1])
+    assert [page.ids for page in returned] == [page.ids for page in reversed(pages)]
+
+
+def test_every_page_tells_the_same_total_when_it_is_asked_for(server: InProcess) -> None:
+    pages = forwards(server, f"{BASE}/Medication?_count=2&_total=accurate")
+    assert [page.json["total"] for page in pages] == [5, 5, 5]
+
+
+def test_a_page_brings_what_its_own_matches_include(server: InProcess) -> None:
+    address = f"{BASE}/Medication?status=active&_count=1&_include=Medication:marketingauthorizationholder"
+    held = [
+        {one["resource"]["id"]: one["search"]["mode"] for one in page.json["entry"]}
+        for page in forwards(server, address)
+    ]
+    assert held == [{"m-amox": "match", "acme": "include"}, {"m-combi": "match"}]
+
+
+@pytest.mark.parametrize("change", ["&status=inactive", "&_sort=status", "&_count=2"])
+def test_a_link_that_was_edited_is_refused(server: InProcess, change: str) -> None:
+    first = server.ask("GET", f"{BASE}/Medication?status=active,inactive{'' if '_count' in change else '&_count=1'}")
+    link = first.links.get("next") or server.ask("GET", f"{BASE}/Medication?_count=1").links["next"]
+    answer = server.ask("GET", link + change)
+    assert answer.status == 400
+    assert problems(answer)[0]["expression"] in (["_page"], ["_count"])
+
+
+def test_a_page_of_another_type_is_refused(server: InProcess) -> None:
+    link = server.ask("GET", f"{BASE}/Medication?_count=1").links["next"]
+    assert server.ask("GET", link.replace("/Medication?", "/Organization?")).status == 400
+
+
+@pytest.mark.parametrize("order", ["", "&_sort=status", "&_sort=-_id"])
+def test_resources_written_between_pages_disturb_no_other(database_url: str, tmp_path: Path, order: str) -> None:
+    """What was there from the beginning comes exactly once, whatever is added before and behind the page in hand."""
+    from server.store.open import open_store
+
+    content = tmp_path / "content"
+    write_content(content, [])
+    content.mkdir(exist_ok=True)
+    settings = settings_for(database_url, content)
+    store = open_store(settings)
+    live = InProcess(settings, store)
+    registry = live.service.registry(settings.fhir_version)
+
+    def write(identity: str, status: str) -> None:
+        resource = {"resourceType": "Medication", "id": identity, "status": status}
+        moment = now()
+        with store.transaction() as transaction:
+            body = stamp(resource, identity, 1, moment)
+            stored = Stored("Medication", identity, 1, moment, "R5", body)
+            transaction.write(stored, "PUT", registry.rows(resource))
+
+    wanted = [f"m{number:02}" for number in range(9)]
+    for identity in wanted:
+        write(identity, "active")
+    seen: list[str] = []
+    link: str | None = f"{BASE}/Medication?_count=2{order}"
+    step = 0
+    while link is not None:
+        page = live.ask("GET", link)
+        seen += page.ids
+        write(f"a{step}", "active")
+        write(f"z{step}", "inactive" if step % 2 else "active")
+        step += 1
+        link = page.links.get("next") if step < 30 else None
+    store.close()
+    assert sorted(one for one in seen if one in wanted) == wanted
+    assert len(seen) == len(set(seen))
