@@ -15,7 +15,7 @@ from server.rest import errors, routes
 from server.rest.routing import Adapter, Router
 from server.settings import Settings
 from server.store.contract import Transaction
-from server.store.open import open_store
+from server.store.open import open_replica, open_store
 from server.store.sql import SqlStore
 
 
@@ -54,10 +54,14 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
 
 def make_service(settings: Settings, store: SqlStore) -> Service:
     """The parts that interactions work with; the search parameters of the store's content among them."""
-    own: list[dict[str, Any]] = [
-        parse(one.body) for one in store.all_of_type("SearchParameter") if one.body is not None
-    ]
-    return Service(settings, store, store, make_registries(settings, own), _secret(settings, store))
+    replica = open_replica(settings, store)
+    registries = make_registries(settings, search_parameters(store))
+    return Service(settings, store, replica or store, registries, _secret(settings, store), replica)
+
+
+def search_parameters(store: SqlStore) -> list[dict[str, Any]]:
+    """The SearchParameter resources that the store holds."""
+    return [parse(one.body) for one in store.all_of_type("SearchParameter") if one.body is not None]
 
 
 def _secret(settings: Settings, store: SqlStore) -> bytes:

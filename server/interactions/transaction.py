@@ -9,6 +9,7 @@ from urllib.parse import urljoin
 
 from server.errors import BadRequest, FhirError, NotFound, PreconditionFailed
 from server.fhir.json import JSON, dumps, parse
+from server.fhir.links import rewrite
 from server.fhir.references import literals, parse_reference
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import instant
@@ -22,7 +23,6 @@ from server.interactions.history import history
 from server.interactions.ids import new_id
 from server.interactions.patch import patch
 from server.interactions.read import read, vread
-from server.interactions.rewrite import rewrite
 from server.interactions.search import search
 from server.interactions.service import Service
 from server.interactions.update import check_identity, conditional_update, target_of, update

@@ -22,6 +22,8 @@ Pairs = list[tuple[str, str]]
 
 CONTENT_TYPE = {version: f"application/fhir+json; charset=utf-8; fhirVersion={version.mime}" for version in FhirVersion}
 EXPOSED = "ETag, Last-Modified, Location, Content-Location, X-Request-Id, Retry-After"
+# The cookie in which a client brings along how much of a standby's log it must see.
+POSITION = "apothecary-position"
 _HOST = re.compile(r"[A-Za-z0-9._-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?", re.ASCII)
 _SCHEMES = ("http", "https")
 
@@ -42,6 +44,8 @@ class Exchange:
         self.prefix = prefix
         self.base_version = base_version
         self.environ: dict[str, Any] = request.environ
+        if service.replica is not None:
+            service.replica.begin(request.cookies.get(POSITION))
         self.text: str = self.environ.get("QUERY_STRING", "")
         if len(self.text) > service.settings.url_limit:
             raise UriTooLong(
@@ -143,7 +147,7 @@ class Exchange:
 
 
 def finish(service: Service, environ: dict[str, Any], response: Answer) -> Answer:
-    """Headers that depend on the request alone: CORS for browsers, the request's id.
+    """Headers that every answer may have: CORS for browsers, the position of a write, the request's id.
     https://hl7.org/fhir/R5/security.html#cors
     """
     if "HTTP_ORIGIN" in environ:
@@ -152,6 +156,8 @@ def finish(service: Service, environ: dict[str, Any], response: Answer) -> Answe
             response.add("Access-Control-Allow-Origin", allowed)
             response.add("Access-Control-Expose-Headers", EXPOSED)
             response.add("Vary", "Origin")
+    if service.replica is not None and (position := service.replica.wrote()):
+        response.add("Set-Cookie", f"{POSITION}={position}; Max-Age=3600; Path=/; HttpOnly; SameSite=Lax")
     if "HTTP_X_REQUEST_ID" in environ:
         response.add("X-Request-Id", _printable(environ["HTTP_X_REQUEST_ID"]))
     return response

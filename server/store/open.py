@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from server.errors import StartError
 from server.settings import Settings
 from server.store.sql import SqlStore
+
+if TYPE_CHECKING:
+    from server.store.replica import ReplicaReader
 
 
 def open_store(settings: Settings) -> SqlStore:
@@ -31,6 +36,31 @@ def open_store(settings: Settings) -> SqlStore:
         store.close()
         raise
     return store
+
+
+def open_replica(settings: Settings, store: SqlStore) -> ReplicaReader | None:
+    """A reader that prefers the standby named by `settings.read_database`; None where there is none.
+
+    Raises StartError where either database cannot have a standby, or the two do not belong together.
+    """
+    if not settings.read_database:
+        return None
+    url = database_url(settings.read_database)
+    if database_url(settings.database).get_backend_name() != "postgresql" or url.get_backend_name() != "postgresql":
+        raise StartError(
+            "read_database names a standby of a PostgreSQL database; SQLite has none, its readers never wait as it is"
+        )
+    from server.store.postgresql import PostgresqlStore
+    from server.store.replica import ReplicaReader
+
+    if not isinstance(store, PostgresqlStore):
+        raise StartError("read_database needs the store that the setting database names")
+    replica = PostgresqlStore(conninfo(url), connections=settings.threads + 1, seconds=settings.request_seconds, wait=2.0)
+    try:
+        return ReplicaReader(store, replica)
+    except StartError:
+        replica.close()
+        raise
 
 
 def database_url(text: str) -> URL:
