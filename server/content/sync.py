@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from server import __version__
+from server.content.checks import dangling, refuse_invalid
 from server.content.files import ContentFile, read_folder
 from server.errors import ContentError, FhirError
 from server.fhir.definitions import definitions
@@ -34,6 +35,8 @@ class Report:
     updated: int = 0
     deleted: int = 0
     reindexed: int = 0
+    dangling: tuple[str, ...] = ()
+    """References of the content to resources that it does not hold, as sentences."""
 
     def __str__(self) -> str:
         counts = (
@@ -51,8 +54,7 @@ def sync(settings: Settings, store: Store) -> Report:
     bad setting.
 
     A file whose resource is what the store has keeps its version; a changed one gets a new version; a resource whose
-    file is gone is
-    deleted. Resources that came by other ways than the content are left alone.
+    file is gone is deleted. Resources that came by other ways than the content are left alone.
     """
     folder = Path(settings.content) if settings.content else None
     if folder is not None and not folder.is_dir():
@@ -74,7 +76,12 @@ def sync(settings: Settings, store: Store) -> Report:
     hashes = {key: _hash(one) for key, one in files.items()}
     if _in_step(store, types, files, hashes):
         return Report(unchanged=len(files))
-    return store.write(lambda transaction: _sync(transaction, types, files, hashes))
+    known = _known(store)
+    for key, file in files.items():
+        if hashes[key] != known.get(key):
+            refuse_invalid(file)
+    report = store.write(lambda transaction: _sync(transaction, types, files, hashes))
+    return replace(report, dangling=tuple(dangling(files, types)))
 
 
 def _in_step(reader: Reader, types: tuple[str, ...], files: Mapping[str, ContentFile], hashes: dict[str, str]) -> bool:

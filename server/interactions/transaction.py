@@ -81,7 +81,7 @@ def _alone(context: Context, number: int, raw: Any, urls: Set[str]) -> bytes:
 
 
 def _refuse_dependence(entry: Entry, urls: Set[str]) -> None:
-    """Raises BadRequest for a link to another entry: https://hl7.org/fhir/R5/http.html#brules forbids them in a batch."""
+    """Raises BadRequest for a link to another entry: https://hl7.org/fhir/R5/http.html#brules forbids them."""
     for path, literal in literals(entry.resource or {}):
         if literal in urls and literal.startswith("urn:"):
             error = BadRequest(

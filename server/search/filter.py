@@ -193,7 +193,7 @@ class FilterParser:
         if parameter.code in ("_id",):
             raise NotSupported(f"_id takes eq ne pr, not {operator}", expression="_filter")
         if parameter.type == "uri":
-            return Row("uri", parameter.code, Compare("value", _TEXT[operator], text))
+            return Row("uri", parameter.code, Compare("value", _TEXT[operator], text))  # type: ignore[arg-type]
         return Row("string", parameter.code, _text(operator, fold(text)))
 
     def _plain(self, resource_type: str, name: str, value: str) -> Predicate:

@@ -14,7 +14,7 @@ from server.errors import BadRequest, FhirError, Issue, NotSupported, TooCostly
 from server.fhir.references import is_id
 from server.fhir.temporal import parse_span
 from server.search import control, special
-from server.search.parameters import Registry, SearchParameter
+from server.search.parameters import COLUMNS, Registry, SearchParameter
 from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses
 from server.search.query import Cursor, Query, Search
 from server.search.text import split, unescape
@@ -71,6 +71,8 @@ class Parser:
             total=controls.total,
             summary=controls.summary,
             elements=controls.elements,
+            max_results=controls.max_results,
+            explain=controls.explain,
             includes=controls.includes,
             warnings=tuple(self.warnings),
             count_only=controls.count_only,
@@ -199,7 +201,8 @@ class Parser:
             )
         if modifier == "missing":
             return self._missing(parameter, value)
-        request = Request(self.bases, self.now, parameter.targets, frozenset(self.registry.types))
+        elements = frozenset() if parameter.code in COLUMNS else parameter.path.types
+        request = Request(self.bases, self.now, parameter.targets, frozenset(self.registry.types), elements)
         inner = None if modifier == "not" else modifier
         found = [self._one(parameter, inner, text, request) for text in split(value, ",") if text]
         if not found:

@@ -84,12 +84,18 @@ class Compiler:
 
     # -- conditions on one row
 
-    def condition(self, table: FromClause, node: Condition) -> Boolean:
+    def condition(self, table: FromClause, node: Condition, *, probing: bool = False) -> Boolean:
         if isinstance(node, Every):
-            return and_(*(self.condition(table, one) for one in node.of))
+            return and_(*(self.condition(table, one, probing=probing) for one in node.of))
         if isinstance(node, Some):
-            return or_(*(self.condition(table, one) for one in node.of))
-        return self._compare(table.c[node.column], node)
+            return or_(*(self.condition(table, one, probing=probing) for one in node.of))
+        column = table.c[node.column]
+        if probing and self.sqlite:
+            # A probe looks one resource up by its key. Without the plus sign, which keeps SQLite from using an index
+            # for
+            # this comparison, it may walk all rows with the value instead, for every resource that is probed.
+            column = literal_column(f"+{table.name}.{column.name}", column.type)  # type: ignore[attr-defined]
+        return self._compare(column, node)
 
     def _compare(self, column: ColumnElement[Any], node: Compare) -> Boolean:
         number = self._numbers[id(node)]
@@ -113,6 +119,8 @@ class Compiler:
             case "suffix":
                 length = func.length(value)
                 return (func.substr(column, -length) if self.sqlite else func.right(column, length)) == value
+            case "begins":
+                return func.substr(func.lower(column), 1, func.length(value)) == value
             case "contains":
                 return (func.instr(column, value) if self.sqlite else func.strpos(column, value)) > 0
         # in: the list is one value, so that its length does not change the statement
@@ -133,7 +141,7 @@ class Compiler:
                 return exists(
                     select(literal_column("1"))
                     .select_from(row := self.alias(tables.INDEXES[name]))
-                    .where(*self._row(row, resource_type, parameter, where), row.c.id == identity)
+                    .where(*self._row(row, resource_type, parameter, where, probing=True), row.c.id == identity)
                 )
             case Resource(where):
                 row = self.alias(tables.resource)
@@ -175,9 +183,11 @@ class Compiler:
                 return exists(self._joined(node, resource_type, identity))
         return false()
 
-    def _row(self, row: FromClause, resource_type: str, parameter: str, where: Condition | None) -> list[Boolean]:
+    def _row(
+        self, row: FromClause, resource_type: str, parameter: str, where: Condition | None, *, probing: bool = False
+    ) -> list[Boolean]:
         fixed = [row.c.type == constant(resource_type), row.c.parameter == constant(parameter)]
-        return fixed if where is None else [*fixed, self.condition(row, where)]
+        return fixed if where is None else [*fixed, self.condition(row, where, probing=probing)]
 
     def _joined(self, node: Joined, resource_type: str, identity: ColumnElement[str] | None) -> Select[Any]:
         """Rows of every part on one element of one resource."""
