@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
 import click
 
+from server.errors import StartError
 from server.settings import Settings
 
 
@@ -22,7 +24,6 @@ def export(database: str | None, output: str, types: tuple[str, ...], files: boo
     resource is as it was when it was read; writes that go on meanwhile are in the export or are not.
     """
     from server.content.export import content_folder, ndjson
-    from server.errors import StartError
     from server.store.open import open_store
 
     if files and output == "-":
@@ -38,7 +39,7 @@ def export(database: str | None, output: str, types: tuple[str, ...], files: boo
         for kind in wanted:
             resources = store.all_of_type(kind)
             if output == "-":
-                count += ndjson(resources, click.get_binary_stream("stdout"))
+                count += ndjson(resources, sys.stdout.buffer)
             elif files:
                 count += content_folder(resources, Path(output, kind))
             else:

@@ -158,7 +158,9 @@ class Loader:
     def _item(self, document: Document, pointer: Pointer, resource: JSON, full_url: str | None) -> Iterator[_Item]:
         kind = resource.get("resourceType")
         if not isinstance(kind, str) or not self._registry.serves(kind):
-            said = "has no resourceType" if kind is None else f"is a {kind}, which is not served (setting resource_types)"
+            said = (
+                "has no resourceType" if kind is None else f"is a {kind}, which is not served (setting resource_types)"
+            )
             self._fail(_failure(document, pointer, f"the resource {said}"))
             return
         identity = _identity(resource, full_url)

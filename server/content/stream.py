@@ -50,7 +50,7 @@ def _opened(path: str) -> BinaryIO:
     import gzip
 
     # Read in large pieces: a line at a time costs more than decompressing does.
-    return io.BufferedReader(gzip.open(path), 1024 * 1024)  # type: ignore[return-value,type-var] # it reads bytes
+    return io.BufferedReader(gzip.open(path), 1024 * 1024)
 
 
 def _whole(path: str, data: bytes, format: Format, version_of: VersionOf) -> Document:

@@ -55,7 +55,9 @@ def open_replica(settings: Settings, store: SqlStore) -> ReplicaReader | None:
 
     if not isinstance(store, PostgresqlStore):
         raise StartError("read_database needs the store that the setting database names")
-    replica = PostgresqlStore(conninfo(url), connections=settings.threads + 1, seconds=settings.request_seconds, wait=2.0)
+    replica = PostgresqlStore(
+        conninfo(url), connections=settings.threads + 1, seconds=settings.request_seconds, wait=2.0
+    )
     try:
         return ReplicaReader(store, replica)
     except StartError:

@@ -111,6 +111,8 @@ def _check(primary: PostgresqlStore, replica: PostgresqlStore) -> None:
         origin, origin_recovers = one.execute(question).fetchone() or (None, False)
         copy, copy_recovers = other.execute(question).fetchone() or (None, False)
     if origin_recovers:
-        raise StartError("database is a standby, which takes no writes; name the primary, and the standby as read_database")
+        raise StartError(
+            "database is a standby, which takes no writes; name the primary, and the standby as read_database"
+        )
     if not copy_recovers or copy != origin:
         raise StartError("read_database is not a streaming standby of database")

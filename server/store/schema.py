@@ -67,7 +67,7 @@ def _why_not(found: str, known: Sequence[str]) -> str:
             "then run `apothecary migrate`"
         )
     if found == UNSTAMPED:
-        return "the database has tables named like Apothecary's, but none of its versions made them: name an empty database"
+        return "the database has tables named like Apothecary's, but it did not make them: name an empty database"
     return (
         f"the database has tables of revision {found}, which this Apothecary (revision {REVISION}) does not know: "
         "a newer version has migrated it. Run that version"

@@ -50,7 +50,9 @@ class Pair:
     def reads(self, cluster: Cluster) -> int:
         """How many statements the server has run on a cluster's tables, by the cluster's own count of scans."""
         self.ask(cluster, "SELECT pg_stat_clear_snapshot()")
-        question = "SELECT coalesce(sum(idx_scan) + sum(seq_scan), 0) FROM pg_stat_user_tables WHERE relname = 'resource'"
+        question = (
+            "SELECT coalesce(sum(idx_scan) + sum(seq_scan), 0) FROM pg_stat_user_tables WHERE relname = 'resource'"
+        )
         return int(str(self.ask(cluster, question)))
 
 
