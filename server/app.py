@@ -45,6 +45,8 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     app = Apothecary("server", static_folder=None, template_folder=None)
     app.service = service
     app.url_map.strict_slashes = False
+    # An address with an empty segment is wrong; a redirect would not be FHIR's answer to it.
+    app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
     errors.register(app, service)
     routes.register(app, service)

@@ -9,15 +9,15 @@ import secrets
 from typing import Any
 
 from flask import Flask, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.exceptions import MethodNotAllowed as RoutingMethodNotAllowed
 from werkzeug.exceptions import NotFound as RoutingNotFound
 
-from server.errors import BadRequest, FhirError, Issue, MethodNotAllowed, NotFound
+from server.errors import BadRequest, FhirError, Issue, MethodNotAllowed, NotFound, TooLarge
 from server.fhir.json import dumps, pretty
 from server.interactions.service import Service
 from server.reports.operation_outcome import operation_outcome
-from server.rest.exchange import CONTENT_TYPE, finish
+from server.rest.exchange import CONTENT_TYPE, finish, request_id
 from server.rest.negotiation import READERS
 from server.rest.responses import Answer
 
@@ -36,10 +36,12 @@ def register(app: Flask, service: Service) -> None:
         return _answer(service, status, translated.issues, dict(translated.headers))
 
     def unexpected(error: Exception) -> Answer:
-        number = secrets.token_hex(8)
+        number = request_id(request.environ) or secrets.token_hex(8)
+        # `finish` sends it back.
+        request.environ["HTTP_X_REQUEST_ID"] = number
         log.exception("request %s failed: %s %s", number, request.method, request.path)
         issue = Issue("fatal", "exception", f"The server failed; the error is in its log under {number}.")
-        return _answer(service, 500, (issue,), {"X-Request-Id": number})
+        return _answer(service, 500, (issue,), {})
 
     app.register_error_handler(FhirError, known)
     app.register_error_handler(HTTPException, from_routing)
@@ -59,6 +61,11 @@ def _translate(error: HTTPException) -> FhirError:
             f"{request.method} is not offered at {request.path}",
             remedy=f"Allowed here: {allowed}.",
             headers={"Allow": allowed},
+        )
+    if isinstance(error, RequestEntityTooLarge):
+        return TooLarge(
+            "the body is larger than this server takes",
+            remedy=f"Send at most {request.max_content_length} bytes at once (setting body_limit).",
         )
     return BadRequest(error.description or error.name, code="processing")
 

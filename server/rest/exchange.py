@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -47,9 +47,9 @@ class Exchange:
         if service.replica is not None:
             service.replica.begin(request.cookies.get(POSITION))
         self.text: str = self.environ.get("QUERY_STRING", "")
-        if len(self.text) > service.settings.url_limit:
+        if len(self.text) + len(self.environ["PATH_INFO"]) > service.settings.url_limit:
             raise UriTooLong(
-                f"the query is longer than {service.settings.url_limit} bytes",
+                f"the address is longer than {service.settings.url_limit} bytes",
                 remedy="POST the search to [type]/_search instead.",
             )
         self.pairs: Pairs = []
@@ -159,7 +159,7 @@ def finish(service: Service, environ: dict[str, Any], response: Answer) -> Answe
     if service.replica is not None and (position := service.replica.wrote()):
         response.add("Set-Cookie", f"{POSITION}={position}; Max-Age=3600; Path=/; HttpOnly; SameSite=Lax")
     if "HTTP_X_REQUEST_ID" in environ:
-        response.add("X-Request-Id", _printable(environ["HTTP_X_REQUEST_ID"]))
+        response.add("X-Request-Id", request_id(environ))
     return response
 
 
@@ -219,5 +219,9 @@ def _preferences(header: str) -> dict[str, str]:
     return found
 
 
-def _printable(text: str) -> str:
-    return "".join(character for character in text[:200] if character.isascii() and character.isprintable())
+def request_id(environ: Mapping[str, Any]) -> str:
+    """What the client calls the request, as far as it can stand in a header; empty where it does not say.
+    https://hl7.org/fhir/R5/http.html#custom
+    """
+    given = environ.get("HTTP_X_REQUEST_ID", "")[:200]
+    return "".join(character for character in given if character.isascii() and character.isprintable())
