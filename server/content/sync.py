@@ -19,8 +19,10 @@ from server.fhir.meta import stamp
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import now
 from server.search.parameters import EXTRACTION, Registry
+from server.search.registries import make_registries
 from server.settings import Settings
 from server.store.contract import Reader, Store, Stored, Transaction
+from server.versions import convert
 
 # Under these names the store remembers what the last sync left.
 FILES, INDEX, SYNCED = "content files", "index", "content synced"
@@ -80,7 +82,7 @@ def sync(settings: Settings, store: Store) -> Report:
     for key, file in files.items():
         if hashes[key] != known.get(key):
             refuse_invalid(file)
-    report = store.write(lambda transaction: _sync(transaction, types, files, hashes))
+    report = store.write(lambda transaction: _sync(settings, transaction, types, files, hashes))
     return replace(report, dangling=tuple(dangling(files, types)))
 
 
@@ -108,7 +110,11 @@ def _own_parameters(reader: Reader, files: Mapping[str, ContentFile], known: Map
 
 
 def _sync(
-    transaction: Transaction, types: tuple[str, ...], files: Mapping[str, ContentFile], hashes: dict[str, str]
+    settings: Settings,
+    transaction: Transaction,
+    types: tuple[str, ...],
+    files: Mapping[str, ContentFile],
+    hashes: dict[str, str],
 ) -> Report:
     """The whole sync, in one transaction. What was there before is read inside it: where several servers start at once,
     the first one's sync is what the others find.
@@ -116,7 +122,7 @@ def _sync(
     known = _known(transaction)
     own = _own_parameters(transaction, files, known)
     index = _index_key(types, own)
-    registry = Registry(FhirVersion.R5, types, own.values())
+    registry = make_registries(settings, own.values())[FhirVersion.R5]
     report = _write(transaction, registry, files, hashes, known)
     if index != transaction.state(INDEX):
         changed = {key for key, value in hashes.items() if known.get(key) != value}
@@ -183,6 +189,11 @@ def _write(
     return Report(unchanged, created, updated, deleted)
 
 
+def _r5_form(stored: Stored) -> JSON:
+    resource: JSON = parse(stored.body or b"")
+    return convert(resource, FhirVersion(stored.fhir_version), FhirVersion.R5).resource
+
+
 def _reindex(transaction: Transaction, registry: Registry, report: Report, fresh: set[str]) -> Report:
     """Index rows made anew for every resource but those that this sync wrote."""
     count = 0
@@ -191,7 +202,7 @@ def _reindex(transaction: Transaction, registry: Registry, report: Report, fresh
             if stored.body is None or f"{stored.type}/{stored.id}" in fresh:
                 continue
             try:
-                rows = registry.rows(parse(stored.body))
+                rows = registry.rows(_r5_form(stored))
             except (ValueError, FhirError) as error:
                 raise ContentError(f"{stored.type}/{stored.id}", 0, 0, f"a value cannot be indexed: {error}") from None
             transaction.index(stored.type, stored.id, rows, fresh=False)

@@ -11,6 +11,7 @@ from server.errors import BadRequest, Issue
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import now
 from server.interactions import bundle
+from server.interactions.forms import body_in
 from server.interactions.include import included
 from server.interactions.prepared import Prepared
 from server.interactions.service import Service
@@ -94,15 +95,19 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
     whole = found.summary == "false" and not found.elements
     entries = [
         bundle.match(
-            prefix, hit.type, hit.id, hit.body if whole else subset(hit.body, version, found.summary, found.elements)
+            prefix,
+            hit.type,
+            hit.id,
+            body_in(hit, version) if whole else subset(body_in(hit, version), version, found.summary, found.elements),
         )
         for hit in page.hits
     ]
     if found.includes:
         for one in included(service, version, found.includes, page.hits):
             # _elements speaks of the matches only: https://hl7.org/fhir/R4/search.html#elements
-            body = one.body if found.summary == "false" else subset(one.body or b"", version, found.summary, ())
-            entries.append(bundle.match(prefix, one.type, one.id, body or b"", b"include"))
+            shown = body_in(one, version)
+            body = shown if found.summary == "false" else subset(shown, version, found.summary, ())
+            entries.append(bundle.match(prefix, one.type, one.id, body, b"include"))
     more = [] if page.hits else list(_nothing_found(service, found))
     if found.explain:
         more.append(_explanation(service, found, page, seconds))

@@ -13,11 +13,12 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.exceptions import MethodNotAllowed as RoutingMethodNotAllowed
 from werkzeug.exceptions import NotFound as RoutingNotFound
 
-from server.errors import BadRequest, FhirError, Issue, MethodNotAllowed, NotFound, TooLarge
+from server.errors import BadRequest, FhirError, Issue, MethodNotAllowed, NotFound
 from server.fhir.json import dumps, pretty
+from server.fhir.releases import FhirVersion
 from server.interactions.service import Service
 from server.reports.operation_outcome import operation_outcome
-from server.rest.exchange import CONTENT_TYPE, finish, request_id
+from server.rest.exchange import CONTENT_TYPE, finish, request_id, too_large
 from server.rest.negotiation import READERS
 from server.rest.responses import Answer
 
@@ -31,7 +32,7 @@ def register(app: Flask, service: Service) -> None:
         return _answer(service, error.status, error.issues, dict(error.headers))
 
     def from_routing(error: HTTPException) -> Answer:
-        translated = _translate(error)
+        translated = too_large(service) if isinstance(error, RequestEntityTooLarge) else _translate(error)
         status = error.code if error.code and error.code >= 400 else translated.status
         return _answer(service, status, translated.issues, dict(translated.headers))
 
@@ -62,12 +63,13 @@ def _translate(error: HTTPException) -> FhirError:
             remedy=f"Allowed here: {allowed}.",
             headers={"Allow": allowed},
         )
-    if isinstance(error, RequestEntityTooLarge):
-        return TooLarge(
-            "the body is larger than this server takes",
-            remedy=f"Send at most {request.max_content_length} bytes at once (setting body_limit).",
-        )
     return BadRequest(error.description or error.name, code="processing")
+
+
+def _version(service: Service) -> FhirVersion:
+    """The FHIR version of the base that was asked: an OperationOutcome is written alike in all of them."""
+    segment = request.path.removeprefix("/fhir/").partition("/")[0]
+    return next((one for one in service.registries if one.segment == segment), service.settings.fhir_version)
 
 
 def _answer(service: Service, status: int, issues: tuple[Issue, ...], headers: dict[str, str]) -> Answer:
@@ -75,5 +77,5 @@ def _answer(service: Service, status: int, issues: tuple[Issue, ...], headers: d
     environ: dict[str, Any] = request.environ
     if environ.get("HTTP_USER_AGENT", "").startswith(READERS):
         body = pretty(body)
-    headers["Content-Type"] = CONTENT_TYPE[service.settings.fhir_version]
+    headers["Content-Type"] = CONTENT_TYPE[_version(service)]
     return finish(service, environ, Answer(body, status, list(headers.items())))

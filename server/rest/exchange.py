@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import request
 
-from server.errors import BadRequest, UriTooLong
+from server.errors import BadRequest, TooLarge, UriTooLong
 from server.fhir.json import pretty
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import http_date
@@ -78,6 +78,14 @@ class Exchange:
     def version(self) -> FhirVersion:
         return self.wanted.version
 
+    def body(self) -> bytes:
+        """What the request carries. Raises TooLarge; werkzeug does so where the length is said beforehand."""
+        data = request.get_data()
+        # A body that comes in chunks is cut off at the limit, and must not pass for the whole.
+        if request.content_length is None and len(data) >= self.service.settings.body_limit:
+            raise too_large(self.service)
+        return data
+
     @property
     def base(self) -> str:
         """The public address of the base that was asked, without a slash at the end."""
@@ -123,9 +131,11 @@ class Exchange:
                 found[name] = value
         return found, ignored
 
-    def respond(self, body: bytes, headers: list[tuple[str, str]], status: int = 200) -> Answer:
+    def respond(
+        self, body: bytes, headers: list[tuple[str, str]], status: int = 200, version: FhirVersion | None = None
+    ) -> Answer:
         """The answer, with the headers that every FHIR answer has."""
-        headers += (("Content-Type", CONTENT_TYPE[self.version]), ("Vary", "Accept, Prefer"))
+        headers += (("Content-Type", CONTENT_TYPE[version or self.version]), ("Vary", "Accept, Prefer"))
         if self.wanted.pretty:
             body = pretty(body)
         return finish(self.service, self.environ, Answer(body, status, headers))
@@ -217,6 +227,14 @@ def _preferences(header: str) -> dict[str, str]:
             )
         found[name.strip().lower()] = known[text.lower()]
     return found
+
+
+def too_large(service: Service) -> TooLarge:
+    """What a body is answered with that is larger than the setting allows."""
+    return TooLarge(
+        "the body is larger than this server takes",
+        remedy=f"Send at most {service.settings.body_limit} bytes at once (setting body_limit).",
+    )
 
 
 def request_id(environ: Mapping[str, Any]) -> str:

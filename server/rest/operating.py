@@ -36,8 +36,9 @@ class OperationViews:
         if request.method == "GET" and found.affects_state:
             raise MethodNotAllowed(f"${operation} changes what is stored, so it is POSTed", headers={"Allow": "POST"})
         # Whether there is a body is seen by reading it: one that comes in chunks does not say how long it is.
-        posted = body(exchange) if request.method == "POST" and request.get_data() else None
+        posted = body(exchange) if request.method == "POST" and exchange.body() else None
         call = Call(
             self.service, exchange.version, exchange.base, resource_type, resource_id, tuple(exchange.pairs), posted
         )
-        return exchange.respond(dumps(found.run(call)), [])
+        answer = dumps(found.run(call))
+        return exchange.respond(answer, [], version=found.answer_version(call) if found.answer_version else None)

@@ -173,7 +173,7 @@ def _sort(text: str, parser: Parser) -> tuple[Sort, str] | None:
         )
         return None
     table, smallest, largest = SORT_COLUMNS[parameter.type]
-    return Sort(code, table, largest if descending else smallest, descending), text
+    return Sort(parameter.index, table, largest if descending else smallest, descending), text
 
 
 def _include(name: str, value: str, parser: Parser) -> Include | None:
@@ -200,4 +200,4 @@ def _include(name: str, value: str, parser: Parser) -> Include | None:
     if not parameter.followable:
         parser.unknown(name, f"{source}:{code} holds canonical URLs, which includes do not follow", shown, wider=False)
         return None
-    return Include(source, code, target, base == "_revinclude", bool(modifier))
+    return Include(source, parameter.index, target, base == "_revinclude", bool(modifier))

@@ -286,7 +286,7 @@ class Parser:
                 refused = error
                 continue
             if inner is not None:
-                found.append(Chain(code, target, inner))
+                found.append(Chain(parameter.index, target, inner))
         if found:
             return found[0] if len(found) == 1 else Or(tuple(found))
         if refused is not None:
@@ -312,4 +312,4 @@ class Parser:
         inner = self.predicate(source, rest, value, depth + 1)
         if inner is None:
             raise BadRequest(f"{name}: {source} has no search parameter {rest.partition(':')[0]!r}", expression=name)
-        return Has(source, code, inner)
+        return Has(source, parameter.index, inner)
