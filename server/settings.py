@@ -67,6 +67,10 @@ class Settings:
     database: str = setting(
         "sqlite:///apothecary.db", "SQLAlchemy URL of the database: sqlite:///file.db or postgresql+psycopg://..."
     )
+    read_database: str = setting(
+        "",
+        "URL of a streaming standby of a PostgreSQL database: reads and searches go there; empty: all go to database.",
+    )
     content: str = setting("resources", "Folder of FHIR files to serve: <ResourceType>/<id>.json. Empty for none.")
     resource_types: str = setting(
         "",
