@@ -90,7 +90,7 @@ class Parser:
         )
 
     def _named(self, types: tuple[str, ...], filters: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], Pairs]:
-        """The filters with a named query in place of `_query` and its parameters, and those as the client wrote them."""
+        """The filters with a named query in place of `_query`, and its parameters as the client wrote them."""
         names = [value for name, value in filters if name == "_query" and value]
         if not names:
             return [pair for pair in filters if pair[0] != "_query"], ()
