@@ -1,6 +1,6 @@
 """What searches find, the slow way: each resource is looked at, by rules written from the specification alone.
 
-https://hl7.org/fhir/R5/search.html. Nothing of `server.search` is used here: the model and the server may not share a mistake.
+https://hl7.org/fhir/R5/search.html. Nothing of `server.search` is used here: model and server may not share a mistake.
 """
 
 from __future__ import annotations
