@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
 
 from flask import Flask, Request, Response
 from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter
 
-from server.fhir.json import parse
+from server.fhir.json import JSON
+from server.fhir.releases import FhirVersion
+from server.interactions.forms import json_in
 from server.interactions.service import Service
 from server.rest import errors, routes
 from server.rest.routing import Adapter, Router
+from server.search.parameters import Registry
 from server.search.registries import make_registries
 from server.settings import Settings
 from server.store.contract import Transaction
@@ -56,15 +58,20 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
 
 
 def make_service(settings: Settings, store: SqlStore) -> Service:
-    """The parts that interactions work with; the search parameters of the store's content among them."""
+    """The parts that interactions work with."""
     replica = open_replica(settings, store)
-    registries = make_registries(settings, search_parameters(store))
-    return Service(settings, store, replica or store, registries, _secret(settings, store), replica)
+    secret = _secret(settings, store)
+    return Service(settings, store, replica or store, registries_of(settings, store), secret, replica)
 
 
-def search_parameters(store: SqlStore) -> list[dict[str, Any]]:
-    """The SearchParameter resources that the store holds."""
-    return [parse(one.body) for one in store.all_of_type("SearchParameter") if one.body is not None]
+def registries_of(settings: Settings, store: SqlStore) -> dict[FhirVersion, Registry]:
+    """What can be searched for in each FHIR version, the parameters and named queries that the store holds among it."""
+    return make_registries(settings, _held(store, "SearchParameter"), _held(store, "OperationDefinition"))
+
+
+def _held(store: SqlStore, resource_type: str) -> list[JSON]:
+    """The resources of one type in the store, in R5."""
+    return [json_in(one, FhirVersion.R5) for one in store.all_of_type(resource_type) if one.body is not None]
 
 
 def _secret(settings: Settings, store: SqlStore) -> bytes:
