@@ -170,10 +170,10 @@ class Loader:
 
     def _item(self, document: Document, pointer: Pointer, resource: JSON, full_url: str | None) -> Iterator[_Item]:
         kind = resource.get("resourceType")
-        if not isinstance(kind, str) or not self._registry.serves(kind):
-            said = (
-                "has no resourceType" if kind is None else f"is a {kind}, which is not served (setting resource_types)"
-            )
+        version = hinted_version(resource) or self._version
+        if not isinstance(kind, str) or not self._registries[version].serves(kind):
+            not_served = f"is a {kind}, which is not served in FHIR {version} (setting resource_types)"
+            said = "has no resourceType" if kind is None else not_served
             self._fail(_failure(document, pointer, f"the resource {said}"))
             return
         identity = _identity(resource, full_url)

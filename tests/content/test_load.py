@@ -107,7 +107,8 @@ def test_of_a_bundle_every_resource_is_loaded_and_its_links_are_followed(
 def test_every_format_is_loaded_compressed_or_not(sqlite_database_url: str, tmp_path: Path, name: str) -> None:
     texts = {
         "yaml": b"resourceType: Medication\nid: m\ncode: {text: aspirin}\n",
-        "xml": b'<Medication xmlns="http://hl7.org/fhir"><id value="m"/><code><text value="aspirin"/></code></Medication>',
+        "xml": b'<Medication xmlns="http://hl7.org/fhir"><id value="m"/>'
+        b'<code><text value="aspirin"/></code></Medication>',
     }
     data = texts.get(name.rpartition(".")[2], ndjson([medication("m")]))
     folder = tmp_path / "Medication"
