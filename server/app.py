@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 
 from flask import Flask, Request, Response
 from flask.globals import request_ctx
@@ -13,6 +14,8 @@ from server.fhir.releases import FhirVersion
 from server.interactions.forms import json_in
 from server.interactions.service import Service
 from server.rest import errors, routes
+from server.rest.metrics import Metrics
+from server.rest.observe import Observed
 from server.rest.routing import Adapter, Router
 from server.search.parameters import Registry
 from server.search.registries import make_registries
@@ -52,7 +55,9 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
     errors.register(app, service)
-    routes.register(app, service)
+    metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
+    routes.register(app, service, metrics)
+    app.wsgi_app = Observed(app.wsgi_app, service, metrics)  # type: ignore[method-assign] # Flask's way to wrap an app
     app.router = Router(app.url_map, routes.bases(service))
     return app
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from server.content.documents import Document, Pointer
+from server.content.version_hints import hinted_version
 from server.errors import Issue
 from server.fhir.json import JSON
 from server.fhir.links import rewrite
