@@ -9,7 +9,7 @@ import secrets
 from typing import Any
 
 from flask import Flask, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.exceptions import MethodNotAllowed as RoutingMethodNotAllowed
 from werkzeug.exceptions import NotFound as RoutingNotFound
 
@@ -18,7 +18,7 @@ from server.fhir.json import dumps, pretty
 from server.fhir.releases import FhirVersion
 from server.interactions.service import Service
 from server.reports.operation_outcome import operation_outcome
-from server.rest.exchange import CONTENT_TYPE, finish
+from server.rest.exchange import CONTENT_TYPE, finish, too_large
 from server.rest.negotiation import READERS
 from server.rest.responses import Answer
 
@@ -32,7 +32,7 @@ def register(app: Flask, service: Service) -> None:
         return _answer(service, error.status, error.issues, dict(error.headers))
 
     def from_routing(error: HTTPException) -> Answer:
-        translated = _translate(error)
+        translated = _translate(error, service)
         status = error.code if error.code and error.code >= 400 else translated.status
         return _answer(service, status, translated.issues, dict(translated.headers))
 
@@ -47,7 +47,7 @@ def register(app: Flask, service: Service) -> None:
     app.register_error_handler(Exception, unexpected)
 
 
-def _translate(error: HTTPException) -> FhirError:
+def _translate(error: HTTPException, service: Service) -> FhirError:
     """What Flask's routing and request parsing complain about, in our words."""
     if isinstance(error, RoutingNotFound):
         return NotFound(
@@ -61,6 +61,8 @@ def _translate(error: HTTPException) -> FhirError:
             remedy=f"Allowed here: {allowed}.",
             headers={"Allow": allowed},
         )
+    if isinstance(error, RequestEntityTooLarge):
+        return too_large(service.settings.body_limit)
     return BadRequest(error.description or error.name, code="processing")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import request
 
-from server.errors import BadRequest, UriTooLong
+from server.errors import BadRequest, TooLarge, UriTooLong
 from server.fhir.json import pretty
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import http_date
@@ -119,6 +119,15 @@ class Exchange:
                 found[name] = value
         return found, ignored
 
+    def payload(self) -> bytes:
+        """The request's body. Raises TooLarge; where the length was announced, Flask has raised it already."""
+        text = request.get_data(cache=False)
+        limit = self.service.settings.body_limit
+        # A body in chunks is cut at the limit, and what is cut off must not go unnoticed.
+        if limit and request.content_length is None and len(text) >= limit:
+            raise too_large(limit)
+        return text
+
     def respond(
         self, body: bytes, headers: list[tuple[str, str]], status: int = 200, version: FhirVersion | None = None
     ) -> Answer:
@@ -142,6 +151,13 @@ class Exchange:
             return False
         moment = request.if_modified_since
         return moment is not None and updated // 1_000_000 <= int(moment.timestamp())
+
+
+def too_large(limit: int) -> TooLarge:
+    """The error for a body of more than `limit` bytes."""
+    return TooLarge(
+        f"the body is longer than {limit} bytes", remedy="Send less at once, or raise the setting body_limit."
+    )
 
 
 def finish(service: Service, environ: dict[str, Any], response: Answer) -> Answer:

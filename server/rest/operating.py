@@ -35,7 +35,8 @@ class OperationViews:
             )
         if request.method == "GET" and found.affects_state:
             raise MethodNotAllowed(f"${operation} changes what is stored, so it is POSTed", headers={"Allow": "POST"})
-        posted = body(exchange) if request.method == "POST" and (request.content_length or 0) else None
+        chunked = request.content_length is None and "HTTP_TRANSFER_ENCODING" in request.environ
+        posted = body(exchange) if request.method == "POST" and (request.content_length or chunked) else None
         call = Call(
             self.service, exchange.version, exchange.base, resource_type, resource_id, tuple(exchange.pairs), posted
         )

@@ -66,6 +66,11 @@ class PostgresqlStore(SqlStore):
             raise Busy(
                 f"the search ran longer than the limit of {self._seconds:g} seconds; ask for less", code="timeout"
             ) from None
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            # Without a connection there is no SQLSTATE, or one of class 08 or 57P: the server went away.
+            if error.sqlstate and not error.sqlstate.startswith(("08", "57P")):
+                raise
+            raise Busy("the database does not answer; try again", headers={"Retry-After": "1"}) from error
 
     def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
         with self._connection() as connection:
