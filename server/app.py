@@ -15,6 +15,7 @@ from server.rest import errors, routes
 from server.rest.routing import Adapter, Router
 from server.search.registries import make_registries
 from server.settings import Settings
+from server.store.contract import Transaction
 from server.store.open import open_store
 from server.store.sql import SqlStore
 
@@ -64,9 +65,14 @@ def _secret(settings: Settings, store: SqlStore) -> bytes:
     """The key of page links: the setting, or one that the database keeps for every server that shares it."""
     if settings.secret:
         return settings.secret.encode()
-    found = store.state("secret")
-    if found is None:
-        with store.transaction() as transaction:
-            transaction.set_state("secret", secrets.token_hex(32))
-        found = store.state("secret") or ""
+
+    def settle(transaction: Transaction) -> str:
+        # Workers that start together must not each make one.
+        known = transaction.state("secret")
+        if known is None:
+            known = secrets.token_hex(32)
+            transaction.set_state("secret", known)
+        return known
+
+    found = store.state("secret") or store.write(settle)
     return found.encode()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
@@ -33,10 +33,23 @@ def two_servers(database_url: str) -> Iterator[list[ServerProcess]]:
 
 
 def at_once(rivals: int, work: Callable[[int, Barrier], Any]) -> list[Any]:
-    """What `work(number, barrier)` gave in each of the threads."""
+    """What `work(number, barrier)` gave in each of the threads. The first failure ends all of them."""
     barrier = Barrier(rivals)
+
+    def run(number: int) -> Any:
+        try:
+            return work(number, barrier)
+        except BaseException:
+            barrier.abort()
+            raise
+
     with ThreadPoolExecutor(rivals) as pool:
-        return list(pool.map(lambda number: work(number, barrier), range(rivals)))
+        running = [pool.submit(run, number) for number in range(rivals)]
+    failures = [error for one in running if (error := one.exception()) is not None]
+    for error in failures:
+        if not isinstance(error, BrokenBarrierError):
+            raise error
+    return [one.result() for one in running]
 
 
 @pytest.mark.slow
