@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
 
 from flask import Flask, Request, Response
 from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter
 
-from server.fhir.json import parse
+from server.fhir.json import JSON
+from server.fhir.releases import FhirVersion
+from server.interactions.forms import json_in
 from server.interactions.service import Service
 from server.rest import errors, routes
 from server.rest.routing import Adapter, Router
 from server.search.registries import make_registries
 from server.settings import Settings
 from server.store.contract import Transaction
-from server.store.open import open_store
+from server.store.open import open_replica, open_store
 from server.store.sql import SqlStore
 
 
@@ -46,6 +47,8 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     app = Apothecary("server", static_folder=None, template_folder=None)
     app.service = service
     app.url_map.strict_slashes = False
+    # An address with an empty segment is wrong; a redirect would not be FHIR's answer to it.
+    app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
     errors.register(app, service)
     routes.register(app, service)
@@ -54,25 +57,29 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
 
 
 def make_service(settings: Settings, store: SqlStore) -> Service:
-    """The parts that interactions work with; the search parameters of the store's content among them."""
-    own: list[dict[str, Any]] = [
-        parse(one.body) for one in store.all_of_type("SearchParameter") if one.body is not None
-    ]
-    return Service(settings, store, store, make_registries(settings, own), _secret(settings, store))
+    """The parts that interactions work with, the search parameters and named queries of the content among them."""
+    replica = open_replica(settings, store)
+    registries = make_registries(settings, held(store, "SearchParameter"), held(store, "OperationDefinition"))
+    return Service(settings, store, replica or store, registries, _secret(settings, store), replica)
+
+
+def held(store: SqlStore, resource_type: str) -> list[JSON]:
+    """The resources of one type in the store, in R5."""
+    return [json_in(one, FhirVersion.R5) for one in store.all_of_type(resource_type) if one.body is not None]
 
 
 def _secret(settings: Settings, store: SqlStore) -> bytes:
     """The key of page links: the setting, or one that the database keeps for every server that shares it."""
     if settings.secret:
         return settings.secret.encode()
+    found = store.state("secret")
+    return (found if found is not None else store.write(_make_secret)).encode()
 
-    def settle(transaction: Transaction) -> str:
-        # Workers that start together must not each make one.
-        known = transaction.state("secret")
-        if known is None:
-            known = secrets.token_hex(32)
-            transaction.set_state("secret", known)
-        return known
 
-    found = store.state("secret") or store.write(settle)
-    return found.encode()
+def _make_secret(transaction: Transaction) -> str:
+    """The key that the database keeps: of two servers that start at once, the second finds the first one's."""
+    found = transaction.state("secret")
+    if found is None:
+        found = secrets.token_hex(32)
+        transaction.set_state("secret", found)
+    return found

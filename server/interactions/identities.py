@@ -10,13 +10,13 @@ from typing import Any
 from urllib.parse import urljoin
 
 from server.errors import BadRequest, FhirError, PreconditionFailed
+from server.fhir.links import rewrite
 from server.fhir.references import parse_reference
 from server.interactions.answers import Context
 from server.interactions.conditional import matches, single
 from server.interactions.entries import Entry
 from server.interactions.ids import new_id
 from server.interactions.perform import patch_target
-from server.interactions.rewrite import rewrite
 from server.interactions.update import target_of
 from server.store.contract import Stored, Transaction
 

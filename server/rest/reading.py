@@ -134,6 +134,6 @@ def _read_form(exchange: Exchange) -> None:
     """The parameters in the body of a search by POST: https://hl7.org/fhir/R5/http.html#search"""
     check_content_type(request.headers.get("Content-Type", ""), exchange.version, FORM)
     try:
-        exchange.add(exchange.payload().decode("utf-8"))
+        exchange.add(exchange.body().decode("utf-8"))
     except UnicodeDecodeError:
         raise BadRequest("the form is not UTF-8 text") from None

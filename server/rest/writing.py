@@ -156,7 +156,7 @@ class WritingViews:
 def body(exchange: Exchange, kinds: frozenset[str] = FHIR_JSON) -> Any:
     """The JSON of the request's body. Raises UnsupportedMediaType, and InvalidContent with line and column."""
     check_content_type(request.headers.get("Content-Type", ""), exchange.version, kinds)
-    return read_json(exchange.payload())
+    return read_json(exchange.body())
 
 
 def read_json(text: bytes) -> Any:
@@ -190,7 +190,7 @@ def _criteria(exchange: Exchange) -> str:
 def _patcher(exchange: Exchange) -> Patcher:
     """The patch in the body: JSON Patch by its own media type (or an array in plain JSON), FHIRPath Patch otherwise."""
     kind = check_content_type(request.headers.get("Content-Type", ""), exchange.version, FHIR_JSON | {JSON_PATCH})
-    document: JSON | list[Any] = read_json(exchange.payload())
+    document: JSON | list[Any] = read_json(exchange.body())
     if kind == JSON_PATCH or isinstance(document, list):
         return json_patcher(document)
     return fhirpath_patcher(document, exchange.version)

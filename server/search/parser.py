@@ -42,6 +42,8 @@ class Parser:
     clause_limit: int = 100
     warnings: list[Issue] = field(default_factory=list)
     _made: int = 0
+    _expanded: frozenset[tuple[str, str]] = frozenset()
+    """Parameters that a named query stands for: they run, but the client did not write them."""
 
     def parse(self, pairs: Pairs, cursor: Cursor | None = None) -> Search:
         """`pairs` are the decoded parameters in order, without those that concern the format or the page. Raises
@@ -52,6 +54,8 @@ class Parser:
         types, type_pairs = self._types([value for name, value in filters if name == "_type"])
         applied: list[tuple[str, str]] = list(type_pairs)
         wanted: dict[str, list[Predicate]] = {one: [] for one in types}
+        filters, named = self._named(types, filters)
+        applied += named
         for name, value in filters:
             if name == "_type":
                 continue
@@ -59,7 +63,8 @@ class Parser:
                 raise NotSupported(f"{name}: _type takes no modifier", expression=name)
             found = self._filter(types, name, value)
             if found is not None:
-                applied.append((name, value))
+                if (name, value) not in self._expanded:
+                    applied.append((name, value))
                 for resource_type, predicate in found.items():
                     wanted[resource_type].append(predicate)
         predicates = {one: all_of(parts) if parts else None for one, parts in wanted.items()}
@@ -83,6 +88,27 @@ class Parser:
             f"the search has more than {self.clause_limit} clauses",
             remedy="Ask for fewer values at once; in a chain, name the target type: subject:Medication.code=...",
         )
+
+    def _named(self, types: tuple[str, ...], filters: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], Pairs]:
+        """The filters with a named query in place of `_query` and its parameters, and those as the client wrote them."""
+        names = [value for name, value in filters if name == "_query" and value]
+        if not names:
+            return [pair for pair in filters if pair[0] != "_query"], ()
+        if len(names) > 1:
+            raise BadRequest("_query stands twice in the request; it may stand once", expression="_query")
+        query = next(
+            (one for one in self.registry.queries if one.name == names[0] and set(types) <= one.resource_types), None
+        )
+        if query is None:
+            known = ", ".join(sorted(one.name for one in self.registry.queries if set(types) <= one.resource_types))
+            raise BadRequest(
+                f"_query={names[0]}: there is no such query here, only {known or 'none'}", expression="_query"
+            )
+        given = {name: value for name, value in filters if name in query.parameters}
+        expanded = query.expand(given)
+        self._expanded = frozenset(expanded)
+        rest = [pair for pair in filters if pair[0] != "_query" and pair[0] not in query.parameters]
+        return [*rest, *expanded], [("_query", query.name), *given.items()]
 
     def _types(self, values: list[str]) -> tuple[tuple[str, ...], Pairs]:
         """The searched types that `_type` leaves. https://hl7.org/fhir/R5/search.html#_type"""
@@ -172,7 +198,7 @@ class Parser:
         """
         if depth > DEPTH:
             raise TooCostly(f"chains may be {DEPTH} deep at most", expression=name)
-        if name.startswith("_has:"):
+        if name == "_has" or name.startswith("_has:"):
             return self._has(resource_type, name, value, depth)
         if name in special.PARAMETERS:
             return special.predicate(self, resource_type, name, value)
@@ -180,6 +206,8 @@ class Parser:
         if dot:
             return self._chain(resource_type, link, rest, value, depth)
         code, colon, modifier = name.partition(":")
+        if code in special.PARAMETERS:
+            raise NotSupported(f"{name}: {code} takes no modifier", expression=name)
         parameter = self.registry.get(resource_type, code)
         if parameter is None:
             return None
