@@ -25,12 +25,12 @@ KEYS = (
     "ifNoneExist", "type", "op", "path", "from", "data", "versionId", "lastUpdated", "valueMeta", "valueInteger",
 )
 WORDS = (
-    "", " ", "Medication", "medication", "Organization", "Parameters", "Bundle", "Binary", "transaction", "batch", "POST",
-    "PUT", "PATCH", "DELETE", "GET", "HEAD", "operation", "add", "insert", "delete", "replace", "move", "index",
-    "destination", "source", "Medication.status", "Medication.ingredient[0]", "Medication.code.coding.where(a='", "active",
-    "/status", "/meta/tag/-", "/a~2", "Medication/m-amox", "Medication?code=1", "Medication?", "Organization?bogus=1",
-    "#a", "urn:uuid:1", "W/\"1\"", "*", "e30=", "W10=", "\0", "\ud800", "\U0001f600", "<div/>", "http://[", "a" * 65, "..",
-    "%", "%00", "metadata", "_history", "$meta", "Medication/m-amox/_history/1", "?", "/",
+    "", " ", "Medication", "medication", "Organization", "Parameters", "Bundle", "Binary", "transaction", "batch",
+    "POST", "PUT", "PATCH", "DELETE", "GET", "HEAD", "operation", "add", "insert", "delete", "replace", "move", "index",
+    "destination", "source", "Medication.status", "Medication.ingredient[0]", "Medication.code.coding.where(a='",
+    "active", "/status", "/meta/tag/-", "/a~2", "Medication/m-amox", "Medication?code=1", "Medication?",
+    "Organization?bogus=1", "#a", "urn:uuid:1", "W/\"1\"", "*", "e30=", "W10=", "\0", "\ud800", "\U0001f600", "<div/>",
+    "http://[", "a" * 65, "..", "%", "%00", "metadata", "_history", "$meta", "Medication/m-amox/_history/1", "?", "/",
 )
 # fmt: on
 scalars = st.one_of(
