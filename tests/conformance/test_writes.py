@@ -13,7 +13,7 @@ from tests.conformance.test_cases import at, check
 
 STORIES = {
     f"{section}: {name}": steps
-    for file in ("writes.yaml", "bundles.yaml")
+    for file in ("writes.yaml", "bundles.yaml", "versions.yaml")
     for section, stories in table(file).items()
     for name, steps in stories.items()
 }
