@@ -164,7 +164,9 @@ REFUSED = {
     "an unknown element": operation("add", "Patient", name="shoeSize", value={"valueInteger": 1}),
     "a deletion of several": operation("delete", "Patient.identifier"),
     "a replacement of nothing": operation("replace", "Patient.gender", value={"valueCode": "male"}),
-    "an index beyond the end": operation("insert", "Patient.identifier", index=9, value={"valueIdentifier": {"value": "1"}}),
+    "an index beyond the end": operation(
+        "insert", "Patient.identifier", index=9, value={"valueIdentifier": {"value": "1"}}
+    ),
     "a source beyond the end": operation("move", "Patient.identifier", source=9, destination=0),
     "a list that is none": operation("insert", "Patient.active", index=0, value={"valueBoolean": True}),
     "a path that is none": operation("delete", "Patient.identifier.where("),
