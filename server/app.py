@@ -9,6 +9,7 @@ from flask import Flask, Request, Response
 from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter
 
+from server.content import sync
 from server.fhir.json import parse
 from server.interactions.service import Service, make_registries
 from server.rest import errors, routes
@@ -56,7 +57,9 @@ def make_service(settings: Settings, store: SqlStore) -> Service:
     own: list[dict[str, Any]] = [
         parse(one.body) for one in store.all_of_type("SearchParameter") if one.body is not None
     ]
-    return Service(settings, store, store, make_registries(settings, own), _secret(settings, store))
+    return Service(
+        settings, store, store, make_registries(settings, own, sync.systems(store)), _secret(settings, store)
+    )
 
 
 def _secret(settings: Settings, store: SqlStore) -> bytes:

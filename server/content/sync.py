@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +17,14 @@ from server.fhir.json import JSON, compact, dumps, parse
 from server.fhir.meta import stamp
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import now
+from server.search.normalisation import Systems, stated
 from server.search.parameters import EXTRACTION, Registry
 from server.settings import Settings
 from server.store.contract import Stored, Transaction
 from server.store.sql import SqlStore
 
 # Under these names the store remembers what the last sync left.
-FILES, INDEX, SYNCED = "content files", "index", "content synced"
+FILES, INDEX, SYNCED, CASE = "content files", "index", "content synced", "case of code systems"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +84,11 @@ def sync(settings: Settings, store: SqlStore) -> Report:
     for key in known.keys() - files.keys():
         posted.pop(key, None)
     own = posted | {key: one.value for key, one in files.items() if one.resource_type == "SearchParameter"}
-    index = _index_key(types, own)
+    case = _case(store, files, known.keys() - files.keys())
+    index = _index_key(types, own, case)
     if hashes == known and index == store.state(INDEX):
         return Report(unchanged=len(files))
-    registry = Registry(FhirVersion.R5, types, own.values())
+    registry = Registry(FhirVersion.R5, types, own.values(), Systems(case))
     with store.transaction() as transaction:
         report = _write(transaction, registry, files, hashes, known)
         if index != store.state(INDEX):
@@ -95,6 +97,7 @@ def sync(settings: Settings, store: SqlStore) -> Report:
             )
         transaction.set_state(FILES, msgspec.json.encode(hashes).decode())
         transaction.set_state(INDEX, index)
+        transaction.set_state(CASE, msgspec.json.encode(case).decode())
         transaction.set_state(SYNCED, str(now()))
     return report
 
@@ -109,11 +112,35 @@ def _hash(file: ContentFile) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def _index_key(types: tuple[str, ...], own: Mapping[str, JSON]) -> str:
-    """Changes when the index rows of some resource would: the code, the served types, the definitions or the content's
-    parameters.
+class _Case(msgspec.Struct, rename="camel"):
+    """What matters here of a CodeSystem."""
+
+    url: str | None = None
+    case_sensitive: bool | None = None
+
+
+def _case(store: SqlStore, files: Mapping[str, ContentFile], gone: Collection[str]) -> dict[str, bool]:
+    """Whether case counts in the code systems of the folder, and in those that clients posted."""
+    posted = (
+        {"url": found.url, "caseSensitive": found.case_sensitive}
+        for one in store.all_of_type("CodeSystem")
+        if f"CodeSystem/{one.id}" not in files and f"CodeSystem/{one.id}" not in gone and one.body is not None
+        for found in (msgspec.json.decode(one.body, type=_Case),)
+    )
+    return stated([*posted, *(one.value for one in files.values() if one.resource_type == "CodeSystem")])
+
+
+def systems(store: SqlStore) -> Systems:
+    """What the index of `store` was made with: searches must look for codes as they stand there."""
+    return Systems(msgspec.json.decode(store.state(CASE) or "{}", type=dict[str, bool]))
+
+
+def _index_key(types: tuple[str, ...], own: Mapping[str, JSON], case: Mapping[str, bool]) -> str:
+    """Changes when the index rows of some resource would: the code, the served types, the definitions, the content's
+    parameters or what its code systems say of case.
     """
     digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)}".encode())
+    digest.update(dumps(dict(case)))
     for key in sorted(own):
         # Versions and dates of the parameter resources say nothing about what they index.
         digest.update(dumps({name: value for name, value in own[key].items() if name not in ("meta", "text")}))

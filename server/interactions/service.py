@@ -13,7 +13,9 @@ from server.errors import BadRequest, NotFound
 from server.fhir.definitions import definitions
 from server.fhir.references import is_id
 from server.fhir.releases import FhirVersion
+from server.interactions.known import Known
 from server.interactions.prepared import Cache
+from server.search.normalisation import STANDARD, Systems
 from server.search.parameters import Registry
 from server.settings import Settings
 from server.store.contract import Reader, Store
@@ -32,6 +34,8 @@ class Service:
     registries: Mapping[FhirVersion, Registry]
     secret: bytes
     searches: Cache = field(default_factory=Cache)
+    terminology: Known = field(default_factory=Known)
+    """What `reader` told of value sets and code systems."""
     statements: dict[tuple[FhirVersion, str], tuple[bytes, str]] = field(default_factory=dict)
     """CapabilityStatements that were computed, with their ETags, by version and base."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -75,13 +79,15 @@ def check_id(resource_id: str) -> None:
         )
 
 
-def make_registries(settings: Settings, search_parameters: Iterable[Mapping[str, Any]]) -> dict[FhirVersion, Registry]:
+def make_registries(
+    settings: Settings, search_parameters: Iterable[Mapping[str, Any]], systems: Systems = STANDARD
+) -> dict[FhirVersion, Registry]:
     """The registry of each served FHIR version. `search_parameters` are the SearchParameter resources of the store, in
     R5.
     """
     own = list(search_parameters)
     versions = (FhirVersion.R5,)
     return {
-        version: Registry(version, settings.served_types(definitions(version).resource_types()), own)
+        version: Registry(version, settings.served_types(definitions(version).resource_types()), own, systems)
         for version in versions
     }

@@ -20,6 +20,7 @@ from server.interactions.delete import conditional_delete, delete
 from server.interactions.entries import Entry, read_bundle, read_entry
 from server.interactions.history import history
 from server.interactions.ids import new_id
+from server.interactions.known import Known
 from server.interactions.patch import patch
 from server.interactions.read import read, vread
 from server.interactions.rewrite import rewrite
@@ -133,7 +134,7 @@ def _refuse(entry: Entry, other: Entry, name: str) -> None:
 
 def _together(context: Context, transaction: Transaction, entries: Sequence[Entry]) -> list[bytes]:
     """Run the entries in the order of the specification, and answer in the order of the bundle."""
-    inside = replace(context, service=replace(context.service, reader=transaction))
+    inside = replace(context, service=replace(context.service, reader=transaction, terminology=Known()))
     written: list[Written] = []
     answers: dict[int, bytes] = {}
 

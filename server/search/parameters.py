@@ -17,6 +17,7 @@ from server.fhir.definitions import definitions
 from server.fhir.paths import Path, PathError, compile_path
 from server.fhir.references import literals, parse_reference
 from server.fhir.releases import FhirVersion
+from server.search.normalisation import STANDARD, Systems
 from server.search.predicates import Predicate, Row
 from server.search.rows import IndexRow, ReferenceRow
 from server.search.types import composite, date, number, quantity, reference, string, token, uri
@@ -31,7 +32,7 @@ TYPES: Mapping[str, SearchType] = {
 COLUMNS = frozenset({"_id", "_lastUpdated"})
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
-EXTRACTION = 3
+EXTRACTION = 4
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
 # points
@@ -91,15 +92,15 @@ class SearchParameter:
     def prefixes(self) -> frozenset[str]:
         return self.kind.PREFIXES
 
-    def rows(self, resource: Mapping[str, Any]) -> Iterator[IndexRow]:
+    def rows(self, resource: Mapping[str, Any], systems: Systems = STANDARD) -> Iterator[IndexRow]:
         """The index rows that `resource` (JSON, in this parameter's FHIR version) leaves for this parameter."""
         if self.composite is not None:
-            yield from self.composite.rows(resource)
+            yield from self.composite.rows(resource, systems)
             return
         for track in self.path.tracks:
             if track.type in self.kind.ELEMENTS:
                 for node in track.walk(resource):
-                    yield from self.kind.extract(self.code, Value(track.type, node, track.value_set))
+                    yield from self.kind.extract(self.code, Value(track.type, node, track.value_set, systems=systems))
 
     def predicate(self, modifier: str | None, text: str, request: Request) -> Predicate:
         """What one value asks for. Raises ValueError for a value that the type cannot take."""
@@ -120,9 +121,18 @@ class Registry:
     them.
     """
 
-    def __init__(self, version: FhirVersion, types: Iterable[str], content: Iterable[Mapping[str, Any]] = ()) -> None:
-        """`content` holds SearchParameter resources. Raises StartError for one that cannot work."""
+    def __init__(
+        self,
+        version: FhirVersion,
+        types: Iterable[str],
+        content: Iterable[Mapping[str, Any]] = (),
+        systems: Systems = STANDARD,
+    ) -> None:
+        """`content` holds SearchParameter resources, `systems` what the content says of code systems. Raises StartError
+        for a parameter that cannot work.
+        """
         self.version = version
+        self.systems = systems
         self.types = tuple(sorted(types))
         self._served = frozenset(self.types)
         self._own: dict[str, list[SearchParameter]] = {}
@@ -157,7 +167,7 @@ class Registry:
         found: dict[IndexRow, None] = {}
         for parameter in self.parameters(resource["resourceType"]).values():
             if parameter.code not in COLUMNS:
-                found.update(dict.fromkeys(parameter.rows(resource)))
+                found.update(dict.fromkeys(parameter.rows(resource, self.systems)))
         for _, literal in literals(resource):
             target = parse_reference(literal)
             if target.relative:
@@ -168,6 +178,7 @@ class Registry:
     def fingerprint(self) -> str:
         """Changes whenever the index of some resource would: stored beside the index, compared at start."""
         digest = hashlib.sha256(f"{EXTRACTION} {self.version} {' '.join(self.types)}".encode())
+        digest.update(repr(sorted(self.systems.case_sensitive.items())).encode())
         for name in self.types:
             for code, one in sorted(self.parameters(name).items()):
                 digest.update(repr((name, code, one.type, one.expression, one.components)).encode())

@@ -7,7 +7,7 @@ a modifier or value that a known parameter cannot take is always 400, because ig
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from server.errors import BadRequest, FhirError, Issue, NotSupported, TooCostly
@@ -15,8 +15,9 @@ from server.fhir.references import is_id
 from server.fhir.temporal import parse_span
 from server.search import control
 from server.search.parameters import Registry, SearchParameter
-from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, Row, all_of, any_of, clauses
+from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses
 from server.search.query import Cursor, Query, Search
+from server.search.terminology import Terminology
 from server.search.text import split, unescape
 from server.search.types import date
 from server.search.types.base import Request, split_prefix
@@ -25,6 +26,9 @@ Pairs = Sequence[tuple[str, str]]
 
 # How deep chains and reverse chains may nest.
 DEPTH = 8
+
+# Modifiers that find what another one, or none, does not find; resources without any value are among that.
+_NEGATIONS: Mapping[str, str | None] = {"not": None, "not-in": "in"}
 
 
 @dataclass(slots=True)
@@ -40,6 +44,7 @@ class Parser:
     page_size: int = 20
     page_size_limit: int = 1000
     clause_limit: int = 100
+    terminology: Terminology | None = None
     warnings: list[Issue] = field(default_factory=list)
     _made: int = 0
 
@@ -197,8 +202,15 @@ class Parser:
             )
         if modifier == "missing":
             return self._missing(parameter, value)
-        request = Request(self.bases, self.now, parameter.targets, frozenset(self.registry.types))
-        inner = None if modifier == "not" else modifier
+        request = Request(
+            self.bases,
+            self.now,
+            parameter.targets,
+            frozenset(self.registry.types),
+            systems=self.registry.systems,
+            terminology=self.terminology,
+        )
+        inner = _NEGATIONS.get(modifier, modifier) if modifier else None
         found = [self._one(parameter, inner, text, request) for text in split(value, ",") if text]
         if not found:
             raise ValueError("there is no value between the commas")
@@ -206,7 +218,7 @@ class Parser:
         self._made += len(found)
         if self._made > self.clause_limit * len(self.types):
             raise self._too_costly()
-        return Not(any_of(found)) if modifier == "not" else any_of(found)
+        return Not(any_of(found)) if modifier in _NEGATIONS else any_of(found)
 
     def _is_type_modifier(self, parameter: SearchParameter, modifier: str) -> bool:
         if parameter.type != "reference" or not modifier[:1].isupper():
