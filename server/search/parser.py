@@ -7,7 +7,7 @@ a modifier or value that a known parameter cannot take is always 400, because ig
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from server.errors import BadRequest, FhirError, Issue, NotSupported, TooCostly
@@ -27,8 +27,8 @@ Pairs = Sequence[tuple[str, str]]
 # How deep chains and reverse chains may nest.
 DEPTH = 8
 
-# Modifiers that find what another one, or none, does not find; resources without any value are among that.
-_NEGATIONS: Mapping[str, str | None] = {"not": None, "not-in": "in"}
+# Modifiers that find what is not found otherwise; resources without any value are among that.
+_NEGATIONS = frozenset({"not", "not-in"})
 
 
 @dataclass(slots=True)
@@ -210,7 +210,7 @@ class Parser:
             systems=self.registry.systems,
             terminology=self.terminology,
         )
-        inner = _NEGATIONS.get(modifier, modifier) if modifier else None
+        inner = None if modifier == "not" else modifier
         found = [self._one(parameter, inner, text, request) for text in split(value, ",") if text]
         if not found:
             raise ValueError("there is no value between the commas")

@@ -1,6 +1,6 @@
-"""`:in`, `:above` and `:below` on tokens: https://hl7.org/fhir/R5/search.html#modifiers
+"""`:in`, `:not-in`, `:above` and `:below` on tokens: https://hl7.org/fhir/R5/search.html#modifiers
 
-`:in` takes a value set, the other two a code with its system. What a code subsumes is said by the code system, or by
+The first two take a value set, the other two a code with its system. What a code subsumes is said by the code system, or by
 the way its codes are written (an NDC of a package holds that of its product).
 """
 
@@ -20,7 +20,7 @@ Codes = Mapping[str, tuple[str, ...]]
 
 def predicate(parameter: str, modifier: str, text: str, request: Request) -> Predicate:
     """Raises ValueError for a value that names no value set or code, UnknownTerminology and NotEnumerable."""
-    if modifier == "in":
+    if modifier in ("in", "not-in"):
         value_set = unescape(text)
         return _any_code(parameter, _ask(parameter, modifier, request, lambda held: held.members(value_set)))
     parts = [unescape(part) for part in split(text, "|")]

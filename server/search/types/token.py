@@ -123,8 +123,8 @@ def _text(parameter: str, text: object, element: int) -> Iterator[IndexRow]:
 
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
-    """`code`, `system|code`, `|code`, `system|`. Raises ValueError for more than one bar. The parser applies `:not`,
-    and the negation of `:not-in`.
+    """`code`, `system|code`, `|code`, `system|`. Raises ValueError for more than one bar. The parser negates
+    `:not` and `:not-in`: here they mean what they exclude.
     """
     match modifier:
         case "text":
@@ -136,7 +136,7 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
             )
         case "of-type":
             return _of_type(parameter, text)
-        case "in" | "above" | "below":
+        case "in" | "not-in" | "above" | "below":
             return hierarchy.predicate(parameter, modifier, text, request)
     parts = split(text, "|")
     if len(parts) > 2:
