@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
 
 from flask import Flask, Request, Response
 from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter
 
 from server.content import sync
-from server.fhir.json import parse
-from server.interactions.service import Service, make_registries
+from server.fhir.json import JSON
+from server.fhir.releases import FhirVersion
+from server.interactions.forms import json_in
+from server.interactions.service import Service
 from server.rest import errors, routes
 from server.rest.routing import Adapter, Router
+from server.search.registries import make_registries
 from server.settings import Settings
 from server.store.open import open_store
 from server.store.sql import SqlStore
@@ -53,13 +55,16 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
 
 
 def make_service(settings: Settings, store: SqlStore) -> Service:
-    """The parts that interactions work with; the search parameters of the store's content among them."""
-    own: list[dict[str, Any]] = [
-        parse(one.body) for one in store.all_of_type("SearchParameter") if one.body is not None
-    ]
-    return Service(
-        settings, store, store, make_registries(settings, own, sync.systems(store)), _secret(settings, store)
+    """The parts that interactions work with, the search parameters and named queries of the content among them."""
+    registries = make_registries(
+        settings, _held(store, "SearchParameter"), _held(store, "OperationDefinition"), sync.systems(store)
     )
+    return Service(settings, store, store, registries, _secret(settings, store))
+
+
+def _held(store: SqlStore, resource_type: str) -> list[JSON]:
+    """The resources of one type in the store, in R5."""
+    return [json_in(one, FhirVersion.R5) for one in store.all_of_type(resource_type) if one.body is not None]
 
 
 def _secret(settings: Settings, store: SqlStore) -> bytes:

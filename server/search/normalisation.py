@@ -19,7 +19,7 @@ from server.search.predicates import Compare
 from server.search.text import key
 
 # Stands before a code that was folded, so that a folded code is never taken for one written that way.
-_FOLDED = "~"
+FOLDED = "~"
 
 # Systems that say so elsewhere than in a CodeSystem resource of the specification.
 _SENSITIVE = frozenset({"http://unitsofmeasure.org", "http://terminology.hl7.org/CodeSystem/special-values"})
@@ -41,7 +41,7 @@ class Notation(Protocol):
 class NdcNotation:
     """National Drug Codes: packages in every form of 10 to 12 digits, and the products they are of."""
 
-    _MARK = f"{_FOLDED}ndc "
+    _MARK = f"{FOLDED}ndc "
 
     def forms(self, code: str) -> tuple[str, ...]:
         return tuple(f"{self._MARK}{one}" for one in ndc.readings(code))
@@ -70,13 +70,21 @@ class Systems:
         return self.case_sensitive.get(system, False) if published is None else published
 
     def forms(self, system: str, code: str) -> tuple[str, ...]:
-        """`code` as the index holds it: as written where case counts, folded and marked where it does not; one form for
+        """`code` as searches look for it: as written where case counts, folded and marked where it does not; one form for
         each meaning where the way it is written leaves several.
         """
         notation = NOTATIONS.get(system)
-        if notation is not None and (found := notation.forms(code)):
-            return found
-        return (key(code if self.sensitive(system) else _FOLDED + code.casefold()),)
+        return (notation.forms(code) if notation is not None else ()) or (self._written(system, code),)
+
+    def _written(self, system: str, code: str) -> str:
+        return key(code if self.sensitive(system) else FOLDED + code.casefold())
+
+    def indexed(self, system: str, code: str) -> tuple[str, ...]:
+        """What stands in the index for `code`: its forms, and with them the way it was written, of which a search may
+        know the beginning only (`:code-text`).
+        """
+        found = self.forms(system, code)
+        return (*found, self._written(system, code)) if system in NOTATIONS else found
 
     def all_forms(self, system: str, codes: Iterable[str]) -> tuple[str, ...]:
         """The forms of many codes of one system, each once."""
@@ -88,7 +96,7 @@ STANDARD = Systems()
 
 def any_forms(code: str) -> tuple[str, ...]:
     """The forms that `code` has in the index if nothing is known of its system."""
-    found = [key(code), key(_FOLDED + code.casefold())]
+    found = [key(code), key(FOLDED + code.casefold())]
     for notation in NOTATIONS.values():
         found += notation.forms(code)
     return tuple(dict.fromkeys(found))

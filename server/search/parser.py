@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from server.errors import BadRequest, FhirError, Issue, NotSupported, TooCostly
+from server.errors import BadRequest, FhirError, Issue, NotEnumerable, NotSupported, TooCostly, UnknownTerminology
 from server.fhir.references import is_id
 from server.fhir.temporal import parse_span
-from server.search import control
-from server.search.parameters import Registry, SearchParameter
+from server.search import control, special
+from server.search.parameters import COLUMNS, Registry, SearchParameter
 from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses
 from server.search.query import Cursor, Query, Search
 from server.search.terminology import Terminology
@@ -47,6 +47,8 @@ class Parser:
     terminology: Terminology | None = None
     warnings: list[Issue] = field(default_factory=list)
     _made: int = 0
+    _expanded: frozenset[tuple[str, str]] = frozenset()
+    """Parameters that a named query stands for: they run, but the client did not write them."""
 
     def parse(self, pairs: Pairs, cursor: Cursor | None = None) -> Search:
         """`pairs` are the decoded parameters in order, without those that concern the format or the page. Raises
@@ -57,6 +59,8 @@ class Parser:
         types, type_pairs = self._types([value for name, value in filters if name == "_type"])
         applied: list[tuple[str, str]] = list(type_pairs)
         wanted: dict[str, list[Predicate]] = {one: [] for one in types}
+        filters, named = self._named(types, filters)
+        applied += named
         for name, value in filters:
             if name == "_type":
                 continue
@@ -64,7 +68,8 @@ class Parser:
                 raise NotSupported(f"{name}: _type takes no modifier", expression=name)
             found = self._filter(types, name, value)
             if found is not None:
-                applied.append((name, value))
+                if (name, value) not in self._expanded:
+                    applied.append((name, value))
                 for resource_type, predicate in found.items():
                     wanted[resource_type].append(predicate)
         predicates = {one: all_of(parts) if parts else None for one, parts in wanted.items()}
@@ -76,6 +81,8 @@ class Parser:
             total=controls.total,
             summary=controls.summary,
             elements=controls.elements,
+            max_results=controls.max_results,
+            explain=controls.explain,
             includes=controls.includes,
             warnings=tuple(self.warnings),
             count_only=controls.count_only,
@@ -86,6 +93,27 @@ class Parser:
             f"the search has more than {self.clause_limit} clauses",
             remedy="Ask for fewer values at once; in a chain, name the target type: subject:Medication.code=...",
         )
+
+    def _named(self, types: tuple[str, ...], filters: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], Pairs]:
+        """The filters with a named query in place of `_query` and its parameters, and those as the client wrote them."""
+        names = [value for name, value in filters if name == "_query" and value]
+        if not names:
+            return [pair for pair in filters if pair[0] != "_query"], ()
+        if len(names) > 1:
+            raise BadRequest("_query stands twice in the request; it may stand once", expression="_query")
+        query = next(
+            (one for one in self.registry.queries if one.name == names[0] and set(types) <= one.resource_types), None
+        )
+        if query is None:
+            known = ", ".join(sorted(one.name for one in self.registry.queries if set(types) <= one.resource_types))
+            raise BadRequest(
+                f"_query={names[0]}: there is no such query here, only {known or 'none'}", expression="_query"
+            )
+        given = {name: value for name, value in filters if name in query.parameters}
+        expanded = query.expand(given)
+        self._expanded = frozenset(expanded)
+        rest = [pair for pair in filters if pair[0] != "_query" and pair[0] not in query.parameters]
+        return [*rest, *expanded], [("_query", query.name), *given.items()]
 
     def _types(self, values: list[str]) -> tuple[tuple[str, ...], Pairs]:
         """The searched types that `_type` leaves. https://hl7.org/fhir/R5/search.html#_type"""
@@ -141,9 +169,9 @@ class Parser:
         for resource_type in types:
             try:
                 predicate = self.predicate(resource_type, name, value)
-            except TooCostly as error:
+            except (TooCostly, UnknownTerminology, NotEnumerable) as error:
                 # A link of a chain knows its own part of the name only.
-                raise TooCostly(str(error), expression=name, remedy=error.issues[0].remedy) from None
+                raise type(error)(str(error), expression=name, remedy=error.issues[0].remedy) from None
             except ValueError as error:
                 raise BadRequest(f"{name}={value}: {error}", expression=name) from None
             if predicate is None:
@@ -177,6 +205,8 @@ class Parser:
             raise TooCostly(f"chains may be {DEPTH} deep at most", expression=name)
         if name.startswith("_has:"):
             return self._has(resource_type, name, value, depth)
+        if name in special.PARAMETERS:
+            return special.predicate(self, resource_type, name, value)
         link, dot, rest = name.partition(".")
         if dot:
             return self._chain(resource_type, link, rest, value, depth)
@@ -202,13 +232,15 @@ class Parser:
             )
         if modifier == "missing":
             return self._missing(parameter, value)
+        elements = frozenset() if parameter.code in COLUMNS else parameter.path.types
         request = Request(
             self.bases,
             self.now,
             parameter.targets,
             frozenset(self.registry.types),
-            systems=self.registry.systems,
-            terminology=self.terminology,
+            elements,
+            self.registry.systems,
+            self.terminology,
         )
         inner = None if modifier == "not" else modifier
         found = [self._one(parameter, inner, text, request) for text in split(value, ",") if text]
@@ -254,7 +286,7 @@ class Parser:
 
     # -- chains
 
-    def _targets(self, parameter: SearchParameter, modifier: str | None) -> tuple[str, ...]:
+    def targets(self, parameter: SearchParameter, modifier: str | None) -> tuple[str, ...]:
         if modifier is not None:
             if not self.registry.serves(modifier):
                 raise BadRequest(
@@ -266,7 +298,7 @@ class Parser:
         targets = self.registry.types if not parameter.targets or "Resource" in parameter.targets else parameter.targets
         return tuple(one for one in targets if self.registry.serves(one))
 
-    def _reference(self, resource_type: str, code: str, name: str) -> SearchParameter | None:
+    def reference(self, resource_type: str, code: str, name: str) -> SearchParameter | None:
         parameter = self.registry.get(resource_type, code)
         if parameter is not None and parameter.type != "reference":
             raise BadRequest(
@@ -279,12 +311,12 @@ class Parser:
     def _chain(self, resource_type: str, link: str, rest: str, value: str, depth: int) -> Predicate | None:
         """`subject:Medication.code=...`: https://hl7.org/fhir/R5/search.html#chaining"""
         code, colon, modifier = link.partition(":")
-        parameter = self._reference(resource_type, code, f"{link}.{rest}")
+        parameter = self.reference(resource_type, code, f"{link}.{rest}")
         if parameter is None:
             return None
         found: list[Predicate] = []
         refused: FhirError | ValueError | None = None
-        for target in self._targets(parameter, modifier if colon else None):
+        for target in self.targets(parameter, modifier if colon else None):
             try:
                 inner = self.predicate(target, rest, value, depth + 1)
             except TooCostly:
@@ -293,7 +325,7 @@ class Parser:
                 refused = error
                 continue
             if inner is not None:
-                found.append(Chain(code, target, inner))
+                found.append(Chain(parameter.index, target, inner))
         if found:
             return found[0] if len(found) == 1 else Or(tuple(found))
         if refused is not None:
@@ -311,12 +343,12 @@ class Parser:
         _, source, code, rest = parts
         if not self.registry.serves(source):
             raise BadRequest(f"{name}: this server has no resource type {source!r}", expression=name)
-        parameter = self._reference(source, code, name)
+        parameter = self.reference(source, code, name)
         if parameter is None:
             raise BadRequest(f"{name}: {source} has no search parameter {code!r}", expression=name)
-        if resource_type not in self._targets(parameter, None):
+        if resource_type not in self.targets(parameter, None):
             raise BadRequest(f"{name}: {source}.{code} never points to {resource_type}", expression=name)
         inner = self.predicate(source, rest, value, depth + 1)
         if inner is None:
             raise BadRequest(f"{name}: {source} has no search parameter {rest.partition(':')[0]!r}", expression=name)
-        return Has(source, code, inner)
+        return Has(source, parameter.index, inner)

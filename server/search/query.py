@@ -23,13 +23,14 @@ class Sort:
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """The place of a page: the sort values, type and id of the resource beside it; `backwards` asks for the page before
-    it.
+    it. Without an id, and backwards, it is the end of the list. `seen` counts the matches on the pages before.
     """
 
     values: tuple[str | int | None, ...]
     resource_type: str
     id: str
     backwards: bool = False
+    seen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class Search:
     total: Literal["none", "accurate"] = "none"
     summary: str = "false"
     elements: tuple[str, ...] = ()
+    max_results: int | None = None
+    explain: bool = False
     includes: tuple[Include, ...] = ()
     warnings: tuple[Issue, ...] = ()
     count_only: bool = False

@@ -82,14 +82,28 @@ class Compiler:
         self._aliases += 1
         return table.alias(f"a{self._aliases}")
 
+    def plain(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """`column` as a value that SQLite uses no index for:
+        https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_
+        """
+        if not self.sqlite:
+            return column
+        return literal_column(f"+{column.table.name}.{column.name}", column.type)
+
     # -- conditions on one row
 
-    def condition(self, table: FromClause, node: Condition) -> Boolean:
+    def condition(self, table: FromClause, node: Condition, *, probing: bool = False) -> Boolean:
         if isinstance(node, Every):
-            return and_(*(self.condition(table, one) for one in node.of))
+            return and_(*(self.condition(table, one, probing=probing) for one in node.of))
         if isinstance(node, Some):
-            return or_(*(self.condition(table, one) for one in node.of))
-        return self._compare(table.c[node.column], node)
+            return or_(*(self.condition(table, one, probing=probing) for one in node.of))
+        column: ColumnElement[Any] = table.c[node.column]
+        if probing and self.sqlite:
+            # A probe looks one resource up by its key. Without the plus sign, which keeps SQLite from using an index
+            # for
+            # this comparison, it may walk all rows with the value instead, for every resource that is probed.
+            column = self.plain(column)
+        return self._compare(column, node)
 
     def _compare(self, column: ColumnElement[Any], node: Compare) -> Boolean:
         number = self._numbers[id(node)]
@@ -110,6 +124,11 @@ class Compiler:
                 return column >= value
             case "prefix":
                 return and_(column >= value, column < bindparam(f"q{number}", type_=Text()))
+            case "suffix":
+                length = func.length(value)
+                return (func.substr(column, -length) if self.sqlite else func.right(column, length)) == value
+            case "begins":
+                return func.substr(func.lower(column), 1, func.length(value)) == value
             case "contains":
                 return (func.instr(column, value) if self.sqlite else func.strpos(column, value)) > 0
         # in: the list is one value, so that its length does not change the statement
@@ -130,7 +149,7 @@ class Compiler:
                 return exists(
                     select(literal_column("1"))
                     .select_from(row := self.alias(tables.INDEXES[name]))
-                    .where(*self._row(row, resource_type, parameter, where), row.c.id == identity)
+                    .where(*self._row(row, resource_type, parameter, where, probing=True), row.c.id == identity)
                 )
             case Resource(where):
                 row = self.alias(tables.resource)
@@ -172,9 +191,11 @@ class Compiler:
                 return exists(self._joined(node, resource_type, identity))
         return false()
 
-    def _row(self, row: FromClause, resource_type: str, parameter: str, where: Condition | None) -> list[Boolean]:
+    def _row(
+        self, row: FromClause, resource_type: str, parameter: str, where: Condition | None, *, probing: bool = False
+    ) -> list[Boolean]:
         fixed = [row.c.type == constant(resource_type), row.c.parameter == constant(parameter)]
-        return fixed if where is None else [*fixed, self.condition(row, where)]
+        return fixed if where is None else [*fixed, self.condition(row, where, probing=probing)]
 
     def _joined(self, node: Joined, resource_type: str, identity: ColumnElement[str] | None) -> Select[Any]:
         """Rows of every part on one element of one resource."""

@@ -242,12 +242,14 @@ class SqlReader(ABC):
 
     def search(self, query: Query) -> Page:
         backwards = query.cursor is not None and query.cursor.backwards
+        # A cursor without an id is the end of the list: nothing lies beyond it.
+        place = query.cursor if query.cursor is not None and query.cursor.id else None
         # One more than the page holds tells whether there is another page.
         wanted = query.count + 1
         found: list[Hit] = []
         parts = list(query.predicates.items())
         for resource_type, predicate in reversed(parts) if backwards else parts:
-            ties = _ties(query.cursor, resource_type, bool(query.sort))
+            ties = _ties(place, resource_type, bool(query.sort))
             if ties is None:
                 continue
             hits = self._page(
@@ -261,59 +263,82 @@ class SqlReader(ABC):
         more = len(found) > query.count
         found = found[: query.count]
         if backwards:
-            return Page(found[::-1], more_after=True, more_before=more)
+            return Page(found[::-1], more_after=place is not None, more_before=more)
         return Page(found, more_after=more, more_before=query.cursor is not None)
 
     def _page(
         self, query: Query, resource_type: str, predicate: Predicate | None, ties: str, backwards: bool, limit: int
     ) -> list[Hit]:
         memo = query.memo.get(resource_type) if query.cursor is None else None
-        if memo is not None:
-            statement, bound = memo
-        else:
-            start = plan.at_once(predicate)
-            settled = start is not None or not plan.candidates(predicate)
-            if not settled and predicate is not None:
-                start = self._choose(resource_type, predicate, bool(query.sort))
-            cursor = query.cursor
-            missing = tuple(value is None for value in cursor.values) if cursor else None
-            statement = self.statements.get(
-                ("page", resource_type, shape(predicate), start, query.sort, missing, ties, backwards),
-                lambda: plan.page(
-                    self.statements.dialect, resource_type, predicate, start, query.sort, cursor, ties, backwards
-                ),
-            )
-            named = {**values(predicate, self.sequence), "limit": limit}
-            if cursor is not None:
-                named |= {"after": cursor.id, **{f"c{number}": value for number, value in enumerate(cursor.values)}}
-            bound = statement.bind(named)
-            # A first page that needs no counting runs the same statement with the same values every time.
-            if settled and cursor is None and len(query.predicates) == 1:
-                query.memo[resource_type] = statement, bound
+        statement, bound = memo or self._page_statement(query, resource_type, predicate, ties, backwards, limit)
         return [
             Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys))
             for identity, version, updated, fhir_version, body, *keys in self.rows(statement, bound)
         ]
+
+    def _page_statement(
+        self, query: Query, resource_type: str, predicate: Predicate | None, ties: str, backwards: bool, limit: int
+    ) -> tuple[Statement, tuple[Any, ...]]:
+        """The statement for one page of one type, and its values."""
+        start = plan.at_once(predicate)
+        settled = start is not None or not plan.candidates(predicate)
+        if not settled and predicate is not None:
+            start = self._choose(resource_type, predicate, bool(query.sort))
+        cursor = query.cursor if query.cursor is not None and query.cursor.id else None
+        missing = tuple(value is None for value in cursor.values) if cursor else None
+        statement = self.statements.get(
+            ("page", resource_type, shape(predicate), start, query.sort, missing, ties, backwards),
+            lambda: plan.page(
+                self.statements.dialect, resource_type, predicate, start, query.sort, cursor, ties, backwards
+            ),
+        )
+        named = {**values(predicate, self.sequence), "limit": limit}
+        if cursor is not None:
+            named |= {"after": cursor.id, **{f"c{number}": value for number, value in enumerate(cursor.values)}}
+        bound = statement.bind(named)
+        # A first page that needs no counting runs the same statement with the same values every time.
+        if settled and query.cursor is None and len(query.predicates) == 1:
+            query.memo[resource_type] = statement, bound
+        return statement, bound
+
+    def explain(self, query: Query) -> list[str]:
+        lines = []
+        for resource_type, predicate in query.predicates.items():
+            statement, bound = self._page_statement(query, resource_type, predicate, "after", False, query.count + 1)
+            lines.append(f"{resource_type}: {' '.join(statement.text.split())}")
+            for number in plan.candidates(predicate):
+                if predicate is None:
+                    continue
+                counted = self._bounded_count(resource_type, predicate, number)
+                lines += [f"  part {number} matches {counted}{' or more' if counted > plan.FEW else ''} rows"]
+            sqlite = self.statements.dialect.name == "sqlite"
+            explained = Statement(f"{'EXPLAIN QUERY PLAN' if sqlite else 'EXPLAIN'} {statement.text}", (), {})
+            lines += [f"  {row[-1] if sqlite else row[0]}" for row in self.rows(explained, bound)]
+        return lines
 
     def _choose(self, resource_type: str, predicate: Predicate, sorting: bool) -> int | None:
         """The part to start from: the smallest, if it is small; else one in id order; else None for a walk along the
         ids.
         """
         possible = plan.candidates(predicate)
-        named = {**values(predicate, self.sequence), "limit": plan.FEW + 1}
         smallest, fewest = possible[0], plan.FEW + 2
         for part in possible:
-            statement = self.statements.get(
-                ("bounded count", resource_type, shape(predicate), part),
-                partial(plan.bounded_count, self.statements.dialect, resource_type, predicate, part),
-            )
-            counted = int(self.rows(statement, statement.bind(named))[0][0])
+            counted = self._bounded_count(resource_type, predicate, part)
             if counted < fewest:
                 smallest, fewest = part, counted
         if fewest <= plan.FEW or sorting:
             return smallest
         walked = [part for part in possible if ordered(plan.parts(predicate)[part])]
         return walked[0] if walked else None
+
+    def _bounded_count(self, resource_type: str, predicate: Predicate, part: int) -> int:
+        """How many rows a part has, counted a little past `FEW` at most."""
+        statement = self.statements.get(
+            ("bounded count", resource_type, shape(predicate), part),
+            partial(plan.bounded_count, self.statements.dialect, resource_type, predicate, part),
+        )
+        named = {**values(predicate, self.sequence), "limit": plan.FEW + 1}
+        return int(self.rows(statement, statement.bind(named))[0][0])
 
     def count(self, query: Query) -> int:
         result = 0

@@ -1,4 +1,6 @@
-"""Codes and their value sets, as far as a binding demands them (https://hl7.org/fhir/R5/terminologies.html#strength)."""
+"""Codes and their value sets, as far as a binding demands them
+(https://hl7.org/fhir/R5/terminologies.html#strength).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from server.validation.suggestions import did_you_mean
 BindingCheck = Callable[[dict[str, Any], At, Run], None]
 
 _PREFIX = "http://hl7.org/fhir/ValueSet/"
-# https://www.rfc-editor.org/rfc/rfc5646#section-2.1: a language, then subtags of 1 to 8; or private use, or a grandfathered i-tag.
+# A language, then subtags of 1 to 8; or private use (x-) or a grandfathered tag (i-):
+# https://www.rfc-editor.org/rfc/rfc5646#section-2.1
 _LANGUAGE = re.compile(r"(?:[A-Za-z]{2,3}|[A-Za-z]{4,8}(?=-)|[xi](?=-))(?:-[A-Za-z0-9]{1,8})*", re.ASCII)
 _MIME = re.compile(r"[A-Za-z0-9!#$&^_.+\-*]+/[A-Za-z0-9!#$&^_.+\-*]+(?:\s*;.*)?", re.ASCII)
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}|[a-z]+")
@@ -50,7 +53,9 @@ _SYNTAXES: Mapping[str, Syntax] = {
     f"{_PREFIX}mimetypes": Syntax(_is_mime, BASE["bad-mime-type"], "a MIME type"),
     f"{_PREFIX}ucum-units": Syntax(_is_unit, BASE["bad-unit"], "a UCUM unit"),
     f"{_PREFIX}color-codes": Syntax(
-        lambda code: _COLOR.fullmatch(code) is not None, BASE["code-not-in-value-set"], "a CSS color such as blue or #FF0000"
+        lambda code: _COLOR.fullmatch(code) is not None,
+        BASE["code-not-in-value-set"],
+        "a CSS color such as blue or #FF0000",
     ),
 }
 
@@ -156,6 +161,8 @@ def _remedy(codings: Iterable[Mapping[str, Any]], value_set: ValueSet | None) ->
         return None
     for coding in codings:
         code, system = coding.get("code"), coding.get("system")
+        if not isinstance(code, str):
+            continue
         for known, concepts in value_set.concepts.items():
             if code in concepts and system != known:
                 return f"The code is of {known}: correct the system."

@@ -76,7 +76,9 @@ def outcomes(answer: Answer) -> list[dict[str, Any]]:
 def test_an_answer_from_a_part_of_a_code_system_says_so(terms: InProcess, query: str, warned: bool) -> None:
     for _ in range(2):  # the second answer comes from what was worked out for the first
         found = outcomes(terms.ask("GET", f"{BASE}/Medication?{query}"))
-        assert any(one["code"] == "incomplete" and "http://ex.org/salts" in one["diagnostics"] for one in found) is warned
+        assert (
+            any(one["code"] == "incomplete" and "http://ex.org/salts" in one["diagnostics"] for one in found) is warned
+        )
 
 
 def medication(identity: str, code: str, system: str = LOCAL) -> dict[str, Any]:

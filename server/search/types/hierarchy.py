@@ -6,9 +6,9 @@ the way its codes are written (an NDC of a package holds that of its product).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from server.errors import NotEnumerable, NotSupported, UnknownTerminology
+from server.errors import NotSupported
 from server.search.normalisation import NOTATIONS
 from server.search.predicates import Compare, Every, Nothing, Predicate, Row, any_of
 from server.search.terminology import Terminology
@@ -21,8 +21,7 @@ Codes = Mapping[str, tuple[str, ...]]
 def predicate(parameter: str, modifier: str, text: str, request: Request) -> Predicate:
     """Raises ValueError for a value that names no value set or code, UnknownTerminology and NotEnumerable."""
     if modifier in ("in", "not-in"):
-        value_set = unescape(text)
-        return _any_code(parameter, _ask(parameter, modifier, request, lambda held: held.members(value_set)))
+        return _any_code(parameter, _held(request).members(unescape(text)))
     parts = [unescape(part) for part in split(text, "|")]
     if len(parts) != 2 or not all(parts):
         raise ValueError(f"{text!r}: :{modifier} needs system|code, for a code alone does not say where it stands")
@@ -33,15 +32,8 @@ def predicate(parameter: str, modifier: str, text: str, request: Request) -> Pre
         if not where:
             raise ValueError(f"{code!r} is not written as a code of {system}")
         return any_of([Row("token", parameter, of_system(system, one)) for one in where])
-    return _any_code(
-        parameter,
-        _ask(
-            parameter,
-            modifier,
-            request,
-            lambda held: held.below(system, code) if modifier == "below" else held.above(system, code),
-        ),
-    )
+    held = _held(request)
+    return _any_code(parameter, held.below(system, code) if modifier == "below" else held.above(system, code))
 
 
 def of_system(system: str, code: Compare) -> Every:
@@ -55,11 +47,7 @@ def _any_code(parameter: str, codes: Codes) -> Predicate:
     return any_of([*rows]) if rows else Nothing()
 
 
-def _ask(parameter: str, modifier: str, request: Request, question: Callable[[Terminology], Codes]) -> Codes:
-    name = f"{parameter}:{modifier}"
+def _held(request: Request) -> Terminology:
     if request.terminology is None:
-        raise NotSupported(f"{name}: there are no value sets and code systems to look into here", expression=name)
-    try:
-        return question(request.terminology)
-    except (UnknownTerminology, NotEnumerable) as error:
-        raise type(error)(f"{name}: {error}", expression=name, remedy=error.issues[0].remedy) from None
+        raise NotSupported("there are no value sets and code systems to look into here")
+    return request.terminology

@@ -10,8 +10,8 @@ from functools import lru_cache
 
 from server.fhir.definitions import definitions
 from server.fhir.releases import FhirVersion
-from server.search.normalisation import STANDARD, any_forms
-from server.search.predicates import Compare, Every, Predicate, Row, any_of
+from server.search.normalisation import FOLDED, STANDARD, any_forms
+from server.search.predicates import Compare, Every, Predicate, Row, Some, any_of
 from server.search.rows import IndexRow, StringRow, TokenRow
 from server.search.text import KEY_LENGTH, fold, key, split, unescape, wanted
 from server.search.types import hierarchy
@@ -20,7 +20,7 @@ from server.search.types.hierarchy import of_system
 
 NAME = "token"
 TABLES = ("token", "string")
-MODIFIERS = frozenset({"missing", "not", "text", "of-type", "in", "not-in", "above", "below"})
+MODIFIERS = frozenset({"missing", "not", "text", "code-text", "of-type", "in", "not-in", "above", "below"})
 PREFIXES: frozenset[str] = frozenset()
 ELEMENTS = frozenset(
     {
@@ -89,7 +89,7 @@ def _rows(parameter: str, kind: str, json: object, value: Value) -> Iterator[Ind
 
 
 def _code(parameter: str, system: str, code: str, value: Value) -> Iterator[IndexRow]:
-    for form in value.systems.forms(system, code):
+    for form in value.systems.indexed(system, code):
         yield TokenRow(parameter, key(system), form, value.element)
 
 
@@ -134,6 +134,8 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
                 parameter,
                 Every((Compare("prefix", "prefix", folded[:KEY_LENGTH]), Compare("folded", "prefix", folded))),
             )
+        case "code-text":
+            return code_text(parameter, unescape(text))
         case "of-type":
             return _of_type(parameter, text)
         case "in" | "not-in" | "above" | "below":
@@ -150,6 +152,13 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
         return Row("token", parameter, Compare("system", "=", key(system)))
     forms = request.systems.forms(system, code)
     return any_of([Row("token", parameter, of_system(system, Compare("code", "=", form))) for form in forms])
+
+
+def code_text(parameter: str, text: str) -> Predicate:
+    """Codes that begin with `text`, whatever their case: https://hl7.org/fhir/R5/search.html#modifiercodetext"""
+    # A folded code carries its mark first.
+    starts = (text.lower(), FOLDED + text.casefold())
+    return Row("token", parameter, Some(tuple(Compare("code", "begins", one) for one in starts)))
 
 
 def _of_type(parameter: str, text: str) -> Predicate:

@@ -1,0 +1,57 @@
+"""Parameters that look at no element: `_filter`, `_list` and `_in`. https://hl7.org/fhir/R5/search.html#all"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from server.errors import BadRequest, NotSupported
+from server.fhir.references import is_id, parse_reference
+from server.search.filter import FilterParser
+from server.search.predicates import Compare, Every, Has, Predicate, Resource, any_of
+from server.search.text import split, unescape
+
+if TYPE_CHECKING:
+    from server.search.parser import Parser
+
+PARAMETERS = frozenset({"_filter", "_list", "_in"})
+
+# What can hold members: the resource type, and the search parameter that leads from it to them.
+_HOLDERS = {"List": "item", "Group": "member", "CareTeam": "participant"}
+
+
+def predicate(parser: Parser, resource_type: str, name: str, value: str) -> Predicate:
+    """What one of these parameters asks of a resource type. Raises ValueError and BadRequest."""
+    if name == "_filter":
+        return FilterParser(parser, value).parse(resource_type)
+    if name == "_list":
+        return any_of([_member(parser, "List", text) for text in split(value, ",") if text])
+    return any_of([_in(parser, text) for text in split(value, ",") if text])
+
+
+def _member(parser: Parser, holder: str, text: str) -> Predicate:
+    """Is an item of one list. The functional lists of the specification ($current-...) need a patient, so there are
+    none.
+    """
+    wanted = unescape(text)
+    if wanted.startswith("$"):
+        raise NotSupported(f"{wanted} is a list about a patient; this server keeps none", expression="_list")
+    if not is_id(wanted):
+        raise ValueError(f"{wanted!r} is not the id of a {holder}")
+    code = _HOLDERS[holder]
+    if not parser.registry.serves(holder) or parser.registry.get(holder, code) is None:
+        raise BadRequest(f"this server has no resource type {holder!r}", expression="_list")
+    return Has(holder, code, Resource(Every((Compare("id", "=", wanted),))))
+
+
+def _in(parser: Parser, text: str) -> Predicate:
+    """Is a member of a List, Group or CareTeam: `_in=List/1`, or the id alone where any of them may be meant."""
+    wanted = unescape(text)
+    reference = parse_reference(wanted)
+    if reference.relative:
+        if reference.type not in _HOLDERS:
+            raise ValueError(f"{wanted!r}: members are held by {', '.join(_HOLDERS)}")
+        return _member(parser, str(reference.type), str(reference.id))
+    holders = [one for one in _HOLDERS if parser.registry.serves(one)]
+    if not holders:
+        raise BadRequest("this server has no List, Group or CareTeam", expression="_in")
+    return any_of([_member(parser, one, text) for one in holders])
