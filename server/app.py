@@ -8,7 +8,7 @@ from flask import Flask, Request, Response
 from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter
 
-from server.content import sync
+from server.content import case
 from server.fhir.json import JSON
 from server.fhir.releases import FhirVersion
 from server.interactions.forms import json_in
@@ -17,7 +17,8 @@ from server.rest import errors, routes
 from server.rest.routing import Adapter, Router
 from server.search.registries import make_registries
 from server.settings import Settings
-from server.store.open import open_store
+from server.store.contract import Transaction
+from server.store.open import open_replica, open_store
 from server.store.sql import SqlStore
 
 
@@ -47,6 +48,8 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     app = Apothecary("server", static_folder=None, template_folder=None)
     app.service = service
     app.url_map.strict_slashes = False
+    # An address with an empty segment is wrong; a redirect would not be FHIR's answer to it.
+    app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
     errors.register(app, service)
     routes.register(app, service)
@@ -56,13 +59,14 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
 
 def make_service(settings: Settings, store: SqlStore) -> Service:
     """The parts that interactions work with, the search parameters and named queries of the content among them."""
+    replica = open_replica(settings, store)
     registries = make_registries(
-        settings, _held(store, "SearchParameter"), _held(store, "OperationDefinition"), sync.systems(store)
+        settings, held(store, "SearchParameter"), held(store, "OperationDefinition"), case.remembered(store)
     )
-    return Service(settings, store, store, registries, _secret(settings, store))
+    return Service(settings, store, replica or store, registries, _secret(settings, store), replica)
 
 
-def _held(store: SqlStore, resource_type: str) -> list[JSON]:
+def held(store: SqlStore, resource_type: str) -> list[JSON]:
     """The resources of one type in the store, in R5."""
     return [json_in(one, FhirVersion.R5) for one in store.all_of_type(resource_type) if one.body is not None]
 
@@ -72,8 +76,13 @@ def _secret(settings: Settings, store: SqlStore) -> bytes:
     if settings.secret:
         return settings.secret.encode()
     found = store.state("secret")
+    return (found if found is not None else store.write(_make_secret)).encode()
+
+
+def _make_secret(transaction: Transaction) -> str:
+    """The key that the database keeps: of two servers that start at once, the second finds the first one's."""
+    found = transaction.state("secret")
     if found is None:
-        with store.transaction() as transaction:
-            transaction.set_state("secret", secrets.token_hex(32))
-        found = store.state("secret") or ""
-    return found.encode()
+        found = secrets.token_hex(32)
+        transaction.set_state("secret", found)
+    return found

@@ -24,6 +24,7 @@ ApothecaryError
 │   ├── UnsupportedMediaType  415  not-supported
 │   ├── Unprocessable         422  processing   well-formed, but against a business rule
 │   └── Busy                  503  throttled    a limit of time or load; try again
+│       └── Unreachable       503  transient    the database does not answer
 ├── UcumError                 a code that is not a unit (server/fhir/ucum.py); whoever asked says what follows
 └── StartError                the command cannot run: exit status 2
     ├── ContentError          a file of the content is broken: file, line, column, reason
@@ -187,6 +188,10 @@ class Unprocessable(FhirError):
 class Busy(FhirError):
     status = 503
     code = "throttled"
+
+
+class Unreachable(Busy):
+    code = "transient"
 
 
 class StartError(ApothecaryError):

@@ -16,7 +16,7 @@ from server.interactions.known import Known
 from server.interactions.prepared import Cache
 from server.search.parameters import Registry
 from server.settings import Settings
-from server.store.contract import Reader, Store
+from server.store.contract import Reader, Replica, Store
 from server.versions import where_instead
 
 
@@ -32,6 +32,8 @@ class Service:
     reader: Reader
     registries: Mapping[FhirVersion, Registry]
     secret: bytes
+    replica: Replica | None = None
+    """The reader once more, where it may lag behind the store: it must be told what a request has to see."""
     searches: Cache = field(default_factory=Cache)
     terminology: Known = field(default_factory=Known)
     """What `reader` told of value sets and code systems."""

@@ -35,7 +35,8 @@ class OperationViews:
             )
         if request.method == "GET" and found.affects_state:
             raise MethodNotAllowed(f"${operation} changes what is stored, so it is POSTed", headers={"Allow": "POST"})
-        posted = body(exchange) if request.method == "POST" and (request.content_length or 0) else None
+        # Whether there is a body is seen by reading it: one that comes in chunks does not say how long it is.
+        posted = body(exchange) if request.method == "POST" and exchange.body() else None
         call = Call(
             self.service, exchange.version, exchange.base, resource_type, resource_id, tuple(exchange.pairs), posted
         )

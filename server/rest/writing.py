@@ -10,7 +10,8 @@ from flask import request
 
 from server.errors import BadRequest, InvalidContent, Issue, NotFound
 from server.fhir.json import JSON, dumps, parse
-from server.interactions import conditional, integrity, transaction
+from server.interactions import conditional, integrity
+from server.interactions.batch import process
 from server.interactions.create import create
 from server.interactions.delete import conditional_delete, delete
 from server.interactions.forms import body_in
@@ -96,10 +97,10 @@ class WritingViews:
 
     def conditional_delete(self, resource_type: str) -> Answer:
         exchange = self._writing(resource_type)
-        criteria = _criteria(exchange)
+        criteria, match = _criteria(exchange), request.headers.get("If-Match")
 
         def work(t: Transaction) -> list[Written]:
-            done = conditional_delete(self.service, t, exchange.version, exchange.base, resource_type, criteria)
+            done = conditional_delete(self.service, t, exchange.version, exchange.base, resource_type, criteria, match)
             integrity.check(self.service, t, done)
             return done
 
@@ -112,7 +113,7 @@ class WritingViews:
     def transaction(self) -> Answer:
         exchange = self.exchange()
         returning = exchange.preference("return") or "minimal"
-        answer = transaction.process(self.service, exchange.version, exchange.base, body(exchange), returning=returning)
+        answer = process(self.service, exchange.version, exchange.base, body(exchange), returning=returning)
         return exchange.respond(answer, [])
 
     # -- what all of them do
@@ -138,16 +139,12 @@ class WritingViews:
         stored = written.stored
         headers = entity_headers(stored.version, stored.updated) if stored.version else []
         name = f"{stored.type}/{stored.id}"
-        if written.status == 201:
+        # A conditional create that found a resource tells where it is: https://hl7.org/fhir/R5/http.html#ccreate
+        if written.status == 201 or (request.method == "POST" and stored.version):
             headers.append(("Location", f"{exchange.base}/{name}/_history/{stored.version}"))
         wish = exchange.preference("return") or ("minimal" if stored.deleted else "representation")
         if wish == "OperationOutcome":
-            done = {201: "created", 200: "stored", 204: "deleted"}[written.status]
-            issue = Issue(
-                "information",
-                "informational",
-                f"{name} was {done}" + (f" as version {stored.version}" if stored.version else ""),
-            )
+            issue = Issue("information", "informational", written.sentence)
             return exchange.respond(
                 dumps(operation_outcome([issue])), headers, 200 if written.status == 204 else written.status
             )
@@ -159,7 +156,7 @@ class WritingViews:
 def body(exchange: Exchange, kinds: frozenset[str] = FHIR_JSON) -> Any:
     """The JSON of the request's body. Raises UnsupportedMediaType, and InvalidContent with line and column."""
     check_content_type(request.headers.get("Content-Type", ""), exchange.version, kinds)
-    return read_json(request.get_data(cache=False))
+    return read_json(exchange.body())
 
 
 def read_json(text: bytes) -> Any:
@@ -193,7 +190,7 @@ def _criteria(exchange: Exchange) -> str:
 def _patcher(exchange: Exchange) -> Patcher:
     """The patch in the body: JSON Patch by its own media type (or an array in plain JSON), FHIRPath Patch otherwise."""
     kind = check_content_type(request.headers.get("Content-Type", ""), exchange.version, FHIR_JSON | {JSON_PATCH})
-    document: JSON | list[Any] = read_json(request.get_data(cache=False))
+    document: JSON | list[Any] = read_json(exchange.body())
     if kind == JSON_PATCH or isinstance(document, list):
         return json_patcher(document)
     return fhirpath_patcher(document, exchange.version)

@@ -70,8 +70,8 @@ class Systems:
         return self.case_sensitive.get(system, False) if published is None else published
 
     def forms(self, system: str, code: str) -> tuple[str, ...]:
-        """`code` as searches look for it: as written where case counts, folded and marked where it does not; one form for
-        each meaning where the way it is written leaves several.
+        """`code` as searches look for it: as written where case counts, folded and marked where it does not; one form
+        for each meaning where the way it is written leaves several.
         """
         notation = NOTATIONS.get(system)
         return (notation.forms(code) if notation is not None else ()) or (self._written(system, code),)

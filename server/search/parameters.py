@@ -36,8 +36,7 @@ COLUMNS = frozenset({"_id", "_lastUpdated"})
 EXTRACTION = 6
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
-# points
-# to a resource must be known before it is deleted.
+# points to a resource must be known before it is deleted.
 ANY = "*"
 
 
@@ -94,7 +93,12 @@ class SearchParameter:
         """Modifiers that may follow the code; a reference takes resource types besides."""
         if self.code in COLUMNS:
             return frozenset({"missing", "not"}) if self.code == "_id" else frozenset({"missing"})
-        return composite.MODIFIERS if self.components else self.kind.MODIFIERS
+        if self.components:
+            return composite.MODIFIERS
+        if self.type == "reference" and "canonical" not in self.path.types:
+            # Only versions of a canonical are above or below one another; hierarchies of resources are not known here.
+            return self.kind.MODIFIERS - {"above", "below"}
+        return self.kind.MODIFIERS
 
     @property
     def prefixes(self) -> frozenset[str]:
@@ -105,14 +109,24 @@ class SearchParameter:
         if self.composite is not None:
             yield from self.composite.rows(resource, systems)
             return
-        for track in self.path.tracks:
-            if track.type in self.kind.ELEMENTS:
-                for node in track.walk(resource):
-                    yield from self.extract(track, node, systems)
+        for track in self.readable:
+            for node in track.walk(resource):
+                yield from self.extract(track, node, systems)
 
     def extract(self, track: Track, node: Any, systems: Systems = STANDARD) -> Iterator[IndexRow]:
         """The index rows of one value at the end of `track`."""
         return self.kind.extract(self.index, Value(track.type, node, track.value_set, systems=systems))
+
+    @cached_property
+    def readable(self) -> tuple[Track, ...]:
+        """The ways that lead to what this type of parameter reads."""
+        return tuple(track for track in self.path.tracks if self.reads(track.type))
+
+    def reads(self, element: str) -> bool:
+        """Whether a value of the FHIR type `element` leaves index rows. A resource stands for a reference to itself."""
+        if element in self.kind.ELEMENTS:
+            return True
+        return self.type == "reference" and definitions(self.version).is_resource_type(element)
 
     def predicate(self, modifier: str | None, text: str, request: Request) -> Predicate:
         """What one value asks for. Raises ValueError for a value that the type cannot take."""
@@ -257,7 +271,7 @@ class Registry:
             for parameter in self.parameters(kind).values():
                 if parameter.code in COLUMNS:
                     continue
-                tracks = [one for one in parameter.path.tracks if one.type in parameter.kind.ELEMENTS]
+                tracks = parameter.readable
                 if parameter.composite is not None or not all(
                     one.steps and isinstance(one.steps[0], str) for one in tracks
                 ):

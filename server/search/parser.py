@@ -203,7 +203,7 @@ class Parser:
         """
         if depth > DEPTH:
             raise TooCostly(f"chains may be {DEPTH} deep at most", expression=name)
-        if name.startswith("_has:"):
+        if name == "_has" or name.startswith("_has:"):
             return self._has(resource_type, name, value, depth)
         if name in special.PARAMETERS:
             return special.predicate(self, resource_type, name, value)
@@ -211,6 +211,8 @@ class Parser:
         if dot:
             return self._chain(resource_type, link, rest, value, depth)
         code, colon, modifier = name.partition(":")
+        if code in special.PARAMETERS:
+            raise NotSupported(f"{name}: {code} takes no modifier", expression=name)
         parameter = self.registry.get(resource_type, code)
         if parameter is None:
             return None

@@ -163,3 +163,13 @@ class Store(Reader, Protocol):
         """Run `work` in a transaction, again where another one came between; it must have no other effect."""
 
     def close(self) -> None: ...
+
+
+class Replica(Reader, Protocol):
+    """A reader that may lag behind the store, but not behind what a request must see. One request is one thread."""
+
+    def begin(self, seen: str | None) -> None:
+        """A request begins, whose client has seen the position `seen`."""
+
+    def wrote(self) -> str | None:
+        """The position after what this request wrote, for its client to bring along; None where it wrote nothing."""

@@ -372,7 +372,9 @@ class SqlStore(SqlReader):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make the tables in an empty database; raise SchemaError for tables of another version."""
+        """Make the tables in an empty database; raise SchemaError for tables of another version. Any number of
+        processes may do so at once.
+        """
 
     @abstractmethod
     def retryable(self, error: Exception) -> bool:
@@ -397,6 +399,16 @@ class SqlStore(SqlReader):
                 # Apart in time, or the same writers meet again.
                 time.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))  # noqa: S311 (no secret)
         raise Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"})
+
+
+def too_long(seconds: float) -> Busy:
+    """What a statement is answered with that reached the limit of time."""
+    return Busy(
+        f"the search ran longer than the limit of {seconds:g} seconds",
+        code="timeout",
+        remedy="Ask for less: more parameters, fewer chains, a smaller _count.",
+        headers={"Retry-After": "10"},
+    )
 
 
 class _Reversed:

@@ -111,7 +111,8 @@ def _check_contained(reference: str, at: At, run: Run) -> None:
 
 def _check_other(reference: str, at: At, run: Run) -> None:
     if _CONDITIONAL.fullmatch(reference):
-        if run.bundle is None or not run.bundle.is_transaction:
+        in_transaction = run.bundle is not None and run.bundle.is_transaction
+        if not in_transaction and not run.options.conditional_references:
             text = f"is {shown(reference)}: a conditional reference is only for transactions"
             run.report(BASE["bad-reference"], at, text, key="reference")
         return

@@ -89,6 +89,16 @@ def test_every_search_parameter_answers_with_a_value_and_with_missing(
         assert sum(halves) == everything, one
 
 
+@pytest.mark.parametrize("base", ["/fhir/r4", "/fhir/r4b"])
+def test_every_search_parameter_of_the_other_releases_answers(content_server: InProcess, base: str) -> None:
+    for resource in statement(content_server, base)["rest"][0]["resource"]:
+        for one in resource["searchParam"]:
+            value = "x" if one["name"] == "_id" else VALUES[one["type"]]
+            address = f"{base}/{resource['type']}?{one['name']}={value}&_count=1"
+            answer = content_server.ask("GET", address, STRICT)
+            assert answer.status == 200, (address, answer.body)
+
+
 @pytest.mark.parametrize("resource_type", TYPES)
 def test_every_modifier_that_the_documentation_of_a_parameter_names_is_taken(
     content_server: InProcess, resource_type: str

@@ -1,7 +1,7 @@
 """`:in`, `:not-in`, `:above` and `:below` on tokens: https://hl7.org/fhir/R5/search.html#modifiers
 
-The first two take a value set, the other two a code with its system. What a code subsumes is said by the code system, or by
-the way its codes are written (an NDC of a package holds that of its product).
+The first two take a value set, the others a code with its system. What a code subsumes is said by the code system, or
+by the way its codes are written (an NDC of a package holds that of its product).
 """
 
 from __future__ import annotations
