@@ -3,49 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from server.content.sync import sync
-from server.store.open import open_store
-from tests.conformance.conftest import session_database
-from tests.conformance.harness import (
-    BASE,
-    HERE,
-    Answer,
-    InProcess,
-    problems,
-    settings_for,
-    table,
-    write_content,
-)
+from tests.conformance.harness import BASE, Answer, InProcess, problems, table
+from tests.conformance.terminology import start
 
 SEARCHES = [(query, found) for section in table("terminology.yaml").values() for query, found in section.items()]
-CONTENT: list[dict[str, Any]] = json.loads((HERE / "terminology.json").read_text())
 LOCAL = "http://ex.org/local"
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def terms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
-    """The app over terminology.json; nothing writes to it."""
-    with session_database(request, tmp_path_factory) as url:
-        server = start(url, tmp_path_factory.mktemp("content"), CONTENT)
-        yield server
-        server.store.close()
-
-
-def start(url: str, folder: Path, content: list[dict[str, Any]]) -> InProcess:
-    """A server over `content`, which becomes the whole content of `folder`."""
-    for old in folder.rglob("*.json"):
-        old.unlink()
-    write_content(folder, content)
-    settings = settings_for(url, folder)
-    store = open_store(settings)
-    sync(settings, store)
-    return InProcess(settings, store)
 
 
 @pytest.mark.parametrize(("query", "expected"), SEARCHES, ids=lambda value: value if isinstance(value, str) else "")
