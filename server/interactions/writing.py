@@ -13,7 +13,7 @@ from server.fhir.json import JSON, dumps, parse
 from server.fhir.meta import stamp
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import now
-from server.interactions.forms import canonical
+from server.interactions.forms import canonical, untagged
 from server.interactions.service import Service
 from server.store.contract import Stored, Transaction
 from server.validation import Options, validate
@@ -94,6 +94,7 @@ def put(
     """Store `resource`, valid and complete but for its meta, as the version after `current`. Raises Unprocessable where
     a value cannot be indexed.
     """
+    resource = untagged(resource)
     number = current.version + 1 if current is not None else 1
     moment = now()
     if current is not None:

@@ -1,8 +1,8 @@
 """$convert: a resource in, the same resource in another FHIR version out.
 https://hl7.org/fhir/R5/resource-operation-convert.html
 
-The parameter `target` names the version of the answer; `source` that of the resource, where it is not the version of
-the base.
+The parameter `target` names the version of the answer, where `Accept` does not; `source` that of the resource, where
+neither the base nor `Content-Type` does.
 """
 
 from __future__ import annotations
@@ -38,9 +38,16 @@ def run(call: Call) -> JSON:
 
 
 def target_version(call: Call) -> FhirVersion:
-    """The version to convert to: the parameter `target`, else R4 for what is R5, and R5 for anything else."""
+    """The version to convert to: the parameter `target`, else what `Accept` asks for, else R4 for what is R5, and
+    R5 for anything else.
+    """
     source = _version(call, "source") or call.version
-    return _version(call, "target") or (FhirVersion.R4 if source is FhirVersion.R5 else FhirVersion.R5)
+    named = _version(call, "target")
+    if named is not None:
+        return named
+    if call.wanted not in (None, source):
+        return call.wanted
+    return FhirVersion.R4 if source is FhirVersion.R5 else FhirVersion.R5
 
 
 def _version(call: Call, name: str) -> FhirVersion | None:

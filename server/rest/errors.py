@@ -18,7 +18,7 @@ from server.fhir.json import dumps, pretty
 from server.fhir.releases import FhirVersion
 from server.interactions.service import Service
 from server.reports.operation_outcome import operation_outcome
-from server.rest.exchange import CONTENT_TYPE, finish, request_id, too_large
+from server.rest.exchange import CONTENT_TYPE, Exchange, finish, request_id, too_large
 from server.rest.negotiation import READERS
 from server.rest.responses import Answer
 
@@ -67,9 +67,18 @@ def _translate(error: HTTPException) -> FhirError:
 
 
 def _version(service: Service) -> FhirVersion:
-    """The FHIR version of the base that was asked: an OperationOutcome is written alike in all of them."""
+    """The FHIR version of the base that was asked, or that the request chose: an OperationOutcome is written alike in
+    all of them.
+    """
     segment = request.path.removeprefix("/fhir/").partition("/")[0]
-    return next((one for one in service.registries if one.segment == segment), service.settings.fhir_version)
+    base = next((one for one in service.registries if one.segment == segment), None)
+    if base is not None:
+        return base
+    try:
+        return Exchange(service, "/fhir", None).version
+    except FhirError:
+        # What the request asks for may be the error.
+        return service.settings.fhir_version
 
 
 def _answer(service: Service, status: int, issues: tuple[Issue, ...], headers: dict[str, str]) -> Answer:

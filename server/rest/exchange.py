@@ -14,7 +14,7 @@ from server.fhir.json import pretty
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import http_date
 from server.interactions.service import Service
-from server.rest.negotiation import Negotiated, negotiate
+from server.rest.negotiation import Negotiated, negotiate, written_in
 from server.rest.responses import Answer
 from server.search.text import decode
 
@@ -62,7 +62,7 @@ class Exchange:
             self.general.get("_format"),
             self.general.get("_pretty"),
             base_version,
-            service.settings.fhir_version,
+            self._spoken or service.settings.fhir_version,
             frozenset(service.registries),
         )
 
@@ -76,6 +76,7 @@ class Exchange:
 
     @property
     def version(self) -> FhirVersion:
+        """The version of the answer."""
         return self.wanted.version
 
     def body(self) -> bytes:
@@ -85,6 +86,17 @@ class Exchange:
         if request.content_length is None and len(data) >= self.service.settings.body_limit:
             raise too_large(self.service)
         return data
+
+    @property
+    def written(self) -> FhirVersion:
+        """The version of the body, and of what the address says beside it: the base's, else what the Content-Type says.
+        https://hl7.org/fhir/R5/http.html#version-parameter
+        """
+        return self.base_version or self._spoken or self.wanted.version
+
+    @property
+    def _spoken(self) -> FhirVersion | None:
+        return written_in(self.environ.get("CONTENT_TYPE", ""))
 
     @property
     def base(self) -> str:

@@ -89,16 +89,22 @@ class Reader(Protocol):
         resource_type: str | None,
         *,
         count: int,
+        types: Sequence[str] | None = None,
         since: int | None = None,
         at: tuple[int, int] | None = None,
         before: tuple[int, str, str, int] | None = None,
     ) -> list[Past]:
-        """Versions of a type, or of all, newest first; `at` keeps those current in a span of time; `before` is the
-        (updated, type, id, version) of the last one already seen.
+        """Versions of a type, of some `types`, or of all, newest first; `at` keeps those current in a span of time;
+        `before` is the (updated, type, id, version) of the last one already seen.
         """
 
     def history_of_total(
-        self, resource_type: str | None, *, since: int | None = None, at: tuple[int, int] | None = None
+        self,
+        resource_type: str | None,
+        *,
+        types: Sequence[str] | None = None,
+        since: int | None = None,
+        at: tuple[int, int] | None = None,
     ) -> int: ...
 
     def search(self, query: Query) -> Page: ...
