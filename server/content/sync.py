@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from server import __version__
+from server.content import case
 from server.content.checks import dangling, refuse_invalid
 from server.content.files import ContentFile, read_folder
 from server.errors import ContentError, FhirError
@@ -18,6 +19,7 @@ from server.fhir.json import JSON, compact, dumps, parse
 from server.fhir.meta import stamp
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import now
+from server.search.normalisation import Systems
 from server.search.parameters import EXTRACTION, Registry
 from server.search.registries import make_registries
 from server.settings import Settings
@@ -89,7 +91,10 @@ def sync(settings: Settings, store: Store) -> Report:
 def _in_step(reader: Reader, types: tuple[str, ...], files: Mapping[str, ContentFile], hashes: dict[str, str]) -> bool:
     """Whether there is nothing to do: the same files, and the index rows of the same rules."""
     known = _known(reader)
-    return hashes == known and reader.state(INDEX) == _index_key(types, _own_parameters(reader, files, known))
+    if hashes != known:
+        return False
+    key = _index_key(types, _own_parameters(reader, files, known), case.after(reader, files, known))
+    return reader.state(INDEX) == key
 
 
 def _known(reader: Reader) -> dict[str, str]:
@@ -121,14 +126,16 @@ def _sync(
     """
     known = _known(transaction)
     own = _own_parameters(transaction, files, known)
-    index = _index_key(types, own)
-    registry = make_registries(settings, own.values())[FhirVersion.R5]
+    systems = case.after(transaction, files, known)
+    index = _index_key(types, own, systems)
+    registry = make_registries(settings, own.values(), systems=systems)[FhirVersion.R5]
     report = _write(transaction, registry, files, hashes, known)
     if index != transaction.state(INDEX):
         changed = {key for key, value in hashes.items() if known.get(key) != value}
         report = _reindex(transaction, registry, report, changed)
     transaction.set_state(FILES, msgspec.json.encode(hashes).decode())
     transaction.set_state(INDEX, index)
+    case.remember(transaction, systems)
     transaction.set_state(SYNCED, str(now()))
     return report
 
@@ -143,11 +150,12 @@ def _hash(file: ContentFile) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def _index_key(types: tuple[str, ...], own: Mapping[str, JSON]) -> str:
-    """Changes when the index rows of some resource would: the code, the served types, the definitions or the content's
-    parameters.
+def _index_key(types: tuple[str, ...], own: Mapping[str, JSON], systems: Systems) -> str:
+    """Changes when the index rows of some resource would: the code, the served types, the definitions, the content's
+    parameters or what its code systems say of case.
     """
     digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)}".encode())
+    digest.update(dumps(dict(systems.case_sensitive)))
     for key in sorted(own):
         # Versions and dates of the parameter resources say nothing about what they index.
         digest.update(dumps({name: value for name, value in own[key].items() if name not in ("meta", "text")}))

@@ -1,4 +1,4 @@
-"""What is too large, too long or too slow is refused with the right status, and every refusal is an OperationOutcome."""
+"""What is too large, too long or too slow is refused with the right status; each refusal is an OperationOutcome."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ store.close()
 def test_servers_that_start_together_on_one_empty_database_all_come_up(database_url: str, tmp_path: Path) -> None:
     (tmp_path / "Substance").mkdir()
     for number in range(20):
-        resource = f'{{"resourceType": "Substance", "id": "s{number}", "instance": false, "code": {{}}}}'
+        resource = f'{{"resourceType": "Substance", "id": "s{number}", "instance": false, "code": {{"concept": {{"text": "x"}}}}}}'
         (tmp_path / "Substance" / f"s{number}.json").write_text(resource)
     command = [sys.executable, "-c", START, database_url, str(tmp_path), str(time.time() + 2)]
     servers = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(4)]
