@@ -9,6 +9,7 @@ from flask import Flask, Request, Response
 from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter
 
+from server.content import case
 from server.fhir.json import JSON
 from server.fhir.releases import FhirVersion
 from server.interactions.forms import json_in
@@ -71,7 +72,9 @@ def make_service(settings: Settings, store: SqlStore) -> Service:
 
 def registries_of(settings: Settings, store: SqlStore) -> dict[FhirVersion, Registry]:
     """What can be searched for in each FHIR version, the parameters and named queries that the store holds among it."""
-    return make_registries(settings, _held(store, "SearchParameter"), _held(store, "OperationDefinition"))
+    return make_registries(
+        settings, _held(store, "SearchParameter"), _held(store, "OperationDefinition"), case.remembered(store)
+    )
 
 
 def _held(store: SqlStore, resource_type: str) -> list[JSON]:

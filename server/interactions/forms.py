@@ -66,7 +66,8 @@ def in_version(resource: JSON, source: FhirVersion, target: FhirVersion) -> JSON
     """`resource` as `target` writes it, tagged where something in it is only approximate."""
     if source == target:
         return resource
-    converted = convert(resource, source, target)
+    # A tag of an earlier conversion says nothing of this one.
+    converted = convert(untagged(resource), source, target)
     return _tagged(converted.resource) if converted.issues else converted.resource
 
 

@@ -13,6 +13,7 @@ from server.interactions import integrity
 from server.interactions.answers import Context, of_get, of_write
 from server.interactions.entries import Entry, read_entry
 from server.interactions.identities import Identity, Links, identities, refuse_ambiguity, refuse_overlap
+from server.interactions.known import Known
 from server.interactions.perform import patch_entry, perform
 from server.interactions.update import update
 from server.interactions.writing import Written, amend, nothing_deleted, put
@@ -39,7 +40,7 @@ class _Run:
 
     def __init__(self, context: Context, inside: Transaction, entries: Sequence[Entry]) -> None:
         # What the bundle reads, it reads with its own writes.
-        self.context = replace(context, service=replace(context.service, reader=inside))
+        self.context = replace(context, service=replace(context.service, reader=inside, terminology=Known()))
         self.inside = inside
         self.entries = sorted(entries, key=lambda entry: ORDER[entry.method])
         self.written: dict[int, list[Written]] = {}

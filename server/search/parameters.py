@@ -18,6 +18,7 @@ from server.fhir.references import local_targets
 from server.fhir.releases import FhirVersion
 from server.search import renames
 from server.search.named import NamedQuery
+from server.search.normalisation import STANDARD, Systems
 from server.search.predicates import Predicate, Row
 from server.search.rows import IndexRow, ReferenceRow
 from server.search.types import composite, date, number, quantity, reference, string, token, uri
@@ -32,7 +33,7 @@ TYPES: Mapping[str, SearchType] = {
 COLUMNS = frozenset({"_id", "_lastUpdated"})
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
-EXTRACTION = 5
+EXTRACTION = 6
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
 # points to a resource must be known before it is deleted.
@@ -103,18 +104,18 @@ class SearchParameter:
     def prefixes(self) -> frozenset[str]:
         return self.kind.PREFIXES
 
-    def rows(self, resource: Mapping[str, Any]) -> Iterator[IndexRow]:
+    def rows(self, resource: Mapping[str, Any], systems: Systems = STANDARD) -> Iterator[IndexRow]:
         """The index rows that `resource` (JSON, in this parameter's FHIR version) leaves for this parameter."""
         if self.composite is not None:
-            yield from self.composite.rows(resource)
+            yield from self.composite.rows(resource, systems)
             return
         for track in self.readable:
             for node in track.walk(resource):
-                yield from self.extract(track, node)
+                yield from self.extract(track, node, systems)
 
-    def extract(self, track: Track, node: Any) -> Iterator[IndexRow]:
+    def extract(self, track: Track, node: Any, systems: Systems = STANDARD) -> Iterator[IndexRow]:
         """The index rows of one value at the end of `track`."""
-        return self.kind.extract(self.index, Value(track.type, node, track.value_set))
+        return self.kind.extract(self.index, Value(track.type, node, track.value_set, systems=systems))
 
     @cached_property
     def readable(self) -> tuple[Track, ...]:
@@ -169,14 +170,14 @@ class Registry:
         canonical: Registry | None = None,
         convert: Convert | None = None,
         queries: Iterable[NamedQuery] = (),
+        systems: Systems = STANDARD,
     ) -> None:
-        """`content` holds SearchParameter resources (R5); `canonical` is the registry of R5, for that of another
-        version;
-        `convert` is what the registry of R5 reads others' parameters with. Raises StartError for a parameter that
-        cannot
-        work.
+        """`content` holds SearchParameter resources (R5), `systems` what the content says of code systems; `canonical`
+        is the registry of R5, for that of another version; `convert` is what the registry of R5 reads others'
+        parameters with. Raises StartError for a parameter that cannot work.
         """
         self.version = version
+        self.systems: Systems = systems if canonical is None else canonical.systems
         self.types = tuple(sorted(types))
         self._served = frozenset(self.types)
         self._own: dict[str, list[SearchParameter]] = {}
@@ -295,16 +296,16 @@ class Registry:
         for element in resource:
             for parameter, track in by_element.get(element, ()):
                 for node in track.walk(resource):
-                    found.update(dict.fromkeys(parameter.extract(track, node)))
+                    found.update(dict.fromkeys(parameter.extract(track, node, self.systems)))
         for parameter in others:
-            found.update(dict.fromkeys(parameter.rows(resource)))
+            found.update(dict.fromkeys(parameter.rows(resource, self.systems)))
         converted: dict[FhirVersion, Mapping[str, Any] | None] = {self.version: resource}
         for _, parameter in self._foreign(kind):
             if parameter.version not in converted:
                 converted[parameter.version] = self._convert(resource, parameter.version) if self._convert else None
             form = converted[parameter.version]
             if form is not None:
-                found.update(dict.fromkeys(parameter.rows(form)))
+                found.update(dict.fromkeys(parameter.rows(form, self.systems)))
         for target in local_targets(resource):
             found[ReferenceRow(ANY, str(target.type), str(target.id), "", target.version or "")] = None
         return list(found)

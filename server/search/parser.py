@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from server.errors import BadRequest, FhirError, Issue, NotSupported, TooCostly
+from server.errors import BadRequest, FhirError, Issue, NotEnumerable, NotSupported, TooCostly, UnknownTerminology
 from server.fhir.references import is_id
 from server.fhir.temporal import parse_span
 from server.search import control, special
 from server.search.parameters import COLUMNS, Registry, SearchParameter
 from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses
 from server.search.query import Cursor, Query, Search
+from server.search.terminology import Terminology
 from server.search.text import split, unescape
 from server.search.types import date
 from server.search.types.base import Request, split_prefix
@@ -25,6 +26,9 @@ Pairs = Sequence[tuple[str, str]]
 
 # How deep chains and reverse chains may nest.
 DEPTH = 8
+
+# Modifiers that find what is not found otherwise; resources without any value are among that.
+_NEGATIONS = frozenset({"not", "not-in"})
 
 
 @dataclass(slots=True)
@@ -40,6 +44,7 @@ class Parser:
     page_size: int = 20
     page_size_limit: int = 1000
     clause_limit: int = 100
+    terminology: Terminology | None = None
     warnings: list[Issue] = field(default_factory=list)
     _made: int = 0
     _expanded: frozenset[tuple[str, str]] = frozenset()
@@ -90,7 +95,7 @@ class Parser:
         )
 
     def _named(self, types: tuple[str, ...], filters: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], Pairs]:
-        """The filters with a named query in place of `_query` and its parameters, and those as the client wrote them."""
+        """The filters with a named query in place of `_query`, and its parameters as the client wrote them."""
         names = [value for name, value in filters if name == "_query" and value]
         if not names:
             return [pair for pair in filters if pair[0] != "_query"], ()
@@ -164,9 +169,9 @@ class Parser:
         for resource_type in types:
             try:
                 predicate = self.predicate(resource_type, name, value)
-            except TooCostly as error:
+            except (TooCostly, UnknownTerminology, NotEnumerable) as error:
                 # A link of a chain knows its own part of the name only.
-                raise TooCostly(str(error), expression=name, remedy=error.issues[0].remedy) from None
+                raise type(error)(str(error), expression=name, remedy=error.issues[0].remedy) from None
             except ValueError as error:
                 raise BadRequest(f"{name}={value}: {error}", expression=name) from None
             if predicate is None:
@@ -230,7 +235,15 @@ class Parser:
         if modifier == "missing":
             return self._missing(parameter, value)
         elements = frozenset() if parameter.code in COLUMNS else parameter.path.types
-        request = Request(self.bases, self.now, parameter.targets, frozenset(self.registry.types), elements)
+        request = Request(
+            self.bases,
+            self.now,
+            parameter.targets,
+            frozenset(self.registry.types),
+            elements,
+            self.registry.systems,
+            self.terminology,
+        )
         inner = None if modifier == "not" else modifier
         found = [self._one(parameter, inner, text, request) for text in split(value, ",") if text]
         if not found:
@@ -239,7 +252,7 @@ class Parser:
         self._made += len(found)
         if self._made > self.clause_limit * len(self.types):
             raise self._too_costly()
-        return Not(any_of(found)) if modifier == "not" else any_of(found)
+        return Not(any_of(found)) if modifier in _NEGATIONS else any_of(found)
 
     def _is_type_modifier(self, parameter: SearchParameter, modifier: str) -> bool:
         if parameter.type != "reference" or not modifier[:1].isupper():
