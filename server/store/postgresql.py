@@ -25,7 +25,8 @@ from sqlalchemy.engine import Dialect
 
 from server.errors import BadRequest, Busy, StartError, Unreachable
 from server.store import schema, tables
-from server.store.sql import ATTEMPTS, SqlStore, Statement, too_long
+from server.store.sql import ATTEMPTS, SqlStore, too_long
+from server.store.statements import Statement
 from server.store.write import SqlTransaction, Writes
 
 Connection = psycopg.Connection[Any]

@@ -9,66 +9,30 @@ from __future__ import annotations
 
 import json
 import random
-import threading
 import time
 from abc import ABC, abstractmethod
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Executable, bindparam, not_, select
+from sqlalchemy import bindparam, not_, select
 from sqlalchemy.engine import Dialect
 
 from server.errors import Busy
 from server.search.predicates import Predicate
-from server.search.query import Cursor, Query
+from server.search.query import Query
 from server.store import plan, reads, tables
 from server.store.compile import ordered
 from server.store.contract import Hit, Page, Past, Stored, Transaction
+from server.store.order import order_of, ties_with
 from server.store.shape import shape, values
-
-STATEMENTS = 2000
+from server.store.statements import Statement, Statements
 
 # How often a transaction is tried before its client is told to try again.
 ATTEMPTS = 12
 
 T = TypeVar("T")
-
-
-class Statement(NamedTuple):
-    """The text of a statement, the names of its values in order, and the values that are part of its shape."""
-
-    text: str
-    names: tuple[str, ...]
-    constants: Mapping[str, Any]
-
-    def bind(self, bound: Mapping[str, Any]) -> tuple[Any, ...]:
-        constants = self.constants
-        return tuple([constants[name] if name in constants else bound[name] for name in self.names])
-
-
-class Statements:
-    """Compiled statements by shape; the ones used longest ago are forgotten first."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        self.dialect = dialect
-        self._known: OrderedDict[Hashable, Statement] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable, build: Callable[[], Executable]) -> Statement:
-        """The statement of shape `key`; `build` makes it when it is not known."""
-        found = self._known.get(key)
-        if found is None:
-            compiled = build().compile(dialect=self.dialect)  # type: ignore[attr-defined]
-            constants = {name: value for name, value in compiled.params.items() if value is not None}
-            found = Statement(str(compiled), tuple(compiled.positiontup or ()), constants)
-            with self._lock:
-                self._known[key] = found
-                while len(self._known) > STATEMENTS:
-                    self._known.popitem(last=False)
-        return found
 
 
 class SqlReader(ABC):
@@ -259,7 +223,7 @@ class SqlReader(ABC):
         found: list[Hit] = []
         parts = list(query.predicates.items())
         for resource_type, predicate in reversed(parts) if backwards else parts:
-            ties = _ties(place, resource_type, bool(query.sort))
+            ties = ties_with(place, resource_type, bool(query.sort))
             if ties is None:
                 continue
             hits = self._page(
@@ -269,7 +233,7 @@ class SqlReader(ABC):
             if not query.sort and len(found) >= wanted:
                 break
         if query.sort and len(query.predicates) > 1:
-            found.sort(key=_order(query), reverse=backwards)
+            found.sort(key=order_of(query), reverse=backwards)
         more = len(found) > query.count
         found = found[: query.count]
         if backwards:
@@ -361,16 +325,6 @@ class SqlReader(ABC):
         return result
 
 
-def _ties(cursor: Cursor | None, resource_type: str, sorting: bool) -> str | None:
-    """How ids decide between a hit of `resource_type` and the cursor; None where the cursor is past the whole type."""
-    if cursor is None or cursor.resource_type == resource_type:
-        return "after"
-    beyond = resource_type < cursor.resource_type if cursor.backwards else resource_type > cursor.resource_type
-    if beyond:
-        return "all"
-    return "none" if sorting else None
-
-
 class SqlStore(SqlReader):
     """A store over one database: what each database does its own way."""
 
@@ -419,30 +373,3 @@ def too_long(seconds: float) -> Busy:
         remedy="Ask for less: more parameters, fewer chains, a smaller _count.",
         headers={"Retry-After": "10"},
     )
-
-
-class _Reversed:
-    """A value that sorts the other way round."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __lt__(self, other: _Reversed) -> bool:
-        return bool(other.value < self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Reversed) and bool(other.value == self.value)
-
-
-def _order(query: Query) -> Callable[[Hit], tuple[Any, ...]]:
-    """The order of hits of several types: sort values (missing ones last), type, id."""
-
-    def key(hit: Hit) -> tuple[Any, ...]:
-        parts: list[Any] = []
-        for one, value in zip(query.sort, hit.sort, strict=True):
-            parts += [value is None, 0 if value is None else _Reversed(value) if one.descending else value]
-        return (*parts, hit.type, hit.id)
-
-    return key
