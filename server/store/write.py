@@ -196,9 +196,13 @@ class SqlTransaction(SqlReader):
             return
         for name, pending in self._pending.items():
             if pending:
-                self._cursor.executemany(self._writes.insert_rows[name].text, pending)
+                self.insert_rows(name, pending)
                 pending.clear()
         self._held = 0
+
+    def insert_rows(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Write rows of one index table."""
+        self._cursor.executemany(self._writes.insert_rows[name].text, rows)
 
     def set_state(self, name: str, value: str) -> None:
         self._run(self._writes.delete_state, name=name)
