@@ -44,6 +44,7 @@ benchmark: $(DEVELOPMENT) ## throughput against a bare Flask app (wants wrk), th
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.writes
 	$(BIN)/python -m benchmarks.validate_start
+	$(BIN)/python -m benchmarks.versions_http
 
 clean: ## forget the environments and every cache
 	rm -rf $(VENV) $(MINIMUM) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
