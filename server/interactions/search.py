@@ -41,8 +41,9 @@ def search(
     prepared = service.searches.get(key) if key is not None else None
     if prepared is None:
         prepared = prepare(service, version, base, resource_type, pairs, strict=strict)
-        # `ap` compares dates with the time of the request.
-        if key is not None and not any(value.startswith("ap") or ",ap" in value for _, value in pairs):
+        # `ap` compares dates with the time of the request; which words resemble one changes with the content.
+        passing = prepared.search.inexact or any(value.startswith("ap") or ",ap" in value for _, value in pairs)
+        if key is not None and not passing:
             service.searches.put(key, prepared)
     return answer(service, version, base, resource_type, prepared)
 
@@ -64,6 +65,7 @@ def prepare(
         settings.page_size,
         settings.page_size_limit,
         settings.search_clause_limit,
+        service.reader,
     )
     tokens = [value for name, value in pairs if name == links.PAGE]
     found = parser.parse([(name, value) for name, value in pairs if name != links.PAGE])
@@ -88,7 +90,11 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
     whole = found.summary == "false" and not found.elements
     entries = [
         bundle.match(
-            prefix, hit.type, hit.id, hit.body if whole else subset(hit.body, version, found.summary, found.elements)
+            prefix,
+            hit.type,
+            hit.id,
+            hit.body if whole else subset(hit.body, version, found.summary, found.elements),
+            score=hit.score,
         )
         for hit in page.hits
     ]

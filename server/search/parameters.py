@@ -18,10 +18,22 @@ from server.fhir.paths import Path, PathError, compile_path
 from server.fhir.references import literals, parse_reference
 from server.fhir.releases import FhirVersion
 from server.search.predicates import Predicate, Row
-from server.search.rows import IndexRow, ReferenceRow
-from server.search.types import composite, date, number, quantity, reference, string, token, uri
+from server.search.rows import IndexRow, ReferenceRow, StringRow, TextRow
+from server.search.types import (
+    composite,
+    date,
+    number,
+    quantity,
+    reference,
+    resource_text,
+    string,
+    string_by_word,
+    token,
+    uri,
+)
 from server.search.types.base import Request, SearchType, Value
 from server.search.types.composite import Component, Composite
+from server.search.words import passages
 
 TYPES: Mapping[str, SearchType] = {
     module.NAME: module for module in (date, number, quantity, reference, string, token, uri)
@@ -31,7 +43,7 @@ TYPES: Mapping[str, SearchType] = {
 COLUMNS = frozenset({"_id", "_lastUpdated"})
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
-EXTRACTION = 3
+EXTRACTION = 4
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
 # points
@@ -53,6 +65,8 @@ class SearchParameter:
     targets: tuple[str, ...] = ()
     components: tuple[tuple[str, str], ...] = ()
     """Of a composite: (parameter type, expression from this parameter's element)."""
+    by_word: bool = False
+    """Of a string: whether it matches from the beginning of any word, and has inexact search."""
 
     @cached_property
     def path(self) -> Path:
@@ -62,7 +76,16 @@ class SearchParameter:
     @cached_property
     def kind(self) -> SearchType:
         """What the parameter's type does; of a composite, what its first component's type does."""
+        if self.of_resource:
+            return resource_text
+        if self.by_word:
+            return string_by_word
         return TYPES[self.components[0][0] if self.components else self.type]
+
+    @property
+    def of_resource(self) -> bool:
+        """Whether it is about the words of the whole resource, not about what an expression selects."""
+        return self.code in resource_text.PARAMETERS
 
     @cached_property
     def composite(self) -> Composite | None:
@@ -95,6 +118,9 @@ class SearchParameter:
         """The index rows that `resource` (JSON, in this parameter's FHIR version) leaves for this parameter."""
         if self.composite is not None:
             yield from self.composite.rows(resource)
+            return
+        if self.of_resource:
+            yield from resource_text.rows(self.code, resource, self.version)
             return
         for track in self.path.tracks:
             if track.type in self.kind.ELEMENTS:
@@ -155,9 +181,11 @@ class Registry:
     def rows(self, resource: Mapping[str, Any]) -> list[IndexRow]:
         """Every index row of `resource`, without repetitions. Raises ValueError for a value that cannot be indexed."""
         found: dict[IndexRow, None] = {}
-        for parameter in self.parameters(resource["resourceType"]).values():
+        parameters = self.parameters(resource["resourceType"])
+        for parameter in parameters.values():
             if parameter.code not in COLUMNS:
                 found.update(dict.fromkeys(parameter.rows(resource)))
+        found.update(dict.fromkeys(_texts(found, parameters)))
         for _, literal in literals(resource):
             target = parse_reference(literal)
             if target.relative:
@@ -170,12 +198,28 @@ class Registry:
         digest = hashlib.sha256(f"{EXTRACTION} {self.version} {' '.join(self.types)}".encode())
         for name in self.types:
             for code, one in sorted(self.parameters(name).items()):
-                digest.update(repr((name, code, one.type, one.expression, one.components)).encode())
+                digest.update(repr((name, code, one.type, one.expression, one.components, one.by_word)).encode())
         return digest.hexdigest()
+
+
+def _texts(rows: Iterable[IndexRow], parameters: Mapping[str, SearchParameter]) -> Iterator[TextRow]:
+    """Full text rows for what stands in the string rows of each parameter: names, displays, titles."""
+    texts: dict[str, list[str]] = {}
+    for row in rows:
+        # Other names are for looking up a part of a value: the value itself stands under the parameter's own.
+        if isinstance(row, StringRow) and row.parameter in parameters:
+            texts.setdefault(row.parameter, []).append(row.exact)
+    for code, found in texts.items():
+        for passage in passages(found):
+            yield TextRow(code, *passage)
 
 
 def _standard(resource_type: str, version: FhirVersion) -> Iterator[SearchParameter]:
     for code, one in definitions(version).search_parameters(resource_type).items():
+        if code in resource_text.PARAMETERS:
+            # Of type special in R5, and _text of type string in some releases.
+            yield SearchParameter(resource_type, code, resource_text.NAME, one.url, one.description, "", version)
+            continue
         components = tuple((part.type, part.expression) for part in one.components)
         readable = all(kind in TYPES for kind, _ in components) if components else one.type in TYPES
         if readable and (one.expression or code in COLUMNS):
@@ -220,6 +264,7 @@ def _from_resource(
             _own_branches(expression, base),
             version,
             tuple(resource.get("target", ())),
+            by_word=kind == "string" and _by_word(resource),
         )
         try:
             readable = parameter.path.types & parameter.kind.ELEMENTS
@@ -228,6 +273,14 @@ def _from_resource(
         if not readable:
             raise StartError(f"{name}: a {kind} parameter cannot read {', '.join(sorted(parameter.path.types))}")
         yield parameter
+
+
+def _by_word(resource: Mapping[str, Any]) -> bool:
+    """Whether a SearchParameter has the extension that asks for matches at the beginning of any word."""
+    return any(
+        one.get("url") == string_by_word.EXTENSION and one.get("valueBoolean") is True
+        for one in resource.get("extension", ())
+    )
 
 
 def _own_branches(expression: str, base: str) -> str:

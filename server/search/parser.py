@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
 
 from server.errors import BadRequest, FhirError, Issue, NotSupported, TooCostly
 from server.fhir.references import is_id
 from server.fhir.temporal import parse_span
 from server.search import control, special
 from server.search.parameters import Registry, SearchParameter
-from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses
-from server.search.query import Cursor, Query, Search
+from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses, ranks
+from server.search.query import BEST_FIRST, Cursor, Query, Search
 from server.search.text import split, unescape
 from server.search.types import date
 from server.search.types.base import Request, split_prefix
@@ -25,6 +27,13 @@ Pairs = Sequence[tuple[str, str]]
 
 # How deep chains and reverse chains may nest.
 DEPTH = 8
+
+
+class Vocabulary(Protocol):
+    """The words that stand in the texts of parameters, as far as inexact search may find them."""
+
+    def similar(self, resource_type: str, parameter: str, word: str) -> Sequence[tuple[str, int]]:
+        """The words most like `word`, best first, with how much they are, in millionths."""
 
 
 @dataclass(slots=True)
@@ -40,8 +49,11 @@ class Parser:
     page_size: int = 20
     page_size_limit: int = 1000
     clause_limit: int = 100
+    vocabulary: Vocabulary | None = None
+    """Where words that look like one are found; None where only exact answers will do."""
     warnings: list[Issue] = field(default_factory=list)
     _made: int = 0
+    _inexact: bool = False
 
     def parse(self, pairs: Pairs, cursor: Cursor | None = None) -> Search:
         """`pairs` are the decoded parameters in order, without those that concern the format or the page. Raises
@@ -65,8 +77,13 @@ class Parser:
         predicates = {one: all_of(parts) if parts else None for one, parts in wanted.items()}
         if any(sum(1 for _ in clauses(p)) > self.clause_limit for p in predicates.values() if p is not None):
             raise self._too_costly()
+        scored = any(map(ranks, predicates.values()))
+        if not scored:
+            control.without_scores(controls, self)
+        if self._inexact and not controls.sort:
+            controls.sort = (BEST_FIRST,)
         return Search(
-            query=Query(predicates, controls.sort, controls.count, cursor),
+            query=Query(predicates, controls.sort, controls.count, cursor, scored and controls.score),
             applied=(*applied, *controls.applied),
             total=controls.total,
             summary=controls.summary,
@@ -74,6 +91,7 @@ class Parser:
             includes=controls.includes,
             warnings=tuple(self.warnings),
             count_only=controls.count_only,
+            inexact=self._inexact,
         )
 
     def _too_costly(self) -> TooCostly:
@@ -199,7 +217,13 @@ class Parser:
             )
         if modifier == "missing":
             return self._missing(parameter, value)
-        request = Request(self.bases, self.now, parameter.targets, frozenset(self.registry.types))
+        request = Request(
+            self.bases,
+            self.now,
+            parameter.targets,
+            frozenset(self.registry.types),
+            similar=partial(self._similar, parameter) if parameter.by_word else None,
+        )
         inner = None if modifier == "not" else modifier
         found = [self._one(parameter, inner, text, request) for text in split(value, ",") if text]
         if not found:
@@ -209,6 +233,25 @@ class Parser:
         if self._made > self.clause_limit * len(self.types):
             raise self._too_costly()
         return Not(any_of(found)) if modifier == "not" else any_of(found)
+
+    def _similar(self, parameter: SearchParameter, word: str) -> Sequence[tuple[str, int]]:
+        """Words of the content that look like `word`. The answer will say which they were."""
+        if self.vocabulary is None:
+            raise ValueError(f"{word}~: an inexact match will not do here")
+        self._inexact = True
+        found = self.vocabulary.similar(parameter.resource_type, parameter.code, word)
+        listed = ", ".join(f"{one} ({likeness / 1_000_000:.2f})" for one, likeness in found)
+        self.warnings.append(
+            Issue(
+                "warning",
+                "informational",
+                f"inexact: {word}~ was asked for in {parameter.code}, "
+                + (f"and these words were looked for: {listed}" if found else "and no word resembles it"),
+                (parameter.code,),
+                remedy="Take a match for a suggestion, not for the name that was meant." if found else "",
+            )
+        )
+        return found
 
     def _is_type_modifier(self, parameter: SearchParameter, modifier: str) -> bool:
         if parameter.type != "reference" or not modifier[:1].isupper():

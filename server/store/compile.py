@@ -21,6 +21,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    cast,
     exists,
     false,
     func,
@@ -48,7 +49,7 @@ from server.search.predicates import (
     Row,
     Some,
 )
-from server.store import tables
+from server.store import fulltext, tables
 from server.store.shape import comparisons
 
 Boolean = ColumnElement[bool]
@@ -61,6 +62,7 @@ LEADING = {
     "uri": ("prefix",),
     "date": (),
     "quantity": (),
+    "text": (),
 }
 
 
@@ -74,6 +76,7 @@ class Compiler:
     """Turns one predicate, and the predicates inside it, into SQL. One instance for one statement."""
 
     def __init__(self, dialect: Dialect, predicate: Predicate | None) -> None:
+        self.dialect = dialect
         self.sqlite = dialect.name == "sqlite"
         self._numbers = {id(one): number for number, one in enumerate(comparisons(predicate))}
         self._aliases = 0
@@ -129,6 +132,8 @@ class Compiler:
 
     def probe(self, node: Predicate, resource_type: str, identity: ColumnElement[str]) -> Boolean:
         match node:
+            case Row(_, parameter, Compare(operator="matches") as wanted):
+                return exists(self._matching(literal_column("1"), resource_type, parameter, identity, wanted))
             case Row(name, parameter, where):
                 return exists(
                     select(literal_column("1"))
@@ -179,6 +184,82 @@ class Compiler:
         fixed = [row.c.type == constant(resource_type), row.c.parameter == constant(parameter)]
         return fixed if where is None else [*fixed, self.condition(row, where)]
 
+    # -- full text
+
+    def _texts(self) -> tuple[FromClause, ColumnElement[Any], FromClause]:
+        """The table of passages, what queries are matched with, and where both are selected from."""
+        row = self.alias(fulltext.index_text)
+        if not self.sqlite:
+            return row, row.c.words, row
+        index = self.alias(fulltext.index_text_words)
+        number: ColumnElement[int] = literal_column(f"{row.name}.number", BigInteger())  # type: ignore[attr-defined]
+        return row, index.c.words, index.join(row, number == index.c.rowid)
+
+    def _match(self, words: ColumnElement[Any], wanted: Compare, scope: str = "") -> Boolean:
+        query: ColumnElement[Any] = bindparam(f"p{self._numbers[id(wanted)]}", type_=Text())
+        if scope:
+            query = constant(scope) + query
+        if self.sqlite:
+            return words.bool_op("MATCH")(query)
+        return words.bool_op("@@")(cast(query, fulltext.QUERY))
+
+    def _found(self, resource_type: str, parameter: str, wanted: Compare) -> tuple[Select[Any], ColumnElement[str]]:
+        """The ids of the resources that the index of words gives. No condition names the type and parameter, lest the
+        database take them for a better way in: the words do.
+        """
+        row, words, source = self._texts()
+        scope = fulltext.scoped(self.dialect, resource_type, parameter)
+        return select(row.c.id).select_from(source).where(self._match(words, wanted, scope)), row.c.id
+
+    def _matching(
+        self,
+        what: ColumnElement[Any],
+        resource_type: str,
+        parameter: str,
+        identity: ColumnElement[str],
+        wanted: Compare,
+    ) -> Select[Any]:
+        """`what` of the passages of one resource that match."""
+        row, words, source = self._texts()
+        found = select(what).select_from(source).where(*self._row(row, resource_type, parameter, None))
+        return found.where(row.c.id == identity, self._match(words, wanted))
+
+    def score(self, node: Predicate, resource_type: str, identity: ColumnElement[str]) -> ColumnElement[int] | None:
+        """How well a resource matches `node`, in millionths; None where nothing in it ranks.
+
+        A phrase counts its weight: half for standing there, half for the share that it is of the passage. All of it in
+        whole numbers of the resource alone, so that both databases give the same, and no other resource changes it.
+        """
+        match node:
+            case Row(_, parameter, Compare(operator="matches") as wanted):
+                return self._score(resource_type, parameter, identity, wanted)
+            case And(of) | Or(of):
+                scores = [one for part in of if (one := self.score(part, resource_type, identity)) is not None]
+                if len(scores) < 2:
+                    return scores[0] if scores else None
+                if isinstance(node, And):
+                    return reduce(lambda left, right: left + right, scores) // literal_column(
+                        str(len(scores)), BigInteger()
+                    )
+                return func.max(*scores) if self.sqlite else func.greatest(*scores)
+        return None
+
+    def _score(
+        self, resource_type: str, parameter: str, identity: ColumnElement[str], wanted: Compare
+    ) -> ColumnElement[int]:
+        number = self._numbers[id(wanted)]
+        row, words, source = self._texts()
+        length = cast(row.c.length, BigInteger())
+        asked = bindparam(f"length{number}", type_=BigInteger())
+        value = (
+            bindparam(f"weight{number}", type_=BigInteger())
+            * (length + asked)
+            // (length * literal_column("2", BigInteger()))
+        )
+        found = select(func.max(value)).select_from(source).where(*self._row(row, resource_type, parameter, None))
+        found = found.where(row.c.id == identity, self._match(words, wanted))
+        return func.coalesce(found.scalar_subquery(), literal_column("0", BigInteger()))
+
     def _joined(self, node: Joined, resource_type: str, identity: ColumnElement[str] | None) -> Select[Any]:
         """Rows of every part on one element of one resource."""
         rows = [self.alias(tables.INDEXES[part.table]) for part in node.parts]
@@ -201,6 +282,8 @@ class Compiler:
     def source(self, node: Predicate, resource_type: str) -> list[tuple[Select[Any], ColumnElement[str]]]:
         """One select for each branch, with its id column. `node` must be `sourceable`."""
         match node:
+            case Row(_, parameter, Compare(operator="matches") as wanted):
+                return [self._found(resource_type, parameter, wanted)]
             case Row(name, parameter, where):
                 row = self.alias(tables.INDEXES[name])
                 return [

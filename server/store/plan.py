@@ -24,6 +24,7 @@ from sqlalchemy import (
     case,
     false,
     func,
+    literal_column,
     not_,
     or_,
     select,
@@ -91,21 +92,27 @@ def page(
     cursor: Cursor | None,
     ties: str,
     backwards: bool,
+    scored: bool = False,
 ) -> Select[Any]:
     """One page of hits. `start` is the part whose source drives the search, None walks over the type.
 
     `ties` says what to do with a hit whose sort values equal the cursor's: `after` compares ids, `all` and `none` are
     for a search over
-    several types, where the order of the types decides.
+    several types, where the order of the types decides. `scored` adds the score as the last column.
     """
     compiler = Compiler(dialect, predicate)
     resource = tables.resource
     wanted = list(parts(predicate))
     columns = (resource.c.id, resource.c.version, resource.c.updated, resource.c.fhir_version, resource.c.body)
-    keys = [_sort_key(resource_type, one) for one in sort]
+    score = None
+    if predicate is not None and (scored or any(one.column == "score" for one in sort)):
+        score = compiler.score(predicate, resource_type, resource.c.id)
+    points: ColumnElement[int] = literal_column("0") if score is None else score
+    keys = [points if one.column == "score" else _sort_key(resource_type, one) for one in sort]
+    shown = [*columns, *keys, *([points] if scored else ())]
     found: Select[Any]
     if start is None:
-        found = select(*columns, *keys).where(resource.c.type == constant(resource_type), not_(resource.c.deleted))
+        found = select(*shown).where(resource.c.type == constant(resource_type), not_(resource.c.deleted))
         found = found.where(*(compiler.probe(one, resource_type, resource.c.id) for one in wanted))
         if not sort and cursor is not None and ties != "all":
             found = found.where(_beyond(resource.c.id, backwards))
@@ -125,7 +132,7 @@ def page(
         # walk the whole type and look each resource up among the hits.
         same = and_(resource.c.type == constant(resource_type), resource.c.id == hits.c.id)
         joined = hits.outerjoin(resource, same)
-        found = select(*columns, *keys).select_from(joined)
+        found = select(*shown).select_from(joined)
     if sort and cursor is not None:
         found = found.where(_keyset(sort, keys, cursor, resource.c.id, ties, backwards))
     order: list[ColumnElement[Any]] = []

@@ -8,10 +8,10 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from server.errors import SchemaError
-from server.store import tables
+from server.store import fulltext, tables
 
 # Counts changes of the tables. A database of another number is refused.
-SCHEMA = "1"
+SCHEMA = "2"
 
 
 def statements(dialect: Dialect) -> list[str]:
@@ -23,6 +23,7 @@ def statements(dialect: Dialect) -> list[str]:
             str(CreateIndex(index).compile(dialect=dialect))
             for index in sorted(table.indexes, key=lambda index: str(index.name))
         ]
+    result += fulltext.statements(dialect)
     result.append(f"INSERT INTO state (name, value) VALUES ('schema', '{SCHEMA}')")  # noqa: S608 (a constant)
     return result
 

@@ -24,12 +24,16 @@ from sqlalchemy.engine import Dialect
 from server.errors import Busy
 from server.search.predicates import Predicate
 from server.search.query import Cursor, Query
-from server.store import plan, reads, tables
+from server.search.words import ALIKE, trigrams
+from server.store import fulltext, order, plan, reads, similar, tables
 from server.store.compile import ordered
 from server.store.contract import Hit, Page, Past, Stored, Transaction
 from server.store.shape import shape, values
 
 STATEMENTS = 2000
+
+# How many words an inexact one may stand for.
+SIMILAR = 10
 
 # How often a transaction is tried before its client is told to try again.
 ATTEMPTS = 12
@@ -86,6 +90,9 @@ class SqlReader(ABC):
     def sequence(self, items: Iterable[str]) -> Any:
         """A list of texts as one bound value."""
         return json.dumps(list(items)) if self.statements.dialect.name == "sqlite" else list(items)
+
+    def _values(self, predicate: Predicate | None) -> dict[str, Any]:
+        return values(predicate, self.sequence, partial(fulltext.phrase, self.statements.dialect))
 
     # -- reading
 
@@ -240,6 +247,15 @@ class SqlReader(ABC):
 
     # -- searching
 
+    def similar(self, resource_type: str, parameter: str, word: str) -> Sequence[tuple[str, int]]:
+        statement = self.statements.get(
+            ("similar", resource_type, parameter),
+            lambda: similar.words(self.statements.dialect, resource_type, parameter),
+        )
+        wanted = sorted(trigrams(word))
+        bound = {"trigrams": self.sequence(wanted), "size": len(wanted), "alike": ALIKE, "limit": SIMILAR}
+        return [(found, int(likeness)) for found, likeness in self.rows(statement, statement.bind(bound))]
+
     def search(self, query: Query) -> Page:
         backwards = query.cursor is not None and query.cursor.backwards
         # One more than the page holds tells whether there is another page.
@@ -247,7 +263,7 @@ class SqlReader(ABC):
         found: list[Hit] = []
         parts = list(query.predicates.items())
         for resource_type, predicate in reversed(parts) if backwards else parts:
-            ties = _ties(query.cursor, resource_type, bool(query.sort))
+            ties = order.ties(query.cursor, resource_type, bool(query.sort))
             if ties is None:
                 continue
             hits = self._page(
@@ -257,7 +273,7 @@ class SqlReader(ABC):
             if not query.sort and len(found) >= wanted:
                 break
         if query.sort and len(query.predicates) > 1:
-            found.sort(key=_order(query), reverse=backwards)
+            found.sort(key=order.key(query), reverse=backwards)
         more = len(found) > query.count
         found = found[: query.count]
         if backwards:
@@ -278,18 +294,31 @@ class SqlReader(ABC):
             cursor = query.cursor
             missing = tuple(value is None for value in cursor.values) if cursor else None
             statement = self.statements.get(
-                ("page", resource_type, shape(predicate), start, query.sort, missing, ties, backwards),
+                ("page", resource_type, shape(predicate), start, query.sort, missing, ties, backwards, query.scored),
                 lambda: plan.page(
-                    self.statements.dialect, resource_type, predicate, start, query.sort, cursor, ties, backwards
+                    self.statements.dialect,
+                    resource_type,
+                    predicate,
+                    start,
+                    query.sort,
+                    cursor,
+                    ties,
+                    backwards,
+                    query.scored,
                 ),
             )
-            named = {**values(predicate, self.sequence), "limit": limit}
+            named = {**self._values(predicate), "limit": limit}
             if cursor is not None:
                 named |= {"after": cursor.id, **{f"c{number}": value for number, value in enumerate(cursor.values)}}
             bound = statement.bind(named)
             # A first page that needs no counting runs the same statement with the same values every time.
             if settled and cursor is None and len(query.predicates) == 1:
                 query.memo[resource_type] = statement, bound
+        if query.scored:
+            return [
+                Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys), score)
+                for identity, version, updated, fhir_version, body, *keys, score in self.rows(statement, bound)
+            ]
         return [
             Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys))
             for identity, version, updated, fhir_version, body, *keys in self.rows(statement, bound)
@@ -300,7 +329,7 @@ class SqlReader(ABC):
         ids.
         """
         possible = plan.candidates(predicate)
-        named = {**values(predicate, self.sequence), "limit": plan.FEW + 1}
+        named = {**self._values(predicate), "limit": plan.FEW + 1}
         smallest, fewest = possible[0], plan.FEW + 2
         for part in possible:
             statement = self.statements.get(
@@ -322,18 +351,8 @@ class SqlReader(ABC):
                 ("total", resource_type, shape(predicate)),
                 partial(plan.total, self.statements.dialect, resource_type, predicate),
             )
-            result += int(self.rows(statement, statement.bind(values(predicate, self.sequence)))[0][0])
+            result += int(self.rows(statement, statement.bind(self._values(predicate)))[0][0])
         return result
-
-
-def _ties(cursor: Cursor | None, resource_type: str, sorting: bool) -> str | None:
-    """How ids decide between a hit of `resource_type` and the cursor; None where the cursor is past the whole type."""
-    if cursor is None or cursor.resource_type == resource_type:
-        return "after"
-    beyond = resource_type < cursor.resource_type if cursor.backwards else resource_type > cursor.resource_type
-    if beyond:
-        return "all"
-    return "none" if sorting else None
 
 
 class SqlStore(SqlReader):
@@ -372,30 +391,3 @@ class SqlStore(SqlReader):
                 # Apart in time, or the same writers meet again.
                 time.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))  # noqa: S311 (no secret)
         raise Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"})
-
-
-class _Reversed:
-    """A value that sorts the other way round."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __lt__(self, other: _Reversed) -> bool:
-        return bool(other.value < self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Reversed) and bool(other.value == self.value)
-
-
-def _order(query: Query) -> Callable[[Hit], tuple[Any, ...]]:
-    """The order of hits of several types: sort values (missing ones last), type, id."""
-
-    def key(hit: Hit) -> tuple[Any, ...]:
-        parts: list[Any] = []
-        for one, value in zip(query.sort, hit.sort, strict=True):
-            parts += [value is None, 0 if value is None else _Reversed(value) if one.descending else value]
-        return (*parts, hit.type, hit.id)
-
-    return key

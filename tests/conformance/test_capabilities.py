@@ -32,6 +32,7 @@ VALUES = {
     "quantity": "0.5|http://unitsofmeasure.org|mg",
     "reference": "Medication/clonazepam",
     "uri": "http://example.org/",
+    "special": "clonazepam",
 }
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 

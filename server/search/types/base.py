@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from server.search.advanced import Similar
 from server.search.predicates import Predicate
 from server.search.rows import IndexRow
 
@@ -34,6 +35,8 @@ class Request:
     targets: tuple[str, ...] = ()
     served: frozenset[str] = frozenset()
     options: Mapping[str, Any] = field(default_factory=dict)
+    similar: Similar | None = None
+    """Finds words of the parameter's texts that look like one; None where the parameter has no inexact search."""
 
 
 class SearchType(Protocol):

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from server.fhir.definitions import definitions
 from server.fhir.releases import FhirVersion
+from server.search import advanced
 from server.search.predicates import Compare, Every, Predicate, Row, any_of
 from server.search.rows import IndexRow, StringRow, TokenRow
 from server.search.text import KEY_LENGTH, fold, key, split, unescape, wanted
@@ -20,7 +21,7 @@ from server.search.types.base import Request, Value
 
 NAME = "token"
 TABLES = ("token", "string")
-MODIFIERS = frozenset({"missing", "not", "text", "of-type"})
+MODIFIERS = frozenset({"missing", "not", "text", "text-advanced", "of-type"})
 PREFIXES: frozenset[str] = frozenset()
 ELEMENTS = frozenset(
     {
@@ -144,6 +145,8 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
             parameter,
             Every((Compare("prefix", "prefix", folded[:KEY_LENGTH]), Compare("folded", "prefix", folded))),
         )
+    if modifier == "text-advanced":
+        return advanced.predicate(parameter, text)
     parts = split(text, "|")
     if modifier == "of-type":
         return _of_type(parameter, text, parts)
