@@ -42,6 +42,7 @@ definitions: $(DEVELOPMENT) ## compile server/fhir/data from the official FHIR p
 benchmark: $(DEVELOPMENT) ## throughput against a bare Flask app, and the cold start (wants wrk)
 	$(BIN)/python -m benchmarks.http
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.validate_start
 
 clean: ## forget the environments and every cache
 	rm -rf $(VENV) $(MINIMUM) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

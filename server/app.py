@@ -10,9 +10,10 @@ from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter
 
 from server.fhir.json import parse
-from server.interactions.service import Service, make_registries
+from server.interactions.service import Service
 from server.rest import errors, routes
 from server.rest.routing import Adapter, Router
+from server.search.registries import make_registries
 from server.settings import Settings
 from server.store.open import open_store
 from server.store.sql import SqlStore

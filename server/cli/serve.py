@@ -31,6 +31,8 @@ def serve(**options: Any) -> None:
         # No connection may cross a fork.
         store.close()
     click.echo(f"content: {report}", err=True)
+    for sentence in report.dangling:
+        click.echo(f"warning: {sentence}", err=True)
     if not settings.writable:
         click.echo(
             f"read-only: {settings.host} is not a loopback address and no authorization is configured "

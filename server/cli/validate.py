@@ -11,17 +11,20 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from server.cli.validate_config import Config, find_config, read_config
-from server.cli.validate_run import Check, known_references, outcomes
+from server.cli.validate_run import Check, Outcome, known_references, outcomes
 from server.content.sources import STANDARD_INPUT, Source, changed_since, sources
 from server.errors import StartError
 from server.fhir.releases import FhirVersion, parse_version
 from server.reports.formats import FORMATS, keeps_checked, render
 from server.reports.report import Report
+
+if TYPE_CHECKING:
+    from server.reports.baseline import Baseline
 
 DEFAULT_MAX_ISSUES = 1000
 
@@ -46,7 +49,14 @@ def _version(context: click.Context, parameter: click.Parameter, value: str | No
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--fhir-version", callback=_version, metavar="R4|R4B|R5", help="Check all against this release.")
-@click.option("--format", "format_name", type=click.Choice([*FORMATS]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice([*FORMATS]),
+    default="text",
+    show_default=True,
+    help="What to write to standard output.",
+)
 @click.option("--output", multiple=True, callback=_output, metavar="FORMAT=FILE", help="Write a report to a file, too.")
 @click.option("--strict", is_flag=True, help="Warnings fail the check, too.")
 @click.option("--disable", multiple=True, metavar="RULE", help="Switch a rule off. May be repeated.")
@@ -54,6 +64,7 @@ def _version(context: click.Context, parameter: click.Parameter, value: str | No
 @click.option("--baseline", type=click.Path(path_type=Path, dir_okay=False), help="Do not tell what this file knows.")
 @click.option("--write-baseline", is_flag=True, help="Write all findings to the baseline, and end with status 0.")
 @click.option("--references/--no-references", default=None, help="Follow references from file to file.")
+@click.option("--fhir-only", is_flag=True, help="Pass over named files without FHIR, as those found in folders.")
 @click.option("--max-issues", type=click.IntRange(min=0), help="Tell at most so many; 0 is all. Default: 1000.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes to use. Default: one for each core.")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Read this configuration.")
@@ -70,30 +81,19 @@ def validate(paths: tuple[str, ...], format_name: str, output: list[tuple[str, P
     baseline_path: Path | None = options["baseline"] or config.baseline
     if options["write_baseline"] and baseline_path is None:
         raise StartError("--write-baseline needs --baseline FILE, or a baseline in the configuration")
-    listed = [source for source in sources(paths) if not _is_excluded(source, config)]
-    check = _check(config, options)
+    listed = [source for source in sources(paths, fhir_only=options["fhir_only"]) if not _is_excluded(source, config)]
+    formats = {format_name, *(name for name, _ in output)}
+    check = replace(_check(config, options), keeps_checked=any(map(keeps_checked, formats)))
     if _follows_references(paths, options["references"]):
         check = replace(check, known=known_references(check, listed))
     if options["changed_since"] is not None:
+        if STANDARD_INPUT in paths:
+            raise StartError("--changed-since: git knows nothing of standard input")
         listed = changed_since(options["changed_since"], listed)
     report = Report(limit=_limit(options, config))
-    formats = {format_name, *(name for name, _ in output)}
-    baseline = None
-    if baseline_path is not None and not options["write_baseline"]:
-        from server.reports.baseline import Baseline
-
-        baseline = Baseline.read(baseline_path)
+    baseline = _baseline(None if options["write_baseline"] else baseline_path)
     for outcome in outcomes(check, listed, options["jobs"] or os.cpu_count() or 1):
-        report.files += outcome.resources > 0
-        report.skipped += outcome.resources == 0
-        report.resources += outcome.resources
-        if any(map(keeps_checked, formats)):
-            report.checked += outcome.checked
-        for finding in outcome.findings:
-            if baseline is not None and baseline.knows(finding):
-                report.known += 1
-            else:
-                report.add(finding)
+        _collect(outcome, baseline, report)
     if baseline is not None and options["changed_since"] is None:
         report.mended = baseline.unused
     if "sarif" in formats:
@@ -103,8 +103,31 @@ def validate(paths: tuple[str, ...], format_name: str, output: list[tuple[str, P
         _write_baseline(baseline_path, report)
         return
     _tell(report, format_name, output, quiet=options["quiet"])
+    if not (report.resources or options["fhir_only"] or options["changed_since"]):
+        # Nothing found is not nothing wrong: most likely a path is misspelt, or a build step is missing.
+        raise StartError("nothing was checked: no file holds FHIR")
     failed = report.count("fatal", "error") or ((options["strict"] or config.strict) and report.count("warning"))
     sys.exit(1 if failed and not options["exit_zero"] else 0)
+
+
+def _baseline(path: Path | None) -> Baseline | None:
+    if path is None:
+        return None
+    from server.reports.baseline import Baseline
+
+    return Baseline.read(path)
+
+
+def _collect(outcome: Outcome, baseline: Baseline | None, report: Report) -> None:
+    report.files += outcome.files
+    report.skipped += outcome.skipped
+    report.resources += outcome.resources
+    report.checked += outcome.checked
+    for finding in outcome.findings:
+        if baseline is not None and baseline.knows(finding):
+            report.known += 1
+        else:
+            report.add(finding)
 
 
 def _check(config: Config, options: dict[str, Any]) -> Check:

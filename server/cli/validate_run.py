@@ -17,7 +17,7 @@ from server.reports.report import Checked, Finding, findings_of, resource_name, 
 
 # Starting a worker and loading the tables in it costs about as much as checking this many bytes.
 _BYTES_WORTH_A_POOL = 4_000_000
-_SOURCES_A_TASK = 16
+_MOST_SOURCES_A_TASK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Check:
     severities: Mapping[str, Severity] = field(default_factory=dict)
     medication_rules: bool = True
     known: frozenset[str] | None = None
+    keeps_checked: bool = False
 
     def version_of_text(self, data: bytes) -> FhirVersion:
         """The release to read the text of a resource in."""
@@ -59,22 +60,37 @@ class Check:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came out of one source."""
+    """What came out of some documents. `files` counts the files that they begin, `skipped` the files that had none."""
 
     findings: list[Finding] = field(default_factory=list)
     checked: list[Checked] = field(default_factory=list)
     resources: int = 0
+    files: int = 0
+    skipped: int = 0
+
+    def add(self, other: Outcome) -> None:
+        """Take in what came out of more documents."""
+        self.findings += other.findings
+        self.checked += other.checked
+        self.resources += other.resources
+        self.files += other.files
+        self.skipped += other.skipped
 
 
 def outcomes(check: Check, listed: Sequence[Source], jobs: int) -> Iterator[Outcome]:
-    """The outcome of each source, in order. `jobs` is the most processes to use."""
+    """The outcomes of all sources, in order. `jobs` is the most processes to use.
+
+    In one process each document is let go before the next is read, so that the length of a file does not matter.
+    """
     if jobs < 2 or len(listed) < 2 or not _is_worth_a_pool(listed):
-        yield from (_outcome(check, source) for source in listed)
+        for source in listed:
+            yield from _outcomes(check, source)
         return
     from multiprocessing import get_context
 
+    size = max(1, min(_MOST_SOURCES_A_TASK, len(listed) // (4 * jobs)))
     with get_context().Pool(min(jobs, len(listed)), _set_up, (check,)) as pool:
-        yield from pool.imap(_in_worker, listed, chunksize=_SOURCES_A_TASK)
+        yield from pool.imap(_in_worker, listed, chunksize=size)
 
 
 _worker_check = Check()
@@ -86,7 +102,10 @@ def _set_up(check: Check) -> None:
 
 
 def _in_worker(source: Source) -> Outcome:
-    return _outcome(_worker_check, source)
+    whole = Outcome()
+    for outcome in _outcomes(_worker_check, source):
+        whole.add(outcome)
+    return whole
 
 
 def _is_worth_a_pool(listed: Iterable[Source]) -> bool:
@@ -98,14 +117,18 @@ def _is_worth_a_pool(listed: Iterable[Source]) -> bool:
     return False
 
 
-def _outcome(check: Check, source: Source) -> Outcome:
-    found = Outcome()
+def _outcomes(check: Check, source: Source) -> Iterator[Outcome]:
+    """One outcome for each document of `source`, or one that says that it had none."""
+    files = 1
     for document in documents_of(source, check.version_of_text):
-        found.resources += 1
-        name = resource_name(document.value)
-        found.checked.append(Checked(shown_path(document.file), document.first_line, name))
-        found.findings += findings_of(_without_disabled(check, document), check.issues(document))
-    return found
+        findings = findings_of(_without_disabled(check, document), check.issues(document))
+        checked = []
+        if check.keeps_checked:
+            checked = [Checked(shown_path(document.file), document.first_line, resource_name(document.value))]
+        yield Outcome([*findings], checked, resources=1, files=files)
+        files = 0
+    if files:
+        yield Outcome(skipped=1)
 
 
 def _without_disabled(check: Check, document: Document) -> Document:

@@ -26,15 +26,18 @@ class Source:
         return self.path == STANDARD_INPUT
 
 
-def sources(paths: Iterable[str]) -> list[Source]:
+def sources(paths: Iterable[str], *, fhir_only: bool = False) -> list[Source]:
     """The files that `paths` mean, each once, in the order named and sorted within folders and globs.
 
+    With `fhir_only` what is named is treated like what is found in a folder.
     Folders are searched below for files with a FHIR suffix; hidden entries are passed over. Raises StartError for a
     path that does not exist and for a glob that matches nothing: a check of nothing must not look like a success.
     """
     found: dict[str, Source] = {}
     for path in paths:
         for source in _sources(path):
+            if fhir_only:
+                source = Source(source.path, named=False)
             found.setdefault(os.path.normpath(source.path), source)
     return list(found.values())
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from server import __version__
+from server.content.checks import dangling, refuse_invalid
 from server.content.files import ContentFile, read_folder
 from server.errors import ContentError, FhirError
 from server.fhir.definitions import definitions
@@ -18,9 +19,11 @@ from server.fhir.meta import stamp
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import now
 from server.search.parameters import EXTRACTION, Registry
+from server.search.registries import make_registries
 from server.settings import Settings
 from server.store.contract import Stored, Transaction
 from server.store.sql import SqlStore
+from server.versions import convert
 
 # Under these names the store remembers what the last sync left.
 FILES, INDEX, SYNCED = "content files", "index", "content synced"
@@ -35,6 +38,8 @@ class Report:
     updated: int = 0
     deleted: int = 0
     reindexed: int = 0
+    dangling: tuple[str, ...] = ()
+    """References of the content to resources that it does not hold, as sentences."""
 
     def __str__(self) -> str:
         counts = (
@@ -52,8 +57,7 @@ def sync(settings: Settings, store: SqlStore) -> Report:
     bad setting.
 
     A file whose resource is what the store has keeps its version; a changed one gets a new version; a resource whose
-    file is gone is
-    deleted. Resources that came by other ways than the content are left alone.
+    file is gone is deleted. Resources that came by other ways than the content are left alone.
     """
     known: dict[str, str] = msgspec.json.decode(store.state(FILES) or "{}", type=dict[str, str])
     folder = Path(settings.content) if settings.content else None
@@ -86,7 +90,10 @@ def sync(settings: Settings, store: SqlStore) -> Report:
     index = _index_key(types, own)
     if hashes == known and index == store.state(INDEX):
         return Report(unchanged=len(files))
-    registry = Registry(FhirVersion.R5, types, own.values())
+    for key, file in files.items():
+        if hashes[key] != known.get(key):
+            refuse_invalid(file)
+    registry = make_registries(settings, own.values())[FhirVersion.R5]
     with store.transaction() as transaction:
         report = _write(transaction, registry, files, hashes, known)
         if index != store.state(INDEX):
@@ -96,7 +103,7 @@ def sync(settings: Settings, store: SqlStore) -> Report:
         transaction.set_state(FILES, msgspec.json.encode(hashes).decode())
         transaction.set_state(INDEX, index)
         transaction.set_state(SYNCED, str(now()))
-    return report
+    return replace(report, dangling=tuple(dangling(files, types)))
 
 
 def _all_types() -> frozenset[str]:
@@ -155,6 +162,11 @@ def _write(
     return Report(unchanged, created, updated, deleted)
 
 
+def _r5_form(stored: Stored) -> JSON:
+    resource: JSON = parse(stored.body or b"")
+    return convert(resource, FhirVersion(stored.fhir_version), FhirVersion.R5).resource
+
+
 def _reindex(transaction: Transaction, store: SqlStore, registry: Registry, report: Report, fresh: set[str]) -> Report:
     """Index rows made anew for every resource but those that this sync wrote."""
     count = 0
@@ -165,7 +177,7 @@ def _reindex(transaction: Transaction, store: SqlStore, registry: Registry, repo
             if stored.body is None or f"{stored.type}/{stored.id}" in fresh:
                 continue
             try:
-                rows = registry.rows(parse(stored.body))
+                rows = registry.rows(_r5_form(stored))
             except (ValueError, FhirError) as error:
                 raise ContentError(f"{stored.type}/{stored.id}", 0, 0, f"a value cannot be indexed: {error}") from None
             transaction.index(stored.type, stored.id, rows, fresh=False)

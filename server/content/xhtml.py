@@ -30,7 +30,8 @@ def xhtml_text(node: Node, parent_namespace: str = "") -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # A ">" may stand as it is, except where it would look like the end of a CDATA section.
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("]]>", "]]&gt;")
 
 
 def _quoted(text: str) -> str:

@@ -10,6 +10,7 @@ from server.errors import BadRequest, Issue, NotFound
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import Span, parse_span
 from server.interactions import bundle
+from server.interactions.forms import body_in
 from server.interactions.service import Service, check_id
 from server.search import links
 from server.search.query import Cursor
@@ -55,7 +56,7 @@ def history(
         if asked.count
         else []
     )
-    return _answer(service, base, path, asked, found, total, lambda last: (last.version,))
+    return _answer(service, version, base, path, asked, found, total, lambda last: (last.version,))
 
 
 def history_of(
@@ -76,11 +77,12 @@ def history_of(
         found = service.reader.history_of(
             resource_type, count=asked.count + 1, before=before, since=asked.since, at=asked.at
         )
-    return _answer(service, base, path, asked, found, total, lambda last: (last.updated, last.version))
+    return _answer(service, version, base, path, asked, found, total, lambda last: (last.updated, last.version))
 
 
 def _answer(
     service: Service,
+    version: FhirVersion,
     base: str,
     path: str,
     asked: Asked,
@@ -98,7 +100,7 @@ def _answer(
         last = page[-1]
         following = links.write(service.secret, path, asked.applied, Cursor(place(last), last.type, last.id))
         addresses.append(bundle.link("next", _url(base, path, [*asked.applied, (links.PAGE, following)])))
-    entries = [bundle.past(base, one, one.body) for one in page]
+    entries = [bundle.past(base, one, body_in(one, version) if one.body is not None else None) for one in page]
     if asked.warnings:
         entries.append(bundle.outcome(asked.warnings))
     return bundle.bundle("history", addresses, entries, total)

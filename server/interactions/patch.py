@@ -13,6 +13,7 @@ from server.errors import BadRequest, Gone, NotFound, Unprocessable
 from server.fhir.json import JSON
 from server.fhir.releases import FhirVersion
 from server.interactions import fhirpath_patch
+from server.interactions.forms import json_in
 from server.interactions.preconditions import check_match
 from server.interactions.service import Service, check_id
 from server.interactions.writing import Written, check, put, same_content
@@ -60,10 +61,9 @@ def patch(
     resource_type: str,
     resource_id: str,
     patcher: Patcher,
-    current_json: Callable[[bytes], JSON],
     if_match: str | None = None,
 ) -> Written:
-    """Change a resource by a patch. `current_json` reads a stored body in `version`.
+    """Change a resource by a patch.
 
     Raises NotFound and Gone where there is nothing to patch, Unprocessable where the patch does not fit, InvalidContent
     where its result is not valid.
@@ -75,11 +75,11 @@ def patch(
         raise NotFound(f"{resource_type}/{resource_id} does not exist, so it cannot be patched")
     if current.body is None:
         raise Gone(f"{resource_type}/{resource_id} was deleted, so it cannot be patched")
-    result = patcher(current_json(current.body))
+    result = patcher(json_in(current, version))
     if result.get("resourceType") != resource_type or result.get("id") != resource_id:
         raise Unprocessable("a patch may change neither the type nor the id of a resource", code="business-rule")
     check(version, result, resource_type)
-    if same_content(result, current):
+    if current.fhir_version == version and same_content(result, current):
         return Written(200, current)
     stored = put(service, transaction, version, result, resource_id, current, "PATCH")
     return Written(200, stored, result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from server.errors import Gone, NotFound
 from server.fhir.releases import FhirVersion
+from server.interactions.forms import body_in
 from server.interactions.service import Service, check_id
 from server.store.contract import Past, Stored
 
@@ -13,7 +14,7 @@ def read(service: Service, version: FhirVersion, resource_type: str, resource_id
     # The common case first: a resource that is there needs no look at the type or the id.
     found = service.reader.read(resource_type, resource_id)
     if found is not None and found.body is not None and service.registries[version].serves(resource_type):
-        return found
+        return found if found.fhir_version == version else found._replace(body=body_in(found, version))
     service.check_type(version, resource_type)
     check_id(resource_id)
     if found is None:
@@ -43,4 +44,4 @@ def vread(service: Service, version: FhirVersion, resource_type: str, resource_i
         raise Gone(
             f"version {version_id} of {resource_type}/{resource_id} is its deletion", headers={"ETag": f'W/"{number}"'}
         )
-    return found
+    return found if found.fhir_version == version else found._replace(body=body_in(found, version))

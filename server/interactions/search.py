@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import quote, urlencode
@@ -10,6 +11,7 @@ from server.errors import BadRequest, Issue
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import now
 from server.interactions import bundle
+from server.interactions.forms import body_in
 from server.interactions.include import included
 from server.interactions.prepared import Prepared
 from server.interactions.service import Service
@@ -76,6 +78,9 @@ def prepare(
         cursor = links.read(service.secret, resource_type or "", applied, tokens[0])
         found = replace(found, query=replace(found.query, cursor=cursor, memo={}))
         applied.append((links.PAGE, tokens[0]))
+    if found.max_results is not None:
+        left = max(0, found.max_results - _seen(found))
+        found = replace(found, query=replace(found.query, count=min(found.query.count, left), memo={}))
     url = _url(base, resource_type, applied)
     return Prepared(found, url, bundle.link("self", url))
 
@@ -85,7 +90,9 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
     found = prepared.search
     if found.count_only:
         return bundle.bundle("searchset", [prepared.opening], _outcomes(found, ()), service.reader.count(found.query))
+    started = time.perf_counter()
     page = service.reader.search(found.query)
+    seconds = time.perf_counter() - started
     prefix = f"{base}/".encode()
     whole = found.summary == "false" and not found.elements
     entries = [
@@ -93,7 +100,7 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
             prefix,
             hit.type,
             hit.id,
-            hit.body if whole else subset(hit.body, version, found.summary, found.elements),
+            body_in(hit, version) if whole else subset(body_in(hit, version), version, found.summary, found.elements),
             score=hit.score,
         )
         for hit in page.hits
@@ -101,9 +108,13 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
     if found.includes:
         for one in included(service, version, found.includes, page.hits):
             # _elements speaks of the matches only: https://hl7.org/fhir/R4/search.html#elements
-            body = one.body if found.summary == "false" else subset(one.body or b"", version, found.summary, ())
-            entries.append(bundle.match(prefix, one.type, one.id, body or b"", b"include"))
-    entries += _outcomes(found, () if page.hits else _nothing_found(service, found))
+            shown = body_in(one, version)
+            body = shown if found.summary == "false" else subset(shown, version, found.summary, ())
+            entries.append(bundle.match(prefix, one.type, one.id, body, b"include"))
+    more = [] if page.hits else list(_nothing_found(service, found))
+    if found.explain:
+        more.append(_explanation(service, found, page, seconds))
+    entries += _outcomes(found, more)
     return bundle.bundle(
         "searchset", _links(service, base, resource_type, prepared, page), entries, _total(service, found, page)
     )
@@ -112,6 +123,15 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
 def _outcomes(found: Search, more: Sequence[Issue]) -> list[bytes]:
     issues = (*found.warnings, *more)
     return [bundle.outcome(issues)] if issues else []
+
+
+def _explanation(service: Service, found: Search, page: Page, seconds: float) -> Issue:
+    """What `_explain=true` tells: what was applied, what was not and why, how the database went about it."""
+    lines = [f"applied: {' & '.join(f'{name}={value}' for name, value in found.applied) or 'nothing'}"]
+    lines += [f"ignored: {issue.diagnostics}" for issue in found.warnings]
+    lines += service.reader.explain(found.query)
+    lines.append(f"{len(page.hits)} matches on this page in {seconds * 1000:.2f} ms")
+    return Issue("information", "informational", "\n".join(lines), ("_explain",))
 
 
 def _nothing_found(service: Service, found: Search) -> Sequence[Issue]:
@@ -134,14 +154,19 @@ def _total(service: Service, found: Search, page: Page) -> int | None:
 
 
 def _links(service: Service, base: str, resource_type: str | None, prepared: Prepared, page: Page) -> list[bytes]:
-    """self, and first, previous and next where there are other pages."""
+    """self, and first, previous, next and last where there are other pages."""
     result = [prepared.opening]
     if not (page.more_after or page.more_before):
         return result
     pairs = [pair for pair in prepared.search.applied if pair[0] != links.PAGE]
+    seen, limit = _seen(prepared.search), prepared.search.max_results
 
     def beside(hit: Hit, backwards: bool) -> str:
-        cursor = Cursor(hit.sort, hit.type, hit.id, backwards)
+        size = prepared.search.query.count
+        before = max(0, seen - size) if backwards else seen + len(page.hits)
+        return page_at(Cursor(hit.sort, hit.type, hit.id, backwards, before if limit is not None else 0))
+
+    def page_at(cursor: Cursor) -> str:
         token = links.write(service.secret, resource_type or "", pairs, cursor)
         return _url(base, resource_type, [*pairs, (links.PAGE, token)])
 
@@ -149,9 +174,16 @@ def _links(service: Service, base: str, resource_type: str | None, prepared: Pre
         result.append(bundle.link("first", _url(base, resource_type, pairs)))
         if page.hits:
             result.append(bundle.link("previous", beside(page.hits[0], True)))
-    if page.more_after and page.hits:
+    if page.more_after and page.hits and (limit is None or seen + len(page.hits) < limit):
         result.append(bundle.link("next", beside(page.hits[-1], False)))
+        if limit is None:
+            result.append(bundle.link("last", page_at(Cursor((), "", "", True))))
     return result
+
+
+def _seen(found: Search) -> int:
+    """How many matches the pages before this one had."""
+    return found.query.cursor.seen if found.query.cursor is not None else 0
 
 
 def _url(base: str, resource_type: str | None, pairs: Pairs) -> str:

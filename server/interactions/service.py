@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Any
 
 from server.errors import BadRequest, NotFound
 from server.fhir.definitions import definitions
@@ -17,6 +16,7 @@ from server.interactions.prepared import Cache
 from server.search.parameters import Registry
 from server.settings import Settings
 from server.store.contract import Reader, Store
+from server.versions import where_instead
 
 
 @dataclass
@@ -59,6 +59,9 @@ class Service:
         same = [one for one in types if one.lower() == resource_type.lower()]
         if same:
             return f"names of resource types are case-sensitive; write {same[0]}"
+        instead = where_instead(resource_type, version)
+        if instead is not None:
+            return instead
         if definitions(version).is_resource_type(resource_type):
             return f"a resource type of FHIR {version} that this server does not serve (setting resource_types)"
         close = get_close_matches(resource_type, types, 1)
@@ -73,15 +76,3 @@ def check_id(resource_id: str) -> None:
             remedy="An id has 1 to 64 letters, digits, - and . (no other characters).",
             code="value",
         )
-
-
-def make_registries(settings: Settings, search_parameters: Iterable[Mapping[str, Any]]) -> dict[FhirVersion, Registry]:
-    """The registry of each served FHIR version. `search_parameters` are the SearchParameter resources of the store, in
-    R5.
-    """
-    own = list(search_parameters)
-    versions = (FhirVersion.R5,)
-    return {
-        version: Registry(version, settings.served_types(definitions(version).resource_types()), own)
-        for version in versions
-    }

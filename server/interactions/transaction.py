@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from server.errors import BadRequest, FhirError, NotFound, PreconditionFailed
-from server.fhir.json import JSON, dumps, parse
+from server.fhir.json import JSON, dumps
 from server.fhir.references import literals, parse_reference
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import instant
@@ -18,6 +18,7 @@ from server.interactions.conditional import single
 from server.interactions.create import create
 from server.interactions.delete import conditional_delete, delete
 from server.interactions.entries import Entry, read_bundle, read_entry
+from server.interactions.forms import body_in
 from server.interactions.history import history
 from server.interactions.ids import new_id
 from server.interactions.patch import patch
@@ -81,7 +82,7 @@ def _alone(context: Context, number: int, raw: Any, urls: Set[str]) -> bytes:
 
 
 def _refuse_dependence(entry: Entry, urls: Set[str]) -> None:
-    """Raises BadRequest for a link to another entry: https://hl7.org/fhir/R5/http.html#brules forbids them in a batch."""
+    """Raises BadRequest for a link to another entry: https://hl7.org/fhir/R5/http.html#brules forbids them."""
     for path, literal in literals(entry.resource or {}):
         if literal in urls and literal.startswith("urn:"):
             error = BadRequest(
@@ -313,7 +314,7 @@ def _perform(context: Context, transaction: Transaction, entry: Entry) -> list[W
                 if found is None:
                     raise NotFound(f"{kind}?{entry.criteria} finds nothing to patch")
                 target = found.id
-            return [patch(service, transaction, version, kind, target, entry.patcher, parse, entry.if_match)]
+            return [patch(service, transaction, version, kind, target, entry.patcher, entry.if_match)]
     if entry.resource_id:
         return [delete(transaction, kind, entry.resource_id, entry.if_match)]
     return conditional_delete(service, transaction, version, base, kind, entry.criteria)
@@ -351,7 +352,8 @@ def _content(body: bytes) -> bytes:
 
 def _answer(context: Context, written: Written) -> bytes:
     stored = written.stored
-    body = stored.body if context.returning == "representation" else None
+    shown = context.returning == "representation" and stored.body is not None
+    body = body_in(stored, context.version) if shown else None
     return _response(
         written.status, stored, body, f"{context.base}/{stored.type}/{stored.id}/_history/{stored.version}"
     )

@@ -13,6 +13,7 @@ from server.fhir.json import JSON, dumps, parse
 from server.fhir.meta import stamp
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import now
+from server.interactions.forms import canonical
 from server.interactions.service import Service
 from server.store.contract import Stored, Transaction
 from server.validation import validate
@@ -88,7 +89,7 @@ def put(
 def rows(service: Service, version: FhirVersion, resource: JSON) -> Any:
     """The index rows of a resource. Raises Unprocessable for a value that no index can hold."""
     try:
-        return service.registries[FhirVersion.R5].rows(resource)
+        return service.registries[FhirVersion.R5].rows(canonical(resource, version))
     except ValueError as error:
         raise Unprocessable(f"a value cannot be indexed for search: {error}", code="value") from None
 

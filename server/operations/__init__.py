@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from server.operations import meta, validate
+from server.operations import convert, meta, validate
 from server.operations.base import Call, Operation
 
-OPERATIONS: Mapping[str, Operation] = {one.code: one for one in (*meta.OPERATIONS, validate.OPERATION)}
+OPERATIONS: Mapping[str, Operation] = {
+    one.code: one for one in (*meta.OPERATIONS, validate.OPERATION, convert.OPERATION)
+}
 
 __all__ = ["OPERATIONS", "Call", "Operation"]

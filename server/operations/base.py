@@ -47,3 +47,5 @@ class Operation:
     levels: frozenset[str]
     affects_state: bool
     run: Callable[[Call], JSON]
+    answer_version: Callable[[Call], FhirVersion] | None = None
+    """The FHIR version of the answer, where that is not the version of the base."""

@@ -11,11 +11,12 @@ from typing import Any
 
 from server.errors import BadRequest, Gone, InvalidContent, NotFound
 from server.fhir.json import JSON, dumps, parse
+from server.fhir.releases import FhirVersion
 from server.interactions.read import read
 from server.interactions.service import check_id
 from server.interactions.writing import check_writable, rows
 from server.operations.base import Call, Operation
-from server.store.contract import Stored, Transaction
+from server.store.contract import Transaction
 from server.validation import validate
 
 # What meta operations are about, and what makes two entries the same.
@@ -98,11 +99,12 @@ def _change(call: Call, combine: Any) -> JSON:
         resource = parse(current.body)
         # Version and time are the server's; given ones are not looked at.
         resource["meta"] = combine(resource["meta"], given)
-        issues = [issue for issue in validate(resource, call.version) if issue.severity in ("error", "fatal")]
+        kept = FhirVersion(current.fhir_version)
+        issues = [issue for issue in validate(resource, kept) if issue.severity in ("error", "fatal")]
         if issues:
             raise InvalidContent("the meta is not valid", issues=issues)
-        changed = Stored(kind, identity, current.version, current.updated, current.fhir_version, dumps(resource))
-        transaction.amend(changed, rows(call.service, call.version, resource))
+        changed = current._replace(body=dumps(resource))
+        transaction.amend(changed, rows(call.service, kept, resource))
         meta: JSON = resource["meta"]
         return meta
 

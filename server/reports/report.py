@@ -96,12 +96,25 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     limit: int | None = None
     seconds: float = 0.0
+    # How many of the findings that are kept are no errors.
+    _lesser: int = 0
 
     def add(self, finding: Finding) -> None:
-        """Count a finding, and keep it unless the limit is reached."""
+        """Count a finding, and keep it unless the limit is reached; an error then takes the place of a warning."""
         self.counts[finding.issue.severity] += 1
-        if self.limit is None or len(self.findings) < self.limit:
+        is_full = self.limit is not None and len(self.findings) >= self.limit
+        if is_full and finding.is_error and self._lesser:
+            self._drop_lesser()
+            is_full = False
+        if not is_full:
             self.findings.append(finding)
+            self._lesser += not finding.is_error
+
+    def _drop_lesser(self) -> None:
+        """Let go of the last finding that is no error."""
+        last = max(index for index, finding in enumerate(self.findings) if not finding.is_error)
+        del self.findings[last]
+        self._lesser -= 1
 
     def count(self, *severities: str) -> int:
         """How many findings have one of `severities`."""

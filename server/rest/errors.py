@@ -15,6 +15,7 @@ from werkzeug.exceptions import NotFound as RoutingNotFound
 
 from server.errors import BadRequest, FhirError, Issue, MethodNotAllowed, NotFound
 from server.fhir.json import dumps, pretty
+from server.fhir.releases import FhirVersion
 from server.interactions.service import Service
 from server.reports.operation_outcome import operation_outcome
 from server.rest.exchange import CONTENT_TYPE, finish
@@ -63,10 +64,16 @@ def _translate(error: HTTPException) -> FhirError:
     return BadRequest(error.description or error.name, code="processing")
 
 
+def _version(service: Service) -> FhirVersion:
+    """The FHIR version of the base that was asked: an OperationOutcome is written alike in all of them."""
+    segment = request.path.removeprefix("/fhir/").partition("/")[0]
+    return next((one for one in service.registries if one.segment == segment), service.settings.fhir_version)
+
+
 def _answer(service: Service, status: int, issues: tuple[Issue, ...], headers: dict[str, str]) -> Answer:
     body = dumps(operation_outcome(issues))
     environ: dict[str, Any] = request.environ
     if environ.get("HTTP_USER_AGENT", "").startswith(READERS):
         body = pretty(body)
-    headers["Content-Type"] = CONTENT_TYPE[service.settings.fhir_version]
+    headers["Content-Type"] = CONTENT_TYPE[_version(service)]
     return finish(service, environ, Answer(body, status, list(headers.items())))

@@ -119,9 +119,11 @@ class Exchange:
                 found[name] = value
         return found, ignored
 
-    def respond(self, body: bytes, headers: list[tuple[str, str]], status: int = 200) -> Answer:
+    def respond(
+        self, body: bytes, headers: list[tuple[str, str]], status: int = 200, version: FhirVersion | None = None
+    ) -> Answer:
         """The answer, with the headers that every FHIR answer has."""
-        headers += (("Content-Type", CONTENT_TYPE[self.version]), ("Vary", "Accept, Prefer"))
+        headers += (("Content-Type", CONTENT_TYPE[version or self.version]), ("Vary", "Accept, Prefer"))
         if self.wanted.pretty:
             body = pretty(body)
         return finish(self.service, self.environ, Answer(body, status, headers))

@@ -39,4 +39,5 @@ class OperationViews:
         call = Call(
             self.service, exchange.version, exchange.base, resource_type, resource_id, tuple(exchange.pairs), posted
         )
-        return exchange.respond(dumps(found.run(call)), [])
+        answer = dumps(found.run(call))
+        return exchange.respond(answer, [], version=found.answer_version(call) if found.answer_version else None)

@@ -20,6 +20,9 @@ NAMES = frozenset(
         "_summary",
         "_elements",
         "_score",
+        "_maxresults",
+        "_explain",
+        "_contained",
         "_include",
         "_revinclude",
         "_include:iterate",
@@ -55,6 +58,8 @@ class Controls:
     summary: str = "false"
     elements: tuple[str, ...] = ()
     score: bool = True
+    max_results: int | None = None
+    explain: bool = False
     includes: tuple[Include, ...] = ()
     count_only: bool = False
     applied: list[tuple[str, str]] = field(default_factory=list)
@@ -133,6 +138,21 @@ def _one(controls: Controls, name: str, value: str, parser: Parser) -> None:
             _choice(name, value, SUMMARIES)
             controls.summary = value
             controls.count_only = controls.count_only or value == "count"
+        case "_maxresults":
+            controls.max_results = _number(name, value)
+            if controls.max_results == 0:
+                raise BadRequest("_maxresults=0: write a number from 1", expression=name)
+        case "_explain":
+            _choice(name, value, ("true", "false"))
+            controls.explain = value == "true"
+        case "_contained":
+            _choice(name, value, ("false", "true", "both"))
+            if value != "false":
+                raise NotSupported(
+                    f"_contained={value}: contained resources are found by their containers only",
+                    expression=name,
+                    remedy="Search the container, with a chain if need be, and leave _contained out.",
+                )
         case "_elements":
             controls.elements = tuple(one.strip() for one in value.split(",") if one.strip())
         case "_score":
@@ -174,7 +194,7 @@ def _sort(text: str, parser: Parser) -> tuple[Sort, str] | None:
         )
         return None
     table, smallest, largest = SORT_COLUMNS[parameter.type]
-    return Sort(code, table, largest if descending else smallest, descending), text
+    return Sort(parameter.index, table, largest if descending else smallest, descending), text
 
 
 def _include(name: str, value: str, parser: Parser) -> Include | None:
@@ -201,4 +221,4 @@ def _include(name: str, value: str, parser: Parser) -> Include | None:
     if not parameter.followable:
         parser.unknown(name, f"{source}:{code} holds canonical URLs, which includes do not follow", shown, wider=False)
         return None
-    return Include(source, code, target, base == "_revinclude", bool(modifier))
+    return Include(source, parameter.index, target, base == "_revinclude", bool(modifier))

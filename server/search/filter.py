@@ -154,7 +154,7 @@ class FilterParser:
         for target in self.parser.targets(parameter, modifier if colon else None):
             self.position = start
             try:
-                found.append(Chain(code, target, inner(target)))
+                found.append(Chain(parameter.index, target, inner(target)))
                 end = self.position
             except (FhirError, ValueError) as error:
                 problem = problem or error
@@ -193,8 +193,8 @@ class FilterParser:
         if parameter.code in ("_id",):
             raise NotSupported(f"_id takes eq ne pr, not {operator}", expression="_filter")
         if parameter.type == "uri":
-            return Row("uri", parameter.code, Compare("value", _TEXT[operator], text))
-        return Row("string", parameter.code, _text(operator, fold(text)))
+            return Row("uri", parameter.index, Compare("value", _TEXT[operator], text))  # type: ignore[arg-type]
+        return Row("string", parameter.index, _text(operator, fold(text)))
 
     def _plain(self, resource_type: str, name: str, value: str) -> Predicate:
         found = self.parser.predicate(resource_type, name, value)
@@ -227,7 +227,7 @@ def _text(operator: str, folded: str) -> Condition:
 
 def _overlap(parameter: SearchParameter, text: str) -> Predicate:
     span = parse_span(text)
-    return Row("date", parameter.code, Every((Compare("low", "<", span.high), Compare("high", ">", span.low))))
+    return Row("date", parameter.index, Every((Compare("low", "<", span.high), Compare("high", ">", span.low))))
 
 
 def _unequal(predicate: Predicate) -> Predicate:

@@ -6,9 +6,8 @@ https://hl7.org/fhir/R5/searchparameter.html
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +16,7 @@ from server.fhir.definitions import definitions
 from server.fhir.paths import Path, PathError, compile_path
 from server.fhir.references import literals, parse_reference
 from server.fhir.releases import FhirVersion
+from server.search import renames
 from server.search.predicates import Predicate, Row
 from server.search.rows import IndexRow, ReferenceRow, StringRow, TextRow
 from server.search.types import (
@@ -43,7 +43,7 @@ TYPES: Mapping[str, SearchType] = {
 COLUMNS = frozenset({"_id", "_lastUpdated"})
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
-EXTRACTION = 4
+EXTRACTION = 5
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
 # points
@@ -67,6 +67,13 @@ class SearchParameter:
     """Of a composite: (parameter type, expression from this parameter's element)."""
     by_word: bool = False
     """Of a string: whether it matches from the beginning of any word, and has inexact search."""
+    indexed_as: str = ""
+    """The name of its rows in the index, where that is not its code."""
+
+    @property
+    def index(self) -> str:
+        """The name under which the index holds the rows of this parameter."""
+        return self.indexed_as or self.code
 
     @cached_property
     def path(self) -> Path:
@@ -93,7 +100,7 @@ class SearchParameter:
         if not self.components:
             return None
         parts = (
-            Component(f"{self.code}${number}", TYPES[kind], expression)
+            Component(f"{self.index}${number}", TYPES[kind], expression)
             for number, (kind, expression) in enumerate(self.components)
         )
         return Composite(tuple(parts), self.path, self.version)
@@ -120,42 +127,69 @@ class SearchParameter:
             yield from self.composite.rows(resource)
             return
         if self.of_resource:
-            yield from resource_text.rows(self.code, resource, self.version)
+            yield from resource_text.rows(self.code, self.index, resource, self.version)
             return
         for track in self.path.tracks:
             if track.type in self.kind.ELEMENTS:
                 for node in track.walk(resource):
-                    yield from self.kind.extract(self.code, Value(track.type, node, track.value_set))
+                    yield from self.kind.extract(self.index, Value(track.type, node, track.value_set))
 
     def predicate(self, modifier: str | None, text: str, request: Request) -> Predicate:
         """What one value asks for. Raises ValueError for a value that the type cannot take."""
         if self.composite is not None:
             return self.composite.predicate(text, request)
-        return self.kind.predicate(self.code, modifier, text, request)
+        return self.kind.predicate(self.index, modifier, text, request)
 
     @property
     def present(self) -> Row:
         """Holds where the resource has a value for this parameter."""
         if self.composite is not None:
             return self.composite.present
-        return Row(self.kind.TABLES[0], self.code)  # type: ignore[arg-type] # TABLES holds the names of tables
+        return Row(self.kind.TABLES[0], self.index)  # type: ignore[arg-type] # TABLES holds the names of tables
+
+
+Convert = Callable[[Mapping[str, Any], FhirVersion], Mapping[str, Any] | None]
+"""An R5 resource as another release writes it; None where that release has no such type."""
 
 
 class Registry:
     """The parameters of every served type, in one FHIR version. Loads a type's parameters when it is first asked for
     them.
+
+    There is one index for all versions, made by the registry of R5 from the R5 form of each resource. The registry of
+    another version maps its parameters to that index, and hands those that R5 has nothing like to the R5 registry,
+    which
+    reads them from the converted resource.
     """
 
-    def __init__(self, version: FhirVersion, types: Iterable[str], content: Iterable[Mapping[str, Any]] = ()) -> None:
-        """`content` holds SearchParameter resources. Raises StartError for one that cannot work."""
+    def __init__(
+        self,
+        version: FhirVersion,
+        types: Iterable[str],
+        content: Iterable[Mapping[str, Any]] = (),
+        *,
+        canonical: Registry | None = None,
+        convert: Convert | None = None,
+    ) -> None:
+        """`content` holds SearchParameter resources (R5); `canonical` is the registry of R5, for that of another
+        version;
+        `convert` is what the registry of R5 reads others' parameters with. Raises StartError for a parameter that
+        cannot
+        work.
+        """
         self.version = version
         self.types = tuple(sorted(types))
         self._served = frozenset(self.types)
         self._own: dict[str, list[SearchParameter]] = {}
         self._loaded: dict[str, dict[str, SearchParameter]] = {}
+        self._canonical = canonical
+        self._convert = convert
+        self._others: list[Registry] = []
         for resource in content:
             for parameter in _from_resource(resource, version, self._served):
                 self._own.setdefault(parameter.resource_type, []).append(parameter)
+        if canonical is not None:
+            canonical._others.append(self)
 
     def serves(self, resource_type: str) -> bool:
         return resource_type in self._served
@@ -165,6 +199,8 @@ class Registry:
         loaded = self._loaded.get(resource_type)
         if loaded is None:
             loaded = {one.code: one for one in _standard(resource_type, self.version)}
+            if self._canonical is not None:
+                loaded = self._mapped(resource_type, loaded, self._canonical)
             for own in self._own.get(resource_type, ()):
                 standard = loaded.get(own.code)
                 if standard is not None and standard.url != own.url:
@@ -175,34 +211,88 @@ class Registry:
             self._loaded[resource_type] = loaded
         return loaded
 
+    def _mapped(
+        self, resource_type: str, standard: Mapping[str, SearchParameter], canonical: Registry
+    ) -> dict[str, SearchParameter]:
+        """The parameters of this version, each with its name in the index, and the product's own."""
+        known = canonical.parameters(resource_type) if canonical.serves(resource_type) else {}
+        result = {}
+        for code, one in standard.items():
+            same = known.get(renames.RENAMED.get((resource_type, code), code))
+            carried = renames.carried(resource_type, code)
+            if same is not None and _alike(one, same):
+                # What the parameter may be asked is what the index was filled with.
+                result[code] = replace(same, code=code, url=one.url, description=one.description, indexed_as=same.index)
+            elif carried is not None:
+                foreign = replace(one, version=FhirVersion.R5, expression=carried, components=())
+                result[code] = replace(foreign, indexed_as=f"{self.version}.{code}")
+            else:
+                result[code] = replace(one, indexed_as=f"{self.version}.{code}")
+        result.update(
+            {code: one for code, one in known.items() if one.url in canonical.own_urls and code not in result}
+        )
+        return result
+
+    @cached_property
+    def own_urls(self) -> frozenset[str]:
+        """The canonical URLs of the parameters that came with the content."""
+        return frozenset(one.url for found in self._own.values() for one in found)
+
+    def _foreign(self, resource_type: str) -> list[tuple[Registry, SearchParameter]]:
+        """Parameters of other versions that R5 has nothing like, with the registries they are of."""
+        found = self._foreign_known.get(resource_type)
+        if found is None:
+            found = [
+                (other, one)
+                for other in self._others
+                if other.serves(resource_type)
+                for one in other.parameters(resource_type).values()
+                if one.index.startswith(f"{other.version}.")
+            ]
+            self._foreign_known[resource_type] = found
+        return found
+
+    @cached_property
+    def _foreign_known(self) -> dict[str, list[tuple[Registry, SearchParameter]]]:
+        return {}
+
     def get(self, resource_type: str, code: str) -> SearchParameter | None:
         return self.parameters(resource_type).get(code)
 
     def rows(self, resource: Mapping[str, Any]) -> list[IndexRow]:
-        """Every index row of `resource`, without repetitions. Raises ValueError for a value that cannot be indexed."""
+        """Every index row of `resource` (R5), without repetitions. Raises ValueError for a value that cannot be
+        indexed.
+        """
+        kind = resource["resourceType"]
         found: dict[IndexRow, None] = {}
-        parameters = self.parameters(resource["resourceType"])
+        parameters = self.parameters(kind)
         for parameter in parameters.values():
             if parameter.code not in COLUMNS:
                 found.update(dict.fromkeys(parameter.rows(resource)))
-        found.update(dict.fromkeys(_texts(found, parameters)))
+        converted: dict[FhirVersion, Mapping[str, Any] | None] = {self.version: resource}
+        for _, parameter in self._foreign(kind):
+            if parameter.version not in converted:
+                converted[parameter.version] = self._convert(resource, parameter.version) if self._convert else None
+            form = converted[parameter.version]
+            if form is not None:
+                found.update(dict.fromkeys(parameter.rows(form)))
+        names = {one.index for one in parameters.values()} | {one.index for _, one in self._foreign(kind)}
+        found.update(dict.fromkeys(_texts(found, names)))
         for _, literal in literals(resource):
             target = parse_reference(literal)
             if target.relative:
                 found[ReferenceRow(ANY, str(target.type), str(target.id), "", target.version or "")] = None
         return list(found)
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """Changes whenever the index of some resource would: stored beside the index, compared at start."""
-        digest = hashlib.sha256(f"{EXTRACTION} {self.version} {' '.join(self.types)}".encode())
-        for name in self.types:
-            for code, one in sorted(self.parameters(name).items()):
-                digest.update(repr((name, code, one.type, one.expression, one.components, one.by_word)).encode())
-        return digest.hexdigest()
+
+def _alike(one: SearchParameter, other: SearchParameter) -> bool:
+    """Whether two releases mean the same by a parameter. `_profile` became a reference in R5; its values did not
+    change.
+    """
+    return one.type == other.type or one.code == "_profile"
 
 
-def _texts(rows: Iterable[IndexRow], parameters: Mapping[str, SearchParameter]) -> Iterator[TextRow]:
+def _texts(rows: Iterable[IndexRow], parameters: Set[str]) -> Iterator[TextRow]:
     """Full text rows for what stands in the string rows of each parameter: names, displays, titles."""
     texts: dict[str, list[str]] = {}
     for row in rows:

@@ -16,7 +16,7 @@ from server.errors import BadRequest, FhirError, Issue, NotSupported, TooCostly
 from server.fhir.references import is_id
 from server.fhir.temporal import parse_span
 from server.search import control, special
-from server.search.parameters import Registry, SearchParameter
+from server.search.parameters import COLUMNS, Registry, SearchParameter
 from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses, ranks
 from server.search.query import BEST_FIRST, Cursor, Query, Search
 from server.search.text import split, unescape
@@ -88,6 +88,8 @@ class Parser:
             total=controls.total,
             summary=controls.summary,
             elements=controls.elements,
+            max_results=controls.max_results,
+            explain=controls.explain,
             includes=controls.includes,
             warnings=tuple(self.warnings),
             count_only=controls.count_only,
@@ -222,6 +224,7 @@ class Parser:
             self.now,
             parameter.targets,
             frozenset(self.registry.types),
+            frozenset() if parameter.code in COLUMNS or parameter.of_resource else parameter.path.types,
             similar=partial(self._similar, parameter) if parameter.by_word else None,
         )
         inner = None if modifier == "not" else modifier
@@ -239,7 +242,7 @@ class Parser:
         if self.vocabulary is None:
             raise ValueError(f"{word}~: an inexact match will not do here")
         self._inexact = True
-        found = self.vocabulary.similar(parameter.resource_type, parameter.code, word)
+        found = self.vocabulary.similar(parameter.resource_type, parameter.index, word)
         listed = ", ".join(f"{one} ({likeness / 1_000_000:.2f})" for one, likeness in found)
         self.warnings.append(
             Issue(
@@ -326,7 +329,7 @@ class Parser:
                 refused = error
                 continue
             if inner is not None:
-                found.append(Chain(code, target, inner))
+                found.append(Chain(parameter.index, target, inner))
         if found:
             return found[0] if len(found) == 1 else Or(tuple(found))
         if refused is not None:
@@ -352,4 +355,4 @@ class Parser:
         inner = self.predicate(source, rest, value, depth + 1)
         if inner is None:
             raise BadRequest(f"{name}: {source} has no search parameter {rest.partition(':')[0]!r}", expression=name)
-        return Has(source, code, inner)
+        return Has(source, parameter.index, inner)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Operator = Literal["=", "!=", "<", "<=", ">", ">=", "prefix", "suffix", "contains", "in", "matches"]
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "prefix", "suffix", "contains", "begins", "in", "matches"]
 Table = Literal["token", "string", "date", "quantity", "reference", "uri", "text"]
 
 
@@ -29,9 +29,11 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """`column operator value`. `in` takes a tuple of any length without changing the statement's shape.
+    """`column operator value`.
 
-    `matches` takes a `Phrase`, stands alone in its row, and goes with the table `text`.
+    `prefix`, `suffix` and `contains` compare texts as they are; `begins` ignores the case of ASCII letters, and its
+    value is in lower case. `in` takes a tuple of any length without changing the statement's shape. `matches` takes a
+    `Phrase`, stands alone in its row, and goes with the table `text`.
     """
 
     column: str

@@ -26,13 +26,14 @@ BEST_FIRST = Sort("_score", None, "score", True)
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """The place of a page: the sort values, type and id of the resource beside it; `backwards` asks for the page before
-    it.
+    it. Without an id, and backwards, it is the end of the list. `seen` counts the matches on the pages before.
     """
 
     values: tuple[str | int | None, ...]
     resource_type: str
     id: str
     backwards: bool = False
+    seen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class Search:
     total: Literal["none", "accurate"] = "none"
     summary: str = "false"
     elements: tuple[str, ...] = ()
+    max_results: int | None = None
+    explain: bool = False
     includes: tuple[Include, ...] = ()
     warnings: tuple[Issue, ...] = ()
     count_only: bool = False

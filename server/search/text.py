@@ -56,7 +56,7 @@ def unescape(text: str) -> str:
 
 
 def wanted(text: str) -> str:
-    """`text` of a query, unescaped and folded. Raises ValueError where nothing is left: all texts begin with nothing."""
+    """`text` of a query, unescaped and folded. Raises ValueError where nothing is left: all begin with nothing."""
     folded = fold(unescape(text))
     if not folded:
         raise ValueError(f"{text!r} has no letter, digit or sign to look for")

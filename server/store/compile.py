@@ -21,7 +21,6 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
-    cast,
     exists,
     false,
     func,
@@ -30,7 +29,6 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import CompoundSelect
 from sqlalchemy.types import TypeEngine
 
@@ -49,10 +47,10 @@ from server.search.predicates import (
     Row,
     Some,
 )
-from server.store import fulltext, tables
+from server.store import tables
+from server.store.matching import Boolean, TextCompiler, constant
 from server.store.shape import comparisons
 
-Boolean = ColumnElement[bool]
 
 # The column that leads each lookup index: where it is compared for equality, the index gives ids in order.
 LEADING = {
@@ -66,33 +64,23 @@ LEADING = {
 }
 
 
-def constant(value: str) -> ColumnElement[str]:
-    """A name of ours (a type, a parameter) as a literal in the statement: it is part of the shape, not a value."""
-    quoted = value.replace("'", "''")
-    return literal_column(f"'{quoted}'", Text())
-
-
-class Compiler:
+class Compiler(TextCompiler):
     """Turns one predicate, and the predicates inside it, into SQL. One instance for one statement."""
-
-    def __init__(self, dialect: Dialect, predicate: Predicate | None) -> None:
-        self.dialect = dialect
-        self.sqlite = dialect.name == "sqlite"
-        self._numbers = {id(one): number for number, one in enumerate(comparisons(predicate))}
-        self._aliases = 0
-
-    def alias(self, table: FromClause) -> FromClause:
-        self._aliases += 1
-        return table.alias(f"a{self._aliases}")
 
     # -- conditions on one row
 
-    def condition(self, table: FromClause, node: Condition) -> Boolean:
+    def condition(self, table: FromClause, node: Condition, *, probing: bool = False) -> Boolean:
         if isinstance(node, Every):
-            return and_(*(self.condition(table, one) for one in node.of))
+            return and_(*(self.condition(table, one, probing=probing) for one in node.of))
         if isinstance(node, Some):
-            return or_(*(self.condition(table, one) for one in node.of))
-        return self._compare(table.c[node.column], node)
+            return or_(*(self.condition(table, one, probing=probing) for one in node.of))
+        column = table.c[node.column]
+        if probing and self.sqlite:
+            # A probe looks one resource up by its key. Without the plus sign, which keeps SQLite from using an index
+            # for
+            # this comparison, it may walk all rows with the value instead, for every resource that is probed.
+            column = literal_column(f"+{table.name}.{column.name}", column.type)  # type: ignore[attr-defined]
+        return self._compare(column, node)
 
     def _compare(self, column: ColumnElement[Any], node: Compare) -> Boolean:
         number = self._numbers[id(node)]
@@ -116,6 +104,8 @@ class Compiler:
             case "suffix":
                 length = func.length(value)
                 return (func.substr(column, -length) if self.sqlite else func.right(column, length)) == value
+            case "begins":
+                return func.substr(func.lower(column), 1, func.length(value)) == value
             case "contains":
                 return (func.instr(column, value) if self.sqlite else func.strpos(column, value)) > 0
         # in: the list is one value, so that its length does not change the statement
@@ -133,12 +123,12 @@ class Compiler:
     def probe(self, node: Predicate, resource_type: str, identity: ColumnElement[str]) -> Boolean:
         match node:
             case Row(_, parameter, Compare(operator="matches") as wanted):
-                return exists(self._matching(literal_column("1"), resource_type, parameter, identity, wanted))
+                return self.matches(resource_type, parameter, identity, wanted)
             case Row(name, parameter, where):
                 return exists(
                     select(literal_column("1"))
                     .select_from(row := self.alias(tables.INDEXES[name]))
-                    .where(*self._row(row, resource_type, parameter, where), row.c.id == identity)
+                    .where(*self._row(row, resource_type, parameter, where, probing=True), row.c.id == identity)
                 )
             case Resource(where):
                 row = self.alias(tables.resource)
@@ -180,85 +170,11 @@ class Compiler:
                 return exists(self._joined(node, resource_type, identity))
         return false()
 
-    def _row(self, row: FromClause, resource_type: str, parameter: str, where: Condition | None) -> list[Boolean]:
+    def _row(
+        self, row: FromClause, resource_type: str, parameter: str, where: Condition | None, *, probing: bool = False
+    ) -> list[Boolean]:
         fixed = [row.c.type == constant(resource_type), row.c.parameter == constant(parameter)]
-        return fixed if where is None else [*fixed, self.condition(row, where)]
-
-    # -- full text
-
-    def _texts(self) -> tuple[FromClause, ColumnElement[Any], FromClause]:
-        """The table of passages, what queries are matched with, and where both are selected from."""
-        row = self.alias(fulltext.index_text)
-        if not self.sqlite:
-            return row, row.c.words, row
-        index = self.alias(fulltext.index_text_words)
-        number: ColumnElement[int] = literal_column(f"{row.name}.number", BigInteger())  # type: ignore[attr-defined]
-        return row, index.c.words, index.join(row, number == index.c.rowid)
-
-    def _match(self, words: ColumnElement[Any], wanted: Compare, scope: str = "") -> Boolean:
-        query: ColumnElement[Any] = bindparam(f"p{self._numbers[id(wanted)]}", type_=Text())
-        if scope:
-            query = constant(scope) + query
-        if self.sqlite:
-            return words.bool_op("MATCH")(query)
-        return words.bool_op("@@")(cast(query, fulltext.QUERY))
-
-    def _found(self, resource_type: str, parameter: str, wanted: Compare) -> tuple[Select[Any], ColumnElement[str]]:
-        """The ids of the resources that the index of words gives. No condition names the type and parameter, lest the
-        database take them for a better way in: the words do.
-        """
-        row, words, source = self._texts()
-        scope = fulltext.scoped(self.dialect, resource_type, parameter)
-        return select(row.c.id).select_from(source).where(self._match(words, wanted, scope)), row.c.id
-
-    def _matching(
-        self,
-        what: ColumnElement[Any],
-        resource_type: str,
-        parameter: str,
-        identity: ColumnElement[str],
-        wanted: Compare,
-    ) -> Select[Any]:
-        """`what` of the passages of one resource that match."""
-        row, words, source = self._texts()
-        found = select(what).select_from(source).where(*self._row(row, resource_type, parameter, None))
-        return found.where(row.c.id == identity, self._match(words, wanted))
-
-    def score(self, node: Predicate, resource_type: str, identity: ColumnElement[str]) -> ColumnElement[int] | None:
-        """How well a resource matches `node`, in millionths; None where nothing in it ranks.
-
-        A phrase counts its weight: half for standing there, half for the share that it is of the passage. All of it in
-        whole numbers of the resource alone, so that both databases give the same, and no other resource changes it.
-        """
-        match node:
-            case Row(_, parameter, Compare(operator="matches") as wanted):
-                return self._score(resource_type, parameter, identity, wanted)
-            case And(of) | Or(of):
-                scores = [one for part in of if (one := self.score(part, resource_type, identity)) is not None]
-                if len(scores) < 2:
-                    return scores[0] if scores else None
-                if isinstance(node, And):
-                    return reduce(lambda left, right: left + right, scores) // literal_column(
-                        str(len(scores)), BigInteger()
-                    )
-                return func.max(*scores) if self.sqlite else func.greatest(*scores)
-        return None
-
-    def _score(
-        self, resource_type: str, parameter: str, identity: ColumnElement[str], wanted: Compare
-    ) -> ColumnElement[int]:
-        number = self._numbers[id(wanted)]
-        row, words, source = self._texts()
-        length = cast(row.c.length, BigInteger())
-        asked = bindparam(f"length{number}", type_=BigInteger())
-        value = (
-            bindparam(f"weight{number}", type_=BigInteger())
-            * (length + asked)
-            // (length * literal_column("2", BigInteger()))
-        )
-        found = select(func.max(value)).select_from(source).where(*self._row(row, resource_type, parameter, None))
-        found = found.where(row.c.id == identity, self._match(words, wanted))
-        return func.coalesce(found.scalar_subquery(), literal_column("0", BigInteger()))
+        return fixed if where is None else [*fixed, self.condition(row, where, probing=probing)]
 
     def _joined(self, node: Joined, resource_type: str, identity: ColumnElement[str] | None) -> Select[Any]:
         """Rows of every part on one element of one resource."""
@@ -283,7 +199,7 @@ class Compiler:
         """One select for each branch, with its id column. `node` must be `sourceable`."""
         match node:
             case Row(_, parameter, Compare(operator="matches") as wanted):
-                return [self._found(resource_type, parameter, wanted)]
+                return [self.found(resource_type, parameter, wanted)]
             case Row(name, parameter, where):
                 row = self.alias(tables.INDEXES[name])
                 return [

@@ -105,6 +105,9 @@ class Reader(Protocol):
 
     def search(self, query: Query) -> Page: ...
 
+    def explain(self, query: Query) -> list[str]:
+        """How a search would run, for a person: the statement of each type, where it starts, the database's plan."""
+
     def count(self, query: Query) -> int:
         """How many resources match, over all pages."""
 

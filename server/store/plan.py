@@ -35,7 +35,8 @@ from sqlalchemy.engine import Dialect
 from server.search.predicates import And, Predicate
 from server.search.query import Cursor, Sort
 from server.store import tables
-from server.store.compile import Boolean, Compiler, constant, ordered, sourceable
+from server.store.compile import Compiler, ordered, sourceable
+from server.store.matching import Boolean, constant
 
 FEW = 1000
 

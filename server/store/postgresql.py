@@ -16,7 +16,8 @@ from sqlalchemy.engine import Dialect
 
 from server.errors import BadRequest, Busy, StartError
 from server.store import schema
-from server.store.sql import SqlStore, Statement
+from server.store.sql import SqlStore
+from server.store.statements import Statement
 from server.store.write import SqlTransaction, Writes
 
 

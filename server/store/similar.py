@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 
 from server.store import fulltext, tables
-from server.store.compile import constant
+from server.store.matching import constant
 
 
 def words(dialect: Dialect, resource_type: str, parameter: str) -> Select[Any]:

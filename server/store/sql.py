@@ -9,28 +9,25 @@ from __future__ import annotations
 
 import json
 import random
-import threading
 import time
 from abc import ABC, abstractmethod
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Executable, bindparam, not_, select
+from sqlalchemy import bindparam, not_, select
 from sqlalchemy.engine import Dialect
 
 from server.errors import Busy
 from server.search.predicates import Predicate
-from server.search.query import Cursor, Query
+from server.search.query import Query
 from server.search.words import ALIKE, trigrams
 from server.store import fulltext, order, plan, reads, similar, tables
 from server.store.compile import ordered
 from server.store.contract import Hit, Page, Past, Stored, Transaction
 from server.store.shape import shape, values
-
-STATEMENTS = 2000
+from server.store.statements import Statement, Statements
 
 # How many words an inexact one may stand for.
 SIMILAR = 10
@@ -39,40 +36,6 @@ SIMILAR = 10
 ATTEMPTS = 12
 
 T = TypeVar("T")
-
-
-class Statement(NamedTuple):
-    """The text of a statement, the names of its values in order, and the values that are part of its shape."""
-
-    text: str
-    names: tuple[str, ...]
-    constants: Mapping[str, Any]
-
-    def bind(self, bound: Mapping[str, Any]) -> tuple[Any, ...]:
-        constants = self.constants
-        return tuple([constants[name] if name in constants else bound[name] for name in self.names])
-
-
-class Statements:
-    """Compiled statements by shape; the ones used longest ago are forgotten first."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        self.dialect = dialect
-        self._known: OrderedDict[Hashable, Statement] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable, build: Callable[[], Executable]) -> Statement:
-        """The statement of shape `key`; `build` makes it when it is not known."""
-        found = self._known.get(key)
-        if found is None:
-            compiled = build().compile(dialect=self.dialect)  # type: ignore[attr-defined]
-            constants = {name: value for name, value in compiled.params.items() if value is not None}
-            found = Statement(str(compiled), tuple(compiled.positiontup or ()), constants)
-            with self._lock:
-                self._known[key] = found
-                while len(self._known) > STATEMENTS:
-                    self._known.popitem(last=False)
-        return found
 
 
 class SqlReader(ABC):
@@ -258,12 +221,14 @@ class SqlReader(ABC):
 
     def search(self, query: Query) -> Page:
         backwards = query.cursor is not None and query.cursor.backwards
+        # A cursor without an id is the end of the list: nothing lies beyond it.
+        place = query.cursor if query.cursor is not None and query.cursor.id else None
         # One more than the page holds tells whether there is another page.
         wanted = query.count + 1
         found: list[Hit] = []
         parts = list(query.predicates.items())
         for resource_type, predicate in reversed(parts) if backwards else parts:
-            ties = order.ties(query.cursor, resource_type, bool(query.sort))
+            ties = order.ties(place, resource_type, bool(query.sort))
             if ties is None:
                 continue
             hits = self._page(
@@ -277,43 +242,14 @@ class SqlReader(ABC):
         more = len(found) > query.count
         found = found[: query.count]
         if backwards:
-            return Page(found[::-1], more_after=True, more_before=more)
+            return Page(found[::-1], more_after=place is not None, more_before=more)
         return Page(found, more_after=more, more_before=query.cursor is not None)
 
     def _page(
         self, query: Query, resource_type: str, predicate: Predicate | None, ties: str, backwards: bool, limit: int
     ) -> list[Hit]:
         memo = query.memo.get(resource_type) if query.cursor is None else None
-        if memo is not None:
-            statement, bound = memo
-        else:
-            start = plan.at_once(predicate)
-            settled = start is not None or not plan.candidates(predicate)
-            if not settled and predicate is not None:
-                start = self._choose(resource_type, predicate, bool(query.sort))
-            cursor = query.cursor
-            missing = tuple(value is None for value in cursor.values) if cursor else None
-            statement = self.statements.get(
-                ("page", resource_type, shape(predicate), start, query.sort, missing, ties, backwards, query.scored),
-                lambda: plan.page(
-                    self.statements.dialect,
-                    resource_type,
-                    predicate,
-                    start,
-                    query.sort,
-                    cursor,
-                    ties,
-                    backwards,
-                    query.scored,
-                ),
-            )
-            named = {**self._values(predicate), "limit": limit}
-            if cursor is not None:
-                named |= {"after": cursor.id, **{f"c{number}": value for number, value in enumerate(cursor.values)}}
-            bound = statement.bind(named)
-            # A first page that needs no counting runs the same statement with the same values every time.
-            if settled and cursor is None and len(query.predicates) == 1:
-                query.memo[resource_type] = statement, bound
+        statement, bound = memo or self._page_statement(query, resource_type, predicate, ties, backwards, limit)
         if query.scored:
             return [
                 Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys), score)
@@ -324,25 +260,77 @@ class SqlReader(ABC):
             for identity, version, updated, fhir_version, body, *keys in self.rows(statement, bound)
         ]
 
+    def _page_statement(
+        self, query: Query, resource_type: str, predicate: Predicate | None, ties: str, backwards: bool, limit: int
+    ) -> tuple[Statement, tuple[Any, ...]]:
+        """The statement for one page of one type, and its values."""
+        start = plan.at_once(predicate)
+        settled = start is not None or not plan.candidates(predicate)
+        if not settled and predicate is not None:
+            start = self._choose(resource_type, predicate, bool(query.sort))
+        cursor = query.cursor if query.cursor is not None and query.cursor.id else None
+        missing = tuple(value is None for value in cursor.values) if cursor else None
+        statement = self.statements.get(
+            ("page", resource_type, shape(predicate), start, query.sort, missing, ties, backwards, query.scored),
+            lambda: plan.page(
+                self.statements.dialect,
+                resource_type,
+                predicate,
+                start,
+                query.sort,
+                cursor,
+                ties,
+                backwards,
+                query.scored,
+            ),
+        )
+        named = {**self._values(predicate), "limit": limit}
+        if cursor is not None:
+            named |= {"after": cursor.id, **{f"c{number}": value for number, value in enumerate(cursor.values)}}
+        bound = statement.bind(named)
+        # A first page that needs no counting runs the same statement with the same values every time.
+        if settled and query.cursor is None and len(query.predicates) == 1:
+            query.memo[resource_type] = statement, bound
+        return statement, bound
+
+    def explain(self, query: Query) -> list[str]:
+        lines = []
+        for resource_type, predicate in query.predicates.items():
+            statement, bound = self._page_statement(query, resource_type, predicate, "after", False, query.count + 1)
+            lines.append(f"{resource_type}: {' '.join(statement.text.split())}")
+            for number in plan.candidates(predicate):
+                if predicate is None:
+                    continue
+                counted = self._bounded_count(resource_type, predicate, number)
+                lines += [f"  part {number} matches {counted}{' or more' if counted > plan.FEW else ''} rows"]
+            sqlite = self.statements.dialect.name == "sqlite"
+            explained = Statement(f"{'EXPLAIN QUERY PLAN' if sqlite else 'EXPLAIN'} {statement.text}", (), {})
+            lines += [f"  {row[-1] if sqlite else row[0]}" for row in self.rows(explained, bound)]
+        return lines
+
     def _choose(self, resource_type: str, predicate: Predicate, sorting: bool) -> int | None:
         """The part to start from: the smallest, if it is small; else one in id order; else None for a walk along the
         ids.
         """
         possible = plan.candidates(predicate)
-        named = {**self._values(predicate), "limit": plan.FEW + 1}
         smallest, fewest = possible[0], plan.FEW + 2
         for part in possible:
-            statement = self.statements.get(
-                ("bounded count", resource_type, shape(predicate), part),
-                partial(plan.bounded_count, self.statements.dialect, resource_type, predicate, part),
-            )
-            counted = int(self.rows(statement, statement.bind(named))[0][0])
+            counted = self._bounded_count(resource_type, predicate, part)
             if counted < fewest:
                 smallest, fewest = part, counted
         if fewest <= plan.FEW or sorting:
             return smallest
         walked = [part for part in possible if ordered(plan.parts(predicate)[part])]
         return walked[0] if walked else None
+
+    def _bounded_count(self, resource_type: str, predicate: Predicate, part: int) -> int:
+        """How many rows a part has, counted a little past `FEW` at most."""
+        statement = self.statements.get(
+            ("bounded count", resource_type, shape(predicate), part),
+            partial(plan.bounded_count, self.statements.dialect, resource_type, predicate, part),
+        )
+        named = {**self._values(predicate), "limit": plan.FEW + 1}
+        return int(self.rows(statement, statement.bind(named))[0][0])
 
     def count(self, query: Query) -> int:
         result = 0

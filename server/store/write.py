@@ -31,7 +31,8 @@ from server.search.rows import IndexRow, TextRow, VocabularyRow
 from server.search.words import trigrams
 from server.store import fulltext, tables
 from server.store.contract import Stored
-from server.store.sql import SqlReader, SqlStore, Statement, Statements
+from server.store.sql import SqlReader, SqlStore
+from server.store.statements import Statement, Statements
 
 # Index rows are held back until there are this many, or the transaction reads the index or ends: one call for many is
 # much cheaper.

@@ -1,7 +1,9 @@
-"""The validator: a resource in, every defect out, without input or output (https://hl7.org/fhir/R5/validation.html).
+"""The validator: a resource in, every defect out, without input or output
+(https://hl7.org/fhir/R5/validation.html).
 
-`validate` checks the structure, the primitives, bindings, references, extensions, narrative, the invariants of the specification and
-the rules for medications. `docs/validation.md` tells how the parts fit together, `docs/rules.md` lists the rules.
+`validate` checks the structure, the primitives, bindings, references, extensions, narrative, the invariants of the
+specification and the rules for medications. `docs/validation.md` tells how the parts fit together, `docs/rules.md`
+lists the rules.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ _DEFAULT = Options()
 def validate(resource: Any, version: FhirVersion, *, options: Options = _DEFAULT) -> list[Issue]:
     """Every defect of `resource`, in the order of the document; empty when it is valid.
 
-    `resource` is parsed JSON, best by `server.fhir.json.parse`, which keeps the digits of decimals. A Bundle is checked with all its
-    entries. Any JSON value is taken, and no value makes this raise.
+    `resource` is parsed JSON, best by `server.fhir.json.parse`, which keeps the digits of decimals. A Bundle is
+    checked with all its entries. Any JSON value is taken, and no value makes this raise.
     """
     run = Run(resource, definitions(version), options)
     try:

@@ -1,4 +1,6 @@
-"""Codes and their value sets, as far as a binding demands them (https://hl7.org/fhir/R5/terminologies.html#strength)."""
+"""Codes and their value sets, as far as a binding demands them
+(https://hl7.org/fhir/R5/terminologies.html#strength).
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ _SYNTAXES: Mapping[str, Syntax] = {
     f"{_PREFIX}mimetypes": Syntax(_is_mime, BASE["bad-mime-type"], "a MIME type"),
     f"{_PREFIX}ucum-units": Syntax(_is_unit, BASE["bad-unit"], "a UCUM unit"),
     f"{_PREFIX}color-codes": Syntax(
-        lambda code: _COLOR.fullmatch(code) is not None, BASE["code-not-in-value-set"], "a CSS color such as blue or #FF0000"
+        lambda code: _COLOR.fullmatch(code) is not None,
+        BASE["code-not-in-value-set"],
+        "a CSS color such as blue or #FF0000",
     ),
 }
 
@@ -156,6 +160,8 @@ def _remedy(codings: Iterable[Mapping[str, Any]], value_set: ValueSet | None) ->
         return None
     for coding in codings:
         code, system = coding.get("code"), coding.get("system")
+        if not isinstance(code, str):
+            continue
         for known, concepts in value_set.concepts.items():
             if code in concepts and system != known:
                 return f"The code is of {known}: correct the system."

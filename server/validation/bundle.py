@@ -24,7 +24,8 @@ class BundleIndex:
 
     def __init__(self, bundle: dict[str, Any]) -> None:
         self._bundle = bundle
-        self.type = bundle.get("type")
+        kind = bundle.get("type")
+        self.type = kind if isinstance(kind, str) else ""
 
     @property
     def is_transaction(self) -> bool:
@@ -82,7 +83,7 @@ def check_bundle(bundle: dict[str, Any], at: At, run: Run) -> None:
     entries = bundle.get("entry")
     if not isinstance(entries, list):
         return
-    kind = bundle.get("type")
+    kind = BundleIndex(bundle).type
     changed: dict[tuple[str, str], int] = {}
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):

@@ -12,10 +12,9 @@ from types import MappingProxyType
 from server.fhir.definitions import Definitions, definitions
 from server.fhir.releases import FhirVersion
 from server.fhir.structures import Invariant, Structure
-from server.validation.medication import MEDICATION_RULES
-from server.validation.rules import BASE_RULES, Rule
+from server.validation.rules import BASE, MEDICATION_RULES, Rule
 
-RULES: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in (*BASE_RULES, *MEDICATION_RULES)})
+RULES: Mapping[str, Rule] = MappingProxyType({**BASE, **{rule.id: rule for rule in MEDICATION_RULES}})
 
 
 def find_rule(rule_id: str, version: FhirVersion = FhirVersion.R5) -> Rule | None:

@@ -1,7 +1,7 @@
 """Extensions: absolute urls, and for those published with a release their place, value and parts.
 
-https://hl7.org/fhir/R5/extensibility.html. R5 publishes its extensions apart from the core package, so there only the url and the
-structure are checked.
+https://hl7.org/fhir/R5/extensibility.html. R5 publishes its extensions apart from the core package, so there only
+the url and the structure are checked.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def check_extensions(value: dict[str, Any], at: At, run: Run, modifier: bool) ->
     if definition.is_modifier != modifier:
         expected = "modifierExtension" if definition.is_modifier else "extension"
         run.report(BASE["extension-modifier"], at, f"has the url {url}, which belongs into {expected}", key="url")
-    if definition.contexts and not _in_context(definition, at, run):
+    if definition.contexts and not _in_context(definition, at[0], run):
         allowed = ", ".join(context.expression for context in definition.contexts[:8])
         run.report(BASE["extension-context"], at, f"has the url {url}, which stands only on {allowed}", key="url")
 
@@ -99,8 +99,8 @@ def _check_parts(definition: ExtensionDefinition, parts: list[Any], at: At, run:
             run.report(BASE["extension-value"], at, text)
 
 
-def _in_context(definition: ExtensionDefinition, at: At, run: Run) -> bool:
-    names = _owner_names(run, at)
+def _in_context(definition: ExtensionDefinition, owner: At, run: Run) -> bool:
+    names = _owner_names(run, owner)
     for context in definition.contexts:
         if context.type == "extension":
             return True  # Its place is inside another extension, whose own definition lists its parts.
@@ -109,10 +109,11 @@ def _in_context(definition: ExtensionDefinition, at: At, run: Run) -> bool:
     return not names.isdisjoint(_MORE_CONTEXTS.get(definition.url, ()))
 
 
-def _owner_names(run: Run, at: At) -> set[str]:
-    """The names under which a context may know the element that has the extension: its path, its type, the types above."""
-    assert at is not None
-    pointer = pointer_of(at[0])
+def _owner_names(run: Run, owner: At) -> set[str]:
+    """The names under which a context may know the element that has the extension: its path, its type, the types
+    above.
+    """
+    pointer = pointer_of(owner)
     base = pointer_of(run.resource_at)
     tables = run.tables
     structure: Structure = tables.structure(run.resource["resourceType"])

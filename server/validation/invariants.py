@@ -1,4 +1,6 @@
-"""The invariants of the definitions: how each is evaluated, and which are not (https://hl7.org/fhir/R5/conformance-rules.html#constraints)."""
+"""The invariants of the definitions: how each is evaluated, and which are not
+(https://hl7.org/fhir/R5/conformance-rules.html#constraints).
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,10 @@ def not_evaluated(version: FhirVersion) -> Mapping[str, str]:
 
     found = {}
     for structure in structures(definitions(version)):
-        for invariant in (*structure.invariants, *(rule for element in structure.elements for rule in element.invariants)):
+        for invariant in (
+            *structure.invariants,
+            *(rule for element in structure.elements for rule in element.invariants),
+        ):
             reason = why_not(invariant)
             if reason is not None:
                 found[invariant.key] = reason
@@ -104,7 +109,7 @@ def _compiled_judge(invariant: Invariant, structure: str) -> Judge:
         environment = _environment(run, focus)
         try:
             holds = truth(compiled([focus], environment))
-        except FhirPathError as error:
+        except (FhirPathError, ArithmeticError, RecursionError) as error:
             # The element is malformed, which its own rules report; a sound one never gets here (tests/validation).
             run.unjudged.append((invariant.key, str(error)))
             return

@@ -1,4 +1,5 @@
-"""The invariants that most resources meet, as predicates in Python: some hundred times faster than FHIRPath, with an exact place.
+"""The invariants that most resources meet, as predicates in Python: some hundred times faster than FHIRPath, with
+an exact place.
 
 Each stands for the expressions published under its key in R4, R4B and R5; tests compare every one with FHIRPath.
 https://hl7.org/fhir/R5/conformance-rules.html#constraints
@@ -20,6 +21,8 @@ Native = Callable[[Value], Failures]
 HOLDS: Failures = ()
 FAILS: Failures = (((), ""),)
 
+# No amount of anything has more digits before or after the point.
+_MOST_DIGITS = 400
 UCUM = "http://unitsofmeasure.org"
 
 
@@ -81,7 +84,9 @@ def _amount(quantity: Value) -> tuple[Decimal, object] | None:
     value, code = quantity.get("value"), quantity.get("code")
     if isinstance(value, bool) or not isinstance(value, int | Decimal | float):
         return None
-    number = Decimal(value) if isinstance(value, float) else Decimal(str(value)) if isinstance(value, Decimal) else Decimal(value)
+    number = Decimal(value)
+    if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
+        return None  # Its form is told by its own rule; a unit conversion would only cost time.
     if quantity.get("system") == UCUM and isinstance(code, str):
         from server.fhir.ucum import UcumError, canonical
 
@@ -165,7 +170,11 @@ def _dom_4(value: Value) -> Failures:
 def _dom_5(value: Value) -> Failures:
     if "contained" not in value:
         return HOLDS
-    return [(("contained", index, "meta", "security"), "") for index, inner in _contained(value) if "security" in _meta(inner)]
+    return [
+        (("contained", index, "meta", "security"), "")
+        for index, inner in _contained(value)
+        if "security" in _meta(inner)
+    ]
 
 
 def _meta(resource: Value) -> Value:

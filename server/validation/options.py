@@ -16,9 +16,10 @@ MAX_ISSUES = 1000
 class Options:
     """Choices for one validation.
 
-    `known` answers whether a relative reference such as `Medication/1` has a target outside the resource or bundle; without it
-    such references are not followed. `disabled` and `severities` are by rule id, invariant keys included. `resource_type` is the
-    type that the place asks for. `medication_rules` False leaves only what the specification says.
+    `known` answers whether a relative reference such as `Medication/1` has a target outside the resource or bundle;
+    without it such references are not followed. `disabled` and `severities` are by rule id, invariant keys
+    included. `resource_type` is the type that the place asks for. `medication_rules` False leaves only what the
+    specification says.
     """
 
     known: Callable[[str], bool] | None = None

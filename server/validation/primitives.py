@@ -1,4 +1,6 @@
-"""Primitive values: a quick test for the many good ones, an explanation for the rest (https://hl7.org/fhir/R5/datatypes.html#primitive)."""
+"""Primitive values: a quick test for the many good ones, an explanation for the rest
+(https://hl7.org/fhir/R5/datatypes.html#primitive).
+"""
 
 from __future__ import annotations
 
@@ -57,12 +59,15 @@ def acceptor(version: FhirVersion, name: str) -> Accept:
     if name == "decimal":
         return _accept_decimal
     if name in _NUMBERS:
-        low, high = _range(structure)
+        low, high = integer_range(structure)
         return lambda value: type(value) is int and low <= value <= high
     match = re.compile(value_pattern(structure) or r"[\s\S]+").fullmatch
     if name in _TEMPORAL:
         # Up to day 28 every month has the day; the calendar is asked for the others.
         return lambda value: isinstance(value, str) and value[8:10] < "29" and match(value) is not None
+    if name == "integer64":
+        # 18 digits always fit; whether 19 do, `defect` finds out.
+        return lambda value: isinstance(value, str) and len(value) <= 18 and match(value) is not None
     return lambda value: isinstance(value, str) and value.isascii() and value != "" and match(value) is not None
 
 
@@ -80,7 +85,13 @@ def defect(version: FhirVersion, name: str, value: Any) -> Defect | None:
 
 def _accept_text(value: Any) -> bool:
     # Printable text has no control character and no half of a surrogate pair.
-    return isinstance(value, str) and value.isprintable() and value != "" and not value.isspace() and len(value) <= MAX_STRING
+    return (
+        isinstance(value, str)
+        and value.isprintable()
+        and value != ""
+        and not value.isspace()
+        and len(value) <= MAX_STRING
+    )
 
 
 def _accept_decimal(value: Any) -> bool:
@@ -94,8 +105,12 @@ def _wrong_type(value: Any, expected: str) -> Defect:
     return Defect(BASE["wrong-type"], f"is {shown(value)}, but must be {expected}")
 
 
-def _range(structure: Structure) -> tuple[int, int]:
-    low = structure.min_value if structure.min_value is not None else -(2**31)
+def integer_range(structure: Structure) -> tuple[int, int]:
+    """The least and the greatest value of an integer type; those of unsignedInt and positiveInt are published in
+    words only.
+    """
+    least = {"unsignedInt": 0, "positiveInt": 1}.get(structure.name, -(2**31))
+    low = structure.min_value if structure.min_value is not None else least
     high = structure.max_value if structure.max_value is not None else 2**31 - 1
     return low, high
 
@@ -110,7 +125,7 @@ def _number_defect(structure: Structure, value: Any) -> Defect | None:
         if re.fullmatch(structure.regex or "", literal) is None:
             return Defect(BASE["bad-number"], f"is {shown(value)}, which is outside the form of a decimal")
         return None
-    low, high = _range(structure)
+    low, high = integer_range(structure)
     if not isinstance(value, int):
         return Defect(BASE["bad-number"], f"is {shown(value)}, but {structure.name} has no decimal point or exponent")
     if not low <= value <= high:
@@ -159,7 +174,11 @@ def _form_rule(name: str) -> Rule:
         return BASE["bad-date"]
     if name in _URIS:
         return BASE["bad-uri"]
-    return BASE[{"id": "bad-id", "code": "bad-code", "base64Binary": "bad-base64", "integer64": "bad-number"}.get(name, "bad-value")]
+    return BASE[
+        {"id": "bad-id", "code": "bad-code", "base64Binary": "bad-base64", "integer64": "bad-number"}.get(
+            name, "bad-value"
+        )
+    ]
 
 
 def _article(name: str) -> str:

@@ -1,4 +1,6 @@
-"""References: their form, the types they may point to, and whether the target is there (https://hl7.org/fhir/R5/references.html)."""
+"""References: their form, the types they may point to, and whether the target is there
+(https://hl7.org/fhir/R5/references.html).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?\S+", re.ASCII)
 
 
 def check_reference(value: dict[str, Any], at: At, run: Run, targets: tuple[str, ...] = ()) -> None:
-    """Check a Reference. Without `targets` its form and resolution; with them only that it points to one of these types."""
+    """Check a Reference. Without `targets` its form and resolution; with them only that it points to one of these
+    types.
+    """
     reference = value.get("reference")
     declared = value.get("type")
     if targets:

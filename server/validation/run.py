@@ -1,7 +1,7 @@
 """One validation under way: what was found, and where it is told (https://hl7.org/fhir/R5/operationoutcome.html).
 
-The walk collects findings with the least work, because most resources have none. Expressions, order and wording are worked out
-only here, at the end, and only for what was found.
+The walk collects findings with the least work, because most resources have none. Expressions, order and wording are
+worked out only here, at the end, and only for what was found.
 """
 
 from __future__ import annotations
@@ -47,11 +47,23 @@ def pointer_of(at: At) -> Pointer:
 class Run:
     """The state of one validation. `unjudged` names invariants that could not be evaluated on a malformed element.
 
-    `resource` is the resource that the walk is in, `root` the one that contains it (itself, unless it stands in `contained`), `bundle`
-    the nearest Bundle around them.
+    `resource` is the resource that the walk is in, `root` the one that contains it (itself, unless it stands in
+    `contained`), `bundle` the nearest Bundle around them.
     """
 
-    __slots__ = ("bundle", "document", "findings", "full_url", "max_depth", "options", "resource", "resource_at", "root", "tables", "unjudged")
+    __slots__ = (
+        "bundle",
+        "document",
+        "findings",
+        "full_url",
+        "max_depth",
+        "options",
+        "resource",
+        "resource_at",
+        "root",
+        "tables",
+        "unjudged",
+    )
 
     def __init__(self, document: JSON, tables: Definitions, options: Options) -> None:
         self.document = document
@@ -77,7 +89,9 @@ class Run:
         inside: Pointer = (),
         remedy: str | None = None,
     ) -> None:
-        """Note that `rule` is broken at `at`, or at its child `key` (and `index`), or at the path `inside` from there."""
+        """Note that `rule` is broken at `at`, or at its child `key` (and `index`), or at the path `inside` from
+        there.
+        """
         if rule.id in self.options.disabled:
             return
         pointer = pointer_of(at if key is None else (at, key, index)) + inside
@@ -124,7 +138,7 @@ def shown(value: Any) -> str:
     elif value is None or isinstance(value, bool):
         text = {None: "null", True: "true", False: "false"}[value]
     elif isinstance(value, int) and abs(value) >= 10**80:
-        text = f"a number of more than 80 digits"
+        text = "a number of more than 80 digits"
     else:
         text = str(value)
     return text if len(text) <= 80 else text[:77] + "..."
@@ -150,7 +164,11 @@ def expression(tables: Definitions, document: Any, pointer: Pointer) -> str:
             key = step[1:] if step.startswith("_") else step
             found = structure.properties.get(key) if structure else None
             text += f".{found.element.name.removesuffix('[x]') if found else key}"
-            structure = None if found is None or not tables.has_structure(found.structure) else tables.structure(found.structure)
+            structure = (
+                None
+                if found is None or not tables.has_structure(found.structure)
+                else tables.structure(found.structure)
+            )
         if structure is not None and structure.name == "Resource" and isinstance(value, dict):
             inner = value.get("resourceType")
             structure = tables.structure(inner) if isinstance(inner, str) and tables.is_resource_type(inner) else None

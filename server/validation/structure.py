@@ -1,7 +1,8 @@
 """The walk over a resource: elements, types, cardinality, choices, primitives (https://hl7.org/fhir/R5/json.html).
 
-A `Shape` is a structure of the definitions made ready to check: one closure for each JSON property, compiled when the property is
-first met. The closures take the value, its parent, the parent's place and the depth; they return nothing and report to the run.
+A `Shape` is a structure of the definitions made ready to check: one closure for each JSON property, compiled when
+the property is first met. The closures take the value, its parent, the parent's place and the depth; they return
+nothing and report to the run.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ from server.fhir.releases import FhirVersion
 from server.fhir.structures import Element, Property, Structure, property_name
 from server.validation.bindings import binding_check, code_acceptor, code_defect
 from server.validation.bundle import BundleIndex, check_bundle
+from server.validation.complaints import Choices, missing, not_an_object, not_list, not_single, unknown
 from server.validation.extensions import check_extension, check_extensions
 from server.validation.invariants import Judge, judges
 from server.validation.medication import checks_for
 from server.validation.narrative import check_narrative
 from server.validation.primitives import acceptor, defect
+from server.validation.properties import Check, One, objects, one_object, one_primitive, primitives
 from server.validation.references import check_canonical, check_reference
 from server.validation.rules import BASE
 from server.validation.run import At, Run, shown
 from server.validation.suggestions import did_you_mean
 
-Check = Callable[[Any, dict[str, Any], At, int, Run], None]
 # A check of a whole object, after its elements: an invariant, a reference, an extension.
 ObjectCheck = Callable[[dict[str, Any], At, Run], None]
 
@@ -42,7 +44,7 @@ class Fields(dict[str, Check]):
         check = _compile_field(self.shape, key)
         if check is None:
             # Not kept: a table must not grow with what callers invent.
-            return lambda value, parent, at, depth, run: _unknown(self.shape, key, at, run)
+            return lambda value, parent, at, depth, run: unknown(self.shape.structure, self.shape.choices, key, at, run)
         self[key] = check
         return check
 
@@ -50,7 +52,18 @@ class Fields(dict[str, Check]):
 class Shape:
     """A structure made ready to check; `of(version, name)` gives the shared one."""
 
-    __slots__ = ("built", "checks", "choices", "fields", "is_resource", "medication_checks", "required", "structure", "tables", "version")
+    __slots__ = (
+        "built",
+        "checks",
+        "choices",
+        "fields",
+        "is_resource",
+        "medication_checks",
+        "required",
+        "structure",
+        "tables",
+        "version",
+    )
 
     def __init__(self, version: FhirVersion, structure: Structure) -> None:
         self.version = version
@@ -92,7 +105,7 @@ def shape_of(version: FhirVersion, name: str) -> Shape:
 def walk(shape: Shape, value: Any, at: At, depth: int, run: Run) -> None:
     """Check `value`, which stands at `at`, and all in it."""
     if not isinstance(value, dict):
-        _not_an_object(shape, value, at, run)
+        not_an_object(shape.structure, value, at, run)
         return
     if depth > run.max_depth:
         run.report(BASE["too-deep"], at, f"is nested deeper than {run.max_depth} levels")
@@ -102,7 +115,7 @@ def walk(shape: Shape, value: Any, at: At, depth: int, run: Run) -> None:
         fields[key](item, value, at, depth, run)
     for name, twin, element in shape.required:
         if name not in value and twin not in value:
-            _missing(element, at, run)
+            missing(element, at, run)
     if shape.choices:
         _check_choices(shape.choices, value, at, run)
     if not shape.is_resource and (not value or (len(value) == 1 and "id" in value)):
@@ -130,9 +143,9 @@ def _compile_field(shape: Shape, key: str) -> Check | None:
     kind = _kind(shape, found)
     if kind == "primitive-type":
         one = _primitive_check(shape, found)
-        return _primitive_list(found, one) if element.is_list else _primitive_single(found, one)
+        return primitives(found, one) if element.is_list else one_primitive(found, one)
     one = _complex_check(shape, found)
-    return _list(found, one) if element.is_list else _single(found, one)
+    return objects(found, one) if element.is_list else one_object(found, one)
 
 
 def _nothing(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -> None:
@@ -141,11 +154,6 @@ def _nothing(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -
 
 def _kind(shape: Shape, found: Property) -> str:
     return shape.tables.structure(found.structure).kind
-
-
-# --- one value of a property: (value, place of the value, depth) -----------------------------------------------------
-
-One = Callable[[Any, At, str, int | None, int, Run], None]
 
 
 def _primitive_check(shape: Shape, found: Property) -> One:
@@ -290,70 +298,6 @@ def resource_shape(value: Any, at: At, run: Run) -> Shape | None:
     return shape_of(run.tables.version, name)
 
 
-# --- properties ------------------------------------------------------------------------------------------------------
-
-
-def _single(found: Property, one: One) -> Check:
-    name = found.name
-
-    def check(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -> None:
-        if isinstance(value, dict):
-            one(value, at, name, None, depth, run)
-        else:
-            _not_single(value, at, name, found, run)
-
-    return check
-
-
-def _list(found: Property, one: One) -> Check:
-    name, maximum = found.name, found.element.max
-
-    def check(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -> None:
-        if not isinstance(value, list) or not value:
-            _not_list(value, at, name, run)
-            return
-        for index, item in enumerate(value):
-            if item is None:
-                run.report(BASE["null-value"], at, "is null", key=name, index=index)
-            else:
-                one(item, at, name, index, depth, run)
-        if maximum is not None and len(value) > maximum:
-            run.report(BASE["cardinality-max"], at, f"stands {len(value)} times, at most {maximum} are allowed", key=name)
-
-    return check
-
-
-def _primitive_single(found: Property, one: One) -> Check:
-    name = found.name
-
-    def check(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -> None:
-        if value is None or isinstance(value, list):
-            _not_single(value, at, name, found, run)
-        else:
-            one(value, at, name, None, depth, run)
-
-    return check
-
-
-def _primitive_list(found: Property, one: One) -> Check:
-    name, twin = found.name, f"_{found.name}"
-
-    def check(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -> None:
-        if not isinstance(value, list) or not value:
-            _not_list(value, at, name, run)
-            return
-        for index, item in enumerate(value):
-            if item is not None:
-                one(item, at, name, index, depth, run)
-            else:
-                other = parent.get(twin)
-                if not isinstance(other, list) or index >= len(other) or other[index] is None:
-                    text = f"is null, and {twin} has nothing at its place"
-                    run.report(BASE["null-value"], at, text, key=name, index=index)
-
-    return check
-
-
 def _twin_field(shape: Shape, found: Property, key: str) -> Check:
     """`_name`: the id and extensions of the primitive `name`."""
     name = found.name
@@ -363,11 +307,11 @@ def _twin_field(shape: Shape, found: Property, key: str) -> Check:
         if isinstance(value, dict):
             walk_twin(inner, value, parent.get(name), (at, key, None), depth, run)
         else:
-            _not_single(value, at, key, found, run)
+            not_single(value, at, key, found, run)
 
     def repeated(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -> None:
         if not isinstance(value, list) or not value:
-            _not_list(value, at, key, run)
+            not_list(value, at, key, run)
             return
         values = parent.get(name)
         beside = values if isinstance(values, list) else []
@@ -378,7 +322,9 @@ def _twin_field(shape: Shape, found: Property, key: str) -> Check:
             if item is not None:
                 walk_twin(inner, item, beside[index] if index < len(beside) else None, (at, key, index), depth, run)
             elif index >= len(beside):
-                run.report(BASE["null-value"], at, f"is null, and {name} has nothing at its place", key=key, index=index)
+                run.report(
+                    BASE["null-value"], at, f"is null, and {name} has nothing at its place", key=key, index=index
+                )
 
     return repeated if found.element.is_list else single
 
@@ -391,7 +337,7 @@ def walk_twin(shape: Shape, value: Any, primitive: Any, at: At, depth: int, run:
         walk(shape, value, at, depth + 1, run)
 
 
-def _choices(structure: Structure) -> tuple[tuple[Element, frozenset[str]], ...]:
+def _choices(structure: Structure) -> Choices:
     """Each choice element with its JSON names."""
     return tuple(
         (element, frozenset(property_name(element, item.code) for item in element.types))
@@ -400,7 +346,7 @@ def _choices(structure: Structure) -> tuple[tuple[Element, frozenset[str]], ...]
     )
 
 
-def _check_choices(choices: tuple[tuple[Element, frozenset[str]], ...], value: dict[str, Any], at: At, run: Run) -> None:
+def _check_choices(choices: Choices, value: dict[str, Any], at: At, run: Run) -> None:
     for element, names in choices:
         used = [name for name in value if name in names]
         if len(used) == 1 and len(value) == 1:
@@ -411,53 +357,4 @@ def _check_choices(choices: tuple[tuple[Element, frozenset[str]], ...], value: d
             text = f"has {listed}, but {element.name} has one value"
             run.report(BASE["choice-exclusive"], at, text)
         elif not forms and element.min:
-            _missing(element, at, run)
-
-
-# --- what went wrong -------------------------------------------------------------------------------------------------
-
-
-def _missing(element: Element, at: At, run: Run) -> None:
-    remedy = None
-    if element.is_choice:
-        remedy = f"Add one of {', '.join(sorted(property_name(element, item.code) for item in element.types)[:8])}."
-    run.report(BASE["cardinality-min"], at, f"lacks {element.name}, which is required", remedy=remedy)
-
-
-def _not_an_object(shape: Shape, value: Any, at: At, run: Run) -> None:
-    name = shape.structure.name
-    text = f"is {shown(value)}, but must be an object of type {name}"
-    run.report(BASE["null-value"] if value is None else BASE["wrong-type"], at, "is null" if value is None else text)
-
-
-def _not_single(value: Any, at: At, key: str, found: Property, run: Run) -> None:
-    if value is None:
-        run.report(BASE["null-value"], at, "is null", key=key)
-    elif isinstance(value, list):
-        run.report(BASE["unexpected-array"], at, "is an array, but the element does not repeat", key=key)
-    else:
-        text = f"is {shown(value)}, but must be an object of type {found.type}"
-        run.report(BASE["wrong-type"], at, text, key=key)
-
-
-def _not_list(value: Any, at: At, key: str, run: Run) -> None:
-    if value is None:
-        run.report(BASE["null-value"], at, "is null", key=key)
-    elif isinstance(value, list):
-        run.report(BASE["empty-array"], at, "is an empty array", key=key)
-    else:
-        run.report(BASE["not-an-array"], at, f"is {shown(value)}, but the element may repeat: it is an array", key=key)
-
-
-def _unknown(shape: Shape, key: str, at: At, run: Run) -> None:
-    structure = shape.structure
-    for element, names in shape.choices:
-        base = element.name[:-3]
-        if key.lstrip("_").startswith(base) and (key == base or key[len(base) : len(base) + 1].isupper()):
-            remedy = did_you_mean(key, names) or f"Write one of {', '.join(sorted(names)[:8])}."
-            text = f"is not one of the forms of {structure.name}.{element.name}"
-            run.report(BASE["choice-type"], at, text, key=key, remedy=remedy)
-            return
-    remedy = did_you_mean(key, structure.properties)
-    text = f"is not an element of {structure.name} in {shape.version}"
-    run.report(BASE["unknown-element"], at, text, key=key, remedy=remedy)
+            missing(element, at, run)

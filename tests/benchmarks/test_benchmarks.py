@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import bare, content, http, servers
+from benchmarks import bare, content, http, servers, validate_start
 from benchmarks.http import Sample, Target, measure, parse_wrk, summarize
 
 REPORT = """\
@@ -90,3 +90,14 @@ def test_the_bare_app_runs_on_granian_and_ends_with_the_block() -> None:
         if shutil.which("wrk"):
             assert measure(Target("bare", port, ["/", "/?again"]), 1).rate > 0
     assert servers.status(port, "/") is None
+
+
+def test_the_start_of_the_validator_is_measured_on_a_bundle_without_findings(tmp_path: Path) -> None:
+    path = tmp_path / "bundle.json"
+    path.write_text(json.dumps(validate_start.bundle(3)))
+    seconds, megabytes = validate_start.start(path)
+    assert 0 < seconds < 60
+    assert megabytes > 1
+    path.write_text("{")
+    with pytest.raises(RuntimeError, match="status 1"):
+        validate_start.start(path)

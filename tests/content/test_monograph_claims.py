@@ -261,7 +261,7 @@ def test_the_source_document_is_identified_by_its_hashes_and_not_included() -> N
     attachment = content["attachment"]
     assert attachment["hash"] == SHA1_BASE64
     assert extension_values(attachment, OWN + "StructureDefinition/content-sha256") == [SHA256]
-    assert attachment["size"] == 3508
+    assert attachment["size"] == "3508"  # an integer64 is a string in JSON
     assert not {"data", "url"} & attachment.keys()
     assert not of_type("Binary")
 

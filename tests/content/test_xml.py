@@ -81,9 +81,10 @@ def test_a_literal_is_typed_by_its_element_and_keeps_its_digits(element: str, me
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        ('<div xmlns="{X}"><p class="a">1 &lt; 2<br/> ä</p><p></p></div>', '<div xmlns="{X}"><p class="a">1 &lt; 2<br/> ä</p><p></p></div>'),
+        ('<div xmlns="{X}"><p a="b">1 &lt; 2<br/> ä</p></div>', '<div xmlns="{X}"><p a="b">1 &lt; 2<br/> ä</p></div>'),
+        ('<div xmlns="{X}"><p/><br></br></div>', '<div xmlns="{X}"><p></p><br/></div>'),
         ('<h:div xmlns:h="{X}"><h:b>x</h:b></h:div>', '<div xmlns="{X}"><b>x</b></div>'),
-        ('<div xmlns="{X}" xml:lang="en" title="&quot;&lt;"/>', '<div xmlns="{X}" xml:lang="en" title="&quot;&lt;"></div>'),
+        ('<div xmlns="{X}" xml:lang="en" id="&quot;&lt;"/>', '<div xmlns="{X}" xml:lang="en" id="&quot;&lt;"></div>'),
         ('<div xmlns="{X}">&#xA0;<!-- c --><![CDATA[<&]]></div>', '<div xmlns="{X}">\u00a0&lt;&amp;</div>'),
     ],
 )  # fmt: skip
@@ -94,8 +95,9 @@ def test_a_narrative_is_kept_as_text_that_stands_on_its_own(written: str, meant:
 
 
 def test_a_resource_in_a_bundle_is_read_by_its_own_tables() -> None:
-    entry = '<entry><resource><Medication><ingredient><strengthQuantity><value value="5.0"/></strengthQuantity></ingredient></Medication></resource></entry>'
-    value = read(entry, "Bundle")
+    strength = '<strengthQuantity><value value="5.0"/></strengthQuantity>'
+    medication = f"<Medication><ingredient>{strength}</ingredient></Medication>"
+    value = read(f"<entry><resource>{medication}</resource></entry>", "Bundle")
     ingredient = {"strengthQuantity": {"value": FhirDecimal("5.0")}}
     assert value == {"entry": [{"resource": {"resourceType": "Medication", "ingredient": [ingredient]}}]}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from server.search.advanced import Similar
@@ -34,7 +34,8 @@ class Request:
     now: int = 0
     targets: tuple[str, ...] = ()
     served: frozenset[str] = frozenset()
-    options: Mapping[str, Any] = field(default_factory=dict)
+    elements: frozenset[str] = frozenset()
+    """The FHIR types that the parameter's expression can select."""
     similar: Similar | None = None
     """Finds words of the parameter's texts that look like one; None where the parameter has no inexact search."""
 

@@ -1,6 +1,7 @@
 """Composite parameters: https://hl7.org/fhir/R5/search.html#composite
 
-The rows of the components of one element carry the element's number, so that `a$b` matches only where both stand on the same element.
+The rows of the components of one element carry the element's number, so that `a$b` matches only where both stand on the
+same element.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from server.errors import NotSupported
 from server.fhir.references import is_id, parse_reference, split_canonical
-from server.search.predicates import Compare, Condition, Every, Predicate, Row, any_of
+from server.search.predicates import Compare, Condition, Every, Predicate, Row, Some, any_of
 from server.search.rows import IndexRow, ReferenceRow, StringRow
 from server.search.text import KEY_LENGTH, fold, key, unescape
 from server.search.types import token
@@ -13,7 +14,7 @@ from server.search.types.base import Request, Value
 
 NAME = "reference"
 TABLES = ("reference",)
-MODIFIERS = frozenset({"missing", "identifier", "text", "text-advanced"})
+MODIFIERS = frozenset({"missing", "identifier", "text", "text-advanced", "code-text", "above", "below"})
 """Besides these, the name of a resource type is a modifier: `subject:Medication=1`."""
 PREFIXES: frozenset[str] = frozenset()
 ELEMENTS = frozenset({"Reference", "CodeableReference", "canonical", "uri", "url", "oid", "uuid", "Resource"})
@@ -73,7 +74,11 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
         return token.predicate(f"{parameter}:identifier", None, text, request)
     if modifier in ("text", "text-advanced"):
         return token.predicate(parameter, modifier, text, request)
+    if modifier == "code-text":
+        return token.code_text(f"{parameter}:identifier", unescape(text))
     wanted = unescape(text)
+    if modifier in ("above", "below"):
+        return _hierarchy(parameter, modifier, wanted, request)
     for base in request.bases:
         if wanted.startswith(base + "/"):
             wanted = wanted[len(base) + 1 :]
@@ -89,6 +94,31 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
             return any_of([Row("reference", parameter, _local(one, wanted, None)) for one in types])
         return Row("reference", parameter, Compare("target_id", "=", wanted))
     return Row("reference", parameter, _url(reference.base, wanted, reference.type, reference.id, reference.version))
+
+
+def _hierarchy(parameter: str, modifier: str, wanted: str, request: Request) -> Predicate:
+    """Versions of a canonical: `http://x|1.2` is above `http://x|1.2.3` and below `http://x|1`.
+
+    https://hl7.org/fhir/R5/search.html#canonical. Hierarchies of resources (a location inside another) are not known
+    here.
+    """
+    url, version = split_canonical(wanted)
+    if "canonical" not in request.elements:
+        raise NotSupported(
+            f"{parameter}:{modifier}: the resources that {parameter} points to have no hierarchy on this server",
+            expression=f"{parameter}:{modifier}",
+        )
+    same: Condition = Compare("url", "=", key(url))
+    if not version:
+        return Row("reference", parameter, same)
+    versions: Condition
+    if modifier == "below":
+        versions = Some((Compare("version", "=", key(version)), Compare("version", "prefix", f"{version}.")))
+    else:
+        parts = version.split(".")
+        candidates = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+        versions = Some(tuple(Compare("version", "=", key(one)) for one in candidates))
+    return Row("reference", parameter, Every((same, versions)))
 
 
 def _of_type(parameter: str, kind: str, wanted: str) -> Predicate:

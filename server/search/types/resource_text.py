@@ -32,9 +32,9 @@ _INLINE = frozenset({"a", "abbr", "acronym", "b", "bdo", "big", "cite", "code", 
 _INLINE |= {"samp", "small", "span", "strong", "sub", "sup", "tt", "var"}
 
 
-def rows(parameter: str, resource: Mapping[str, Any], version: FhirVersion) -> Iterator[IndexRow]:
-    """The index rows of one of the two parameters."""
-    texts = narrative(resource) if parameter == "_text" else content(resource, resource["resourceType"], version)
+def rows(code: str, parameter: str, resource: Mapping[str, Any], version: FhirVersion) -> Iterator[IndexRow]:
+    """The rows that `resource` leaves for `code`, one of the two, under the name `parameter`."""
+    texts = narrative(resource) if code == "_text" else content(resource, resource["resourceType"], version)
     for passage in passages(texts):
         yield TextRow(parameter, *passage)
 

@@ -14,14 +14,14 @@ from functools import lru_cache
 from server.fhir.definitions import definitions
 from server.fhir.releases import FhirVersion
 from server.search import advanced
-from server.search.predicates import Compare, Every, Predicate, Row, any_of
+from server.search.predicates import Compare, Every, Predicate, Row, Some, any_of
 from server.search.rows import IndexRow, StringRow, TokenRow
 from server.search.text import KEY_LENGTH, fold, key, split, unescape, wanted
 from server.search.types.base import Request, Value
 
 NAME = "token"
 TABLES = ("token", "string")
-MODIFIERS = frozenset({"missing", "not", "text", "text-advanced", "of-type"})
+MODIFIERS = frozenset({"missing", "not", "text", "text-advanced", "code-text", "of-type"})
 PREFIXES: frozenset[str] = frozenset()
 ELEMENTS = frozenset(
     {
@@ -147,6 +147,8 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
         )
     if modifier == "text-advanced":
         return advanced.predicate(parameter, text)
+    if modifier == "code-text":
+        return code_text(parameter, unescape(text))
     parts = split(text, "|")
     if modifier == "of-type":
         return _of_type(parameter, text, parts)
@@ -164,6 +166,13 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
     return Row(
         "token", parameter, Every((Compare("code", "=", normal(system, code)), Compare("system", "=", key(system))))
     )
+
+
+def code_text(parameter: str, text: str) -> Predicate:
+    """Codes that begin with `text`, whatever their case: https://hl7.org/fhir/R5/search.html#modifiercodetext"""
+    # A folded code carries its mark first.
+    starts = (text.lower(), _FOLDED + text.casefold())
+    return Row("token", parameter, Some(tuple(Compare("code", "begins", one) for one in starts)))
 
 
 def _of_type(parameter: str, text: str, parts: list[str]) -> Predicate:

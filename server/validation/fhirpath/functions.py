@@ -1,4 +1,6 @@
-"""Functions of FHIRPath and of FHIR's additions to it (https://hl7.org/fhirpath/#functions, https://hl7.org/fhir/R5/fhirpath.html#functions)."""
+"""Functions of FHIRPath and of FHIR's additions to it (https://hl7.org/fhirpath/#functions,
+https://hl7.org/fhir/R5/fhirpath.html#functions).
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,10 @@ def _textual(function: Callable[..., Any]) -> Callable[..., Call]:
                 return []
             if not isinstance(values[0], str):
                 raise FhirPathError("a text is needed")
-            found = function(*values)
+            try:
+                found = function(*values)
+            except TypeError:
+                raise FhirPathError("an argument has the wrong type") from None
             return [] if found is None else [found]
 
         return call
@@ -187,7 +192,7 @@ def _member_of(url: Compiled) -> Call:
 
 def _codings(items: Items) -> list[tuple[str | None, str]]:
     """System and code of each code, Coding or CodeableConcept among `items`."""
-    found = []
+    found: list[tuple[str | None, str]] = []
     for item in items:
         value = item.value if isinstance(item, Node) else item
         if isinstance(value, str):

@@ -1,4 +1,6 @@
-"""What a FHIRPath collection holds: elements with their types, and plain values (https://hl7.org/fhirpath/#expressions)."""
+"""What a FHIRPath collection holds: elements with their types, and plain values
+(https://hl7.org/fhirpath/#expressions).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ class FhirPathError(Exception):
 
 
 class Node:
-    """An element: its JSON value (None when a primitive has only extensions), FHIR type, structure and primitive twin."""
+    """An element: its JSON value (None when a primitive has only extensions), FHIR type, structure and primitive
+    twin.
+    """
 
     __slots__ = ("structure", "twin", "type", "value")
 
@@ -37,8 +41,8 @@ Items = list[Any]
 class Environment:
     """What an expression may refer to. `resolve` gives the resource that a reference points to, or None.
 
-    `unresolved` becomes true when a reference was followed and its target is not at hand: then nothing that the expression says
-    about it is certain.
+    `unresolved` becomes true when a reference was followed and its target is not at hand: then nothing that the
+    expression says about it is certain.
     """
 
     tables: Definitions
@@ -76,7 +80,7 @@ _Step = tuple[str, str, str, bool]
 @lru_cache(maxsize=16_384)
 def _steps(tables: Definitions, structure: str, name: str) -> tuple[_Step, ...]:
     shape = tables.structure(structure)
-    found = []
+    found: list[_Step] = []
     for element in shape.elements:
         if element.name == name or element.name == f"{name}[x]":
             found.extend(_element_steps(tables, element, shape.properties))
@@ -159,7 +163,9 @@ def _element(tables: Definitions, value: dict[str, Any], type_name: str, structu
 
 
 def is_type(tables: Definitions, item: Item, name: str) -> bool:
-    """Whether `item` is of the type `name` or of one derived from it; `System.String` and `FHIR.Patient` are understood."""
+    """Whether `item` is of the type `name` or of one derived from it; `System.String` and `FHIR.Patient` are
+    understood.
+    """
     space, _, bare = name.rpartition(".")
     if not isinstance(item, Node):
         return space in ("", "System") and bare.lower() == _system_type(item)

@@ -307,7 +307,7 @@ def _membership(left: Compiled, right: Compiled) -> Compiled:
         if not items:
             return []
         if len(items) > 1:
-            raise operators.FhirPathError("`in` needs one item on its left")
+            raise FhirPathError("`in` needs one item on its left")
         wanted = operators.key(items[0])
         return [any(operators.key(item) == wanted for item in right(this, env))]
 

@@ -1,0 +1,58 @@
+"""The official examples validate; the few that HL7 published broken are listed with the reason."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.fetch_examples import CACHE, PACKAGES, examples
+from server.fhir.json import parse
+from server.fhir.releases import FhirVersion
+from server.validation import Options, validate
+from tests.validation.corpus import vendored
+
+EXCEPTIONS = json.loads((Path(__file__).parent / "example_exceptions.json").read_text())
+
+
+def broken_rules(resource: Any, version: FhirVersion) -> list[str | None]:
+    # Some bundles of definitions have thousands of warnings: the limit must not hide an error behind them.
+    issues = validate(resource, version, options=Options(max_issues=10**9))
+    return sorted({issue.rule for issue in issues if issue.severity == "error"}, key=str)
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "resource"), vendored(), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_vendored_example_has_no_error(version: FhirVersion, name: str, resource: Any) -> None:
+    assert broken_rules(resource, version) == EXCEPTIONS["examples"][version.value].get(name, [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", FhirVersion)
+def test_every_official_example_has_no_error_but_the_listed(version: FhirVersion) -> None:
+    found = {}
+    count = 0
+    if not (CACHE / PACKAGES[version].file_name).is_file() and _offline():
+        pytest.skip("the examples are not in .cache and npm is not here")
+    for name, text in examples(version):
+        resource = parse(text)
+        if "resourceType" in resource:
+            count += 1
+            rules = broken_rules(resource, version)
+            if rules:
+                found[name] = rules
+    assert count > 2000
+    assert found == EXCEPTIONS["examples"][version.value]
+
+
+def test_every_exception_has_a_reason() -> None:
+    used = {rule for names in EXCEPTIONS["examples"].values() for rules in names.values() for rule in rules}
+    assert used == EXCEPTIONS["reasons"].keys()
+    assert all(len(reason) > 10 for reason in EXCEPTIONS["reasons"].values())
+
+
+def _offline() -> bool:
+    import shutil
+
+    return shutil.which("npm") is None
