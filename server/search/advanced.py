@@ -106,8 +106,8 @@ class _Parser:
         found = words(token)
         if not found:
             raise ValueError(f"{token} has no letter or digit to look for")
-        if "*" in token[:-1] and not token.startswith('"'):
-            raise ValueError(f"{token}: a star stands at the end of a word")
+        if "*" in token[:-1] or "~" in token:
+            raise ValueError(f"{token}: a star or ~ stands at the end of a word, outside quotation marks")
         if len(found) > OVERLAP:
             raise ValueError(f"a phrase may have {OVERLAP} words")
         return self._row(Phrase(tuple(found), prefix))

@@ -80,7 +80,7 @@ class Parser:
         scored = any(map(ranks, predicates.values()))
         if not scored:
             control.without_scores(controls, self)
-        if self._inexact and not controls.sort:
+        if scored and self._inexact and not controls.sort:
             controls.sort = (BEST_FIRST,)
         return Search(
             query=Query(predicates, controls.sort, controls.count, cursor, scored and controls.score),

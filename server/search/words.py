@@ -15,7 +15,7 @@ from server.search.text import fold
 # Letters and digits. Scripts without spaces between words (Thai, Lao, Khmer, Kana, Han) are cut into single characters:
 # a run of them is then found as a phrase.
 _UNSPACED = "\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[^\W_])+")
+WORD = re.compile(rf"(?=[^\W_])[{_UNSPACED}]|(?:(?![{_UNSPACED}])[^\W_])+")
 
 # Longest word that is told from others; PostgreSQL takes no lexeme past 2,046 bytes.
 WORD_LENGTH = 255

@@ -51,7 +51,6 @@ from server.store import tables
 from server.store.matching import Boolean, TextCompiler, constant
 from server.store.shape import comparisons
 
-
 # The column that leads each lookup index: where it is compared for equality, the index gives ids in order.
 LEADING = {
     "token": ("code", "system"),

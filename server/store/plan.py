@@ -108,7 +108,7 @@ def page(
     score = None
     if predicate is not None and (scored or any(one.column == "score" for one in sort)):
         score = compiler.score(predicate, resource_type, resource.c.id)
-    points: ColumnElement[int] = literal_column("0") if score is None else score
+    points: ColumnElement[int] = literal_column("CAST(0 AS BIGINT)") if score is None else score
     keys = [points if one.column == "score" else _sort_key(resource_type, one) for one in sort]
     shown = [*columns, *keys, *([points] if scored else ())]
     found: Select[Any]
