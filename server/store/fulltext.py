@@ -32,8 +32,7 @@ index_text = Table(
     Column("element", SmallInteger, nullable=False),
 )
 
-# What only SQLite has: the number by which a passage and its words in the index belong together.
-number: Column[int] = Column("number", BigInteger)
+# Only SQLite has it. Its rowid is the column `number` that only SQLite's index_text has.
 index_text_words = Table("index_text_words", _metadata, Column("rowid", BigInteger), Column("words", Text))
 
 QUERY = TSQUERY()

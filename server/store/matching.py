@@ -33,6 +33,11 @@ def constant(value: str) -> ColumnElement[str]:
     return literal_column(f"'{quoted}'", Text())
 
 
+def _number_of(row: FromClause) -> ColumnElement[int]:
+    """The number of a passage, which only SQLite's table has."""
+    return literal_column(f"{row.name}.number", BigInteger())  # type: ignore[attr-defined] # of an alias
+
+
 def _number(value: int) -> ColumnElement[int]:
     return literal_column(str(value), BigInteger())
 
@@ -50,38 +55,43 @@ class TextCompiler:
         self._aliases += 1
         return table.alias(f"a{self._aliases}")
 
-    def _texts(self) -> tuple[FromClause, ColumnElement[Any], FromClause]:
-        """The table of passages, what queries are matched with, and where both are selected from."""
-        row = self.alias(fulltext.index_text)
-        if not self.sqlite:
-            return row, row.c.words, row
-        index = self.alias(fulltext.index_text_words)
-        number: ColumnElement[int] = literal_column(f"{row.name}.number", BigInteger())  # type: ignore[attr-defined]
-        return row, index.c.words, index.join(row, number == index.c.rowid)
-
-    def _match(self, words: ColumnElement[Any], wanted: Compare, scope: str = "") -> Boolean:
+    def _query(self, wanted: Compare, scope: str = "") -> ColumnElement[Any]:
+        """What is looked for, in the database's language of queries."""
         query: ColumnElement[Any] = bindparam(f"p{self._numbers[id(wanted)]}", type_=Text())
         if scope:
             query = constant(scope) + query
-        if self.sqlite:
-            return words.bool_op("MATCH")(query)
-        return words.bool_op("@@")(cast(query, fulltext.QUERY))
+        return query if self.sqlite else cast(query, fulltext.QUERY)
 
     def found(self, resource_type: str, parameter: str, wanted: Compare) -> tuple[Select[Any], ColumnElement[str]]:
         """The ids of the resources that the index of words gives. No condition names the type and parameter, lest the
         database take them for a better way in: the words do.
         """
-        row, words, source = self._texts()
-        scope = fulltext.scoped(self.dialect, resource_type, parameter)
-        return select(row.c.id).select_from(source).where(self._match(words, wanted, scope)), row.c.id
+        row = self.alias(fulltext.index_text)
+        query = self._query(wanted, fulltext.scoped(self.dialect, resource_type, parameter))
+        if not self.sqlite:
+            return select(row.c.id).select_from(row).where(row.c.words.bool_op("@@")(query)), row.c.id
+        index = self.alias(fulltext.index_text_words)
+        joined = index.join(row, _number_of(row) == index.c.rowid)
+        return select(row.c.id).select_from(joined).where(index.c.words.bool_op("MATCH")(query)), row.c.id
 
     def _passages(
         self, resource_type: str, parameter: str, identity: ColumnElement[str], wanted: Compare
     ) -> tuple[FromClause, Select[Any]]:
-        """The passages of one resource that match, as a select that has no columns yet, and their table."""
-        row, words, source = self._texts()
+        """The passages of one resource that match, as a select that has no columns yet, and their table.
+
+        On SQLite the words are looked up for each passage in a subquery: as a join it may go the other way, through
+        everything that matches, for every resource that is probed.
+        """
+        row = self.alias(fulltext.index_text)
         fixed = (row.c.type == constant(resource_type), row.c.parameter == constant(parameter), row.c.id == identity)
-        return row, select().select_from(source).where(*fixed, self._match(words, wanted))
+        query = self._query(wanted)
+        if self.sqlite:
+            index = self.alias(fulltext.index_text_words)
+            same = (index.c.rowid == _number_of(row), index.c.words.bool_op("MATCH")(query))
+            match: Boolean = exists(select(literal_column("1")).select_from(index).where(*same))
+        else:
+            match = row.c.words.bool_op("@@")(query)
+        return row, select().select_from(row).where(*fixed, match)
 
     def matches(self, resource_type: str, parameter: str, identity: ColumnElement[str], wanted: Compare) -> Boolean:
         """Whether one resource matches."""

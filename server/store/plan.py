@@ -99,7 +99,7 @@ def page(
 
     `ties` says what to do with a hit whose sort values equal the cursor's: `after` compares ids, `all` and `none` are
     for a search over
-    several types, where the order of the types decides. `scored` adds the score as the last column.
+    several types, where the order of the types decides. `scored` adds the score as the last column, unless it is a key.
     """
     compiler = Compiler(dialect, predicate)
     resource = tables.resource
@@ -108,9 +108,10 @@ def page(
     score = None
     if predicate is not None and (scored or any(one.column == "score" for one in sort)):
         score = compiler.score(predicate, resource_type, resource.c.id)
-    points: ColumnElement[int] = literal_column("CAST(0 AS BIGINT)") if score is None else score
+    points = (literal_column("CAST(0 AS BIGINT)", BigInteger()) if score is None else score).label("score")
     keys = [points if one.column == "score" else _sort_key(resource_type, one) for one in sort]
-    shown = [*columns, *keys, *([points] if scored else ())]
+    # By its name the score is worked out once, for the order and the answer; it is a key already or comes last.
+    shown = [*columns, *keys, *([points] if scored and all(key is not points for key in keys) else ())]
     found: Select[Any]
     if start is None:
         found = select(*shown).where(resource.c.type == constant(resource_type), not_(resource.c.deleted))
@@ -139,8 +140,10 @@ def page(
     order: list[ColumnElement[Any]] = []
     for one, key in zip(sort, keys, strict=True):
         # Resources without a value come last, whichever way the values run.
-        missing = case((key.is_(None), 1), else_=0)
-        order += [missing.desc() if backwards else missing, key.desc() if one.descending != backwards else key.asc()]
+        if one.column != "score":
+            missing = case((key.is_(None), 1), else_=0)
+            order.append(missing.desc() if backwards else missing)
+        order.append(key.desc() if one.descending != backwards else key.asc())
     order.append(resource.c.id.desc() if backwards else resource.c.id.asc())
     return found.order_by(*order).limit(LIMIT)
 

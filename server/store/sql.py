@@ -251,9 +251,11 @@ class SqlReader(ABC):
         memo = query.memo.get(resource_type) if query.cursor is None else None
         statement, bound = memo or self._page_statement(query, resource_type, predicate, ties, backwards, limit)
         if query.scored:
+            count = len(query.sort)
+            place = next((number for number, one in enumerate(query.sort) if one.column == "score"), count)
             return [
-                Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys), score)
-                for identity, version, updated, fhir_version, body, *keys, score in self.rows(statement, bound)
+                Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys[:count]), keys[place])
+                for identity, version, updated, fhir_version, body, *keys in self.rows(statement, bound)
             ]
         return [
             Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys))
