@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from pathlib import Path
 
 from flask import Flask, Request, Response
 from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter
 
-from server.fhir.json import parse
+from server.content import case
+from server.fhir.json import JSON
+from server.fhir.releases import FhirVersion
+from server.interactions.forms import json_in
 from server.interactions.service import Service
 from server.rest import errors, routes
+from server.rest.metrics import Metrics
+from server.rest.observe import Observed
 from server.rest.routing import Adapter, Router
+from server.search.parameters import Registry
 from server.search.registries import make_registries
 from server.settings import Settings
-from server.store.open import open_store
+from server.store.contract import Transaction
+from server.store.open import open_replica, open_store
 from server.store.sql import SqlStore
 
 
@@ -45,19 +52,34 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     app = Apothecary("server", static_folder=None, template_folder=None)
     app.service = service
     app.url_map.strict_slashes = False
+    # An address with an empty segment is wrong; a redirect would not be FHIR's answer to it.
+    app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
     errors.register(app, service)
-    routes.register(app, service)
+    metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
+    routes.register(app, service, metrics)
+    app.wsgi_app = Observed(app.wsgi_app, service, metrics)  # type: ignore[method-assign] # Flask's way to wrap an app
     app.router = Router(app.url_map, routes.bases(service))
     return app
 
 
 def make_service(settings: Settings, store: SqlStore) -> Service:
-    """The parts that interactions work with; the search parameters of the store's content among them."""
-    own: list[dict[str, Any]] = [
-        parse(one.body) for one in store.all_of_type("SearchParameter") if one.body is not None
-    ]
-    return Service(settings, store, store, make_registries(settings, own), _secret(settings, store))
+    """The parts that interactions work with."""
+    replica = open_replica(settings, store)
+    secret = _secret(settings, store)
+    return Service(settings, store, replica or store, registries_of(settings, store), secret, replica)
+
+
+def registries_of(settings: Settings, store: SqlStore) -> dict[FhirVersion, Registry]:
+    """What can be searched for in each FHIR version, the parameters and named queries that the store holds among it."""
+    return make_registries(
+        settings, _held(store, "SearchParameter"), _held(store, "OperationDefinition"), case.remembered(store)
+    )
+
+
+def _held(store: SqlStore, resource_type: str) -> list[JSON]:
+    """The resources of one type in the store, in R5."""
+    return [json_in(one, FhirVersion.R5) for one in store.all_of_type(resource_type) if one.body is not None]
 
 
 def _secret(settings: Settings, store: SqlStore) -> bytes:
@@ -65,8 +87,13 @@ def _secret(settings: Settings, store: SqlStore) -> bytes:
     if settings.secret:
         return settings.secret.encode()
     found = store.state("secret")
+    return (found if found is not None else store.write(_make_secret)).encode()
+
+
+def _make_secret(transaction: Transaction) -> str:
+    """The key that the database keeps: of two servers that start at once, the second finds the first one's."""
+    found = transaction.state("secret")
     if found is None:
-        with store.transaction() as transaction:
-            transaction.set_state("secret", secrets.token_hex(32))
-        found = store.state("secret") or ""
-    return found.encode()
+        found = secrets.token_hex(32)
+        transaction.set_state("secret", found)
+    return found

@@ -8,6 +8,8 @@ ApothecaryError
 │   ├── BadRequest            400  invalid      a parameter, header, path or body that breaks a rule
 │   │   ├── InvalidContent    400  structure    a body that is not well-formed FHIR
 │   │   ├── NotSupported      400  not-supported  right by the specification, not offered here
+│   │   ├── UnknownTerminology  400  not-found  a value set, code system or code that is not held here
+│   │   ├── NotEnumerable     400  not-supported  a value set whose codes cannot be listed here
 │   │   └── TooCostly         400  too-costly   a search past the limits
 │   ├── Unauthorized          401  login
 │   ├── Forbidden             403  forbidden
@@ -22,6 +24,7 @@ ApothecaryError
 │   ├── UnsupportedMediaType  415  not-supported
 │   ├── Unprocessable         422  processing   well-formed, but against a business rule
 │   └── Busy                  503  throttled    a limit of time or load; try again
+│       └── Unreachable       503  transient    the database does not answer
 ├── UcumError                 a code that is not a unit (server/fhir/ucum.py); whoever asked says what follows
 └── StartError                the command cannot run: exit status 2
     ├── ContentError          a file of the content is broken: file, line, column, reason
@@ -104,6 +107,18 @@ class NotSupported(BadRequest):
     code = "not-supported"
 
 
+class UnknownTerminology(BadRequest):
+    """A value set, code system or code that the server does not hold: nothing can be said of what is in it."""
+
+    code = "not-found"
+
+
+class NotEnumerable(BadRequest):
+    """A value set that is held, but whose codes cannot be listed from what is held."""
+
+    code = "not-supported"
+
+
 class TooCostly(BadRequest):
     """A search asks more than the limits allow, whichever way it is read."""
 
@@ -173,6 +188,10 @@ class Unprocessable(FhirError):
 class Busy(FhirError):
     status = 503
     code = "throttled"
+
+
+class Unreachable(Busy):
+    code = "transient"
 
 
 class StartError(ApothecaryError):

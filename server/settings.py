@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
 from typing import Any, Literal, get_args, get_type_hints
 
 from server.errors import StartError
+from server.fhir.definitions import definitions
 from server.fhir.releases import FhirVersion, parse_version
 
 PREFIX = "APOTHECARY_"
@@ -65,6 +67,10 @@ class Settings:
     database: str = setting(
         "sqlite:///apothecary.db", "SQLAlchemy URL of the database: sqlite:///file.db or postgresql+psycopg://..."
     )
+    read_database: str = setting(
+        "",
+        "URL of a streaming standby of a PostgreSQL database: reads and searches go there; empty: all go to database.",
+    )
     content: str = setting("resources", "Folder of FHIR files to serve: <ResourceType>/<id>.json. Empty for none.")
     resource_types: str = setting(
         "",
@@ -117,6 +123,14 @@ class Settings:
         "",
         "Key that signs page links, the same on every server behind one address; empty: one kept in the database.",
     )
+    request_log: Literal["off", "json"] = setting(
+        "off", "Whether a line of JSON is written to standard output for each request; never with values of parameters."
+    )
+    request_log_address: bool = setting(False, "Whether the request log has the client's address.")
+    metrics_folder: str = setting(
+        "",
+        "Folder where the processes of one server add up their metrics; empty: apothecary serve makes one if needed.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "Least severity that is logged.")
 
     @classmethod
@@ -154,7 +168,12 @@ class Settings:
     @property
     def loopback(self) -> bool:
         """Whether the server listens on this machine only."""
-        return self.host in ("localhost", "::1", "[::1]") or self.host.startswith("127.")
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False  # a name may come to mean another address
 
     @property
     def writable(self) -> bool:
@@ -168,6 +187,9 @@ class Settings:
         if not self.resource_types.strip():
             return tuple(sorted(set(MEDICATION_FAMILY) & set(available)))
         wanted = {name.strip() for name in self.resource_types.split(",") if name.strip()}
+        for name in sorted(wanted.difference(available)):
+            if not any(definitions(version).is_resource_type(name) for version in FhirVersion):
+                raise StartError(f"{PREFIX}RESOURCE_TYPES: {name!r} is not a resource type of R4, R4B or R5.")
         return tuple(sorted(wanted & set(available)))
 
 

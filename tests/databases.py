@@ -104,6 +104,13 @@ class Cluster:
         ]
         subprocess.run(watchdog, check=True, start_new_session=True)
 
+    def copy(self, primary: Cluster) -> None:
+        """Fill the data directory with a copy of `primary`, which `start` then makes follow it as a standby."""
+        if os.geteuid() == 0:
+            shutil.chown(self.directory, _account())
+        source = ("--host=127.0.0.1", f"--port={primary.port}", "--username=postgres")
+        self._run("pg_basebackup", *source, "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+
     def stop(self) -> None:
         """Stop the server cleanly, closing open connections; nothing happens when it is not running."""
         if self.pid_file.exists():
@@ -159,6 +166,20 @@ def running_cluster(*, durable: bool = False) -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def running_standby(primary: Cluster) -> Iterator[Cluster]:
+    """A streaming standby of `primary`; gone afterwards."""
+    directory = Path(tempfile.mkdtemp(prefix="apothecary-standby-"))
+    standby = Cluster(directory)
+    try:
+        standby.copy(primary)
+        standby.start()
+        yield standby
+    finally:
+        standby.stop()
         shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -13,6 +13,9 @@ from server.errors import StartError
 
 # Command -> the module that holds it under its own name.
 COMMANDS: Mapping[str, str] = {
+    "export": "server.cli.export",
+    "load": "server.cli.load",
+    "migrate": "server.cli.migrate",
     "schema": "server.cli.schema",
     "serve": "server.cli.serve",
     "validate": "server.cli.validate",

@@ -17,7 +17,13 @@ FORMATS: dict[str, Format] = {
     ".yml": "yaml",
     ".xml": "xml",
 }
+COMPRESSED = ".gz"
 _BOM = b"\xef\xbb\xbf"
+
+
+def named_format(file: str) -> Format | None:
+    """The format that a file's name stands for; a compressed file is named like the one inside, with .gz added."""
+    return FORMATS.get(PurePath(file.removesuffix(COMPRESSED)).suffix.lower())
 
 
 def read_bytes(
@@ -28,7 +34,7 @@ def read_bytes(
 
     Never raises for what stands in `data`: that becomes the issues of the document.
     """
-    format = format or FORMATS.get(PurePath(file).suffix.lower()) or format_of(data)
+    format = format or named_format(file) or format_of(data)
     bom = data.startswith(_BOM)
     try:
         text = data.removeprefix(_BOM).decode("utf-8")

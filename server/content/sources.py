@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.content.read import FORMATS
+from server.content.read import named_format
 from server.errors import StartError
 
 STANDARD_INPUT = "-"
@@ -70,7 +70,7 @@ def _below(folder: str) -> Iterator[str]:
     for directory, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in FORMATS:
+            if not name.startswith(".") and named_format(name):
                 yield os.path.join(directory, name)
 
 

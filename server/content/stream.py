@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import PurePath
 from typing import BinaryIO
 
 from server.content.documents import Document, Format, PlacedIssue, RecordedPositions, reading_issue
-from server.content.read import FORMATS, format_of, read_bytes
+from server.content.read import COMPRESSED, format_of, named_format, read_bytes
 from server.content.sources import Source
 from server.errors import StartError
 from server.fhir.releases import FhirVersion
@@ -28,17 +30,27 @@ def documents_of(source: Source, version_of: VersionOf) -> Iterator[Document]:
     try:
         if source.is_standard_input:
             yield from _standard_input(sys.stdin.buffer, version_of)
-        elif FORMATS.get(PurePath(source.path).suffix.lower()) == "ndjson":
-            with open(source.path, "rb") as stream:
+        elif named_format(source.path) == "ndjson":
+            with _opened(source.path) as stream:
                 yield from _lines(source.path, stream)
         else:
-            with open(source.path, "rb") as stream:
+            with _opened(source.path) as stream:
                 data = stream.read()
             if source.named or _looks_like_fhir(source.path, data):
-                format = FORMATS.get(PurePath(source.path).suffix.lower()) or format_of(data)
+                format = named_format(source.path) or format_of(data)
                 yield _whole(source.path, data, format, version_of)
-    except OSError as error:
-        raise StartError(f"{source.path}: cannot be read: {error.strerror}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise StartError(f"{source.path}: cannot be read: {said}") from error
+
+
+def _opened(path: str) -> BinaryIO:
+    if not path.endswith(COMPRESSED):
+        return open(path, "rb")
+    import gzip
+
+    # Read in large pieces: a line at a time costs more than decompressing does.
+    return io.BufferedReader(gzip.open(path), 1024 * 1024)
 
 
 def _whole(path: str, data: bytes, format: Format, version_of: VersionOf) -> Document:

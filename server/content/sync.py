@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from server import __version__
+from server.content import case
 from server.content.checks import dangling, refuse_invalid
 from server.content.files import ContentFile, read_folder
 from server.errors import ContentError, FhirError
@@ -18,11 +19,11 @@ from server.fhir.json import JSON, compact, dumps, parse
 from server.fhir.meta import stamp
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import now
+from server.search.normalisation import Systems
 from server.search.parameters import EXTRACTION, Registry
 from server.search.registries import make_registries
 from server.settings import Settings
-from server.store.contract import Stored, Transaction
-from server.store.sql import SqlStore
+from server.store.contract import Reader, Store, Stored, Transaction
 from server.versions import convert
 
 # Under these names the store remembers what the last sync left.
@@ -52,14 +53,13 @@ class Report:
         return ", ".join(f"{count} {name}" for name, count in counts if count) or "no content"
 
 
-def sync(settings: Settings, store: SqlStore) -> Report:
+def sync(settings: Settings, store: Store) -> Report:
     """Make the store hold what the folder holds. Raises ContentError for a file that cannot be served, StartError for a
     bad setting.
 
     A file whose resource is what the store has keeps its version; a changed one gets a new version; a resource whose
     file is gone is deleted. Resources that came by other ways than the content are left alone.
     """
-    known: dict[str, str] = msgspec.json.decode(store.state(FILES) or "{}", type=dict[str, str])
     folder = Path(settings.content) if settings.content else None
     if folder is not None and not folder.is_dir():
         raise ContentError(
@@ -78,32 +78,66 @@ def sync(settings: Settings, store: SqlStore) -> Report:
             str(first.path), 0, 0, f"{', '.join(unserved)} is not served; add it to the setting resource_types"
         )
     hashes = {key: _hash(one) for key, one in files.items()}
-    # Parameters that clients posted count as well as those of the folder.
+    if _in_step(store, types, files, hashes):
+        return Report(unchanged=len(files))
+    known = _known(store)
+    for key, file in files.items():
+        if hashes[key] != known.get(key):
+            refuse_invalid(file)
+    report = store.write(lambda transaction: _sync(settings, transaction, types, files, hashes))
+    return replace(report, dangling=tuple(dangling(files, types)))
+
+
+def _in_step(reader: Reader, types: tuple[str, ...], files: Mapping[str, ContentFile], hashes: dict[str, str]) -> bool:
+    """Whether there is nothing to do: the same files, and the index rows of the same rules."""
+    known = _known(reader)
+    if hashes != known:
+        return False
+    key = _index_key(types, _own_parameters(reader, files, known), case.after(reader, files, known))
+    return reader.state(INDEX) == key
+
+
+def _known(reader: Reader) -> dict[str, str]:
+    """The files that the last sync left, with their hashes."""
+    return msgspec.json.decode(reader.state(FILES) or "{}", type=dict[str, str])
+
+
+def _own_parameters(reader: Reader, files: Mapping[str, ContentFile], known: Mapping[str, str]) -> dict[str, JSON]:
+    """The SearchParameter resources after the sync: those of the folder, and those that clients posted."""
     posted = {
         f"SearchParameter/{one.id}": parse(one.body)
-        for one in store.all_of_type("SearchParameter")
+        for one in reader.all_of_type("SearchParameter")
         if one.body is not None
     }
     for key in known.keys() - files.keys():
         posted.pop(key, None)
-    own = posted | {key: one.value for key, one in files.items() if one.resource_type == "SearchParameter"}
-    index = _index_key(types, own)
-    if hashes == known and index == store.state(INDEX):
-        return Report(unchanged=len(files))
-    for key, file in files.items():
-        if hashes[key] != known.get(key):
-            refuse_invalid(file)
-    registry = make_registries(settings, own.values())[FhirVersion.R5]
-    with store.transaction() as transaction:
-        report = _write(transaction, registry, files, hashes, known)
-        if index != store.state(INDEX):
-            report = _reindex(
-                transaction, store, registry, report, {key for key, value in hashes.items() if known.get(key) != value}
-            )
-        transaction.set_state(FILES, msgspec.json.encode(hashes).decode())
-        transaction.set_state(INDEX, index)
-        transaction.set_state(SYNCED, str(now()))
-    return replace(report, dangling=tuple(dangling(files, types)))
+    return posted | {key: one.value for key, one in files.items() if one.resource_type == "SearchParameter"}
+
+
+def _sync(
+    settings: Settings,
+    transaction: Transaction,
+    types: tuple[str, ...],
+    files: Mapping[str, ContentFile],
+    hashes: dict[str, str],
+) -> Report:
+    """The whole sync, in one transaction. What was there before is read inside it: where several servers start at once,
+    the first one's sync is what the others find.
+    """
+    known = _known(transaction)
+    own = _own_parameters(transaction, files, known)
+    systems = case.after(transaction, files, known)
+    index = _index_key(types, own, systems)
+    registry = make_registries(settings, own.values(), systems=systems)[FhirVersion.R5]
+    report = _write(transaction, registry, files, hashes, known)
+    if index != transaction.state(INDEX):
+        changed = {key for key, value in hashes.items() if known.get(key) != value}
+        report = _reindex(transaction, registry, report, changed)
+    transaction.set_state(FILES, msgspec.json.encode(hashes).decode())
+    transaction.set_state(INDEX, index)
+    case.remember(transaction, systems)
+    transaction.set_state(SYNCED, str(now()))
+    return report
 
 
 def _all_types() -> frozenset[str]:
@@ -116,11 +150,12 @@ def _hash(file: ContentFile) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def _index_key(types: tuple[str, ...], own: Mapping[str, JSON]) -> str:
-    """Changes when the index rows of some resource would: the code, the served types, the definitions or the content's
-    parameters.
+def _index_key(types: tuple[str, ...], own: Mapping[str, JSON], systems: Systems) -> str:
+    """Changes when the index rows of some resource would: the code, the served types, the definitions, the content's
+    parameters or what its code systems say of case.
     """
     digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)}".encode())
+    digest.update(dumps(dict(systems.case_sensitive)))
     for key in sorted(own):
         # Versions and dates of the parameter resources say nothing about what they index.
         digest.update(dumps({name: value for name, value in own[key].items() if name not in ("meta", "text")}))
@@ -167,13 +202,11 @@ def _r5_form(stored: Stored) -> JSON:
     return convert(resource, FhirVersion(stored.fhir_version), FhirVersion.R5).resource
 
 
-def _reindex(transaction: Transaction, store: SqlStore, registry: Registry, report: Report, fresh: set[str]) -> Report:
+def _reindex(transaction: Transaction, registry: Registry, report: Report, fresh: set[str]) -> Report:
     """Index rows made anew for every resource but those that this sync wrote."""
     count = 0
-    for resource_type in store.types():
-        if not registry.serves(resource_type):
-            continue
-        for stored in store.all_of_type(resource_type):
+    for resource_type in registry.types:
+        for stored in transaction.all_of_type(resource_type):
             if stored.body is None or f"{stored.type}/{stored.id}" in fresh:
                 continue
             try:

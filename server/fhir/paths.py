@@ -282,7 +282,15 @@ class _Parser:
 
     def function_has_extension(self, tracks: list[Track]) -> list[Track]:
         url = self.literal()
-        return [_boolean(lambda node: any(e.get("url") == url for e in node.get("extension", ())))]
+        return [
+            _boolean(
+                lambda node: any(
+                    isinstance(value, dict) and any(one.get("url") == url for one in value.get("extension", ()))
+                    for track in tracks
+                    for value in track.walk(node)
+                )
+            )
+        ]
 
     def function_matches(self, tracks: list[Track]) -> list[Track]:
         pattern = re.compile(self.literal())

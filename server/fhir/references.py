@@ -47,6 +47,22 @@ def literals(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _literals(resource, str(resource.get("resourceType", "")))
 
 
+def local_targets(node: Any) -> Iterator[Reference]:
+    """What the references below `node` point to on this server, without their places: faster than `literals`."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if isinstance(value, dict | list):
+                yield from local_targets(value)
+            elif key == "reference" and isinstance(value, str):
+                target = parse_reference(value)
+                if target.relative:
+                    yield target
+    else:
+        for item in node:
+            if isinstance(item, dict):
+                yield from local_targets(item)
+
+
 def _literals(node: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(node, dict):
         for key, value in node.items():

@@ -99,7 +99,8 @@ def now() -> int:
 def instant(microseconds: int) -> str:
     """A FHIR instant in UTC with milliseconds: `2026-11-22T12:00:00.000Z`."""
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+    # Not strftime's %Y: it may leave out the zeros of an early year.
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def http_date(microseconds: int) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from server import __version__
+from server.fhir.definitions import definitions
 from server.fhir.json import JSON, dumps
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import instant
@@ -137,7 +138,7 @@ def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
         "versioning": "versioned",
         "readHistory": "vread" in codes,
         "conditionalRead": "full-support",
-        **(_conditional(service) if service.settings.writable else {}),
+        **(_conditional(service, registry.version) if service.settings.writable else {}),
         "searchInclude": ["*", *(f"{resource_type}:{code}" for code in sorted(references))],
     }
     reverse = reverse_includes(registry, resource_type)
@@ -147,9 +148,10 @@ def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
     return result
 
 
-def _conditional(service: Service) -> JSON:
-    """What a writable type can do under conditions."""
-    return {
+def _conditional(service: Service, version: FhirVersion) -> JSON:
+    """What a writable type can do under conditions, as far as this FHIR version has an element to say it."""
+    known = definitions(version).structure("CapabilityStatement.rest.resource").properties
+    flags: JSON = {
         "updateCreate": True,
         "conditionalCreate": True,
         "conditionalUpdate": True,
@@ -157,6 +159,7 @@ def _conditional(service: Service) -> JSON:
         "conditionalDelete": service.settings.conditional_delete,
         "referencePolicy": ["literal", "logical", *(["enforced"] if service.settings.references == "enforced" else [])],
     }
+    return {name: value for name, value in flags.items() if name in known}
 
 
 def reverse_includes(registry: Registry, resource_type: str) -> list[str]:

@@ -26,8 +26,6 @@ def create(
     if if_none_exist is not None:
         found = single(service, transaction, version, base, resource["resourceType"], if_none_exist)
         if found is not None:
-            return Written(
-                200, Stored(found.type, found.id, found.version, found.updated, found.fhir_version, found.body)
-            )
+            return Written(200, Stored(*found[:6]))
     stored = put(service, transaction, version, resource, new_id(), None, "POST")
     return Written(201, stored, resource)

@@ -8,7 +8,7 @@ from server.fhir.temporal import now
 from server.interactions.conditional import matches
 from server.interactions.preconditions import check_match
 from server.interactions.service import Service, check_id
-from server.interactions.writing import Written
+from server.interactions.writing import Written, nothing_deleted
 from server.store.contract import Stored, Transaction
 
 
@@ -18,8 +18,7 @@ def delete(transaction: Transaction, resource_type: str, resource_id: str, if_ma
     current = transaction.read(resource_type, resource_id)
     check_match(if_match, current, f"{resource_type}/{resource_id}")
     if current is None or current.deleted:
-        nothing = Stored(resource_type, resource_id, current.version if current else 0, 0, FhirVersion.R5, None)
-        return Written(204, current or nothing)
+        return Written(204, current) if current is not None else nothing_deleted(resource_type, resource_id)
     moment = max(now(), current.updated + 1000)
     stored = Stored(resource_type, resource_id, current.version + 1, moment, current.fhir_version, None)
     transaction.write(stored, "DELETE", ())
@@ -27,11 +26,17 @@ def delete(transaction: Transaction, resource_type: str, resource_id: str, if_ma
 
 
 def conditional_delete(
-    service: Service, transaction: Transaction, version: FhirVersion, base: str, resource_type: str, criteria: str
+    service: Service,
+    transaction: Transaction,
+    version: FhirVersion,
+    base: str,
+    resource_type: str,
+    criteria: str,
+    if_match: str | None = None,
 ) -> list[Written]:
     """Delete what meets the criteria: one resource, or several where the setting allows.
 
-    Raises PreconditionFailed for more than may be deleted at once.
+    Raises PreconditionFailed for more than may be deleted at once, and where `if_match` does not hold for each.
     """
     several = service.settings.conditional_delete == "multiple"
     limit = service.settings.page_size_limit if several else 1
@@ -43,4 +48,6 @@ def conditional_delete(
             remedy="Write narrower criteria"
             + ("." if several else ", or allow it with the setting conditional_delete=multiple."),
         )
-    return [delete(transaction, one.type, one.id) for one in found]
+    if not found:
+        check_match(if_match, None, f"{resource_type}?{criteria}")
+    return [delete(transaction, one.type, one.id, if_match) for one in found]

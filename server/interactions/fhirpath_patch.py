@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from server.fhir.definitions import definitions
 from server.fhir.json import JSON
 from server.fhir.paths import PathError, compile_path
 from server.fhir.releases import FhirVersion
+from server.fhir.structures import Property
 
 _KINDS = {
     "add": ("path", "name", "value"),
@@ -37,6 +39,13 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class Parts:
+    """The value of a backbone element: (name, value, type) for each of its elements, in order."""
+
+    items: tuple[tuple[str, Any, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a selected element stands: in `parent` under `key`, at `index` where that is a list."""
 
@@ -48,28 +57,34 @@ class Place:
 
 
 def operations(parameters: Any, version: FhirVersion) -> list[Operation]:
-    """The operations of a Parameters resource. Raises BadRequest for one that lacks a part or has one too many."""
+    """The operations of a Parameters resource; there may be none. Raises BadRequest for one that lacks a part or has
+    one too many.
+    """
     if not isinstance(parameters, dict) or parameters.get("resourceType") != "Parameters":
         raise BadRequest("a FHIRPath Patch is a Parameters resource", code="structure")
     found = []
-    for number, one in enumerate(parameters.get("parameter", ())):
+    for number, one in enumerate(_objects(parameters.get("parameter", []), "Parameters.parameter")):
         where = f"Parameters.parameter[{number}]"
-        if not isinstance(one, dict) or one.get("name") != "operation":
+        if one.get("name") != "operation":
             raise BadRequest(
                 "every parameter of a FHIRPath Patch is named operation", expression=where, code="structure"
             )
         found.append(_operation(one, where))
-    if not found:
-        raise BadRequest("the patch has no operation", expression="Parameters", code="structure")
     return found
+
+
+def _objects(value: Any, where: str) -> list[JSON]:
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise BadRequest("parameters and parts are arrays of objects", expression=where, code="structure")
+    return value
 
 
 def _operation(one: JSON, where: str) -> Operation:
     parts: JSON = {}
-    for part in one.get("part", ()):
+    for part in _objects(one.get("part", []), where):
         name = part.get("name")
-        if name in parts:
-            raise BadRequest(f"the part {name!r} stands twice", expression=where, code="structure")
+        if not isinstance(name, str) or name in parts:
+            raise BadRequest(f"the part {name!r} stands twice, or has no name", expression=where, code="structure")
         parts[name] = part
     kind = _simple(parts.get("type"), where)
     if kind not in _KINDS:
@@ -81,33 +96,44 @@ def _operation(one: JSON, where: str) -> Operation:
         raise BadRequest(f"{kind} has the parts {', '.join(sorted(wanted))}", expression=where, code="structure")
     values: JSON = {}
     for name in wanted - {"type", "value"}:
-        values[name] = _simple(parts[name], where)
-        if name in ("index", "source", "destination") and not (isinstance(values[name], int) and values[name] >= 0):
+        value = values[name] = _simple(parts[name], where)
+        if name not in ("index", "source", "destination"):
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise BadRequest(f"{name} is a number from 0", expression=where, code="value")
+    for name in ("path", "name"):
+        if not isinstance(values.get(name, ""), str):
+            raise BadRequest(f"{name} is text", expression=where, code="value")
     if "value" in wanted:
-        values["value"], values["value_type"] = _value(parts["value"])
-    return Operation(kind, **values)
+        values["value"], values["value_type"] = _value(parts["value"], where)
+    return Operation(str(kind), **values)
 
 
 def _simple(part: Any, where: str) -> Any:
     found = [value for key, value in (part or {}).items() if key.startswith("value")]
-    if len(found) != 1:
+    if len(found) != 1 or isinstance(found[0], dict | list):
         raise BadRequest("a part of an operation has one value", expression=where, code="structure")
     return found[0]
 
 
-def _value(part: JSON) -> tuple[Any, str]:
+def _value(part: JSON, where: str) -> tuple[Any, str]:
     """The value to write and its type. A backbone element comes as parts, one for each of its elements."""
-    for key, value in part.items():
-        if key.startswith("value"):
-            return value, key.removeprefix("value")
-    if "resource" in part:
-        return part["resource"], "Resource"
-    built: JSON = {}
-    for one in part.get("part", ()):
-        value, kind = _value(one)
-        built[one["name"]] = (value, kind)
-    return built, "BackboneElement"
+    found = [key for key in part if key not in ("name", "id")]
+    if len(found) != 1:
+        raise BadRequest("a value is one value, one resource, or parts", expression=where, code="structure")
+    key = found[0]
+    if key.startswith("value"):
+        return part[key], key.removeprefix("value")
+    if key == "resource":
+        return part[key], "Resource"
+    if key != "part":
+        raise BadRequest(f"{key} cannot be written by a FHIRPath Patch", expression=where, code="not-supported")
+    items = []
+    for one in _objects(part["part"], where):
+        if not isinstance(one.get("name"), str):
+            raise BadRequest("a part has a name", expression=where, code="structure")
+        items.append((one["name"], *_value(one, where)))
+    return Parts(tuple(items)), "BackboneElement"
 
 
 def apply(resource: JSON, patch: list[Operation], version: FhirVersion) -> JSON:
@@ -116,7 +142,7 @@ def apply(resource: JSON, patch: list[Operation], version: FhirVersion) -> JSON:
     for number, one in enumerate(patch):
         try:
             _run(result, one, version)
-        except (PathError, ValueError, KeyError) as error:
+        except (PathError, ValueError, KeyError, RecursionError) as error:
             raise Unprocessable(
                 f"{one.kind} {one.path}: {error}", expression=f"Parameters.parameter[{number}]", code="processing"
             ) from None
@@ -126,29 +152,55 @@ def apply(resource: JSON, patch: list[Operation], version: FhirVersion) -> JSON:
 def _run(resource: JSON, one: Operation, version: FhirVersion) -> None:
     if one.kind == "add":
         _add(resource, one, version)
-        return
-    if one.kind in ("insert", "move"):
-        parent, key, _ = _list_at(resource, one.path, version)
-        items = parent[key]
-        if one.kind == "insert":
-            if one.index > len(items):
-                raise ValueError(f"the list has {len(items)} elements, index {one.index} is beyond its end")
-            items.insert(one.index, _shaped(one.value, _structure_at(resource, one.path, version), version))
-        else:
-            if max(one.source, one.destination) >= len(items):
-                raise ValueError(f"the list has {len(items)} elements")
-            items.insert(one.destination, items.pop(one.source))
-        return
-    places = _places(resource, one.path, version)
-    if one.kind == "delete":
+    elif one.kind == "insert":
+        parent, key, items = _list_at(resource, one.path, version)
+        if one.index > len(items):
+            raise ValueError(f"the list has {len(items)} elements, index {one.index} is beyond its end")
+        value = _shaped(one.value, _structure_at(resource, one.path, version), version)
+        parent[key] = items
+        _each_twin(parent, key, lambda beside: beside.insert(one.index, None))
+        items.insert(one.index, value)
+    elif one.kind == "move":
+        parent, key, items = _list_at(resource, one.path, version)
+        if max(one.source, one.destination) >= len(items):
+            raise ValueError(f"the list has {len(items)} elements")
+        _each_twin(parent, key, lambda beside: beside.insert(one.destination, beside.pop(one.source)))
+        items.insert(one.destination, items.pop(one.source))
+    elif one.kind == "delete":
+        places = _places(resource, one.path, version)
         if len(places) > 1:
             raise ValueError(f"the path selects {len(places)} elements; a deletion removes one")
         for place in places:
             _remove(place)
-        return
-    if len(places) != 1:
-        raise ValueError(f"the path selects {len(places)} elements; a replacement needs one")
-    _replace(places[0], one, _structure_at(resource, one.path, version), version)
+            _prune(resource)
+    else:
+        places = _places(resource, one.path, version)
+        if len(places) != 1:
+            raise ValueError(f"the path selects {len(places)} elements; a replacement needs one")
+        _replace(places[0], one, _structure_at(resource, one.path, version), version)
+
+
+def _each_twin(parent: JSON, key: str, change: Callable[[list[Any]], None]) -> None:
+    """Change the list that holds the extensions of the list of primitives `key`, if there is one, at the same places:
+    https://hl7.org/fhir/R5/json.html#primitive
+    """
+    beside = parent.get(f"_{key}")
+    if isinstance(beside, list):
+        beside += [None] * (len(parent[key]) - len(beside))
+        change(beside)
+
+
+def _prune(node: Any) -> None:
+    """Take out objects and lists that a deletion left empty: FHIR has none."""
+    if isinstance(node, dict):
+        for key, value in list(node.items()):
+            _prune(value)
+            if value in ({}, []):
+                del node[key]
+    elif isinstance(node, list):
+        for item in node:
+            _prune(item)
+        node[:] = [item for item in node if item not in ({}, [])]
 
 
 def _add(resource: JSON, one: Operation, version: FhirVersion) -> None:
@@ -157,48 +209,60 @@ def _add(resource: JSON, one: Operation, version: FhirVersion) -> None:
     if len(found) != 1 or not isinstance(found[0][1], dict):
         raise ValueError(f"the path selects {len(found)} elements; an addition needs one")
     structure, parent = found[0]
-    properties = definitions(version).structure(structure).properties
-    key = one.name
-    if key not in properties:
-        key = f"{one.name}{one.value_type[:1].upper()}{one.value_type[1:]}"
-    if key not in properties:
-        raise ValueError(f"{structure} has no element {one.name!r}")
-    value = _shaped(one.value, properties[key].structure, version)
-    if properties[key].element.is_list:
-        parent.setdefault(key, []).append(value)
+    key, property_ = _named(structure, one.name, one.value_type, version)
+    value = _shaped(one.value, property_.structure, version)
+    if property_.element.is_list:
+        items = parent.setdefault(key, [])
+        _each_twin(parent, key, lambda beside: beside.append(None))
+        items.append(value)
     elif key in parent:
         raise ValueError(f"{one.name} is there already and does not repeat; use replace")
     else:
         parent[key] = value
 
 
+def _named(structure: str, name: str, value_type: str, version: FhirVersion) -> tuple[str, Property]:
+    """The JSON key and property of an element; the name of a choice goes with the type of the value."""
+    properties = definitions(version).structure(structure).properties
+    for key in (name, f"{name}{value_type[:1].upper()}{value_type[1:]}"):
+        if key in properties:
+            return key, properties[key]
+    raise ValueError(f"{structure} has no element {name!r}")
+
+
 def _shaped(value: Any, structure: str, version: FhirVersion) -> Any:
     """A value as it stands in JSON: a backbone element put together from its parts."""
-    if not isinstance(value, dict) or not all(isinstance(item, tuple) for item in value.values()) or not value:
+    if not isinstance(value, Parts):
         return value
-    properties = definitions(version).structure(structure).properties
     built: JSON = {}
-    for name, (inner, kind) in value.items():
-        key = name if name in properties else f"{name}{kind[:1].upper()}{kind[1:]}"
-        if key not in properties:
-            raise ValueError(f"{structure} has no element {name!r}")
-        shaped = _shaped(inner, properties[key].structure, version)
-        built[key] = [shaped] if properties[key].element.is_list else shaped
+    for name, inner, kind in value.items:
+        key, property_ = _named(structure, name, kind, version)
+        shaped = _shaped(inner, property_.structure, version)
+        if property_.element.is_list:
+            built.setdefault(key, []).append(shaped)
+        elif key in built:
+            raise ValueError(f"{name} stands twice in the value and does not repeat")
+        else:
+            built[key] = shaped
     return built
 
 
 def _structure_at(resource: JSON, path: str, version: FhirVersion) -> str:
-    return compile_path(version, resource["resourceType"], path).tracks[0].structure
+    tracks = compile_path(version, resource["resourceType"], path).tracks
+    if not tracks:
+        raise ValueError("the path names no element")
+    return tracks[0].structure
 
 
 def _split(path: str) -> tuple[str, str, str]:
     """`Medication.ingredient.where(isActive = true)[0]` as its parent, the last element's name, and its filters."""
     depth = 0
     cut = -1
-    # The last element is the last dot outside of parentheses that no function follows.
-    for position, character in enumerate(path):
+    # The last element is the last dot outside of parentheses and texts that no function follows.
+    masked = _masked(path)
+    for position, character in enumerate(masked):
         depth += {"(": 1, ")": -1}.get(character, 0)
-        if character == "." and depth == 0 and re.match(r"\.(?!first\(|where\(|ofType\(|as\()", path[position:]):
+        if character == "." and depth == 0 and re.match(r"\.(?!first\(|where\(|ofType\(|as\()", masked[position:]):
             cut = position
     if cut < 0:
         raise ValueError("the path names no element of the resource")
@@ -208,14 +272,22 @@ def _split(path: str) -> tuple[str, str, str]:
     return path[:cut], match[1], match[2]
 
 
-def _list_at(resource: JSON, path: str, version: FhirVersion) -> tuple[JSON, str, str]:
-    """The parent and the key of a whole list."""
+def _masked(path: str) -> str:
+    """`path` with what its texts hold blotted out: parentheses and dots there mean nothing."""
+    return re.sub(r"'(?:[^'\\]|\\.)*'", lambda match: "'" + "_" * (len(match[0]) - 2) + "'", path, flags=re.DOTALL)
+
+
+def _list_at(resource: JSON, path: str, version: FhirVersion) -> tuple[JSON, str, list[Any]]:
+    """The parent and the key of a whole list, and the list: a new one where there is none yet."""
     before, name, filters = _split(path)
-    parents = [node for _, node in compile_path(version, resource["resourceType"], before).values(resource)]
-    holders = [parent for parent in parents if isinstance(parent, dict) and isinstance(parent.get(name), list)]
+    holders = []
+    for track in compile_path(version, resource["resourceType"], before).tracks:
+        one = definitions(version).structure(track.structure).properties.get(name)
+        if one is not None and one.element.is_list:
+            holders += [node for node in track.walk(resource) if isinstance(node, dict)]
     if filters or len(holders) != 1:
         raise ValueError("the path must select one list")
-    return holders[0], name, filters
+    return holders[0], name, holders[0].get(name, [])
 
 
 def _places(resource: JSON, path: str, version: FhirVersion) -> list[Place]:
@@ -261,7 +333,7 @@ def _filter(items: list[Any], structure: str, filters: str, version: FhirVersion
 def _closing(text: str) -> int:
     """Where the function call that `text` begins with ends."""
     depth = 0
-    for position, character in enumerate(text):
+    for position, character in enumerate(_masked(text)):
         depth += {"(": 1, ")": -1}.get(character, 0)
         if character == ")" and depth == 0:
             return position + 1
@@ -285,9 +357,19 @@ def _remove(place: Place) -> None:
 
 def _replace(place: Place, one: Operation, structure: str, version: FhirVersion) -> None:
     value = _shaped(one.value, structure, version)
+    beside = place.parent.get(f"_{place.key}")
     if place.index is not None:
         place.parent[place.key][place.index] = value
+        # The new element has none of the old one's extensions.
+        if isinstance(beside, list) and place.index < len(beside):
+            beside[place.index] = None
+            if not any(beside):
+                del place.parent[f"_{place.key}"]
         return
+    place.parent.pop(f"_{place.key}", None)
+    if place.key not in place.parent:
+        # It had extensions only.
+        place.parent[place.key] = None
     properties = definitions(version).structure(place.structure).properties
     element = properties[place.key].element
     kind = one.value_type[:1].lower() + one.value_type[1:]

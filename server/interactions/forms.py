@@ -1,8 +1,7 @@
 """The FHIR version that a resource is shown and kept in: https://hl7.org/fhir/R5/versioning.html
 
 A resource is kept in the version it was written in, and shown in the version that is asked for: unchanged where the two
-are the same,
-converted otherwise. A stored version never changes, so its conversions are remembered.
+are the same, converted otherwise. A stored version never changes, so its conversions are remembered.
 """
 
 from __future__ import annotations
@@ -29,23 +28,35 @@ APPROXIMATE = {
 class _Conversions:
     """Converted texts by what they were made from; the one used longest ago is forgotten first."""
 
-    def __init__(self) -> None:
-        self._known: OrderedDict[tuple[FhirVersion, bytes], bytes] = OrderedDict()
+    def __init__(self, limit: int = REMEMBERED) -> None:
+        self._limit = limit
+        self._known: OrderedDict[tuple[FhirVersion, FhirVersion, bytes], bytes] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()
 
     def get(self, body: bytes, source: FhirVersion, target: FhirVersion) -> bytes:
-        key = target, body
-        found = self._known.get(key)
-        if found is None:
-            found = dumps(in_version(parse(body), source, target))
-            with self._lock:
+        key = source, target, body
+        with self._lock:
+            known = self._known.get(key)
+            if known is not None:
+                self._known.move_to_end(key)
+                return known
+        found = dumps(in_version(parse(body), source, target))
+        with self._lock:
+            # Another thread may have been at the same conversion: what it counted must not be counted again.
+            if key not in self._known:
                 self._known[key] = found
                 self._size += len(body) + len(found)
-                while self._size > REMEMBERED:
-                    (_, old), new = self._known.popitem(last=False)
-                    self._size -= len(old) + len(new)
+            while self._size > self._limit:
+                (_, _, old), new = self._known.popitem(last=False)
+                self._size -= len(old) + len(new)
         return found
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._known.clear()
+            self._size = 0
 
 
 _conversions = _Conversions()
@@ -55,7 +66,8 @@ def in_version(resource: JSON, source: FhirVersion, target: FhirVersion) -> JSON
     """`resource` as `target` writes it, tagged where something in it is only approximate."""
     if source == target:
         return resource
-    converted = convert(resource, source, target)
+    # A tag of an earlier conversion says nothing of this one.
+    converted = convert(untagged(resource), source, target)
     return _tagged(converted.resource) if converted.issues else converted.resource
 
 

@@ -62,20 +62,26 @@ def history(
 def history_of(
     service: Service, version: FhirVersion, base: str, resource_type: str | None, pairs: Pairs, *, strict: bool = False
 ) -> bytes:
-    """The versions of all resources of a type, or of the whole system, newest first."""
+    """The versions of all resources of a type, or of the whole system, newest first.
+
+    The system is what this FHIR version has of it: a type that it lacks cannot stand in its bundles.
+    """
+    types: Sequence[str] | None = None
     if resource_type is not None:
         service.check_type(version, resource_type)
+    elif version is not FhirVersion.R5:
+        types = service.registry(version).types
     asked = _parameters(service, pairs, strict, at=True)
     path = f"{resource_type}/_history" if resource_type else "_history"
     cursor = links.read(service.secret, path, asked.applied, asked.token) if asked.token else None
     before = (
         (int(cursor.values[0] or 0), cursor.resource_type, cursor.id, int(cursor.values[1] or 0)) if cursor else None
     )
-    total = service.reader.history_of_total(resource_type, since=asked.since, at=asked.at)
+    total = service.reader.history_of_total(resource_type, types=types, since=asked.since, at=asked.at)
     found: list[Past] = []
     if asked.count:
         found = service.reader.history_of(
-            resource_type, count=asked.count + 1, before=before, since=asked.since, at=asked.at
+            resource_type, count=asked.count + 1, types=types, before=before, since=asked.since, at=asked.at
         )
     return _answer(service, version, base, path, asked, found, total, lambda last: (last.updated, last.version))
 

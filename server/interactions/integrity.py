@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from server.errors import Conflict, Issue, Unprocessable
 from server.fhir.json import JSON
 from server.fhir.references import literals, parse_reference
+from server.fhir.releases import FhirVersion
 from server.interactions.service import Service
 from server.interactions.writing import Written
 from server.store.contract import Transaction
@@ -28,7 +29,8 @@ def check(service: Service, transaction: Transaction, written: Iterable[Written]
 
 
 def _targets(service: Service, transaction: Transaction, resources: list[JSON]) -> None:
-    served = service.registries[next(iter(service.registries))]
+    # Older releases lack types that their references, or the extensions of a conversion, may still point to.
+    served = service.registry(FhirVersion.R5)
     wanted: dict[tuple[str, str], tuple[str, str]] = {}
     for resource in resources:
         for path, literal in literals(resource):

@@ -19,6 +19,17 @@ from server.interactions.service import Service, check_id
 from server.interactions.writing import Written, check, put, same_content
 from server.store.contract import Transaction
 
+# What the library raises for patches that are none, or do not fit; the builtin ones come from values of odd types.
+_FAILURES = (
+    jsonpatch.JsonPatchException,
+    jsonpatch.JsonPointerException,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+)
+
 Patcher = Callable[[JSON], JSON]
 """Makes the new resource from the current one, which it leaves as it is."""
 
@@ -29,7 +40,7 @@ def json_patcher(operations: Any) -> Patcher:
         raise BadRequest("a JSON Patch is an array of operations", code="structure")
     try:
         patch = jsonpatch.JsonPatch(operations)
-    except (jsonpatch.InvalidJsonPatch, jsonpatch.JsonPointerException, TypeError) as error:
+    except _FAILURES as error:
         raise BadRequest(f"this is not a JSON Patch: {error}", code="structure") from None
 
     def apply(resource: JSON) -> JSON:
@@ -39,7 +50,7 @@ def json_patcher(operations: Any) -> Patcher:
             raise Unprocessable(
                 f"a test of the patch failed: {' '.join(str(error).split())}", code="processing"
             ) from None
-        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
+        except _FAILURES as error:
             raise Unprocessable(f"the patch cannot be applied: {error}", code="processing") from None
         if not isinstance(result, dict):
             raise Unprocessable("the patch leaves no resource", code="processing")

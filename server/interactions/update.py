@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from server.errors import BadRequest
+from server.errors import BadRequest, Conflict
 from server.fhir.json import JSON
 from server.fhir.releases import FhirVersion
 from server.interactions.conditional import single
@@ -66,7 +66,11 @@ def conditional_update(
 def target_of(
     service: Service, transaction: Transaction, version: FhirVersion, base: str, resource: JSON, criteria: str
 ) -> str:
-    """The id that a conditional update writes to. Raises BadRequest where the body's id is of another resource."""
+    """The id that a conditional update writes to: https://hl7.org/fhir/R5/http.html#cond-update
+
+    Raises BadRequest where the criteria find another resource than the body's id names, Conflict where they find none
+    and that id is taken.
+    """
     kind = resource["resourceType"]
     found = single(service, transaction, version, base, kind, criteria)
     given = resource.get("id")
@@ -74,6 +78,13 @@ def target_of(
         if given is None:
             return new_id()
         check_id(given)
+        taken = transaction.read(kind, given)
+        if taken is not None and not taken.deleted:
+            raise Conflict(
+                f"the criteria find nothing, and {kind}/{given} is there already",
+                expression=f"{kind}.id",
+                remedy=f"PUT to [base]/{kind}/{given} to change it, or leave the id out to create another.",
+            )
         return str(given)
     if given is not None and given != found.id:
         raise BadRequest(

@@ -25,6 +25,8 @@ class Call:
     resource_id: str | None
     pairs: tuple[tuple[str, str], ...]
     posted: Any
+    wanted: FhirVersion | None = None
+    """The version that the answer is asked in; `version` is that of the request."""
 
     def parameter(self, name: str) -> Any:
         """The value of a parameter: from a posted Parameters resource, or from the address. None where it is absent."""
@@ -49,3 +51,5 @@ class Operation:
     run: Callable[[Call], JSON]
     answer_version: Callable[[Call], FhirVersion] | None = None
     """The FHIR version of the answer, where that is not the version of the base."""
+    types: frozenset[str] = frozenset()
+    """The resource types that it is of; any, where none is named."""

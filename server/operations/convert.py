@@ -1,8 +1,8 @@
 """$convert: a resource in, the same resource in another FHIR version out.
 https://hl7.org/fhir/R5/resource-operation-convert.html
 
-The parameter `target` names the version of the answer; `source` that of the resource, where it is not the version of
-the base.
+The parameter `target` names the version of the answer, where `Accept` does not; `source` that of the resource, where
+neither the base nor `Content-Type` does.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from server.validation import validate
 
 def run(call: Call) -> JSON:
     """The converted resource. Raises BadRequest for versions that are none, InvalidContent for an invalid resource."""
-    posted = call.posted
-    wrapped = (
-        isinstance(posted, dict) and posted.get("resourceType") == "Parameters" and call.resource_type != "Parameters"
-    )
-    resource = (call.parameter("resource") or call.parameter("input")) if wrapped else posted
+    resource = call.posted
+    if isinstance(resource, dict) and resource.get("resourceType") == "Parameters":
+        # Parameters that carry no resource are themselves what is to be converted.
+        resource = call.parameter("resource") or call.parameter("input") or resource
     if not isinstance(resource, dict):
         raise BadRequest("there is no resource to convert", expression="resource", code="required")
     if call.resource_type is not None and resource.get("resourceType") != call.resource_type:
@@ -38,9 +37,16 @@ def run(call: Call) -> JSON:
 
 
 def target_version(call: Call) -> FhirVersion:
-    """The version to convert to: the parameter `target`, else R4 for what is R5, and R5 for anything else."""
+    """The version to convert to: the parameter `target`, else what `Accept` asks for, else R4 for what is R5, and
+    R5 for anything else.
+    """
     source = _version(call, "source") or call.version
-    return _version(call, "target") or (FhirVersion.R4 if source is FhirVersion.R5 else FhirVersion.R5)
+    named = _version(call, "target")
+    if named is not None:
+        return named
+    if call.wanted not in (None, source):
+        return call.wanted
+    return FhirVersion.R4 if source is FhirVersion.R5 else FhirVersion.R5
 
 
 def _version(call: Call, name: str) -> FhirVersion | None:

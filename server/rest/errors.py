@@ -9,7 +9,7 @@ import secrets
 from typing import Any
 
 from flask import Flask, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.exceptions import MethodNotAllowed as RoutingMethodNotAllowed
 from werkzeug.exceptions import NotFound as RoutingNotFound
 
@@ -18,7 +18,7 @@ from server.fhir.json import dumps, pretty
 from server.fhir.releases import FhirVersion
 from server.interactions.service import Service
 from server.reports.operation_outcome import operation_outcome
-from server.rest.exchange import CONTENT_TYPE, finish
+from server.rest.exchange import CHOSEN, CONTENT_TYPE, finish, request_id, too_large
 from server.rest.negotiation import READERS
 from server.rest.responses import Answer
 
@@ -32,15 +32,17 @@ def register(app: Flask, service: Service) -> None:
         return _answer(service, error.status, error.issues, dict(error.headers))
 
     def from_routing(error: HTTPException) -> Answer:
-        translated = _translate(error)
+        translated = too_large(service) if isinstance(error, RequestEntityTooLarge) else _translate(error)
         status = error.code if error.code and error.code >= 400 else translated.status
         return _answer(service, status, translated.issues, dict(translated.headers))
 
     def unexpected(error: Exception) -> Answer:
-        number = secrets.token_hex(8)
+        number = request_id(request.environ) or secrets.token_hex(8)
+        # `finish` sends it back.
+        request.environ["HTTP_X_REQUEST_ID"] = number
         log.exception("request %s failed: %s %s", number, request.method, request.path)
         issue = Issue("fatal", "exception", f"The server failed; the error is in its log under {number}.")
-        return _answer(service, 500, (issue,), {"X-Request-Id": number})
+        return _answer(service, 500, (issue,), {})
 
     app.register_error_handler(FhirError, known)
     app.register_error_handler(HTTPException, from_routing)
@@ -65,15 +67,21 @@ def _translate(error: HTTPException) -> FhirError:
 
 
 def _version(service: Service) -> FhirVersion:
-    """The FHIR version of the base that was asked: an OperationOutcome is written alike in all of them."""
+    """The FHIR version of the base that was asked, or that the request chose: an OperationOutcome is written alike in
+    all of them.
+    """
     segment = request.path.removeprefix("/fhir/").partition("/")[0]
-    return next((one for one in service.registries if one.segment == segment), service.settings.fhir_version)
+    base = next((one for one in service.registries if one.segment == segment), None)
+    if base is not None:
+        return base
+    chosen: FhirVersion = request.environ.get(CHOSEN, service.settings.fhir_version)
+    return chosen
 
 
 def _answer(service: Service, status: int, issues: tuple[Issue, ...], headers: dict[str, str]) -> Answer:
     body = dumps(operation_outcome(issues))
     environ: dict[str, Any] = request.environ
     if environ.get("HTTP_USER_AGENT", "").startswith(READERS):
-        body = pretty(body)
+        body = pretty(body) + b"\n"
     headers["Content-Type"] = CONTENT_TYPE[_version(service)]
     return finish(service, environ, Answer(body, status, list(headers.items())))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from flask import request
 
-from server.errors import BadRequest, UriTooLong
+from server.errors import BadRequest, TooLarge, UriTooLong
 from server.fhir.json import pretty
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import http_date
 from server.interactions.service import Service
-from server.rest.negotiation import Negotiated, negotiate
+from server.rest.negotiation import Negotiated, negotiate, written_in
 from server.rest.responses import Answer
 from server.search.text import decode
 
@@ -22,11 +22,16 @@ Pairs = list[tuple[str, str]]
 
 CONTENT_TYPE = {version: f"application/fhir+json; charset=utf-8; fhirVersion={version.mime}" for version in FhirVersion}
 EXPOSED = "ETag, Last-Modified, Location, Content-Location, X-Request-Id, Retry-After"
+# The cookie in which a client brings along how much of a standby's log it must see.
+POSITION = "apothecary-position"
 _HOST = re.compile(r"[A-Za-z0-9._-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?", re.ASCII)
 _SCHEMES = ("http", "https")
 
 # Parameters that concern the form of any answer: https://hl7.org/fhir/R5/http.html#parameters
 GENERAL = frozenset({"_format", "_pretty"})
+
+# Where the WSGI environment holds the FHIR version that was negotiated, for an error that ends the request.
+CHOSEN = "apothecary.fhir_version"
 
 
 class Exchange:
@@ -42,10 +47,12 @@ class Exchange:
         self.prefix = prefix
         self.base_version = base_version
         self.environ: dict[str, Any] = request.environ
+        if service.replica is not None:
+            service.replica.begin(request.cookies.get(POSITION))
         self.text: str = self.environ.get("QUERY_STRING", "")
-        if len(self.text) > service.settings.url_limit:
+        if len(self.text) + len(self.environ["PATH_INFO"]) > service.settings.url_limit:
             raise UriTooLong(
-                f"the query is longer than {service.settings.url_limit} bytes",
+                f"the address is longer than {service.settings.url_limit} bytes",
                 remedy="POST the search to [type]/_search instead.",
             )
         self.pairs: Pairs = []
@@ -58,9 +65,10 @@ class Exchange:
             self.general.get("_format"),
             self.general.get("_pretty"),
             base_version,
-            service.settings.fhir_version,
+            self._spoken or service.settings.fhir_version,
             frozenset(service.registries),
         )
+        self.environ[CHOSEN] = self.wanted.version
 
     def add(self, text: str) -> None:
         """Take in the parameters of a query string or a form."""
@@ -72,7 +80,27 @@ class Exchange:
 
     @property
     def version(self) -> FhirVersion:
+        """The version of the answer."""
         return self.wanted.version
+
+    def body(self) -> bytes:
+        """What the request carries. Raises TooLarge; werkzeug does so where the length is said beforehand."""
+        data = request.get_data()
+        # A body that comes in chunks is cut off at the limit, and must not pass for the whole.
+        if request.content_length is None and len(data) >= self.service.settings.body_limit:
+            raise too_large(self.service)
+        return data
+
+    @property
+    def written(self) -> FhirVersion:
+        """The version of the body, and of what the address says beside it: the base's, else what the Content-Type says.
+        https://hl7.org/fhir/R5/http.html#version-parameter
+        """
+        return self.base_version or self._spoken or self.wanted.version
+
+    @property
+    def _spoken(self) -> FhirVersion | None:
+        return written_in(self.environ.get("CONTENT_TYPE", ""))
 
     @property
     def base(self) -> str:
@@ -124,8 +152,8 @@ class Exchange:
     ) -> Answer:
         """The answer, with the headers that every FHIR answer has."""
         headers += (("Content-Type", CONTENT_TYPE[version or self.version]), ("Vary", "Accept, Prefer"))
-        if self.wanted.pretty:
-            body = pretty(body)
+        if self.wanted.pretty and body:
+            body = pretty(body) + b"\n"
         return finish(self.service, self.environ, Answer(body, status, headers))
 
     def not_modified(self, version: int | str, updated: int | None) -> bool:
@@ -145,7 +173,7 @@ class Exchange:
 
 
 def finish(service: Service, environ: dict[str, Any], response: Answer) -> Answer:
-    """Headers that depend on the request alone: CORS for browsers, the request's id.
+    """Headers that every answer may have: CORS for browsers, the position of a write, the request's id.
     https://hl7.org/fhir/R5/security.html#cors
     """
     if "HTTP_ORIGIN" in environ:
@@ -154,8 +182,10 @@ def finish(service: Service, environ: dict[str, Any], response: Answer) -> Answe
             response.add("Access-Control-Allow-Origin", allowed)
             response.add("Access-Control-Expose-Headers", EXPOSED)
             response.add("Vary", "Origin")
+    if service.replica is not None and (position := service.replica.wrote()):
+        response.add("Set-Cookie", f"{POSITION}={position}; Max-Age=3600; Path=/; HttpOnly; SameSite=Lax")
     if "HTTP_X_REQUEST_ID" in environ:
-        response.add("X-Request-Id", _printable(environ["HTTP_X_REQUEST_ID"]))
+        response.add("X-Request-Id", request_id(environ))
     return response
 
 
@@ -215,5 +245,17 @@ def _preferences(header: str) -> dict[str, str]:
     return found
 
 
-def _printable(text: str) -> str:
-    return "".join(character for character in text[:200] if character.isascii() and character.isprintable())
+def too_large(service: Service) -> TooLarge:
+    """What a body is answered with that is larger than the setting allows."""
+    return TooLarge(
+        "the body is larger than this server takes",
+        remedy=f"Send at most {service.settings.body_limit} bytes at once (setting body_limit).",
+    )
+
+
+def request_id(environ: Mapping[str, Any]) -> str:
+    """What the client calls the request, as far as it can stand in a header; empty where it does not say.
+    https://hl7.org/fhir/R5/http.html#custom
+    """
+    given = environ.get("HTTP_X_REQUEST_ID", "")[:200]
+    return "".join(character for character in given if character.isascii() and character.isprintable())

@@ -118,6 +118,12 @@ def _accepted(accept: str, base: FhirVersion | None, served: frozenset[FhirVersi
     return best[1]
 
 
+def written_in(header: str) -> FhirVersion | None:
+    """The FHIR version that a Content-Type names; None where it names none, or one that does not exist."""
+    text = media_type(header)[1].get("fhirversion") if ";" in header else None
+    return parse_version(text) if text is not None else None
+
+
 def check_content_type(header: str, version: FhirVersion, kinds: frozenset[str]) -> str:
     """The media type of a request body. Raises UnsupportedMediaType for another than `kinds`, or another FHIR version
     than the base's.
@@ -132,7 +138,9 @@ def check_content_type(header: str, version: FhirVersion, kinds: frozenset[str])
     text = parameters.get("fhirversion")
     if text is not None and parse_version(text) is not version:
         raise UnsupportedMediaType(
-            f"fhirVersion={text} in the Content-Type, at a base that speaks {version.mime}", expression="Content-Type"
+            f"fhirVersion={text} in the Content-Type cannot be read here, where {version.mime} is spoken",
+            expression="Content-Type",
+            remedy="POST to [server]/fhir, which reads every version it speaks, or to the base of that version.",
         )
     charset = parameters.get("charset", "utf-8").lower()
     if charset not in ("utf-8", "utf8", "us-ascii"):

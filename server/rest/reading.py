@@ -133,10 +133,7 @@ def _subset(exchange: Exchange, body: bytes, parameters: dict[str, str]) -> byte
 def _read_form(exchange: Exchange) -> None:
     """The parameters in the body of a search by POST: https://hl7.org/fhir/R5/http.html#search"""
     check_content_type(request.headers.get("Content-Type", ""), exchange.version, FORM)
-    limit = exchange.service.settings.body_limit
     try:
-        exchange.add(request.get_data(cache=False).decode("utf-8"))
+        exchange.add(exchange.body().decode("utf-8"))
     except UnicodeDecodeError:
         raise BadRequest("the form is not UTF-8 text") from None
-    if limit and (request.content_length or 0) > limit:
-        raise BadRequest(f"the form is longer than {limit} bytes")

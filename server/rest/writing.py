@@ -8,9 +8,10 @@ from typing import Any
 
 from flask import request
 
-from server.errors import BadRequest, InvalidContent, Issue, NotFound
+from server.errors import BadRequest, InvalidContent, Issue, NotAcceptable, NotFound
 from server.fhir.json import JSON, dumps, parse
-from server.interactions import conditional, integrity, transaction
+from server.interactions import conditional, integrity
+from server.interactions.batch import process
 from server.interactions.create import create
 from server.interactions.delete import conditional_delete, delete
 from server.interactions.forms import body_in
@@ -40,30 +41,30 @@ class WritingViews:
 
     def create(self, resource_type: str) -> Answer:
         exchange = self._writing(resource_type)
-        resource = check(exchange.version, body(exchange), resource_type)
+        resource = check(exchange.written, body(exchange), resource_type)
         criteria = request.headers.get("If-None-Exist")
         return self._run(
-            exchange, lambda t: create(self.service, t, exchange.version, exchange.base, resource, criteria)
+            exchange, lambda t: create(self.service, t, exchange.written, exchange.base, resource, criteria)
         )
 
     def update(self, resource_type: str, resource_id: str) -> Answer:
         exchange = self._writing(resource_type)
-        resource = check(exchange.version, body(exchange), resource_type)
+        resource = check(exchange.written, body(exchange), resource_type)
         check_identity(resource, resource_id)
         match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
         return self._run(
-            exchange, lambda t: update(self.service, t, exchange.version, resource, resource_id, match, none_match)
+            exchange, lambda t: update(self.service, t, exchange.written, resource, resource_id, match, none_match)
         )
 
     def conditional_update(self, resource_type: str) -> Answer:
         exchange = self._writing(resource_type)
-        resource = check(exchange.version, body(exchange), resource_type)
+        resource = check(exchange.written, body(exchange), resource_type)
         match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
         criteria = _criteria(exchange)
         return self._run(
             exchange,
             lambda t: conditional_update(
-                self.service, t, exchange.version, exchange.base, resource, criteria, match, none_match
+                self.service, t, exchange.written, exchange.base, resource, criteria, match, none_match
             ),
         )
 
@@ -73,7 +74,7 @@ class WritingViews:
         match = request.headers.get("If-Match")
         return self._run(
             exchange,
-            lambda t: patch(self.service, t, exchange.version, resource_type, resource_id, patcher, match),
+            lambda t: patch(self.service, t, exchange.written, resource_type, resource_id, patcher, match),
         )
 
     def conditional_patch(self, resource_type: str) -> Answer:
@@ -81,10 +82,10 @@ class WritingViews:
         patcher, criteria, match = _patcher(exchange), _criteria(exchange), request.headers.get("If-Match")
 
         def work(t: Transaction) -> Written:
-            found = conditional.single(self.service, t, exchange.version, exchange.base, resource_type, criteria)
+            found = conditional.single(self.service, t, exchange.written, exchange.base, resource_type, criteria)
             if found is None:
                 raise NotFound(f"{resource_type}?{criteria} finds nothing to patch")
-            return patch(self.service, t, exchange.version, resource_type, found.id, patcher, match)
+            return patch(self.service, t, exchange.written, resource_type, found.id, patcher, match)
 
         return self._run(exchange, work)
 
@@ -96,10 +97,10 @@ class WritingViews:
 
     def conditional_delete(self, resource_type: str) -> Answer:
         exchange = self._writing(resource_type)
-        criteria = _criteria(exchange)
+        criteria, match = _criteria(exchange), request.headers.get("If-Match")
 
         def work(t: Transaction) -> list[Written]:
-            done = conditional_delete(self.service, t, exchange.version, exchange.base, resource_type, criteria)
+            done = conditional_delete(self.service, t, exchange.written, exchange.base, resource_type, criteria, match)
             integrity.check(self.service, t, done)
             return done
 
@@ -111,8 +112,14 @@ class WritingViews:
 
     def transaction(self) -> Answer:
         exchange = self.exchange()
+        if exchange.written is not exchange.version:
+            raise NotAcceptable(
+                f"a bundle in {exchange.written} is answered in {exchange.written}, not in {exchange.version}",
+                expression="Accept",
+                remedy="Name one fhirVersion in Accept and Content-Type, or leave it out of Accept.",
+            )
         returning = exchange.preference("return") or "minimal"
-        answer = transaction.process(self.service, exchange.version, exchange.base, body(exchange), returning=returning)
+        answer = process(self.service, exchange.written, exchange.base, body(exchange), returning=returning)
         return exchange.respond(answer, [])
 
     # -- what all of them do
@@ -120,7 +127,9 @@ class WritingViews:
     def _writing(self, resource_type: str) -> Exchange:
         exchange = self.exchange()
         check_writable(self.service)
-        self.service.check_type(exchange.version, resource_type)
+        # What is written must also be there to be shown.
+        for version in {exchange.written, exchange.version}:
+            self.service.check_type(version, resource_type)
         return exchange
 
     def _run(self, exchange: Exchange, work: Work) -> Answer:
@@ -138,16 +147,12 @@ class WritingViews:
         stored = written.stored
         headers = entity_headers(stored.version, stored.updated) if stored.version else []
         name = f"{stored.type}/{stored.id}"
-        if written.status == 201:
+        # A conditional create that found a resource tells where it is: https://hl7.org/fhir/R5/http.html#ccreate
+        if written.status == 201 or (request.method == "POST" and stored.version):
             headers.append(("Location", f"{exchange.base}/{name}/_history/{stored.version}"))
         wish = exchange.preference("return") or ("minimal" if stored.deleted else "representation")
         if wish == "OperationOutcome":
-            done = {201: "created", 200: "stored", 204: "deleted"}[written.status]
-            issue = Issue(
-                "information",
-                "informational",
-                f"{name} was {done}" + (f" as version {stored.version}" if stored.version else ""),
-            )
+            issue = Issue("information", "informational", written.sentence)
             return exchange.respond(
                 dumps(operation_outcome([issue])), headers, 200 if written.status == 204 else written.status
             )
@@ -158,8 +163,8 @@ class WritingViews:
 
 def body(exchange: Exchange, kinds: frozenset[str] = FHIR_JSON) -> Any:
     """The JSON of the request's body. Raises UnsupportedMediaType, and InvalidContent with line and column."""
-    check_content_type(request.headers.get("Content-Type", ""), exchange.version, kinds)
-    return read_json(request.get_data(cache=False))
+    check_content_type(request.headers.get("Content-Type", ""), exchange.written, kinds)
+    return read_json(exchange.body())
 
 
 def read_json(text: bytes) -> Any:
@@ -192,8 +197,8 @@ def _criteria(exchange: Exchange) -> str:
 
 def _patcher(exchange: Exchange) -> Patcher:
     """The patch in the body: JSON Patch by its own media type (or an array in plain JSON), FHIRPath Patch otherwise."""
-    kind = check_content_type(request.headers.get("Content-Type", ""), exchange.version, FHIR_JSON | {JSON_PATCH})
-    document: JSON | list[Any] = read_json(request.get_data(cache=False))
+    kind = check_content_type(request.headers.get("Content-Type", ""), exchange.written, FHIR_JSON | {JSON_PATCH})
+    document: JSON | list[Any] = read_json(exchange.body())
     if kind == JSON_PATCH or isinstance(document, list):
         return json_patcher(document)
-    return fhirpath_patcher(document, exchange.version)
+    return fhirpath_patcher(document, exchange.written)

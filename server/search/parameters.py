@@ -13,10 +13,12 @@ from typing import Any
 
 from server.errors import StartError
 from server.fhir.definitions import definitions
-from server.fhir.paths import Path, PathError, compile_path
-from server.fhir.references import literals, parse_reference
+from server.fhir.paths import Path, PathError, Track, compile_path
+from server.fhir.references import local_targets
 from server.fhir.releases import FhirVersion
 from server.search import renames
+from server.search.named import NamedQuery
+from server.search.normalisation import STANDARD, Systems
 from server.search.predicates import Predicate, Row
 from server.search.rows import IndexRow, ReferenceRow, StringRow, TextRow
 from server.search.types import (
@@ -43,11 +45,10 @@ TYPES: Mapping[str, SearchType] = {
 COLUMNS = frozenset({"_id", "_lastUpdated"})
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
-EXTRACTION = 5
+EXTRACTION = 7
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
-# points
-# to a resource must be known before it is deleted.
+# points to a resource must be known before it is deleted.
 ANY = "*"
 
 
@@ -115,24 +116,43 @@ class SearchParameter:
         """Modifiers that may follow the code; a reference takes resource types besides."""
         if self.code in COLUMNS:
             return frozenset({"missing", "not"}) if self.code == "_id" else frozenset({"missing"})
-        return composite.MODIFIERS if self.components else self.kind.MODIFIERS
+        if self.components:
+            return composite.MODIFIERS
+        if self.type == "reference" and "canonical" not in self.path.types:
+            # Only versions of a canonical are above or below one another; hierarchies of resources are not known here.
+            return self.kind.MODIFIERS - {"above", "below"}
+        return self.kind.MODIFIERS
 
     @property
     def prefixes(self) -> frozenset[str]:
         return self.kind.PREFIXES
 
-    def rows(self, resource: Mapping[str, Any]) -> Iterator[IndexRow]:
+    def rows(self, resource: Mapping[str, Any], systems: Systems = STANDARD) -> Iterator[IndexRow]:
         """The index rows that `resource` (JSON, in this parameter's FHIR version) leaves for this parameter."""
         if self.composite is not None:
-            yield from self.composite.rows(resource)
+            yield from self.composite.rows(resource, systems)
             return
         if self.of_resource:
             yield from resource_text.rows(self.code, self.index, resource, self.version)
             return
-        for track in self.path.tracks:
-            if track.type in self.kind.ELEMENTS:
-                for node in track.walk(resource):
-                    yield from self.kind.extract(self.index, Value(track.type, node, track.value_set))
+        for track in self.readable:
+            for node in track.walk(resource):
+                yield from self.extract(track, node, systems)
+
+    def extract(self, track: Track, node: Any, systems: Systems = STANDARD) -> Iterator[IndexRow]:
+        """The index rows of one value at the end of `track`."""
+        return self.kind.extract(self.index, Value(track.type, node, track.value_set, systems=systems))
+
+    @cached_property
+    def readable(self) -> tuple[Track, ...]:
+        """The ways that lead to what this type of parameter reads."""
+        return tuple(track for track in self.path.tracks if self.reads(track.type))
+
+    def reads(self, element: str) -> bool:
+        """Whether a value of the FHIR type `element` leaves index rows. A resource stands for a reference to itself."""
+        if element in self.kind.ELEMENTS:
+            return True
+        return self.type == "reference" and definitions(self.version).is_resource_type(element)
 
     def predicate(self, modifier: str | None, text: str, request: Request) -> Predicate:
         """What one value asks for. Raises ValueError for a value that the type cannot take."""
@@ -150,6 +170,11 @@ class SearchParameter:
 
 Convert = Callable[[Mapping[str, Any], FhirVersion], Mapping[str, Any] | None]
 """An R5 resource as another release writes it; None where that release has no such type."""
+
+
+Reading = tuple[dict[str, list[tuple[SearchParameter, Track]]], list[SearchParameter]]
+"""How the parameters of a type are read: tracks by the element they begin with, and parameters to be asked one by one.
+"""
 
 
 class Registry:
@@ -170,14 +195,15 @@ class Registry:
         *,
         canonical: Registry | None = None,
         convert: Convert | None = None,
+        queries: Iterable[NamedQuery] = (),
+        systems: Systems = STANDARD,
     ) -> None:
-        """`content` holds SearchParameter resources (R5); `canonical` is the registry of R5, for that of another
-        version;
-        `convert` is what the registry of R5 reads others' parameters with. Raises StartError for a parameter that
-        cannot
-        work.
+        """`content` holds SearchParameter resources (R5), `systems` what the content says of code systems; `canonical`
+        is the registry of R5, for that of another version; `convert` is what the registry of R5 reads others'
+        parameters with. Raises StartError for a parameter that cannot work.
         """
         self.version = version
+        self.systems: Systems = systems if canonical is None else canonical.systems
         self.types = tuple(sorted(types))
         self._served = frozenset(self.types)
         self._own: dict[str, list[SearchParameter]] = {}
@@ -185,6 +211,7 @@ class Registry:
         self._canonical = canonical
         self._convert = convert
         self._others: list[Registry] = []
+        self.queries = tuple(queries)
         for resource in content:
             for parameter in _from_resource(resource, version, self._served):
                 self._own.setdefault(parameter.resource_type, []).append(parameter)
@@ -259,29 +286,70 @@ class Registry:
     def get(self, resource_type: str, code: str) -> SearchParameter | None:
         return self.parameters(resource_type).get(code)
 
+    def _reading(self, kind: str) -> Reading:
+        """The ways into a resource by its first element: most parameters look at elements that a resource does not
+        have.
+        """
+        found = self._readings.get(kind)
+        if found is None:
+            by_element: dict[str, list[tuple[SearchParameter, Track]]] = {}
+            others = []
+            for parameter in self.parameters(kind).values():
+                if parameter.code in COLUMNS:
+                    continue
+                if parameter.of_resource:
+                    others.append(parameter)
+                    continue
+                tracks = parameter.readable
+                if parameter.composite is not None or not all(
+                    one.steps and isinstance(one.steps[0], str) for one in tracks
+                ):
+                    others.append(parameter)
+                    continue
+                for track in tracks:
+                    by_element.setdefault(str(track.steps[0]), []).append((parameter, track))
+            found = self._readings[kind] = by_element, others
+        return found
+
+    @cached_property
+    def _readings(self) -> dict[str, Reading]:
+        return {}
+
+    def _text_names(self, kind: str) -> Set[str]:
+        """The names in the index whose string rows hold whole texts. Others are for looking up a part of a value."""
+        found = self._text_names_known.get(kind)
+        if found is None:
+            known = (*self.parameters(kind).values(), *(one for _, one in self._foreign(kind)))
+            found = self._text_names_known[kind] = frozenset(one.index for one in known)
+        return found
+
+    @cached_property
+    def _text_names_known(self) -> dict[str, frozenset[str]]:
+        return {}
+
     def rows(self, resource: Mapping[str, Any]) -> list[IndexRow]:
         """Every index row of `resource` (R5), without repetitions. Raises ValueError for a value that cannot be
         indexed.
         """
         kind = resource["resourceType"]
         found: dict[IndexRow, None] = {}
-        parameters = self.parameters(kind)
-        for parameter in parameters.values():
-            if parameter.code not in COLUMNS:
-                found.update(dict.fromkeys(parameter.rows(resource)))
+        by_element, others = self._reading(kind)
+        for element in resource:
+            for parameter, track in by_element.get(element, ()):
+                for node in track.walk(resource):
+                    found.update(dict.fromkeys(parameter.extract(track, node, self.systems)))
+        for parameter in others:
+            found.update(dict.fromkeys(parameter.rows(resource, self.systems)))
         converted: dict[FhirVersion, Mapping[str, Any] | None] = {self.version: resource}
         for _, parameter in self._foreign(kind):
             if parameter.version not in converted:
                 converted[parameter.version] = self._convert(resource, parameter.version) if self._convert else None
             form = converted[parameter.version]
             if form is not None:
-                found.update(dict.fromkeys(parameter.rows(form)))
-        names = {one.index for one in parameters.values()} | {one.index for _, one in self._foreign(kind)}
-        found.update(dict.fromkeys(_texts(found, names)))
-        for _, literal in literals(resource):
-            target = parse_reference(literal)
-            if target.relative:
-                found[ReferenceRow(ANY, str(target.type), str(target.id), "", target.version or "")] = None
+                found.update(dict.fromkeys(parameter.rows(form, self.systems)))
+        found.update(dict.fromkeys(_texts(found, self._text_names(kind))))
+        for target in local_targets(resource):
+            found[ReferenceRow(ANY, str(target.type), str(target.id), "", target.version or "")] = None
         return list(found)
 
 
@@ -292,12 +360,11 @@ def _alike(one: SearchParameter, other: SearchParameter) -> bool:
     return one.type == other.type or one.code == "_profile"
 
 
-def _texts(rows: Iterable[IndexRow], parameters: Set[str]) -> Iterator[TextRow]:
-    """Full text rows for what stands in the string rows of each parameter: names, displays, titles."""
+def _texts(rows: Iterable[IndexRow], names: Set[str]) -> Iterator[TextRow]:
+    """Full text rows for what stands in the string rows of `names`: names of things, displays, titles."""
     texts: dict[str, list[str]] = {}
     for row in rows:
-        # Other names are for looking up a part of a value: the value itself stands under the parameter's own.
-        if isinstance(row, StringRow) and row.parameter in parameters:
+        if isinstance(row, StringRow) and row.parameter in names:
             texts.setdefault(row.parameter, []).append(row.exact)
     for code, found in texts.items():
         for passage in passages(found):

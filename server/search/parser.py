@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from server.errors import BadRequest, FhirError, Issue, NotSupported, TooCostly
+from server.errors import BadRequest, FhirError, Issue, NotEnumerable, NotSupported, TooCostly, UnknownTerminology
 from server.fhir.references import is_id
 from server.fhir.temporal import parse_span
 from server.search import control, special
 from server.search.parameters import COLUMNS, Registry, SearchParameter
 from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses, ranks
 from server.search.query import BEST_FIRST, Cursor, Query, Search
+from server.search.terminology import Terminology
 from server.search.text import split, unescape
 from server.search.types import date
 from server.search.types.base import Request, split_prefix
@@ -27,6 +28,9 @@ Pairs = Sequence[tuple[str, str]]
 
 # How deep chains and reverse chains may nest.
 DEPTH = 8
+
+# Modifiers that find what is not found otherwise; resources without any value are among that.
+_NEGATIONS = frozenset({"not", "not-in"})
 
 
 class Vocabulary(Protocol):
@@ -51,9 +55,12 @@ class Parser:
     clause_limit: int = 100
     vocabulary: Vocabulary | None = None
     """Where words that look like one are found; None where only exact answers will do."""
+    terminology: Terminology | None = None
     warnings: list[Issue] = field(default_factory=list)
     _made: int = 0
     _inexact: bool = False
+    _expanded: frozenset[tuple[str, str]] = frozenset()
+    """Parameters that a named query stands for: they run, but the client did not write them."""
 
     def parse(self, pairs: Pairs, cursor: Cursor | None = None) -> Search:
         """`pairs` are the decoded parameters in order, without those that concern the format or the page. Raises
@@ -64,6 +71,8 @@ class Parser:
         types, type_pairs = self._types([value for name, value in filters if name == "_type"])
         applied: list[tuple[str, str]] = list(type_pairs)
         wanted: dict[str, list[Predicate]] = {one: [] for one in types}
+        filters, named = self._named(types, filters)
+        applied += named
         for name, value in filters:
             if name == "_type":
                 continue
@@ -71,7 +80,8 @@ class Parser:
                 raise NotSupported(f"{name}: _type takes no modifier", expression=name)
             found = self._filter(types, name, value)
             if found is not None:
-                applied.append((name, value))
+                if (name, value) not in self._expanded:
+                    applied.append((name, value))
                 for resource_type, predicate in found.items():
                     wanted[resource_type].append(predicate)
         predicates = {one: all_of(parts) if parts else None for one, parts in wanted.items()}
@@ -101,6 +111,27 @@ class Parser:
             f"the search has more than {self.clause_limit} clauses",
             remedy="Ask for fewer values at once; in a chain, name the target type: subject:Medication.code=...",
         )
+
+    def _named(self, types: tuple[str, ...], filters: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], Pairs]:
+        """The filters with a named query in place of `_query`, and its parameters as the client wrote them."""
+        names = [value for name, value in filters if name == "_query" and value]
+        if not names:
+            return [pair for pair in filters if pair[0] != "_query"], ()
+        if len(names) > 1:
+            raise BadRequest("_query stands twice in the request; it may stand once", expression="_query")
+        query = next(
+            (one for one in self.registry.queries if one.name == names[0] and set(types) <= one.resource_types), None
+        )
+        if query is None:
+            known = ", ".join(sorted(one.name for one in self.registry.queries if set(types) <= one.resource_types))
+            raise BadRequest(
+                f"_query={names[0]}: there is no such query here, only {known or 'none'}", expression="_query"
+            )
+        given = {name: value for name, value in filters if name in query.parameters}
+        expanded = query.expand(given)
+        self._expanded = frozenset(expanded)
+        rest = [pair for pair in filters if pair[0] != "_query" and pair[0] not in query.parameters]
+        return [*rest, *expanded], [("_query", query.name), *given.items()]
 
     def _types(self, values: list[str]) -> tuple[tuple[str, ...], Pairs]:
         """The searched types that `_type` leaves. https://hl7.org/fhir/R5/search.html#_type"""
@@ -156,9 +187,9 @@ class Parser:
         for resource_type in types:
             try:
                 predicate = self.predicate(resource_type, name, value)
-            except TooCostly as error:
+            except (TooCostly, UnknownTerminology, NotEnumerable) as error:
                 # A link of a chain knows its own part of the name only.
-                raise TooCostly(str(error), expression=name, remedy=error.issues[0].remedy) from None
+                raise type(error)(str(error), expression=name, remedy=error.issues[0].remedy) from None
             except ValueError as error:
                 raise BadRequest(f"{name}={value}: {error}", expression=name) from None
             if predicate is None:
@@ -190,7 +221,7 @@ class Parser:
         """
         if depth > DEPTH:
             raise TooCostly(f"chains may be {DEPTH} deep at most", expression=name)
-        if name.startswith("_has:"):
+        if name == "_has" or name.startswith("_has:"):
             return self._has(resource_type, name, value, depth)
         if name in special.PARAMETERS:
             return special.predicate(self, resource_type, name, value)
@@ -198,6 +229,8 @@ class Parser:
         if dot:
             return self._chain(resource_type, link, rest, value, depth)
         code, colon, modifier = name.partition(":")
+        if code in special.PARAMETERS:
+            raise NotSupported(f"{name}: {code} takes no modifier", expression=name)
         parameter = self.registry.get(resource_type, code)
         if parameter is None:
             return None
@@ -225,7 +258,9 @@ class Parser:
             parameter.targets,
             frozenset(self.registry.types),
             frozenset() if parameter.code in COLUMNS or parameter.of_resource else parameter.path.types,
-            similar=partial(self._similar, parameter) if parameter.by_word else None,
+            self.registry.systems,
+            self.terminology,
+            partial(self._similar, parameter) if parameter.by_word else None,
         )
         inner = None if modifier == "not" else modifier
         found = [self._one(parameter, inner, text, request) for text in split(value, ",") if text]
@@ -235,7 +270,7 @@ class Parser:
         self._made += len(found)
         if self._made > self.clause_limit * len(self.types):
             raise self._too_costly()
-        return Not(any_of(found)) if modifier == "not" else any_of(found)
+        return Not(any_of(found)) if modifier in _NEGATIONS else any_of(found)
 
     def _similar(self, parameter: SearchParameter, word: str) -> Sequence[tuple[str, int]]:
         """Words of the content that look like `word`. The answer will say which they were."""

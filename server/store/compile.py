@@ -66,6 +66,14 @@ LEADING = {
 class Compiler(TextCompiler):
     """Turns one predicate, and the predicates inside it, into SQL. One instance for one statement."""
 
+    def plain(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """`column` as a value that SQLite uses no index for:
+        https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_
+        """
+        if not self.sqlite:
+            return column
+        return literal_column(f"+{column.table.name}.{column.name}", column.type)
+
     # -- conditions on one row
 
     def condition(self, table: FromClause, node: Condition, *, probing: bool = False) -> Boolean:
@@ -73,12 +81,12 @@ class Compiler(TextCompiler):
             return and_(*(self.condition(table, one, probing=probing) for one in node.of))
         if isinstance(node, Some):
             return or_(*(self.condition(table, one, probing=probing) for one in node.of))
-        column = table.c[node.column]
+        column: ColumnElement[Any] = table.c[node.column]
         if probing and self.sqlite:
             # A probe looks one resource up by its key. Without the plus sign, which keeps SQLite from using an index
             # for
             # this comparison, it may walk all rows with the value instead, for every resource that is probed.
-            column = literal_column(f"+{table.name}.{column.name}", column.type)  # type: ignore[attr-defined]
+            column = self.plain(column)
         return self._compare(column, node)
 
     def _compare(self, column: ColumnElement[Any], node: Compare) -> Boolean:

@@ -91,16 +91,22 @@ class Reader(Protocol):
         resource_type: str | None,
         *,
         count: int,
+        types: Sequence[str] | None = None,
         since: int | None = None,
         at: tuple[int, int] | None = None,
         before: tuple[int, str, str, int] | None = None,
     ) -> list[Past]:
-        """Versions of a type, or of all, newest first; `at` keeps those current in a span of time; `before` is the
-        (updated, type, id, version) of the last one already seen.
+        """Versions of a type, of some `types`, or of all, newest first; `at` keeps those current in a span of time;
+        `before` is the (updated, type, id, version) of the last one already seen.
         """
 
     def history_of_total(
-        self, resource_type: str | None, *, since: int | None = None, at: tuple[int, int] | None = None
+        self,
+        resource_type: str | None,
+        *,
+        types: Sequence[str] | None = None,
+        since: int | None = None,
+        at: tuple[int, int] | None = None,
     ) -> int: ...
 
     def search(self, query: Query) -> Page: ...
@@ -170,3 +176,13 @@ class Store(Reader, Protocol):
         """Run `work` in a transaction, again where another one came between; it must have no other effect."""
 
     def close(self) -> None: ...
+
+
+class Replica(Reader, Protocol):
+    """A reader that may lag behind the store, but not behind what a request must see. One request is one thread."""
+
+    def begin(self, seen: str | None) -> None:
+        """A request begins, whose client has seen the position `seen`."""
+
+    def wrote(self) -> str | None:
+        """The position after what this request wrote, for its client to bring along; None where it wrote nothing."""

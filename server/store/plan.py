@@ -21,7 +21,6 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
-    case,
     false,
     func,
     literal_column,
@@ -109,7 +108,10 @@ def page(
     if predicate is not None and (scored or any(one.column == "score" for one in sort)):
         score = compiler.score(predicate, resource_type, resource.c.id)
     points = (literal_column("CAST(0 AS BIGINT)", BigInteger()) if score is None else score).label("score")
-    keys = [points if one.column == "score" else _sort_key(resource_type, one) for one in sort]
+    keys = [
+        points if one.column == "score" else _sort_key(compiler, resource_type, one, number)
+        for number, one in enumerate(sort)
+    ]
     # By its name the score is worked out once, for the order and the answer; it is a key already or comes last.
     shown = [*columns, *keys, *([points] if scored and all(key is not points for key in keys) else ())]
     found: Select[Any]
@@ -120,30 +122,22 @@ def page(
             found = found.where(_beyond(resource.c.id, backwards))
     else:
         rest = [one for number, one in enumerate(wanted) if number != start]
-        hits = _hits(
-            compiler,
-            resource_type,
-            wanted[start],
-            rest,
-            None if sort else cursor,
-            backwards,
-            limited=not sort,
-            ties=ties,
-        )
+        place = None if sort or ties == "all" else cursor
+        hits = _hits(compiler, resource_type, wanted[start], rest, place, backwards, limited=not sort)
         # An outer join, though every hit has its resource: it fixes the order of the join. For an inner one SQLite may
         # walk the whole type and look each resource up among the hits.
         same = and_(resource.c.type == constant(resource_type), resource.c.id == hits.c.id)
         joined = hits.outerjoin(resource, same)
         found = select(*shown).select_from(joined)
+        if place is not None:
+            found = found.where(_beyond(hits.c.id, backwards))
     if sort and cursor is not None:
         found = found.where(_keyset(sort, keys, cursor, resource.c.id, ties, backwards))
     order: list[ColumnElement[Any]] = []
     for one, key in zip(sort, keys, strict=True):
         # Resources without a value come last, whichever way the values run.
-        if one.column != "score":
-            missing = case((key.is_(None), 1), else_=0)
-            order.append(missing.desc() if backwards else missing)
-        order.append(key.desc() if one.descending != backwards else key.asc())
+        direction = key.desc() if one.descending != backwards else key.asc()
+        order.append(direction.nulls_first() if backwards else direction.nulls_last())
     order.append(resource.c.id.desc() if backwards else resource.c.id.asc())
     return found.order_by(*order).limit(LIMIT)
 
@@ -162,37 +156,45 @@ def _hits(
     backwards: bool,
     *,
     limited: bool,
-    ties: str,
 ) -> FromClause:
-    """The ids that meet every part, from the source of `start`; where the page is in id order, no more of each branch
-    than the page holds.
+    """The ids that meet every part, from the source of `start`.
+
+    Where the source comes in id order and so does the page, no more of each branch is read than the page holds. From
+    any
+    other source all ids are taken, which are few; asked for them in order, a database would rather walk an index that
+    has
+    the order and look for the few in it.
     """
+    walks = limited and ordered(start)
     branches = []
     for found, identity in compiler.source(start, resource_type):
-        branch = found.where(*(compiler.probe(one, resource_type, identity) for one in rest)).distinct()
-        if limited:
-            if cursor is not None and ties != "all":
-                branch = branch.where(_beyond(identity, backwards))
-            branch = branch.order_by(identity.desc() if backwards else identity.asc()).limit(LIMIT)
-        branches.append(branch)
+        probed = found.where(*(compiler.probe(one, resource_type, identity) for one in rest))
+        if walks:
+            if cursor is not None:
+                probed = probed.where(_beyond(identity, backwards))
+            direction = identity.desc() if backwards else identity.asc()
+            branches.append(probed.distinct().order_by(direction).limit(LIMIT))
+        else:
+            branches.append(probed.with_only_columns(compiler.plain(identity).label("id")).distinct())
     if len(branches) == 1:
         return branches[0].subquery("hit")
     wrapped = [select(branch.subquery().c.id) for branch in branches]
     return wrapped[0].union(*wrapped[1:]).subquery("hit")
 
 
-def _sort_key(resource_type: str, sort: Sort) -> ColumnElement[Any]:
+def _sort_key(compiler: Compiler, resource_type: str, sort: Sort, number: int) -> ColumnElement[Any]:
     """The value a resource is sorted by: its smallest when ascending, its largest when descending."""
     if sort.table is None:
         return tables.resource.c[sort.column]
-    row = tables.INDEXES[sort.table].alias()
+    row = tables.INDEXES[sort.table].alias(f"s{number}")
     extreme = func.max if sort.descending else func.min
-    value = select(extreme(row.c[sort.column])).where(
+    # Plain, or SQLite walks the index of all values from its end until it meets the resource.
+    value = select(extreme(compiler.plain(row.c[sort.column]))).where(
         row.c.type == constant(resource_type),
         row.c.id == tables.resource.c.id,
         row.c.parameter == constant(sort.parameter),
     )
-    return value.correlate(tables.resource).scalar_subquery()
+    return value.select_from(row).correlate(tables.resource).scalar_subquery().label(f"key{number}")
 
 
 def _keyset(

@@ -5,20 +5,30 @@ https://www.postgresql.org/docs/current/transaction-iso.html and https://www.psy
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg import IsolationLevel
+from psycopg.errors import (
+    DeadlockDetected,
+    DuplicateTable,
+    QueryCanceled,
+    SerializationFailure,
+    UniqueViolation,
+)
 from psycopg_pool import ConnectionPool, PoolTimeout
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Dialect
 
-from server.errors import BadRequest, Busy, StartError
+from server.errors import BadRequest, Busy, StartError, Unreachable
 from server.store import schema
-from server.store.sql import SqlStore
+from server.store.sql import ATTEMPTS, SqlStore, too_long
 from server.store.statements import Statement
 from server.store.write import SqlTransaction, Writes
+
+Connection = psycopg.Connection[Any]
 
 
 def _dialect() -> Dialect:
@@ -26,22 +36,36 @@ def _dialect() -> Dialect:
     return made
 
 
+def _configure(connection: Connection) -> None:
+    # Said once, so that each transaction begins with it in one exchange. Single statements are not affected.
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+
+
 class PostgresqlStore(SqlStore):
     """A store in a PostgreSQL database."""
 
-    def __init__(self, conninfo: str, *, connections: int = 4, seconds: float = 30.0) -> None:
-        """`conninfo` is libpq's; `connections` bounds the pool, `seconds` one statement. Raises StartError where no
-        server answers.
+    def __init__(self, conninfo: str, *, connections: int = 4, seconds: float = 30.0, wait: float = 10.0) -> None:
+        """`conninfo` is libpq's; `connections` bounds the pool, `seconds` one statement, `wait` the seconds until a
+        connection is free. Raises StartError where no server answers.
         """
         self._seconds = seconds
+        self.committed: Callable[[Connection], None] | None = None
+        """Called after each commit, on the connection that committed."""
         options = {
             "options": f"-c statement_timeout={int(seconds * 1000)}",
             "autocommit": True,
             "prepare_threshold": 1,
             "application_name": "apothecary",
         }
-        self._pool = ConnectionPool(
-            conninfo, min_size=1, max_size=connections, kwargs=options, timeout=10.0, open=False, name="apothecary"
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            conninfo,
+            min_size=1,
+            max_size=connections,
+            kwargs=options,
+            configure=_configure,
+            timeout=wait,
+            open=False,
+            name="apothecary",
         )
         try:
             self._pool.open(wait=True, timeout=10.0)
@@ -52,7 +76,8 @@ class PostgresqlStore(SqlStore):
         self._writes = Writes(self)
 
     @contextmanager
-    def _connection(self) -> Iterator[psycopg.Connection[Any]]:
+    def connection(self) -> Iterator[Connection]:
+        """A connection of the pool. Raises Busy where none is free, the time is up, or the server is gone."""
         try:
             with self._pool.connection() as connection:
                 yield connection
@@ -63,13 +88,24 @@ class PostgresqlStore(SqlStore):
             raise
         except PoolTimeout:
             raise Busy("every database connection is in use; try again", headers={"Retry-After": "1"}) from None
-        except psycopg.errors.QueryCanceled:
-            raise Busy(
-                f"the search ran longer than the limit of {self._seconds:g} seconds; ask for less", code="timeout"
-            ) from None
+        except QueryCanceled:
+            raise too_long(self._seconds) from None
+        except psycopg.OperationalError as error:
+            if error.sqlstate is not None and not error.sqlstate.startswith(("08", "57P")):
+                raise
+            # The server restarts or is gone, and the pool's other connections went with it.
+            self._pool.check()
+            raise Unreachable("the database cannot be reached; try again", headers={"Retry-After": "5"}) from error
 
     def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
-        with self._connection() as connection:
+        try:
+            return self._rows(statement, bound)
+        except Unreachable:
+            # After a restart of the database the first to notice finds new connections in the pool.
+            return self._rows(statement, bound)
+
+    def _rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
+        with self.connection() as connection:
             return connection.cursor(binary=True).execute(statement.text, bound).fetchall()
 
     @contextmanager
@@ -77,29 +113,41 @@ class PostgresqlStore(SqlStore):
         """Serializable: transactions that could not have run one after the other do not both commit, so two conditional
         creates of the same thing cannot both find nothing. Readers outside transactions never wait.
         """
-        with self._connection() as connection, connection.transaction():
-            connection.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
-            transaction = SqlTransaction(self.statements, self._writes, connection.cursor(binary=True))
-            yield transaction
-            transaction.flush()
+        with self.connection() as connection:
+            with connection.transaction():
+                transaction = SqlTransaction(self.statements, self._writes, connection.cursor(binary=True))
+                yield transaction
+                transaction.flush()
+            if self.committed is not None:
+                self.committed(connection)
 
     def retryable(self, error: Exception) -> bool:
         """Serialization failures and deadlocks, and a key that another transaction took first."""
-        return isinstance(
-            error,
-            psycopg.errors.SerializationFailure | psycopg.errors.DeadlockDetected | psycopg.errors.UniqueViolation,
-        )
+        return isinstance(error, SerializationFailure | DeadlockDetected | UniqueViolation)
 
     def prepare(self) -> None:
-        with self._connection() as connection, connection.transaction():
-            known = connection.execute("SELECT to_regclass('state')").fetchone()
-        exists = known is not None and known[0] is not None
-        schema.prepare(self.state("schema") or "unknown" if exists else None, self.statements.dialect, self._script)
+        for _ in range(ATTEMPTS):
+            with self.connection() as connection:
+                if schema.is_current(self._stamp(connection)):
+                    return
+                try:
+                    with connection.transaction():
+                        for one in schema.statements(self.statements.dialect):
+                            connection.execute(one)
+                except (DuplicateTable, UniqueViolation, SerializationFailure, DeadlockDetected):
+                    # Another server is making the tables, too; when it is done, they are there.
+                    continue
+                return
+        raise StartError("other servers make the tables of this database at the same time; start again")
 
-    def _script(self, statements: Sequence[str]) -> None:
-        with self._connection() as connection, connection.transaction():
-            for one in statements:
-                connection.execute(one)
+    def _stamp(self, connection: Connection) -> str | None:
+        """The revision of the tables; None where there are none."""
+        exists = "SELECT to_regclass(%s) IS NOT NULL, to_regclass('resource') IS NOT NULL"
+        stamped, ours = connection.execute(exists, [schema.STAMP]).fetchone() or (False, False)
+        if not stamped:
+            return schema.UNSTAMPED if ours else None
+        found = connection.execute(f"SELECT version_num FROM {schema.STAMP}").fetchone()  # noqa: S608 (a constant)
+        return str(found[0]) if found else schema.UNSTAMPED
 
     def close(self) -> None:
         self._pool.close()

@@ -74,11 +74,17 @@ def history_total(since: bool) -> Select[Any]:
     return found.where(row.updated >= bindparam("since", type_=BigInteger())) if since else found
 
 
-def _window(found: Select[Any], resource_type: bool, since: bool, at: bool) -> Select[Any]:
-    """Versions of one type, made at or after a moment, or current at some moment of a span."""
+def _window(
+    dialect: Dialect, found: Select[Any], resource_type: bool, types: bool, since: bool, at: bool
+) -> Select[Any]:
+    """Versions of one type or of several, made at or after a moment, or current at some moment of a span."""
     row = tables.version.c
     if resource_type:
         found = found.where(row.type == _TYPE)
+    if types:
+        # An expression, not the column: SQLite would read every version of the types and sort them, where the index in
+        # the order of time gives a page at once.
+        found = found.where(_one_of(dialect, row.type.concat(""), "types"))
     if since:
         found = found.where(row.updated >= bindparam("since", type_=BigInteger()))
     if at:
@@ -94,12 +100,14 @@ def _window(found: Select[Any], resource_type: bool, since: bool, at: bool) -> S
     return found
 
 
-def history_of(resource_type: bool, since: bool, at: bool, before: bool) -> Select[Any]:
-    """Versions of all resources, or of one type: newest first, ties by type, id and version."""
+def history_of(dialect: Dialect, resource_type: bool, types: bool, since: bool, at: bool, before: bool) -> Select[Any]:
+    """Versions of all resources, or of some types: newest first, ties by type, id and version."""
     row = tables.version.c
     found = _window(
+        dialect,
         select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body, row.method),
         resource_type,
+        types,
         since,
         at,
     )
@@ -114,8 +122,8 @@ def history_of(resource_type: bool, since: bool, at: bool, before: bool) -> Sele
     return found.order_by(row.updated.desc(), row.type.desc(), row.id.desc(), row.version.desc()).limit(_LIMIT)
 
 
-def history_of_total(resource_type: bool, since: bool, at: bool) -> Select[Any]:
-    return _window(select(func.count()).select_from(tables.version), resource_type, since, at)
+def history_of_total(dialect: Dialect, resource_type: bool, types: bool, since: bool, at: bool) -> Select[Any]:
+    return _window(dialect, select(func.count()).select_from(tables.version), resource_type, types, since, at)
 
 
 def referrers() -> Select[Any]:

@@ -102,15 +102,18 @@ class SqlReader(ABC):
         resource_type: str | None,
         *,
         count: int,
+        types: Sequence[str] | None = None,
         since: int | None = None,
         at: tuple[int, int] | None = None,
         before: tuple[int, str, str, int] | None = None,
     ) -> list[Past]:
-        shape_of = (resource_type is None, since is None, at is None, before is None)
+        given = tuple(one is not None for one in (resource_type, types, since, at, before))
         statement = self.statements.get(
-            ("history of", *shape_of), partial(reads.history_of, *(not absent for absent in shape_of))
+            ("history of", *given), partial(reads.history_of, self.statements.dialect, *given)
         )
         bound: dict[str, Any] = {"type": resource_type, "since": since, "limit": count}
+        if types is not None:
+            bound["types"] = self.sequence(types)
         if at is not None:
             bound |= {"at_low": at[0], "at_high": at[1]}
         if before is not None:
@@ -118,13 +121,20 @@ class SqlReader(ABC):
         return [Past(*row) for row in self.rows(statement, statement.bind(bound))]
 
     def history_of_total(
-        self, resource_type: str | None, *, since: int | None = None, at: tuple[int, int] | None = None
+        self,
+        resource_type: str | None,
+        *,
+        types: Sequence[str] | None = None,
+        since: int | None = None,
+        at: tuple[int, int] | None = None,
     ) -> int:
-        shape_of = (resource_type is None, since is None, at is None)
+        given = tuple(one is not None for one in (resource_type, types, since, at))
         statement = self.statements.get(
-            ("history of total", *shape_of), partial(reads.history_of_total, *(not absent for absent in shape_of))
+            ("history of total", *given), partial(reads.history_of_total, self.statements.dialect, *given)
         )
         bound: dict[str, Any] = {"type": resource_type, "since": since}
+        if types is not None:
+            bound["types"] = self.sequence(types)
         if at is not None:
             bound |= {"at_low": at[0], "at_high": at[1]}
         return int(self.rows(statement, statement.bind(bound))[0][0])
@@ -356,7 +366,9 @@ class SqlStore(SqlReader):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make the tables in an empty database; raise SchemaError for tables of another version."""
+        """Make the tables in an empty database; raise SchemaError for tables of another version. Any number of
+        processes may do so at once.
+        """
 
     @abstractmethod
     def retryable(self, error: Exception) -> bool:
@@ -381,3 +393,13 @@ class SqlStore(SqlReader):
                 # Apart in time, or the same writers meet again.
                 time.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))  # noqa: S311 (no secret)
         raise Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"})
+
+
+def too_long(seconds: float) -> Busy:
+    """What a statement is answered with that reached the limit of time."""
+    return Busy(
+        f"the search ran longer than the limit of {seconds:g} seconds",
+        code="timeout",
+        remedy="Ask for less: more parameters, fewer chains, a smaller _count.",
+        headers={"Retry-After": "10"},
+    )

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from server.errors import Busy
 from server.store import schema
-from server.store.sql import SqlStore
+from server.store.sql import SqlStore, too_long
 from server.store.statements import Statement
 from server.store.write import SqlTransaction, Writes
 
@@ -58,8 +58,8 @@ class SqliteStore(SqlStore):
         connection = sqlite3.connect(
             self.path, timeout=self._lock_seconds, isolation_level=None, check_same_thread=False, cached_statements=512
         )
+        _use_wal(connection, self._lock_seconds)
         for pragma in (
-            "journal_mode=WAL",
             f"synchronous={'FULL' if self._durability == 'full' else 'NORMAL'}",
             "cache_size=-65536",
             "mmap_size=1073741824",
@@ -85,9 +85,7 @@ class SqliteStore(SqlStore):
 
     def _translate(self, error: sqlite3.OperationalError) -> Exception:
         if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-            return Busy(
-                f"the search ran longer than the limit of {self._seconds:g} seconds; ask for less", code="timeout"
-            )
+            return too_long(self._seconds)
         if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"})
         return error
@@ -96,14 +94,20 @@ class SqliteStore(SqlStore):
     def transaction(self) -> Iterator[SqlTransaction]:
         """One writer at a time; readers go on reading the state before it."""
         connection = self._connection()
+        with self._begun(connection):
+            transaction = _Transaction(self, self._writes, connection)
+            yield transaction
+            transaction.flush()
+
+    @contextmanager
+    def _begun(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """Waits for the lock of writers; commits at the end, or undoes all of it."""
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             raise self._translate(error) from error
         try:
-            transaction = SqlTransaction(self.statements, self._writes, connection)
-            yield transaction
-            transaction.flush()
+            yield
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -115,21 +119,23 @@ class SqliteStore(SqlStore):
         return False
 
     def prepare(self) -> None:
-        known = (
-            self._connection().execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'state'").fetchone()
-        )
-        schema.prepare(self.state("schema") or "unknown" if known else None, self.statements.dialect, self._script)
-
-    def _script(self, statements: Sequence[str]) -> None:
         connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for one in statements:
-                connection.execute(one)
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
+        if schema.is_current(self._stamp()):
+            return
+        with self._begun(connection):
+            # Another process may have made the tables while this one waited for the lock.
+            if not schema.is_current(self._stamp()):
+                for one in schema.statements(self.statements.dialect):
+                    connection.execute(one)
+
+    def _stamp(self) -> str | None:
+        """The revision of the tables; None where there are none."""
+        connection = self._connection()
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if schema.STAMP not in names:
+            return schema.UNSTAMPED if names & {"resource", "state"} else None
+        found = connection.execute(f"SELECT version_num FROM {schema.STAMP}").fetchone()  # noqa: S608 (a constant)
+        return str(found[0]) if found else schema.UNSTAMPED
 
     def close(self) -> None:
         with self._lock:
@@ -137,3 +143,29 @@ class SqliteStore(SqlStore):
                 connection.close()
             self._open.clear()
         self._local = threading.local()
+
+
+class _Transaction(SqlTransaction):
+    """An open transaction, whose reads are bounded in time like all others."""
+
+    def __init__(self, store: SqliteStore, writes: Writes, connection: sqlite3.Connection) -> None:
+        super().__init__(store.statements, writes, connection)
+        self._store = store
+
+    def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
+        self.flush()
+        # The store's connection of this thread is the one that the transaction runs on.
+        return self._store.rows(statement, bound)
+
+
+def _use_wal(connection: sqlite3.Connection, seconds: float) -> None:
+    """Write-ahead logging, so that readers never wait. SQLite does not wait by itself for others who switch it on."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+        time.sleep(0.01)

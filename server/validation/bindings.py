@@ -20,7 +20,8 @@ from server.validation.suggestions import did_you_mean
 BindingCheck = Callable[[dict[str, Any], At, Run], None]
 
 _PREFIX = "http://hl7.org/fhir/ValueSet/"
-# https://www.rfc-editor.org/rfc/rfc5646#section-2.1: a language, then subtags of 1 to 8; or private use, or a grandfathered i-tag.
+# A language, then subtags of 1 to 8; or private use (x-) or a grandfathered tag (i-):
+# https://www.rfc-editor.org/rfc/rfc5646#section-2.1
 _LANGUAGE = re.compile(r"(?:[A-Za-z]{2,3}|[A-Za-z]{4,8}(?=-)|[xi](?=-))(?:-[A-Za-z0-9]{1,8})*", re.ASCII)
 _MIME = re.compile(r"[A-Za-z0-9!#$&^_.+\-*]+/[A-Za-z0-9!#$&^_.+\-*]+(?:\s*;.*)?", re.ASCII)
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}|[a-z]+")

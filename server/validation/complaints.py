@@ -54,9 +54,9 @@ def unknown(structure: Structure, choices: Choices, key: str, at: At, run: Run) 
     for element, names in choices:
         base = element.name[:-3]
         if key.lstrip("_").startswith(base) and (key == base or key[len(base) : len(base) + 1].isupper()):
-            remedy = did_you_mean(key, names) or f"Write one of {', '.join(sorted(names)[:8])}."
+            forms = did_you_mean(key, names) or f"Write one of {', '.join(sorted(names)[:8])}."
             text = f"is not one of the forms of {structure.name}.{element.name}"
-            run.report(BASE["choice-type"], at, text, key=key, remedy=remedy)
+            run.report(BASE["choice-type"], at, text, key=key, remedy=forms)
             return
     remedy = did_you_mean(key, structure.properties)
     text = f"is not an element of {structure.name} in {run.tables.version}"

@@ -16,10 +16,11 @@ MAX_ISSUES = 1000
 class Options:
     """Choices for one validation.
 
-    `known` answers whether a relative reference such as `Medication/1` has a target outside the resource or bundle;
-    without it such references are not followed. `disabled` and `severities` are by rule id, invariant keys
-    included. `resource_type` is the type that the place asks for. `medication_rules` False leaves only what the
-    specification says.
+    `known` answers whether a relative reference, such as `Medication/1` and never with a version, has a target outside
+    the resource or bundle; without it such references are not followed. `disabled` and `severities` are by rule id,
+    invariant keys included. `resource_type` is the type that the place asks for. `medication_rules` False leaves only
+    what the specification says. `conditional_references` allows references by criteria, which only a transaction may
+    hold, in a resource that was taken out of one. `max_depth` bounds the nesting of elements, `max_issues` the issues.
     """
 
     known: Callable[[str], bool] | None = None
@@ -27,5 +28,6 @@ class Options:
     severities: Mapping[str, Severity] = field(default_factory=dict)
     resource_type: str | None = None
     medication_rules: bool = True
+    conditional_references: bool = False
     max_depth: int = MAX_DEPTH
     max_issues: int = MAX_ISSUES

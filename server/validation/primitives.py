@@ -27,6 +27,7 @@ _NUMBERS = frozenset({"decimal", "integer", "positiveInt", "unsignedInt"})
 _TEMPORAL = frozenset({"date", "dateTime", "instant"})
 _TEXT = frozenset({"string", "markdown", "xhtml"})
 _URIS = frozenset({"uri", "url", "canonical", "oid", "uuid"})
+_FORM_RULES = {"id": "bad-id", "code": "bad-code", "base64Binary": "bad-base64", "integer64": "bad-number"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
@@ -174,11 +175,7 @@ def _form_rule(name: str) -> Rule:
         return BASE["bad-date"]
     if name in _URIS:
         return BASE["bad-uri"]
-    return BASE[
-        {"id": "bad-id", "code": "bad-code", "base64Binary": "bad-base64", "integer64": "bad-number"}.get(
-            name, "bad-value"
-        )
-    ]
+    return BASE[_FORM_RULES[name]]
 
 
 def _article(name: str) -> str:

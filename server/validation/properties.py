@@ -34,7 +34,7 @@ def one_object(found: Property, one: One) -> Check:
 
 def objects(found: Property, one: One) -> Check:
     """A property with an array of objects."""
-    name, maximum = found.name, found.element.max
+    name = found.name
 
     def check(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -> None:
         if not isinstance(value, list) or not value:
@@ -45,10 +45,6 @@ def objects(found: Property, one: One) -> Check:
                 run.report(BASE["null-value"], at, "is null", key=name, index=index)
             else:
                 one(item, at, name, index, depth, run)
-        if maximum is not None and len(value) > maximum:
-            run.report(
-                BASE["cardinality-max"], at, f"stands {len(value)} times, at most {maximum} are allowed", key=name
-            )
 
     return check
 

@@ -45,7 +45,7 @@ def check_reference(value: dict[str, Any], at: At, run: Run, targets: tuple[str,
         run.report(BASE["reference-type"], at, f"is {shown(declared)}, but the reference names {type_name}", key="type")
     if run.bundle is not None and run.bundle.holds(reference, run.full_url):
         return
-    if run.options.known is not None and not run.options.known(reference):
+    if run.options.known is not None and not run.options.known(f"{type_name}/{relative[2]}"):
         text = f"is {shown(reference)}, which is not there"
         run.report(BASE["unresolved-reference"], at, text, key="reference")
 
@@ -64,12 +64,12 @@ def check_canonical(value: str, targets: tuple[str, ...], at: At, run: Run) -> N
 
 def contained(root: dict[str, Any], identifier: str) -> dict[str, Any] | None:
     """The resource of that id in the `contained` of `root`."""
+    return next((resource for resource in _contained(root) if resource.get("id") == identifier), None)
+
+
+def _contained(root: dict[str, Any]) -> list[dict[str, Any]]:
     resources = root.get("contained")
-    if isinstance(resources, list):
-        for resource in resources:
-            if isinstance(resource, dict) and resource.get("id") == identifier:
-                return resource
-    return None
+    return [item for item in resources if isinstance(item, dict)] if isinstance(resources, list) else []
 
 
 def target_type(reference: str, run: Run) -> str | None:
@@ -82,7 +82,7 @@ def target_type(reference: str, run: Run) -> str | None:
         found = None
     if found is not None:
         name = found.get("resourceType")
-        return name if isinstance(name, str) else None
+        return name if isinstance(name, str) and run.tables.is_resource_type(name) else None
     name = parse_reference(reference.partition("#")[0]).type
     if name is None:
         conditional = _CONDITIONAL.fullmatch(reference)
@@ -103,7 +103,7 @@ def _check_target(reference: Any, declared: Any, targets: tuple[str, ...], at: A
 def _check_contained(reference: str, at: At, run: Run) -> None:
     # `#` alone is the container, seen from a contained resource.
     if reference != "#" and contained(run.root, reference[1:]) is None:
-        known = [item.get("id") for item in run.root.get("contained") or () if isinstance(item, dict)]
+        known = [item.get("id") for item in _contained(run.root)]
         remedy = did_you_mean(reference[1:], [name for name in known if isinstance(name, str)])
         text = f"is {shown(reference)}, but nothing with that id is contained"
         run.report(BASE["unresolved-reference"], at, text, key="reference", remedy=remedy)
@@ -111,12 +111,13 @@ def _check_contained(reference: str, at: At, run: Run) -> None:
 
 def _check_other(reference: str, at: At, run: Run) -> None:
     if _CONDITIONAL.fullmatch(reference):
-        if run.bundle is None or not run.bundle.is_transaction:
+        in_transaction = run.bundle is not None and run.bundle.is_transaction
+        if not in_transaction and not run.options.conditional_references:
             text = f"is {shown(reference)}: a conditional reference is only for transactions"
             run.report(BASE["bad-reference"], at, text, key="reference")
         return
     if _ABSOLUTE.fullmatch(reference) is None:
-        # Readers of R4 data meet relative URLs of other kinds (`Patient/1#name`, a path to a file): a form, not a promise.
+        # Relative URLs of other kinds are in use (`Patient/1#name`, a path to a file): they have a form, no more.
         if not re.fullmatch(r"[^\s#?]+(?:[#?]\S*)?", reference) or "/" not in reference:
             text = f"is {shown(reference)}, which is neither Type/id nor a URL"
             run.report(BASE["bad-reference"], at, text, key="reference")

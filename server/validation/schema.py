@@ -109,17 +109,19 @@ class _Compiler:
 
     def property(self, found: Property, properties: Schema, rules: list[Schema]) -> None:
         element, name = found.element, found.name
+        if element.max == 0:
+            return
         is_primitive = self.tables.structure(found.structure).kind == "primitive-type"
         one = self.value(found) if is_primitive else self.ref(found.structure)
         if not is_primitive:
-            properties[name] = _array(element, one) if element.is_list else one
+            properties[name] = _array(one) if element.is_list else one
             return
         twin = self.ref(_TWIN)
         if not element.is_list:
             properties[name], properties[f"_{name}"] = one, twin
             return
-        properties[name] = _array(element, {"anyOf": [one, {"type": "null"}]})
-        properties[f"_{name}"] = _array(element, {"anyOf": [twin, {"type": "null"}]})
+        properties[name] = _array({"anyOf": [one, {"type": "null"}]})
+        properties[f"_{name}"] = _array({"anyOf": [twin, {"type": "null"}]})
         for key, other in ((name, f"_{name}"), (f"_{name}", name)):
             no_gap = {"properties": {key: {"items": {"not": {"type": "null"}}}}}
             rules.append({"if": {"not": {"required": [other]}}, "then": no_gap})
@@ -175,6 +177,5 @@ def primitive(structure: Structure) -> Schema:
     return schema
 
 
-def _array(element: Element, items: Schema) -> Schema:
-    limit = {} if element.max is None else {"maxItems": element.max}
-    return {"type": "array", "minItems": 1, **limit, "items": items}
+def _array(items: Schema) -> Schema:
+    return {"type": "array", "minItems": 1, "items": items}

@@ -132,6 +132,8 @@ def walk(shape: Shape, value: Any, at: At, depth: int, run: Run) -> None:
 def _compile_field(shape: Shape, key: str) -> Check | None:
     structure = shape.structure
     found = structure.properties.get(key)
+    if found is not None and found.element.max == 0:
+        return None  # A primitive whose twin has no extension: xhtml.
     if found is None:
         if key == "resourceType" and structure.kind == "resource":
             return _nothing

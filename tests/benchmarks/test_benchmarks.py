@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import bare, content, http, servers, validate_start
+from benchmarks import bare, content, http, servers, validate_start, versions
 from benchmarks.http import Sample, Target, measure, parse_wrk, summarize
 
 REPORT = """\
@@ -101,3 +101,14 @@ def test_the_start_of_the_validator_is_measured_on_a_bundle_without_findings(tmp
     path.write_text("{")
     with pytest.raises(RuntimeError, match="status 1"):
         validate_start.start(path)
+
+
+def test_a_conversion_is_measured_in_each_of_its_steps(tmp_path: Path) -> None:
+    folder = tmp_path / "Medication"
+    folder.mkdir()
+    (folder / "m.json").write_text('{"resourceType":"Medication","doseForm":{"text":"tablet"}}')
+    arguments = ["--content", str(tmp_path), "--type", "Medication", "--json"]
+    result = CliRunner().invoke(versions.main, arguments, catch_exceptions=False)
+    (times,) = json.loads(result.output).values()
+    assert times.keys() == {"bytes", "parse µs", "convert µs", "dump µs", "back µs"}
+    assert all(value > 0 for value in times.values())

@@ -34,6 +34,14 @@ VALUES = {
     "uri": "http://example.org/",
     "special": "clonazepam",
 }
+# What some modifiers take instead.
+MODIFIED = {
+    ("token", ":of-type"): "s|c|v",
+    ("token", ":in"): "http://hl7.org/fhir/ValueSet/administrative-gender",
+    ("token", ":not-in"): "http://hl7.org/fhir/ValueSet/administrative-gender",
+    ("token", ":above"): "http://hl7.org/fhir/administrative-gender|female",
+    ("token", ":below"): "http://hl7.org/fhir/administrative-gender|female",
+}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -82,13 +90,23 @@ def test_every_search_parameter_answers_with_a_value_and_with_missing(
         assert sum(halves) == everything, one
 
 
+@pytest.mark.parametrize("base", ["/fhir/r4", "/fhir/r4b"])
+def test_every_search_parameter_of_the_other_releases_answers(content_server: InProcess, base: str) -> None:
+    for resource in statement(content_server, base)["rest"][0]["resource"]:
+        for one in resource["searchParam"]:
+            value = "x" if one["name"] == "_id" else VALUES[one["type"]]
+            address = f"{base}/{resource['type']}?{one['name']}={value}&_count=1"
+            answer = content_server.ask("GET", address, STRICT)
+            assert answer.status == 200, (address, answer.body)
+
+
 @pytest.mark.parametrize("resource_type", TYPES)
 def test_every_modifier_that_the_documentation_of_a_parameter_names_is_taken(
     content_server: InProcess, resource_type: str
 ) -> None:
     for one in claimed(content_server, "/fhir", resource_type)["searchParam"]:
         for modifier in one["documentation"].rpartition("Modifiers: ")[2].rstrip(".").split():
-            value = {"missing": "true", "of-type": "s|c|v"}.get(modifier[1:], VALUES[one["type"]])
+            value = MODIFIED.get((one["type"], modifier), {":missing": "true"}.get(modifier, VALUES[one["type"]]))
             if modifier == ":[type]":
                 parameter = content_server.service.registry(FhirVersion.R5).get(resource_type, one["name"])
                 assert parameter is not None

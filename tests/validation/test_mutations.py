@@ -33,7 +33,7 @@ def objects(tables: Definitions, value: Any, structure: str, at: Pointer = ()) -
 
 
 def mutants(tables: Definitions, at: Pointer, value: Any, structure: str) -> Iterator[Mutant]:
-    """What breaks the object at `at`: a name, the place of the issue, the broken object, and the rules that may say so."""
+    """What breaks the object at `at`: a name, the place of the issue, the broken object, the rules that may say so."""
     shape = tables.structure(structure)
     yield "unknown", (*at, "notAnElement"), {**value, "notAnElement": "x"}, frozenset({"unknown-element"})
     for element in shape.elements:

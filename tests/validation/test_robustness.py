@@ -23,7 +23,10 @@ R5 = FhirVersion.R5
 EXAMPLES = vendored()
 
 text = st.text(st.characters(), max_size=8)
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.decimals() | text
+odd = st.sampled_from(
+    [Decimal("sNaN"), 10**400, "\ud800", " ", "#", "#a", "http://unitsofmeasure.org", [[]], [None], [{}], {"id": "x"}]
+)
+scalars = odd | st.none() | st.booleans() | st.integers() | st.floats() | st.decimals() | text
 NAMES = [
     "resourceType",
     "id",

@@ -5,7 +5,7 @@ Each variant takes the next type of a choice, the next code and the next target 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from server.fhir.definitions import Definitions, Element, Property, definitions
@@ -45,6 +45,30 @@ def resources(version: FhirVersion, resource_type: str, variants: int = 6) -> It
     for variant in range(variants):
         made = _Maker(definitions(version), variant).structure(resource_type, 0)
         yield {"resourceType": resource_type, **made}
+
+
+def pruned(version: FhirVersion, resource: JSON, choose: Callable[[], bool]) -> JSON:
+    """`resource` with only those of its optional elements that `choose` lets be, at every depth."""
+    kept = _pruned(definitions(version), resource["resourceType"], resource, choose)
+    return {"resourceType": resource["resourceType"], **kept}
+
+
+def _pruned(tables: Definitions, name: str, value: JSON, choose: Callable[[], bool]) -> JSON:
+    properties = tables.structure(name).properties
+    kept: JSON = {}
+    for key, one in value.items():
+        found = properties.get(key.removeprefix("_"))
+        if found is None or not (found.element.min or choose()):
+            continue
+        if key[0] != "_" and found.type not in _PRIMITIVES and key != "extension":
+            # An object that would be left empty is kept whole: FHIR has no empty objects, and it may be required.
+            items = [
+                _pruned(tables, found.structure, item, choose) or item for item in (one if type(one) is list else [one])
+            ]
+            kept[key] = items if type(one) is list else items[0]
+        elif key[0] != "_" or type(one) is dict or key[1:] in kept:
+            kept[key] = one
+    return kept
 
 
 class _Maker:

@@ -39,7 +39,9 @@ def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
             else ReferenceRow(parameter, "", "", "", "", element)
         )
         if isinstance(json.get("identifier"), dict):
-            for row in token.extract(f"{parameter}:identifier", Value("Identifier", json["identifier"], None, element)):
+            for row in token.extract(
+                f"{parameter}:identifier", Value("Identifier", json["identifier"], None, element, value.systems)
+            ):
                 if row.table == "token":
                     yield row
         display = json.get("display")

@@ -42,6 +42,8 @@ def _frozen(value: Any) -> Hashable:
         return frozenset((name, _frozen(inner)) for name, inner in value.items() if name != "id")
     if isinstance(value, list):
         return tuple(map(_frozen, value))
+    if isinstance(value, Decimal) and not value.is_finite():
+        return str(value)  # JSON has no NaN, but a caller's Python may; a signalling one has no hash.
     # True == 1 in Python, not in FHIRPath.
     return (isinstance(value, bool), value)
 

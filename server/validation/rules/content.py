@@ -7,15 +7,6 @@ from server.validation.rules.rule import Rule
 
 CONTENT_RULES = (
     Rule(
-        "bad-value",
-        "error",
-        "value",
-        "A primitive has the form of its type.",
-        "https://hl7.org/fhir/R5/datatypes.html#primitive",
-        '{"system": "not a uri"}',
-        "Write the value in the form that the type asks for.",
-    ),
-    Rule(
         "bad-id",
         "error",
         "value",

@@ -1,4 +1,4 @@
-"""The rules about medications that the specification leaves to common sense; each a warning unless the settings say otherwise.
+"""The rules about medications that the specification leaves to common sense; each is a warning by default.
 
 https://hl7.org/fhir/R5/medication-definition-module.html
 """
@@ -14,7 +14,7 @@ MEDICATION_RULES = (
     _rule(
         "ndc-format",
         "code-invalid",
-        "An NDC has 10 digits in segments of 4-4-2, 5-3-2 or 5-4-1, 11 in 5-4-2 or without hyphens, or the two segments of a product.",
+        "An NDC has segments of 4-4-2, 5-3-2, 5-4-1, 5-4-2 or 6-4-2 digits, a product only the first two.",
         "A pharmacy system finds nothing under another form (https://www.fda.gov/drugs/drug-approvals-and-databases/national-drug-code-directory).",
         '{"system": "http://hl7.org/fhir/sid/ndc", "value": "4-68-1"}',
         "Write the code as the package label has it, leading zeros included.",

@@ -87,15 +87,6 @@ STRUCTURE_RULES = (
         "Add the element; where its value is not known, a data-absent-reason extension may stand for it.",
     ),
     Rule(
-        "cardinality-max",
-        "error",
-        "structure",
-        "An element does not stand more often than its definition allows.",
-        "A reader would have to guess which one counts.",
-        '{"resourceType": "Appointment", "...": "..."}',
-        "Keep the one that is meant.",
-    ),
-    Rule(
         "choice-exclusive",
         "error",
         "structure",

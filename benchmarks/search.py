@@ -1,0 +1,151 @@
+"""How long searches take, and how that grows with the catalogue: p50 and p99 at several sizes, in one run.
+
+    python -m benchmarks.search --sizes 10000,100000,1000000 [--database URL] [--json FILE]
+
+Each search is run through the interaction that answers it over HTTP, bundle and all, without the web server. Every one
+asks for something
+else, so that no answer is remembered. `_count` is 20.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from benchmarks import catalogue
+from server.app import make_service
+from server.content.sync import sync
+from server.fhir.meta import stamp
+from server.fhir.releases import FhirVersion
+from server.fhir.temporal import now
+from server.interactions.search import search
+from server.interactions.service import Service
+from server.search.text import decode
+from server.settings import Settings
+from server.store.contract import Stored
+from server.store.open import open_store
+
+BATCH = 5000
+BASE = "http://localhost/fhir"
+
+Make = Callable[[random.Random, int], tuple[str, str]]
+
+
+def _token(random_: random.Random, products: int) -> tuple[str, str]:
+    return "Medication", f"code={catalogue.RXNORM}|{1_000_000 + random_.randrange(products)}"
+
+
+def _string(random_: random.Random, products: int) -> tuple[str, str]:
+    return "MedicationKnowledge", f"drug-name={catalogue.name(100_000 + random_.randrange(products))}"
+
+
+def _quantity(random_: random.Random, products: int) -> tuple[str, str]:
+    rare = random_.randrange(1000, catalogue.INGREDIENTS)
+    return "Medication", f"strength=5|{catalogue.UCUM}|mg&ingredient-code={rare}"
+
+
+def _chained(random_: random.Random, products: int) -> tuple[str, str]:
+    number = 1_000_000 + random_.randrange(products)
+    return "MedicationKnowledge", f"associated-medication:Medication.code={catalogue.RXNORM}|{number}"
+
+
+def _has(random_: random.Random, products: int) -> tuple[str, str]:
+    rare = random_.randrange(1000, catalogue.CONDITIONS)
+    return "Medication", f"_has:ClinicalUseDefinition:subject:indication={catalogue.ICD}|X{rare}"
+
+
+def _include(random_: random.Random, products: int) -> tuple[str, str]:
+    number = 1_000_000 + random_.randrange(products)
+    return "Medication", f"code={catalogue.RXNORM}|{number}&_include=Medication:marketingauthorizationholder"
+
+
+def _sorted(random_: random.Random, products: int) -> tuple[str, str]:
+    rare = random_.randrange(1000, catalogue.INGREDIENTS)
+    return "Medication", f"ingredient-code={catalogue.RXNORM}|{rare}&_sort=-expiration-date"
+
+
+def _broad(random_: random.Random, products: int) -> tuple[str, str]:
+    return "Medication", f"status=active&form={10_000_000 + random_.randrange(5)}"
+
+
+SEARCHES: dict[str, Make] = {
+    "token": _token,
+    "string": _string,
+    "quantity": _quantity,
+    "chained": _chained,
+    "_has": _has,
+    "_include": _include,
+    "sorted": _sorted,
+    "broad (two common values)": _broad,
+}
+
+
+def fill(service: Service, total: int) -> float:
+    """Write the catalogue; gives resources a second."""
+    registry = service.registry(FhirVersion.R5)
+    stream = catalogue.resources(total)
+    start = time.perf_counter()
+    count = 0
+    while batch := list(islice(stream, BATCH)):
+        with service.store.transaction() as transaction:
+            moment = now()
+            for one in batch:
+                stored = Stored(
+                    one["resourceType"], one["id"], 1, moment, FhirVersion.R5, stamp(one, one["id"], 1, moment)
+                )
+                transaction.write(stored, "PUT", registry.rows(one))
+        count += len(batch)
+    return count / (time.perf_counter() - start)
+
+
+def measure(service: Service, total: int, runs: int) -> Iterator[tuple[str, float, float, float]]:
+    """(search, p50 in ms, p99 in ms, matches on average) of every kind of search."""
+    products = (total - min(catalogue.MAKERS, max(1, total // 100))) * 4 // 10
+    for label, make in SEARCHES.items():
+        random_ = random.Random(7)
+        times, matches = [], 0
+        for number in range(runs + 20):
+            kind, query = make(random_, products)
+            start = time.perf_counter()
+            answer = search(service, FhirVersion.R5, BASE, kind, decode(query))
+            taken = time.perf_counter() - start
+            if number >= 20:  # the first ones compile the statements
+                times.append(taken * 1000)
+                matches += answer.count(b'"mode":"match"')
+        times.sort()
+        yield label, times[len(times) // 2], times[int(len(times) * 0.99)], matches / runs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", default="10000,100000")
+    parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--database", help="an empty PostgreSQL database for each size is made with {size} in the URL")
+    parser.add_argument("--content", default="resources", help="the content whose search parameters are used")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    results: dict[str, dict[str, tuple[float, float, float]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for size in map(int, options.sizes.split(",")):
+            url = (options.database or f"sqlite:///{folder}/{{size}}.db").format(size=size)
+            settings = Settings(database=url, content=options.content, durability="normal")
+            store = open_store(settings)
+            sync(settings, store)
+            service = make_service(settings, store)
+            print(f"{size} resources: written at {fill(service, size):,.0f}/s", flush=True)
+            for label, p50, p99, matches in measure(service, size, options.runs):
+                results.setdefault(label, {})[str(size)] = p50, p99, matches
+                print(f"  {label:28} p50 {p50:8.3f} ms   p99 {p99:8.3f} ms   {matches:6.1f} matches", flush=True)
+            store.close()
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Pages of any data, in any order and of any size, show each match exactly once."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.fhir.json import dumps
+from server.fhir.releases import FhirVersion
+from server.search.parameters import Registry
+from server.search.parser import Parser
+from server.settings import Settings
+from server.store.contract import Stored
+from server.store.open import open_store
+from tests.conformance.harness import BASE, InProcess
+from tests.conformance.walk import backwards, forwards
+
+REGISTRY = Registry(FhirVersion.R5, ("Medication",))
+
+medications = st.lists(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "status": st.sampled_from(["active", "inactive"]),
+            "batch": st.fixed_dictionaries(
+                {"expirationDate": st.sampled_from(["2026", "2026-05", "2027", "2026-05-11"])}
+            ),
+        },
+    ),
+    max_size=12,
+)
+orders = st.lists(
+    st.sampled_from(["status", "-status", "expiration-date", "-expiration-date", "_id", "-_id", "_lastUpdated"]),
+    max_size=3,
+    unique_by=lambda one: one.removeprefix("-"),
+)
+filters = st.sampled_from(
+    ["", "status=active,inactive&", "status:not=active&", "expiration-date=ge2026&", "status:missing=true&"]
+)
+
+
+@given(resources=medications, order=orders, criteria=filters, count=st.integers(1, 5))
+@settings(max_examples=60, deadline=None)
+def test_pages_of_any_data_show_each_match_once(
+    resources: list[dict[str, Any]], order: list[str], criteria: str, count: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = Settings(database=f"sqlite:///{Path(folder) / 'x.db'}", content="", durability="normal")
+        store = open_store(chosen)
+        with store.transaction() as transaction:
+            for number, elements in enumerate(resources):
+                resource = {"resourceType": "Medication", "id": f"m{number}", **elements}
+                stored = Stored("Medication", f"m{number}", 1, number // 3 * 1_000_000, "R5", dumps(resource))
+                transaction.write(stored, "PUT", REGISTRY.rows(resource))
+        server = InProcess(chosen, store)
+        search = f"{BASE}/Medication?{criteria}" + (f"_sort={','.join(order)}&" if order else "")
+        whole = server.ask("GET", search + "_count=1000").ids
+        pages = forwards(server, f"{search}_count={count}")
+        assert [one for page in pages for one in page.ids] == whole
+        assert [page.ids for page in backwards(server, pages[-1])] == [page.ids for page in reversed(pages)]
+        pairs = [(pair.split("=")[0], pair.split("=")[1]) for pair in criteria.split("&") if pair]
+        found = store.count(Parser(REGISTRY, ("Medication",), (), 0).parse(pairs).query)
+        assert found == len(whole) == len(set(whole))
+        store.close()

@@ -1,0 +1,114 @@
+"""Every search parameter of the specification can be compiled, and read by its type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from server.errors import StartError
+from server.fhir.definitions import definitions
+from server.fhir.paths import compile_path
+from server.fhir.releases import FhirVersion
+from server.search.parameters import COLUMNS, Registry
+
+ANY_VALUE = "selects the value of an extension, which may be of any type; what the parameter's type can read is read"
+NOT_A_DATE = "selects every type of a choice; an age, a range or a text is no point in time"
+
+# Official parameters that select elements which their type cannot read, with the reason.
+UNREAD = {
+    ("CarePlan", "activity-date"): NOT_A_DATE,
+    ("CareTeam", "name"): ANY_VALUE,
+    ("Consent", "source-reference"): "selects every type of a choice; an attachment refers to no resource",
+    ("DiagnosticReport", "assessed-condition"): ANY_VALUE,
+    ("Immunization", "date"): NOT_A_DATE,
+    (
+        "MedicinalProductDefinition",
+        "characteristic",
+    ): "selects every type of a choice; a quantity, a date and an attachment are no codes",
+    ("Observation", "gene-identifier"): ANY_VALUE,
+    ("Patient", "mothersMaidenName"): ANY_VALUE,
+    ("Procedure", "date"): NOT_A_DATE,
+}
+
+
+def all_parameters(version: FhirVersion) -> list[tuple[str, Any]]:
+    known = definitions(version)
+    return [
+        (kind, one)
+        for kind in known.resource_types()
+        for one in known.search_parameters(kind).values()
+        if one.expression and one.code not in COLUMNS
+    ]
+
+
+@pytest.mark.parametrize("version", list(FhirVersion))
+def test_every_official_expression_compiles(version: FhirVersion) -> None:
+    parameters = all_parameters(version)
+    assert len(parameters) > 1500
+    for kind, one in parameters:
+        assert compile_path(version, kind, one.expression).tracks, (kind, one.code)
+
+
+def test_every_element_that_an_official_parameter_selects_is_read_or_listed() -> None:
+    unread = {}
+    for version in FhirVersion:
+        registry = Registry(version, definitions(version).resource_types())
+        for kind in registry.types:
+            for code, one in registry.parameters(kind).items():
+                if code in COLUMNS or one.components:
+                    continue
+                if missed := [e for e in one.path.types if not one.reads(e)]:
+                    unread[kind, code] = missed
+                    assert len(missed) < len(one.path.types), "what reads nothing can find nothing"
+    assert unread.keys() == UNREAD.keys(), unread
+
+
+def parameter(**changes: Any) -> dict[str, Any]:
+    """A SearchParameter resource that works, with changes; None takes an element out."""
+    resource = {
+        "resourceType": "SearchParameter",
+        "id": "p",
+        "url": "http://ex.org/p",
+        "status": "active",
+        "code": "colour",
+        "base": ["Medication"],
+        "type": "token",
+        "expression": "Medication.doseForm",
+    } | changes
+    return {name: value for name, value in resource.items() if value is not None}
+
+
+def registry(*own: dict[str, Any]) -> Registry:
+    return Registry(FhirVersion.R5, ("Medication", "Organization"), own)
+
+
+def test_content_adds_a_parameter() -> None:
+    found = registry(parameter()).get("Medication", "colour")
+    assert found is not None
+    resource = {"resourceType": "Medication", "doseForm": {"coding": [{"code": "red"}]}}
+    assert [row.parameter for row in found.rows(resource)] == ["colour"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"status": "retired"}, {"base": ["Patient"]}],
+    ids=["retired", "of a type that is not served"],
+)
+def test_a_parameter_that_does_not_apply_is_left_out(changes: dict[str, Any]) -> None:
+    assert registry(parameter(**changes)).get("Medication", "colour") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"type": "special"}, "type 'special'"),
+        ({"expression": None}, "needs an expression"),
+        ({"expression": "Medication.bogus"}, "bogus"),
+        ({"type": "date"}, "CodeableConcept"),
+        ({"code": "status"}, "has 'status' already"),
+    ],
+)
+def test_a_parameter_that_cannot_work_stops_the_start_with_its_reason(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(StartError, match=reason):
+        registry(parameter(**changes)).parameters("Medication")

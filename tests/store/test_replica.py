@@ -1,0 +1,187 @@
+"""Reads go to a standby, and a client that wrote reads what it wrote, however far the standby lags behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from server.app import create_app
+from server.errors import StartError
+from server.settings import Settings
+from server.store.open import open_store
+from tests.databases import Cluster, DatabaseUnavailable, find_binaries, running_cluster, running_standby
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass
+class Pair:
+    """A primary, its standby, and servers on both of them."""
+
+    primary: Cluster
+    standby: Cluster
+
+    def settings(self, **changes: str) -> Settings:
+        urls = {"database": self.primary.url, "read_database": self.standby.url} | changes
+        return Settings(content="", request_seconds=5.0, **urls)
+
+    def app(self) -> Flask:
+        """One server process, as far as the replica is concerned."""
+        return create_app(self.settings())
+
+    def ask(self, cluster: Cluster, question: str) -> object:
+        with psycopg.connect(cluster.url.replace("+psycopg", ""), autocommit=True) as connection:
+            row = connection.execute(question).fetchone()
+            return row[0] if row else None
+
+    def pause(self) -> None:
+        self.ask(self.standby, "SELECT pg_wal_replay_pause()")
+        assert until(lambda: self.ask(self.standby, "SELECT pg_get_wal_replay_pause_state()") == "paused")
+
+    def resume(self) -> None:
+        self.ask(self.standby, "SELECT pg_wal_replay_resume()")
+
+    def reads(self, cluster: Cluster) -> int:
+        """How many statements the server has run on a cluster's tables, by the cluster's own count of scans."""
+        self.ask(cluster, "SELECT pg_stat_clear_snapshot()")
+        question = (
+            "SELECT coalesce(sum(idx_scan) + sum(seq_scan), 0) FROM pg_stat_user_tables WHERE relname = 'resource'"
+        )
+        return int(str(self.ask(cluster, question)))
+
+
+def until(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
+    """Whether `holds` comes true in time."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    try:
+        find_binaries()
+    except DatabaseUnavailable as error:
+        pytest.skip(str(error))
+    with running_cluster() as primary, running_standby(primary) as standby:
+        yield Pair(primary, standby)
+
+
+@pytest.fixture
+def app(pair: Pair) -> Iterator[Flask]:
+    app = pair.app()
+    yield app
+    pair.resume()
+    app.service.replica.close()  # type: ignore[attr-defined]
+    app.service.store.close()  # type: ignore[attr-defined]
+
+
+def create(client: FlaskClient, code: str) -> tuple[str, str]:
+    """A new Substance: its address, and the cookie that came with it."""
+    body = {"resourceType": "Substance", "instance": False, "code": {"concept": {"text": code}}}
+    answer = client.post("/fhir/Substance", json=body)
+    assert answer.status_code == 201
+    return f"/fhir/Substance/{answer.json['id']}", answer.headers["Set-Cookie"]
+
+
+def test_reads_and_searches_go_to_the_standby_when_it_has_caught_up(pair: Pair, app: Flask) -> None:
+    client = app.test_client()
+    address, _ = create(client, "anywhere")
+    caught_up = "SELECT pg_last_wal_replay_lsn() = pg_last_wal_receive_lsn()"
+    assert until(lambda: pair.ask(pair.standby, caught_up) is True)
+    assert until(lambda: client.get(address).status_code == 200)
+    primary, standby = pair.reads(pair.primary), pair.reads(pair.standby)
+    for _ in range(20):
+        assert client.get(address).status_code == 200
+        assert client.get("/fhir/Substance?_id=none").json["total"] == 0
+    # PostgreSQL publishes a backend's scans a little later, so those of the create may still come.
+    assert until(lambda: pair.reads(pair.standby) >= standby + 40)
+    assert pair.reads(pair.primary) < primary + 10
+
+
+def test_a_client_reads_its_write_in_the_process_that_took_it_while_the_standby_lags(pair: Pair, app: Flask) -> None:
+    pair.pause()
+    client = app.test_client(use_cookies=False)
+    address, _ = create(client, "mine")
+    assert client.get(address).status_code == 200
+    assert client.get("/fhir/Substance?_id=" + address.rpartition("/")[2]).json["total"] == 1
+
+
+def test_a_client_that_keeps_the_cookie_reads_its_write_in_any_other_process(pair: Pair, app: Flask) -> None:
+    other = pair.app()
+    assert until(lambda: pair.ask(pair.standby, "SELECT pg_last_wal_replay_lsn() = pg_last_wal_receive_lsn()") is True)
+    pair.pause()
+    address, cookie = create(app.test_client(), "travelling")
+    position = cookie.partition(";")[0]
+    without = other.test_client(use_cookies=False)
+    assert without.get(address).status_code == 404
+    assert without.get(address, headers={"Cookie": position}).status_code == 200
+    # Another client of that process is still served by the standby.
+    assert without.get(address).status_code == 404
+    pair.resume()
+    assert until(lambda: without.get(address).status_code == 200)
+
+
+@pytest.mark.parametrize("value", ["", "x", "-1", "9" * 40, "²", str(2**64 - 1)])
+def test_a_cookie_that_makes_no_sense_harms_nobody(app: Flask, value: str) -> None:
+    answer = app.test_client(use_cookies=False).get(
+        "/fhir/Substance", headers={"Cookie": f"apothecary-position={value}".encode().decode("latin-1")}
+    )
+    assert answer.status_code == 200
+
+
+def test_only_an_answer_to_a_write_carries_the_cookie(app: Flask) -> None:
+    client = app.test_client()
+    address, cookie = create(client, "once")
+    assert "HttpOnly" in cookie
+    for path in (address, "/healthz", "/fhir/metadata"):
+        assert "Set-Cookie" not in client.get(path).headers
+
+
+def test_the_primary_answers_while_the_standby_is_down(pair: Pair) -> None:
+    with running_standby(pair.primary) as standby:
+        app = create_app(pair.settings(read_database=standby.url))
+        client = app.test_client()
+        address, _ = create(client, "enduring")
+        assert until(lambda: pair.ask(standby, "SELECT pg_last_wal_replay_lsn() = pg_last_wal_receive_lsn()") is True)
+        assert client.get(address).status_code == 200
+        standby.crash()
+        assert [client.get(address).status_code for _ in range(5)] == [200] * 5
+
+
+def test_a_role_without_privileges_can_use_a_standby(pair: Pair) -> None:
+    for statement in ("CREATE ROLE plain LOGIN", "CREATE DATABASE plain OWNER plain"):
+        with psycopg.connect(pair.primary.url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute(statement)
+    urls = [
+        one.url.replace("postgres@", "plain@").replace("/postgres", "/plain") for one in (pair.primary, pair.standby)
+    ]
+    exists = "SELECT count(*) FROM pg_database WHERE datname = 'plain'"
+    assert until(lambda: pair.ask(pair.standby, exists) == 1)
+    client = create_app(pair.settings(database=urls[0], read_database=urls[1])).test_client()
+    address, _ = create(client, "unprivileged")
+    assert client.get(address).status_code == 200
+
+
+def test_what_is_no_standby_of_the_database_stops_the_start(pair: Pair, sqlite_database_url: str) -> None:
+    cases = [
+        ({"database": sqlite_database_url}, "SQLite has none"),
+        ({"read_database": "sqlite:///other.db"}, "SQLite has none"),
+        ({"read_database": pair.primary.url}, "not a streaming standby"),
+    ]
+    for changes, said in cases:
+        with pytest.raises(StartError, match=said):
+            create_app(pair.settings(**changes))
+    with running_cluster() as stranger:
+        open_store(Settings(database=stranger.url)).close()
+        with pytest.raises(StartError, match="not a streaming standby"):
+            create_app(pair.settings(database=stranger.url))

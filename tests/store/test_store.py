@@ -1,0 +1,239 @@
+"""What `server.store.contract` promises, on both databases."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from server.errors import Busy, Conflict, StartError
+from server.fhir.json import dumps
+from server.fhir.releases import FhirVersion
+from server.search.parameters import Registry
+from server.search.parser import Parser
+from server.search.query import Query
+from server.settings import Settings
+from server.store.contract import Stored
+from server.store.open import open_store
+from server.store.sql import SqlStore
+
+REGISTRY = Registry(FhirVersion.R5, ("Medication", "Organization", "Substance"))
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[SqlStore]:
+    opened = open_store(Settings(database=database_url, threads=4))
+    yield opened
+    opened.close()
+
+
+def put(store: SqlStore, key: str, version: int = 1, *, at: int = 0, **elements: Any) -> None:
+    """One version in a transaction of its own."""
+    kind, _, identity = key.partition("/")
+    resource = {"resourceType": kind, "id": identity, **elements}
+    stored = Stored(kind, identity, version, at or version * 1000, "R5", dumps(resource))
+    store.write(lambda transaction: transaction.write(stored, "PUT", REGISTRY.rows(resource)))
+
+
+def delete(store: SqlStore, key: str, version: int) -> None:
+    kind, _, identity = key.partition("/")
+    with store.transaction() as transaction:
+        transaction.write(Stored(kind, identity, version, version * 1000, "R5", None), "DELETE", ())
+
+
+def find(store: SqlStore, kind: str, text: str) -> list[str]:
+    """The ids that a search finds, by the index."""
+    pairs = [(one.partition("=")[0], one.partition("=")[2]) for one in text.split("&") if one]
+    return [hit.id for hit in store.search(Parser(REGISTRY, (kind,), (), 0).parse(pairs).query).hits]
+
+
+def test_what_was_written_is_read_to_the_byte(store: SqlStore) -> None:
+    body = '{"resourceType":"Medication","id":"m","x":0.50,"y":"ñ\U0001f48a"}'.encode()
+    with store.transaction() as transaction:
+        transaction.write(Stored("Medication", "m", 1, 5, "R4", body), "POST", ())
+    found = store.read("Medication", "m")
+    assert found == Stored("Medication", "m", 1, 5, "R4", body)
+    assert found is not None
+    assert not found.deleted
+    assert store.read("Medication", "M") is None
+    assert store.read("Organization", "m") is None
+
+
+def test_versions_are_kept_and_listed_newest_first(store: SqlStore) -> None:
+    put(store, "Medication/m")
+    put(store, "Medication/m", 2, status="active")
+    delete(store, "Medication/m", 3)
+    put(store, "Medication/m", 4, status="inactive")
+    past = store.history("Medication", "m", count=10)
+    assert [(one.version, one.method, one.body is None) for one in past] == [
+        (4, "PUT", False),
+        (3, "DELETE", True),
+        (2, "PUT", False),
+        (1, "PUT", False),
+    ]
+    assert [one.version for one in store.history("Medication", "m", count=2, before=4)] == [3, 2]
+    assert [one.version for one in store.history("Medication", "m", count=9, since=3000)] == [4, 3]
+    assert store.history_total("Medication", "m") == 4
+    assert store.history_total("Medication", "m", since=3000) == 2
+    second = store.read_version("Medication", "m", 2)
+    assert second is not None
+    assert second.body is not None
+    assert b"active" in second.body
+    assert store.read_version("Medication", "m", 5) is None
+
+
+def test_a_stale_version_is_a_conflict_and_changes_nothing(store: SqlStore) -> None:
+    put(store, "Medication/m", status="active")
+    put(store, "Medication/m", 2, status="inactive")
+    for version in (1, 2, 4):
+        with pytest.raises(Conflict):
+            put(store, "Medication/m", version, status="entered-in-error")
+    assert store.history_total("Medication", "m") == 2
+    assert find(store, "Medication", "status=inactive") == ["m"]
+
+
+def test_a_transaction_that_fails_leaves_nothing_behind(store: SqlStore) -> None:
+    put(store, "Medication/old", status="active")
+
+    def fail() -> None:
+        with store.transaction() as transaction:
+            for key in ("new", "old"):
+                transaction.write(Stored("Medication", key, 1, 1, "R5", b"{}"), "PUT", ())
+
+    with pytest.raises(Conflict):
+        fail()
+    assert store.read("Medication", "new") is None
+    assert store.state("x") is None
+
+
+def test_a_transaction_reads_its_own_writes_and_others_do_not(store: SqlStore) -> None:
+    resource = {"resourceType": "Medication", "id": "m", "status": "active"}
+    with store.transaction() as transaction:
+        stored = Stored("Medication", "m", 1, 1, "R5", dumps(resource))
+        transaction.write(stored, "PUT", REGISTRY.rows(resource))
+        assert transaction.read("Medication", "m") == stored
+        query = Parser(REGISTRY, ("Medication",), (), 0).parse([("status", "active")]).query
+        assert [hit.id for hit in transaction.search(query).hits] == ["m"]
+        with ThreadPoolExecutor(1) as outside:
+            assert outside.submit(store.read, "Medication", "m").result() is None
+    assert store.read("Medication", "m") == stored
+
+
+def test_the_index_shows_the_current_version_only(store: SqlStore) -> None:
+    put(store, "Medication/m", status="active", code={"coding": [{"code": "a"}, {"code": "b"}]})
+    assert find(store, "Medication", "code=a") == find(store, "Medication", "code=b") == ["m"]
+    put(store, "Medication/m", 2, status="inactive")
+    assert find(store, "Medication", "status=inactive") == ["m"]
+    for gone in ("status=active", "code=a", "code:missing=false"):
+        assert find(store, "Medication", gone) == []
+    delete(store, "Medication/m", 3)
+    for nothing in ("", "status=inactive", "status:not=active", "_id=m", "status:missing=true"):
+        assert find(store, "Medication", nothing) == []
+    assert store.count(Query({"Medication": None})) == 0
+
+
+def test_many_are_read_at_once_without_what_is_deleted_or_missing(store: SqlStore) -> None:
+    for key in ("Medication/a", "Medication/b", "Organization/a"):
+        put(store, key)
+    delete(store, "Medication/b", 2)
+    wanted = [("Medication", "a"), ("Medication", "b"), ("Organization", "a"), ("Substance", "none")]
+    assert {(one.type, one.id) for one in store.read_many(wanted)} == {("Medication", "a"), ("Organization", "a")}
+    assert store.existing(wanted) == {("Medication", "a"), ("Organization", "a")}
+    assert store.read_many([]) == []
+    assert [one.id for one in store.all_of_type("Medication") if not one.deleted] == ["a"]
+
+
+def test_references_are_followed_in_both_directions(store: SqlStore) -> None:
+    put(store, "Organization/o")
+    put(store, "Medication/a", marketingAuthorizationHolder={"reference": "Organization/o"})
+    put(
+        store,
+        "Medication/b",
+        marketingAuthorizationHolder={"reference": "Organization/o"},
+        ingredient=[{"item": {"reference": {"reference": "Medication/a"}}}],
+    )
+    holder = "marketingauthorizationholder"
+    assert store.referenced("Medication", holder, None, ["a", "b"], 9) == [("Organization", "o")]
+    assert set(store.referenced("Medication", None, None, ["b"], 9)) == {("Organization", "o"), ("Medication", "a")}
+    assert store.referenced("Medication", None, "Medication", ["a", "b"], 9) == [("Medication", "a")]
+    assert set(store.referring("Medication", holder, [("Organization", "o")], 9)) == {
+        ("Medication", "a"),
+        ("Medication", "b"),
+    }
+    assert len(store.referring("Medication", holder, [("Organization", "o")], 1)) == 1
+    assert store.referring("Medication", "ingredient", [("Organization", "o")], 9) == []
+    assert set(store.referrers("Organization", "o", 9)) == {("Medication", "a"), ("Medication", "b")}
+
+
+def test_a_statement_past_its_time_is_given_up_as_busy(database_url: str) -> None:
+    with_time = open_store(Settings(database=database_url))
+    with with_time.transaction() as transaction:
+        for number in range(3000):
+            resource = {"resourceType": "Organization", "id": f"o{number}", "name": f"{'x' * 150} {number}"}
+            stored = Stored("Organization", f"o{number}", 1, 1, "R5", dumps(resource))
+            transaction.write(stored, "PUT", REGISTRY.rows(resource))
+    with_time.close()
+    hurried = open_store(Settings(database=database_url, request_seconds=0.001))
+    slow = "&".join(f"name:contains=z{letter},q{letter}" for letter in "abcdefghijklmnop")
+    with pytest.raises(Busy):
+        find(hurried, "Organization", slow)
+    assert hurried.read("Organization", "o1") is not None, "the next statement has its own time"
+    hurried.close()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_of_two_writers_of_one_version_one_wins_and_one_is_told(store: SqlStore, version: int) -> None:
+    for before in range(1, version):
+        put(store, "Medication/m", before)
+    start = threading.Barrier(2)
+
+    def write(status: str) -> str:
+        start.wait()
+        try:
+            put(store, "Medication/m", version, status=status)
+        except (Conflict, Busy):
+            return "told"
+        return status
+
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(write, ("active", "inactive")))
+    (winner,) = (one for one in results if one != "told")
+    assert find(store, "Medication", f"status={winner}") == ["m"]
+    assert store.history_total("Medication", "m") == version
+
+
+def test_many_threads_write_and_read_without_disturbing_one_another(store: SqlStore) -> None:
+    def work(name: int) -> int:
+        for version in range(1, 6):
+            put(store, f"Medication/m{name}", version, status="active")
+        return len(find(store, "Medication", f"_id=m{name}"))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(work, range(6))) == [1] * 6
+    assert store.count(Query({"Medication": None})) == 6
+
+
+def test_state_is_remembered_and_replaced(store: SqlStore) -> None:
+    for value in ("one", "two"):
+        with store.transaction() as transaction:
+            transaction.set_state("name", value)
+        assert store.state("name") == value
+
+
+def test_what_was_written_is_there_when_the_database_is_opened_again(database_url: str) -> None:
+    settings = Settings(database=database_url)
+    first = open_store(settings)
+    put(first, "Medication/m")
+    first.close()
+    second = open_store(settings)
+    assert second.read("Medication", "m") is not None
+    second.close()
+
+
+@pytest.mark.parametrize("url", ["nonsense", "sqlite://", "sqlite:///:memory:", "mysql://host/name"])
+def test_a_database_that_cannot_be_used_stops_the_start(url: str) -> None:
+    with pytest.raises(StartError):
+        open_store(Settings(database=url))

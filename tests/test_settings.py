@@ -1,0 +1,91 @@
+"""Settings: from the environment and from options, checked one and all."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from server.errors import StartError
+from server.fhir.definitions import definitions
+from server.fhir.releases import FhirVersion
+from server.settings import MEDICATION_FAMILY, PREFIX, Settings
+
+READ = (
+    ("PORT", "9000", "port", 9000),
+    ("REQUEST_SECONDS", "0.5", "request_seconds", 0.5),
+    ("OPEN_WRITES", "yes", "open_writes", True),
+    ("OPEN_WRITES", "0", "open_writes", False),
+    ("FHIR_VERSION", "r4b", "fhir_version", FhirVersion.R4B),
+    ("CONTENT", "", "content", ""),
+    ("LOG_LEVEL", "error", "log_level", "error"),
+)
+
+
+@pytest.mark.parametrize(("name", "text", "field", "value"), READ)
+def test_a_variable_sets_its_field(name: str, text: str, field: str, value: Any) -> None:
+    assert getattr(Settings.from_environment({PREFIX + name: text}), field) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("PORT", "many"),
+        ("PORT", "-1"),
+        ("OPEN_WRITES", "perhaps"),
+        ("FHIR_VERSION", "R7"),
+        ("LOG_LEVEL", "loud"),
+        ("PROT", "1"),
+    ],
+)
+def test_a_bad_or_unknown_variable_stops_the_start_and_is_named(name: str, text: str) -> None:
+    with pytest.raises(StartError, match=PREFIX + name):
+        Settings.from_environment({PREFIX + name: text})
+
+
+def test_an_option_wins_over_its_variable_and_none_means_not_given() -> None:
+    found = Settings.from_environment({"APOTHECARY_PORT": "1", "APOTHECARY_HOST": "h"}, port=2, host=None)
+    assert (found.port, found.host) == (2, "h")
+
+
+def test_variables_of_others_are_none_of_our_business() -> None:
+    assert Settings.from_environment({"PATH": "/bin", "APOTHECARY_TEST_POSTGRESQL_URL": "x"}) == Settings()
+
+
+def test_settings_survive_the_way_through_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for one in fields(Settings):
+        # Set once by monkeypatch, so that it is put back after the test.
+        monkeypatch.setenv(PREFIX + one.name.upper(), "x")
+    given = Settings(port=1, open_writes=True, fhir_version=FhirVersion.R4, content="", request_seconds=0.25)
+    given.to_environment()
+    assert Settings.from_environment() == given
+
+
+@pytest.mark.parametrize(
+    ("host", "open_writes", "writable"),
+    [
+        ("127.0.0.1", False, True),
+        ("127.1.2.3", False, True),
+        ("localhost", False, True),
+        ("::1", False, True),
+        ("0.0.0.0", False, False),  # noqa: S104 (nothing listens)
+        ("0.0.0.0", True, True),  # noqa: S104
+        ("drugs.example", False, False),
+        ("127.evil.example", False, False),
+    ],
+)
+def test_writes_are_open_on_loopback_or_when_opened(host: str, open_writes: bool, writable: bool) -> None:
+    assert Settings(host=host, open_writes=open_writes).writable is writable
+
+
+def test_the_served_types_are_the_family_all_or_those_named() -> None:
+    available = tuple(definitions(FhirVersion.R5).resource_types())
+    assert set(Settings().served_types(available)) == set(MEDICATION_FAMILY)
+    assert set(Settings(resource_types="*").served_types(available)) == set(available)
+    assert Settings(resource_types=" Patient, Medication ").served_types(available) == ("Medication", "Patient")
+
+
+def test_a_type_that_no_version_of_fhir_has_stops_the_start() -> None:
+    with pytest.raises(StartError, match="Medicaton"):
+        Settings(resource_types="Medicaton").served_types(tuple(definitions(FhirVersion.R5).resource_types()))

@@ -1,0 +1,48 @@
+"""docs/versions.md lists every map, rule by rule, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from server.versions.maps import ALL
+from server.versions.rules import Map
+
+PAGE = Path(__file__).parents[2] / "docs" / "versions.md"
+
+
+def rows(table: Map) -> Iterator[tuple[str, str, str]]:
+    """The rows of the documentation for one map: the element in R4 and R4B, in R5, and what is done."""
+    older, newer = table.older, table.newer
+    if older != newer and not older.startswith("MedicationKnowledge."):
+        yield f"`{older}`", f"`{newer}`", "the backbone became a data type"
+    for part in table.newer_parts:
+        yield f"`{older}`", f"`{newer}.{part}`", "its elements stand one level higher"
+    for part in table.older_parts:
+        yield f"`{older}.{part}`", f"`{newer}`", "its elements stand one level higher"
+    for name, to in table.renames.items():
+        note = table.values[name].says if name in table.values else ""
+        yield f"`{older}.{name}`", f"`{newer}.{to}`", note
+    for name, value in table.values.items():
+        if name not in table.renames:
+            yield f"`{older}.{name}`", f"`{newer}.{name}`", value.says
+    for name, derived in table.derived.items():
+        yield "", f"`{newer}.{name}`", derived.says
+    for name, codes in table.codes.items():
+        to = table.renames.get(name, name)
+        for code, near in codes.newer.items():
+            yield f"`{older}.{name}` = {code}", f"`{newer}.{to}` = {near}", _arrow(codes.older.get(near) == code, "→")
+        for code, near in codes.older.items():
+            if codes.newer.get(near) != code:
+                yield f"`{older}.{name}` = {near}", f"`{newer}.{to}` = {code}", _arrow(False, "←")
+
+
+def _arrow(both_ways: bool, direction: str) -> str:
+    return "both ways" if both_ways else f"{direction} nearly"
+
+
+def test_the_page_has_the_rows_of_every_map_and_no_other() -> None:
+    expected = [f"| {older} | {newer} | {says} |" for table in ALL for older, newer, says in rows(table)]
+    body = PAGE.read_text().partition("| R4 and R4B | R5 | |\n| --- | --- | --- |\n")[2].partition("\n\n")[0]
+    assert body.splitlines() == expected
+    assert len(expected) > 30

@@ -1,0 +1,98 @@
+"""A resource that goes to another release and back is the same resource, to the last digit."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scripts.fetch_examples import CACHE, PACKAGES, examples
+from server.fhir.definitions import definitions
+from server.fhir.json import JSON, dumps, parse
+from server.fhir.releases import FhirVersion
+from server.versions import convert, convertible
+from tests.versions.corpus import FAMILY, PAIRS, case_id, cases
+from tests.versions.generate import pruned, resources
+
+
+def canonical(value: object) -> object:
+    """With the literals of decimals, which compare by value alone, and no order among the keys of an object."""
+    if isinstance(value, dict):
+        return {key: canonical(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [canonical(one) for one in value]
+    return dumps(value)
+
+
+def there_and_back(resource: JSON, source: FhirVersion, target: FhirVersion) -> JSON:
+    return convert(convert(resource, source, target).resource, target, source).resource
+
+
+@pytest.mark.parametrize(("source", "target", "file"), cases(), ids=case_id)
+def test_content_and_examples_come_back_as_they_went(source: FhirVersion, target: FhirVersion, file: Path) -> None:
+    resource = parse(file.read_bytes())
+    assert canonical(there_and_back(resource, source, target)) == canonical(resource)
+
+
+@pytest.mark.parametrize("name", FAMILY)
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_a_resource_with_every_element_comes_back_as_it_went(
+    source: FhirVersion, target: FhirVersion, name: str
+) -> None:
+    if not convertible(name, source, target):
+        pytest.skip(f"not in {source} and {target}")
+    for resource in resources(source, name):
+        assert canonical(there_and_back(resource, source, target)) == canonical(resource)
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_any_part_of_a_full_resource_comes_back_as_it_went(
+    source: FhirVersion, target: FhirVersion, data: st.DataObject
+) -> None:
+    name = data.draw(st.sampled_from([name for name in FAMILY if convertible(name, source, target)]))
+    full = data.draw(st.sampled_from(list(resources(source, name))))
+    chance = data.draw(st.randoms(use_true_random=False))
+    resource = pruned(source, full, lambda: chance.random() < 0.6)
+    assert canonical(there_and_back(resource, source, target)) == canonical(resource)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_every_type_with_every_element_comes_back_as_it_went(source: FhirVersion, target: FhirVersion) -> None:
+    names = [name for name in definitions(source).resource_types() if convertible(name, source, target)]
+    assert len(names) > 100
+    for name in names:
+        for resource in resources(source, name):
+            assert canonical(there_and_back(resource, source, target)) == canonical(resource), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_every_official_example_comes_back_as_it_went(source: FhirVersion, target: FhirVersion) -> None:
+    if not (CACHE / PACKAGES[source].file_name).is_file():
+        pytest.skip("the examples are not in .cache: python -m scripts.fetch_examples")
+    count = 0
+    for name, text in examples(source):
+        resource = parse(text)
+        if convertible(resource.get("resourceType", ""), source, target):
+            count += 1
+            assert canonical(there_and_back(resource, source, target)) == canonical(resource), name
+    assert count > 2000
+
+
+@pytest.mark.parametrize("name", FAMILY)
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_converting_changes_nothing_in_its_argument(source: FhirVersion, target: FhirVersion, name: str) -> None:
+    if not convertible(name, source, target):
+        pytest.skip(f"not in {source} and {target}")
+    for resource in resources(source, name):
+        before = copy.deepcopy(resource)
+        there = convert(resource, source, target).resource
+        after = copy.deepcopy(there)
+        convert(there, target, source)
+        assert (resource, there) == (before, after)
