@@ -21,7 +21,7 @@ from server.rest.routing import MATCHED, Matched
 from server.search.text import decode
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 class Observed:

@@ -16,7 +16,8 @@ from server.errors import BadRequest, FhirError, Issue, NotEnumerable, NotSuppor
 from server.fhir.references import is_id
 from server.fhir.temporal import parse_span
 from server.search import control, special
-from server.search.parameters import COLUMNS, Registry, SearchParameter
+from server.search.parameter import COLUMNS, SearchParameter
+from server.search.parameters import Registry
 from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses, ranks
 from server.search.query import BEST_FIRST, Cursor, Query, Search
 from server.search.terminology import Terminology

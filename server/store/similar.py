@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
@@ -21,8 +22,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
+from server.search.words import ALIKE, trigrams
 from server.store import fulltext, tables
 from server.store.matching import constant
+
+# How many words an inexact one may stand for.
+LIMIT = 10
 
 
 def words(dialect: Dialect, resource_type: str, parameter: str) -> Select[Any]:
@@ -47,6 +52,12 @@ def words(dialect: Dialect, resource_type: str, parameter: str) -> Select[Any]:
     )
     found = select(alike.c.word, alike.c.likeness).where(_present(dialect, resource_type, parameter, alike.c.word))
     return found.order_by(alike.c.likeness.desc(), alike.c.word).limit(bindparam("limit", type_=Integer()))
+
+
+def values(word: str, sequence: Callable[[list[str]], Any]) -> dict[str, Any]:
+    """What is bound in the statement of `words`; `sequence` makes the database's form of a list."""
+    wanted = sorted(trigrams(word))
+    return {"trigrams": sequence(wanted), "size": len(wanted), "alike": ALIKE, "limit": LIMIT}
 
 
 def _listed(dialect: Dialect, column: ColumnElement[str]) -> ColumnElement[bool]:

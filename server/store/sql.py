@@ -22,15 +22,11 @@ from sqlalchemy.engine import Dialect
 from server.errors import Busy
 from server.search.predicates import Predicate
 from server.search.query import Query
-from server.search.words import ALIKE, trigrams
 from server.store import fulltext, order, plan, reads, similar, tables
 from server.store.compile import ordered
 from server.store.contract import Hit, Page, Past, Stored, Transaction
 from server.store.shape import shape, values
 from server.store.statements import Statement, Statements
-
-# How many words an inexact one may stand for.
-SIMILAR = 10
 
 # How often a transaction is tried before its client is told to try again.
 ATTEMPTS = 12
@@ -225,8 +221,7 @@ class SqlReader(ABC):
             ("similar", resource_type, parameter),
             lambda: similar.words(self.statements.dialect, resource_type, parameter),
         )
-        wanted = sorted(trigrams(word))
-        bound = {"trigrams": self.sequence(wanted), "size": len(wanted), "alike": ALIKE, "limit": SIMILAR}
+        bound = similar.values(word, self.sequence)
         return [(found, int(likeness)) for found, likeness in self.rows(statement, statement.bind(bound))]
 
     def search(self, query: Query) -> Page:

@@ -218,7 +218,7 @@ class SqlTransaction(SqlReader):
             return
         for name, pending in self._pending.items():
             if pending:
-                self._cursor.executemany(self._writes.insert_rows[name].text, pending)
+                self.insert_rows(name, pending)
                 if name == "text" and self.sqlite:
                     self._cursor.executemany(fulltext.LEARN, [row[:4] for row in pending])
                 pending.clear()
@@ -239,6 +239,10 @@ class SqlTransaction(SqlReader):
         if rows:
             self._cursor.executemany(self._writes.insert_words.text, rows)
             self._words |= dict.fromkeys(fresh, True)
+
+    def insert_rows(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Write rows of one index table."""
+        self._cursor.executemany(self._writes.insert_rows[name].text, rows)
 
     def set_state(self, name: str, value: str) -> None:
         self._run(self._writes.delete_state, name=name)

@@ -78,7 +78,9 @@ def test_bundles_hold_resources_of_their_version_only(
 def test_every_base_has_the_same_resources_of_the_types_that_it_has(content_server: InProcess) -> None:
     newest = {one for page in forwards(content_server, "/fhir/r5?_count=100") for one in page.ids}
     for version in (FhirVersion.R4, FhirVersion.R4B):
-        missing = newest - {one for page in forwards(content_server, f"{base_of(version)}?_count=100") for one in page.ids}
+        missing = newest - {
+            one for page in forwards(content_server, f"{base_of(version)}?_count=100") for one in page.ids
+        }
         kinds = {file.parent.name for file in content() if file.stem in missing}
         assert all(not definitions(version).is_resource_type(kind) for kind in kinds), (version, missing)
 
@@ -154,9 +156,7 @@ def test_an_example_comes_back_through_convert_as_it_was(
             # What the other version's rules do not allow is not taken back from it.
             assert_readable(there.json, other)
             continue
-        back = open_server.ask(
-            "POST", f"{base_of(other)}/$convert?target={version}", JSON_HEADERS, there.body.decode()
-        )
+        back = open_server.ask("POST", f"{base_of(other)}/$convert?target={version}", JSON_HEADERS, there.body.decode())
         assert back.status == 200, back.body
         assert f"fhirVersion={version.mime}" in back.headers["content-type"]
         assert parse(back.body) == resource
