@@ -67,7 +67,9 @@ class SearchParameter:
 
     @cached_property
     def path(self) -> Path:
-        """The compiled expression. Raises PathError."""
+        """The compiled expression; of a parameter of the whole resource, one that selects nothing. Raises PathError."""
+        if self.of_resource:
+            return Path("", ())
         return compile_path(self.version, self.resource_type, self.expression)
 
     @cached_property

@@ -155,13 +155,9 @@ class Registry:
             for parameter in self.parameters(kind).values():
                 if parameter.code in COLUMNS:
                     continue
-                if parameter.of_resource:
-                    others.append(parameter)
-                    continue
                 tracks = parameter.readable
-                if parameter.composite is not None or not all(
-                    one.steps and isinstance(one.steps[0], str) for one in tracks
-                ):
+                whole = parameter.composite is not None or parameter.of_resource
+                if whole or not all(one.steps and isinstance(one.steps[0], str) for one in tracks):
                     others.append(parameter)
                     continue
                 for track in tracks:

@@ -258,7 +258,7 @@ class Parser:
             self.now,
             parameter.targets,
             frozenset(self.registry.types),
-            frozenset() if parameter.code in COLUMNS or parameter.of_resource else parameter.path.types,
+            frozenset() if parameter.code in COLUMNS else parameter.path.types,
             self.registry.systems,
             self.terminology,
             partial(self._similar, parameter) if parameter.by_word else None,
