@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 
 from flask import Flask, Request, Response
 from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter
 
+from server.content import case
 from server.fhir.json import JSON
 from server.fhir.releases import FhirVersion
 from server.interactions.forms import json_in
 from server.interactions.service import Service
 from server.rest import errors, routes
+from server.rest.metrics import Metrics
+from server.rest.observe import Observed
 from server.rest.routing import Adapter, Router
+from server.search.parameters import Registry
 from server.search.registries import make_registries
 from server.settings import Settings
 from server.store.contract import Transaction
@@ -51,19 +56,28 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
     errors.register(app, service)
-    routes.register(app, service)
+    metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
+    routes.register(app, service, metrics)
+    app.wsgi_app = Observed(app.wsgi_app, service, metrics)  # type: ignore[method-assign] # Flask's way to wrap an app
     app.router = Router(app.url_map, routes.bases(service))
     return app
 
 
 def make_service(settings: Settings, store: SqlStore) -> Service:
-    """The parts that interactions work with, the search parameters and named queries of the content among them."""
+    """The parts that interactions work with."""
     replica = open_replica(settings, store)
-    registries = make_registries(settings, held(store, "SearchParameter"), held(store, "OperationDefinition"))
-    return Service(settings, store, replica or store, registries, _secret(settings, store), replica)
+    secret = _secret(settings, store)
+    return Service(settings, store, replica or store, registries_of(settings, store), secret, replica)
 
 
-def held(store: SqlStore, resource_type: str) -> list[JSON]:
+def registries_of(settings: Settings, store: SqlStore) -> dict[FhirVersion, Registry]:
+    """What can be searched for in each FHIR version, the parameters and named queries that the store holds among it."""
+    return make_registries(
+        settings, _held(store, "SearchParameter"), _held(store, "OperationDefinition"), case.remembered(store)
+    )
+
+
+def _held(store: SqlStore, resource_type: str) -> list[JSON]:
     """The resources of one type in the store, in R5."""
     return [json_in(one, FhirVersion.R5) for one in store.all_of_type(resource_type) if one.body is not None]
 

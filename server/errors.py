@@ -8,6 +8,8 @@ ApothecaryError
 │   ├── BadRequest            400  invalid      a parameter, header, path or body that breaks a rule
 │   │   ├── InvalidContent    400  structure    a body that is not well-formed FHIR
 │   │   ├── NotSupported      400  not-supported  right by the specification, not offered here
+│   │   ├── UnknownTerminology  400  not-found  a value set, code system or code that is not held here
+│   │   ├── NotEnumerable     400  not-supported  a value set whose codes cannot be listed here
 │   │   └── TooCostly         400  too-costly   a search past the limits
 │   ├── Unauthorized          401  login
 │   ├── Forbidden             403  forbidden
@@ -101,6 +103,18 @@ class InvalidContent(BadRequest):
 
 class NotSupported(BadRequest):
     """The specification knows it; this server does not offer it."""
+
+    code = "not-supported"
+
+
+class UnknownTerminology(BadRequest):
+    """A value set, code system or code that the server does not hold: nothing can be said of what is in it."""
+
+    code = "not-found"
+
+
+class NotEnumerable(BadRequest):
+    """A value set that is held, but whose codes cannot be listed from what is held."""
 
     code = "not-supported"
 

@@ -123,6 +123,14 @@ class Settings:
         "",
         "Key that signs page links, the same on every server behind one address; empty: one kept in the database.",
     )
+    request_log: Literal["off", "json"] = setting(
+        "off", "Whether a line of JSON is written to standard output for each request; never with values of parameters."
+    )
+    request_log_address: bool = setting(False, "Whether the request log has the client's address.")
+    metrics_folder: str = setting(
+        "",
+        "Folder where the processes of one server add up their metrics; empty: apothecary serve makes one if needed.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "Least severity that is logged.")
 
     @classmethod

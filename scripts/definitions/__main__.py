@@ -46,7 +46,7 @@ def compile_release(version: FhirVersion, cache: Path, folder: Path) -> list[str
     value_sets = ValueSetCompiler(source)
     compiled = {url: value_sets.value_set(url) for url in sorted(_bound(tables, published))}
     _write(folder / "valuesets.json", _lines(compiled))
-    _write(folder / "codesystems.json", _lines(value_sets.code_systems(compiled.values())))
+    _write(folder / "codesystems.json", _lines(value_sets.code_systems()))
     return search.problems + [f"not needed any more: {where}" for where in repairs.unused()]
 
 

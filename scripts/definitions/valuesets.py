@@ -1,10 +1,11 @@
-"""Bound value sets to `valuesets.json`, their hierarchies to `codesystems.json` (https://hl7.org/fhir/R5/valueset.html)."""
+"""Bound value sets to `valuesets.json`, code systems to `codesystems.json` (https://hl7.org/fhir/R5/terminologies.html)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from scripts.definitions.packages import Resource, Source
+from server.fhir.code_systems import code_system
 from server.fhir.terminology import CodeSystem, ValueSet
 
 MOST_CODES = 2000
@@ -43,14 +44,10 @@ class ValueSetCompiler:
         systems = tuple(sorted(named | set(concepts)))
         return ValueSet(url, concepts, systems, complete=reason is None, reason=reason)
 
-    def code_systems(self, value_sets: Iterable[ValueSet]) -> dict[str, CodeSystem]:
-        """The hierarchies of the published code systems that `value_sets` draw on, by url; flat ones are left out."""
-        found = {}
-        for url in sorted({system for value_set in value_sets for system in value_set.systems}):
-            parents = _parents(self._source.code_systems.get(url, {}))
-            if parents:
-                found[url] = CodeSystem(url, {code: tuple(sorted(above)) for code, above in parents.items()})
-        return found
+    def code_systems(self) -> dict[str, CodeSystem]:
+        """The published code systems by url; supplements, which are none of their own, are left out."""
+        read = {url: code_system(resource) for url, resource in self._source.code_systems.items()}
+        return {url: found for url, found in read.items() if found.content != "supplement"}
 
     def _systems(self, definition: Resource) -> set[str]:
         """The systems that a definition and those it includes name; it may include itself."""
@@ -138,22 +135,3 @@ def _codes(concepts: list[Resource]) -> Iterator[tuple[str, str]]:
         ):
             yield concept["code"], concept.get("display", "")
         yield from _codes(concept.get("concept", []))
-
-
-def _parents(code_system: Resource) -> dict[str, set[str]]:
-    """Each code with its parents, whether the code system nests its concepts or names parents as a property."""
-    found: dict[str, set[str]] = {}
-
-    def visit(concepts: list[Resource], parent: str | None) -> None:
-        for concept in concepts:
-            above = {
-                item["valueCode"] for item in concept.get("property", []) if item["code"] in ("parent", "subsumedBy")
-            }
-            if parent is not None:
-                above.add(parent)
-            if above:
-                found.setdefault(concept["code"], set()).update(above)
-            visit(concept.get("concept", []), concept["code"])
-
-    visit(code_system.get("concept", []), None)
-    return found

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import replace
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -14,6 +17,7 @@ from server.settings import Settings
 @click.option("--port", type=int, help="Port to listen on.")
 @click.option("--workers", type=int, help="Number of server processes.")
 @click.option("--database", help="SQLAlchemy URL: sqlite:///file.db or postgresql+psycopg://...")
+@click.option("--read-database", help="URL of a streaming standby of a PostgreSQL database, for reads and searches.")
 @click.option("--content", help="Folder of FHIR files to serve; empty for none.")
 def serve(**options: Any) -> None:
     """Serve a content folder over FHIR REST.
@@ -21,12 +25,15 @@ def serve(**options: Any) -> None:
     Every option and every other setting can be given as a variable APOTHECARY_<NAME>; docs/settings.md lists them.
     """
     from server.content.sync import sync
-    from server.store.open import open_store
+    from server.store.open import open_replica, open_store
 
     settings = Settings.from_environment(**options)
     store = open_store(settings)
     try:
         report = sync(settings, store)
+        if (replica := open_replica(settings, store)) is not None:
+            # Opened to be checked: each process opens its own.
+            replica.close()
     finally:
         # No connection may cross a fork.
         store.close()
@@ -51,16 +58,20 @@ def _run(settings: Settings) -> None:
 
     import server.app  # noqa: F401 (loaded before the workers fork, so that each does not load it again)
 
-    settings.to_environment()
-    Server(
-        "server.app:create_app",
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.WSGI,
-        workers=settings.workers,
-        blocking_threads=settings.threads,
-        websockets=False,
-        log_level=LogLevels(settings.log_level if settings.log_level != "info" else "warning"),
-        factory=True,
-        process_name=None,
-    ).serve()
+    with ExitStack() as stack:
+        if settings.workers > 1 and not settings.metrics_folder:
+            folder = stack.enter_context(TemporaryDirectory(prefix="apothecary-metrics-", ignore_cleanup_errors=True))
+            settings = replace(settings, metrics_folder=folder)
+        settings.to_environment()
+        Server(
+            "server.app:create_app",
+            address=settings.host,
+            port=settings.port,
+            interface=Interfaces.WSGI,
+            workers=settings.workers,
+            blocking_threads=settings.threads,
+            websockets=False,
+            log_level=LogLevels(settings.log_level if settings.log_level != "info" else "warning"),
+            factory=True,
+            process_name=None,
+        ).serve()

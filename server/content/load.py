@@ -7,12 +7,13 @@ interrupted is taken up by running it again. References are not followed: what t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 from server.content.documents import Document, Pointer
+from server.content.version_hints import hinted_version
 from server.errors import Issue
 from server.fhir.json import JSON
 from server.fhir.links import rewrite
@@ -24,6 +25,7 @@ from server.search.parameters import Registry
 from server.search.rows import IndexRow
 from server.store.contract import Store, Stored, Transaction
 from server.validation import validate
+from server.versions import convert
 
 # A transaction holds so many resources, or so many characters of text: large enough that committing costs little,
 # small enough that other writers need not wait long.
@@ -67,6 +69,7 @@ class _Item(NamedTuple):
     pointer: Pointer
     resource: JSON
     id: str
+    version: FhirVersion
 
     @property
     def key(self) -> tuple[str, str]:
@@ -78,18 +81,29 @@ class _Ready(NamedTuple):
 
     resource: JSON
     id: str
+    version: FhirVersion
     rows: list[IndexRow]
 
 
 class Loader:
-    """One load. `failed` is told each resource that cannot be loaded, as soon as that is known."""
+    """One load. `failed` is told each resource that cannot be loaded, as soon as that is known.
+
+    A resource is kept in the FHIR version that it claims, or else in `version`.
+    """
 
     def __init__(
-        self, store: Store, registry: Registry, failed: Callable[[Failure], None], *, validation: bool = True
+        self,
+        store: Store,
+        registries: Mapping[FhirVersion, Registry],
+        failed: Callable[[Failure], None],
+        *,
+        version: FhirVersion = FhirVersion.R5,
+        validation: bool = True,
     ) -> None:
         self.loaded = Loaded()
         self._store = store
-        self._registry = registry
+        self._registries = registries
+        self._version = version
         self._tell = failed
         self._validation = validation
         self._batch: dict[tuple[str, str], _Item] = {}
@@ -119,10 +133,10 @@ class Loader:
         ready = []
         for item in items:
             current = stored.get(item.key)
-            if current is not None and _is(item.resource, item.id, current):
+            if current is not None and current.fhir_version == item.version and _is(item.resource, item.id, current):
                 self.loaded.unchanged += 1
             elif (rows := self._rows(item)) is not None:
-                ready.append(_Ready(item.resource, item.id, rows))
+                ready.append(_Ready(item.resource, item.id, item.version, rows))
         if ready:
             created, updated = self._store.write(partial(_write, ready))
             self.loaded.created += created
@@ -153,14 +167,14 @@ class Loader:
                 continue
             url = entry.get("fullUrl")
             for item in self._item(document, (*pointer, "resource"), resource, url if isinstance(url, str) else None):
-                yield item._replace(resource=rewrite(resource, FhirVersion.R5, links.get)) if links else item
+                yield item._replace(resource=rewrite(resource, item.version, links.get)) if links else item
 
     def _item(self, document: Document, pointer: Pointer, resource: JSON, full_url: str | None) -> Iterator[_Item]:
         kind = resource.get("resourceType")
-        if not isinstance(kind, str) or not self._registry.serves(kind):
-            said = (
-                "has no resourceType" if kind is None else f"is a {kind}, which is not served (setting resource_types)"
-            )
+        version = hinted_version(resource) or self._version
+        if not isinstance(kind, str) or not self._registries[version].serves(kind):
+            not_served = f"is a {kind}, which is not served in FHIR {version} (setting resource_types)"
+            said = "has no resourceType" if kind is None else not_served
             self._fail(_failure(document, pointer, f"the resource {said}"))
             return
         identity = _identity(resource, full_url)
@@ -170,7 +184,7 @@ class Loader:
         elif not is_id(identity):
             self._fail(_failure(document, (*pointer, "id"), f"{identity!r} is not an id"))
         else:
-            yield _Item(document, pointer, resource, identity)
+            yield _Item(document, pointer, resource, identity, version)
 
     # -- whether it can be stored
 
@@ -178,10 +192,10 @@ class Loader:
         """The index rows of a resource that is valid; None, and the failure told, for another."""
         issues: list[Issue] = []
         if self._validation:
-            issues = [one for one in validate(item.resource, FhirVersion.R5) if one.severity in ("error", "fatal")]
+            issues = [one for one in validate(item.resource, item.version) if one.severity in ("error", "fatal")]
         if not issues:
             try:
-                return list(self._registry.rows(item.resource))
+                return list(self._registries[FhirVersion.R5].rows(_canonical(item.resource, item.version)))
             except (ValueError, TypeError, AttributeError, LookupError) as error:
                 # Without validation a value may be of any shape.
                 issues = [Issue("error", "value", f"a value cannot be indexed: {error}")]
@@ -220,6 +234,11 @@ def _links(entries: list[object]) -> dict[str, str]:
     return found
 
 
+def _canonical(resource: JSON, version: FhirVersion) -> JSON:
+    """The R5 form, of which the index is made."""
+    return resource if version is FhirVersion.R5 else convert(resource, version, FhirVersion.R5).resource
+
+
 def _failure(document: Document, pointer: Pointer, reason: str) -> Failure:
     return Failure(document.file, *document.positions.find(pointer), reason)
 
@@ -232,7 +251,7 @@ def _is(resource: JSON, identity: str, current: Stored) -> bool:
 def _write(ready: list[_Ready], transaction: Transaction) -> tuple[int, int]:
     """How many were created and updated."""
     created = updated = 0
-    for resource, identity, rows in ready:
+    for resource, identity, fhir_version, rows in ready:
         kind, moment = resource["resourceType"], now()
         current = transaction.read(kind, identity)
         version = 1
@@ -240,7 +259,7 @@ def _write(ready: list[_Ready], transaction: Transaction) -> tuple[int, int]:
             # Versions of one resource are in the order of time, even when clocks are not.
             version, moment = current.version + 1, max(moment, current.updated + 1000)
         body = stamp(resource, identity, version, moment)
-        transaction.write(Stored(kind, identity, version, moment, FhirVersion.R5, body), "PUT", rows)
+        transaction.write(Stored(kind, identity, version, moment, fhir_version, body), "PUT", rows)
         if current is None or current.deleted:
             created += 1
         else:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from server import __version__
+from server.content import case
 from server.content.checks import dangling, refuse_invalid
 from server.content.files import ContentFile, read_folder
 from server.errors import ContentError, FhirError
@@ -18,6 +19,7 @@ from server.fhir.json import JSON, compact, dumps, parse
 from server.fhir.meta import stamp
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import now
+from server.search.normalisation import Systems
 from server.search.parameters import EXTRACTION, Registry
 from server.search.registries import make_registries
 from server.settings import Settings
@@ -26,6 +28,7 @@ from server.versions import convert
 
 # Under these names the store remembers what the last sync left.
 FILES, INDEX, SYNCED = "content files", "index", "content synced"
+AT_REST = "content at rest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,9 @@ def sync(settings: Settings, store: Store) -> Report:
             str(folder), 0, 0, "there is no such folder; name one with --content, or serve none with --content ''"
         )
     types = settings.served_types(definitions(FhirVersion.R5).resource_types())
+    if folder is not None and store.state(AT_REST) == _at_rest(folder, types, store):
+        # Byte for byte what the last sync read: nothing needs to be parsed.
+        return Report(unchanged=len(_known(store)))
     files = (
         {f"{one.resource_type}/{one.id}": one for one in read_folder(folder, known_types=_all_types())}
         if folder
@@ -77,19 +83,43 @@ def sync(settings: Settings, store: Store) -> Report:
         )
     hashes = {key: _hash(one) for key, one in files.items()}
     if _in_step(store, types, files, hashes):
+        _remember_rest(store, folder, types)
         return Report(unchanged=len(files))
     known = _known(store)
     for key, file in files.items():
         if hashes[key] != known.get(key):
             refuse_invalid(file)
     report = store.write(lambda transaction: _sync(settings, transaction, types, files, hashes))
+    _remember_rest(store, folder, types)
     return replace(report, dangling=tuple(dangling(files, types)))
+
+
+def _at_rest(folder: Path, types: tuple[str, ...], reader: Reader) -> str:
+    """Stands for everything that a sync looks at: the code, the files' bytes, and the stored resources that decide what
+    the index holds.
+    """
+    digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)}".encode())
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"\0{path.relative_to(folder)}\0".encode())
+        digest.update(path.read_bytes())
+    for kind in ("SearchParameter", "CodeSystem"):
+        digest.update(repr([(one.id, one.version) for one in reader.all_of_type(kind)]).encode())
+    return digest.hexdigest()
+
+
+def _remember_rest(store: Store, folder: Path | None, types: tuple[str, ...]) -> None:
+    if folder is not None:
+        rest = _at_rest(folder, types, store)
+        store.write(lambda transaction: transaction.set_state(AT_REST, rest))
 
 
 def _in_step(reader: Reader, types: tuple[str, ...], files: Mapping[str, ContentFile], hashes: dict[str, str]) -> bool:
     """Whether there is nothing to do: the same files, and the index rows of the same rules."""
     known = _known(reader)
-    return hashes == known and reader.state(INDEX) == _index_key(types, _own_parameters(reader, files, known))
+    if hashes != known:
+        return False
+    key = _index_key(types, _own_parameters(reader, files, known), case.after(reader, files, known))
+    return reader.state(INDEX) == key
 
 
 def _known(reader: Reader) -> dict[str, str]:
@@ -121,14 +151,16 @@ def _sync(
     """
     known = _known(transaction)
     own = _own_parameters(transaction, files, known)
-    index = _index_key(types, own)
-    registry = make_registries(settings, own.values())[FhirVersion.R5]
+    systems = case.after(transaction, files, known)
+    index = _index_key(types, own, systems)
+    registry = make_registries(settings, own.values(), systems=systems)[FhirVersion.R5]
     report = _write(transaction, registry, files, hashes, known)
     if index != transaction.state(INDEX):
         changed = {key for key, value in hashes.items() if known.get(key) != value}
         report = _reindex(transaction, registry, report, changed)
     transaction.set_state(FILES, msgspec.json.encode(hashes).decode())
     transaction.set_state(INDEX, index)
+    case.remember(transaction, systems)
     transaction.set_state(SYNCED, str(now()))
     return report
 
@@ -143,11 +175,12 @@ def _hash(file: ContentFile) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def _index_key(types: tuple[str, ...], own: Mapping[str, JSON]) -> str:
-    """Changes when the index rows of some resource would: the code, the served types, the definitions or the content's
-    parameters.
+def _index_key(types: tuple[str, ...], own: Mapping[str, JSON], systems: Systems) -> str:
+    """Changes when the index rows of some resource would: the code, the served types, the definitions, the content's
+    parameters or what its code systems say of case.
     """
     digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)}".encode())
+    digest.update(dumps(dict(systems.case_sensitive)))
     for key in sorted(own):
         # Versions and dates of the parameter resources say nothing about what they index.
         digest.update(dumps({name: value for name, value in own[key].items() if name not in ("meta", "text")}))

@@ -126,6 +126,7 @@ class Definitions:
         self._structures: dict[str, Structure] = {}
         self._search: dict[str, Mapping[str, SearchParameterDefinition]] = {}
         self._value_sets: dict[str, ValueSet] = {}
+        self._code_systems: dict[str, CodeSystem] = {}
 
     def resource_types(self) -> tuple[str, ...]:
         """The concrete resource types, sorted."""
@@ -180,8 +181,16 @@ class Definitions:
         return tuple(self._value_set_lines)
 
     def code_system(self, url: str) -> CodeSystem | None:
-        """The hierarchy of the code system of that url; None when it is flat or not the specification's own."""
-        return self._code_systems.get(url.partition("|")[0])
+        """The code system of that url, a `|version` ignored; None when this release publishes none."""
+        name = url.partition("|")[0]
+        found = self._code_systems.get(name)
+        if found is None:
+            raw = self._code_system_lines.get(name)
+            if raw is None:
+                return None
+            found = msgspec.json.decode(raw, type=CodeSystem)
+            self._code_systems[name] = found
+        return found
 
     def search_parameters(self, resource_type: str) -> Mapping[str, SearchParameterDefinition]:
         """The search parameters of a type by code, with those of Resource and DomainResource; KeyError for no type."""
@@ -221,8 +230,8 @@ class Definitions:
         return msgspec.json.decode((self._folder / "valuesets.json").read_bytes(), type=dict[str, msgspec.Raw])
 
     @cached_property
-    def _code_systems(self) -> Mapping[str, CodeSystem]:
-        return msgspec.json.decode((self._folder / "codesystems.json").read_bytes(), type=dict[str, CodeSystem])
+    def _code_system_lines(self) -> Mapping[str, msgspec.Raw]:
+        return msgspec.json.decode((self._folder / "codesystems.json").read_bytes(), type=dict[str, msgspec.Raw])
 
     @cached_property
     def _extensions(self) -> Mapping[str, ExtensionDefinition]:

@@ -54,13 +54,37 @@ class ValueSet(msgspec.Struct, frozen=True, dict=True):
         return self.systems[0] if not holding and len(self.systems) == 1 else None
 
 
-class CodeSystem(msgspec.Struct, frozen=True, dict=True):
-    """The hierarchy of a code system: each code that has parents, with them
+class CodeSystem(msgspec.Struct, frozen=True, dict=True, omit_defaults=True, rename="camel"):
+    """A code system: its codes and their displays, and what it says of them
     (https://hl7.org/fhir/R5/codesystem.html#hierarchy).
+
+    `parents` has each code that stands below others, with them. `properties` holds the values of each property by code,
+    as text. `content` is `complete`, or why not all codes are there: fragment, example, not-present or supplement.
     """
 
     url: str
-    parents: Mapping[str, tuple[str, ...]]
+    concepts: Mapping[str, str] = {}
+    parents: Mapping[str, tuple[str, ...]] = {}
+    case_sensitive: bool | None = None
+    content: str = "complete"
+    properties: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
+    version: str | None = None
+
+    def find(self, code: str) -> str | None:
+        """`code` as this system writes it, None where it has no such code."""
+        if code in self.concepts or self.case_sensitive is not False:
+            return code if code in self.concepts else None
+        return self._folded.get(code.casefold())
+
+    @cached_property
+    def _folded(self) -> Mapping[str, str]:
+        return {code.casefold(): code for code in self.concepts}
+
+    def is_inactive(self, code: str) -> bool:
+        """Whether the system has taken `code` out of use: https://hl7.org/fhir/R5/codesystem.html#status"""
+        inactive = self.properties.get("inactive", {}).get(code, ())
+        status = self.properties.get("status", {}).get(code, ())
+        return "true" in inactive or not {"inactive", "retired"}.isdisjoint(status)
 
     @cached_property
     def children(self) -> Mapping[str, tuple[str, ...]]:

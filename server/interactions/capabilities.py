@@ -8,6 +8,7 @@ the table that the routes are made of. A test sends a real request for every cla
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,7 @@ from server.fhir.json import JSON, dumps
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import instant
 from server.interactions.service import Service
+from server.operations import OPERATIONS
 from server.search.parameters import Registry
 
 DESCRIPTION = (
@@ -112,6 +114,7 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
                 "resource": [_resource(service, registry, one) for one in registry.types],
                 "interaction": [{"code": code} for code in offered(service, "system")],
                 "searchParam": _common_parameters(registry),
+                "operation": _operations(service, {"system"}),
             }
         ],
     }
@@ -145,7 +148,19 @@ def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
     if reverse:
         result["searchRevInclude"] = reverse
     result["searchParam"] = _parameters(registry, resource_type)
+    result["operation"] = _operations(service, {"type", "instance"}, resource_type)
     return result
+
+
+def _operations(service: Service, levels: Set[str], resource_type: str | None = None) -> list[JSON]:
+    """The operations of any of `levels`, and of the type where one is given, that are open here."""
+    return [
+        {"name": code, "definition": one.definition}
+        for code, one in sorted(OPERATIONS.items())
+        if one.levels & levels
+        and (not one.types or resource_type in one.types)
+        and (service.settings.writable or not one.affects_state)
+    ]
 
 
 def _conditional(service: Service, version: FhirVersion) -> JSON:

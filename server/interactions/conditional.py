@@ -9,6 +9,7 @@ from server.errors import BadRequest, PreconditionFailed
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import now
 from server.interactions.service import Service
+from server.interactions.terminology import held
 from server.search import control
 from server.search.parser import Parser
 from server.search.query import Query
@@ -37,6 +38,7 @@ def matches(
         now(),
         strict=True,
         clause_limit=service.settings.search_clause_limit,
+        terminology=held(service, version, base, reader),
     )
     query = parser.parse(pairs).query
     return list(reader.search(Query(query.predicates, (), limit)).hits)

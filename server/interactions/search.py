@@ -16,6 +16,7 @@ from server.interactions.include import included
 from server.interactions.prepared import Prepared
 from server.interactions.service import Service
 from server.interactions.subset import subset
+from server.interactions.terminology import held
 from server.search import links
 from server.search.parser import Parser
 from server.search.query import Cursor, Search
@@ -43,8 +44,9 @@ def search(
     prepared = service.searches.get(key) if key is not None else None
     if prepared is None:
         prepared = prepare(service, version, base, resource_type, pairs, strict=strict)
-        # `ap` compares dates with the time of the request.
-        if key is not None and not any(value.startswith("ap") or ",ap" in value for _, value in pairs):
+        # `ap` compares dates with the time of the request; value sets, and which words resemble one, may change.
+        passing = prepared.search.inexact or any(value.startswith("ap") or ",ap" in value for _, value in pairs)
+        if key is not None and prepared.lasting and not passing:
             service.searches.put(key, prepared)
     return answer(service, version, base, resource_type, prepared)
 
@@ -57,6 +59,7 @@ def prepare(
     if resource_type is not None:
         service.check_type(version, resource_type)
     settings = service.settings
+    terminology = held(service, version, base)
     parser = Parser(
         registry,
         registry.types if resource_type is None else (resource_type,),
@@ -66,6 +69,8 @@ def prepare(
         settings.page_size,
         settings.page_size_limit,
         settings.search_clause_limit,
+        service.reader,
+        terminology=terminology,
     )
     tokens = [value for name, value in pairs if name == links.PAGE]
     found = parser.parse([(name, value) for name, value in pairs if name != links.PAGE])
@@ -76,11 +81,13 @@ def prepare(
         cursor = links.read(service.secret, resource_type or "", applied, tokens[0])
         found = replace(found, query=replace(found.query, cursor=cursor, memo={}))
         applied.append((links.PAGE, tokens[0]))
+    if terminology.warnings:
+        found = replace(found, warnings=(*found.warnings, *terminology.warnings))
     if found.max_results is not None:
         left = max(0, found.max_results - _seen(found))
         found = replace(found, query=replace(found.query, count=min(found.query.count, left), memo={}))
     url = _url(base, resource_type, applied)
-    return Prepared(found, url, bundle.link("self", url))
+    return Prepared(found, url, bundle.link("self", url), lasting=not terminology.asked)
 
 
 def answer(service: Service, version: FhirVersion, base: str, resource_type: str | None, prepared: Prepared) -> bytes:
@@ -99,6 +106,7 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
             hit.type,
             hit.id,
             body_in(hit, version) if whole else subset(body_in(hit, version), version, found.summary, found.elements),
+            score=hit.score,
         )
         for hit in page.hits
     ]

@@ -12,6 +12,7 @@ from server.errors import BadRequest, NotFound
 from server.fhir.definitions import definitions
 from server.fhir.references import is_id
 from server.fhir.releases import FhirVersion
+from server.interactions.known import Known
 from server.interactions.prepared import Cache
 from server.search.parameters import Registry
 from server.settings import Settings
@@ -34,6 +35,8 @@ class Service:
     replica: Replica | None = None
     """The reader once more, where it may lag behind the store: it must be told what a request has to see."""
     searches: Cache = field(default_factory=Cache)
+    terminology: Known = field(default_factory=Known)
+    """What `reader` told of value sets and code systems."""
     statements: dict[tuple[FhirVersion, str], tuple[bytes, str]] = field(default_factory=dict)
     """CapabilityStatements that were computed, with their ETags, by version and base."""
     lock: threading.Lock = field(default_factory=threading.Lock)

@@ -13,6 +13,7 @@ from server.interactions import integrity
 from server.interactions.answers import Context, of_get, of_write
 from server.interactions.entries import Entry, read_entry
 from server.interactions.identities import Identity, Links, identities, refuse_ambiguity, refuse_overlap
+from server.interactions.known import Known
 from server.interactions.perform import patch_entry, perform
 from server.interactions.update import update
 from server.interactions.writing import Written, amend, nothing_deleted, put
@@ -39,7 +40,7 @@ class _Run:
 
     def __init__(self, context: Context, inside: Transaction, entries: Sequence[Entry]) -> None:
         # What the bundle reads, it reads with its own writes.
-        self.context = replace(context, service=replace(context.service, reader=inside))
+        self.context = replace(context, service=replace(context.service, reader=inside, terminology=Known()))
         self.inside = inside
         self.entries = sorted(entries, key=lambda entry: ORDER[entry.method])
         self.written: dict[int, list[Written]] = {}
@@ -59,7 +60,8 @@ class _Run:
                     self.written[entry.number] = [self._store(entry, settled[entry.number], links)]
         self._resolve_conditional_references(links)
         refuse_ambiguity(self.context, self.inside, self.entries, settled)
-        integrity.check(self.context.service, self.inside, [one for done in self.written.values() for one in done])
+        placed = [(one, entry.expression) for entry in self.entries for one in self.written.get(entry.number, ())]
+        integrity.check_placed(self.context.service, self.inside, placed)
         for entry in self.entries:
             if entry.method in ("GET", "HEAD"):
                 with _Naming(entry):
@@ -98,7 +100,9 @@ class _Run:
         """The last step of a transaction, so that they find what any entry wrote."""
         for entry in self.entries:
             for place, one in enumerate(self.written.get(entry.number, ())):
-                if one.resource is None or not any("?" in literal for _, literal in literals(one.resource)):
+                if one.resource is None or b"?" not in (one.stored.body or b""):
+                    continue
+                if not any("?" in literal for _, literal in literals(one.resource)):
                     continue
                 with _Naming(entry):
                     resource = links.conditional(self.inside, one.resource)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from server.operations import convert, meta, validate
+from server.operations import convert, expand, lookup, meta, subsumes, validate, validate_code
 from server.operations.base import Call, Operation
 
 OPERATIONS: Mapping[str, Operation] = {
-    one.code: one for one in (*meta.OPERATIONS, validate.OPERATION, convert.OPERATION)
+    one.code: one
+    for one in (
+        *meta.OPERATIONS,
+        validate.OPERATION,
+        convert.OPERATION,
+        expand.OPERATION,
+        lookup.OPERATION,
+        subsumes.OPERATION,
+        validate_code.OPERATION,
+    )
 }
 
 __all__ = ["OPERATIONS", "Call", "Operation"]

@@ -51,3 +51,5 @@ class Operation:
     run: Callable[[Call], JSON]
     answer_version: Callable[[Call], FhirVersion] | None = None
     """The FHIR version of the answer, where that is not the version of the base."""
+    types: frozenset[str] = frozenset()
+    """The resource types that it is of; any, where none is named."""

@@ -17,11 +17,10 @@ from server.validation import validate
 
 def run(call: Call) -> JSON:
     """The converted resource. Raises BadRequest for versions that are none, InvalidContent for an invalid resource."""
-    posted = call.posted
-    wrapped = (
-        isinstance(posted, dict) and posted.get("resourceType") == "Parameters" and call.resource_type != "Parameters"
-    )
-    resource = (call.parameter("resource") or call.parameter("input")) if wrapped else posted
+    resource = call.posted
+    if isinstance(resource, dict) and resource.get("resourceType") == "Parameters":
+        # Parameters that carry no resource are themselves what is to be converted.
+        resource = call.parameter("resource") or call.parameter("input") or resource
     if not isinstance(resource, dict):
         raise BadRequest("there is no resource to convert", expression="resource", code="required")
     if call.resource_type is not None and resource.get("resourceType") != call.resource_type:

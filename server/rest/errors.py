@@ -18,7 +18,7 @@ from server.fhir.json import dumps, pretty
 from server.fhir.releases import FhirVersion
 from server.interactions.service import Service
 from server.reports.operation_outcome import operation_outcome
-from server.rest.exchange import CONTENT_TYPE, Exchange, finish, request_id, too_large
+from server.rest.exchange import CHOSEN, CONTENT_TYPE, finish, request_id, too_large
 from server.rest.negotiation import READERS
 from server.rest.responses import Answer
 
@@ -74,11 +74,8 @@ def _version(service: Service) -> FhirVersion:
     base = next((one for one in service.registries if one.segment == segment), None)
     if base is not None:
         return base
-    try:
-        return Exchange(service, "/fhir", None).version
-    except FhirError:
-        # What the request asks for may be the error.
-        return service.settings.fhir_version
+    chosen: FhirVersion = request.environ.get(CHOSEN, service.settings.fhir_version)
+    return chosen
 
 
 def _answer(service: Service, status: int, issues: tuple[Issue, ...], headers: dict[str, str]) -> Answer:

@@ -30,6 +30,9 @@ _SCHEMES = ("http", "https")
 # Parameters that concern the form of any answer: https://hl7.org/fhir/R5/http.html#parameters
 GENERAL = frozenset({"_format", "_pretty"})
 
+# Where the WSGI environment holds the FHIR version that was negotiated, for an error that ends the request.
+CHOSEN = "apothecary.fhir_version"
+
 
 class Exchange:
     """A request in hand. Cheap to make: what most requests do not use is worked out when it is asked for."""
@@ -65,6 +68,7 @@ class Exchange:
             self._spoken or service.settings.fhir_version,
             frozenset(service.registries),
         )
+        self.environ[CHOSEN] = self.wanted.version
 
     def add(self, text: str) -> None:
         """Take in the parameters of a query string or a form."""

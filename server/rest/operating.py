@@ -27,7 +27,7 @@ class OperationViews:
             self.service.check_type(exchange.written, resource_type)
         level = "instance" if resource_id else "type" if resource_type else "system"
         found = OPERATIONS.get(operation)
-        if found is None or level not in found.levels:
+        if found is None or level not in found.levels or (found.types and resource_type not in found.types):
             raise NotFound(
                 f"${operation} is not an operation of this {level}",
                 code="not-supported",

@@ -10,7 +10,7 @@ from flask import Response
 from werkzeug.datastructures import Headers
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
 _LINES = {status.value: f"{status.value} {status.phrase.upper()}" for status in HTTPStatus}
 

@@ -13,6 +13,7 @@ from server.interactions import capabilities
 from server.interactions.service import Service
 from server.rest import pages
 from server.rest.exchange import Exchange, finish, origin_allowed
+from server.rest.metrics import CONTENT_TYPE, Metrics
 from server.rest.operating import OperationViews
 from server.rest.reading import ReadingViews
 from server.rest.responses import Answer
@@ -29,7 +30,7 @@ def bases(service: Service) -> dict[str, FhirVersion | None]:
     return {"/fhir": None, **{f"/fhir/{version.segment}": version for version in service.registries}}
 
 
-def register(app: Flask, service: Service) -> None:
+def register(app: Flask, service: Service, metrics: Metrics) -> None:
     """Add all routes to the app."""
     for prefix, version in bases(service).items():
         views = Views(service, prefix, version)
@@ -49,6 +50,7 @@ def register(app: Flask, service: Service) -> None:
             app.add_url_rule(prefix + path, f"{prefix} operation {path}", views.operation, methods=["GET", "POST"])
     app.add_url_rule("/", "index", lambda: _index(service), methods=["GET"])
     app.add_url_rule("/healthz", "healthz", lambda: _plain(service, {"status": "ok"}), methods=["GET"])
+    app.add_url_rule("/metrics", "metrics", lambda: _metrics(service, metrics), methods=["GET"])
     app.add_url_rule("/readyz", "readyz", lambda: _ready(service), methods=["GET"])
 
 
@@ -87,6 +89,12 @@ def _ready(service: Service) -> Answer:
     """200 where the database answers. Raises Busy, and so answers 503, where it does not."""
     service.store.state("secret")
     return _plain(service, {"status": "ready"})
+
+
+def _metrics(service: Service, metrics: Metrics) -> Answer:
+    """What Prometheus asks for."""
+    headers = [("Content-Type", CONTENT_TYPE), ("Cache-Control", "no-store")]
+    return finish(service, request.environ, Answer(metrics.text().encode(), 200, headers))
 
 
 def _plain(service: Service, value: dict[str, object]) -> Answer:

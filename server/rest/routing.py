@@ -16,6 +16,9 @@ from werkzeug.routing import Map, MapAdapter, Rule
 
 Matched = tuple[Rule, Mapping[str, Any]]
 
+# Where the WSGI environment says what was matched; missing where nothing was.
+MATCHED = "apothecary.matched"
+
 
 class Router:
     """The routes of type and instance, by base, number of segments and method."""
@@ -66,7 +69,9 @@ class Adapter:
 
     def match(self, return_rule: bool = True) -> Matched:
         """Raises werkzeug's NotFound, MethodNotAllowed and RequestRedirect."""
-        return self._router.match(self._environ) or self.general.match(return_rule=True)
+        matched = self._router.match(self._environ) or self.general.match(return_rule=True)
+        self._environ[MATCHED] = matched
+        return matched
 
     @property
     def general(self) -> MapAdapter:

@@ -8,6 +8,7 @@ from typing import Any
 from server.fhir.definitions import definitions
 from server.fhir.releases import FhirVersion
 from server.search.named import named_queries
+from server.search.normalisation import STANDARD, Systems
 from server.search.parameters import Registry
 from server.settings import Settings
 from server.versions import convert, convertible
@@ -17,15 +18,18 @@ def make_registries(
     settings: Settings,
     search_parameters: Iterable[Mapping[str, Any]],
     operation_definitions: Iterable[Mapping[str, Any]] = (),
+    systems: Systems = STANDARD,
 ) -> dict[FhirVersion, Registry]:
     """The registry of each FHIR version, with the SearchParameter and OperationDefinition resources (R5) of the
-    content.
+    content, and what it says of code systems.
 
     Raises StartError for one that cannot work.
     """
     queries = tuple(named_queries(operation_definitions))
     served = {version: settings.served_types(definitions(version).resource_types()) for version in FhirVersion}
-    canonical = Registry(FhirVersion.R5, served[FhirVersion.R5], search_parameters, convert=_from_r5, queries=queries)
+    canonical = Registry(
+        FhirVersion.R5, served[FhirVersion.R5], search_parameters, convert=_from_r5, queries=queries, systems=systems
+    )
     return {
         version: canonical
         if version is FhirVersion.R5

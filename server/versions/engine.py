@@ -221,7 +221,8 @@ class Engine:
             other = target.properties.get(key)
             if other is None or other.type != one.type or other.element.is_list != one.element.is_list:
                 return False
-            if one.structure != other.structure:
+            # What only the source requires may say nothing, and is then dropped.
+            if one.structure != other.structure or bool(one.element.min) > bool(other.element.min):
                 return False
         # A new required element must be written.
         own = {one.element.path for one in source.properties.values() if one.element.min}

@@ -247,7 +247,8 @@ class Plan:
         elif source.type == target.type and self.engine.refused_targets(source, target) is None:
             bound = target.element.binding
             if bound is None or bound.strength != "required" or source.element.binding == bound:
-                step.mode = SAME if self.engine.identical(source.type) else PLAN
+                # A value that says nothing has an extension, which the way of PLAN stops at.
+                step.mode = SAME if self.engine.identical(source.type) and step.nothing is None else PLAN
         step.structures = source.structure, target.structure
         step.into = found.target if found.target.part else None
 

@@ -287,6 +287,8 @@ def _by_rule(
         if to_primitive and not from_primitive:
             frame = {key: value[key] for key in ("id", "extension") if key in value}
             bare = {key: one for key, one in value.items() if key not in frame}
+            if not bare:
+                return Converted(None, engine.companion(frame, run))
         result = forward(bare)
         if result is None:
             return None

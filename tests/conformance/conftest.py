@@ -10,7 +10,8 @@ import pytest
 from server.content.sync import sync
 from server.settings import Settings
 from server.store.open import open_store
-from tests.conformance.harness import EVERYTHING, ROOT, InProcess, fill, settings_for, write_content
+from tests.conformance import terminology
+from tests.conformance.harness import EVERYTHING, ROOT, TYPES, InProcess, fill, settings_for, write_content
 from tests.databases import fresh_database
 
 
@@ -56,3 +57,22 @@ def content_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
         sync(settings, store)
         yield InProcess(settings, store)
         store.close()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def empty_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
+    """The app over an empty database. Tests share it, each with ids of its own."""
+    with session_database(request, tmp_path_factory) as url:
+        settings = Settings(database=url, content="", resource_types=TYPES)
+        store = open_store(settings)
+        yield InProcess(settings, store)
+        store.close()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def terms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
+    """The app over terminology.json."""
+    with session_database(request, tmp_path_factory) as url:
+        server = terminology.start(url, tmp_path_factory.mktemp("content"), terminology.CONTENT)
+        yield server
+        server.store.close()

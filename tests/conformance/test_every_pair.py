@@ -16,7 +16,7 @@ from server.fhir.definitions import definitions
 from server.fhir.releases import FhirVersion
 from server.interactions.search import prepare
 from server.search.control import NAMES
-from server.search.parameters import SearchParameter
+from server.search.parameter import SearchParameter
 from server.search.special import PARAMETERS as SPECIAL
 from server.settings import Settings
 from server.store.open import open_store
@@ -38,6 +38,7 @@ VALUES = {
     "quantity": "0.5|http://unitsofmeasure.org|mg",
     "reference": "1",
     "uri": "http://example.org/a",
+    "special": "clonazepam",
 }
 MODIFIED = {"missing": "true", "of-type": "http://example.org/system|code|value", "identifier": VALUES["token"]}
 

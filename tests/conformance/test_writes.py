@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from server.store.open import open_store
-from tests.conformance.conftest import session_database
-from tests.conformance.harness import TYPES, Answer, InProcess, Server, table
+from tests.conformance.harness import Answer, InProcess, Server, table
 from tests.conformance.test_cases import at, check
 
 STORIES = {
     f"{section}: {name}": steps
-    for file in ("writes.yaml", "bundles.yaml")
+    for file in ("writes.yaml", "bundles.yaml", "versions.yaml")
     for section, stories in table(file).items()
     for name, steps in stories.items()
 }
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def empty_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
-    """The app over an empty database. Stories share it, each with ids of its own."""
-    from server.settings import Settings
-
-    with session_database(request, tmp_path_factory) as url:
-        settings = Settings(database=url, content="", resource_types=TYPES)
-        store = open_store(settings)
-        yield InProcess(settings, store)
-        store.close()
 
 
 class Recorder:

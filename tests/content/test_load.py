@@ -15,9 +15,8 @@ from click.testing import CliRunner, Result
 from server.cli import main
 from server.content.load import Failure, Loader, load
 from server.content.read import read_bytes
-from server.fhir.definitions import definitions
 from server.fhir.releases import FhirVersion
-from server.search.parameters import Registry
+from server.search.registries import make_registries
 from server.settings import Settings
 from server.store.contract import Stored, Transaction
 from server.store.open import open_store
@@ -108,7 +107,8 @@ def test_of_a_bundle_every_resource_is_loaded_and_its_links_are_followed(
 def test_every_format_is_loaded_compressed_or_not(sqlite_database_url: str, tmp_path: Path, name: str) -> None:
     texts = {
         "yaml": b"resourceType: Medication\nid: m\ncode: {text: aspirin}\n",
-        "xml": b'<Medication xmlns="http://hl7.org/fhir"><id value="m"/><code><text value="aspirin"/></code></Medication>',
+        "xml": b'<Medication xmlns="http://hl7.org/fhir"><id value="m"/>'
+        b'<code><text value="aspirin"/></code></Medication>',
     }
     data = texts.get(name.rpartition(".")[2], ndjson([medication("m")]))
     folder = tmp_path / "Medication"
@@ -165,8 +165,7 @@ def test_what_cannot_run_ends_with_status_2(sqlite_database_url: str, tmp_path: 
 
 
 def loader(store: SqlStore, failed: list[Failure] | None = None) -> Loader:
-    types = Settings().served_types(definitions(FhirVersion.R5).resource_types())
-    return Loader(store, Registry(FhirVersion.R5, types, ()), [].append if failed is None else failed.append)
+    return Loader(store, make_registries(Settings(), ()), [].append if failed is None else failed.append)
 
 
 def test_one_resource_twice_in_a_load_gets_two_versions_and_a_deleted_one_returns(database_url: str) -> None:
@@ -211,6 +210,22 @@ def test_what_is_exported_can_be_loaded_and_served_as_content(database_url: str,
     store = open_store(fresh)
     assert sync(fresh, store).created == count
     store.close()
+
+
+def test_a_resource_is_kept_in_its_version_and_found_in_any(database_url: str, tmp_path: Path) -> None:
+    from server.app import create_app
+
+    path = tmp_path / "r4.json"
+    path.write_text(json.dumps(medication("m", ingredient=[{"itemCodeableConcept": {"text": "x"}}])))
+    assert run(database_url, "load", path).exit_code == 1
+    assert run(database_url, "load", "--fhir-version", "R4", path).exit_code == 0
+    assert run(database_url, "load", "--fhir-version", "R4", path).output.startswith("0 created, 0 updated, 1 unch")
+    assert run(database_url, "load", "--fhir-version", "R9", path).exit_code == 2
+    app = create_app(Settings(database=database_url, content=""))
+    client = app.test_client()
+    assert client.get("/fhir/r4/Medication/m").json["ingredient"] == [{"itemCodeableConcept": {"text": "x"}}]
+    assert client.get("/fhir/r5/Medication/m").json["ingredient"] == [{"item": {"concept": {"text": "x"}}}]
+    app.service.store.close()  # type: ignore[attr-defined]
 
 
 def test_files_need_a_folder_to_be_written_to(sqlite_database_url: str) -> None:

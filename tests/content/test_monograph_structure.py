@@ -53,7 +53,11 @@ def test_a_file_is_two_space_json_that_reads_back_to_the_same_text(key: str) -> 
 @pytest.mark.parametrize("key", CONTENT)
 def test_fhir_resources_reads_a_file_and_gives_the_same_resource_back(key: str) -> None:
     parsed = model(CONTENT[key]).model_validate_json(FILES[key].read_text(encoding="utf-8"))
-    assert json.loads(parsed.model_dump_json()) == CONTENT[key]
+    read = json.loads(parsed.model_dump_json())
+    for content in read.get("content", ()) if read["resourceType"] == "DocumentReference" else ():
+        # R5 writes an integer64 as a string (https://hl7.org/fhir/R5/json.html#primitive), fhir.resources as a number.
+        content["attachment"]["size"] = str(content["attachment"]["size"])
+    assert read == CONTENT[key]
 
 
 @pytest.mark.parametrize("key", CONTENT)

@@ -280,7 +280,12 @@ def test_a_code_system_knows_what_subsumes_what() -> None:
     assert "required" in found.descendants("invalid")
     assert found.ancestors("required") == {"invalid"}
     assert found.ancestors("invalid") == frozenset()
-    assert definitions(R5).code_system("http://hl7.org/fhir/administrative-gender") is None
+    flat = definitions(R5).code_system("http://hl7.org/fhir/administrative-gender")
+    assert flat is not None
+    assert flat.concepts["female"] == "Female"
+    assert not flat.parents
+    assert flat.case_sensitive is True
+    assert definitions(R5).code_system("http://hl7.org/fhir/bundle-type-de") is None, "a supplement is no system"
 
 
 @pytest.mark.parametrize(("version", "type_", "code", "kind", "expression"), [

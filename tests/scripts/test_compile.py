@@ -145,13 +145,11 @@ def test_an_expansion_that_leaves_codes_out_is_not_used() -> None:
         assert (found.codes, found.systems, found.complete) == (codes, ("s",), bool(codes))
 
 
-def test_nested_and_named_parents_make_the_hierarchy() -> None:
-    named = {"code": "c", "property": [{"code": "subsumedBy", "valueCode": "a"}]}
-    compiler = ValueSetCompiler(source(code_systems=[{**CODES, "concept": [*CODES["concept"], named]}]))
-    value_set = ValueSetCompiler(source(code_systems=[CODES], value_sets=[
-        {"url": "v", "compose": {"include": [{"system": "s"}]}},
-    ])).value_set("v")  # fmt: skip
-    assert compiler.code_systems([value_set])["s"].parents == {"b": ("a",), "c": ("a",)}
+def test_every_code_system_but_supplements_is_written_down() -> None:
+    supplement = {"url": "more", "content": "supplement", "supplements": "s"}
+    found = ValueSetCompiler(source(code_systems=[CODES, supplement])).code_systems()
+    assert list(found) == ["s"]
+    assert found["s"].parents == {"b": ("a",)}
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What the conversion is tried on: the content, the vendored examples, and how to find out whether a result is valid."""
+"""What conversion is tried on: the content and the vendored examples; and whether a result is valid."""
 
 from __future__ import annotations
 

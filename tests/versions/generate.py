@@ -61,10 +61,11 @@ def _pruned(tables: Definitions, name: str, value: JSON, choose: Callable[[], bo
         if found is None or not (found.element.min or choose()):
             continue
         if key[0] != "_" and found.type not in _PRIMITIVES and key != "extension":
-            items = [_pruned(tables, found.structure, item, choose) for item in (one if type(one) is list else [one])]
-            items = [item for item in items if item]
-            if items:
-                kept[key] = items if type(one) is list else items[0]
+            # An object that would be left empty is kept whole: FHIR has no empty objects, and it may be required.
+            items = [
+                _pruned(tables, found.structure, item, choose) or item for item in (one if type(one) is list else [one])
+            ]
+            kept[key] = items if type(one) is list else items[0]
         elif key[0] != "_" or type(one) is dict or key[1:] in kept:
             kept[key] = one
     return kept

@@ -330,7 +330,8 @@ def test_an_edited_approximation_wins_over_the_original_that_it_contradicts() ->
 
 
 def test_every_digit_is_kept() -> None:
-    text = b'{"resourceType":"Medication","ingredient":[{"item":{"concept":{"text":"c"}},"strengthQuantity":{"value":0.50}}]}'
+    ingredient = b'{"item":{"concept":{"text":"c"}},"strengthQuantity":{"value":0.50}}'
+    text = b'{"resourceType":"Medication","ingredient":[' + ingredient + b"]}"
     there = dumps(convert(parse(text), R5, R4).resource)
     assert b'"value":0.50' in there
     assert dumps(convert(parse(there), R4, R5).resource) == text
@@ -428,7 +429,7 @@ def test_what_r4_requires_and_r5_does_not_say_is_marked_as_unknown(source: FhirV
     ],
 )
 def test_what_is_not_built_as_its_release_defines_is_refused_not_mangled(broken: JSON) -> None:
-    with pytest.raises(InvalidContent, match="Medication|Substance"):
+    with pytest.raises(InvalidContent, match="not built as FHIR R4"):
         convert(broken, R4, R5)
 
 

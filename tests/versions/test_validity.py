@@ -27,7 +27,7 @@ KNOWN = {
     "opd-1": "the parameter's type is one that only the other release has, and the rule wants a type",
     "spd-3": "R5 allows comparators on fewer types of parameter",
 }
-# What fhir.resources cannot read although FHIR allows it: extensions in place of a required value, in a list or a choice.
+# What fhir.resources cannot read although FHIR allows it: an extension for a required value in a list or a choice.
 UNREADABLE = ("'list' object has no attribute 'extension'", "Expect any of field value from this list")
 
 

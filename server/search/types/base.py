@@ -6,27 +6,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from server.search.advanced import Similar
+from server.search.normalisation import STANDARD, Systems
 from server.search.predicates import Predicate
 from server.search.rows import IndexRow
+from server.search.terminology import Terminology
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
     """One value that a parameter's expression selected: its FHIR type and its JSON.
 
-    `value_set` is the required binding of a `code`; `element` numbers the element inside a composite parameter.
+    `value_set` is the required binding of a `code`; `element` numbers the element inside a composite parameter;
+    `systems` says how codes stand in the index.
     """
 
     type: str
     json: Any
     value_set: str | None = None
     element: int = 0
+    systems: Systems = STANDARD
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What the meaning of a value depends on besides itself: this server's base URLs, the time, the parameter's
-    targets.
+    targets, and the value sets and code systems it holds.
     """
 
     bases: tuple[str, ...] = ()
@@ -35,6 +40,10 @@ class Request:
     served: frozenset[str] = frozenset()
     elements: frozenset[str] = frozenset()
     """The FHIR types that the parameter's expression can select."""
+    systems: Systems = STANDARD
+    terminology: Terminology | None = None
+    similar: Similar | None = None
+    """Finds words of the parameter's texts that look like one; None where the parameter has no inexact search."""
 
 
 class SearchType(Protocol):

@@ -14,6 +14,7 @@ from typing import Any
 
 from server.fhir.paths import Path, compile_path
 from server.fhir.releases import FhirVersion
+from server.search.normalisation import STANDARD, Systems
 from server.search.predicates import Joined, Or, Predicate, Row, any_of
 from server.search.rows import IndexRow
 from server.search.text import split
@@ -47,25 +48,25 @@ class Composite:
             for track in self.path.tracks
         ]
 
-    def rows(self, resource: Mapping[str, Any]) -> Iterator[IndexRow]:
+    def rows(self, resource: Mapping[str, Any], systems: Systems = STANDARD) -> Iterator[IndexRow]:
         """The rows of every element that has all components; an element that lacks one can match nothing."""
         element = 0
         for track, paths in zip(self.path.tracks, self._paths, strict=True):
             for node in track.walk(resource):
                 element += 1
                 found = [
-                    list(self._component(part, path, node, element))
+                    list(self._component(part, path, node, element, systems))
                     for part, path in zip(self.components, paths, strict=True)
                 ]
                 if all(found):
                     for rows in found:
                         yield from rows
 
-    def _component(self, part: Component, path: Path, node: Any, element: int) -> Iterator[IndexRow]:
+    def _component(self, part: Component, path: Path, node: Any, element: int, systems: Systems) -> Iterator[IndexRow]:
         for track in path.tracks:
             if track.type in part.kind.ELEMENTS:
                 for value in track.walk(node):
-                    yield from part.kind.extract(part.name, Value(track.type, value, track.value_set, element))
+                    yield from part.kind.extract(part.name, Value(track.type, value, track.value_set, element, systems))
 
     def predicate(self, text: str, request: Request) -> Predicate:
         """`value$value`, one for each component. Raises ValueError for another number of values."""

@@ -1,9 +1,6 @@
 """Token parameters: https://hl7.org/fhir/R5/search.html#token
 
-Codes of HL7's own code systems and UCUM are case-sensitive. For every other system, where the server cannot know, codes
-and
-identifiers match without regard to case, as the specification asks: what is found too much is less dangerous than what
-is missed.
+How a code stands in the index, and which ways to write it find each other, `server.search.normalisation` decides.
 """
 
 from __future__ import annotations
@@ -13,14 +10,20 @@ from functools import lru_cache
 
 from server.fhir.definitions import definitions
 from server.fhir.releases import FhirVersion
+from server.search import advanced
+from server.search.normalisation import FOLDED, STANDARD, any_forms
 from server.search.predicates import Compare, Every, Predicate, Row, Some, any_of
 from server.search.rows import IndexRow, StringRow, TokenRow
 from server.search.text import KEY_LENGTH, fold, key, split, unescape, wanted
+from server.search.types import hierarchy
 from server.search.types.base import Request, Value
+from server.search.types.hierarchy import of_system
 
 NAME = "token"
 TABLES = ("token", "string")
-MODIFIERS = frozenset({"missing", "not", "text", "code-text", "of-type"})
+MODIFIERS = frozenset(
+    {"missing", "not", "text", "text-advanced", "code-text", "of-type", "in", "not-in", "above", "below"}
+)
 PREFIXES: frozenset[str] = frozenset()
 ELEMENTS = frozenset(
     {
@@ -43,19 +46,6 @@ ELEMENTS = frozenset(
 )
 
 BOOLEAN_SYSTEM = "http://terminology.hl7.org/CodeSystem/special-values"
-_CASE_SENSITIVE = ("http://hl7.org/fhir/", "http://terminology.hl7.org/CodeSystem/", "http://unitsofmeasure.org")
-# Stands before a code that was folded, so that a folded code is never taken for one written that way.
-_FOLDED = "~"
-
-
-def case_sensitive(system: str) -> bool:
-    """Whether codes of `system` differ by case. `http://hl7.org/fhir/sid/` names systems that HL7 does not own."""
-    return system.startswith(_CASE_SENSITIVE) and not system.startswith("http://hl7.org/fhir/sid/")
-
-
-def normal(system: str, code: str) -> str:
-    """`code` as the index holds it: as written where case counts, folded and marked where it does not."""
-    return key(code if case_sensitive(system) else _FOLDED + code.casefold())
 
 
 @lru_cache(maxsize=4096)
@@ -64,8 +54,7 @@ def implied_system(value_set: str, code: str) -> str:
     bound = definitions(FhirVersion.R5).value_set(value_set)
     if bound is None:
         return ""
-    systems = [system for system, codes in bound.codes.items() if code in codes]
-    return systems[0] if len(systems) == 1 else ""
+    return bound.system_of(code) or ""
 
 
 def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
@@ -73,58 +62,61 @@ def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
 
     The empty row keeps `:missing` true to the element: a concept that is only text is not missing.
     """
-    json, element = value.json, value.element
     empty = True
-    for row in _rows(parameter, value.type, json, value.value_set, element):
+    for row in _rows(parameter, value.type, value.json, value):
         empty = empty and row.table != "token"
         yield row
     if empty:
-        yield TokenRow(parameter, "", "", element)
+        yield TokenRow(parameter, "", "", value.element)
 
 
-def _rows(parameter: str, kind: str, json: object, value_set: str | None, element: int) -> Iterator[IndexRow]:
+def _rows(parameter: str, kind: str, json: object, value: Value) -> Iterator[IndexRow]:
     if isinstance(json, dict):
         if kind == "CodeableReference":
             kind, json = "CodeableConcept", json.get("concept") or {}
         if kind == "CodeableConcept":
             for coding in json.get("coding", ()):
-                yield from _coding(parameter, coding, element)
-            yield from _text(parameter, json.get("text"), element)
+                yield from _coding(parameter, coding, value)
+            yield from _text(parameter, json.get("text"), value.element)
         elif kind == "Coding":
-            yield from _coding(parameter, json, element)
+            yield from _coding(parameter, json, value)
         elif kind == "Identifier":
-            yield from _identifier(parameter, json, element)
+            yield from _identifier(parameter, json, value)
         elif kind == "ContactPoint" and isinstance(json.get("value"), str):
-            yield TokenRow(parameter, "", normal("", json["value"]), element)
+            yield from _code(parameter, "", json["value"], value)
     elif kind == "boolean":
-        yield TokenRow(parameter, BOOLEAN_SYSTEM, "true" if json else "false", element)
+        yield TokenRow(parameter, BOOLEAN_SYSTEM, "true" if json else "false", value.element)
     elif isinstance(json, str):
-        system = implied_system(value_set, json) if value_set and kind == "code" else ""
-        yield TokenRow(parameter, system, normal(system, json), element)
+        system = implied_system(value.value_set, json) if value.value_set and kind == "code" else ""
+        yield from _code(parameter, system, json, value)
 
 
-def _coding(parameter: str, coding: dict[str, str], element: int) -> Iterator[IndexRow]:
+def _code(parameter: str, system: str, code: str, value: Value) -> Iterator[IndexRow]:
+    for form in value.systems.indexed(system, code):
+        yield TokenRow(parameter, key(system), form, value.element)
+
+
+def _coding(parameter: str, coding: dict[str, str], value: Value) -> Iterator[IndexRow]:
     system, code = coding.get("system") or "", coding.get("code")
-    if system or code:
-        yield TokenRow(parameter, key(system), normal(system, code) if code else "", element)
-    yield from _text(parameter, coding.get("display"), element)
+    if code:
+        yield from _code(parameter, system, code, value)
+    elif system:
+        yield TokenRow(parameter, key(system), "", value.element)
+    yield from _text(parameter, coding.get("display"), value.element)
 
 
-def _identifier(parameter: str, identifier: dict[str, object], element: int) -> Iterator[IndexRow]:
-    system, value, kind = identifier.get("system") or "", identifier.get("value"), identifier.get("type")
-    if isinstance(system, str) and isinstance(value, str):
-        yield TokenRow(parameter, key(system), normal(system, value), element)
+def _identifier(parameter: str, identifier: dict[str, object], value: Value) -> Iterator[IndexRow]:
+    system, text, kind = identifier.get("system") or "", identifier.get("value"), identifier.get("type")
+    if isinstance(system, str) and isinstance(text, str):
+        yield from _code(parameter, system, text, value)
         if isinstance(kind, dict):
             for coding in kind.get("coding", ()):
                 if "code" in coding:
-                    yield TokenRow(
-                        f"{parameter}:of-type",
-                        key(f"{coding.get('system', '')}|{coding['code']}"),
-                        normal("", value),
-                        element,
-                    )
+                    of_type = key(f"{coding.get('system', '')}|{coding['code']}")
+                    for form in STANDARD.forms("", text):
+                        yield TokenRow(f"{parameter}:of-type", of_type, form, value.element)
     if isinstance(kind, dict):
-        yield from _text(parameter, kind.get("text"), element)
+        yield from _text(parameter, kind.get("text"), value.element)
 
 
 def _text(parameter: str, text: object, element: int) -> Iterator[IndexRow]:
@@ -134,47 +126,51 @@ def _text(parameter: str, text: object, element: int) -> Iterator[IndexRow]:
 
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
-    """`code`, `system|code`, `|code`, `system|`. Raises ValueError for more than one bar. `:not` is applied by the
-    parser.
+    """`code`, `system|code`, `|code`, `system|`. Raises ValueError for more than one bar. The parser negates
+    `:not` and `:not-in`: here they mean what they exclude.
     """
-    if modifier == "text":
-        folded = wanted(text)
-        return Row(
-            "string",
-            parameter,
-            Every((Compare("prefix", "prefix", folded[:KEY_LENGTH]), Compare("folded", "prefix", folded))),
-        )
-    if modifier == "code-text":
-        return code_text(parameter, unescape(text))
+    match modifier:
+        case "text":
+            folded = wanted(text)
+            return Row(
+                "string",
+                parameter,
+                Every((Compare("prefix", "prefix", folded[:KEY_LENGTH]), Compare("folded", "prefix", folded))),
+            )
+        case "text-advanced":
+            return advanced.predicate(parameter, text)
+        case "code-text":
+            return code_text(parameter, unescape(text))
+        case "of-type":
+            return _of_type(parameter, text)
+        case "in" | "not-in" | "above" | "below":
+            return hierarchy.predicate(parameter, modifier, text, request)
     parts = split(text, "|")
-    if modifier == "of-type":
-        return _of_type(parameter, text, parts)
     if len(parts) > 2:
         raise ValueError(f"{text!r} has {len(parts) - 1} bars; a token is code, system|code, |code or system|")
     if len(parts) == 1:
-        code = unescape(text)
-        candidates = dict.fromkeys((key(code), key(_FOLDED + code.casefold())))
-        return any_of([Row("token", parameter, Compare("code", "=", one)) for one in candidates])
+        return any_of([Row("token", parameter, Compare("code", "=", one)) for one in any_forms(unescape(text))])
     system, code = unescape(parts[0]), unescape(parts[1])
     if not code:
         if not system:
             raise ValueError("a bar alone names neither a system nor a code")
         return Row("token", parameter, Compare("system", "=", key(system)))
-    return Row(
-        "token", parameter, Every((Compare("code", "=", normal(system, code)), Compare("system", "=", key(system))))
-    )
+    forms = request.systems.forms(system, code)
+    return any_of([Row("token", parameter, of_system(system, Compare("code", "=", form))) for form in forms])
 
 
 def code_text(parameter: str, text: str) -> Predicate:
     """Codes that begin with `text`, whatever their case: https://hl7.org/fhir/R5/search.html#modifiercodetext"""
     # A folded code carries its mark first.
-    starts = (text.lower(), _FOLDED + text.casefold())
+    starts = (text.lower(), FOLDED + text.casefold())
     return Row("token", parameter, Some(tuple(Compare("code", "begins", one) for one in starts)))
 
 
-def _of_type(parameter: str, text: str, parts: list[str]) -> Predicate:
+def _of_type(parameter: str, text: str) -> Predicate:
+    parts = split(text, "|")
     if len(parts) != 3 or not all(parts):
         raise ValueError(f"{text!r}: :of-type needs type-system|type-code|value, all three")
     system, code, value = (unescape(part) for part in parts)
-    where = Every((Compare("code", "=", normal("", value)), Compare("system", "=", key(f"{system}|{code}"))))
-    return Row("token", f"{parameter}:of-type", where)
+    kind = Compare("system", "=", key(f"{system}|{code}"))
+    found = [Every((Compare("code", "=", form), kind)) for form in STANDARD.forms("", value)]
+    return any_of([Row("token", f"{parameter}:of-type", where) for where in found])

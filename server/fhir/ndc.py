@@ -1,0 +1,79 @@
+"""National Drug Codes: which ways of writing one mean the same package or product.
+
+https://terminology.hl7.org/NDC.html and https://www.ecfr.gov/current/title-21/section-207.33
+
+A code has a labeler, a product and a package segment. Labels write 10 digits in segments of 4-4-2, 5-3-2 or 5-4-1,
+claims 11 digits in 5-4-2, mostly without hyphens; labeler codes of 6 digits are to come. The same code padded with
+zeroes to 6-4-2 is one form for all of them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+# Lengths of the segments, of a package and of a product.
+_WRITTEN = frozenset(
+    {
+        (4, 4, 2),
+        (5, 3, 2),
+        (5, 4, 1),
+        (5, 4, 2),
+        (6, 3, 2),
+        (6, 4, 1),
+        (6, 4, 2),
+        (4, 4),
+        (5, 3),
+        (5, 4),
+        (6, 3),
+        (6, 4),
+    }
+)
+# Without hyphens the number of digits does not always tell where the segments end.
+_READINGS: dict[int, tuple[tuple[int, ...], ...]] = {
+    8: ((4, 4), (5, 3)),
+    9: ((5, 4),),
+    10: ((4, 4, 2), (5, 3, 2), (5, 4, 1)),
+    11: ((5, 4, 2),),
+    12: ((6, 4, 2),),
+}
+_WIDTHS = (6, 4, 2)
+_FORM = re.compile(r"\d+(?:-\d+){0,2}", re.ASCII)
+
+
+class Ndc(NamedTuple):
+    """The segments of a code padded to 6-4-2; `package` is empty for a product."""
+
+    labeler: str
+    product: str
+    package: str = ""
+
+    def __str__(self) -> str:
+        return "".join(self)
+
+    @property
+    def of_product(self) -> Ndc:
+        """The product that is in the package; of a product, itself."""
+        return Ndc(self.labeler, self.product)
+
+
+def readings(text: str) -> tuple[Ndc, ...]:
+    """Every code that `text` may be: none where it has no form of an NDC, several where hyphens are missing.
+
+    `0004-0091-01` and `00004009101` are one and the same; `0004009101` may be 4-4-2, 5-3-2 or 5-4-1.
+    """
+    if _FORM.fullmatch(text) is None:
+        return ()
+    segments = text.split("-")
+    if len(segments) > 1:
+        return (_padded(segments),) if tuple(map(len, segments)) in _WRITTEN else ()
+    return tuple(_padded(_cut(text, lengths)) for lengths in _READINGS.get(len(text), ()))
+
+
+def _cut(digits: str, lengths: tuple[int, ...]) -> list[str]:
+    ends = [sum(lengths[: number + 1]) for number in range(len(lengths))]
+    return [digits[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+
+
+def _padded(segments: list[str]) -> Ndc:
+    return Ndc(*(segment.zfill(width) for segment, width in zip(segments, _WIDTHS, strict=False)))

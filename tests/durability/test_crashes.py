@@ -1,0 +1,164 @@
+"""What was acknowledged is there after a crash, a transaction wholly or not at all, and the index agrees."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.app import make_service
+from server.fhir.json import parse
+from server.fhir.releases import FhirVersion
+from server.interactions.create import create
+from server.settings import Settings
+from server.store.check import disagreements
+from server.store.open import open_store
+from tests.databases import fresh_database, running_cluster
+from tests.durability.processes import Client, ServerProcess, medication, unsound
+
+KILLS = 20
+
+
+class Writer(threading.Thread):
+    """Posts creates and transactions in turn until it is told to stop, and remembers what was acknowledged."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(daemon=True)
+        self.port = port
+        self.ended = threading.Event()
+        self.created: list[str] = []
+        """Ids of creates that were acknowledged."""
+        self.sent: dict[str, int] = {}
+        """The number of entries of each transaction that was sent, by its name."""
+        self.done: set[str] = set()
+        """Names of the transactions that were acknowledged."""
+        self.refused: list[tuple[int, bytes]] = []
+
+    def run(self) -> None:
+        number = 0
+        client = Client(self.port)
+        while not self.ended.is_set():
+            number += 1
+            try:
+                self._create(client, f"c{number}")
+                self._transact(client, f"t{number}")
+            except (OSError, HTTPException):
+                # Whether that write was done, nobody knows. It must be whole or absent.
+                time.sleep(0.02)
+        client.close()
+
+    def _create(self, client: Client, name: str) -> None:
+        answer = client.send("POST", "/Medication", medication(name))
+        if answer.status == 201:
+            self.created.append(answer.json["id"])
+        else:
+            self.refused.append((answer.status, answer.body))
+
+    def _transact(self, client: Client, name: str) -> None:
+        size = self.sent[name] = random.randint(2, 40)
+        post = {"method": "POST", "url": "Medication"}
+        entries = [
+            {"resource": medication(f"{name}-{place}", status="active"), "request": post} for place in range(size)
+        ]
+        answer = client.send("POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+        if answer.status == 200:
+            self.done.add(name)
+        else:
+            self.refused.append((answer.status, answer.body))
+
+    def stop(self) -> None:
+        self.ended.set()
+        self.join(timeout=60)
+        assert not self.is_alive()
+
+
+def check_all_is_there(writer: Writer, database: str) -> None:
+    """Compare the database, which no server uses any more, with what the writer was told."""
+    store = open_store(Settings(database=database, content=""))
+    found: dict[str, int] = {}
+    held = set()
+    for stored in store.all_of_type("Medication"):
+        held.add(stored.id)
+        value = parse(stored.body or b"")["identifier"][0]["value"]
+        if value.startswith("t"):
+            name = value.partition("-")[0]
+            found[name] = found.get(name, 0) + 1
+    store.close()
+    assert len(writer.created) > KILLS, writer.refused[:3]
+    assert len(writer.done) > KILLS // 2, writer.refused[:3]
+    assert set(writer.created) <= held
+    assert writer.done <= found.keys()
+    assert {name: writer.sent[name] for name in found} == found
+    assert unsound(database) == []
+
+
+def crash_repeatedly(server: ServerProcess, crash: Callable[[], None], kills: int) -> Writer:
+    """Let a writer write while `crash` is called, `kills` times; the writer is stopped at the end."""
+    server.start()
+    writer = Writer(server.port)
+    writer.start()
+    try:
+        for _ in range(kills):
+            time.sleep(random.uniform(0.1, 0.5))
+            crash()
+        time.sleep(0.3)
+        return writer
+    finally:
+        writer.stop()
+        server.kill()
+
+
+@pytest.mark.slow
+def test_nothing_acknowledged_is_lost_when_the_server_is_killed(database_url: str) -> None:
+    server = ServerProcess(database_url)
+
+    def crash() -> None:
+        server.kill()
+        server.start()
+
+    check_all_is_there(crash_repeatedly(server, crash, KILLS), database_url)
+
+
+@pytest.mark.slow
+def test_nothing_acknowledged_is_lost_when_postgresql_is_killed(postgresql_url: str) -> None:
+    with running_cluster(durable=True) as cluster, fresh_database(cluster.url) as url:
+        server = ServerProcess(url)
+
+        def crash() -> None:
+            cluster.crash()
+            cluster.start()
+
+        writer = crash_repeatedly(server, crash, KILLS)
+        assert all(status == 503 for status, _ in writer.refused), writer.refused[:3]
+        check_all_is_there(writer, url)
+
+
+def test_the_check_finds_what_a_crash_could_leave(database_url: str, tmp_path: Path) -> None:
+    settings = Settings(database=database_url, content="")
+    store = open_store(settings)
+    service = make_service(settings, store)
+    registry = service.registry(FhirVersion.R5)
+
+    def rows_of(stored: Any) -> Any:
+        return registry.rows(parse(stored.body or b""))
+
+    def write(work: Callable[[Any], Any]) -> Any:
+        return store.write(work)
+
+    version = registry.version
+    made = write(lambda t: create(service, t, version, "http://localhost/fhir", medication("a"))).stored
+    assert list(disagreements(store, rows_of)) == []
+    # The index of the resource is gone, then its history, then the index has what it should not.
+    write(lambda t: t.index(made.type, made.id, (), fresh=False))
+    assert any("lacks an index row" in one for one in disagreements(store, rows_of))
+    write(lambda t: t.index(made.type, made.id, rows_of(made), fresh=False))
+    assert list(disagreements(store, rows_of)) == []
+    write(lambda t: t.index("Medication", "ghost", rows_of(made), fresh=True))
+    assert any("Medication/ghost, which is not there" in one for one in disagreements(store, rows_of))
+    store.close()
