@@ -285,7 +285,7 @@ def _unquote(value: str) -> str:
 
 
 def _escape(text: str, meaningless: str = ",$") -> str:
-    """`text` as a parameter's value: bars keep their meaning, commas and (but in a composite) dollar signs have none."""
+    """`text` as a parameter's value. Bars keep their meaning; what is `meaningless` stands for itself."""
     for character in "\\" + meaningless:
         text = text.replace(character, "\\" + character)
     return text

@@ -11,12 +11,28 @@ from server.search.predicates import Compare, Every, Has, Predicate, Resource, a
 from server.search.text import split, unescape
 
 if TYPE_CHECKING:
+    from server.search.parameters import Registry
     from server.search.parser import Parser
 
 PARAMETERS = frozenset({"_filter", "_list", "_in"})
 
 # What can hold members: the resource type, and the search parameter that leads from it to them.
 _HOLDERS = {"List": "item", "Group": "member", "CareTeam": "participant"}
+
+
+def offered(registry: Registry, resource_type: str) -> dict[str, str]:
+    """The parameters that work for a type without looking at its elements, with their types: `_has`, `_list` and `_in`
+    where the server has what may point to it, `_query` where there is a query.
+    """
+    found = {"_filter": "special", "_has": "special"}
+    holders = [one for one, code in _HOLDERS.items() if registry.serves(one) and registry.get(one, code) is not None]
+    if "List" in holders:
+        found["_list"] = "special"
+    if holders:
+        found["_in"] = "reference"
+    if any(resource_type in one.resource_types for one in registry.queries):
+        found["_query"] = "special"
+    return found
 
 
 def predicate(parser: Parser, resource_type: str, name: str, value: str) -> Predicate:

@@ -67,9 +67,8 @@ def test_the_table_of_filters_has_every_operator_of_every_type_and_a_refusal() -
     tried = {
         (words[1], words[2], isinstance(found, list)) for query, found in FILTERS if len(words := query.split()) > 3
     }
-    needs_values = {"in", "ni", "ss", "sb"}  # of codes: what they need, value sets and code systems, has its own tests
     for kind, operators in TAKES.items():
-        for operator in operators - (needs_values if kind == "token" else set()):
+        for operator in operators:
             if kind == "quantity" and operator in TAKES["number"]:
                 continue  # the comparison is that of numbers
             assert any((code, operator, True) in tried for code in codes[kind]), (kind, operator)
@@ -97,6 +96,23 @@ def test_the_self_link_of_a_named_query_shows_what_the_client_wrote(everything_s
 def test_a_named_query_is_paged_as_any_search(everything_server: InProcess) -> None:
     pages = forwards(everything_server, f"{BASE}/Medication?_query=usable&_count=1")
     assert [page.ids for page in pages] == [["md-base"], ["md-mix"]]
+
+
+def test_named_queries_are_claimed_for_their_types_only(everything_server: InProcess) -> None:
+    rest = everything_server.ask("GET", f"{BASE}/metadata").json["rest"][0]
+    claimed = {
+        one["type"]: {query["name"]: query["definition"] for query in one["operation"] if query["name"][0] != "$"}
+        for one in rest["resource"]
+    }
+    of_medications = {
+        "by-holder": "http://ex.org/OperationDefinition/q-holder",
+        "usable": "http://ex.org/OperationDefinition/q-everything",
+    }
+    queried = {one["type"] for one in rest["resource"] if any(p["name"] == "_query" for p in one["searchParam"])}
+    assert queried == {"Medication"}
+    assert {kind: found for kind, found in claimed.items() if kind == "Medication" or "by-holder" in found} == {
+        "Medication": {**claimed["Medication"], **of_medications}
+    }
 
 
 # -- _explain
