@@ -161,11 +161,12 @@ class Compiler(TextCompiler):
                     .select_from(link)
                     .where(*self._row(link, resource_type, parameter, None), link.c.id == identity)
                 )
-                return exists(
-                    found.where(
-                        link.c.target_type == constant(target_type), self.probe(inner, target_type, link.c.target_id)
-                    )
+                found = found.where(
+                    link.c.target_type == constant(target_type), self.probe(inner, target_type, link.c.target_id)
                 )
+                if not grounded(inner):
+                    found = found.where(self._held(target_type, link.c.target_id))
+                return exists(found)
             case Has(source_type, parameter, inner):
                 link = self.alias(tables.index_reference)
                 found = (
@@ -176,6 +177,15 @@ class Compiler(TextCompiler):
             case Joined():
                 return exists(self._joined(node, resource_type, identity))
         return false()
+
+    def _held(self, resource_type: str, identity: ColumnElement[str]) -> Boolean:
+        """The resource that a reference names is here: a reference may point to nothing, or to what was deleted."""
+        row = self.alias(tables.resource)
+        return exists(
+            select(literal_column("1"))
+            .select_from(row)
+            .where(row.c.type == constant(resource_type), row.c.id == identity, not_(row.c.deleted))
+        )
 
     def _row(
         self, row: FromClause, resource_type: str, parameter: str, where: Condition | None, *, probing: bool = False
@@ -248,7 +258,9 @@ class Compiler(TextCompiler):
                     .where(*self._row(link, source_type, parameter, None))
                 )
                 found = found.where(
-                    link.c.target_type == constant(resource_type), link.c.id.in_(self.ids(inner, source_type))
+                    link.c.target_type == constant(resource_type),
+                    link.c.id.in_(self.ids(inner, source_type)),
+                    self._held(resource_type, link.c.target_id),
                 )
                 return [(found, link.c.target_id)]
             case Joined():
@@ -271,6 +283,18 @@ class Compiler(TextCompiler):
             )
         branches = [found for found, _ in self.source(node, resource_type)]
         return branches[0] if len(branches) == 1 else branches[0].union(*branches[1:])
+
+
+def grounded(node: Predicate) -> bool:
+    """Whether only a resource that is here can meet `node`: what is not has no index rows, but meets negations."""
+    match node:
+        case And(of):
+            return any(map(grounded, of))
+        case Or(of):
+            return all(map(grounded, of))
+        case Not() | Has():
+            return False
+    return True
 
 
 def sourceable(node: Predicate) -> bool:
