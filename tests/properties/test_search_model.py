@@ -171,7 +171,9 @@ def plain(draw: st.DrawFn, resource_type: str) -> Plain:
     if draw(st.integers(0, 5)) == 0:
         return Plain(code, "missing", ((Value((draw(one_of(("true", "false"))),)),),))
     if parameter.components:
-        parts = st.tuples(bare, amounts | one_of(NUMBERS).map(lambda one: Value((one,))))
+        # Often a code and an amount that stand on different elements: that is what a composite is for.
+        codes = one_of(CODES[:2]).map(lambda one: Value((one,)))
+        parts = st.tuples(codes, amounts | one_of(("5", "5.4", "0")).map(lambda one: Value((one,))))
         return Plain(code, "", tuple(draw(lists(parts))))
     known = VALUES | IDENTIFIED if code == "identifier" else VALUES
     choices = {modifier: made for (kind, modifier), made in known.items() if kind == parameter.type}
