@@ -20,6 +20,9 @@ UCUM = "http://unitsofmeasure.org"
 MEDICATION_STATUS = "http://hl7.org/fhir/CodeSystem/medication-status"
 SPECIAL_VALUES = "http://terminology.hl7.org/CodeSystem/special-values"
 CURRENCIES = "urn:iso:std:iso:4217"
+GENDER = "http://hl7.org/fhir/administrative-gender"
+USE_TYPE = "http://hl7.org/fhir/clinical-use-definition-type"
+CASE_SENSITIVE = (MEDICATION_STATUS, GENDER, USE_TYPE, SPECIAL_VALUES)
 GRAMS = {"g": Decimal(1), "mg": Decimal("0.001"), "ug": Decimal("0.000001")}
 
 
@@ -65,8 +68,8 @@ def identifier(node: Json) -> Token:
 
 
 def same_code(system: str, one: str, other: str) -> bool:
-    """HL7's own code systems tell upper from lower case; of others it is not known, so it does not count."""
-    exact = system.startswith(("http://terminology.hl7.org/", "http://hl7.org/fhir/CodeSystem/"))
+    """Whether case counts, the published code system says; where nobody says, it does not."""
+    exact = system in CASE_SENSITIVE
     return one == other if exact else one.casefold() == other.casefold()
 
 
@@ -289,7 +292,7 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
         "packaging-cost": elements("quantity", "packaging.cost.costMoney", read=amount),
     },
     "ClinicalUseDefinition": {
-        "type": tokens("type", status("http://hl7.org/fhir/clinical-use-definition-type")),
+        "type": tokens("type", status(USE_TYPE)),
         "subject": elements("reference", "subject"),
     },
     "Organization": {

@@ -15,15 +15,15 @@ from server.store.contract import Stored
 from server.store.open import open_store
 from tests.conformance.harness import BASE, InProcess
 from tests.conformance.walk import forwards
-from tests.properties.search_model import PARAMETERS, UCUM, Chain, Criterion, Plain, Reverse, Value, find
+from tests.properties.search_model import GENDER, PARAMETERS, UCUM, Chain, Criterion, Plain, Reverse, Value, find
 
 PREFIXES = ("", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb")
-RXNORM, ACTIONS = "http://www.nlm.nih.gov/research/umls/rxnorm", "http://terminology.hl7.org/CodeSystem/actions"
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 KINDS = "http://terminology.hl7.org/CodeSystem/v2-0203"
 one_of = st.sampled_from
 
 # Few words, so that queries meet resources; unlike in case, accents, systems, precision and what must be escaped.
-SYSTEMS = ("", RXNORM, ACTIONS)
+SYSTEMS = ("", RXNORM, GENDER)
 CODES = ("723", "Ab", "aB", "a,b|c$d\\e")
 TEXTS = ("Amoxicillin", "amoxi  Forte", "Ämoxi", "Ibuprofen", "100%_\\")
 DATES = ("2026", "2026-05", "2026-05-11", "2026-05-11T11:28:30Z", "2026-05-11T13:28:30+02:00", "2027-01", "2025-12-31")
