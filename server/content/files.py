@@ -42,7 +42,7 @@ def read_folder(
     Raises ContentError for the first file that breaks a rule: not readable, of another type than its folder, of
     another id than its name, an id that was there before.
     """
-    for type_folder in sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name)):
+    for type_folder in _type_folders(folder):
         if known_types is not None and type_folder.name not in known_types:
             raise ContentError(str(type_folder), 0, 0, f"{type_folder.name} is not a resource type of this server")
         seen: dict[str, Path] = {}
@@ -111,6 +111,18 @@ def _document(path: Path, text: bytes, version: FhirVersion) -> Document:
 def _error(path: Path, version: FhirVersion, pointer: tuple[str, ...], reason: str) -> ContentError:
     line, column = _document(path, _bytes(path), version).positions.find(pointer)
     return ContentError(str(path), line, column, reason)
+
+
+def listed(folder: Path) -> Iterator[Path]:
+    """The files that `read_folder` would read, in its order. No other file of the folder may be opened: a database may
+    lie there, and closing a second handle of one takes away the locks that SQLite holds on it.
+    """
+    for type_folder in _type_folders(folder):
+        yield from _files_below(type_folder)
+
+
+def _type_folders(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name))
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
