@@ -17,7 +17,8 @@ import psycopg
 
 from server.errors import Busy, StartError
 from server.store.postgresql import Connection, PostgresqlStore
-from server.store.sql import SqlReader, Statement
+from server.store.sql import SqlReader
+from server.store.statements import Statement
 
 # How long a standby that failed is left alone, in seconds.
 PAUSE = 5.0

@@ -9,66 +9,30 @@ from __future__ import annotations
 
 import json
 import random
-import threading
 import time
 from abc import ABC, abstractmethod
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Executable, bindparam, not_, select
+from sqlalchemy import bindparam, not_, select
 from sqlalchemy.engine import Dialect
 
 from server.errors import Busy
 from server.search.predicates import Predicate
-from server.search.query import Cursor, Query
-from server.store import plan, reads, tables
+from server.search.query import Query
+from server.store import fulltext, plan, reads, similar, tables
 from server.store.compile import ordered
 from server.store.contract import Hit, Page, Past, Stored, Transaction
+from server.store.order import order_of, ties_with
 from server.store.shape import shape, values
-
-STATEMENTS = 2000
+from server.store.statements import Statement, Statements
 
 # How often a transaction is tried before its client is told to try again.
 ATTEMPTS = 12
 
 T = TypeVar("T")
-
-
-class Statement(NamedTuple):
-    """The text of a statement, the names of its values in order, and the values that are part of its shape."""
-
-    text: str
-    names: tuple[str, ...]
-    constants: Mapping[str, Any]
-
-    def bind(self, bound: Mapping[str, Any]) -> tuple[Any, ...]:
-        constants = self.constants
-        return tuple([constants[name] if name in constants else bound[name] for name in self.names])
-
-
-class Statements:
-    """Compiled statements by shape; the ones used longest ago are forgotten first."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        self.dialect = dialect
-        self._known: OrderedDict[Hashable, Statement] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable, build: Callable[[], Executable]) -> Statement:
-        """The statement of shape `key`; `build` makes it when it is not known."""
-        found = self._known.get(key)
-        if found is None:
-            compiled = build().compile(dialect=self.dialect)  # type: ignore[attr-defined]
-            constants = {name: value for name, value in compiled.params.items() if value is not None}
-            found = Statement(str(compiled), tuple(compiled.positiontup or ()), constants)
-            with self._lock:
-                self._known[key] = found
-                while len(self._known) > STATEMENTS:
-                    self._known.popitem(last=False)
-        return found
 
 
 class SqlReader(ABC):
@@ -86,6 +50,9 @@ class SqlReader(ABC):
     def sequence(self, items: Iterable[str]) -> Any:
         """A list of texts as one bound value."""
         return json.dumps(list(items)) if self.statements.dialect.name == "sqlite" else list(items)
+
+    def _values(self, predicate: Predicate | None) -> dict[str, Any]:
+        return values(predicate, self.sequence, partial(fulltext.phrase, self.statements.dialect))
 
     # -- reading
 
@@ -250,6 +217,14 @@ class SqlReader(ABC):
 
     # -- searching
 
+    def similar(self, resource_type: str, parameter: str, word: str) -> Sequence[tuple[str, int]]:
+        statement = self.statements.get(
+            ("similar", resource_type, parameter),
+            lambda: similar.words(self.statements.dialect, resource_type, parameter),
+        )
+        bound = similar.values(word, self.sequence)
+        return [(found, int(likeness)) for found, likeness in self.rows(statement, statement.bind(bound))]
+
     def search(self, query: Query) -> Page:
         backwards = query.cursor is not None and query.cursor.backwards
         # A cursor without an id is the end of the list: nothing lies beyond it.
@@ -259,7 +234,7 @@ class SqlReader(ABC):
         found: list[Hit] = []
         parts = list(query.predicates.items())
         for resource_type, predicate in reversed(parts) if backwards else parts:
-            ties = _ties(place, resource_type, bool(query.sort))
+            ties = ties_with(place, resource_type, bool(query.sort))
             if ties is None:
                 continue
             hits = self._page(
@@ -269,7 +244,7 @@ class SqlReader(ABC):
             if not query.sort and len(found) >= wanted:
                 break
         if query.sort and len(query.predicates) > 1:
-            found.sort(key=_order(query), reverse=backwards)
+            found.sort(key=order_of(query), reverse=backwards)
         more = len(found) > query.count
         found = found[: query.count]
         if backwards:
@@ -281,6 +256,13 @@ class SqlReader(ABC):
     ) -> list[Hit]:
         memo = query.memo.get(resource_type) if query.cursor is None else None
         statement, bound = memo or self._page_statement(query, resource_type, predicate, ties, backwards, limit)
+        if query.scored:
+            count = len(query.sort)
+            place = next((number for number, one in enumerate(query.sort) if one.column == "score"), count)
+            return [
+                Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys[:count]), keys[place])
+                for identity, version, updated, fhir_version, body, *keys in self.rows(statement, bound)
+            ]
         return [
             Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys))
             for identity, version, updated, fhir_version, body, *keys in self.rows(statement, bound)
@@ -297,12 +279,20 @@ class SqlReader(ABC):
         cursor = query.cursor if query.cursor is not None and query.cursor.id else None
         missing = tuple(value is None for value in cursor.values) if cursor else None
         statement = self.statements.get(
-            ("page", resource_type, shape(predicate), start, query.sort, missing, ties, backwards),
+            ("page", resource_type, shape(predicate), start, query.sort, missing, ties, backwards, query.scored),
             lambda: plan.page(
-                self.statements.dialect, resource_type, predicate, start, query.sort, cursor, ties, backwards
+                self.statements.dialect,
+                resource_type,
+                predicate,
+                start,
+                query.sort,
+                cursor,
+                ties,
+                backwards,
+                query.scored,
             ),
         )
-        named = {**values(predicate, self.sequence), "limit": limit}
+        named = {**self._values(predicate), "limit": limit}
         if cursor is not None:
             named |= {"after": cursor.id, **{f"c{number}": value for number, value in enumerate(cursor.values)}}
         bound = statement.bind(named)
@@ -347,7 +337,7 @@ class SqlReader(ABC):
             ("bounded count", resource_type, shape(predicate), part),
             partial(plan.bounded_count, self.statements.dialect, resource_type, predicate, part),
         )
-        named = {**values(predicate, self.sequence), "limit": plan.FEW + 1}
+        named = {**self._values(predicate), "limit": plan.FEW + 1}
         return int(self.rows(statement, statement.bind(named))[0][0])
 
     def count(self, query: Query) -> int:
@@ -357,18 +347,8 @@ class SqlReader(ABC):
                 ("total", resource_type, shape(predicate)),
                 partial(plan.total, self.statements.dialect, resource_type, predicate),
             )
-            result += int(self.rows(statement, statement.bind(values(predicate, self.sequence)))[0][0])
+            result += int(self.rows(statement, statement.bind(self._values(predicate)))[0][0])
         return result
-
-
-def _ties(cursor: Cursor | None, resource_type: str, sorting: bool) -> str | None:
-    """How ids decide between a hit of `resource_type` and the cursor; None where the cursor is past the whole type."""
-    if cursor is None or cursor.resource_type == resource_type:
-        return "after"
-    beyond = resource_type < cursor.resource_type if cursor.backwards else resource_type > cursor.resource_type
-    if beyond:
-        return "all"
-    return "none" if sorting else None
 
 
 class SqlStore(SqlReader):
@@ -419,30 +399,3 @@ def too_long(seconds: float) -> Busy:
         remedy="Ask for less: more parameters, fewer chains, a smaller _count.",
         headers={"Retry-After": "10"},
     )
-
-
-class _Reversed:
-    """A value that sorts the other way round."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __lt__(self, other: _Reversed) -> bool:
-        return bool(other.value < self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Reversed) and bool(other.value == self.value)
-
-
-def _order(query: Query) -> Callable[[Hit], tuple[Any, ...]]:
-    """The order of hits of several types: sort values (missing ones last), type, id."""
-
-    def key(hit: Hit) -> tuple[Any, ...]:
-        parts: list[Any] = []
-        for one, value in zip(query.sort, hit.sort, strict=True):
-            parts += [value is None, 0 if value is None else _Reversed(value) if one.descending else value]
-        return (*parts, hit.type, hit.id)
-
-    return key

@@ -16,7 +16,8 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from server.errors import Busy
 from server.store import schema
-from server.store.sql import SqlStore, Statement, too_long
+from server.store.sql import SqlStore, too_long
+from server.store.statements import Statement
 from server.store.write import SqlTransaction, Writes
 
 # How many steps of SQLite's machine pass between two looks at the clock: often enough for a limit of tenths of a

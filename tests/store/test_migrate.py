@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -60,15 +61,21 @@ def set_stamp(url: str, revision: str) -> None:
 
 
 def empty(url: str) -> None:
-    for table in [*reversed(tables.metadata.sorted_tables), "alembic_version"]:
+    words = ["index_text_words"] if url.startswith("sqlite") else []
+    for table in [*words, "index_text", *reversed(tables.metadata.sorted_tables), "alembic_version"]:
         rows(url, f"DROP TABLE {table}")
+
+
+def of_metadata(_item: Any, name: str | None, *_: Any) -> bool:
+    """Full text has tables that each database makes its own way; the catalogues are compared for them."""
+    return not (name or "").startswith("index_text")
 
 
 def test_the_migrations_make_the_tables_that_the_code_uses(database_url: str) -> None:
     assert migrate(Settings(database=database_url)) == (None, schema.REVISION)
     engine = create_engine(database_url, poolclass=NullPool)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": of_metadata})
         assert compare_metadata(context, tables.metadata) == []
 
 
@@ -179,8 +186,9 @@ store.close()
 def test_servers_that_start_together_on_one_empty_database_all_come_up(database_url: str, tmp_path: Path) -> None:
     (tmp_path / "Substance").mkdir()
     for number in range(20):
-        resource = f'{{"resourceType": "Substance", "id": "s{number}", "instance": false, "code": {{"concept": {{"text": "x"}}}}}}'
-        (tmp_path / "Substance" / f"s{number}.json").write_text(resource)
+        code = {"concept": {"text": "x"}}
+        resource = {"resourceType": "Substance", "id": f"s{number}", "instance": False, "code": code}
+        (tmp_path / "Substance" / f"s{number}.json").write_text(json.dumps(resource))
     command = [sys.executable, "-c", START, database_url, str(tmp_path), str(time.time() + 2)]
     servers = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     said = [server.communicate()[0].split() for server in servers]

@@ -1,0 +1,47 @@
+"""Statements that were compiled already: building one takes ten times as long as running it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import Executable
+from sqlalchemy.engine import Dialect
+
+STATEMENTS = 2000
+
+
+class Statement(NamedTuple):
+    """The text of a statement, the names of its values in order, and the values that are part of its shape."""
+
+    text: str
+    names: tuple[str, ...]
+    constants: Mapping[str, Any]
+
+    def bind(self, bound: Mapping[str, Any]) -> tuple[Any, ...]:
+        constants = self.constants
+        return tuple([constants[name] if name in constants else bound[name] for name in self.names])
+
+
+class Statements:
+    """Compiled statements by shape; the ones used longest ago are forgotten first."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self._known: OrderedDict[Hashable, Statement] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, build: Callable[[], Executable]) -> Statement:
+        """The statement of shape `key`; `build` makes it when it is not known."""
+        found = self._known.get(key)
+        if found is None:
+            compiled = build().compile(dialect=self.dialect)  # type: ignore[attr-defined]
+            constants = {name: value for name, value in compiled.params.items() if value is not None}
+            found = Statement(str(compiled), tuple(compiled.positiontup or ()), constants)
+            with self._lock:
+                self._known[key] = found
+                while len(self._known) > STATEMENTS:
+                    self._known.popitem(last=False)
+        return found
