@@ -132,9 +132,8 @@ class SqlReader(ABC):
         self, resource_type: str | None, types: Sequence[str] | None, since: int | None, at: tuple[int, int] | None
     ) -> dict[str, Any]:
         """The values of a history's window; a statement takes those that its shape has."""
-        low, high = at or (None, None)
-        listed = self.sequence(types or ())
-        return {"type": resource_type, "types": listed, "since": since, "at_low": low, "at_high": high}
+        bound = {"type": resource_type, "types": self.sequence(types or ()), "since": since}
+        return bound | dict(zip(("at_low", "at_high"), at or (), strict=False))
 
     def referrers(self, resource_type: str, resource_id: str, limit: int) -> list[tuple[str, str]]:
         statement = self.statements.get("referrers", reads.referrers)
