@@ -44,12 +44,9 @@ def search(
     prepared = service.searches.get(key) if key is not None else None
     if prepared is None:
         prepared = prepare(service, version, base, resource_type, pairs, strict=strict)
-        # `ap` compares dates with the time of the request, and value sets may change.
-        if (
-            key is not None
-            and prepared.lasting
-            and not any(value.startswith("ap") or ",ap" in value for _, value in pairs)
-        ):
+        # `ap` compares dates with the time of the request; value sets, and which words resemble one, may change.
+        passing = prepared.search.inexact or any(value.startswith("ap") or ",ap" in value for _, value in pairs)
+        if key is not None and prepared.lasting and not passing:
             service.searches.put(key, prepared)
     return answer(service, version, base, resource_type, prepared)
 
@@ -72,6 +69,7 @@ def prepare(
         settings.page_size,
         settings.page_size_limit,
         settings.search_clause_limit,
+        service.reader,
         terminology=terminology,
     )
     tokens = [value for name, value in pairs if name == links.PAGE]
@@ -108,6 +106,7 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
             hit.type,
             hit.id,
             body_in(hit, version) if whole else subset(body_in(hit, version), version, found.summary, found.elements),
+            score=hit.score,
         )
         for hit in page.hits
     ]

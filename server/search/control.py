@@ -19,6 +19,7 @@ NAMES = frozenset(
         "_total",
         "_summary",
         "_elements",
+        "_score",
         "_maxresults",
         "_explain",
         "_contained",
@@ -56,6 +57,7 @@ class Controls:
     total: Literal["none", "accurate"] = "none"
     summary: str = "false"
     elements: tuple[str, ...] = ()
+    score: bool = True
     max_results: int | None = None
     explain: bool = False
     includes: tuple[Include, ...] = ()
@@ -90,6 +92,20 @@ def parse(pairs: Sequence[tuple[str, str]], parser: Parser) -> Controls:
             "_elements and _summary ask for two different parts of a resource; use one of them", expression="_elements"
         )
     return controls
+
+
+def without_scores(controls: Controls, parser: Parser) -> None:
+    """Take back what was asked about scores, where a search does not rank its matches."""
+    reason = "a search without full text has no scores"
+    if any(one.column == "score" for one in controls.sort):
+        parser.unknown("_sort", reason, "_sort=_score", wider=False)
+        controls.sort = tuple(one for one in controls.sort if one.column != "score")
+        kept = ",".join(("-" if one.descending else "") + one.parameter for one in controls.sort)
+        controls.applied = [(name, kept if name == "_sort" else value) for name, value in controls.applied]
+    if ("_score", "true") in controls.applied:
+        parser.unknown("_score", reason, "_score=true", wider=False)
+        controls.applied.remove(("_score", "true"))
+    controls.applied = [(name, value) for name, value in controls.applied if value]
 
 
 def _one(controls: Controls, name: str, value: str, parser: Parser) -> None:
@@ -139,6 +155,9 @@ def _one(controls: Controls, name: str, value: str, parser: Parser) -> None:
                 )
         case "_elements":
             controls.elements = tuple(one.strip() for one in value.split(",") if one.strip())
+        case "_score":
+            _choice(name, value, ("true", "false"))
+            controls.score = value == "true"
         case _:
             include = _include(name, value, parser)
             if include is None:
@@ -166,6 +185,8 @@ def _sort(text: str, parser: Parser) -> tuple[Sort, str] | None:
         return Sort(code, None, "updated", descending), text
     if code == "_id":
         return Sort(code, None, "id", descending), text
+    if code == "_score":
+        return Sort(code, None, "score", descending), text
     parameter = next((found for one in parser.types if (found := parser.registry.get(one, code))), None)
     if parameter is None or parameter.type not in SORT_COLUMNS:
         parser.unknown(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from server.errors import BadRequest, FhirError, NotSupported
 from server.fhir.temporal import parse_span
-from server.search.parameters import SearchParameter
+from server.search.parameter import SearchParameter
 from server.search.predicates import And, Chain, Compare, Condition, Every, Not, Or, Predicate, Row, Some, any_of
 from server.search.text import KEY_LENGTH, fold
 from server.search.types.base import COMPARATORS

@@ -1,145 +1,29 @@
-"""Which search parameters a resource type has, and what each of them takes from a resource.
-
-Standard ones come from the definitions, the product's own from SearchParameter resources:
-https://hl7.org/fhir/R5/searchparameter.html
-"""
+"""The search parameters of every served type in one FHIR version: https://hl7.org/fhir/R5/searchparameter-registry.html"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from server.errors import StartError
-from server.fhir.definitions import definitions
-from server.fhir.paths import Path, PathError, Track, compile_path
+from server.fhir.paths import Track
 from server.fhir.references import local_targets
 from server.fhir.releases import FhirVersion
 from server.search import renames
 from server.search.named import NamedQuery
 from server.search.normalisation import STANDARD, Systems
-from server.search.predicates import Predicate, Row
-from server.search.rows import IndexRow, ReferenceRow
-from server.search.types import composite, date, number, quantity, reference, string, token, uri
-from server.search.types.base import Request, SearchType, Value
-from server.search.types.composite import Component, Composite
-
-TYPES: Mapping[str, SearchType] = {
-    module.NAME: module for module in (date, number, quantity, reference, string, token, uri)
-}
-
-# Parameters that are columns of the resource itself, not index rows.
-COLUMNS = frozenset({"_id", "_lastUpdated"})
+from server.search.parameter import COLUMNS, SearchParameter, from_resource, standard_parameters
+from server.search.rows import IndexRow, ReferenceRow, StringRow, TextRow
+from server.search.words import passages
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
-EXTRACTION = 6
+EXTRACTION = 7
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
 # points to a resource must be known before it is deleted.
 ANY = "*"
-
-
-@dataclass(frozen=True)
-class SearchParameter:
-    """One parameter of one resource type."""
-
-    resource_type: str
-    code: str
-    type: str
-    url: str
-    description: str
-    expression: str
-    version: FhirVersion
-    targets: tuple[str, ...] = ()
-    components: tuple[tuple[str, str], ...] = ()
-    """Of a composite: (parameter type, expression from this parameter's element)."""
-    indexed_as: str = ""
-    """The name of its rows in the index, where that is not its code."""
-
-    @property
-    def index(self) -> str:
-        """The name under which the index holds the rows of this parameter."""
-        return self.indexed_as or self.code
-
-    @cached_property
-    def path(self) -> Path:
-        """The compiled expression. Raises PathError."""
-        return compile_path(self.version, self.resource_type, self.expression)
-
-    @cached_property
-    def kind(self) -> SearchType:
-        """What the parameter's type does; of a composite, what its first component's type does."""
-        return TYPES[self.components[0][0] if self.components else self.type]
-
-    @cached_property
-    def composite(self) -> Composite | None:
-        """The components, where the parameter is a composite."""
-        if not self.components:
-            return None
-        parts = (
-            Component(f"{self.index}${number}", TYPES[kind], expression)
-            for number, (kind, expression) in enumerate(self.components)
-        )
-        return Composite(tuple(parts), self.path, self.version)
-
-    @cached_property
-    def followable(self) -> bool:
-        """Whether chains and includes can follow it: canonical URLs name their target, but do not point to it."""
-        return self.type == "reference" and not self.path.types.isdisjoint(("Reference", "CodeableReference"))
-
-    @property
-    def modifiers(self) -> frozenset[str]:
-        """Modifiers that may follow the code; a reference takes resource types besides."""
-        if self.code in COLUMNS:
-            return frozenset({"missing", "not"}) if self.code == "_id" else frozenset({"missing"})
-        if self.components:
-            return composite.MODIFIERS
-        if self.type == "reference" and "canonical" not in self.path.types:
-            # Only versions of a canonical are above or below one another; hierarchies of resources are not known here.
-            return self.kind.MODIFIERS - {"above", "below"}
-        return self.kind.MODIFIERS
-
-    @property
-    def prefixes(self) -> frozenset[str]:
-        return self.kind.PREFIXES
-
-    def rows(self, resource: Mapping[str, Any], systems: Systems = STANDARD) -> Iterator[IndexRow]:
-        """The index rows that `resource` (JSON, in this parameter's FHIR version) leaves for this parameter."""
-        if self.composite is not None:
-            yield from self.composite.rows(resource, systems)
-            return
-        for track in self.readable:
-            for node in track.walk(resource):
-                yield from self.extract(track, node, systems)
-
-    def extract(self, track: Track, node: Any, systems: Systems = STANDARD) -> Iterator[IndexRow]:
-        """The index rows of one value at the end of `track`."""
-        return self.kind.extract(self.index, Value(track.type, node, track.value_set, systems=systems))
-
-    @cached_property
-    def readable(self) -> tuple[Track, ...]:
-        """The ways that lead to what this type of parameter reads."""
-        return tuple(track for track in self.path.tracks if self.reads(track.type))
-
-    def reads(self, element: str) -> bool:
-        """Whether a value of the FHIR type `element` leaves index rows. A resource stands for a reference to itself."""
-        if element in self.kind.ELEMENTS:
-            return True
-        return self.type == "reference" and definitions(self.version).is_resource_type(element)
-
-    def predicate(self, modifier: str | None, text: str, request: Request) -> Predicate:
-        """What one value asks for. Raises ValueError for a value that the type cannot take."""
-        if self.composite is not None:
-            return self.composite.predicate(text, request)
-        return self.kind.predicate(self.index, modifier, text, request)
-
-    @property
-    def present(self) -> Row:
-        """Holds where the resource has a value for this parameter."""
-        if self.composite is not None:
-            return self.composite.present
-        return Row(self.kind.TABLES[0], self.index)  # type: ignore[arg-type] # TABLES holds the names of tables
 
 
 Convert = Callable[[Mapping[str, Any], FhirVersion], Mapping[str, Any] | None]
@@ -187,7 +71,7 @@ class Registry:
         self._others: list[Registry] = []
         self.queries = tuple(queries)
         for resource in content:
-            for parameter in _from_resource(resource, version, self._served):
+            for parameter in from_resource(resource, version, self._served):
                 self._own.setdefault(parameter.resource_type, []).append(parameter)
         if canonical is not None:
             canonical._others.append(self)
@@ -199,7 +83,7 @@ class Registry:
         """All parameters of the type by code, those of the content over standard ones of the same code."""
         loaded = self._loaded.get(resource_type)
         if loaded is None:
-            loaded = {one.code: one for one in _standard(resource_type, self.version)}
+            loaded = {one.code: one for one in standard_parameters(resource_type, self.version)}
             if self._canonical is not None:
                 loaded = self._mapped(resource_type, loaded, self._canonical)
             for own in self._own.get(resource_type, ()):
@@ -272,9 +156,8 @@ class Registry:
                 if parameter.code in COLUMNS:
                     continue
                 tracks = parameter.readable
-                if parameter.composite is not None or not all(
-                    one.steps and isinstance(one.steps[0], str) for one in tracks
-                ):
+                whole = parameter.composite is not None or parameter.of_resource
+                if whole or not all(one.steps and isinstance(one.steps[0], str) for one in tracks):
                     others.append(parameter)
                     continue
                 for track in tracks:
@@ -284,6 +167,18 @@ class Registry:
 
     @cached_property
     def _readings(self) -> dict[str, Reading]:
+        return {}
+
+    def _text_names(self, kind: str) -> Set[str]:
+        """The names in the index whose string rows hold whole texts. Others are for looking up a part of a value."""
+        found = self._text_names_known.get(kind)
+        if found is None:
+            known = (*self.parameters(kind).values(), *(one for _, one in self._foreign(kind)))
+            found = self._text_names_known[kind] = frozenset(one.index for one in known)
+        return found
+
+    @cached_property
+    def _text_names_known(self) -> dict[str, frozenset[str]]:
         return {}
 
     def rows(self, resource: Mapping[str, Any]) -> list[IndexRow]:
@@ -306,6 +201,7 @@ class Registry:
             form = converted[parameter.version]
             if form is not None:
                 found.update(dict.fromkeys(parameter.rows(form, self.systems)))
+        found.update(dict.fromkeys(_texts(found, self._text_names(kind))))
         for target in local_targets(resource):
             found[ReferenceRow(ANY, str(target.type), str(target.id), "", target.version or "")] = None
         return list(found)
@@ -318,64 +214,12 @@ def _alike(one: SearchParameter, other: SearchParameter) -> bool:
     return one.type == other.type or one.code == "_profile"
 
 
-def _standard(resource_type: str, version: FhirVersion) -> Iterator[SearchParameter]:
-    for code, one in definitions(version).search_parameters(resource_type).items():
-        components = tuple((part.type, part.expression) for part in one.components)
-        readable = all(kind in TYPES for kind, _ in components) if components else one.type in TYPES
-        if readable and (one.expression or code in COLUMNS):
-            yield SearchParameter(
-                resource_type,
-                code,
-                one.type,
-                one.url,
-                one.description,
-                one.expression or "",
-                version,
-                one.targets,
-                components,
-            )
-
-
-def _from_resource(
-    resource: Mapping[str, Any], version: FhirVersion, served: frozenset[str]
-) -> Iterator[SearchParameter]:
-    """The parameters that a SearchParameter resource defines, one for each served base type; a retired one defines
-    none.
-    """
-    name = resource.get("url") or f"SearchParameter/{resource.get('id')}"
-    if resource.get("status") == "retired":
-        return
-    kind, expression = resource.get("type"), resource.get("expression")
-    if kind not in TYPES:
-        raise StartError(
-            f"{name}: type {kind!r} is not one that content may define; those are {', '.join(sorted(TYPES))}"
-        )
-    if not expression:
-        raise StartError(f"{name}: a SearchParameter needs an expression to be searched by")
-    for base in resource.get("base", ()):
-        if base not in served:
-            continue
-        parameter = SearchParameter(
-            base,
-            resource["code"],
-            str(kind),
-            name,
-            resource.get("description", ""),
-            _own_branches(expression, base),
-            version,
-            tuple(resource.get("target", ())),
-        )
-        try:
-            readable = parameter.path.types & parameter.kind.ELEMENTS
-        except PathError as error:
-            raise StartError(f"{name}: {error}") from None
-        if not readable:
-            raise StartError(f"{name}: a {kind} parameter cannot read {', '.join(sorted(parameter.path.types))}")
-        yield parameter
-
-
-def _own_branches(expression: str, base: str) -> str:
-    """The branches of a union that start at `base`; an expression over several types names each."""
-    branches = [branch.strip() for branch in expression.split("|")]
-    own = [branch for branch in branches if branch.lstrip("(").startswith((f"{base}.", "Resource.", "DomainResource."))]
-    return " | ".join(own) if own else expression
+def _texts(rows: Iterable[IndexRow], names: Set[str]) -> Iterator[TextRow]:
+    """Full text rows for what stands in the string rows of `names`: names of things, displays, titles."""
+    texts: dict[str, list[str]] = {}
+    for row in rows:
+        if isinstance(row, StringRow) and row.parameter in names:
+            texts.setdefault(row.parameter, []).append(row.exact)
+    for code, found in texts.items():
+        for passage in passages(found):
+            yield TextRow(code, *passage)

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
 
 from server.errors import BadRequest, FhirError, Issue, NotEnumerable, NotSupported, TooCostly, UnknownTerminology
 from server.fhir.references import is_id
 from server.fhir.temporal import parse_span
 from server.search import control, special
-from server.search.parameters import COLUMNS, Registry, SearchParameter
-from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses
-from server.search.query import Cursor, Query, Search
+from server.search.parameter import COLUMNS, SearchParameter
+from server.search.parameters import Registry
+from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses, ranks
+from server.search.query import BEST_FIRST, Cursor, Query, Search
 from server.search.terminology import Terminology
 from server.search.text import split, unescape
 from server.search.types import date
@@ -29,6 +32,13 @@ DEPTH = 8
 
 # Modifiers that find what is not found otherwise; resources without any value are among that.
 _NEGATIONS = frozenset({"not", "not-in"})
+
+
+class Vocabulary(Protocol):
+    """The words that stand in the texts of parameters, as far as inexact search may find them."""
+
+    def similar(self, resource_type: str, parameter: str, word: str) -> Sequence[tuple[str, int]]:
+        """The words most like `word`, best first, with how much they are, in millionths."""
 
 
 @dataclass(slots=True)
@@ -44,9 +54,12 @@ class Parser:
     page_size: int = 20
     page_size_limit: int = 1000
     clause_limit: int = 100
+    vocabulary: Vocabulary | None = None
+    """Where words that look like one are found; None where only exact answers will do."""
     terminology: Terminology | None = None
     warnings: list[Issue] = field(default_factory=list)
     _made: int = 0
+    _inexact: bool = False
     _expanded: frozenset[tuple[str, str]] = frozenset()
     """Parameters that a named query stands for: they run, but the client did not write them."""
 
@@ -75,8 +88,13 @@ class Parser:
         predicates = {one: all_of(parts) if parts else None for one, parts in wanted.items()}
         if any(sum(1 for _ in clauses(p)) > self.clause_limit for p in predicates.values() if p is not None):
             raise self._too_costly()
+        scored = any(map(ranks, predicates.values()))
+        if not scored:
+            control.without_scores(controls, self)
+        if scored and self._inexact and not controls.sort:
+            controls.sort = (BEST_FIRST,)
         return Search(
-            query=Query(predicates, controls.sort, controls.count, cursor),
+            query=Query(predicates, controls.sort, controls.count, cursor, scored and controls.score),
             applied=(*applied, *controls.applied),
             total=controls.total,
             summary=controls.summary,
@@ -86,6 +104,7 @@ class Parser:
             includes=controls.includes,
             warnings=tuple(self.warnings),
             count_only=controls.count_only,
+            inexact=self._inexact,
         )
 
     def _too_costly(self) -> TooCostly:
@@ -234,15 +253,15 @@ class Parser:
             )
         if modifier == "missing":
             return self._missing(parameter, value)
-        elements = frozenset() if parameter.code in COLUMNS else parameter.path.types
         request = Request(
             self.bases,
             self.now,
             parameter.targets,
             frozenset(self.registry.types),
-            elements,
+            frozenset() if parameter.code in COLUMNS else parameter.path.types,
             self.registry.systems,
             self.terminology,
+            partial(self._similar, parameter) if parameter.by_word else None,
         )
         inner = None if modifier == "not" else modifier
         found = [self._one(parameter, inner, text, request) for text in split(value, ",") if text]
@@ -253,6 +272,25 @@ class Parser:
         if self._made > self.clause_limit * len(self.types):
             raise self._too_costly()
         return Not(any_of(found)) if modifier in _NEGATIONS else any_of(found)
+
+    def _similar(self, parameter: SearchParameter, word: str) -> Sequence[tuple[str, int]]:
+        """Words of the content that look like `word`. The answer will say which they were."""
+        if self.vocabulary is None:
+            raise ValueError(f"{word}~: an inexact match will not do here")
+        self._inexact = True
+        found = self.vocabulary.similar(parameter.resource_type, parameter.index, word)
+        listed = ", ".join(f"{one} ({likeness / 1_000_000:.2f})" for one, likeness in found)
+        self.warnings.append(
+            Issue(
+                "warning",
+                "informational",
+                f"inexact: {word}~ was asked for in {parameter.code}, "
+                + (f"and these words were looked for: {listed}" if found else "and no word resembles it"),
+                (parameter.code,),
+                remedy="Take a match for a suggestion, not for the name that was meant." if found else "",
+            )
+        )
+        return found
 
     def _is_type_modifier(self, parameter: SearchParameter, modifier: str) -> bool:
         if parameter.type != "reference" or not modifier[:1].isupper():

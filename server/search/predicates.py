@@ -12,8 +12,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Operator = Literal["=", "!=", "<", "<=", ">", ">=", "prefix", "suffix", "contains", "begins", "in"]
-Table = Literal["token", "string", "date", "quantity", "reference", "uri"]
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "prefix", "suffix", "contains", "begins", "in", "matches"]
+Table = Literal["token", "string", "date", "quantity", "reference", "uri", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words side by side, the last of them only begun where `prefix`. What matches counts as much as `weight` says, in
+    millionths: less than the whole where the words only look like those that were asked for.
+    """
+
+    words: tuple[str, ...]
+    prefix: bool = False
+    weight: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +32,8 @@ class Compare:
     """`column operator value`.
 
     `prefix`, `suffix` and `contains` compare texts as they are; `begins` ignores the case of ASCII letters, and its
-    value
-    is in lower case. `in` takes a tuple of any length without changing the statement's shape.
+    value is in lower case. `in` takes a tuple of any length without changing the statement's shape. `matches` takes a
+    `Phrase`, stands alone in its row, and goes with the table `text`.
     """
 
     column: str
@@ -119,6 +130,16 @@ def any_of(predicates: list[Predicate]) -> Predicate:
 def all_of(predicates: list[Predicate]) -> Predicate:
     """The intersection; a single one stays itself."""
     return predicates[0] if len(predicates) == 1 else And(tuple(predicates))
+
+
+def ranks(predicate: Predicate | None) -> bool:
+    """Whether matches differ in how well they match: where words are looked for in texts of the resource itself."""
+    match predicate:
+        case And(of) | Or(of):
+            return any(map(ranks, of))
+        case Row(where=Compare(operator="matches")):
+            return True
+    return False
 
 
 def clauses(predicate: Predicate) -> Iterator[Predicate]:

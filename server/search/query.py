@@ -12,12 +12,15 @@ from server.search.predicates import Predicate
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """One key of `_sort`: table and column to order by; table None means a column of the resource."""
+    """One key of `_sort`: table and column to order by; table None means a column of the resource, or its score."""
 
     parameter: str
     table: str | None
     column: str
     descending: bool
+
+
+BEST_FIRST = Sort("_score", None, "score", True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class Query:
     sort: tuple[Sort, ...] = ()
     count: int = 20
     cursor: Cursor | None = None
+    scored: bool = False
+    """Whether hits come with their scores; the predicates rank then."""
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """Where the store may keep what it worked out for this very query."""
 
@@ -72,3 +77,5 @@ class Search:
     includes: tuple[Include, ...] = ()
     warnings: tuple[Issue, ...] = ()
     count_only: bool = False
+    inexact: bool = False
+    """Whether words were looked for that only resemble those of the request: which, the content decides."""

@@ -95,4 +95,28 @@ class UriRow(NamedTuple):
         return "uri"
 
 
-IndexRow = TokenRow | StringRow | DateRow | QuantityRow | ReferenceRow | UriRow
+class TextRow(NamedTuple):
+    """A passage of the text of a parameter (`words.Passage`), for full text."""
+
+    parameter: str
+    words: str
+    length: int
+    element: int = 0
+
+    @property
+    def table(self) -> str:
+        return "text"
+
+
+class VocabularyRow(NamedTuple):
+    """A word that inexact search may find. It belongs to the parameter of the type, not to one resource."""
+
+    parameter: str
+    word: str
+
+    @property
+    def table(self) -> str:
+        return "vocabulary"
+
+
+IndexRow = TokenRow | StringRow | DateRow | QuantityRow | ReferenceRow | UriRow | TextRow | VocabularyRow

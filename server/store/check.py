@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Select, Table, Text, and_, bindparam, func, or_, select
 
 from server.fhir.json import parse
-from server.search.rows import IndexRow
+from server.search.rows import IndexRow, TextRow, VocabularyRow
 from server.store import tables
 from server.store.contract import Stored
 from server.store.sql import SqlStore
@@ -81,7 +81,11 @@ def _resource(store: SqlStore, stored: Stored, rows_of: Callable[[Stored], Itera
         yield f"{name} differs from its version {stored.version}"
     wanted: Counter[tuple[Any, ...]] = Counter()
     for row in rows_of(stored):
-        wanted[(row.table, *row)] += 1
+        if isinstance(row, TextRow):
+            # The words are kept in the database's own form, which is not compared.
+            wanted[(row.table, row.parameter, row.length, row.element)] += 1
+        elif not isinstance(row, VocabularyRow):
+            wanted[(row.table, *row)] += 1
     found: Counter[tuple[Any, ...]] = Counter()
     for table_name, table in tables.INDEXES.items():
         statement = store.statements.get(("check index", table_name), partial(_index_statement, table))
@@ -94,7 +98,7 @@ def _resource(store: SqlStore, stored: Stored, rows_of: Callable[[Stored], Itera
 
 
 def _index_statement(table: Table) -> Select[Any]:
-    values = [column for column in table.columns if column.name not in ("type", "id", "row")]
+    values = [column for column in table.columns if column.name not in ("type", "id", "row", "words")]
     return select(*values).where(
         table.c.type == bindparam("type", type_=Text()), table.c.id == bindparam("id", type_=Text())
     )

@@ -29,7 +29,6 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import CompoundSelect
 from sqlalchemy.types import TypeEngine
 
@@ -49,9 +48,8 @@ from server.search.predicates import (
     Some,
 )
 from server.store import tables
+from server.store.matching import Boolean, TextCompiler, constant
 from server.store.shape import comparisons
-
-Boolean = ColumnElement[bool]
 
 # The column that leads each lookup index: where it is compared for equality, the index gives ids in order.
 LEADING = {
@@ -61,26 +59,12 @@ LEADING = {
     "uri": ("prefix",),
     "date": (),
     "quantity": (),
+    "text": (),
 }
 
 
-def constant(value: str) -> ColumnElement[str]:
-    """A name of ours (a type, a parameter) as a literal in the statement: it is part of the shape, not a value."""
-    quoted = value.replace("'", "''")
-    return literal_column(f"'{quoted}'", Text())
-
-
-class Compiler:
+class Compiler(TextCompiler):
     """Turns one predicate, and the predicates inside it, into SQL. One instance for one statement."""
-
-    def __init__(self, dialect: Dialect, predicate: Predicate | None) -> None:
-        self.sqlite = dialect.name == "sqlite"
-        self._numbers = {id(one): number for number, one in enumerate(comparisons(predicate))}
-        self._aliases = 0
-
-    def alias(self, table: FromClause) -> FromClause:
-        self._aliases += 1
-        return table.alias(f"a{self._aliases}")
 
     def plain(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """`column` as a value that SQLite uses no index for:
@@ -145,6 +129,8 @@ class Compiler:
 
     def probe(self, node: Predicate, resource_type: str, identity: ColumnElement[str]) -> Boolean:
         match node:
+            case Row(_, parameter, Compare(operator="matches") as wanted):
+                return self.matches(resource_type, parameter, identity, wanted)
             case Row(name, parameter, where):
                 return exists(
                     select(literal_column("1"))
@@ -219,6 +205,8 @@ class Compiler:
     def source(self, node: Predicate, resource_type: str) -> list[tuple[Select[Any], ColumnElement[str]]]:
         """One select for each branch, with its id column. `node` must be `sourceable`."""
         match node:
+            case Row(_, parameter, Compare(operator="matches") as wanted):
+                return [self.found(resource_type, parameter, wanted)]
             case Row(name, parameter, where):
                 row = self.alias(tables.INDEXES[name])
                 return [

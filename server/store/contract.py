@@ -52,6 +52,8 @@ class Hit(NamedTuple):
     fhir_version: str
     body: bytes
     sort: tuple[str | int | None, ...]
+    score: int | None = None
+    """How well it matches, in millionths, where that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,11 @@ class Reader(Protocol):
 
     def count(self, query: Query) -> int:
         """How many resources match, over all pages."""
+
+    def similar(self, resource_type: str, parameter: str, word: str) -> Sequence[tuple[str, int]]:
+        """The words in the texts of a parameter that are most like `word`, best first, with how much they are, in
+        millionths.
+        """
 
     def referenced(
         self,

@@ -23,6 +23,7 @@ from sqlalchemy import (
     bindparam,
     false,
     func,
+    literal_column,
     not_,
     or_,
     select,
@@ -33,7 +34,8 @@ from sqlalchemy.engine import Dialect
 from server.search.predicates import And, Predicate
 from server.search.query import Cursor, Sort
 from server.store import tables
-from server.store.compile import Boolean, Compiler, constant, ordered, sourceable
+from server.store.compile import Compiler, ordered, sourceable
+from server.store.matching import Boolean, constant
 
 FEW = 1000
 
@@ -90,21 +92,31 @@ def page(
     cursor: Cursor | None,
     ties: str,
     backwards: bool,
+    scored: bool = False,
 ) -> Select[Any]:
     """One page of hits. `start` is the part whose source drives the search, None walks over the type.
 
     `ties` says what to do with a hit whose sort values equal the cursor's: `after` compares ids, `all` and `none` are
     for a search over
-    several types, where the order of the types decides.
+    several types, where the order of the types decides. `scored` adds the score as the last column, unless it is a key.
     """
     compiler = Compiler(dialect, predicate)
     resource = tables.resource
     wanted = list(parts(predicate))
     columns = (resource.c.id, resource.c.version, resource.c.updated, resource.c.fhir_version, resource.c.body)
-    keys = [_sort_key(compiler, resource_type, one, number) for number, one in enumerate(sort)]
+    score = None
+    if predicate is not None and (scored or any(one.column == "score" for one in sort)):
+        score = compiler.score(predicate, resource_type, resource.c.id)
+    points = (literal_column("CAST(0 AS BIGINT)", BigInteger()) if score is None else score).label("score")
+    keys = [
+        points if one.column == "score" else _sort_key(compiler, resource_type, one, number)
+        for number, one in enumerate(sort)
+    ]
+    # By its name the score is worked out once, for the order and the answer; it is a key already or comes last.
+    shown = [*columns, *keys, *([points] if scored and all(key is not points for key in keys) else ())]
     found: Select[Any]
     if start is None:
-        found = select(*columns, *keys).where(resource.c.type == constant(resource_type), not_(resource.c.deleted))
+        found = select(*shown).where(resource.c.type == constant(resource_type), not_(resource.c.deleted))
         found = found.where(*(compiler.probe(one, resource_type, resource.c.id) for one in wanted))
         if not sort and cursor is not None and ties != "all":
             found = found.where(_beyond(resource.c.id, backwards))
@@ -116,7 +128,7 @@ def page(
         # walk the whole type and look each resource up among the hits.
         same = and_(resource.c.type == constant(resource_type), resource.c.id == hits.c.id)
         joined = hits.outerjoin(resource, same)
-        found = select(*columns, *keys).select_from(joined)
+        found = select(*shown).select_from(joined)
         if place is not None:
             found = found.where(_beyond(hits.c.id, backwards))
     if sort and cursor is not None:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.mock import MockConnection
 
 from server.errors import SchemaError
-from server.store import tables
+from server.store import fulltext, tables
 
 # The revision that `tables.py` stands for: the newest one in migrations/versions.
 REVISION = "0001"
@@ -35,6 +35,7 @@ def statements(dialect: Dialect) -> list[str]:
     tables.metadata.create_all(MockConnection(dialect, note), checkfirst=False)
     return [
         *made,
+        *fulltext.statements(dialect),
         f"CREATE TABLE {STAMP} (version_num VARCHAR(32) NOT NULL, CONSTRAINT {STAMP}_pkc PRIMARY KEY (version_num))",
         f"INSERT INTO {STAMP} (version_num) VALUES ('{REVISION}')",  # noqa: S608 (constants)
     ]

@@ -75,12 +75,20 @@ def after_prefix(prefix: str) -> str:
     return "\U0010ffff" * 2
 
 
-def values(node: Predicate | None, sequence: Any = tuple) -> dict[str, Any]:
-    """The values of `node` by the names they have in its statement; `sequence` makes the database's form of a list."""
+def values(node: Predicate | None, sequence: Any = tuple, phrase: Any = str) -> dict[str, Any]:
+    """The values of `node` by the names they have in its statement; `sequence` makes the database's form of a list,
+    `phrase` its query for a `Phrase`.
+    """
     bound: dict[str, Any] = {}
     for number, one in enumerate(comparisons(node)):
         if one.operator == "in":
             bound[f"p{number}"] = sequence(one.value)
+        elif one.operator == "matches":
+            bound |= {
+                f"p{number}": phrase(one.value),
+                f"weight{number}": one.value.weight,
+                f"length{number}": len(one.value.words),
+            }
         else:
             bound[f"p{number}"] = one.value
             if one.operator == "prefix":

@@ -22,7 +22,7 @@ from sqlalchemy.engine import Dialect
 from server.errors import Busy
 from server.search.predicates import Predicate
 from server.search.query import Query
-from server.store import plan, reads, tables
+from server.store import fulltext, plan, reads, similar, tables
 from server.store.compile import ordered
 from server.store.contract import Hit, Page, Past, Stored, Transaction
 from server.store.order import order_of, ties_with
@@ -50,6 +50,9 @@ class SqlReader(ABC):
     def sequence(self, items: Iterable[str]) -> Any:
         """A list of texts as one bound value."""
         return json.dumps(list(items)) if self.statements.dialect.name == "sqlite" else list(items)
+
+    def _values(self, predicate: Predicate | None) -> dict[str, Any]:
+        return values(predicate, self.sequence, partial(fulltext.phrase, self.statements.dialect))
 
     # -- reading
 
@@ -214,6 +217,14 @@ class SqlReader(ABC):
 
     # -- searching
 
+    def similar(self, resource_type: str, parameter: str, word: str) -> Sequence[tuple[str, int]]:
+        statement = self.statements.get(
+            ("similar", resource_type, parameter),
+            lambda: similar.words(self.statements.dialect, resource_type, parameter),
+        )
+        bound = similar.values(word, self.sequence)
+        return [(found, int(likeness)) for found, likeness in self.rows(statement, statement.bind(bound))]
+
     def search(self, query: Query) -> Page:
         backwards = query.cursor is not None and query.cursor.backwards
         # A cursor without an id is the end of the list: nothing lies beyond it.
@@ -245,6 +256,13 @@ class SqlReader(ABC):
     ) -> list[Hit]:
         memo = query.memo.get(resource_type) if query.cursor is None else None
         statement, bound = memo or self._page_statement(query, resource_type, predicate, ties, backwards, limit)
+        if query.scored:
+            count = len(query.sort)
+            place = next((number for number, one in enumerate(query.sort) if one.column == "score"), count)
+            return [
+                Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys[:count]), keys[place])
+                for identity, version, updated, fhir_version, body, *keys in self.rows(statement, bound)
+            ]
         return [
             Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys))
             for identity, version, updated, fhir_version, body, *keys in self.rows(statement, bound)
@@ -261,12 +279,20 @@ class SqlReader(ABC):
         cursor = query.cursor if query.cursor is not None and query.cursor.id else None
         missing = tuple(value is None for value in cursor.values) if cursor else None
         statement = self.statements.get(
-            ("page", resource_type, shape(predicate), start, query.sort, missing, ties, backwards),
+            ("page", resource_type, shape(predicate), start, query.sort, missing, ties, backwards, query.scored),
             lambda: plan.page(
-                self.statements.dialect, resource_type, predicate, start, query.sort, cursor, ties, backwards
+                self.statements.dialect,
+                resource_type,
+                predicate,
+                start,
+                query.sort,
+                cursor,
+                ties,
+                backwards,
+                query.scored,
             ),
         )
-        named = {**values(predicate, self.sequence), "limit": limit}
+        named = {**self._values(predicate), "limit": limit}
         if cursor is not None:
             named |= {"after": cursor.id, **{f"c{number}": value for number, value in enumerate(cursor.values)}}
         bound = statement.bind(named)
@@ -311,7 +337,7 @@ class SqlReader(ABC):
             ("bounded count", resource_type, shape(predicate), part),
             partial(plan.bounded_count, self.statements.dialect, resource_type, predicate, part),
         )
-        named = {**values(predicate, self.sequence), "limit": plan.FEW + 1}
+        named = {**self._values(predicate), "limit": plan.FEW + 1}
         return int(self.rows(statement, statement.bind(named))[0][0])
 
     def count(self, query: Query) -> int:
@@ -321,7 +347,7 @@ class SqlReader(ABC):
                 ("total", resource_type, shape(predicate)),
                 partial(plan.total, self.statements.dialect, resource_type, predicate),
             )
-            result += int(self.rows(statement, statement.bind(values(predicate, self.sequence)))[0][0])
+            result += int(self.rows(statement, statement.bind(self._values(predicate)))[0][0])
         return result
 
 

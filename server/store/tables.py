@@ -24,6 +24,8 @@ from sqlalchemy import (
     Text,
 )
 
+from server.store.fulltext import index_text
+
 # Bytewise order on both databases: PostgreSQL's default collation would sort and compare by language.
 text = Text(collation="C").with_variant(Text(), "sqlite")
 
@@ -142,6 +144,20 @@ Index(
     index_reference.c.parameter,
 )
 
+# The words that inexact search may find, by each of their trigrams. They stay when the last text with them goes: what
+# is found here is looked up in the texts.
+vocabulary = Table(
+    "vocabulary",
+    metadata,
+    Column("type", text, nullable=False),
+    Column("parameter", text, nullable=False),
+    Column("trigram", text, nullable=False),
+    Column("word", text, nullable=False),
+    Column("size", Integer, nullable=False, comment="number of the word's trigrams"),
+    PrimaryKeyConstraint("type", "parameter", "trigram", "word"),
+    sqlite_with_rowid=False,
+)
+
 INDEXES: dict[str, Table] = {
     "token": index_token,
     "string": index_string,
@@ -149,4 +165,5 @@ INDEXES: dict[str, Table] = {
     "quantity": index_quantity,
     "reference": index_reference,
     "uri": index_uri,
+    "text": index_text,
 }

@@ -23,16 +23,19 @@ from sqlalchemy import (
     insert,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
 
 from server.errors import Conflict
-from server.search.rows import IndexRow
-from server.store import tables
+from server.search.rows import IndexRow, TextRow, VocabularyRow
+from server.search.words import trigrams
+from server.store import fulltext, tables
 from server.store.contract import Stored
 from server.store.sql import SqlReader, SqlStore
 from server.store.statements import Statement, Statements
 
-# Index rows are held back until there are this many, or the transaction reads the index or ends: one call for many is
-# much cheaper.
+# New rows are held back until there are this many, or the transaction reads something else than a resource by its key,
+# or ends: one call for many is much cheaper.
 BATCH = 5000
 
 
@@ -58,6 +61,7 @@ class Writes:
         self.delete_rows = {
             name: get(("delete rows", name), partial(_delete_rows, table)) for name, table in tables.INDEXES.items()
         }
+        self.insert_words = get("insert words", partial(_insert_missing, tables.vocabulary, store.statements.dialect))
         self.delete_state = get(
             "delete state", lambda: delete(tables.state).where(tables.state.c.name == bindparam("name", type_=Text()))
         )
@@ -66,6 +70,13 @@ class Writes:
 
 def _insert(table: Table) -> Insert:
     return insert(table).values({column.name: bindparam(column.name, type_=column.type) for column in table.columns})
+
+
+def _insert_missing(table: Table, dialect: Dialect) -> Insert:
+    """Rows that are there already stay as they are."""
+    into = sqlite.insert if dialect.name == "sqlite" else postgresql.insert
+    named = {column.name: bindparam(column.name, type_=column.type) for column in table.columns}
+    return into(table).values(named).on_conflict_do_nothing()
 
 
 def _update_resource() -> Update:
@@ -111,8 +122,12 @@ class SqlTransaction(SqlReader):
         super().__init__(statements)
         self._writes = writes
         self._cursor = cursor
+        self.sqlite = statements.dialect.name == "sqlite"
         self._pending: dict[str, list[tuple[Any, ...]]] = {name: [] for name in tables.INDEXES}
         self._held = 0
+        self._new: dict[tuple[str, str], tuple[Stored, str]] = {}
+        """Resources that came to be here and are not inserted yet, each with its method."""
+        self._words: dict[tuple[str, str, str], bool] = {}
 
     def _run(self, statement: Statement, **named: Any) -> Any:
         return self._cursor.execute(statement.text, statement.bind(named))
@@ -122,7 +137,10 @@ class SqlTransaction(SqlReader):
         return list(self._cursor.execute(statement.text, bound).fetchall())
 
     def read(self, resource_type: str, resource_id: str) -> Stored | None:
-        # Index rows that are held back do not matter here, and every write reads first.
+        # Every write reads first, so this must not end the holding back.
+        new = self._new.get((resource_type, resource_id))
+        if new is not None:
+            return new[0]
         found = self._cursor.execute(self._read.text, (resource_type, resource_id)).fetchall()
         return Stored(*found[0]) if found else None
 
@@ -132,17 +150,9 @@ class SqlTransaction(SqlReader):
         if version == 1:
             if self.read(kind, identity) is not None:
                 raise Conflict(f"{kind}/{identity} exists already")
-            self._run(
-                self._writes.insert_resource,
-                type=kind,
-                id=identity,
-                version=version,
-                updated=updated,
-                fhir_version=fhir_version,
-                deleted=body is None,
-                body=body,
-            )
+            self._new[kind, identity] = stored, method
         else:
+            self.flush()
             changed = self._run(
                 self._writes.update_resource,
                 new_version=version,
@@ -158,20 +168,21 @@ class SqlTransaction(SqlReader):
                 raise Conflict(
                     f"{kind}/{identity} was changed by somebody else at the same time; read it and try again"
                 )
-        self._run(
-            self._writes.insert_version,
-            type=kind,
-            id=identity,
-            version=version,
-            updated=updated,
-            fhir_version=fhir_version,
-            method=method,
-            body=body,
-        )
+            self._run(
+                self._writes.insert_version,
+                type=kind,
+                id=identity,
+                version=version,
+                updated=updated,
+                fhir_version=fhir_version,
+                method=method,
+                body=body,
+            )
         self.index(kind, identity, rows, fresh=version == 1)
 
     def amend(self, stored: Stored, rows: Iterable[IndexRow]) -> None:
         """Replace the body of the current version without making a new one: what `$meta-add` and `$meta-delete` do."""
+        self.flush()
         named = {"type": stored.type, "id": stored.id, "version": stored.version, "new_body": stored.body}
         for statement in self._writes.amend:
             if self._run(statement, **named).rowcount != 1:
@@ -183,23 +194,60 @@ class SqlTransaction(SqlReader):
         if not fresh:
             # Rows of an earlier write in this transaction may still be held back.
             self.flush()
+            if self.sqlite:
+                self._cursor.execute(fulltext.FORGET, (resource_type, resource_id))
             for statement in self._writes.delete_rows.values():
                 self._run(statement, type=resource_type, id=resource_id)
         for number, row in enumerate(rows):
+            if isinstance(row, VocabularyRow):
+                self._words.setdefault((resource_type, *row), False)
+                continue
+            if isinstance(row, TextRow):
+                words = fulltext.document(self.statements.dialect, resource_type, row.parameter, row.words)
+                row = row._replace(words=words)
             self._pending[row.table].append((resource_type, resource_id, row.parameter, number, *row[1:]))
             self._held += 1
-        if self._held >= BATCH:
+        if self._held + len(self._new) >= BATCH:
             self.flush()
 
     def flush(self) -> None:
-        """Write the index rows that are held back."""
+        """Write what is held back."""
+        if self._new:
+            self._insert_new()
         if not self._held:
             return
         for name, pending in self._pending.items():
             if pending:
                 self.insert_rows(name, pending)
+                if name == "text" and self.sqlite:
+                    self._cursor.executemany(fulltext.LEARN, [row[:4] for row in pending])
                 pending.clear()
+        self._flush_words()
         self._held = 0
+
+    def _insert_new(self) -> None:
+        resources, versions = self._writes.insert_resource, self._writes.insert_version
+        named = [
+            {**stored._asdict(), "deleted": stored.deleted, "method": method} for stored, method in self._new.values()
+        ]
+        self._new.clear()
+        for statement in (resources, versions):
+            self._cursor.executemany(statement.text, [statement.bind(one) for one in named])
+
+    def _flush_words(self) -> None:
+        """Write the words that this transaction has not written yet. In order, so that writers of the same words wait
+        for each other instead of both failing.
+        """
+        fresh = sorted(word for word, written in self._words.items() if not written)
+        rows = [
+            (kind, parameter, one, word, len(found))
+            for kind, parameter, word in fresh
+            for found in (trigrams(word),)
+            for one in sorted(found)
+        ]
+        if rows:
+            self._cursor.executemany(self._writes.insert_words.text, rows)
+            self._words |= dict.fromkeys(fresh, True)
 
     def insert_rows(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
         """Write rows of one index table."""

@@ -36,6 +36,7 @@ VALUES = {
     "quantity": "0.5|http://unitsofmeasure.org|mg",
     "reference": "Medication/clonazepam",
     "uri": "http://example.org/",
+    "special": "clonazepam",
 }
 # What some modifiers take instead.
 MODIFIED = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from server.fhir.json import parse
 from server.interactions.capabilities import INTERACTIONS
 from server.search import control
-from server.search.parameters import TYPES
+from server.search.parameter import TYPES
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -14,14 +14,14 @@ from tests.conformance.harness import BASE, InProcess, problems
 # fmt: off
 CODES = (
     "_id", "_lastUpdated", "_tag", "_profile", "_security", "_source", "_count", "_sort", "_total", "_summary",
-    "_elements", "_include", "_revinclude", "_page", "_type", "_has", "_maxresults", "_explain",
+    "_elements", "_score", "_include", "_revinclude", "_page", "_type", "_has", "_maxresults", "_explain",
     "_contained", "_list", "_filter", "_text", "_content", "code",
     "status", "identifier", "ingredient", "ingredient-code", "expiration-date", "lot-number", "name", "quantity",
     "substance-reference", "url", "depends-on", "subject", "packaging-cost", "probability", "type",
 )
 MODIFIERS = (
     "missing", "not", "text", "exact", "contains", "above", "below", "in", "not-in", "of-type", "identifier",
-    "iterate", "code-text", "Medication", "Substance", "bogus", "[type]", "",
+    "iterate", "text-advanced", "code-text", "Medication", "Substance", "bogus", "[type]", "",
 )
 TYPES = (
     "Medication", "MedicationKnowledge", "Organization", "Substance", "ClinicalUseDefinition", "ValueSet", "Library",
@@ -33,7 +33,7 @@ VALUES = (
     "\\", "\\,", "a\\,b", ",", ",,", "$", "%", "%41", "*", "Medication:ingredient", "Medication:*",
     "Medication:ingredient:Substance", "-status", "status,-_id", "-,", "count", "text", "data", "accurate",
     "Medication/m-amox/_history/1", "#a", "urn:uuid:1", "'", "\"", ";", "--", "%'", "\xf1", "\u0301", "\U0010ffff",
-    "\ud7ff",
+    "\ud7ff", "a OR (b NOT c*)", '"a b"', "a~", "(a", "-_score",
 )
 # fmt: on
 

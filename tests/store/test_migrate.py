@@ -61,15 +61,21 @@ def set_stamp(url: str, revision: str) -> None:
 
 
 def empty(url: str) -> None:
-    for table in [*reversed(tables.metadata.sorted_tables), "alembic_version"]:
+    words = ["index_text_words"] if url.startswith("sqlite") else []
+    for table in [*words, "index_text", *reversed(tables.metadata.sorted_tables), "alembic_version"]:
         rows(url, f"DROP TABLE {table}")
+
+
+def of_metadata(_item: Any, name: str | None, *_: Any) -> bool:
+    """Full text has tables that each database makes its own way; the catalogues are compared for them."""
+    return not (name or "").startswith("index_text")
 
 
 def test_the_migrations_make_the_tables_that_the_code_uses(database_url: str) -> None:
     assert migrate(Settings(database=database_url)) == (None, schema.REVISION)
     engine = create_engine(database_url, poolclass=NullPool)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": of_metadata})
         assert compare_metadata(context, tables.metadata) == []
 
 

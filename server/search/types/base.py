@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from server.search.advanced import Similar
 from server.search.normalisation import STANDARD, Systems
 from server.search.predicates import Predicate
 from server.search.rows import IndexRow
@@ -41,6 +42,8 @@ class Request:
     """The FHIR types that the parameter's expression can select."""
     systems: Systems = STANDARD
     terminology: Terminology | None = None
+    similar: Similar | None = None
+    """Finds words of the parameter's texts that look like one; None where the parameter has no inexact search."""
 
 
 class SearchType(Protocol):

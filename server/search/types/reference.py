@@ -14,7 +14,7 @@ from server.search.types.base import Request, Value
 
 NAME = "reference"
 TABLES = ("reference",)
-MODIFIERS = frozenset({"missing", "identifier", "text", "code-text", "above", "below"})
+MODIFIERS = frozenset({"missing", "identifier", "text", "text-advanced", "code-text", "above", "below"})
 """Besides these, the name of a resource type is a modifier: `subject:Medication=1`."""
 PREFIXES: frozenset[str] = frozenset()
 ELEMENTS = frozenset({"Reference", "CodeableReference", "canonical", "uri", "url", "oid", "uuid", "Resource"})
@@ -74,8 +74,8 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
     """
     if modifier == "identifier":
         return token.predicate(f"{parameter}:identifier", None, text, request)
-    if modifier == "text":
-        return token.predicate(parameter, "text", text, request)
+    if modifier in ("text", "text-advanced"):
+        return token.predicate(parameter, modifier, text, request)
     if modifier == "code-text":
         return token.code_text(f"{parameter}:identifier", unescape(text))
     wanted = unescape(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from server.search import advanced
 from server.search.predicates import Compare, Every, Predicate, Row
 from server.search.rows import IndexRow, StringRow
 from server.search.text import KEY_LENGTH, fold, unescape, wanted
@@ -11,7 +12,7 @@ from server.search.types.base import Request, Value
 
 NAME = "string"
 TABLES = ("string",)
-MODIFIERS = frozenset({"missing", "exact", "contains"})
+MODIFIERS = frozenset({"missing", "exact", "contains", "text"})
 PREFIXES: frozenset[str] = frozenset()
 ELEMENTS = frozenset(
     {"string", "markdown", "HumanName", "Address", "CodeableConcept", "Annotation", "code", "uri", "url", "id"}
@@ -49,7 +50,11 @@ def _texts(kind: str, json: object) -> Iterator[str]:
 
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
-    """Begins with (default) or contains, without case and accents; `:exact` compares the text as written."""
+    """Begins with (default) or contains, without case and accents; `:exact` compares the text as written; `:text` is a
+    query in the language of `advanced`.
+    """
+    if modifier == "text":
+        return advanced.predicate(parameter, text)
     folded = wanted(text)
     if modifier == "contains":
         return Row("string", parameter, Compare("folded", "contains", folded))

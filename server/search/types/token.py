@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from server.fhir.definitions import definitions
 from server.fhir.releases import FhirVersion
+from server.search import advanced
 from server.search.normalisation import FOLDED, STANDARD, any_forms
 from server.search.predicates import Compare, Every, Predicate, Row, Some, any_of
 from server.search.rows import IndexRow, StringRow, TokenRow
@@ -20,7 +21,9 @@ from server.search.types.hierarchy import of_system
 
 NAME = "token"
 TABLES = ("token", "string")
-MODIFIERS = frozenset({"missing", "not", "text", "code-text", "of-type", "in", "not-in", "above", "below"})
+MODIFIERS = frozenset(
+    {"missing", "not", "text", "text-advanced", "code-text", "of-type", "in", "not-in", "above", "below"}
+)
 PREFIXES: frozenset[str] = frozenset()
 ELEMENTS = frozenset(
     {
@@ -134,6 +137,8 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
                 parameter,
                 Every((Compare("prefix", "prefix", folded[:KEY_LENGTH]), Compare("folded", "prefix", folded))),
             )
+        case "text-advanced":
+            return advanced.predicate(parameter, text)
         case "code-text":
             return code_text(parameter, unescape(text))
         case "of-type":

@@ -13,6 +13,23 @@ depends_on = None
 # A revision never changes once it is released, so it repeats what `tables.py` says instead of importing it.
 TEXT = sa.Text(collation="C").with_variant(sa.Text(), "sqlite")
 
+FULL_TEXT = {
+    "sqlite": (
+        """CREATE TABLE index_text (
+        number INTEGER PRIMARY KEY, type TEXT NOT NULL, id TEXT NOT NULL, parameter TEXT NOT NULL, row INTEGER NOT NULL,
+        words TEXT NOT NULL, length INTEGER NOT NULL, element SMALLINT NOT NULL, UNIQUE (type, id, parameter, row))""",
+        """CREATE VIRTUAL TABLE index_text_words USING fts5(
+        words, content='index_text', content_rowid='number', tokenize='ascii')""",
+    ),
+    "postgresql": (
+        """CREATE TABLE index_text (
+        type TEXT COLLATE "C" NOT NULL, id TEXT COLLATE "C" NOT NULL, parameter TEXT COLLATE "C" NOT NULL,
+        row INTEGER NOT NULL, words TSVECTOR NOT NULL, length INTEGER NOT NULL, element SMALLINT NOT NULL,
+        PRIMARY KEY (type, id, parameter, row))""",
+        "CREATE INDEX index_text_words ON index_text USING gin (words)",
+    ),
+}
+
 
 def upgrade() -> None:
     """Make every table and index."""
@@ -65,6 +82,18 @@ def upgrade() -> None:
     )
     op.create_index("index_reference_source", "index_reference", ["target_type", "target_id", "type", "parameter"])
     _index_table("uri", _texts("prefix", "value"), {"prefix": ["prefix", "id"]})
+    op.create_table(
+        "vocabulary",
+        sa.Column("type", TEXT, nullable=False),
+        sa.Column("parameter", TEXT, nullable=False),
+        sa.Column("trigram", TEXT, nullable=False),
+        sa.Column("word", TEXT, nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False, comment="number of the word's trigrams"),
+        sa.PrimaryKeyConstraint("type", "parameter", "trigram", "word"),
+        sqlite_with_rowid=False,
+    )
+    for statement in FULL_TEXT[op.get_bind().dialect.name]:
+        op.execute(statement)
 
 
 def _texts(*names: str) -> list[sa.Column[str]]:
@@ -94,6 +123,10 @@ def _index_table(
 
 def downgrade() -> None:
     """Drop every table, with everything in it."""
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("DROP TABLE index_text_words")
+    op.execute("DROP TABLE index_text")
+    op.drop_table("vocabulary")
     for name in ("uri", "reference", "quantity", "date", "string", "token"):
         op.drop_table(f"index_{name}")
     for name in ("state", "version", "resource"):

@@ -1,0 +1,128 @@
+"""Words looked for in texts as SQL: which resources match, whether one does, and how well."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    exists,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy.engine import Dialect
+
+from server.search.predicates import And, Compare, Or, Predicate, Row
+from server.store import fulltext
+from server.store.shape import comparisons
+
+Boolean = ColumnElement[bool]
+
+
+def constant(value: str) -> ColumnElement[str]:
+    """A name of ours (a type, a parameter) as a literal in the statement: it is part of the shape, not a value."""
+    quoted = value.replace("'", "''")
+    return literal_column(f"'{quoted}'", Text())
+
+
+def _number_of(row: FromClause) -> ColumnElement[int]:
+    """The number of a passage, which only SQLite's table has."""
+    return literal_column(f"{row.name}.number", BigInteger())  # type: ignore[attr-defined] # of an alias
+
+
+def _number(value: int) -> ColumnElement[int]:
+    return literal_column(str(value), BigInteger())
+
+
+class TextCompiler:
+    """The part of a statement's compiler that is about full text. One instance for one statement."""
+
+    def __init__(self, dialect: Dialect, predicate: Predicate | None) -> None:
+        self.dialect = dialect
+        self.sqlite = dialect.name == "sqlite"
+        self._numbers = {id(one): number for number, one in enumerate(comparisons(predicate))}
+        self._aliases = 0
+
+    def alias(self, table: FromClause) -> FromClause:
+        self._aliases += 1
+        return table.alias(f"a{self._aliases}")
+
+    def _query(self, wanted: Compare, scope: str = "") -> ColumnElement[Any]:
+        """What is looked for, in the database's language of queries."""
+        query: ColumnElement[Any] = bindparam(f"p{self._numbers[id(wanted)]}", type_=Text())
+        if scope:
+            query = constant(scope) + query
+        return query if self.sqlite else cast(query, fulltext.QUERY)
+
+    def found(self, resource_type: str, parameter: str, wanted: Compare) -> tuple[Select[Any], ColumnElement[str]]:
+        """The ids of the resources that the index of words gives. No condition names the type and parameter, lest the
+        database take them for a better way in: the words do.
+        """
+        row = self.alias(fulltext.index_text)
+        query = self._query(wanted, fulltext.scoped(self.dialect, resource_type, parameter))
+        if not self.sqlite:
+            return select(row.c.id).select_from(row).where(row.c.words.bool_op("@@")(query)), row.c.id
+        index = self.alias(fulltext.index_text_words)
+        joined = index.join(row, _number_of(row) == index.c.rowid)
+        return select(row.c.id).select_from(joined).where(index.c.words.bool_op("MATCH")(query)), row.c.id
+
+    def _passages(
+        self, resource_type: str, parameter: str, identity: ColumnElement[str], wanted: Compare
+    ) -> tuple[FromClause, Select[Any]]:
+        """The passages of one resource that match, as a select that has no columns yet, and their table.
+
+        On SQLite the words are looked up for each passage in a subquery: as a join it may go the other way, through
+        everything that matches, for every resource that is probed.
+        """
+        row = self.alias(fulltext.index_text)
+        fixed = (row.c.type == constant(resource_type), row.c.parameter == constant(parameter), row.c.id == identity)
+        query = self._query(wanted)
+        if self.sqlite:
+            index = self.alias(fulltext.index_text_words)
+            same = (index.c.rowid == _number_of(row), index.c.words.bool_op("MATCH")(query))
+            match: Boolean = exists(select(literal_column("1")).select_from(index).where(*same))
+        else:
+            match = row.c.words.bool_op("@@")(query)
+        return row, select().select_from(row).where(*fixed, match)
+
+    def matches(self, resource_type: str, parameter: str, identity: ColumnElement[str], wanted: Compare) -> Boolean:
+        """Whether one resource matches."""
+        _, found = self._passages(resource_type, parameter, identity, wanted)
+        return exists(found.add_columns(literal_column("1")))
+
+    def score(self, node: Predicate, resource_type: str, identity: ColumnElement[str]) -> ColumnElement[int] | None:
+        """How well a resource matches `node`, in millionths; None where nothing in it ranks.
+
+        A phrase counts its weight: half for standing there, half for the share that it is of the passage. All of it in
+        whole numbers of the resource alone, so that both databases give the same, and no other resource changes it.
+        """
+        match node:
+            case Row(_, parameter, Compare(operator="matches") as wanted):
+                return self._score(resource_type, parameter, identity, wanted)
+            case And(of) | Or(of):
+                scores = [one for part in of if (one := self.score(part, resource_type, identity)) is not None]
+                if len(scores) < 2:
+                    return scores[0] if scores else None
+                if isinstance(node, And):
+                    return reduce(lambda left, right: left + right, scores) // _number(len(scores))
+                return func.max(*scores) if self.sqlite else func.greatest(*scores)
+        return None
+
+    def _score(
+        self, resource_type: str, parameter: str, identity: ColumnElement[str], wanted: Compare
+    ) -> ColumnElement[int]:
+        number = self._numbers[id(wanted)]
+        row, found = self._passages(resource_type, parameter, identity, wanted)
+        asked = bindparam(f"length{number}", type_=BigInteger())
+        weight = bindparam(f"weight{number}", type_=BigInteger())
+        length = cast(row.c.length, BigInteger())
+        best = found.add_columns(func.max(weight * (length + asked) // (length * _number(2))))
+        return func.coalesce(best.scalar_subquery(), _number(0))
