@@ -54,6 +54,19 @@ def read_folder(
             yield file
 
 
+def content_paths(folder: Path) -> Iterator[Path]:
+    """The files below `folder` that hold its resources, in the order of `read_folder`. No other file may be opened: a
+    SQLite database may lie beside them, and a process that closes its file a second time loses its locks on it
+    (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    for type_folder in _type_folders(folder):
+        yield from _files_below(type_folder)
+
+
+def _type_folders(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name))
+
+
 def read_file(path: Path, resource_type: str, version: FhirVersion = FhirVersion.R5) -> ContentFile:
     """The resource in one file, which must be of `resource_type` and have the file's name as its id.
 
@@ -111,18 +124,6 @@ def _document(path: Path, text: bytes, version: FhirVersion) -> Document:
 def _error(path: Path, version: FhirVersion, pointer: tuple[str, ...], reason: str) -> ContentError:
     line, column = _document(path, _bytes(path), version).positions.find(pointer)
     return ContentError(str(path), line, column, reason)
-
-
-def listed(folder: Path) -> Iterator[Path]:
-    """The files that `read_folder` would read, in its order. No other file of the folder may be opened: a database may
-    lie there, and closing a second handle of one takes away the locks that SQLite holds on it.
-    """
-    for type_folder in _type_folders(folder):
-        yield from _files_below(type_folder)
-
-
-def _type_folders(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name))
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
