@@ -39,10 +39,12 @@ format: $(DEVELOPMENT) ## let ruff mend style and formatting
 definitions: $(DEVELOPMENT) ## compile server/fhir/data from the official FHIR packages (needs npm, or the packages in .cache/)
 	$(BIN)/python -m scripts.definitions
 
-benchmark: $(DEVELOPMENT) ## throughput against a bare Flask app, and the cold start (wants wrk)
+benchmark: $(DEVELOPMENT) ## throughput against a bare Flask app (wants wrk), the cold start, and writes
 	$(BIN)/python -m benchmarks.http
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.writes
 	$(BIN)/python -m benchmarks.validate_start
+	$(BIN)/python -m benchmarks.versions_http
 
 clean: ## forget the environments and every cache
 	rm -rf $(VENV) $(MINIMUM) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

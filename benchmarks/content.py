@@ -22,6 +22,7 @@ def medication(number: int) -> dict[str, Any]:
         "identifier": [{"system": "https://example.org/products", "value": f"product-{number}"}],
         "code": {"coding": [{"system": SYSTEM, "code": code_of(number), "display": f"Substance {code_of(number)}"}]},
         "status": "active",
+        "doseForm": {"text": "tablet"},
         "ingredient": [
             {
                 "item": {"concept": {"text": f"Substance {code_of(number)}"}},

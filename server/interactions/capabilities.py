@@ -148,16 +148,18 @@ def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
     if reverse:
         result["searchRevInclude"] = reverse
     result["searchParam"] = _parameters(registry, resource_type)
-    result["operation"] = _operations(service, {"type", "instance"})
+    result["operation"] = _operations(service, {"type", "instance"}, resource_type)
     return result
 
 
-def _operations(service: Service, levels: Set[str]) -> list[JSON]:
-    """The operations of any of `levels` that are open here."""
+def _operations(service: Service, levels: Set[str], resource_type: str | None = None) -> list[JSON]:
+    """The operations of any of `levels`, and of the type where one is given, that are open here."""
     return [
         {"name": code, "definition": one.definition}
         for code, one in sorted(OPERATIONS.items())
-        if one.levels & levels and (service.settings.writable or not one.affects_state)
+        if one.levels & levels
+        and (not one.types or resource_type in one.types)
+        and (service.settings.writable or not one.affects_state)
     ]
 
 

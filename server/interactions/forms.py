@@ -25,13 +25,14 @@ APPROXIMATE = {
 }
 
 
-class _Conversions:
+class Conversions:
     """Converted texts by what they were made from; the one used longest ago is forgotten first."""
 
     def __init__(self, limit: int = REMEMBERED) -> None:
         self._limit = limit
         self._known: OrderedDict[tuple[FhirVersion, FhirVersion, bytes], bytes] = OrderedDict()
-        self._size = 0
+        self.size = 0
+        """Bytes of all texts, those that were converted and those that it became."""
         self._lock = threading.Lock()
 
     def get(self, body: bytes, source: FhirVersion, target: FhirVersion) -> bytes:
@@ -46,20 +47,14 @@ class _Conversions:
             # Another thread may have been at the same conversion: what it counted must not be counted again.
             if key not in self._known:
                 self._known[key] = found
-                self._size += len(body) + len(found)
-            while self._size > self._limit:
+                self.size += len(body) + len(found)
+            while self.size > self._limit:
                 (_, _, old), new = self._known.popitem(last=False)
-                self._size -= len(old) + len(new)
+                self.size -= len(old) + len(new)
         return found
 
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._known.clear()
-            self._size = 0
 
-
-_conversions = _Conversions()
+_conversions = Conversions()
 
 
 def in_version(resource: JSON, source: FhirVersion, target: FhirVersion) -> JSON:

@@ -5,10 +5,9 @@ The check looks at the final state, so that two resources may point to each othe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from server.errors import Conflict, Issue, Unprocessable
-from server.fhir.json import JSON
 from server.fhir.references import literals, parse_reference
 from server.fhir.releases import FhirVersion
 from server.interactions.service import Service
@@ -19,24 +18,35 @@ from server.store.contract import Transaction
 NAMED = 20
 
 
+Placed = Sequence[tuple[Written, str]]
+"""What was written, each with the entry of a bundle that wrote it, such as `Bundle.entry[3]`; empty for none."""
+
+
 def check(service: Service, transaction: Transaction, written: Iterable[Written]) -> None:
     """Raises Unprocessable for references to nothing, Conflict for deletions of what others point to."""
-    done = list(written)
+    check_placed(service, transaction, [(one, "") for one in written])
+
+
+def check_placed(service: Service, transaction: Transaction, written: Placed) -> None:
+    """The same for the entries of a transaction: the errors name them."""
     if service.settings.references == "enforced":
-        _targets(service, transaction, [one.resource for one in done if one.resource is not None])
+        # Most resources of a large load have no reference; searching their text is faster than walking them.
+        mentioning = [(one, entry) for one, entry in written if b'"reference":' in (one.stored.body or b"")]
+        _targets(service, transaction, mentioning)
     if service.settings.delete_referenced == "refused":
-        _deletions(transaction, [one for one in done if one.stored.deleted and one.stored.version])
+        _deletions(transaction, [(one, entry) for one, entry in written if one.stored.deleted and one.stored.version])
 
 
-def _targets(service: Service, transaction: Transaction, resources: list[JSON]) -> None:
+def _targets(service: Service, transaction: Transaction, written: Placed) -> None:
     # Older releases lack types that their references, or the extensions of a conversion, may still point to.
     served = service.registry(FhirVersion.R5)
     wanted: dict[tuple[str, str], tuple[str, str]] = {}
-    for resource in resources:
-        for path, literal in literals(resource):
+    for one, entry in written:
+        for path, literal in literals(one.resource or {}):
             target = parse_reference(literal)
             if target.relative and target.type and target.id and served.serves(target.type):
-                wanted.setdefault((target.type, target.id), (path, literal))
+                place = f"{entry}.resource.{path.partition('.')[2]}" if entry else path
+                wanted.setdefault((target.type, target.id), (place, literal))
     if not wanted:
         return
     missing = set(wanted) - transaction.existing(list(wanted))
@@ -56,8 +66,8 @@ def _targets(service: Service, transaction: Transaction, resources: list[JSON]) 
         raise Unprocessable("a reference points to nothing", issues=issues)
 
 
-def _deletions(transaction: Transaction, deleted: list[Written]) -> None:
-    for one in deleted:
+def _deletions(transaction: Transaction, deleted: Placed) -> None:
+    for one, entry in deleted:
         name = f"{one.stored.type}/{one.stored.id}"
         found = [
             key for key in transaction.referrers(one.stored.type, one.stored.id, NAMED + 1) if "/".join(key) != name
@@ -67,6 +77,7 @@ def _deletions(transaction: Transaction, deleted: list[Written]) -> None:
             more = " and others" if len(found) > NAMED else ""
             raise Conflict(
                 f"{name} cannot be deleted: {shown}{more} point to it",
+                expression=entry or (),
                 code="conflict",
                 remedy="Change or delete those first, or in the same transaction; or set delete_referenced=allowed.",
             )

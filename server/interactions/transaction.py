@@ -60,7 +60,8 @@ class _Run:
                     self.written[entry.number] = [self._store(entry, settled[entry.number], links)]
         self._resolve_conditional_references(links)
         refuse_ambiguity(self.context, self.inside, self.entries, settled)
-        integrity.check(self.context.service, self.inside, [one for done in self.written.values() for one in done])
+        placed = [(one, entry.expression) for entry in self.entries for one in self.written.get(entry.number, ())]
+        integrity.check_placed(self.context.service, self.inside, placed)
         for entry in self.entries:
             if entry.method in ("GET", "HEAD"):
                 with _Naming(entry):
@@ -99,7 +100,9 @@ class _Run:
         """The last step of a transaction, so that they find what any entry wrote."""
         for entry in self.entries:
             for place, one in enumerate(self.written.get(entry.number, ())):
-                if one.resource is None or not any("?" in literal for _, literal in literals(one.resource)):
+                if one.resource is None or b"?" not in (one.stored.body or b""):
+                    continue
+                if not any("?" in literal for _, literal in literals(one.resource)):
                     continue
                 with _Naming(entry):
                     resource = links.conditional(self.inside, one.resource)

@@ -1,4 +1,4 @@
-"""The order of hits across types, which no single statement gives: https://hl7.org/fhir/R5/search.html#sort"""
+"""The order of hits of several types, and where a page begins in it: https://hl7.org/fhir/R5/search.html#_sort"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from server.search.query import Cursor, Query
 from server.store.contract import Hit
 
 
-def ties(cursor: Cursor | None, resource_type: str, sorting: bool) -> str | None:
+def ties_with(cursor: Cursor | None, resource_type: str, sorting: bool) -> str | None:
     """How ids decide between a hit of `resource_type` and the cursor; None where the cursor is past the whole type."""
     if cursor is None or cursor.resource_type == resource_type:
         return "after"
@@ -34,13 +34,13 @@ class _Reversed:
         return isinstance(other, _Reversed) and bool(other.value == self.value)
 
 
-def key(query: Query) -> Callable[[Hit], tuple[Any, ...]]:
+def order_of(query: Query) -> Callable[[Hit], tuple[Any, ...]]:
     """The order of hits of several types: sort values (missing ones last), type, id."""
 
-    def place(hit: Hit) -> tuple[Any, ...]:
+    def key(hit: Hit) -> tuple[Any, ...]:
         parts: list[Any] = []
         for one, value in zip(query.sort, hit.sort, strict=True):
             parts += [value is None, 0 if value is None else _Reversed(value) if one.descending else value]
         return (*parts, hit.type, hit.id)
 
-    return place
+    return key

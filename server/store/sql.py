@@ -22,9 +22,10 @@ from sqlalchemy.engine import Dialect
 from server.errors import Busy
 from server.search.predicates import Predicate
 from server.search.query import Query
-from server.store import fulltext, order, plan, reads, similar, tables
+from server.store import fulltext, plan, reads, similar, tables
 from server.store.compile import ordered
 from server.store.contract import Hit, Page, Past, Stored, Transaction
+from server.store.order import order_of, ties_with
 from server.store.shape import shape, values
 from server.store.statements import Statement, Statements
 
@@ -233,7 +234,7 @@ class SqlReader(ABC):
         found: list[Hit] = []
         parts = list(query.predicates.items())
         for resource_type, predicate in reversed(parts) if backwards else parts:
-            ties = order.ties(place, resource_type, bool(query.sort))
+            ties = ties_with(place, resource_type, bool(query.sort))
             if ties is None:
                 continue
             hits = self._page(
@@ -243,7 +244,7 @@ class SqlReader(ABC):
             if not query.sort and len(found) >= wanted:
                 break
         if query.sort and len(query.predicates) > 1:
-            found.sort(key=order.key(query), reverse=backwards)
+            found.sort(key=order_of(query), reverse=backwards)
         more = len(found) > query.count
         found = found[: query.count]
         if backwards:

@@ -1,4 +1,4 @@
-"""Statements that SQLAlchemy compiled: built when a shape is first asked for, run as text on the driver ever after."""
+"""Statements that were compiled already: building one takes ten times as long as running it."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ from server.store.contract import Stored
 from server.store.sql import SqlReader, SqlStore
 from server.store.statements import Statement, Statements
 
-# Index rows are held back until there are this many, or the transaction reads the index or ends: one call for many is
-# much cheaper.
+# New rows are held back until there are this many, or the transaction reads something else than a resource by its key,
+# or ends: one call for many is much cheaper.
 BATCH = 5000
 
 
@@ -125,6 +125,8 @@ class SqlTransaction(SqlReader):
         self.sqlite = statements.dialect.name == "sqlite"
         self._pending: dict[str, list[tuple[Any, ...]]] = {name: [] for name in tables.INDEXES}
         self._held = 0
+        self._new: dict[tuple[str, str], tuple[Stored, str]] = {}
+        """Resources that came to be here and are not inserted yet, each with its method."""
         self._words: dict[tuple[str, str, str], bool] = {}
 
     def _run(self, statement: Statement, **named: Any) -> Any:
@@ -135,7 +137,10 @@ class SqlTransaction(SqlReader):
         return list(self._cursor.execute(statement.text, bound).fetchall())
 
     def read(self, resource_type: str, resource_id: str) -> Stored | None:
-        # Index rows that are held back do not matter here, and every write reads first.
+        # Every write reads first, so this must not end the holding back.
+        new = self._new.get((resource_type, resource_id))
+        if new is not None:
+            return new[0]
         found = self._cursor.execute(self._read.text, (resource_type, resource_id)).fetchall()
         return Stored(*found[0]) if found else None
 
@@ -145,17 +150,9 @@ class SqlTransaction(SqlReader):
         if version == 1:
             if self.read(kind, identity) is not None:
                 raise Conflict(f"{kind}/{identity} exists already")
-            self._run(
-                self._writes.insert_resource,
-                type=kind,
-                id=identity,
-                version=version,
-                updated=updated,
-                fhir_version=fhir_version,
-                deleted=body is None,
-                body=body,
-            )
+            self._new[kind, identity] = stored, method
         else:
+            self.flush()
             changed = self._run(
                 self._writes.update_resource,
                 new_version=version,
@@ -171,20 +168,21 @@ class SqlTransaction(SqlReader):
                 raise Conflict(
                     f"{kind}/{identity} was changed by somebody else at the same time; read it and try again"
                 )
-        self._run(
-            self._writes.insert_version,
-            type=kind,
-            id=identity,
-            version=version,
-            updated=updated,
-            fhir_version=fhir_version,
-            method=method,
-            body=body,
-        )
+            self._run(
+                self._writes.insert_version,
+                type=kind,
+                id=identity,
+                version=version,
+                updated=updated,
+                fhir_version=fhir_version,
+                method=method,
+                body=body,
+            )
         self.index(kind, identity, rows, fresh=version == 1)
 
     def amend(self, stored: Stored, rows: Iterable[IndexRow]) -> None:
         """Replace the body of the current version without making a new one: what `$meta-add` and `$meta-delete` do."""
+        self.flush()
         named = {"type": stored.type, "id": stored.id, "version": stored.version, "new_body": stored.body}
         for statement in self._writes.amend:
             if self._run(statement, **named).rowcount != 1:
@@ -209,11 +207,13 @@ class SqlTransaction(SqlReader):
                 row = row._replace(words=words)
             self._pending[row.table].append((resource_type, resource_id, row.parameter, number, *row[1:]))
             self._held += 1
-        if self._held >= BATCH:
+        if self._held + len(self._new) >= BATCH:
             self.flush()
 
     def flush(self) -> None:
-        """Write the index rows that are held back."""
+        """Write what is held back."""
+        if self._new:
+            self._insert_new()
         if not self._held:
             return
         for name, pending in self._pending.items():
@@ -224,6 +224,15 @@ class SqlTransaction(SqlReader):
                 pending.clear()
         self._flush_words()
         self._held = 0
+
+    def _insert_new(self) -> None:
+        resources, versions = self._writes.insert_resource, self._writes.insert_version
+        named = [
+            {**stored._asdict(), "deleted": stored.deleted, "method": method} for stored, method in self._new.values()
+        ]
+        self._new.clear()
+        for statement in (resources, versions):
+            self._cursor.executemany(statement.text, [statement.bind(one) for one in named])
 
     def _flush_words(self) -> None:
         """Write the words that this transaction has not written yet. In order, so that writers of the same words wait

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import bare, content, http, servers, validate_start, versions
+from benchmarks import bare, content, http, servers, validate_start, versions, versions_http
 from benchmarks.http import Sample, Target, measure, parse_wrk, summarize
 
 REPORT = """\
@@ -60,6 +60,35 @@ def test_five_medications_share_each_code(tmp_path: Path) -> None:
     assert {resource["id"] for resource in written} == {f"m{number}" for number in range(20)}
     codes = [resource["code"]["coding"][0]["code"] for resource in written]
     assert {codes.count(code) for code in codes} == {content.SHARING}
+
+
+def test_the_searches_that_compare_versions_find_twenty_each_and_share_none() -> None:
+    paths = versions_http.searches("r4", range(0, 60, versions_http.HITS))
+    codes = [path.partition("?code=")[2].split(",") for path in paths]
+    held = [content.medication(number)["code"]["coding"][0]["code"] for number in range(versions_http.HITS * 4)]
+    for wanted in codes:
+        named = {one.partition("|")[2] for one in wanted}
+        assert sum(code in named for code in held) == versions_http.HITS
+    assert len({one for wanted in codes for one in wanted}) == sum(map(len, codes))
+
+
+def test_the_versions_are_compared_within_a_sample() -> None:
+    compared = versions_http.summarize("read", [(100, 150), (1000, 1200), (100, 900)])
+    assert (compared.r5, compared.r4, compared.ratio) == (100, 900, 1.5)
+
+
+@pytest.mark.slow
+def test_a_cold_request_is_asked_for_once_on_each_base(tmp_path: Path) -> None:
+    content.write(tmp_path / "content", 40)
+    port = servers.free_port()
+    command = servers.apothecary(port, tmp_path / "content", f"sqlite:///{tmp_path / 'b.db'}", 1)
+    with servers.running(command, port, "/readyz"):
+        versions_http.check(port, versions_http.searches("r4", [20])[0], versions_http.HITS, "form")
+        compared = versions_http.cold(
+            port, "read", versions_http.reads("r4", range(9)), versions_http.reads("r5", range(9))
+        )
+    assert compared.r5 > 0
+    assert compared.r4 > 0
 
 
 def test_the_yardstick_answers_one_kilobyte_of_json() -> None:

@@ -132,18 +132,22 @@ def test_update_as_create_and_versions_hold(empty_server: InProcess) -> None:
     assert send(empty_server, "POST", "/Medication", dangling).status == 422
 
 
-def test_every_operation_is_offered_where_it_is_claimed(empty_server: InProcess) -> None:
+def test_every_operation_is_offered_where_it_is_claimed_and_nowhere_else(empty_server: InProcess) -> None:
     rest = statement(empty_server)["rest"][0]
-    for names, places in (
-        (rest["operation"], [""]),
-        (claimed(empty_server)["operation"], [f"/{TYPE}", f"/{TYPE}/claimed"]),
-    ):
-        assert names
-        for one in names:
-            assert one["definition"].startswith("http://hl7.org/fhir/OperationDefinition/")
-            answers = [send(empty_server, "POST", f"{place}/${one['name']}", substance("x")) for place in places]
-            # A call may be wrong in what it sends; an operation that is not there is 404.
-            assert any(answer.status in (200, 400) for answer in answers), one
+    named = {one["type"]: {each["name"] for each in one["operation"]} for one in rest["resource"]}
+    everywhere = set[str]().union(*named.values(), (one["name"] for one in rest["operation"]))
+    assert {"validate", "meta", "meta-add", "meta-delete"} <= named[TYPE] < everywhere
+    for resource_type, names in named.items():
+        for name in sorted(everywhere):
+            paths = [f"/{resource_type}/${name}", f"/{resource_type}/none/${name}"]
+            answers = [send(empty_server, "POST", path, {"resourceType": "Parameters"}) for path in paths]
+            # An operation that is offered complains about what it was sent; one that is not there is not supported.
+            offered = any(not _unknown(answer) for answer in answers)
+            assert offered == (name in names), (resource_type, name, [answer.body for answer in answers])
+
+
+def _unknown(answer: Answer) -> bool:
+    return answer.status == 404 and answer.json["issue"][0]["code"] == "not-supported"
 
 
 def test_a_read_only_server_claims_no_operation_that_writes(empty_server: InProcess) -> None:

@@ -24,8 +24,9 @@ from server.settings import Settings
 from server.store.contract import Transaction
 from server.store.open import open_store
 from server.store.postgresql import PostgresqlStore
-from server.store.sql import SqlStore, Statement
+from server.store.sql import SqlStore
 from server.store.sqlite import SqliteStore
+from server.store.statements import Statement
 
 FHIR = {"Content-Type": "application/fhir+json"}
 SUBSTANCE = {"resourceType": "Substance", "instance": False, "code": {"concept": {"text": "x"}}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -185,8 +186,9 @@ store.close()
 def test_servers_that_start_together_on_one_empty_database_all_come_up(database_url: str, tmp_path: Path) -> None:
     (tmp_path / "Substance").mkdir()
     for number in range(20):
-        resource = f'{{"resourceType": "Substance", "id": "s{number}", "instance": false, "code": {{"concept": {{"text": "x"}}}}}}'
-        (tmp_path / "Substance" / f"s{number}.json").write_text(resource)
+        code = {"concept": {"text": "x"}}
+        resource = {"resourceType": "Substance", "id": f"s{number}", "instance": False, "code": code}
+        (tmp_path / "Substance" / f"s{number}.json").write_text(json.dumps(resource))
     command = [sys.executable, "-c", START, database_url, str(tmp_path), str(time.time() + 2)]
     servers = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     said = [server.communicate()[0].split() for server in servers]

@@ -16,9 +16,10 @@ from server.search.parameters import Registry
 from server.search.parser import Parser
 from server.search.query import Query
 from server.settings import Settings
+from server.store import reads
 from server.store.contract import Stored
 from server.store.open import open_store
-from server.store.sql import SqlStore
+from server.store.sql import SqlStore, Statements
 
 REGISTRY = Registry(FhirVersion.R5, ("Medication", "Organization", "Substance"))
 
@@ -83,6 +84,32 @@ def test_versions_are_kept_and_listed_newest_first(store: SqlStore) -> None:
     assert second.body is not None
     assert b"active" in second.body
     assert store.read_version("Medication", "m", 5) is None
+
+
+def test_a_history_over_types_has_those_types_only(store: SqlStore) -> None:
+    for number, kind in enumerate(("Medication", "Organization", "Substance", "Medication"), 1):
+        put(store, f"{kind}/x{number}", at=number * 1000)
+    types = ("Medication", "Substance")
+    assert [one.id for one in store.history_of(None, types=types, count=9)] == ["x4", "x3", "x1"]
+    assert [one.id for one in store.history_of(None, types=types, count=9, since=3000)] == ["x4", "x3"]
+    assert [one.id for one in store.history_of(None, types=types, count=1, before=(3000, "Substance", "x3", 1))] == [
+        "x1"
+    ]
+    assert [one.id for one in store.history_of(None, types=types, count=9, at=(1000, 3500))] == ["x3", "x1"]
+    assert store.history_of_total(None, types=types) == 3
+    assert store.history_of_total(None, types=types, since=3000) == 2
+    assert store.history_of(None, types=(), count=9) == []
+
+
+def test_a_history_over_types_goes_by_time_and_sorts_nothing(sqlite_database_url: str) -> None:
+    opened = open_store(Settings(database=sqlite_database_url))
+    dialect = opened.statements.dialect
+    statement = Statements(dialect).get("plan", lambda: reads.history_of(dialect, False, True, False, False, False))
+    explained = statement._replace(text=f"EXPLAIN QUERY PLAN {statement.text}")
+    plan = " ".join(str(row[-1]) for row in opened.rows(explained, statement.bind({"types": "[]", "limit": 1})))
+    assert "version_updated" in plan
+    assert "ORDER BY" not in plan
+    opened.close()
 
 
 def test_a_stale_version_is_a_conflict_and_changes_nothing(store: SqlStore) -> None:
