@@ -1,9 +1,4 @@
-"""The store's methods, once for both databases; `sqlite.py` and `postgresql.py` add connections and what only they
-need.
-
-A statement is built and compiled by SQLAlchemy the first time its shape is asked for; from then on its text runs on the
-driver directly.
-"""
+"""The store's methods, once for both databases; `sqlite.py` and `postgresql.py` add what only they need."""
 
 from __future__ import annotations
 
