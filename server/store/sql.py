@@ -1,7 +1,4 @@
-"""The store's methods, once for both databases; `sqlite.py` and `postgresql.py` add what only they need.
-
-A statement is built and compiled by SQLAlchemy the first time its shape is asked for; later its text runs directly.
-"""
+"""The store's methods, once for both databases; `sqlite.py` and `postgresql.py` add what only they need."""
 
 from __future__ import annotations
 
