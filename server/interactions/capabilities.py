@@ -19,6 +19,7 @@ from server.fhir.releases import FhirVersion
 from server.fhir.temporal import instant
 from server.interactions.service import Service
 from server.operations import OPERATIONS
+from server.search import special
 from server.search.parameters import Registry
 
 DESCRIPTION = (
@@ -148,7 +149,15 @@ def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
     if reverse:
         result["searchRevInclude"] = reverse
     result["searchParam"] = _parameters(registry, resource_type)
-    result["operation"] = _operations(service, {"type", "instance"}, resource_type)
+    result["operation"] = [
+        *_operations(service, {"type", "instance"}, resource_type),
+        # A named query is told as an operation: https://hl7.org/fhir/R5/search.html#query
+        *(
+            {"name": one.name, "definition": one.url}
+            for one in registry.queries
+            if resource_type in one.resource_types and one.url
+        ),
+    ]
     return result
 
 
@@ -196,12 +205,35 @@ def _parameters(registry: Registry, resource_type: str) -> list[JSON]:
         )
         entry["documentation"] = f"{_sentence(one.description)} Modifiers: {' '.join(modifiers)}.".strip()
         result.append(entry)
+    return sorted([*result, *_special(registry, resource_type)], key=lambda one: str(one["name"]))
+
+
+def _special(registry: Registry, resource_type: str) -> list[JSON]:
+    """The parameters that look at no element. Not every release has published definitions of them."""
+    published = definitions(registry.version).search_parameters(resource_type)
+    result: list[JSON] = []
+    for code, kind in special.offered(registry, resource_type).items():
+        entry: JSON = {"name": code, "type": kind}
+        if code in published:
+            entry["definition"] = published[code].url
+        result.append(entry)
     return result
 
 
 def _sentence(text: str) -> str:
     line = " ".join(text.split())
     return line if not line or line.endswith((".", "?", "!")) else f"{line}."
+
+
+def _system(registry: Registry) -> list[JSON]:
+    """`_type`, and the special parameters that work for every type at once."""
+    first, *others = registry.types
+    everywhere = set(special.offered(registry, first))
+    for one in others:
+        everywhere &= special.offered(registry, one).keys()
+    # What is filtered by or points here is different for each type.
+    shared = [one for one in _special(registry, first) if one["name"] in everywhere - {"_has"}]
+    return [{"name": "_type", "type": "special"}, *shared]
 
 
 def _common_parameters(registry: Registry) -> list[JSON]:
@@ -213,4 +245,7 @@ def _common_parameters(registry: Registry) -> list[JSON]:
     if not registry.types:
         return []
     first = registry.parameters(registry.types[0])
-    return [{"name": code, "definition": first[code].url, "type": first[code].type} for code in sorted(common or ())]
+    result: list[JSON] = [
+        {"name": code, "definition": first[code].url, "type": first[code].type} for code in sorted(common or ())
+    ]
+    return [*_system(registry), *result]

@@ -167,8 +167,7 @@ def _links(service: Service, base: str, resource_type: str | None, prepared: Pre
     seen, limit = _seen(prepared.search), prepared.search.max_results
 
     def beside(hit: Hit, backwards: bool) -> str:
-        size = prepared.search.query.count
-        before = max(0, seen - size) if backwards else seen + len(page.hits)
+        before = max(0, seen - prepared.search.page_size) if backwards else seen + len(page.hits)
         return page_at(Cursor(hit.sort, hit.type, hit.id, backwards, before if limit is not None else 0))
 
     def page_at(cursor: Cursor) -> str:

@@ -13,7 +13,21 @@ from typing import TYPE_CHECKING
 from server.errors import BadRequest, FhirError, NotSupported
 from server.fhir.temporal import parse_span
 from server.search.parameter import SearchParameter
-from server.search.predicates import And, Chain, Compare, Condition, Every, Not, Or, Predicate, Row, Some, any_of
+from server.search.predicates import (
+    And,
+    Chain,
+    Compare,
+    Condition,
+    Every,
+    Has,
+    Not,
+    Or,
+    Predicate,
+    Resource,
+    Row,
+    Some,
+    any_of,
+)
 from server.search.text import KEY_LENGTH, fold
 from server.search.types.base import COMPARATORS
 
@@ -36,6 +50,7 @@ TAKES = {
     "quantity": frozenset(COMPARATORS),
     "reference": frozenset({"eq", "ne", "re"}),
     "uri": frozenset({"eq", "ne", "co", "sw", "ew", "ss", "sb"}),
+    "composite": frozenset({"eq"}),
 }
 
 # Operators that are a modifier of the plain parameter: the value subsumes what the resource says, or is subsumed by it.
@@ -118,6 +133,8 @@ class FilterParser:
         """A comparison whose path begins with `path`: a parameter, or a reference and what is asked of its target."""
         if not re.fullmatch(r"[A-Za-z_][\w:-]*(\.[A-Za-z_][\w:-]*)*", path):
             raise ValueError(f"{path!r} is not the name of a search parameter")
+        if path.startswith("_has:"):
+            return self._has(resource_type, path)
         name, dot, rest = path.partition(".")
         if dot:
             return self._follow(resource_type, name, lambda target: self._path(target, rest))
@@ -125,6 +142,11 @@ class FilterParser:
             return self._bracket(resource_type, name)
         operator, value = self._take(), self._take()
         return self._compare(resource_type, name, operator, value)
+
+    def _has(self, resource_type: str, path: str) -> Predicate:
+        """`_has:Source:reference:parameter operator value`: what points here meets the comparison."""
+        source, parameter, rest = self.parser.reverse(resource_type, path)
+        return Has(source, parameter.index, self._path(source, rest))
 
     def _bracket(self, resource_type: str, name: str) -> Predicate:
         """`reference[filter].path operator value`: the filter and the rest hold for the same target."""
@@ -169,9 +191,13 @@ class FilterParser:
         if operator not in OPERATORS:
             raise ValueError(f"{operator!r} is no operator; those are {' '.join(OPERATORS)}")
         text = _unquote(value)
+        if ":" in name:
+            raise NotSupported(
+                f"{name}: a filter has operators in place of modifiers: {' '.join(OPERATORS)}", expression="_filter"
+            )
         if operator == "pr":
             return self._plain(resource_type, f"{name}:missing", {"true": "false", "false": "true"}.get(text, text))
-        parameter = self.parser.registry.get(resource_type, name.partition(":")[0])
+        parameter = self.parser.registry.get(resource_type, name)
         if parameter is None:
             raise BadRequest(f"{resource_type} has no search parameter {name!r}", expression="_filter")
         takes = TAKES.get(parameter.type, frozenset())
@@ -186,6 +212,8 @@ class FilterParser:
             return _overlap(parameter, text)
         if parameter.type in ("date", "number", "quantity"):
             return self._plain(resource_type, name, operator + _escape(text))
+        if parameter.type == "composite":
+            return self._plain(resource_type, name, _escape(text, ","))
         if operator in ("eq", "re") and parameter.type != "string":
             return self._plain(resource_type, name, _escape(text))
         if operator == "ne" and parameter.type != "string":
@@ -227,6 +255,8 @@ def _text(operator: str, folded: str) -> Condition:
 
 def _overlap(parameter: SearchParameter, text: str) -> Predicate:
     span = parse_span(text)
+    if parameter.code == "_lastUpdated":
+        return Resource(Every((Compare("updated", "<", span.high), Compare("updated", ">=", span.low))))
     return Row("date", parameter.index, Every((Compare("low", "<", span.high), Compare("high", ">", span.low))))
 
 
@@ -245,7 +275,8 @@ def _unequal(predicate: Predicate) -> Predicate:
 def _negated(condition: Condition) -> Condition:
     if isinstance(condition, Compare):
         return Compare(condition.column, _INVERSE[condition.operator], condition.value)  # type: ignore[arg-type]
-    parts = tuple(_negated(one) for one in condition.of)
+    # What a reference points to is one of the types that its parameter names: only the id can differ.
+    parts = tuple(_negated(one) for one in condition.of if getattr(one, "operator", "") != "in")
     return Some(parts) if isinstance(condition, Every) else Every(parts)
 
 
@@ -253,6 +284,8 @@ def _unquote(value: str) -> str:
     return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
 
 
-def _escape(text: str) -> str:
-    """`text` as a parameter's value: bars keep their meaning, commas and dollar signs have none here."""
-    return text.replace("\\", "\\\\").replace(",", "\\,").replace("$", "\\$")
+def _escape(text: str, meaningless: str = ",$") -> str:
+    """`text` as a parameter's value. Bars keep their meaning; what is `meaningless` stands for itself."""
+    for character in "\\" + meaningless:
+        text = text.replace(character, "\\" + character)
+    return text

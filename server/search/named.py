@@ -23,12 +23,15 @@ _PLACE = re.compile(r"\{([A-Za-z][A-Za-z0-9-]*)\}")
 
 @dataclass(frozen=True, slots=True)
 class NamedQuery:
-    """One query: its name, the types it searches, its parameters (name -> required), and its criteria."""
+    """One query: its name, the types it searches, its parameters (name -> required), its criteria, and the canonical
+    URL of its definition.
+    """
 
     name: str
     resource_types: frozenset[str]
     parameters: Mapping[str, bool]
     criteria: tuple[tuple[str, str], ...]
+    url: str = ""
 
     def expand(self, given: Mapping[str, str]) -> list[tuple[str, str]]:
         """The search parameters that the query stands for. Raises BadRequest where a required parameter is missing."""
@@ -61,4 +64,4 @@ def named_queries(resources: Iterable[Mapping[str, Any]]) -> Iterator[NamedQuery
             raise StartError(
                 f"{label}: the criteria use {', '.join(sorted(unknown))}, which is no parameter of the query"
             )
-        yield NamedQuery(one["code"], frozenset(one.get("resource", ())), parameters, pairs)
+        yield NamedQuery(one["code"], frozenset(one.get("resource", ())), parameters, pairs, one.get("url", ""))

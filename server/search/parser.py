@@ -99,6 +99,7 @@ class Parser:
             total=controls.total,
             summary=controls.summary,
             elements=controls.elements,
+            page_size=controls.count,
             max_results=controls.max_results,
             explain=controls.explain,
             includes=controls.includes,
@@ -230,7 +231,7 @@ class Parser:
         if dot:
             return self._chain(resource_type, link, rest, value, depth)
         code, colon, modifier = name.partition(":")
-        if code in special.PARAMETERS:
+        if code in special.PARAMETERS or code == "_query":
             raise NotSupported(f"{name}: {code} takes no modifier", expression=name)
         parameter = self.registry.get(resource_type, code)
         if parameter is None:
@@ -377,6 +378,14 @@ class Parser:
 
     def _has(self, resource_type: str, name: str, value: str, depth: int) -> Predicate:
         """`_has:Source:reference:parameter=...`: https://hl7.org/fhir/R5/search.html#has"""
+        source, parameter, rest = self.reverse(resource_type, name)
+        inner = self.predicate(source, rest, value, depth + 1)
+        if inner is None:
+            raise BadRequest(f"{name}: {source} has no search parameter {rest.partition(':')[0]!r}", expression=name)
+        return Has(source, parameter.index, inner)
+
+    def reverse(self, resource_type: str, name: str) -> tuple[str, SearchParameter, str]:
+        """The type, the reference and the parameter that `_has:Type:reference:parameter` names. Raises BadRequest."""
         parts = name.split(":", 3)
         if len(parts) < 4 or not all(parts):
             raise BadRequest(f"{name}: write _has:Type:reference:parameter", expression=name)
@@ -388,7 +397,4 @@ class Parser:
             raise BadRequest(f"{name}: {source} has no search parameter {code!r}", expression=name)
         if resource_type not in self.targets(parameter, None):
             raise BadRequest(f"{name}: {source}.{code} never points to {resource_type}", expression=name)
-        inner = self.predicate(source, rest, value, depth + 1)
-        if inner is None:
-            raise BadRequest(f"{name}: {source} has no search parameter {rest.partition(':')[0]!r}", expression=name)
-        return Has(source, parameter.index, inner)
+        return source, parameter, rest

@@ -72,6 +72,8 @@ class Search:
     total: Literal["none", "accurate"] = "none"
     summary: str = "false"
     elements: tuple[str, ...] = ()
+    page_size: int = 20
+    """Matches on a full page; the query asks for fewer where `max_results` leaves fewer."""
     max_results: int | None = None
     explain: bool = False
     includes: tuple[Include, ...] = ()

@@ -11,6 +11,7 @@ from server.search.predicates import Compare, Every, Has, Predicate, Resource, a
 from server.search.text import split, unescape
 
 if TYPE_CHECKING:
+    from server.search.parameters import Registry
     from server.search.parser import Parser
 
 PARAMETERS = frozenset({"_filter", "_list", "_in"})
@@ -19,28 +20,43 @@ PARAMETERS = frozenset({"_filter", "_list", "_in"})
 _HOLDERS = {"List": "item", "Group": "member", "CareTeam": "participant"}
 
 
+def offered(registry: Registry, resource_type: str) -> dict[str, str]:
+    """The parameters that work for a type without looking at its elements, with their types: `_has`, `_list` and `_in`
+    where the server has what may point to it, `_query` where there is a query.
+    """
+    found = {"_filter": "special", "_has": "special"}
+    holders = [one for one, code in _HOLDERS.items() if registry.serves(one) and registry.get(one, code) is not None]
+    if "List" in holders:
+        found["_list"] = "special"
+    if holders:
+        found["_in"] = "reference"
+    if any(resource_type in one.resource_types for one in registry.queries):
+        found["_query"] = "special"
+    return found
+
+
 def predicate(parser: Parser, resource_type: str, name: str, value: str) -> Predicate:
     """What one of these parameters asks of a resource type. Raises ValueError and BadRequest."""
     if name == "_filter":
         return FilterParser(parser, value).parse(resource_type)
     if name == "_list":
-        return any_of([_member(parser, "List", text) for text in split(value, ",") if text])
+        return any_of([_member(parser, name, "List", text) for text in split(value, ",") if text])
     return any_of([_in(parser, text) for text in split(value, ",") if text])
 
 
-def _member(parser: Parser, holder: str, text: str) -> Predicate:
+def _member(parser: Parser, name: str, holder: str, text: str) -> Predicate:
     """Is an item of one list. The functional lists of the specification ($current-...) need a patient, so there are
     none.
     """
     wanted = unescape(text)
     if wanted.startswith("$"):
-        raise NotSupported(f"{wanted} is a list about a patient; this server keeps none", expression="_list")
+        raise NotSupported(f"{wanted} is a list about a patient; this server keeps none", expression=name)
     if not is_id(wanted):
         raise ValueError(f"{wanted!r} is not the id of a {holder}")
-    code = _HOLDERS[holder]
-    if not parser.registry.serves(holder) or parser.registry.get(holder, code) is None:
-        raise BadRequest(f"this server has no resource type {holder!r}", expression="_list")
-    return Has(holder, code, Resource(Every((Compare("id", "=", wanted),))))
+    parameter = parser.registry.get(holder, _HOLDERS[holder]) if parser.registry.serves(holder) else None
+    if parameter is None:
+        raise BadRequest(f"this server has no resource type {holder!r}", expression=name)
+    return Has(holder, parameter.index, Resource(Every((Compare("id", "=", wanted),))))
 
 
 def _in(parser: Parser, text: str) -> Predicate:
@@ -50,8 +66,8 @@ def _in(parser: Parser, text: str) -> Predicate:
     if reference.relative:
         if reference.type not in _HOLDERS:
             raise ValueError(f"{wanted!r}: members are held by {', '.join(_HOLDERS)}")
-        return _member(parser, str(reference.type), str(reference.id))
+        return _member(parser, "_in", str(reference.type), str(reference.id))
     holders = [one for one in _HOLDERS if parser.registry.serves(one)]
     if not holders:
         raise BadRequest("this server has no List, Group or CareTeam", expression="_in")
-    return any_of([_member(parser, one, text) for one in holders])
+    return any_of([_member(parser, "_in", one, text) for one in holders])

@@ -11,7 +11,7 @@ from server.content.sync import sync
 from server.settings import Settings
 from server.store.open import open_store
 from tests.conformance import terminology
-from tests.conformance.harness import ROOT, TYPES, InProcess, fill, settings_for
+from tests.conformance.harness import EVERYTHING, ROOT, TYPES, InProcess, fill, settings_for, write_content
 from tests.databases import fresh_database
 
 
@@ -32,6 +32,19 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         content = tmp_path_factory.mktemp("content")
         store = fill(url, content)
         yield InProcess(settings_for(url, content), store)
+        store.close()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def everything_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
+    """The app with every resource type, over the resources of everything.json."""
+    with session_database(request, tmp_path_factory) as url:
+        content = tmp_path_factory.mktemp("everything")
+        write_content(content, EVERYTHING)
+        settings = Settings(database=url, content=str(content), resource_types="*")
+        store = open_store(settings)
+        sync(settings, store)
+        yield InProcess(settings, store)
         store.close()
 
 

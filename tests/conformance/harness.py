@@ -27,6 +27,7 @@ from server.store.sql import SqlStore
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 FIXTURES = parse((HERE / "fixtures.json").read_bytes())
+EVERYTHING = parse((HERE / "everything.json").read_bytes())
 TYPES = ",".join([*MEDICATION_FAMILY, "RiskAssessment"])
 BASE = "/fhir/r5"
 

@@ -46,6 +46,14 @@ MODIFIED = {
     ("token", ":above"): "http://hl7.org/fhir/administrative-gender|female",
     ("token", ":below"): "http://hl7.org/fhir/administrative-gender|female",
 }
+# Parameters that look at no element, each with a search that uses it; `_query` is proved where there are queries.
+SPECIAL = {
+    "_filter": "_filter=_id%20eq%20x",
+    "_has": "_has:Provenance:target:_id=x",
+    "_list": "_list=x",
+    "_in": "_in=List/x",
+    "_type": "_type=Medication",
+}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -84,7 +92,7 @@ def test_a_standard_parameter_is_claimed_with_the_definition_of_its_version(
     for resource in statement(content_server, f"/fhir/{version.segment}")["rest"][0]["resource"]:
         standard = definitions(version).search_parameters(resource["type"])
         for one in resource["searchParam"]:
-            if one["definition"].startswith("http://hl7.org/"):
+            if one.get("definition", "").startswith("http://hl7.org/"):
                 assert one["definition"] == standard[one["name"]].url
 
 
@@ -97,6 +105,10 @@ def test_every_search_parameter_answers_with_a_value_and_with_missing(
     parameters = claimed(content_server, base, resource_type)["searchParam"]
     assert len(parameters) >= 6
     for one in parameters:
+        if one["name"] in SPECIAL:
+            answer = content_server.ask("GET", f"{address}?{SPECIAL[one['name']]}", STRICT)
+            assert (answer.status, answer.ids) == (200, []), (one, answer.body)
+            continue
         value = "x" if one["name"] == "_id" else VALUES[one["type"]]
         answer = content_server.ask("GET", f"{address}?{one['name']}={value}", STRICT)
         assert answer.status == 200, (one, answer.body)
@@ -112,7 +124,7 @@ def test_every_modifier_that_the_documentation_of_a_parameter_names_is_taken(
     content_server: InProcess, base: str, resource_type: str
 ) -> None:
     for one in claimed(content_server, base, resource_type)["searchParam"]:
-        for modifier in one["documentation"].rpartition("Modifiers: ")[2].rstrip(".").split():
+        for modifier in one.get("documentation", "").rpartition("Modifiers: ")[2].rstrip(".").split():
             value = MODIFIED.get((one["type"], modifier), {":missing": "true"}.get(modifier, VALUES[one["type"]]))
             if modifier == ":[type]":
                 parameter = content_server.service.registry(BASES[base]).get(resource_type, one["name"])
@@ -213,7 +225,8 @@ def test_every_format_is_spoken_and_no_other(content_server: InProcess) -> None:
 def test_parameters_claimed_for_the_system_work_over_all_types(content_server: InProcess) -> None:
     for one in statement(content_server, "/fhir")["rest"][0]["searchParam"]:
         value = "x" if one["name"] == "_id" else VALUES[one["type"]]
-        answer = content_server.ask("GET", f"/fhir?{one['name']}={value}&_count=1", STRICT)
+        criterion = SPECIAL.get(one["name"], f"{one['name']}={value}")
+        answer = content_server.ask("GET", f"/fhir?{criterion}&_count=1", STRICT)
         assert answer.status == 200, (one, answer.body)
 
 

@@ -6,9 +6,12 @@ import re
 from pathlib import Path
 
 from server.fhir.json import parse
+from server.fhir.releases import FhirVersion
 from server.interactions.capabilities import INTERACTIONS
-from server.search import control
+from server.search import control, filter, special
+from server.search.named import named_queries
 from server.search.parameter import TYPES
+from server.validation import validate
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -41,6 +44,31 @@ def test_every_search_parameter_of_the_content_is_documented_with_its_type() -> 
     documented = {(name.strip("`"), kind) for name, kind, _ in rows("search.md", "What is searchable")}
     files = [parse(path.read_bytes()) for path in (ROOT / "resources" / "SearchParameter").glob("*.json")]
     assert documented == {(f"{base}?{one['code']}", one["type"]) for one in files for base in one["base"]}
+
+
+def test_the_operators_of_filters_are_those_of_the_code() -> None:
+    documented = {kind: set(operators.split()) for kind, operators in rows("search.md", "Filters")}
+    assert documented == filter.TAKES
+    assert set().union(*filter.TAKES.values()) | {"pr"} == set(filter.OPERATORS)
+
+
+def test_every_special_parameter_is_documented() -> None:
+    documented = {
+        name
+        for cells in rows("search.md", "Lists, groups, named queries")
+        for name in re.findall("`(_\\w+)`", cells[0])
+    }
+    assert documented == {*special.PARAMETERS, "_has", "_query"}
+
+
+def test_the_named_query_of_the_page_is_valid_and_can_be_asked() -> None:
+    text = (ROOT / "docs" / "search.md").read_text()
+    example = re.search(r"^```json\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert example is not None
+    definition = parse(example[1].encode())
+    assert not [issue for issue in validate(definition, FhirVersion.R5) if issue.severity == "error"]
+    (query,) = named_queries([definition])
+    assert query.expand({"holder": "acme"}) == [("marketingauthorizationholder.name", "acme")]
 
 
 def test_every_control_parameter_is_documented() -> None:

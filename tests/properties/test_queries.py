@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from server.search.filter import OPERATORS
 from tests.conformance.harness import BASE, InProcess, problems
 
 # fmt: off
@@ -85,6 +86,33 @@ def test_any_query_over_the_system_gets_a_searchset_or_a_refusal(
     server: InProcess, pairs: list[tuple[str, str]]
 ) -> None:
     check(server, f"{BASE}?{encoded(pairs)}")
+
+
+paths = st.lists(
+    st.sampled_from((*CODES, "ingredient:Medication", "_has:Medication:ingredient:status")), min_size=1, max_size=2
+)
+comparisons = st.builds(
+    lambda path, operator, value: f"{'.'.join(path)} {operator} {value}",
+    paths,
+    st.sampled_from((*OPERATORS, "is")),
+    st.sampled_from((*VALUES, '"a b"', '"', "")),
+)
+filters = st.recursive(
+    comparisons,
+    lambda inner: (
+        st.builds("{} {} {}".format, inner, st.sampled_from(("and", "or", "not")), inner)
+        | inner.map("({})".format)
+        | inner.map("not({})".format)
+        | inner.map("ingredient[{}].status eq active".format)
+    ),
+    max_leaves=4,
+)
+
+
+@given(kind=st.sampled_from(TYPES), text=filters)
+@TOLERANT
+def test_any_filter_gets_a_searchset_or_a_refusal(server: InProcess, kind: str, text: str) -> None:
+    check(server, f"{BASE}/{kind}?_filter={quote(text, safe='')}")
 
 
 @given(text=st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=40))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from server.errors import NotSupported
 from server.fhir.references import is_id, parse_reference, split_canonical
-from server.search.predicates import Compare, Condition, Every, Predicate, Row, Some, any_of
+from server.search.predicates import Compare, Condition, Every, Predicate, Row, Some
 from server.search.rows import IndexRow, ReferenceRow, StringRow
 from server.search.text import KEY_LENGTH, fold, key, unescape
 from server.search.types import token
@@ -92,8 +92,12 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
         return Row("reference", parameter, _local(str(reference.type), str(reference.id), reference.version))
     if reference.base is None and is_id(wanted) and ":" not in wanted:
         types = request.targets or ()
+        if len(types) == 1 and types[0] != "Resource":
+            return Row("reference", parameter, _local(types[0], wanted, None))
         if types and "Resource" not in types:
-            return any_of([Row("reference", parameter, _local(one, wanted, None)) for one in types])
+            # One clause, however many types the parameter may point to: some may point to all of them.
+            either = Every((Compare("target_id", "=", wanted), Compare("target_type", "in", types)))
+            return Row("reference", parameter, either)
         return Row("reference", parameter, Compare("target_id", "=", wanted))
     return Row("reference", parameter, _url(reference.base, wanted, reference.type, reference.id, reference.version))
 
