@@ -6,6 +6,7 @@
 and every extension against its definition.
 """
 
+from server.validation.profiles.compile import CORE
 from server.validation.profiles.registry import MustSupport, Profiles
 
-__all__ = ["MustSupport", "Profiles"]
+__all__ = ["CORE", "MustSupport", "Profiles"]

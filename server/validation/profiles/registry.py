@@ -48,7 +48,7 @@ class Profiles:
         self._value_sets: dict[tuple[str, FhirVersion], ValueSet | None] = {}
         self.asked = tuple(asked)
         for url in self.asked:
-            self.profile(url, self._version(url) or FhirVersion.R5)
+            self._require(url)
 
     def _add(self, resource: Mapping[str, Any]) -> None:
         kind, url, version = resource.get("resourceType"), resource.get("url"), resource.get("version")
@@ -60,6 +60,13 @@ class Profiles:
         known.setdefault(url, resource)
         if isinstance(version, str):
             known.setdefault(f"{url}|{version}", resource)
+
+    def _require(self, url: str) -> None:
+        """A profile that claims no release must be of use in one of them."""
+        version = self._version(url)
+        releases = [*reversed(FhirVersion)] if version is None else [version]
+        if not any(self.usable(url, release) for release in releases):
+            self.profile(url, releases[0])
 
     def find(self, kind: str, canonical: str) -> Mapping[str, Any] | None:
         """The resource of that kind and canonical url; the first that was given where several versions were."""

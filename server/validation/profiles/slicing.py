@@ -108,6 +108,8 @@ def _below(checker: Checker, rules: ElementRules, step: re.Match[str]) -> Iterat
                     yield from (one for one in child.slices if _is_extension(one, step["url"]))
             elif child.name in (step["name"], f"{step['name']}[x]"):
                 yield child
+                # What a part must have, it must have by one of its required slices, too.
+                yield from (one for one in child.slices if one.min)
     for given in (rules.fixed, rules.pattern):
         part = given.value.get(step["name"]) if given is not None and isinstance(given.value, dict) else None
         for value in part if isinstance(part, list) else [] if part is None else [part]:
