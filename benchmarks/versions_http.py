@@ -1,7 +1,8 @@
 """What a read and a 20-hit search cost on /fhir/r4 relative to /fhir/r5, over content that is written in R5.
 
-Warm: everything was asked for before, so that the conversions are remembered; throughput under load. Cold: each request is
-the first for its resources, which are converted then; the latency of one client. Ratios are taken within one run.
+Warm: everything was asked for before, so that the conversions are remembered; throughput under load. Cold: each
+request is the first for its resources, which are converted then; the latency of one client. Ratios are taken within one
+run.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from server.validation import RULES, Rule, not_evaluated
 from server.validation.catalogue import invariants
 from server.validation.invariants import BY_RULE
 from server.validation.natives import NATIVES
-from server.validation.rules import MEDICATION_RULES
+from server.validation.rules import MEDICATION_RULES, PROFILE_RULES
 
 PAGE = Path(__file__).parent.parent / "docs" / "rules.md"
 
@@ -24,9 +24,11 @@ Each rule can be switched off or given another severity. `python -m scripts.rule
 
 def page() -> str:
     """The text of the page."""
-    medication = {rule.id for rule in MEDICATION_RULES}
+    elsewhere = {rule.id for rule in (*MEDICATION_RULES, *PROFILE_RULES)}
     parts = [_HEAD, "## FHIR\n\n"]
-    parts.extend(_section(rule) for rule in RULES.values() if rule.id not in medication)
+    parts.extend(_section(rule) for rule in RULES.values() if rule.id not in elsewhere)
+    parts.append("## Profiles\n\nAsked only where profiles are given ([Profiles](validate.md#profiles)).\n\n")
+    parts.extend(_section(rule) for rule in PROFILE_RULES)
     parts.append("## Medications\n\n")
     parts.extend(_section(rule) for rule in MEDICATION_RULES)
     parts.append("## Invariants of the specification\n\n" + "".join(_invariants()))

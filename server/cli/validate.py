@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from server.cli.validate_config import Config, find_config, read_config
+from server.cli.validate_config import Config, find_config, is_url, read_config
 from server.cli.validate_run import Check, Outcome, known_references, outcomes
 from server.content.sources import STANDARD_INPUT, Source, changed_since, sources
 from server.errors import StartError
@@ -25,6 +25,7 @@ from server.reports.report import Report
 
 if TYPE_CHECKING:
     from server.reports.baseline import Baseline
+    from server.validation.profiles import Profiles
 
 DEFAULT_MAX_ISSUES = 1000
 
@@ -58,6 +59,14 @@ def _version(context: click.Context, parameter: click.Parameter, value: str | No
     help="What to write to standard output.",
 )
 @click.option("--output", multiple=True, callback=_output, metavar="FORMAT=FILE", help="Write a report to a file, too.")
+@click.option("--profile", multiple=True, metavar="URL|FILE", help="Check resources of its type against this profile.")
+@click.option(
+    "--package",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR|TGZ",
+    help="Know the profiles and value sets of this FHIR package. May be repeated, as --profile may.",
+)
 @click.option("--strict", is_flag=True, help="Warnings fail the check, too.")
 @click.option("--disable", multiple=True, metavar="RULE", help="Switch a rule off. May be repeated.")
 @click.option("--changed-since", metavar="REV", help="Check only what git says changed since REV.")
@@ -83,7 +92,8 @@ def validate(paths: tuple[str, ...], format_name: str, output: list[tuple[str, P
         raise StartError("--write-baseline needs --baseline FILE, or a baseline in the configuration")
     listed = [source for source in sources(paths, fhir_only=options["fhir_only"]) if not _is_excluded(source, config)]
     formats = {format_name, *(name for name, _ in output)}
-    check = replace(_check(config, options), keeps_checked=any(map(keeps_checked, formats)))
+    profiles = _profiles(config, options)
+    check = replace(_check(config, options), keeps_checked=any(map(keeps_checked, formats)), profiles=profiles)
     if _follows_references(paths, options["references"]):
         check = replace(check, known=known_references(check, listed))
     if options["changed_since"] is not None:
@@ -98,6 +108,8 @@ def validate(paths: tuple[str, ...], format_name: str, output: list[tuple[str, P
         report.mended = baseline.unused
     if "sarif" in formats:
         report.rules = _rule_texts(report)
+    if profiles is not None and "json" in formats:
+        report.must_support = profiles.must_support()
     report.seconds = time.perf_counter() - start
     if options["write_baseline"] and baseline_path is not None:
         _write_baseline(baseline_path, report)
@@ -108,6 +120,26 @@ def validate(paths: tuple[str, ...], format_name: str, output: list[tuple[str, P
         raise StartError("nothing was checked: no file holds FHIR")
     failed = report.count("fatal", "error") or ((options["strict"] or config.strict) and report.count("warning"))
     sys.exit(1 if failed and not options["exit_zero"] else 0)
+
+
+def _profiles(config: Config, options: dict[str, Any]) -> Profiles | None:
+    """The profiles of the options and the configuration; None without any, so that nothing more is loaded."""
+    named = (*config.profiles, *options["profile"])
+    packages = (*config.packages, *options["package"])
+    if not named and not packages:
+        return None
+    from server.content.packages import read_definition, read_package
+    from server.validation.profiles import Profiles
+
+    resources: list[dict[str, Any]] = []
+    asked = []
+    for name in named:
+        if not is_url(name):
+            resources.append(read_definition(Path(name)))
+        asked.append(name if is_url(name) else resources[-1]["url"])
+    for package in packages:
+        resources += read_package(package)
+    return Profiles(resources, asked)
 
 
 def _baseline(path: Path | None) -> Baseline | None:

@@ -16,7 +16,9 @@ from server.fhir.releases import FhirVersion, parse_version
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the configuration says; None where it is silent. `baseline` is resolved against the folder of the file."""
+    """What the configuration says; None where it is silent. `baseline`, `packages` and the files among `profiles` are
+    resolved against the folder of the file.
+    """
 
     fhir_version: FhirVersion | None = None
     strict: bool = False
@@ -26,6 +28,8 @@ class Config:
     medication_rules: bool = True
     baseline: Path | None = None
     max_issues: int | None = None
+    profiles: tuple[str, ...] = ()
+    packages: tuple[Path, ...] = ()
     folder: Path = field(default_factory=Path)
 
 
@@ -86,7 +90,14 @@ def _config(path: Path, table: Any) -> Config:
             raise StartError(f"{path}: {key}: {error}") from error
     if "baseline" in values:
         values["baseline"] = path.parent / values["baseline"]
+    values["packages"] = tuple(path.parent / name for name in values.get("packages", ()))
+    values["profiles"] = tuple(name if is_url(name) else str(path.parent / name) for name in values.get("profiles", ()))
     return Config(**values)
+
+
+def is_url(profile: str) -> bool:
+    """Whether a profile is named by its canonical url, and not as a file."""
+    return "://" in profile or profile.startswith("urn:")
 
 
 def _version(value: Any) -> FhirVersion:
@@ -135,4 +146,6 @@ _READERS = {
     "medication-rules": _boolean,
     "baseline": _path,
     "max-issues": _count,
+    "profiles": _strings,
+    "packages": _strings,
 }

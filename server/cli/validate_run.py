@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from server.content.documents import Document, PlacedIssue
 from server.content.sources import Source
@@ -14,6 +14,9 @@ from server.content.version_hints import hinted_in_text, hinted_version
 from server.errors import Issue, Severity
 from server.fhir.releases import FhirVersion
 from server.reports.report import Checked, Finding, findings_of, resource_name, shown_path
+
+if TYPE_CHECKING:
+    from server.validation.profiles import Profiles
 
 # Starting a worker and loading the tables in it costs about as much as checking this many bytes.
 _BYTES_WORTH_A_POOL = 4_000_000
@@ -25,7 +28,8 @@ class Check:
     """How to check; small, since every worker process gets one.
 
     `fhir_version` overrules what resources claim, `default_version` is for those that claim nothing. `known` are the
-    resources that references may point to, None when references out of a document are not followed.
+    resources that references may point to, None when references out of a document are not followed. `profiles` are None
+    when none were given; else they also say the release of what claims one of them.
     """
 
     fhir_version: FhirVersion | None = None
@@ -35,6 +39,7 @@ class Check:
     medication_rules: bool = True
     known: frozenset[str] | None = None
     keeps_checked: bool = False
+    profiles: Profiles | None = None
 
     def version_of_text(self, data: bytes) -> FhirVersion:
         """The release to read the text of a resource in."""
@@ -47,15 +52,20 @@ class Check:
 
         if not document.readable:
             return []
-        version = self.fhir_version or hinted_version(document.value) or self.default_version
+        version = self.fhir_version or hinted_version(document.value) or self._profiled(document.value)
         known = self.known
         options = Options(
             disabled=self.disabled,
             severities=self.severities,
             medication_rules=self.medication_rules,
             known=None if known is None else known.__contains__,
+            profiles=self.profiles,
         )
         return validate(document.value, version, options=options)
+
+    def _profiled(self, value: Any) -> FhirVersion:
+        found = self.profiles.version_of(value) if self.profiles is not None else None
+        return found or self.default_version
 
 
 @dataclass(slots=True)

@@ -42,7 +42,7 @@ def read_folder(
     Raises ContentError for the first file that breaks a rule: not readable, of another type than its folder, of
     another id than its name, an id that was there before.
     """
-    for type_folder in sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name)):
+    for type_folder in _type_folders(folder):
         if known_types is not None and type_folder.name not in known_types:
             raise ContentError(str(type_folder), 0, 0, f"{type_folder.name} is not a resource type of this server")
         seen: dict[str, Path] = {}
@@ -52,6 +52,19 @@ def read_folder(
                 raise ContentError(str(path), 0, 0, f"the id {file.id!r} is taken by {other}")
             seen[file.id] = path
             yield file
+
+
+def content_paths(folder: Path) -> Iterator[Path]:
+    """The files below `folder` that hold its resources, in the order of `read_folder`. No other file may be opened: a
+    SQLite database may lie beside them, and a process that closes its file a second time loses its locks on it
+    (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    for type_folder in _type_folders(folder):
+        yield from _files_below(type_folder)
+
+
+def _type_folders(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name))
 
 
 def read_file(path: Path, resource_type: str, version: FhirVersion = FhirVersion.R5) -> ContentFile:

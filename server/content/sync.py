@@ -12,7 +12,7 @@ import msgspec
 from server import __version__
 from server.content import case
 from server.content.checks import dangling, refuse_invalid
-from server.content.files import ContentFile, read_folder
+from server.content.files import ContentFile, content_paths, read_folder
 from server.errors import ContentError, FhirError
 from server.fhir.definitions import definitions
 from server.fhir.json import JSON, compact, dumps, parse
@@ -99,7 +99,7 @@ def _at_rest(folder: Path, types: tuple[str, ...], reader: Reader) -> str:
     the index holds.
     """
     digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)}".encode())
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for path in content_paths(folder):
         digest.update(f"\0{path.relative_to(folder)}\0".encode())
         digest.update(path.read_bytes())
     for kind in ("SearchParameter", "CodeSystem"):

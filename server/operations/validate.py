@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.errors import BadRequest, Issue
+from server.errors import BadRequest, Issue, StartError
 from server.fhir.json import JSON, parse
 from server.interactions.read import read
 from server.operations.base import Call, Operation
 from server.reports.operation_outcome import operation_outcome
-from server.validation import validate
+from server.validation import Options, validate
+from server.validation.profiles import CORE, Profiles
 
 MODES = ("create", "update", "delete", "profile")
 
@@ -19,13 +20,6 @@ def run(call: Call) -> JSON:
     mode = call.parameter("mode")
     if mode is not None and mode not in MODES:
         raise BadRequest(f"mode={mode}: write one of {', '.join(MODES)}", expression="mode", code="value")
-    if call.parameter("profile") is not None:
-        raise BadRequest(
-            "validation against a profile is not offered here",
-            expression="profile",
-            code="not-supported",
-            remedy="Leave profile out to validate against the base specification.",
-        )
     resource = _resource(call)
     if (
         call.resource_type is not None
@@ -36,9 +30,39 @@ def run(call: Call) -> JSON:
             f"the resource is a {resource.get('resourceType')}, the address is of {call.resource_type}",
             expression="resourceType",
         )
-    issues = validate(resource, call.version)
+    profiles = _profiles(call, resource)
+    issues = validate(resource, call.version, options=Options(profiles=profiles))
     # An outcome has at least one issue: https://hl7.org/fhir/R5/operationoutcome.html
     return operation_outcome(issues or [Issue("information", "informational", "The resource is valid.")])
+
+
+def _profiles(call: Call, resource: Any) -> Profiles | None:
+    """The profile that was asked for, with the definitions that the server holds; None when none was asked for, or the
+    definition of the type itself. Raises BadRequest for one that is not held or is for another type.
+    """
+    url = call.parameter("profile")
+    type_name = resource.get("resourceType") if isinstance(resource, dict) else None
+    if url is None or url == f"{CORE}{type_name}":
+        return None
+    held = (
+        parse(stored.body)
+        for kind in ("StructureDefinition", "ValueSet", "CodeSystem")
+        for stored in call.service.reader.all_of_type(kind)
+        if stored.body is not None
+    )
+    try:
+        profiles = Profiles(held, (str(url),))
+        profile = profiles.profile(str(url), call.version)
+    except StartError as error:
+        raise BadRequest(
+            str(error),
+            expression="profile",
+            code="not-found",
+            remedy="Store the StructureDefinition and what it is based on first.",
+        ) from error
+    if profile.type != type_name:
+        raise BadRequest(f"{url} is a profile on {profile.type}, the resource is a {type_name}", expression="profile")
+    return profiles
 
 
 def _resource(call: Call) -> Any:

@@ -10,7 +10,7 @@ from server.reports.report import Finding, Report, numbered_fingerprints
 
 def render(report: Report) -> str:
     """The document, indented by two spaces."""
-    document = {
+    document: dict[str, Any] = {
         "version": 1,
         "summary": {
             "files": report.files,
@@ -25,6 +25,11 @@ def render(report: Report) -> str:
         },
         "findings": [_element(finding, print_) for finding, print_ in numbered_fingerprints(report.findings)],
     }
+    if report.must_support:
+        document["mustSupport"] = [
+            {"profile": each.profile, "type": each.type, "elements": list(each.elements)}
+            for each in report.must_support
+        ]
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -7,10 +7,13 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from server.content.documents import Document, Lines
 from server.errors import Issue
+
+if TYPE_CHECKING:
+    from server.validation.profiles import MustSupport
 
 # As much of a source line as a report shows around a finding: files without line breaks are common.
 SNIPPET_WIDTH = 100
@@ -80,11 +83,14 @@ class Checked:
 
 @dataclass(slots=True)
 class Report:
-    """All that one run found. `checked` is filled only for formats that name sound resources too (`keeps_checked`)."""
+    """All that one run found. `checked` is filled only for formats that name sound resources too (`keeps_checked`),
+    `must_support` when profiles were given.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     checked: list[Checked] = field(default_factory=list)
     rules: Mapping[str, RuleText] = field(default_factory=dict)
+    must_support: list[MustSupport] = field(default_factory=list)
     files: int = 0
     resources: int = 0
     # Files of folders that were passed over, since they hold no FHIR.

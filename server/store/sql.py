@@ -1,9 +1,4 @@
-"""The store's methods, once for both databases; `sqlite.py` and `postgresql.py` add connections and what only they
-need.
-
-A statement is built and compiled by SQLAlchemy the first time its shape is asked for; from then on its text runs on the
-driver directly.
-"""
+"""The store's methods, once for both databases; `sqlite.py` and `postgresql.py` add what only they need."""
 
 from __future__ import annotations
 
@@ -108,11 +103,7 @@ class SqlReader(ABC):
         statement = self.statements.get(
             ("history of", *given), partial(reads.history_of, self.statements.dialect, *given)
         )
-        bound: dict[str, Any] = {"type": resource_type, "since": since, "limit": count}
-        if types is not None:
-            bound["types"] = self.sequence(types)
-        if at is not None:
-            bound |= {"at_low": at[0], "at_high": at[1]}
+        bound = self._window(resource_type, types, since, at) | {"limit": count}
         if before is not None:
             bound |= dict(zip(("before_updated", "before_type", "before_id", "before_version"), before, strict=True))
         return [Past(*row) for row in self.rows(statement, statement.bind(bound))]
@@ -129,12 +120,15 @@ class SqlReader(ABC):
         statement = self.statements.get(
             ("history of total", *given), partial(reads.history_of_total, self.statements.dialect, *given)
         )
-        bound: dict[str, Any] = {"type": resource_type, "since": since}
-        if types is not None:
-            bound["types"] = self.sequence(types)
-        if at is not None:
-            bound |= {"at_low": at[0], "at_high": at[1]}
+        bound = self._window(resource_type, types, since, at)
         return int(self.rows(statement, statement.bind(bound))[0][0])
+
+    def _window(
+        self, resource_type: str | None, types: Sequence[str] | None, since: int | None, at: tuple[int, int] | None
+    ) -> dict[str, Any]:
+        """The values of a history's window; a statement takes those that its shape has."""
+        bound = {"type": resource_type, "types": self.sequence(types or ()), "since": since}
+        return bound | dict(zip(("at_low", "at_high"), at or (), strict=False))
 
     def referrers(self, resource_type: str, resource_id: str, limit: int) -> list[tuple[str, str]]:
         statement = self.statements.get("referrers", reads.referrers)

@@ -59,10 +59,10 @@ class SqliteStore(SqlStore):
             self.path, timeout=self._lock_seconds, isolation_level=None, check_same_thread=False, cached_statements=512
         )
         _use_wal(connection, self._lock_seconds)
+        # No mmap_size: where another process cuts the file short, a mapped page is a SIGBUS and not an error.
         for pragma in (
             f"synchronous={'FULL' if self._durability == 'full' else 'NORMAL'}",
             "cache_size=-65536",
-            "mmap_size=1073741824",
             "temp_store=MEMORY",
         ):
             connection.execute(f"PRAGMA {pragma}")

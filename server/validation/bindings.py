@@ -46,7 +46,7 @@ def _is_unit(code: str) -> bool:
     return is_valid(code)
 
 
-_SYNTAXES: Mapping[str, Syntax] = {
+SYNTAXES: Mapping[str, Syntax] = {
     f"{_PREFIX}all-languages": Syntax(
         lambda code: _LANGUAGE.fullmatch(code) is not None, BASE["bad-language"], "a BCP 47 language tag"
     ),
@@ -62,7 +62,7 @@ _SYNTAXES: Mapping[str, Syntax] = {
 
 def code_acceptor(version: FhirVersion, binding: Binding, accept: Accept) -> Accept:
     """A quick test that a value is good and in the value set. `accept` is the test of its type."""
-    syntax = _SYNTAXES.get(binding.value_set)
+    syntax = SYNTAXES.get(binding.value_set)
     if syntax is not None and binding.strength == "required":
         return lambda value: accept(value) and syntax.accept(value)
     value_set = definitions(version).value_set(binding.value_set)
@@ -74,7 +74,7 @@ def code_acceptor(version: FhirVersion, binding: Binding, accept: Accept) -> Acc
 
 def code_defect(version: FhirVersion, binding: Binding, code: str) -> Defect | None:
     """What is wrong with a code of the right form, by its binding."""
-    syntax = _SYNTAXES.get(binding.value_set)
+    syntax = SYNTAXES.get(binding.value_set)
     if syntax is not None:
         if binding.strength != "required" or syntax.accept(code):
             return None
@@ -92,10 +92,10 @@ def binding_check(version: FhirVersion, binding: Binding, type_name: str) -> Bin
     if binding.strength not in ("required", "extensible"):
         return None
     value_set = definitions(version).value_set(binding.value_set)
-    syntax = _SYNTAXES.get(binding.value_set)
+    syntax = SYNTAXES.get(binding.value_set)
     if syntax is None and (value_set is None or (not value_set.complete and not value_set.systems)):
         return None
-    codings = _CODINGS.get(type_name)
+    codings = CODINGS.get(type_name)
     if codings is None:
         return None
     rule = _rule(binding)
@@ -108,10 +108,10 @@ def binding_check(version: FhirVersion, binding: Binding, type_name: str) -> Bin
             if required and isinstance(value.get("text"), str):
                 run.report(rule, at, f"has no code, but one of {binding.value_set} is required")
             return
-        answers = [_holds(coding, syntax, value_set) for coding in found]
+        answers = [holds(coding, syntax, value_set) for coding in found]
         if True not in answers and None not in answers:
-            listed = " and ".join(_named(coding) for coding in found[:3])
-            remedy = _remedy(found, value_set)
+            listed = " and ".join(named(coding) for coding in found[:3])
+            remedy = remedy_for(found, value_set)
             run.report(rule, at, f"has {listed}, not of {binding.value_set}", remedy=remedy)
 
     return check
@@ -121,7 +121,8 @@ def _rule(binding: Binding) -> Rule:
     return BASE["code-not-in-value-set" if binding.strength == "required" else "code-not-in-extensible-set"]
 
 
-def _holds(coding: Mapping[str, Any], syntax: Syntax | None, value_set: ValueSet | None) -> bool | None:
+def holds(coding: Mapping[str, Any], syntax: Syntax | None, value_set: ValueSet | None) -> bool | None:
+    """Whether a Coding is of the value set or has the form of its codes; None when that cannot be told."""
     system, code = coding.get("system"), coding.get("code")
     if not isinstance(code, str) or not (system is None or isinstance(system, str)):
         return None
@@ -144,7 +145,7 @@ def _of_itself(value: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [value] if "code" in value else []
 
 
-_CODINGS: Mapping[str, Callable[[Mapping[str, Any]], list[Mapping[str, Any]]]] = {
+CODINGS: Mapping[str, Callable[[Mapping[str, Any]], list[Mapping[str, Any]]]] = {
     "Coding": _of_itself,
     "CodeableConcept": _of_concept,
     "CodeableReference": _of_reference,
@@ -152,11 +153,13 @@ _CODINGS: Mapping[str, Callable[[Mapping[str, Any]], list[Mapping[str, Any]]]] =
 }
 
 
-def _named(coding: Mapping[str, Any]) -> str:
+def named(coding: Mapping[str, Any]) -> str:
+    """A Coding as a message names it: `system|code`."""
     return f"{coding.get('system') or 'no system'}|{coding.get('code')}"[:120]
 
 
-def _remedy(codings: Iterable[Mapping[str, Any]], value_set: ValueSet | None) -> str | None:
+def remedy_for(codings: Iterable[Mapping[str, Any]], value_set: ValueSet | None) -> str | None:
+    """How to mend codings that are not of the value set; None when nothing is known of it."""
     if value_set is None or not value_set.concepts:
         return None
     for coding in codings:

@@ -1,7 +1,7 @@
 """Extensions: absolute urls, and for those published with a release their place, value and parts.
 
 https://hl7.org/fhir/R5/extensibility.html. R5 publishes its extensions apart from the core package, so there only
-the url and the structure are checked.
+the url and the structure are checked, unless profiles are given that define them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from server.fhir.definitions import Definitions, ExtensionDefinition
+from server.fhir.definitions import Context, Definitions, ExtensionDefinition
 from server.fhir.structures import Structure
 from server.validation.rules import BASE
 from server.validation.run import At, Run, pointer_of, shown
@@ -43,19 +43,29 @@ def check_extension(value: dict[str, Any], at: At, run: Run) -> None:
     definition = run.tables.extension(url)
     if definition is not None:
         _check_content(definition, value, at, run)
+    elif run.options.profiles is not None:
+        run.options.profiles.check_extension(value, at, run)
 
 
 def check_extensions(value: dict[str, Any], at: At, run: Run, modifier: bool) -> None:
     """Check that a known extension may stand at its place; `modifier` says that it stands in modifierExtension."""
     url = value.get("url")
-    definition = run.tables.extension(url) if isinstance(url, str) else None
-    if definition is None or at is None:
+    if not isinstance(url, str) or at is None:
+        return
+    definition = run.tables.extension(url)
+    if definition is None:
+        contexts = run.options.profiles.contexts(url) if run.options.profiles is not None else ()
+        _check_context(url, contexts, at, run)
         return
     if definition.is_modifier != modifier:
         expected = "modifierExtension" if definition.is_modifier else "extension"
         run.report(BASE["extension-modifier"], at, f"has the url {url}, which belongs into {expected}", key="url")
-    if definition.contexts and not _in_context(definition, at[0], run):
-        allowed = ", ".join(context.expression for context in definition.contexts[:8])
+    _check_context(url, definition.contexts, at, run)
+
+
+def _check_context(url: str, contexts: tuple[Context, ...], at: tuple[At, str, int | None], run: Run) -> None:
+    if contexts and not _in_context(url, contexts, at[0], run):
+        allowed = ", ".join(context.expression for context in contexts[:8])
         run.report(BASE["extension-context"], at, f"has the url {url}, which stands only on {allowed}", key="url")
 
 
@@ -99,14 +109,14 @@ def _check_parts(definition: ExtensionDefinition, parts: list[Any], at: At, run:
             run.report(BASE["extension-value"], at, text)
 
 
-def _in_context(definition: ExtensionDefinition, owner: At, run: Run) -> bool:
+def _in_context(url: str, contexts: tuple[Context, ...], owner: At, run: Run) -> bool:
     names = _owner_names(run, owner)
-    for context in definition.contexts:
+    for context in contexts:
         if context.type == "extension":
             return True  # Its place is inside another extension, whose own definition lists its parts.
         if context.type != "element" or context.expression in names:
             return True
-    return not names.isdisjoint(_MORE_CONTEXTS.get(definition.url, ()))
+    return not names.isdisjoint(_MORE_CONTEXTS.get(url, ()))
 
 
 def _owner_names(run: Run, owner: At) -> set[str]:

@@ -106,7 +106,7 @@ def _compiled_judge(invariant: Invariant, structure: str) -> Judge:
 
     def judge(value: Any, at: At, run: Run) -> None:
         focus = item_of(run.tables, value, structure)
-        environment = _environment(run, focus)
+        environment = environment_of(run, focus)
         try:
             holds = truth(compiled([focus], environment))
         except (FhirPathError, ArithmeticError, RecursionError) as error:
@@ -123,7 +123,8 @@ def _text(invariant: Invariant, more: str) -> str:
     return f"breaks {invariant.key}: {invariant.human.rstrip('.')}" + (f" ({more})" if more else "")
 
 
-def _environment(run: Run, focus: Node) -> Environment:
+def environment_of(run: Run, focus: Node) -> Environment:
+    """What an expression on `focus` may refer to: the resource the walk is in, and what is contained or bundled."""
     tables = run.tables
     resource = item_of(tables, run.resource, "Resource")
     root = resource if run.root is run.resource else item_of(tables, run.root, "Resource")

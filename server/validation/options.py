@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from server.errors import Severity
+
+if TYPE_CHECKING:
+    from server.validation.profiles import Profiles
 
 # Nesting past this is no resource: the deepest official example has 17 levels.
 MAX_DEPTH = 100
@@ -20,7 +24,8 @@ class Options:
     the resource or bundle; without it such references are not followed. `disabled` and `severities` are by rule id,
     invariant keys included. `resource_type` is the type that the place asks for. `medication_rules` False leaves only
     what the specification says. `conditional_references` allows references by criteria, which only a transaction may
-    hold, in a resource that was taken out of one. `max_depth` bounds the nesting of elements, `max_issues` the issues.
+    hold, in a resource that was taken out of one. `profiles` are checked, too. `max_depth` bounds the nesting of
+    elements, `max_issues` the issues.
     """
 
     known: Callable[[str], bool] | None = None
@@ -29,5 +34,6 @@ class Options:
     resource_type: str | None = None
     medication_rules: bool = True
     conditional_references: bool = False
+    profiles: Profiles | None = None
     max_depth: int = MAX_DEPTH
     max_issues: int = MAX_ISSUES

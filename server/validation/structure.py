@@ -279,6 +279,8 @@ def _enter(shape: Shape, value: dict[str, Any], at: At, depth: int, run: Run) ->
     if shape.structure.name == "Bundle":
         run.bundle = BundleIndex(value)
     walk(shape, value, at, depth, run)
+    if run.options.profiles is not None:
+        run.options.profiles.check_resource(value, at, run)
     run.bundle, run.full_url = outer, outer_url
 
 

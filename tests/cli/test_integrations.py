@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,10 @@ def test_the_page_shows_a_configuration_that_is_one(tmp_path: Path) -> None:
     assert shown == set(Config.__slots__) - {"folder"}
     (tmp_path / "x.json").write_text(WRONG)
     (tmp_path / "known.json").write_text('{"version": 1, "findings": []}')
+    with tarfile.open(tmp_path / "formulary.tgz", "w:gz") as package:
+        package.add(ROOT / "tests" / "data" / "profiles", "package")
     result = CliRunner().invoke(main, ["validate", "--config", str(path), str(tmp_path / "x.json")])
-    # Every rule that it names exists, or the status were 2.
+    # Every rule and every profile that it names exists, or the status were 2.
     assert result.exit_code == 1
 
 

@@ -19,6 +19,8 @@ exclude = ["drafts/*"]
 medication-rules = false
 baseline = "known.json"
 max-issues = 5
+profiles = ["http://example.org/x", "drug.json"]
+packages = ["formulary.tgz"]
 """
 
 
@@ -34,6 +36,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         medication_rules=False,
         baseline=tmp_path / "known.json",
         max_issues=5,
+        profiles=("http://example.org/x", str(tmp_path / "drug.json")),
+        packages=(tmp_path / "formulary.tgz",),
         folder=tmp_path,
     )
     assert read_config(path) == expected

@@ -108,3 +108,29 @@ def test_reading_sound_json_costs_little_more_than_parsing_it(tmp_path: Path) ->
     start = time.perf_counter()
     assert len(list(read_folder(tmp_path))) == 300
     assert time.perf_counter() - start < 8 * parsing + 0.05
+
+
+def test_only_files_that_hold_resources_are_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A database in the folder would lose its locks if this process opened and closed its file.
+    from server.content.sync import sync
+    from server.settings import Settings
+    from server.store.open import open_store
+
+    (tmp_path / "Substance").mkdir()
+    resource = '{"resourceType": "Substance", "id": "s", "instance": false, "code": {"concept": {"text": "x"}}}'
+    (tmp_path / "Substance" / "s.json").write_text(resource)
+    (tmp_path / "Substance" / "notes.txt").write_text("not a resource")
+    settings = Settings(database=f"sqlite:///{tmp_path / 'apothecary.db'}", content=str(tmp_path))
+    opened: list[str] = []
+    read = Path.read_bytes
+
+    def noting(path: Path) -> bytes:
+        if path.is_relative_to(tmp_path):
+            opened.append(path.name)
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", noting)
+    store = open_store(settings)
+    assert [sync(settings, store).created, sync(settings, store).unchanged] == [1, 1]
+    store.close()
+    assert set(opened) == {"s.json"}

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from server.content.packages import read_package
 from server.errors import Issue
 from server.fhir.json import parse
 from server.fhir.releases import FhirVersion
 from server.validation import RULES, Options, find_rule, validate
+from server.validation.profiles import Profiles
 
 FOLDER = Path(__file__).parent / "defects"
+DEFINITIONS = read_package(Path(__file__).parent.parent / "data" / "profiles")
 # Limits, broken in test_robustness.py: a resource that breaks them is large.
 ELSEWHERE = {"too-deep", "too-many-issues", "too-long"}
 # Most cases are cut down to their point and have no narrative.
@@ -28,7 +31,11 @@ def cases() -> list[Any]:
 
 def run(case: dict[str, Any], resource: Any) -> list[Issue]:
     known = case.get("known")
-    options = Options(known=None if known is None else set(known).__contains__, resource_type=case.get("resource_type"))
+    options = Options(
+        known=None if known is None else set(known).__contains__,
+        resource_type=case.get("resource_type"),
+        profiles=Profiles(DEFINITIONS, case["profiles"]) if "profiles" in case else None,
+    )
     return validate(resource, FhirVersion(case.get("version", "R5")), options=options)
 
 

@@ -10,9 +10,12 @@ from types import MappingProxyType
 
 from server.validation.rules.content import CONTENT_RULES
 from server.validation.rules.medication import MEDICATION_RULES
+from server.validation.rules.profile import PROFILE_RULES
 from server.validation.rules.rule import Rule
 from server.validation.rules.structure import STRUCTURE_RULES
 
-__all__ = ["BASE", "MEDICATION_RULES", "Rule"]
+__all__ = ["BASE", "MEDICATION_RULES", "PROFILE_RULES", "Rule"]
 
-BASE: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in (*STRUCTURE_RULES, *CONTENT_RULES)})
+BASE: Mapping[str, Rule] = MappingProxyType(
+    {rule.id: rule for rule in (*STRUCTURE_RULES, *CONTENT_RULES, *PROFILE_RULES)}
+)

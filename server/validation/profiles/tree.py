@@ -1,0 +1,105 @@
+"""The elements of a StructureDefinition as a tree, a differential laid over its base
+(https://hl7.org/fhir/R5/profiling.html#snapshot).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# A profile adds to these; every other property of an ElementDefinition replaces that of its base.
+_ADDED = frozenset({"constraint", "condition", "mapping"})
+# One step down the tree: the name of the element and the name of its slice, if any.
+Step = tuple[str, str | None]
+
+
+@dataclass(slots=True)
+class Branch:
+    """One element of a profile, `value[x]` or `coding`, with its ElementDefinition, its children and its slices."""
+
+    name: str
+    id: str
+    definition: dict[str, Any] = field(default_factory=dict)
+    children: dict[str, Branch] = field(default_factory=dict)
+    slices: dict[str, Branch] = field(default_factory=dict)
+
+    def copy(self) -> Branch:
+        """A tree of its own; the values of its ElementDefinitions are shared, since nobody changes them."""
+        return Branch(
+            self.name,
+            self.id,
+            dict(self.definition),
+            {name: child.copy() for name, child in self.children.items()},
+            {name: branch.copy() for name, branch in self.slices.items()},
+        )
+
+    def all(self) -> Iterator[Branch]:
+        """This branch and all below it, in the order of the profile."""
+        yield self
+        for branch in (*self.slices.values(), *self.children.values()):
+            yield from branch.all()
+
+
+def overlay(root: Branch, elements: Iterable[Any]) -> Branch:
+    """`root` with the ElementDefinitions of a snapshot or differential laid over it; what is malformed is passed over.
+
+    An element is placed by its id, or where it has none by its path and the slices that stand before it.
+    """
+    slices: dict[str, str] = {}
+    for element in elements:
+        if not isinstance(element, dict) or not isinstance(element.get("path"), str):
+            continue
+        steps = _steps(element, slices)
+        branch = root
+        for step in steps:
+            branch = _down(branch, step)
+        _merge(branch.definition, element)
+    return root
+
+
+def _steps(element: Mapping[str, Any], slices: dict[str, str]) -> list[Step]:
+    """The steps from the root. `slices` remembers by path which slice the elements that follow are in."""
+    path: str = element["path"]
+    slice_name = element.get("sliceName")
+    for known in [known for known in slices if known == path or not path.startswith(f"{known}.")]:
+        del slices[known]
+    if isinstance(slice_name, str):
+        slices[path] = slice_name
+    names = path.split(".")
+    identity = element.get("id")
+    segments = identity.split(".") if isinstance(identity, str) else []
+    if len(segments) == len(names):
+        return [_step(segment) for segment in segments[1:]]
+    return [(name, slices.get(".".join(names[: index + 1]))) for index, name in enumerate(names) if index]
+
+
+def _step(segment: str) -> Step:
+    name, colon, slice_name = segment.partition(":")
+    return name, slice_name if colon else None
+
+
+def _down(branch: Branch, step: Step) -> Branch:
+    name, slice_name = step
+    child = branch.children.get(name)
+    if child is None:
+        child = branch.children[name] = Branch(name, f"{branch.id}.{name}")
+    if slice_name is None:
+        return child
+    # `a/b` is the slice b of the slice a: https://hl7.org/fhir/R5/profiling.html#reslicing
+    whole = ""
+    for part in slice_name.split("/"):
+        whole = f"{whole}/{part}" if whole else part
+        inner = child.slices.get(whole)
+        if inner is None:
+            inner = child.slices[whole] = Branch(name, f"{branch.id}.{name}:{whole}")
+        child = inner
+    return child
+
+
+def _merge(definition: dict[str, Any], element: Mapping[str, Any]) -> None:
+    for key, value in element.items():
+        if key in _ADDED and isinstance(value, list) and isinstance(definition.get(key), list):
+            definition[key] = [*definition[key], *(item for item in value if item not in definition[key])]
+        else:
+            definition[key] = value

@@ -1,0 +1,123 @@
+"""`apothecary validate --profile --package` checks against profiles, and says what they ask."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from server.cli import main
+
+DEFINITIONS = Path(__file__).parent.parent / "data" / "profiles"
+URL = "http://example.org/fhir/StructureDefinition/"
+FORMULARY = str(DEFINITIONS / "StructureDefinition-formulary-drug.json")
+DRUG: dict[str, Any] = {
+    "resourceType": "MedicationKnowledge",
+    "code": {
+        "coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "2598"}],
+        "text": "clonazepam",
+    },
+}
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("drug.json").write_text(json.dumps(DRUG, indent=2))
+
+
+def run(*arguments: str) -> Result:
+    result = CliRunner().invoke(main, ["validate", "drug.json", "--disable=dom-6", *arguments])
+    assert isinstance(result, Result)
+    return result
+
+
+def findings(*arguments: str) -> list[tuple[str, str]]:
+    found = json.loads(run("--format=json", *arguments).stdout)["findings"]
+    return [(each["rule"], each["expression"]) for each in found]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--profile", FORMULARY],
+        ["--profile", f"{URL}formulary-drug", "--package", str(DEFINITIONS)],
+    ],
+)
+def test_resources_of_its_type_are_checked_against_a_profile(arguments: list[str]) -> None:
+    # The profile is for R4, and so the resource is checked as R4.
+    assert findings(*arguments) == [("profile-cardinality", "MedicationKnowledge")]
+    assert run(*arguments).exit_code == 1
+
+
+def test_a_package_alone_checks_what_resources_claim() -> None:
+    assert findings("--package", str(DEFINITIONS)) == []
+    Path("drug.json").write_text(
+        json.dumps({**DRUG, "meta": {"profile": [f"{URL}formulary-drug", f"{URL}unheard-of"]}})
+    )
+    assert findings("--package", str(DEFINITIONS)) == [
+        ("profile-cardinality", "MedicationKnowledge"),
+        ("profile-unknown", "MedicationKnowledge.meta.profile[1]"),
+    ]
+    assert findings() == []
+
+
+def test_the_configuration_names_profiles_and_packages_beside_it() -> None:
+    shutil.copytree(DEFINITIONS, "definitions")
+    Path("apothecary.toml").write_text(
+        f'[validate]\npackages = ["definitions"]\nprofiles = ["{URL}formulary-drug"]\n', encoding="utf-8"
+    )
+    assert findings() == [("profile-cardinality", "MedicationKnowledge")]
+    name = "definitions/StructureDefinition-formulary-drug.json"
+    Path("apothecary.toml").write_text(f'[validate]\nprofiles = ["{name}"]\n', encoding="utf-8")
+    assert findings() == [("profile-cardinality", "MedicationKnowledge")]
+
+
+def test_json_lists_what_must_be_supported() -> None:
+    listed = json.loads(run("--format=json", "--profile", FORMULARY).stdout)["mustSupport"]
+    assert listed == [
+        {
+            "profile": f"{URL}formulary-drug",
+            "type": "MedicationKnowledge",
+            "elements": [
+                "MedicationKnowledge.code",
+                "MedicationKnowledge.code.coding:rxnorm",
+                "MedicationKnowledge.status",
+            ],
+        }
+    ]
+    assert "mustSupport" not in json.loads(run("--format=json").stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--profile", "nowhere.json"], "nowhere.json"),
+        (["--profile", f"{URL}unheard-of"], "unheard-of is not at hand"),
+        (["--profile", f"{URL}orphan", "--package", str(DEFINITIONS)], "nowhere, the base of .*orphan, is not at hand"),
+        (["--package", "nowhere"], "neither a folder nor a package"),
+    ],
+)
+def test_a_profile_that_cannot_be_used_ends_with_status_2(arguments: list[str], said: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert not result.stdout
+    import re
+
+    assert re.search(said, result.stderr)
+
+
+def test_several_processes_find_the_same(tmp_path: Path) -> None:
+    padding = {
+        "text": {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{"x" * 2_500_000}</div>'}
+    }
+    Path("many").mkdir()
+    for number in range(2):
+        Path(f"many/{number}.json").write_text(json.dumps({**DRUG, **padding}))
+    arguments = ["validate", "many", "--format=json", "--quiet", "--jobs=2", "--profile", FORMULARY]
+    result = CliRunner().invoke(main, arguments)
+    assert [each["rule"] for each in json.loads(result.stdout)["findings"]] == ["profile-cardinality"] * 2

@@ -1,0 +1,75 @@
+"""With many resources, a search reads what it finds and not whole tables, on either database."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from flask.testing import FlaskClient
+
+from server.app import create_app
+from server.content.load import Loader, load
+from server.content.read import read_bytes
+from server.search.registries import make_registries
+from server.settings import Settings
+from server.store.open import open_store
+from server.store.sql import SqlStore
+
+pytestmark = pytest.mark.slow
+
+MANY = 20_000
+# PostgreSQL's words for reading a whole table, and SQLite's.
+WHOLE = re.compile(r"Seq Scan on \w+|SCAN (?:resource|version|index_\w+)(?! USING)")
+
+SEARCHES = [
+    "code=77",
+    "code=http://example.org/drugs|77",
+    "code=77&_sort=-_lastUpdated",
+    "status=active&code=77",
+    "ingredient.code=77",
+    "ingredient.code=77&_sort=_lastUpdated",
+    "_has:Medication:ingredient:code=77",
+]
+
+
+def resources() -> Iterator[dict[str, object]]:
+    """Medications, each of which is the ingredient of the next."""
+    for number in range(MANY):
+        code = {"coding": [{"system": "http://example.org/drugs", "code": str(number)}]}
+        ingredient = [{"item": {"reference": {"reference": f"Medication/m{number - 1}"}}}]
+        yield {
+            "resourceType": "Medication",
+            "id": f"m{number}",
+            "status": "active",
+            "code": code,
+            "ingredient": ingredient,
+        }
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[SqlStore]:
+    store = open_store(Settings(database=database_url))
+    loader = Loader(store, make_registries(Settings(), ()), lambda failure: pytest.fail(str(failure)), validation=False)
+    load(loader, (read_bytes("m", json.dumps(one).encode(), "ndjson") for one in resources()))
+    yield store
+    store.close()
+
+
+def explained(client: FlaskClient, query: str) -> str:
+    answer = client.get(f"/fhir/Medication?{query}&_explain=true")
+    assert answer.status_code == 200
+    return json.dumps(answer.json).replace("\\n", "\n")
+
+
+def test_no_search_with_a_selective_part_reads_a_whole_table(database_url: str, store: SqlStore) -> None:
+    client = create_app(Settings(database=database_url, content=""), store).test_client()
+    for query in SEARCHES:
+        found = client.get(f"/fhir/Medication?{query}").json
+        assert sum(one["search"]["mode"] == "match" for one in found["entry"]) == 1, query
+        plan = explained(client, query)
+        assert re.search("Index|USING", plan), "there is a plan to look at"
+        assert WHOLE.findall(plan) == [], query
+    assert WHOLE.findall("->  Seq Scan on resource  (cost")
+    assert WHOLE.findall("SCAN index_token")

@@ -1,0 +1,85 @@
+"""The profiles that HL7 published with R4 accept the official examples that claim them, and refuse broken ones."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from copy import deepcopy
+from functools import cache
+from typing import Any
+
+import pytest
+
+from scripts.fetch_examples import CACHE, PACKAGES, examples
+from server.fhir.json import parse
+from server.fhir.releases import FhirVersion
+from server.validation import Options, validate
+from server.validation.profiles import Profiles
+
+pytestmark = pytest.mark.slow
+BLOOD_PRESSURE = "http://hl7.org/fhir/StructureDefinition/bp"
+
+
+@cache
+def published() -> list[dict[str, Any]]:
+    """All resources of the R4 package: it holds the definitions beside the examples."""
+    if not (CACHE / PACKAGES[FhirVersion.R4].file_name).is_file() and shutil.which("npm") is None:
+        pytest.skip("the examples are not in .cache and npm is not here")
+    return [resource for _, text in examples(FhirVersion.R4) if "resourceType" in (resource := parse(text))]
+
+
+def broken(resource: Any, profiles: Profiles) -> set[tuple[str | None, str]]:
+    issues = validate(resource, FhirVersion.R4, options=Options(profiles=profiles))
+    return {(issue.rule, issue.expression[0]) for issue in issues if issue.severity == "error"}
+
+
+def test_every_example_meets_the_profiles_that_it_claims() -> None:
+    profiles = Profiles(published())
+    claiming = [each for each in published() if profiles.version_of(each) is FhirVersion.R4]
+    assert len(claiming) > 20
+    assert {each["id"]: found for each in claiming if (found := broken(each, profiles))} == {}
+
+
+def _without_diastolic(value: Any) -> None:
+    del value["component"][1]
+
+
+def _systolic_twice(value: Any) -> None:
+    value["component"].append(value["component"][0])
+
+
+def _of_the_laboratory(value: Any) -> None:
+    value["category"][0]["coding"][0]["code"] = "laboratory"
+
+
+def _in_kilograms(value: Any) -> None:
+    value["component"][0]["valueQuantity"]["code"] = "kg"
+
+
+def _as_text(value: Any) -> None:
+    del value["component"][0]["valueQuantity"]
+    value["component"][0]["valueString"] = "107"
+
+
+def _of_a_group(value: Any) -> None:
+    value["subject"] = {"reference": "Group/1"}
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (_without_diastolic, ("profile-slice-cardinality", "Observation")),
+        (_systolic_twice, ("profile-slice-cardinality", "Observation.component[2]")),
+        (_of_the_laboratory, ("profile-slice-cardinality", "Observation")),
+        (_in_kilograms, ("profile-fixed", "Observation.component[0].value.code")),
+        (_as_text, ("profile-type", "Observation.component[0].value")),
+        (_of_a_group, ("profile-reference", "Observation.subject.reference")),
+    ],
+)
+def test_a_broken_blood_pressure_is_refused_at_its_place(change: Callable[[Any], None], found: tuple[str, str]) -> None:
+    profiles = Profiles(published(), [BLOOD_PRESSURE])
+    sound = next(each for each in published() if each.get("id") == "blood-pressure")
+    assert broken(sound, profiles) == set()
+    value = deepcopy(sound)
+    change(value)
+    assert found in broken(value, profiles)

@@ -1,0 +1,196 @@
+"""Profiles are found by their canonical url, built on their bases, and refused with the reason where they cannot be."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.content.packages import read_package
+from server.errors import Issue, StartError
+from server.fhir.releases import FhirVersion
+from server.validation import Options, validate
+from server.validation.profiles import Profiles
+
+DEFINITIONS = read_package(Path(__file__).parent.parent.parent / "data" / "profiles")
+URL = "http://example.org/fhir/StructureDefinition/"
+MEDICATION = "http://hl7.org/fhir/StructureDefinition/Medication"
+
+
+def definition(name: str, *elements: dict[str, Any], base: str = MEDICATION, **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "StructureDefinition",
+        "url": URL + name,
+        "name": name,
+        "type": "Medication",
+        "derivation": "constraint",
+        "baseDefinition": base,
+        "differential": {"element": list(elements)},
+        **more,
+    }
+
+
+def found(
+    resource: dict[str, Any], *definitions: dict[str, Any], version: FhirVersion = FhirVersion.R5
+) -> list[tuple[str | None, str]]:
+    """The issues of profiles, when the first of `definitions` is asked for."""
+    profiles = Profiles(definitions, [definitions[0]["url"]])
+    issues: list[Issue] = validate(resource, version, options=Options(profiles=profiles))
+    return [(issue.rule, issue.expression[0]) for issue in issues if str(issue.rule).startswith("profile-")]
+
+
+@pytest.mark.parametrize(
+    ("definitions", "said"),
+    [
+        ([], "not at hand"),
+        (
+            [definition("x", {"path": "Medication.code", "min": 1}, base=URL + "y")],
+            "y, the base of .*x, is not at hand",
+        ),
+        ([definition("x", {"path": "Medication.code", "min": 1}, base=URL + "x")], "based on itself"),
+        ([definition("x")], "neither a snapshot nor a differential"),
+        ([definition("x", {"path": "Medication.codde", "min": 1})], "Medication has no element codde"),
+        ([definition("x", {"path": "Medication.code", "min": 1}, type="Drug")], "'Drug', which is no type"),
+        ([definition("x", {"path": "Medication.code"}, derivation="specialization")], "not at hand"),
+    ],
+)
+def test_a_profile_that_cannot_be_used_is_refused_with_the_reason(definitions: list[Any], said: str) -> None:
+    with pytest.raises(StartError, match=said):
+        Profiles(definitions, [URL + "x"])
+
+
+def test_a_broken_profile_that_nobody_asks_for_does_not_stop_the_others() -> None:
+    broken = definition("broken", {"path": "Medication.codde", "min": 1})
+    sound = definition("sound", {"path": "Medication.code", "min": 1})
+    assert found({"resourceType": "Medication", "status": "active"}, sound, broken) == [
+        ("profile-cardinality", "Medication")
+    ]
+
+
+def test_elements_without_ids_are_placed_by_path_and_slice_name() -> None:
+    profile = definition(
+        "x",
+        {"path": "Medication.identifier", "slicing": {"discriminator": [{"type": "value", "path": "system"}]}},
+        {"path": "Medication.identifier", "sliceName": "ndc", "min": 1},
+        {"path": "Medication.identifier.system", "fixedUri": "http://hl7.org/fhir/sid/ndc"},
+        {"path": "Medication.identifier.value", "min": 1},
+        {"path": "Medication.code", "min": 1},
+    )
+    other = {"resourceType": "Medication", "identifier": [{"system": "http://example.org/own", "use": "usual"}]}
+    assert found({**other, "code": {"text": "x"}}, profile) == [("profile-slice-cardinality", "Medication")]
+    ndc = {"resourceType": "Medication", "identifier": [{"system": "http://hl7.org/fhir/sid/ndc"}]}
+    assert found(ndc, profile) == [
+        ("profile-cardinality", "Medication"),
+        ("profile-cardinality", "Medication.identifier[0]"),
+    ]
+
+
+def test_a_slice_of_a_slice_is_counted_in_it() -> None:
+    system = {"discriminator": [{"type": "value", "path": "system"}]}
+    use = {"discriminator": [{"type": "value", "path": "use"}]}
+    profile = definition(
+        "x",
+        {"id": "Medication.identifier", "path": "Medication.identifier", "slicing": system},
+        {"id": "Medication.identifier:own", "path": "Medication.identifier", "sliceName": "own", "slicing": use},
+        {"id": "Medication.identifier:own.system", "path": "Medication.identifier.system", "fixedUri": "urn:own"},
+        {"id": "Medication.identifier:own/old", "path": "Medication.identifier", "sliceName": "own/old", "max": "1"},
+        {"id": "Medication.identifier:own/old.use", "path": "Medication.identifier.use", "fixedCode": "old"},
+    )
+    own, others = {"system": "urn:own", "use": "old", "value": "1"}, {"system": "urn:other", "use": "old", "value": "1"}
+    assert found({"resourceType": "Medication", "identifier": [own, others]}, profile) == []
+    assert found({"resourceType": "Medication", "identifier": [own, others, own]}, profile) == [
+        ("profile-slice-cardinality", "Medication.identifier[2]")
+    ]
+
+
+def test_of_several_profiles_of_a_type_one_must_be_met() -> None:
+    coded = definition("coded", {"path": "CodeableConcept.coding", "min": 1}, type="CodeableConcept")
+    told = definition("told", {"path": "CodeableConcept.text", "min": 1}, type="CodeableConcept")
+    either = {"code": "CodeableConcept", "profile": [coded["url"], told["url"]]}
+    profile = definition("x", {"path": "Medication.code", "type": [either]})
+    one = {"code": "CodeableConcept", "profile": [coded["url"]]}
+    narrow = definition("y", {"path": "Medication.code", "type": [one]})
+    resource = {"resourceType": "Medication", "code": {"text": "x"}}
+    assert found(resource, profile, coded, told) == []
+    assert found({"resourceType": "Medication", "code": {"id": "x"}}, profile, coded, told) == [
+        ("profile-type", "Medication.code")
+    ]
+    assert found(resource, narrow, coded) == [("profile-cardinality", "Medication.code")]
+
+
+def test_what_cannot_be_evaluated_is_told_once_and_is_no_error() -> None:
+    rule = {"key": "x-1", "severity": "error", "human": "x", "expression": "conformsTo('http://example.org/x')"}
+    profile = definition("x", {"path": "Medication.ingredient", "constraint": [rule]})
+    ingredient = {"item": {"concept": {"text": "x"}}}
+    assert found({"resourceType": "Medication", "ingredient": [ingredient, ingredient]}, profile) == [
+        ("profile-not-checked", "Medication.ingredient[0]")
+    ]
+
+
+def test_slices_that_cannot_be_told_apart_are_not_guessed() -> None:
+    profile = definition(
+        "x",
+        {"path": "Medication.identifier", "slicing": {"rules": "closed"}},
+        {"path": "Medication.identifier", "sliceName": "own", "min": 1},
+    )
+    resource = {"resourceType": "Medication", "identifier": [{"value": "1"}]}
+    assert found(resource, profile) == [("profile-not-checked", "Medication.identifier[0]")]
+
+
+def test_a_profile_of_another_release_is_not_applied() -> None:
+    profile = definition("x", {"path": "Medication.code", "min": 1}, fhirVersion="4.0.1")
+    assert found({"resourceType": "Medication", "status": "active"}, profile) == [("profile-not-checked", "Medication")]
+    assert Profiles([profile], [URL + "x"]).version_of({"resourceType": "Medication"}) is FhirVersion.R4
+    claiming = {"resourceType": "Medication", "meta": {"profile": [URL + "x"]}}
+    assert Profiles([profile]).version_of(claiming) is FhirVersion.R4
+    assert Profiles([profile]).version_of({"resourceType": "Medication"}) is None
+
+
+def test_must_support_is_listed_with_what_a_base_marks() -> None:
+    base = definition("base", {"path": "Medication.code", "mustSupport": True})
+    profile = definition("x", {"path": "Medication.status", "mustSupport": True}, base=URL + "base")
+    listed = {each.profile: each.elements for each in Profiles([profile, base]).must_support()}
+    assert listed == {
+        URL + "base": ("Medication.code",),
+        URL + "x": ("Medication.code", "Medication.status"),
+    }
+
+
+def test_profiles_survive_the_way_to_another_process() -> None:
+    profiles = Profiles(DEFINITIONS, [URL + "formulary-drug"])
+    resource = {"resourceType": "MedicationKnowledge", "code": {"text": "x"}}
+    before = validate(resource, FhirVersion.R4, options=Options(profiles=profiles))
+    copied = pickle.loads(pickle.dumps(profiles))  # noqa: S301 - what was pickled the line before
+    assert validate(resource, FhirVersion.R4, options=Options(profiles=copied)) == before
+    assert {issue.rule for issue in before} >= {"profile-cardinality"}
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        {"resourceType": "MedicationKnowledge", "meta": {"profile": [5, None, {}]}, "code": {"coding": {}}},
+        {"resourceType": "MedicationKnowledge", "code": [], "drugCharacteristic": [None, 5, {"type": 5}], "status": []},
+        {"resourceType": "MedicationKnowledge", "code": {"coding": [{"system": 5, "code": {}}, 7]}, "extension": [{}]},
+        {"resourceType": "MedicationKnowledge", "_status": {"extension": 5}, "ingredient": [{"itemReference": "x"}]},
+        {"resourceType": "MedicationKnowledge", "meta": 5, "monograph": [{"source": {"reference": 5}}]},
+    ],
+)
+@pytest.mark.parametrize(("name", "version"), [("formulary-drug", "R4"), ("drug-knowledge", "R5")])
+def test_no_shape_of_a_resource_makes_the_check_fail(resource: Any, name: str, version: str) -> None:
+    profiles = Profiles(DEFINITIONS, [URL + name])
+    assert validate(resource, FhirVersion(version), options=Options(profiles=profiles))
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        {"path": "Medication.code", "min": "1", "type": 5, "binding": 5, "constraint": [5, {"key": "x"}]},
+        {"path": "Medication.code", "slicing": 5, "binding": {"strength": "required"}, "maxLength": "x"},
+        {"path": 5},
+        5,
+    ],
+)
+def test_no_shape_of_a_definition_makes_the_check_fail(element: Any) -> None:
+    found({"resourceType": "Medication", "code": {"text": "x"}}, definition("x", element))

@@ -1,0 +1,56 @@
+"""A value set of a package lists what it can, and says when that is not all (https://hl7.org/fhir/R5/valueset.html)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from server.fhir.terminology import ValueSet
+from server.validation.profiles.valuesets import listed
+
+SYSTEMS: dict[str, Any] = {
+    "urn:tree": {"content": "complete", "concept": [{"code": "a", "concept": [{"code": "a1"}]}, {"code": "b"}]},
+    "urn:part": {"content": "fragment", "concept": [{"code": "a"}]},
+}
+SETS = {"urn:set": ValueSet("urn:set", {"urn:tree": {"a": "", "z": ""}}, ("urn:tree",))}
+
+
+def composed(*include: dict[str, Any], exclude: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    return {"url": "urn:x", "compose": {"include": list(include), "exclude": exclude or []}}
+
+
+TREE, A1 = {"system": "urn:tree"}, {"system": "urn:tree", "concept": [{"code": "a1"}]}
+EXPANDED = {
+    "contains": [{"system": "urn:s", "code": "g", "abstract": True, "contains": [{"system": "urn:s", "code": "c"}]}]
+}
+
+
+@pytest.mark.parametrize(
+    ("resource", "system", "code", "holds"),
+    [
+        (composed(TREE), "urn:tree", "a1", True),
+        (composed(TREE), "urn:tree", "c", False),
+        (composed(A1), "urn:tree", "a", False),
+        (composed(TREE, exclude=[A1]), "urn:tree", "a1", False),
+        (composed(TREE, exclude=[A1]), "urn:tree", "a", True),
+        (composed(TREE, exclude=[{"system": "urn:part"}]), "urn:tree", "a", None),
+        (composed({"system": "urn:part"}), "urn:part", "a", None),
+        (composed({"system": "urn:part"}), "urn:tree", "a", False),
+        (composed({"system": "urn:part"}, A1), "urn:tree", "a1", True),
+        (composed({"system": "urn:tree", "filter": [{"property": "x"}]}), "urn:tree", "a", None),
+        (composed({"valueSet": ["urn:set"]}), "urn:tree", "z", True),
+        (composed({**TREE, "valueSet": ["urn:set"]}), "urn:tree", "a", True),
+        (composed({**TREE, "valueSet": ["urn:set"]}), "urn:tree", "z", False),
+        (composed({"valueSet": ["urn:none"]}), "urn:tree", "a", None),
+        (composed({}), "urn:tree", "a", None),
+        ({"url": "urn:x"}, "urn:tree", "a", None),
+        ({"url": "urn:x", "expansion": EXPANDED}, "urn:s", "c", True),
+        ({"url": "urn:x", "expansion": EXPANDED}, "urn:s", "g", False),
+        ({**composed(TREE), "expansion": {**EXPANDED, "total": 9}}, "urn:tree", "b", True),
+    ],
+)
+def test_whether_a_code_is_in_the_set(resource: dict[str, Any], system: str, code: str, holds: bool | None) -> None:
+    found = listed(resource, SETS.get, SYSTEMS.get)
+    assert found.contains(system, code) is holds
+    assert found.complete or found.reason
