@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from server.errors import BadRequest
+from server.errors import BadRequest, InvalidContent
 from server.fhir.json import JSON
 from server.fhir.releases import FhirVersion
 from server.interactions.service import Service
@@ -31,7 +31,10 @@ class Call:
     def parameter(self, name: str) -> Any:
         """The value of a parameter: from a posted Parameters resource, or from the address. None where it is absent."""
         if isinstance(self.posted, dict) and self.posted.get("resourceType") == "Parameters":
-            for one in self.posted.get("parameter", ()):
+            listed = self.posted.get("parameter", [])
+            if not isinstance(listed, list):
+                raise InvalidContent("Parameters.parameter is a list", expression="Parameters.parameter")
+            for one in listed:
                 if isinstance(one, dict) and one.get("name") == name:
                     values = [value for key, value in one.items() if key.startswith("value") or key == "resource"]
                     if len(values) != 1:

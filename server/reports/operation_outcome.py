@@ -25,18 +25,24 @@ def operation_outcome(issues: Iterable[Issue]) -> dict[str, Any]:
 
 def issue_element(issue: Issue) -> dict[str, Any]:
     """One `OperationOutcome.issue`."""
-    details: dict[str, Any] = {"text": issue.diagnostics}
+    said = _encodable(issue.diagnostics)
+    details: dict[str, Any] = {"text": said}
     if issue.rule is not None:
         details = {"coding": [{"system": RULE_SYSTEM, "code": issue.rule}], **details}
     element: dict[str, Any] = {
         "severity": issue.severity,
         "code": issue.code,
         "details": details,
-        "diagnostics": f"{_sentence(issue.diagnostics)} {issue.remedy}" if issue.remedy else issue.diagnostics,
+        "diagnostics": f"{_sentence(said)} {_encodable(issue.remedy)}" if issue.remedy else said,
     }
     if issue.expression:
-        element["expression"] = list(issue.expression)
+        element["expression"] = [_encodable(one) for one in issue.expression]
     return element
+
+
+def _encodable(text: str) -> str:
+    """`text` with halves of surrogate pairs escaped: a complaint may quote what was sent, and an answer is UTF-8."""
+    return text if text.isprintable() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _sentence(text: str) -> str:
