@@ -257,8 +257,9 @@ class Compiler(TextCompiler):
                     .select_from(link)
                     .where(*self._row(link, source_type, parameter, None))
                 )
+                # Plain, or SQLite may take every reference to this type, and look each up among the ids.
                 found = found.where(
-                    link.c.target_type == constant(resource_type),
+                    self.plain(link.c.target_type) == constant(resource_type),
                     link.c.id.in_(self.ids(inner, source_type)),
                     self._held(resource_type, link.c.target_id),
                 )
