@@ -221,7 +221,7 @@ class FilterParser:
         if parameter.code in ("_id",):
             raise NotSupported(f"_id takes eq ne pr, not {operator}", expression="_filter")
         if parameter.type == "uri":
-            return Row("uri", parameter.index, Compare("value", _TEXT[operator], text))  # type: ignore[arg-type]
+            return Row("uri", parameter.index, Compare("value", _TEXT[operator], text))  # type: ignore[arg-type] # operators all
         return Row("string", parameter.index, _text(operator, fold(text)))
 
     def _plain(self, resource_type: str, name: str, value: str) -> Predicate:
@@ -274,7 +274,7 @@ def _unequal(predicate: Predicate) -> Predicate:
 
 def _negated(condition: Condition) -> Condition:
     if isinstance(condition, Compare):
-        return Compare(condition.column, _INVERSE[condition.operator], condition.value)  # type: ignore[arg-type]
+        return Compare(condition.column, _INVERSE[condition.operator], condition.value)  # type: ignore[arg-type] # operators all
     # What a reference points to is one of the types that its parameter names: only the id can differ.
     parts = tuple(_negated(one) for one in condition.of if getattr(one, "operator", "") != "in")
     return Some(parts) if isinstance(condition, Every) else Every(parts)

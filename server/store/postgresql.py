@@ -33,7 +33,7 @@ Connection = psycopg.Connection[Any]
 
 
 def _dialect() -> Dialect:
-    made: Dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]
+    made: Dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call] # not typed by SQLAlchemy
     return made
 
 

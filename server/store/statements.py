@@ -37,7 +37,7 @@ class Statements:
         """The statement of shape `key`; `build` makes it when it is not known."""
         found = self._known.get(key)
         if found is None:
-            compiled = build().compile(dialect=self.dialect)  # type: ignore[attr-defined]
+            compiled = build().compile(dialect=self.dialect)  # type: ignore[attr-defined] # a select or an insert has it
             constants = {name: value for name, value in compiled.params.items() if value is not None}
             found = Statement(str(compiled), tuple(compiled.positiontup or ()), constants)
             with self._lock:
