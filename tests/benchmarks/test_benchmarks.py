@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import bare, content, http, servers, validate_start, versions, versions_http
+from benchmarks import bare, content, http, servers, validate_start, validators, versions, versions_http
 from benchmarks.http import Sample, Target, measure, parse_wrk, summarize
 
 REPORT = """\
@@ -141,3 +141,11 @@ def test_a_conversion_is_measured_in_each_of_its_steps(tmp_path: Path) -> None:
     (times,) = json.loads(result.output).values()
     assert times.keys() == {"bytes", "parse µs", "convert µs", "dump µs", "back µs"}
     assert all(value > 0 for value in times.values())
+
+
+def test_the_validator_is_measured_beside_others_on_what_all_of_them_accept() -> None:
+    assert validators.rate(lambda _: None, [1], at_least=0.01) > 0
+    resource = validators.knowledge(1)
+    assert validators.MedicationKnowledge.model_validate(resource).resource_type == "MedicationKnowledge"
+    schema = validators.json_schema(validators.FhirVersion.R5, "MedicationKnowledge")
+    assert validators.jsonschema_rs.validator_for(schema).is_valid(resource)
