@@ -7,7 +7,7 @@ import binascii
 from dataclasses import dataclass
 from typing import Any
 
-from server.errors import BadRequest, FhirError, InvalidContent, Issue, MethodNotAllowed, TooLarge
+from server.errors import BadRequest, FhirError, InvalidContent, Issue, MethodNotAllowed, NotFound, TooLarge
 from server.fhir.definitions import definitions
 from server.fhir.json import JSON, parse
 from server.fhir.releases import FhirVersion
@@ -134,6 +134,10 @@ def _read(service: Service, version: FhirVersion, base: str, raw: Any, entry: En
         raise InvalidContent("a request has a method and a url", expression="request")
     method, entry.full_url = request["method"], raw.get("fullUrl", "")
     entry.method = method
+    try:
+        request["url"].encode()
+    except UnicodeEncodeError:
+        raise NotFound("the url holds half of a surrogate pair, so nothing is there") from None
     path, _, entry.criteria = request["url"].removeprefix(base).lstrip("/").partition("?")
     entry.path = path
     if method not in METHODS:
