@@ -22,7 +22,7 @@ from server.fhir.references import is_id
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import now
 from server.search.parameters import Registry
-from server.search.rows import IndexRow
+from server.search.rows import Indexed
 from server.store.contract import Store, Stored, Transaction
 from server.validation import validate
 from server.versions import convert
@@ -82,7 +82,7 @@ class _Ready(NamedTuple):
     resource: JSON
     id: str
     version: FhirVersion
-    rows: list[IndexRow]
+    rows: list[Indexed]
 
 
 class Loader:
@@ -188,7 +188,7 @@ class Loader:
 
     # -- whether it can be stored
 
-    def _rows(self, item: _Item) -> list[IndexRow] | None:
+    def _rows(self, item: _Item) -> list[Indexed] | None:
         """The index rows of a resource that is valid; None, and the failure told, for another."""
         issues: list[Issue] = []
         if self._validation:

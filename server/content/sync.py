@@ -238,6 +238,6 @@ def _reindex(transaction: Transaction, registry: Registry, report: Report, fresh
                 rows = registry.rows(_r5_form(stored))
             except (ValueError, FhirError) as error:
                 raise ContentError(f"{stored.type}/{stored.id}", 0, 0, f"a value cannot be indexed: {error}") from None
-            transaction.index(stored.type, stored.id, rows, fresh=False)
+            transaction.index(stored, rows, fresh=False)
             count += 1
     return Report(report.unchanged, report.created, report.updated, report.deleted, count)

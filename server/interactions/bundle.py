@@ -21,14 +21,13 @@ def link(relation: str, url: str) -> bytes:
     return b'{"relation":"%b","url":%b}' % (relation.encode(), _text(url))
 
 
-def match(
-    base: bytes, resource_type: str, resource_id: str, body: bytes, mode: bytes = b"match", score: int | None = None
-) -> bytes:
-    """An entry of a searchset. `base` ends with a slash; ids and types need no escaping; `score` is in millionths."""
-    return b'{"fullUrl":"%b%b/%b","resource":%b,"search":{"mode":"%b"%b}}' % (
+def match(base: bytes, address: str, body: bytes, mode: bytes = b"match", score: int | None = None) -> bytes:
+    """An entry of a searchset. `base` ends with a slash; `address` (`Type/id`, of a contained resource with `#` and its
+    id behind) needs no escaping; `score` is in millionths.
+    """
+    return b'{"fullUrl":"%b%b","resource":%b,"search":{"mode":"%b"%b}}' % (
         base,
-        resource_type.encode(),
-        resource_id.encode(),
+        address.encode(),
         body,
         mode,
         b"" if score is None else b',"score":%g' % (score / 1_000_000),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from server.errors import BadRequest
 from server.fhir.releases import FhirVersion
 from server.interactions.service import Service
+from server.search.contained import unmarked
 from server.search.query import Include
 from server.store.contract import Hit, Stored
 
@@ -46,11 +47,13 @@ def included(service: Service, version: FhirVersion, includes: Sequence[Include]
 def _step(service: Service, include: Include, keys: Sequence[Key], limit: int) -> list[Key]:
     """What one include adds to some resources, following it once."""
     if include.reverse:
-        targets = [key for key in keys if include.target_type in (None, key[0])]
+        targets = [key for key in keys if include.target_type in (None, unmarked(key[0]))]
         return service.reader.referring(include.source_type, include.parameter, targets, limit + 1) if targets else []
     found: list[Key] = []
-    for source_type in {key[0] for key in keys} if include.source_type == "*" else {include.source_type}:
+    for source_type in {key[0] for key in keys}:
+        # A contained resource that is shown by itself brings along what it points to.
+        if include.source_type not in ("*", unmarked(source_type)):
+            continue
         ids = [resource_id for kind, resource_id in keys if kind == source_type]
-        if ids:
-            found += service.reader.referenced(source_type, include.parameter, include.target_type, ids, limit + 1)
+        found += service.reader.referenced(source_type, include.parameter, include.target_type, ids, limit + 1)
     return found

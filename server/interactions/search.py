@@ -11,6 +11,7 @@ from server.errors import BadRequest, Issue
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import now
 from server.interactions import bundle
+from server.interactions.contained import contained_in
 from server.interactions.forms import body_in
 from server.interactions.include import included
 from server.interactions.prepared import Prepared
@@ -18,6 +19,7 @@ from server.interactions.service import Service
 from server.interactions.subset import subset
 from server.interactions.terminology import held
 from server.search import links
+from server.search.contained import is_marked, url_path
 from server.search.parser import Parser
 from server.search.query import Cursor, Search
 from server.store.contract import Hit, Page
@@ -100,22 +102,24 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
     seconds = time.perf_counter() - started
     prefix = f"{base}/".encode()
     whole = found.summary == "false" and not found.elements
-    entries = [
-        bundle.match(
-            prefix,
-            hit.type,
-            hit.id,
-            body_in(hit, version) if whole else subset(body_in(hit, version), version, found.summary, found.elements),
-            score=hit.score,
-        )
-        for hit in page.hits
-    ]
+    inside = contained_in(service, version, page.hits) if found.contained else {}
+    entries = []
+    for hit in page.hits:
+        if is_marked(hit.type):
+            body = inside.get(hit.id)
+            if body is None:
+                continue  # the container was changed or deleted since the database found it
+            address = url_path(hit.id)
+        else:
+            body, address = body_in(hit, version), f"{hit.type}/{hit.id}"
+        shown = body if whole else subset(body, version, found.summary, found.elements)
+        entries.append(bundle.match(prefix, address, shown, score=hit.score))
     if found.includes:
         for one in included(service, version, found.includes, page.hits):
             # _elements speaks of the matches only: https://hl7.org/fhir/R4/search.html#elements
             shown = body_in(one, version)
             body = shown if found.summary == "false" else subset(shown, version, found.summary, ())
-            entries.append(bundle.match(prefix, one.type, one.id, body, b"include"))
+            entries.append(bundle.match(prefix, f"{one.type}/{one.id}", body, b"include"))
     more = [] if page.hits else list(_nothing_found(service, found))
     if found.explain:
         more.append(_explanation(service, found, page, seconds))

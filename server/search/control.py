@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from server.errors import BadRequest, Issue, NotSupported
+from server.search.contained import Returned, Which
 from server.search.query import Include, Sort
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ NAMES = frozenset(
         "_maxresults",
         "_explain",
         "_contained",
+        "_containedType",
         "_include",
         "_revinclude",
         "_include:iterate",
@@ -62,6 +64,8 @@ class Controls:
     explain: bool = False
     includes: tuple[Include, ...] = ()
     count_only: bool = False
+    contained: Which = "false"
+    contained_type: Returned = "container"
     applied: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -91,6 +95,14 @@ def parse(pairs: Sequence[tuple[str, str]], parser: Parser) -> Controls:
         raise BadRequest(
             "_elements and _summary ask for two different parts of a resource; use one of them", expression="_elements"
         )
+    if ("_containedType", controls.contained_type) in controls.applied and controls.contained == "false":
+        parser.unknown(
+            "_containedType",
+            "_containedType means nothing without _contained=true or _contained=both",
+            f"_containedType={controls.contained_type}",
+            wider=False,
+        )
+        controls.applied.remove(("_containedType", controls.contained_type))
     return controls
 
 
@@ -146,13 +158,9 @@ def _one(controls: Controls, name: str, value: str, parser: Parser) -> None:
             _choice(name, value, ("true", "false"))
             controls.explain = value == "true"
         case "_contained":
-            _choice(name, value, ("false", "true", "both"))
-            if value != "false":
-                raise NotSupported(
-                    f"_contained={value}: contained resources are found by their containers only",
-                    expression=name,
-                    remedy="Search the container, with a chain if need be, and leave _contained out.",
-                )
+            controls.contained = _choice(name, value, get_args(Which))
+        case "_containedType":
+            controls.contained_type = _choice(name, value, get_args(Returned))
         case "_elements":
             controls.elements = tuple(one.strip() for one in value.split(",") if one.strip())
         case "_score":
@@ -172,9 +180,11 @@ def _number(name: str, value: str) -> int:
     return int(value)
 
 
-def _choice(name: str, value: str, allowed: Sequence[str]) -> None:
+def _choice(name: str, value: str, allowed: Sequence[str]) -> Any:
+    """`value`, which must be one of some words."""
     if value not in allowed:
         raise BadRequest(f"{name}={value}: write one of {', '.join(allowed)}", expression=name)
+    return value
 
 
 def _sort(text: str, parser: Parser) -> tuple[Sort, str] | None:

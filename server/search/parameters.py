@@ -11,15 +11,15 @@ from server.errors import StartError
 from server.fhir.paths import Track
 from server.fhir.references import local_targets
 from server.fhir.releases import FhirVersion
-from server.search import renames
+from server.search import contained, renames
 from server.search.named import NamedQuery
 from server.search.normalisation import STANDARD, Systems
 from server.search.parameter import COLUMNS, SearchParameter, from_resource, standard_parameters
-from server.search.rows import IndexRow, ReferenceRow, StringRow, TextRow
+from server.search.rows import ContainedRow, Indexed, IndexRow, ReferenceRow, StringRow, TextRow, TokenRow
 from server.search.words import passages
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
-EXTRACTION = 7
+EXTRACTION = 8
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
 # points to a resource must be known before it is deleted.
@@ -181,10 +181,31 @@ class Registry:
     def _text_names_known(self) -> dict[str, frozenset[str]]:
         return {}
 
-    def rows(self, resource: Mapping[str, Any]) -> list[IndexRow]:
-        """Every index row of `resource` (R5), without repetitions. Raises ValueError for a value that cannot be
-        indexed.
+    def rows(self, resource: Mapping[str, Any]) -> list[Indexed]:
+        """Every index row of `resource` (R5), without repetitions; those of contained resources come first. Raises
+        ValueError for a value that cannot be indexed.
         """
+        found = self._rows(resource)
+        for target in local_targets(resource):
+            found[ReferenceRow(ANY, str(target.type), str(target.id), "", target.version or "")] = None
+        return self._contained(resource, found) if resource.get("contained") else list(found)
+
+    def _contained(self, resource: Mapping[str, Any], found: Iterable[IndexRow]) -> list[Indexed]:
+        """The rows of a resource and of what it contains. A type that is not served is not searched either."""
+        types = contained.local_types(resource)
+        inside: list[ContainedRow] = []
+        links: list[ReferenceRow] = []
+        for local, one in zip(contained.local_ids(resource), resource["contained"], strict=True):
+            if self.serves(one["resourceType"]):
+                own = contained.pointed((*self._rows(one), TokenRow("_id", "", local)), types)
+                inside.append(ContainedRow(one["resourceType"], local, tuple(own)))
+                links.append(ReferenceRow(contained.CONTAINS, types[f"#{local}"], f"#{local}", "", ""))
+        if not inside:
+            return list(found)
+        return [*inside, *links, *contained.pointed(found, types)]
+
+    def _rows(self, resource: Mapping[str, Any]) -> dict[IndexRow, None]:
+        """The rows of one resource, without those that stand for its references whoever reads them."""
         kind = resource["resourceType"]
         found: dict[IndexRow, None] = {}
         by_element, others = self._reading(kind)
@@ -202,9 +223,7 @@ class Registry:
             if form is not None:
                 found.update(dict.fromkeys(parameter.rows(form, self.systems)))
         found.update(dict.fromkeys(_texts(found, self._text_names(kind))))
-        for target in local_targets(resource):
-            found[ReferenceRow(ANY, str(target.type), str(target.id), "", target.version or "")] = None
-        return list(found)
+        return found
 
 
 def _alike(one: SearchParameter, other: SearchParameter) -> bool:

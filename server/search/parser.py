@@ -16,6 +16,7 @@ from server.errors import BadRequest, FhirError, Issue, NotEnumerable, NotSuppor
 from server.fhir.references import is_id
 from server.fhir.temporal import parse_span
 from server.search import control, special
+from server.search.contained import is_marked, marked, spread
 from server.search.parameter import COLUMNS, SearchParameter
 from server.search.parameters import Registry
 from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses, ranks
@@ -24,6 +25,7 @@ from server.search.terminology import Terminology
 from server.search.text import split, unescape
 from server.search.types import date
 from server.search.types.base import Request, split_prefix
+from server.search.words import SIMILAR
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -86,6 +88,7 @@ class Parser:
                 for resource_type, predicate in found.items():
                     wanted[resource_type].append(predicate)
         predicates = {one: all_of(parts) if parts else None for one, parts in wanted.items()}
+        predicates = spread(predicates, controls.contained, controls.contained_type, self.registry.types)
         if any(sum(1 for _ in clauses(p)) > self.clause_limit for p in predicates.values() if p is not None):
             raise self._too_costly()
         scored = any(map(ranks, predicates.values()))
@@ -105,6 +108,7 @@ class Parser:
             includes=controls.includes,
             warnings=tuple(self.warnings),
             count_only=controls.count_only,
+            contained=any(map(is_marked, predicates)),
             inexact=self._inexact,
         )
 
@@ -279,7 +283,9 @@ class Parser:
         if self.vocabulary is None:
             raise ValueError(f"{word}~: an inexact match will not do here")
         self._inexact = True
-        found = self.vocabulary.similar(parameter.resource_type, parameter.index, word)
+        kinds = parameter.resource_type, marked(parameter.resource_type)
+        every = dict(one for kind in kinds for one in self.vocabulary.similar(kind, parameter.index, word))
+        found = sorted(every.items(), key=lambda one: (-one[1], one[0]))[:SIMILAR]
         listed = ", ".join(f"{one} ({likeness / 1_000_000:.2f})" for one, likeness in found)
         self.warnings.append(
             Issue(

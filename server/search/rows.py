@@ -120,3 +120,15 @@ class VocabularyRow(NamedTuple):
 
 
 IndexRow = TokenRow | StringRow | DateRow | QuantityRow | ReferenceRow | UriRow | TextRow | VocabularyRow
+
+
+class ContainedRow(NamedTuple):
+    """A contained resource: its type, its id in the container, and what it leaves in the index itself."""
+
+    type: str
+    id: str
+    rows: tuple[IndexRow, ...]
+
+
+Indexed = IndexRow | ContainedRow
+"""What a resource leaves in the index: rows of its own, and those of what it contains."""

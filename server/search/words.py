@@ -81,6 +81,9 @@ def _passage(found: list[str]) -> Passage:
 # How alike two words must be: the share of the trigrams of either that both have, in millionths.
 ALIKE = 300_000
 
+# How many words an inexact one may stand for.
+SIMILAR = 10
+
 
 def trigrams(word: str) -> frozenset[str]:
     """The sequences of three characters in `word`, two spaces before it and one after."""

@@ -11,16 +11,17 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Select, Table, Text, and_, bindparam, func, or_, select
+from sqlalchemy import Select, Table, Text, and_, bindparam, func, not_, or_, select
 
 from server.fhir.json import parse
-from server.search.rows import IndexRow, TextRow, VocabularyRow
+from server.search.contained import MARK, placed
+from server.search.rows import Indexed, TextRow, VocabularyRow
 from server.store import tables
 from server.store.contract import Stored
 from server.store.sql import SqlStore
 
 
-def disagreements(store: SqlStore, rows_of: Callable[[Stored], Iterable[IndexRow]]) -> Iterator[str]:
+def disagreements(store: SqlStore, rows_of: Callable[[Stored], Iterable[Indexed]]) -> Iterator[str]:
     """What is wrong, in sentences; nothing for a sound database. `rows_of` gives the index rows that a resource must
     have. Reads every resource: seconds for thousands, and what is written meanwhile may be reported wrongly.
     """
@@ -34,7 +35,7 @@ def disagreements(store: SqlStore, rows_of: Callable[[Stored], Iterable[IndexRow
 def _versions(store: SqlStore) -> Iterator[str]:
     """Each resource's versions count from 1 without a gap, and the last of them is the current one."""
     statement = store.statements.get("check versions", _versions_statement)
-    for kind, identity, version, last, count, updated, last_updated in store.rows(statement, ()):
+    for kind, identity, version, last, count, updated, last_updated in store.rows(statement, statement.bind({})):
         if not version == last == count:
             yield f"{kind}/{identity} is at version {version}, of its versions there are {count}, up to {last}"
         elif updated != last_updated:
@@ -48,6 +49,8 @@ def _versions_statement() -> Select[Any]:
     return (
         select(row.c.type, row.c.id, row.c.version, last, func.count(version.c.version), row.c.updated, updated)
         .select_from(row.outerjoin(version, same))
+        # A contained resource has its container's versions, and no other.
+        .where(not_(row.c.type.endswith(MARK)))
         .group_by(row.c.type, row.c.id, row.c.version, row.c.updated)
     )
 
@@ -70,7 +73,7 @@ def _orphans_statement(table: Table) -> Select[Any]:
     return select(table.c.type, table.c.id).distinct().select_from(table.outerjoin(row, same)).where(gone)
 
 
-def _resource(store: SqlStore, stored: Stored, rows_of: Callable[[Stored], Iterable[IndexRow]]) -> Iterator[str]:
+def _resource(store: SqlStore, stored: Stored, rows_of: Callable[[Stored], Iterable[Indexed]]) -> Iterator[str]:
     name = f"{stored.type}/{stored.id}"
     resource = parse(stored.body or b"{}")
     told = resource.get("resourceType"), resource.get("id"), resource.get("meta", {}).get("versionId")
@@ -80,21 +83,22 @@ def _resource(store: SqlStore, stored: Stored, rows_of: Callable[[Stored], Itera
     if past is not None and past.body != stored.body:
         yield f"{name} differs from its version {stored.version}"
     wanted: Counter[tuple[Any, ...]] = Counter()
-    for row in rows_of(stored):
+    for kind, identity, row in placed(rows_of(stored), stored.type, stored.id):
         if isinstance(row, TextRow):
             # The words are kept in the database's own form, which is not compared.
-            wanted[(row.table, row.parameter, row.length, row.element)] += 1
+            wanted[(kind, identity, row.table, row.parameter, row.length, row.element)] += 1
         elif not isinstance(row, VocabularyRow):
-            wanted[(row.table, *row)] += 1
+            wanted[(kind, identity, row.table, *row)] += 1
     found: Counter[tuple[Any, ...]] = Counter()
-    for table_name, table in tables.INDEXES.items():
-        statement = store.statements.get(("check index", table_name), partial(_index_statement, table))
-        bound = statement.bind({"type": stored.type, "id": stored.id})
-        found.update((table_name, *row) for row in store.rows(statement, bound))
-    for missing in wanted - found:
-        yield f"{name} lacks an index row: {missing}"
-    for surplus in found - wanted:
-        yield f"{name} has an index row too many: {surplus}"
+    for kind, identity in {(stored.type, stored.id), *(row[:2] for row in wanted)}:
+        for table_name, table in tables.INDEXES.items():
+            statement = store.statements.get(("check index", table_name), partial(_index_statement, table))
+            bound = statement.bind({"type": kind, "id": identity})
+            found.update((kind, identity, table_name, *row) for row in store.rows(statement, bound))
+    for kind, identity, *missing in wanted - found:
+        yield f"{kind}/{identity} lacks an index row: {missing}"
+    for kind, identity, *surplus in found - wanted:
+        yield f"{kind}/{identity} has an index row too many: {surplus}"
 
 
 def _index_statement(table: Table) -> Select[Any]:

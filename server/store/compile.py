@@ -32,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.expression import CompoundSelect
 from sqlalchemy.types import TypeEngine
 
+from server.search.contained import is_marked, marked
 from server.search.predicates import (
     And,
     Chain,
@@ -48,7 +49,7 @@ from server.search.predicates import (
     Some,
 )
 from server.store import tables
-from server.store.matching import Boolean, TextCompiler, constant
+from server.store.matching import Boolean, Kinds, TextCompiler, among, constant
 from server.store.shape import comparisons
 
 # The column that leads each lookup index: where it is compared for equality, the index gives ids in order.
@@ -64,7 +65,10 @@ LEADING = {
 
 
 class Compiler(TextCompiler):
-    """Turns one predicate, and the predicates inside it, into SQL. One instance for one statement."""
+    """Turns one predicate, and the predicates inside it, into SQL. One instance for one statement.
+
+    `kinds` are the types of the resources that a predicate is about: one, or a type and that of the contained ones.
+    """
 
     def plain(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """`column` as a value that SQLite uses no index for:
@@ -89,10 +93,13 @@ class Compiler(TextCompiler):
             column = self.plain(column)
         return self._compare(column, node)
 
+    def _value(self, node: Compare) -> ColumnElement[Any]:
+        """What `node` compares with, as a value to be bound."""
+        return bindparam(f"p{self._numbers[id(node)]}", type_=self._type(node))
+
     def _compare(self, column: ColumnElement[Any], node: Compare) -> Boolean:
         number = self._numbers[id(node)]
-        kind = self._type(node)
-        value: ColumnElement[Any] = bindparam(f"p{number}", type_=kind)
+        value = self._value(node)
         match node.operator:
             case "=":
                 return column == value
@@ -127,73 +134,82 @@ class Compiler(TextCompiler):
 
     # -- probe: does this id meet the predicate?
 
-    def probe(self, node: Predicate, resource_type: str, identity: ColumnElement[str]) -> Boolean:
+    def probe(self, node: Predicate, kinds: Kinds, identity: ColumnElement[str]) -> Boolean:
         match node:
             case Row(_, parameter, Compare(operator="matches") as wanted):
-                return self.matches(resource_type, parameter, identity, wanted)
+                return self.matches(kinds, parameter, identity, wanted)
             case Row(name, parameter, where):
                 return exists(
                     select(literal_column("1"))
                     .select_from(row := self.alias(tables.INDEXES[name]))
-                    .where(*self._row(row, resource_type, parameter, where, probing=True), row.c.id == identity)
+                    .where(*self._row(row, kinds, parameter, where, probing=True), row.c.id == identity)
                 )
+            case Resource(Compare("id", "=") as wanted) if any(map(is_marked, kinds)):
+                # A contained resource is asked for by its own id; the index has it as a code.
+                inside = self.probe(self._local(wanted), kinds, identity)
+                return or_(identity == self._value(wanted), inside) if not all(map(is_marked, kinds)) else inside
             case Resource(where):
                 row = self.alias(tables.resource)
                 found: Select[Any] = select(literal_column("1")).select_from(row)
                 return exists(
                     found.where(
-                        row.c.type == constant(resource_type),
-                        row.c.id == identity,
-                        not_(row.c.deleted),
-                        self.condition(row, where),
+                        among(row.c.type, kinds), row.c.id == identity, not_(row.c.deleted), self.condition(row, where)
                     )
                 )
             case And(of):
-                return and_(*(self.probe(one, resource_type, identity) for one in of))
+                return and_(*(self.probe(one, kinds, identity) for one in of))
             case Or(of):
-                return or_(*(self.probe(one, resource_type, identity) for one in of))
+                return or_(*(self.probe(one, kinds, identity) for one in of))
             case Not(inner):
-                return not_(self.probe(inner, resource_type, identity))
+                return not_(self.probe(inner, kinds, identity))
             case Chain(parameter, target_type, inner):
                 link = self.alias(tables.index_reference)
                 found = (
                     select(literal_column("1"))
                     .select_from(link)
-                    .where(*self._row(link, resource_type, parameter, None), link.c.id == identity)
+                    .where(*self._row(link, kinds, parameter, None), link.c.id == identity)
                 )
-                found = found.where(
-                    link.c.target_type == constant(target_type), self.probe(inner, target_type, link.c.target_id)
-                )
+                targets = reached(target_type)
+                found = found.where(among(link.c.target_type, targets), self.probe(inner, targets, link.c.target_id))
                 if not grounded(inner):
-                    found = found.where(self._held(target_type, link.c.target_id))
+                    found = found.where(self._held(targets, link.c.target_id))
                 return exists(found)
             case Has(source_type, parameter, inner):
                 link = self.alias(tables.index_reference)
                 found = (
-                    select(literal_column("1")).select_from(link).where(*self._row(link, source_type, parameter, None))
+                    select(literal_column("1"))
+                    .select_from(link)
+                    .where(*self._row(link, (source_type,), parameter, None))
                 )
-                found = found.where(link.c.target_type == constant(resource_type), link.c.target_id == identity)
-                return exists(found.where(self.probe(inner, source_type, link.c.id)))
+                found = found.where(among(link.c.target_type, kinds), link.c.target_id == identity)
+                return exists(found.where(self.probe(inner, (source_type,), link.c.id)))
             case Joined():
-                return exists(self._joined(node, resource_type, identity))
+                return exists(self._joined(node, kinds, identity))
         return false()
 
-    def _held(self, resource_type: str, identity: ColumnElement[str]) -> Boolean:
+    def _local(self, wanted: Compare) -> Row:
+        """What asks for a contained resource by its own id; its value is that of `wanted`."""
+        code = Compare("code", "=", wanted.value)
+        self._numbers[id(code)] = self._numbers[id(wanted)]
+        self._made.append(code)
+        return Row("token", "_id", code)
+
+    def _held(self, kinds: Kinds, identity: ColumnElement[str]) -> Boolean:
         """The resource that a reference names is here: a reference may point to nothing, or to what was deleted."""
         row = self.alias(tables.resource)
         return exists(
             select(literal_column("1"))
             .select_from(row)
-            .where(row.c.type == constant(resource_type), row.c.id == identity, not_(row.c.deleted))
+            .where(among(row.c.type, kinds), row.c.id == identity, not_(row.c.deleted))
         )
 
     def _row(
-        self, row: FromClause, resource_type: str, parameter: str, where: Condition | None, *, probing: bool = False
+        self, row: FromClause, kinds: Kinds, parameter: str, where: Condition | None, *, probing: bool = False
     ) -> list[Boolean]:
-        fixed = [row.c.type == constant(resource_type), row.c.parameter == constant(parameter)]
+        fixed = [among(row.c.type, kinds), row.c.parameter == constant(parameter)]
         return fixed if where is None else [*fixed, self.condition(row, where, probing=probing)]
 
-    def _joined(self, node: Joined, resource_type: str, identity: ColumnElement[str] | None) -> Select[Any]:
+    def _joined(self, node: Joined, kinds: Kinds, identity: ColumnElement[str] | None) -> Select[Any]:
         """Rows of every part on one element of one resource."""
         rows = [self.alias(tables.INDEXES[part.table]) for part in node.parts]
         first = rows[0]
@@ -207,83 +223,87 @@ class Compiler(TextCompiler):
             )
         )
         for row, part in zip(rows, node.parts, strict=True):
-            found = found.where(*self._row(row, resource_type, part.parameter, part.where))
+            found = found.where(*self._row(row, kinds, part.parameter, part.where))
         return found if identity is None else found.where(first.c.id == identity)
 
     # -- source: the ids that meet the predicate
 
-    def source(self, node: Predicate, resource_type: str) -> list[tuple[Select[Any], ColumnElement[str]]]:
+    def source(self, node: Predicate, kinds: Kinds) -> list[tuple[Select[Any], ColumnElement[str]]]:
         """One select for each branch, with its id column. `node` must be `sourceable`."""
         match node:
             case Row(_, parameter, Compare(operator="matches") as wanted):
-                return [self.found(resource_type, parameter, wanted)]
+                return [self.found(kinds, parameter, wanted)]
             case Row(name, parameter, where):
                 row = self.alias(tables.INDEXES[name])
                 return [
                     (
-                        select(row.c.id).select_from(row).where(*self._row(row, resource_type, parameter, where)),
+                        select(row.c.id).select_from(row).where(*self._row(row, kinds, parameter, where)),
                         row.c.id,
                     )
                 ]
+            case Resource(Compare("id", "=") as wanted) if any(map(is_marked, kinds)):
+                alone = tuple(kind for kind in kinds if not is_marked(kind))
+                inside = self.source(self._local(wanted), kinds)
+                return [*self.source(node, alone), *inside] if alone else inside
             case Resource(where):
                 row = self.alias(tables.resource)
-                found = (
-                    select(row.c.id).select_from(row).where(row.c.type == constant(resource_type), not_(row.c.deleted))
-                )
+                found = select(row.c.id).select_from(row).where(among(row.c.type, kinds), not_(row.c.deleted))
                 return [(found.where(self.condition(row, where)), row.c.id)]
             case Or(of):
-                return [branch for one in of for branch in self.source(one, resource_type)]
+                return [branch for one in of for branch in self.source(one, kinds)]
             case And(of):
                 best = min((one for one in of if sourceable(one)), key=rank)
                 rest = [one for one in of if one is not best]
                 return [
-                    (found.where(*(self.probe(one, resource_type, identity) for one in rest)), identity)
-                    for found, identity in self.source(best, resource_type)
+                    (found.where(*(self.probe(one, kinds, identity) for one in rest)), identity)
+                    for found, identity in self.source(best, kinds)
                 ]
             case Chain(parameter, target_type, inner):
                 link = self.alias(tables.index_reference)
+                targets = reached(target_type)
                 found = (
                     select(link.c.id)
                     .select_from(link)
-                    .where(
-                        *self._row(link, resource_type, parameter, None), link.c.target_type == constant(target_type)
-                    )
+                    .where(*self._row(link, kinds, parameter, None), among(link.c.target_type, targets))
                 )
-                return [(found.where(link.c.target_id.in_(self.ids(inner, target_type))), link.c.id)]
+                return [(found.where(link.c.target_id.in_(self.ids(inner, targets))), link.c.id)]
             case Has(source_type, parameter, inner):
                 link = self.alias(tables.index_reference)
                 found = (
                     select(link.c.target_id.label("id"))
                     .select_from(link)
-                    .where(*self._row(link, source_type, parameter, None))
+                    .where(*self._row(link, (source_type,), parameter, None))
                 )
                 # Plain, or SQLite may take every reference to this type, and look each up among the ids.
                 found = found.where(
-                    self.plain(link.c.target_type) == constant(resource_type),
-                    link.c.id.in_(self.ids(inner, source_type)),
-                    self._held(resource_type, link.c.target_id),
+                    among(self.plain(link.c.target_type), kinds),
+                    link.c.id.in_(self.ids(inner, (source_type,))),
+                    self._held(kinds, link.c.target_id),
                 )
                 return [(found, link.c.target_id)]
             case Joined():
-                joined = self._joined(node, resource_type, None)
+                joined = self._joined(node, kinds, None)
                 return [(joined, joined.selected_columns[0])]
         raise TypeError(f"{type(node).__name__} has no source")
 
-    def ids(self, node: Predicate, resource_type: str) -> Select[Any] | CompoundSelect[Any]:
+    def ids(self, node: Predicate, kinds: Kinds) -> Select[Any] | CompoundSelect[Any]:
         """All ids that meet `node`, as a subquery; a walk over the type where nothing better is there."""
         if not sourceable(node):
             row = self.alias(tables.resource)
             return (
                 select(row.c.id)
                 .select_from(row)
-                .where(
-                    row.c.type == constant(resource_type),
-                    not_(row.c.deleted),
-                    self.probe(node, resource_type, row.c.id),
-                )
+                .where(among(row.c.type, kinds), not_(row.c.deleted), self.probe(node, kinds, row.c.id))
             )
-        branches = [found for found, _ in self.source(node, resource_type)]
+        branches = [found for found, _ in self.source(node, kinds)]
         return branches[0] if len(branches) == 1 else branches[0].union(*branches[1:])
+
+
+def reached(target_type: str) -> Kinds:
+    """The types that a chain to `target_type` leads to: it is evaluated inside contained resources too.
+    https://hl7.org/fhir/R5/search.html#contained
+    """
+    return (target_type,) if is_marked(target_type) else (target_type, marked(target_type))
 
 
 def grounded(node: Predicate) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
 from server.search.query import Query
-from server.search.rows import IndexRow
+from server.search.rows import Indexed
 
 T = TypeVar("T")
 
@@ -153,15 +153,15 @@ class Reader(Protocol):
 class Transaction(Reader, Protocol):
     """A unit of work: all of it or nothing. Reads inside see its own writes."""
 
-    def write(self, stored: Stored, method: str, rows: Iterable[IndexRow]) -> None:
+    def write(self, stored: Stored, method: str, rows: Iterable[Indexed]) -> None:
         """Make `stored` the current version; its version is one more than the one it replaces, or there is a
         `Conflict`.
         """
 
-    def amend(self, stored: Stored, rows: Iterable[IndexRow]) -> None:
+    def amend(self, stored: Stored, rows: Iterable[Indexed]) -> None:
         """Replace the body of the current version without making a new one."""
 
-    def index(self, resource_type: str, resource_id: str, rows: Iterable[IndexRow], *, fresh: bool) -> None:
+    def index(self, stored: Stored, rows: Iterable[Indexed], *, fresh: bool) -> None:
         """Replace the index rows of a resource; `fresh` says that it has none yet."""
 
     def set_state(self, name: str, value: str) -> None: ...

@@ -10,6 +10,8 @@ content that the writer keeps in step; PostgreSQL keeps both in one column.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import BigInteger, Column, Integer, MetaData, SmallInteger, Table, Text
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 from sqlalchemy.engine import Dialect
@@ -92,7 +94,10 @@ def phrase(dialect: Dialect, wanted: Phrase) -> str:
     return " <-> ".join(quoted) + (":*" if wanted.prefix else "")
 
 
-def scoped(dialect: Dialect, resource_type: str, parameter: str) -> str:
-    """What stands before a phrase to look for it in one parameter of one type."""
-    mark = scope(resource_type, parameter)
-    return f'"{mark}" AND ' if dialect.name == "sqlite" else f"'{mark}' & "
+def scoped(dialect: Dialect, kinds: Sequence[str], parameter: str) -> str:
+    """What stands before a phrase to look for it in one parameter of some types."""
+    if dialect.name == "sqlite":
+        marks = " OR ".join(f'"{scope(one, parameter)}"' for one in kinds)
+        return f"({marks}) AND "
+    marks = " | ".join(f"'{scope(one, parameter)}'" for one in kinds)
+    return f"({marks}) & "

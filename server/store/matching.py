@@ -25,12 +25,18 @@ from server.store import fulltext
 from server.store.shape import comparisons
 
 Boolean = ColumnElement[bool]
+Kinds = tuple[str, ...]
 
 
 def constant(value: str) -> ColumnElement[str]:
     """A name of ours (a type, a parameter) as a literal in the statement: it is part of the shape, not a value."""
     quoted = value.replace("'", "''")
     return literal_column(f"'{quoted}'", Text())
+
+
+def among(column: ColumnElement[Any], kinds: Kinds) -> Boolean:
+    """`column` is one of some types."""
+    return column == constant(kinds[0]) if len(kinds) == 1 else column.in_([constant(one) for one in kinds])
 
 
 def _number_of(row: FromClause) -> ColumnElement[int]:
@@ -50,6 +56,8 @@ class TextCompiler:
         self.sqlite = dialect.name == "sqlite"
         self._numbers = {id(one): number for number, one in enumerate(comparisons(predicate))}
         self._aliases = 0
+        self._made: list[Compare] = []
+        """Comparisons of our own, which must live as long as their ids stand in `_numbers`."""
 
     def alias(self, table: FromClause) -> FromClause:
         self._aliases += 1
@@ -62,12 +70,12 @@ class TextCompiler:
             query = constant(scope) + query
         return query if self.sqlite else cast(query, fulltext.QUERY)
 
-    def found(self, resource_type: str, parameter: str, wanted: Compare) -> tuple[Select[Any], ColumnElement[str]]:
+    def found(self, kinds: Kinds, parameter: str, wanted: Compare) -> tuple[Select[Any], ColumnElement[str]]:
         """The ids of the resources that the index of words gives. No condition names the type and parameter, lest the
         database take them for a better way in: the words do.
         """
         row = self.alias(fulltext.index_text)
-        query = self._query(wanted, fulltext.scoped(self.dialect, resource_type, parameter))
+        query = self._query(wanted, fulltext.scoped(self.dialect, kinds, parameter))
         if not self.sqlite:
             return select(row.c.id).select_from(row).where(row.c.words.bool_op("@@")(query)), row.c.id
         index = self.alias(fulltext.index_text_words)
@@ -75,7 +83,7 @@ class TextCompiler:
         return select(row.c.id).select_from(joined).where(index.c.words.bool_op("MATCH")(query)), row.c.id
 
     def _passages(
-        self, resource_type: str, parameter: str, identity: ColumnElement[str], wanted: Compare
+        self, kinds: Kinds, parameter: str, identity: ColumnElement[str], wanted: Compare
     ) -> tuple[FromClause, Select[Any]]:
         """The passages of one resource that match, as a select that has no columns yet, and their table.
 
@@ -83,7 +91,7 @@ class TextCompiler:
         everything that matches, for every resource that is probed.
         """
         row = self.alias(fulltext.index_text)
-        fixed = (row.c.type == constant(resource_type), row.c.parameter == constant(parameter), row.c.id == identity)
+        fixed = (among(row.c.type, kinds), row.c.parameter == constant(parameter), row.c.id == identity)
         query = self._query(wanted)
         if self.sqlite:
             index = self.alias(fulltext.index_text_words)
@@ -93,12 +101,12 @@ class TextCompiler:
             match = row.c.words.bool_op("@@")(query)
         return row, select().select_from(row).where(*fixed, match)
 
-    def matches(self, resource_type: str, parameter: str, identity: ColumnElement[str], wanted: Compare) -> Boolean:
+    def matches(self, kinds: Kinds, parameter: str, identity: ColumnElement[str], wanted: Compare) -> Boolean:
         """Whether one resource matches."""
-        _, found = self._passages(resource_type, parameter, identity, wanted)
+        _, found = self._passages(kinds, parameter, identity, wanted)
         return exists(found.add_columns(literal_column("1")))
 
-    def score(self, node: Predicate, resource_type: str, identity: ColumnElement[str]) -> ColumnElement[int] | None:
+    def score(self, node: Predicate, kinds: Kinds, identity: ColumnElement[str]) -> ColumnElement[int] | None:
         """How well a resource matches `node`, in millionths; None where nothing in it ranks.
 
         A phrase counts its weight: half for standing there, half for the share that it is of the passage. All of it in
@@ -106,9 +114,9 @@ class TextCompiler:
         """
         match node:
             case Row(_, parameter, Compare(operator="matches") as wanted):
-                return self._score(resource_type, parameter, identity, wanted)
+                return self._score(kinds, parameter, identity, wanted)
             case And(of) | Or(of):
-                scores = [one for part in of if (one := self.score(part, resource_type, identity)) is not None]
+                scores = [one for part in of if (one := self.score(part, kinds, identity)) is not None]
                 if len(scores) < 2:
                     return scores[0] if scores else None
                 if isinstance(node, And):
@@ -116,11 +124,9 @@ class TextCompiler:
                 return func.max(*scores) if self.sqlite else func.greatest(*scores)
         return None
 
-    def _score(
-        self, resource_type: str, parameter: str, identity: ColumnElement[str], wanted: Compare
-    ) -> ColumnElement[int]:
+    def _score(self, kinds: Kinds, parameter: str, identity: ColumnElement[str], wanted: Compare) -> ColumnElement[int]:
         number = self._numbers[id(wanted)]
-        row, found = self._passages(resource_type, parameter, identity, wanted)
+        row, found = self._passages(kinds, parameter, identity, wanted)
         asked = bindparam(f"length{number}", type_=BigInteger())
         weight = bindparam(f"weight{number}", type_=BigInteger())
         length = cast(row.c.length, BigInteger())

@@ -65,7 +65,7 @@ def at_once(predicate: Predicate | None) -> int | None:
 def bounded_count(dialect: Dialect, resource_type: str, predicate: Predicate, part: int) -> Select[Any]:
     """How many rows one part has, counted no further than `limit`."""
     compiler = Compiler(dialect, predicate)
-    branches = [found.limit(LIMIT) for found, _ in compiler.source(parts(predicate)[part], resource_type)]
+    branches = [found.limit(LIMIT) for found, _ in compiler.source(parts(predicate)[part], (resource_type,))]
     if len(branches) == 1:
         return select(func.count()).select_from(branches[0].subquery())
     wrapped = [select(branch.subquery().c.id) for branch in branches]
@@ -76,11 +76,11 @@ def total(dialect: Dialect, resource_type: str, predicate: Predicate | None) -> 
     """How many resources match."""
     compiler = Compiler(dialect, predicate)
     if predicate is not None and sourceable(predicate):
-        found = compiler.ids(predicate, resource_type).subquery()
+        found = compiler.ids(predicate, (resource_type,)).subquery()
         return select(func.count(found.c.id.distinct()))
     row = tables.resource
     counted = select(func.count()).select_from(row).where(row.c.type == constant(resource_type), not_(row.c.deleted))
-    return counted if predicate is None else counted.where(compiler.probe(predicate, resource_type, row.c.id))
+    return counted if predicate is None else counted.where(compiler.probe(predicate, (resource_type,), row.c.id))
 
 
 def page(
@@ -106,7 +106,7 @@ def page(
     columns = (resource.c.id, resource.c.version, resource.c.updated, resource.c.fhir_version, resource.c.body)
     score = None
     if predicate is not None and (scored or any(one.column == "score" for one in sort)):
-        score = compiler.score(predicate, resource_type, resource.c.id)
+        score = compiler.score(predicate, (resource_type,), resource.c.id)
     points = (literal_column("CAST(0 AS BIGINT)", BigInteger()) if score is None else score).label("score")
     keys = [
         points if one.column == "score" else _sort_key(compiler, resource_type, one, number)
@@ -117,7 +117,7 @@ def page(
     found: Select[Any]
     if start is None:
         found = select(*shown).where(resource.c.type == constant(resource_type), not_(resource.c.deleted))
-        found = found.where(*(compiler.probe(one, resource_type, resource.c.id) for one in wanted))
+        found = found.where(*(compiler.probe(one, (resource_type,), resource.c.id) for one in wanted))
         if not sort and cursor is not None and ties != "all":
             found = found.where(_beyond(resource.c.id, backwards))
     else:
@@ -169,8 +169,8 @@ def _hits(
     """
     walks = limited and ordered(start)
     branches = []
-    for found, identity in compiler.source(start, resource_type):
-        probed = found.where(*(compiler.probe(one, resource_type, identity) for one in rest))
+    for found, identity in compiler.source(start, (resource_type,)):
+        probed = found.where(*(compiler.probe(one, (resource_type,), identity) for one in rest))
         if walks:
             if cursor is not None:
                 probed = probed.where(_beyond(identity, backwards))

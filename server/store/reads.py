@@ -15,12 +15,15 @@ from sqlalchemy import (
     bindparam,
     exists,
     func,
+    literal,
     not_,
     select,
     tuple_,
 )
 from sqlalchemy.engine import Dialect
 
+from server.search.contained import CONTAINS, MARK
+from server.search.parameters import ANY
 from server.store import tables
 
 _TYPE = bindparam("type", type_=Text())
@@ -127,11 +130,15 @@ def history_of_total(dialect: Dialect, resource_type: bool, types: bool, since: 
 
 
 def referrers() -> Select[Any]:
-    """The resources of any type whose references point to one resource."""
+    """The resources of any type whose references point to one resource. What a contained resource points to, its
+    container does.
+    """
     row = tables.index_reference.c
     found = select(row.type, row.id).distinct()
     found = found.where(
-        row.target_type == bindparam("target_type", type_=Text()), row.target_id == bindparam("target_id", type_=Text())
+        row.target_type == bindparam("target_type", type_=Text()),
+        row.target_id == bindparam("target_id", type_=Text()),
+        row.parameter == literal(ANY),
     )
     return found.order_by(row.type, row.id).limit(_LIMIT)
 
@@ -181,3 +188,16 @@ def referring(dialect: Dialect, parameter: bool) -> Select[Any]:
     if parameter:
         found = found.where(row.parameter == bindparam("parameter", type_=Text()))
     return found.order_by(row.id).limit(_LIMIT)
+
+
+def contained() -> Select[Any]:
+    """What a resource contains, as the index knows it."""
+    row = tables.index_reference.c
+    found = select(row.target_type, row.target_id)
+    return found.where(row.type == _TYPE, row.id == _ID, row.parameter == literal(CONTAINS))
+
+
+def types() -> Select[Any]:
+    """The types of which there is any resource that stands alone."""
+    row = tables.resource.c
+    return select(row.type).distinct().where(not_(row.deleted), not_(row.type.endswith(MARK)))

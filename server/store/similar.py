@@ -22,12 +22,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
-from server.search.words import ALIKE, trigrams
+from server.search.words import ALIKE, SIMILAR, trigrams
 from server.store import fulltext, tables
 from server.store.matching import constant
-
-# How many words an inexact one may stand for.
-LIMIT = 10
 
 
 def words(dialect: Dialect, resource_type: str, parameter: str) -> Select[Any]:
@@ -57,7 +54,7 @@ def words(dialect: Dialect, resource_type: str, parameter: str) -> Select[Any]:
 def values(word: str, sequence: Callable[[list[str]], Any]) -> dict[str, Any]:
     """What is bound in the statement of `words`; `sequence` makes the database's form of a list."""
     wanted = sorted(trigrams(word))
-    return {"trigrams": sequence(wanted), "size": len(wanted), "alike": ALIKE, "limit": LIMIT}
+    return {"trigrams": sequence(wanted), "size": len(wanted), "alike": ALIKE, "limit": SIMILAR}
 
 
 def _listed(dialect: Dialect, column: ColumnElement[str]) -> ColumnElement[bool]:
@@ -69,7 +66,7 @@ def _listed(dialect: Dialect, column: ColumnElement[str]) -> ColumnElement[bool]
 
 def _present(dialect: Dialect, resource_type: str, parameter: str, word: ColumnElement[str]) -> ColumnElement[bool]:
     """Whether some text of the parameter has the word now."""
-    before = constant(fulltext.scoped(dialect, resource_type, parameter))
+    before = constant(fulltext.scoped(dialect, (resource_type,), parameter))
     if dialect.name == "sqlite":
         index = fulltext.index_text_words
         query = before + literal_column("'\"'") + word + literal_column("'\"'")

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, not_, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Dialect
 
 from server.errors import Busy
@@ -157,10 +157,8 @@ class SqlReader(ABC):
 
     def types(self) -> list[str]:
         """The types of which there is any resource."""
-        statement = self.statements.get(
-            "types", lambda: select(tables.resource.c.type).distinct().where(not_(tables.resource.c.deleted))
-        )
-        return [row[0] for row in self.rows(statement, ())]
+        statement = self.statements.get("types", reads.types)
+        return [row[0] for row in self.rows(statement, statement.bind({}))]
 
     def state(self, name: str) -> str | None:
         statement = self.statements.get(

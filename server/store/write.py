@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -27,9 +27,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
 from server.errors import Conflict
-from server.search.rows import IndexRow, TextRow, VocabularyRow
+from server.search.contained import CONTAINS, placed
+from server.search.rows import ContainedRow, Indexed, IndexRow, ReferenceRow, TextRow, VocabularyRow
 from server.search.words import trigrams
-from server.store import fulltext, tables
+from server.store import fulltext, reads, tables
 from server.store.contract import Stored
 from server.store.sql import SqlReader, SqlStore
 from server.store.statements import Statement, Statements
@@ -61,6 +62,8 @@ class Writes:
         self.delete_rows = {
             name: get(("delete rows", name), partial(_delete_rows, table)) for name, table in tables.INDEXES.items()
         }
+        self.contained = get("contained", reads.contained)
+        self.delete_resource = get("delete resource", partial(_delete_rows, tables.resource))
         self.insert_words = get("insert words", partial(_insert_missing, tables.vocabulary, store.statements.dialect))
         self.delete_state = get(
             "delete state", lambda: delete(tables.state).where(tables.state.c.name == bindparam("name", type_=Text()))
@@ -127,6 +130,8 @@ class SqlTransaction(SqlReader):
         self._held = 0
         self._new: dict[tuple[str, str], tuple[Stored, str]] = {}
         """Resources that came to be here and are not inserted yet, each with its method."""
+        self._contained: list[dict[str, Any]] = []
+        """Rows of contained resources that are not inserted yet. Their text is that of the container."""
         self._words: dict[tuple[str, str, str], bool] = {}
 
     def _run(self, statement: Statement, **named: Any) -> Any:
@@ -144,7 +149,7 @@ class SqlTransaction(SqlReader):
         found = self._cursor.execute(self._read.text, (resource_type, resource_id)).fetchall()
         return Stored(*found[0]) if found else None
 
-    def write(self, stored: Stored, method: str, rows: Iterable[IndexRow]) -> None:
+    def write(self, stored: Stored, method: str, rows: Iterable[Indexed]) -> None:
         """Raises Conflict where the version before `stored.version` is not the current one."""
         kind, identity, version, updated, fhir_version, body = stored
         if version == 1:
@@ -178,42 +183,70 @@ class SqlTransaction(SqlReader):
                 method=method,
                 body=body,
             )
-        self.index(kind, identity, rows, fresh=version == 1)
+        self.index(stored, rows, fresh=version == 1)
 
-    def amend(self, stored: Stored, rows: Iterable[IndexRow]) -> None:
+    def amend(self, stored: Stored, rows: Iterable[Indexed]) -> None:
         """Replace the body of the current version without making a new one: what `$meta-add` and `$meta-delete` do."""
         self.flush()
         named = {"type": stored.type, "id": stored.id, "version": stored.version, "new_body": stored.body}
         for statement in self._writes.amend:
             if self._run(statement, **named).rowcount != 1:
                 raise Conflict(f"{stored.type}/{stored.id} was changed by somebody else at the same time")
-        self.index(stored.type, stored.id, rows, fresh=False)
+        self.index(stored, rows, fresh=False)
 
-    def index(self, resource_type: str, resource_id: str, rows: Iterable[IndexRow], *, fresh: bool) -> None:
+    def index(self, stored: Stored, rows: Iterable[Indexed], *, fresh: bool) -> None:
         """Replace the index rows of a resource; `fresh` says that it has none yet."""
+        kind, identity = stored.type, stored.id
         if not fresh:
             # Rows of an earlier write in this transaction may still be held back.
             self.flush()
-            if self.sqlite:
-                self._cursor.execute(fulltext.FORGET, (resource_type, resource_id))
-            for statement in self._writes.delete_rows.values():
-                self._run(statement, type=resource_type, id=resource_id)
-        for number, row in enumerate(rows):
-            if isinstance(row, VocabularyRow):
-                self._words.setdefault((resource_type, *row), False)
-                continue
-            if isinstance(row, TextRow):
-                words = fulltext.document(self.statements.dialect, resource_type, row.parameter, row.words)
-                row = row._replace(words=words)
-            self._pending[row.table].append((resource_type, resource_id, row.parameter, number, *row[1:]))
-            self._held += 1
+            for inside_type, inside_id in self._run(self._writes.contained, type=kind, id=identity).fetchall():
+                self._forget(inside_type, inside_id)
+                self._run(self._writes.delete_resource, type=inside_type, id=inside_id)
+            self._forget(kind, identity)
+        rows = list(rows)
+        if rows and isinstance(rows[0], ContainedRow):
+            self._hold_contained(stored, rows)
+        else:
+            self._hold(kind, identity, enumerate(cast("list[IndexRow]", rows)))
         if self._held + len(self._new) >= BATCH:
             self.flush()
+
+    def _forget(self, kind: str, identity: str) -> None:
+        """Delete the index rows of a resource."""
+        if self.sqlite:
+            self._cursor.execute(fulltext.FORGET, (kind, identity))
+        for statement in self._writes.delete_rows.values():
+            self._run(statement, type=kind, id=identity)
+
+    def _hold(self, kind: str, identity: str, rows: Iterable[tuple[int, IndexRow]]) -> None:
+        """Note numbered rows of one resource, to be written with others."""
+        for number, row in rows:
+            if isinstance(row, VocabularyRow):
+                self._words.setdefault((kind, *row), False)
+                continue
+            if isinstance(row, TextRow):
+                words = fulltext.document(self.statements.dialect, kind, row.parameter, row.words)
+                row = row._replace(words=words)
+            self._pending[row.table].append((kind, identity, row.parameter, number, *row[1:]))
+            self._held += 1
+
+    def _hold_contained(self, stored: Stored, rows: Sequence[Indexed]) -> None:
+        """The same for a resource with contained ones, each of which becomes a resource of the index."""
+        for number, (kind, identity, row) in enumerate(placed(rows, stored.type, stored.id)):
+            self._hold(kind, identity, ((number, row),))
+            if isinstance(row, ReferenceRow) and row.parameter == CONTAINS:
+                inside = stored._replace(type=row.target_type, id=row.target_id, body=None)
+                self._contained.append({**inside._asdict(), "deleted": False})
 
     def flush(self) -> None:
         """Write what is held back."""
         if self._new:
             self._insert_new()
+        if self._contained:
+            statement = self._writes.insert_resource
+            self._cursor.executemany(statement.text, [statement.bind(one) for one in self._contained])
+            self._contained.clear()
         if not self._held:
             return
         for name, pending in self._pending.items():

@@ -14,7 +14,7 @@ from typing import Any
 
 Json = Mapping[str, Any]
 World = Mapping[str, Json]
-"""Resources by `Type/id`."""
+"""Resources by `Type/id`; a contained one by that of its container, `#` and its own id."""
 
 UCUM = "http://unitsofmeasure.org"
 MEDICATION_STATUS = "http://hl7.org/fhir/CodeSystem/medication-status"
@@ -30,6 +30,16 @@ def unfold(text: str) -> str:
     """Without case and accents; white space between words is one space."""
     decomposed = unicodedata.normalize("NFD", text.casefold())
     return " ".join("".join(c for c in decomposed if unicodedata.category(c) != "Mn").split())
+
+
+def with_contained(world: World) -> World:
+    """A world of containers with what they contain."""
+    inside = {f"{key}#{one['id']}": one for key, content in world.items() for one in content.get("contained", ())}
+    return {**world, **inside}
+
+
+def kind_of(world: World, key: str) -> str:
+    return str(world[key]["resourceType"]) if "#" in key else key.partition("/")[0]
 
 
 def at(node: Any, path: str) -> list[Any]:
@@ -365,7 +375,7 @@ class Plain:
         return ",".join("$".join(part.written() for part in one) for one in self.values)
 
     def holds(self, world: World, key: str) -> bool:
-        parameter = PARAMETERS[key.partition("/")[0]][self.code]
+        parameter = PARAMETERS[kind_of(world, key)][self.code]
         found = parameter.values(world[key])
         if self.modifier == "missing":
             return (not found) == (self.values[0][0].parts[0] == "true")
@@ -400,7 +410,7 @@ class Chain:
         return any(
             self.inner.holds(world, target)
             for target in targets(world, key, self.code)
-            if target.startswith(f"{self.target}/")
+            if kind_of(world, target) == self.target
         )
 
 
@@ -422,7 +432,7 @@ class Reverse:
         return any(
             key in targets(world, source, self.code) and self.inner.holds(world, source)
             for source in world
-            if source.startswith(f"{self.source}/")
+            if source.startswith(f"{self.source}/") and "#" not in source
         )
 
 
@@ -430,10 +440,12 @@ Criterion = Plain | Chain | Reverse
 
 
 def targets(world: World, key: str, code: str) -> Iterator[str]:
-    """The resources of the world that a reference parameter points to."""
-    for one in PARAMETERS[key.partition("/")[0]][code].values(world[key]):
-        if one.get("reference") in world:
-            yield one["reference"]
+    """The resources of the world that a reference parameter points to, inside the same container or anywhere."""
+    for one in PARAMETERS[kind_of(world, key)][code].values(world[key]):
+        literal = one.get("reference", "")
+        target = key.partition("#")[0] + literal if literal.startswith("#") else literal
+        if target in world:
+            yield target
 
 
 # -- order
@@ -457,7 +469,7 @@ def sort_value(parameter: Parameter, resource: Json, descending: bool) -> Any:
 
 def ordered(world: World, resource_type: str, keys: Sequence[str], sort: Sequence[tuple[str, bool]]) -> list[str]:
     """`keys` by several parameters (code, descending); missing values last either way, ids in the end."""
-    result = sorted(keys)
+    result = sorted(keys, key=lambda key: (kind_of(world, key), "#" in key, key))
     for code, descending in reversed(sort):
         values = {key: sort_value(PARAMETERS[resource_type][code], world[key], descending) for key in keys}
         known = [key for key in result if values[key] is not None]
@@ -471,10 +483,21 @@ def ordered(world: World, resource_type: str, keys: Sequence[str], sort: Sequenc
 
 
 def find(
-    world: World, resource_type: str, criteria: Sequence[Criterion], sort: Sequence[tuple[str, bool]]
+    world: World,
+    resource_type: str,
+    criteria: Sequence[Criterion],
+    sort: Sequence[tuple[str, bool]],
+    contained: str = "false",
+    returned: str = "contained",
 ) -> list[str]:
-    """The ids of the resources that meet all criteria, in order."""
+    """The keys of the resources that meet all criteria, or of the containers of contained ones, in order."""
     keys = [
-        key for key in world if key.startswith(f"{resource_type}/") and all(one.holds(world, key) for one in criteria)
+        key
+        for key in world
+        if kind_of(world, key) == resource_type
+        and contained in ("both", "true" if "#" in key else "false")
+        and all(one.holds(world, key) for one in criteria)
     ]
-    return [key.partition("/")[2] for key in ordered(world, resource_type, keys, sort)]
+    if contained != "false" and returned == "container":
+        return ordered(world, resource_type, sorted({key.partition("#")[0] for key in keys}), ())
+    return ordered(world, resource_type, keys, sort)

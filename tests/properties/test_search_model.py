@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import count
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +16,18 @@ from server.store.contract import Stored
 from server.store.open import open_store
 from tests.conformance.harness import BASE, InProcess
 from tests.conformance.walk import forwards
-from tests.properties.search_model import GENDER, PARAMETERS, UCUM, Chain, Criterion, Plain, Reverse, Value, find
+from tests.properties.search_model import (
+    GENDER,
+    PARAMETERS,
+    UCUM,
+    Chain,
+    Criterion,
+    Plain,
+    Reverse,
+    Value,
+    find,
+    with_contained,
+)
 
 PREFIXES = ("", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb")
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -37,6 +49,7 @@ URIS = (
     "urn:oid:1.2",
 )
 IDS = ("a", "b", "c", "d")
+INSIDE = ("m1", "m2", "o1")
 
 
 def objects(required: dict[str, Any] | None = None, **optional: Any) -> st.SearchStrategy[dict[str, Any]]:
@@ -49,9 +62,21 @@ def lists(of: st.SearchStrategy[Any], most: int = 2) -> st.SearchStrategy[list[A
 
 def references(*types: str) -> st.SearchStrategy[dict[str, Any]]:
     named = st.builds(lambda kind, identity: f"{kind}/{identity}", one_of(types), one_of(IDS))
-    return objects({"reference": named}, display=one_of(TEXTS)) | objects(
+    inside = one_of([f"#{one}" for one in INSIDE])
+    return objects({"reference": named | inside}, display=one_of(TEXTS)) | objects(
         {"identifier": objects({"value": one_of(CODES)}, system=one_of(SYSTEMS[1:]))}
     )
+
+
+def containing(kinds: Mapping[str, str], content: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Any]:
+    """`content` with contained resources beside it, or with none: types by their ids."""
+    made = {one: st.none() | RESOURCES[kind] for one, kind in kinds.items()}
+
+    def nest(inside: dict[str, Any], outside: dict[str, Any]) -> dict[str, Any]:
+        found = [{"resourceType": kinds[one], "id": one, **inner} for one, inner in inside.items() if inner is not None]
+        return {"contained": found, **outside} if found else outside
+
+    return st.builds(nest, st.fixed_dictionaries(made), content)
 
 
 codings = objects({"code": one_of(CODES)}, system=one_of(SYSTEMS[1:]), display=one_of(TEXTS))
@@ -108,6 +133,12 @@ RESOURCES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "CodeSystem": objects(url=one_of(URIS), title=one_of(TEXTS)),
     "RiskAssessment": objects(prediction=lists(objects({"probabilityDecimal": decimals}))),
 }
+CONTAINERS = {
+    "ClinicalUseDefinition": {"m1": "Medication", "m2": "Medication", "o1": "Organization"},
+    "Organization": {"o1": "Organization"},
+    "Medication": {"m1": "Medication", "o1": "Organization"},
+}
+RESOURCES |= {kind: containing(inside, RESOURCES[kind]) for kind, inside in dict(CONTAINERS).items()}
 worlds = st.fixed_dictionaries({f"{kind}/{one}": st.none() | made for kind, made in RESOURCES.items() for one in IDS})
 
 # -- queries
@@ -200,11 +231,15 @@ def criteria(draw: st.DrawFn, resource_type: str, depth: int = 2) -> Criterion:
 
 
 @st.composite
-def searches(draw: st.DrawFn) -> tuple[str, list[Criterion], list[tuple[str, bool]], int]:
+def searches(draw: st.DrawFn) -> tuple[str, list[Criterion], list[tuple[str, bool]], int, str, str]:
     resource_type = draw(one_of(sorted(RESOURCES)))
     asked = draw(lists(criteria(resource_type)))
     codes = draw(st.lists(one_of(SORTABLE[resource_type]), unique=True)) if SORTABLE[resource_type] else []
-    return resource_type, asked, [(code, draw(st.booleans())) for code in codes], draw(st.integers(1, 4))
+    sort = [(code, draw(st.booleans())) for code in codes]
+    contained, returned = draw(one_of(("false", "false", "true", "both"))), draw(one_of(("container", "contained")))
+    if contained != "false" and returned == "container":
+        sort = []  # the parameters of the containers, which the model has no such thing for
+    return resource_type, asked, sort, draw(st.integers(1, 4)), contained, returned
 
 
 def test_the_index_finds_what_a_look_at_every_resource_finds(database_url: str) -> None:
@@ -216,7 +251,7 @@ def test_the_index_finds_what_a_look_at_every_resource_finds(database_url: str) 
 
     # The resources of one example replace those of the one before: updates and deletions must leave no rows behind.
     @given(world=worlds, asked=st.lists(searches(), min_size=30, max_size=30))
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=400, deadline=None)
     def check(world: dict[str, dict[str, Any] | None], asked: list[Any]) -> None:
         version = next(versions)
         with store.transaction() as transaction:
@@ -227,14 +262,17 @@ def test_the_index_finds_what_a_look_at_every_resource_finds(database_url: str) 
                 rows = [] if resource is None else registry.rows(resource)
                 method = "DELETE" if resource is None else "PUT"
                 transaction.write(Stored(kind, identity, version, version * 1000, "R5", body), method, rows)
-        held = {key: content for key, content in world.items() if content is not None}
-        for resource_type, wanted, sort, size in asked:
+        held = with_contained({key: content for key, content in world.items() if content is not None})
+        for resource_type, wanted, sort, size, contained, returned in asked:
             parts = [f"{quote(one.name(), safe=':')}={quote(one.written(), safe='')}" for one in wanted]
             if sort:
                 parts.append("_sort=" + ",".join(f"-{code}" if down else code for code, down in sort))
+            if contained != "false":
+                parts += [f"_contained={contained}", f"_containedType={returned}"]
             pages = forwards(live, f"{BASE}/{resource_type}?{'&'.join(parts)}&_count={size}&_total=accurate")
-            expected = find(held, resource_type, wanted, sort)
-            assert [one for page in pages for one in page.ids] == expected, (parts, held)
+            expected = find(held, resource_type, wanted, sort, contained, returned)
+            entries = [one for page in pages for one in page.json.get("entry", ()) if one["search"]["mode"] == "match"]
+            assert [one["fullUrl"].partition(f"{BASE}/")[2] for one in entries] == expected, (parts, held)
             assert pages[0].json["total"] == len(expected), (parts, held)
             ignored = [one for one in pages[0].json.get("entry", ()) if one["search"]["mode"] == "outcome"]
             assert not ignored or not expected, (parts, ignored)

@@ -1,0 +1,30 @@
+"""Contained resources as matches of their own: https://hl7.org/fhir/R5/search.html#contained"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from server.fhir.json import dumps, parse
+from server.fhir.releases import FhirVersion
+from server.interactions.forms import in_version
+from server.interactions.service import Service
+from server.search.contained import address, is_marked, local_ids
+from server.store.contract import Hit
+
+
+def contained_in(service: Service, version: FhirVersion, hits: Sequence[Hit]) -> Mapping[str, bytes]:
+    """The texts of those of `hits` that are contained resources, by their ids in the index, in `version`.
+
+    They are cut out of their containers, whose text is the only one there is. What a container has no longer is not
+    among them.
+    """
+    wanted = {hit.id: address(hit.id) for hit in hits if is_marked(hit.type)}
+    containers = list(dict.fromkeys((one.type, one.id) for one in wanted.values()))
+    found = {}
+    for stored in service.reader.read_many(containers) if containers else ():
+        resource = parse(stored.body or b"{}")
+        for local, one in zip(local_ids(resource), resource.get("contained", ()), strict=True):
+            identity = f"{stored.type}/{stored.id}#{local}"
+            if identity in wanted:
+                found[identity] = dumps(in_version(one, FhirVersion(stored.fhir_version), version))
+    return found
