@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -14,6 +15,14 @@ from server.store.contract import Past
 _text = msgspec.json.Encoder().encode
 
 STATUS = {"POST": "201 Created", "PUT": "200 OK", "PATCH": "200 OK", "DELETE": "204 No Content"}
+
+
+def address(base: str, path: str | None, pairs: Sequence[tuple[str, str]]) -> str:
+    """What a link of a Bundle points to: `path` under `base`, the base itself without one, with its parameters. Bars,
+    commas, colons and stars stay readable; everything else is percent-encoded.
+    """
+    url = f"{base}/{path}" if path else base
+    return f"{url}?{urlencode(pairs, quote_via=quote, safe='|,:/$*')}" if pairs else url
 
 
 def link(relation: str, url: str) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlencode
 
 from server.errors import BadRequest, Issue, NotFound
 from server.fhir.releases import FhirVersion
@@ -99,13 +98,13 @@ def _answer(
     """The bundle of one page; `found` holds one more than the page where there is another."""
     page = found[: asked.count]
     shown = [*asked.applied, (links.PAGE, asked.token)] if asked.token else asked.applied
-    addresses = [bundle.link("self", _url(base, path, shown))]
+    addresses = [bundle.link("self", bundle.address(base, path, shown))]
     if asked.token:
-        addresses.append(bundle.link("first", _url(base, path, asked.applied)))
+        addresses.append(bundle.link("first", bundle.address(base, path, asked.applied)))
     if len(found) > asked.count and page:
         last = page[-1]
         following = links.write(service.secret, path, asked.applied, Cursor(place(last), last.type, last.id))
-        addresses.append(bundle.link("next", _url(base, path, [*asked.applied, (links.PAGE, following)])))
+        addresses.append(bundle.link("next", bundle.address(base, path, [*asked.applied, (links.PAGE, following)])))
     entries = [bundle.past(base, one, body_in(one, version) if one.body is not None else None) for one in page]
     if asked.warnings:
         entries.append(bundle.outcome(asked.warnings))
@@ -150,7 +149,3 @@ def _moment(name: str, value: str) -> Span:
         return parse_span(value.replace(" ", "+"))
     except ValueError as error:
         raise BadRequest(f"{name}={value}: {error}", expression=name) from None
-
-
-def _url(base: str, path: str, pairs: Pairs) -> str:
-    return f"{base}/{path}?{urlencode(pairs, quote_via=quote, safe='|,:/$')}" if pairs else f"{base}/{path}"
