@@ -12,6 +12,7 @@ from server.interactions import bundle
 from server.interactions.forms import body_in
 from server.interactions.service import Service, check_id
 from server.search import links
+from server.search.control import whole_number
 from server.search.query import Cursor
 from server.store.contract import Past
 
@@ -124,9 +125,7 @@ def _parameters(service: Service, pairs: Pairs, strict: bool, *, at: bool) -> As
             continue
         shown = value
         if name == "_count":
-            if not (value.isascii() and value.isdigit()) or len(value) > 9:
-                raise BadRequest(f"_count={value}: write a whole number from 0", expression="_count")
-            asked.count = min(int(value), service.settings.page_size_limit)
+            asked.count = min(whole_number(name, value), service.settings.page_size_limit)
             shown = str(asked.count)
         elif name == "_summary" and value == "count":
             asked.count = 0
