@@ -45,7 +45,7 @@ def match(
 
 
 def outcome(issues: Iterable[Issue]) -> bytes:
-    """The entry that carries an OperationOutcome beside the matches."""
+    """The entry of a searchset that carries an OperationOutcome beside the matches."""
     return b'{"resource":%b,"search":{"mode":"outcome"}}' % _text(operation_outcome(issues))
 
 
@@ -66,8 +66,12 @@ def past(base: str, one: Past, body: bytes | None) -> bytes:
     return b"".join(parts)
 
 
-def bundle(kind: str, links: Sequence[bytes], entries: Sequence[bytes], total: int | None) -> bytes:
-    """A whole Bundle; `entry` is left out when there is none, because FHIR has no empty arrays."""
+def bundle(
+    kind: str, links: Sequence[bytes], entries: Sequence[bytes], total: int | None, issues: Sequence[Issue] = ()
+) -> bytes:
+    """A whole Bundle; `entry` is left out when there is none, because FHIR has no empty arrays. `issues` are about the
+    Bundle itself, from R5 on: https://hl7.org/fhir/R5/bundle-definitions.html#Bundle.issues
+    """
     parts = [b'{"resourceType":"Bundle","type":"%b"' % kind.encode()]
     if total is not None:
         parts.append(b',"total":%d' % total)
@@ -75,5 +79,7 @@ def bundle(kind: str, links: Sequence[bytes], entries: Sequence[bytes], total: i
         parts.append(b',"link":[%b]' % b",".join(links))
     if entries:
         parts.append(b',"entry":[%b]' % b",".join(entries))
+    if issues:
+        parts.append(b',"issues":%b' % _text(operation_outcome(issues)))
     parts.append(b"}")
     return b"".join(parts)
