@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -14,6 +15,14 @@ from server.store.contract import Past
 _text = msgspec.json.Encoder().encode
 
 STATUS = {"POST": "201 Created", "PUT": "200 OK", "PATCH": "200 OK", "DELETE": "204 No Content"}
+
+
+def address(base: str, path: str | None, pairs: Sequence[tuple[str, str]]) -> str:
+    """What a link of a Bundle points to: `path` under `base`, the base itself without one, with its parameters. Bars,
+    commas, colons and stars stay readable; everything else is percent-encoded.
+    """
+    url = f"{base}/{path}" if path else base
+    return f"{url}?{urlencode(pairs, quote_via=quote, safe='|,:/$*')}" if pairs else url
 
 
 def link(relation: str, url: str) -> bytes:
@@ -35,7 +44,7 @@ def match(base: bytes, address: str, body: bytes, mode: bytes = b"match", score:
 
 
 def outcome(issues: Iterable[Issue]) -> bytes:
-    """The entry that carries an OperationOutcome beside the matches."""
+    """The entry of a searchset that carries an OperationOutcome beside the matches."""
     return b'{"resource":%b,"search":{"mode":"outcome"}}' % _text(operation_outcome(issues))
 
 
@@ -56,8 +65,12 @@ def past(base: str, one: Past, body: bytes | None) -> bytes:
     return b"".join(parts)
 
 
-def bundle(kind: str, links: Sequence[bytes], entries: Sequence[bytes], total: int | None) -> bytes:
-    """A whole Bundle; `entry` is left out when there is none, because FHIR has no empty arrays."""
+def bundle(
+    kind: str, links: Sequence[bytes], entries: Sequence[bytes], total: int | None, issues: Sequence[Issue] = ()
+) -> bytes:
+    """A whole Bundle; `entry` is left out when there is none, because FHIR has no empty arrays. `issues` are about the
+    Bundle itself, from R5 on: https://hl7.org/fhir/R5/bundle-definitions.html#Bundle.issues
+    """
     parts = [b'{"resourceType":"Bundle","type":"%b"' % kind.encode()]
     if total is not None:
         parts.append(b',"total":%d' % total)
@@ -65,5 +78,7 @@ def bundle(kind: str, links: Sequence[bytes], entries: Sequence[bytes], total: i
         parts.append(b',"link":[%b]' % b",".join(links))
     if entries:
         parts.append(b',"entry":[%b]' % b",".join(entries))
+    if issues:
+        parts.append(b',"issues":%b' % _text(operation_outcome(issues)))
     parts.append(b"}")
     return b"".join(parts)

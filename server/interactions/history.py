@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlencode
 
-from server.errors import BadRequest, Issue, NotFound
+from server.errors import BadRequest, Issue, NotFound, NotSupported
+from server.fhir.definitions import definitions
 from server.fhir.releases import FhirVersion
 from server.fhir.temporal import Span, parse_span
 from server.interactions import bundle
 from server.interactions.forms import body_in
 from server.interactions.service import Service, check_id
 from server.search import links
+from server.search.control import whole_number
 from server.search.query import Cursor
 from server.store.contract import Past
 
@@ -21,14 +22,16 @@ Pairs = Sequence[tuple[str, str]]
 
 @dataclass(slots=True)
 class Asked:
-    """The parameters of a history. `applied` are those that run, as the self link shows them."""
+    """The parameters of a history. `applied` are those that run, as the self link shows them; `issues` tell of the
+    others.
+    """
 
     count: int
     since: int | None = None
     at: Span | None = None
     token: str = ""
     applied: list[tuple[str, str]] = field(default_factory=list)
-    warnings: list[Issue] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
 
 
 def history(
@@ -44,7 +47,7 @@ def history(
     """The versions of one resource, newest first, deletions included. Raises NotFound where there never was one."""
     service.check_type(version, resource_type)
     check_id(resource_id)
-    asked = _parameters(service, pairs, strict, at=False)
+    asked = _parameters(service, version, pairs, strict, at=False)
     path = f"{resource_type}/{resource_id}/_history"
     cursor = links.read(service.secret, path, asked.applied, asked.token) if asked.token else None
     before = int(cursor.values[0] or 0) if cursor else None
@@ -71,7 +74,7 @@ def history_of(
         service.check_type(version, resource_type)
     elif version is not FhirVersion.R5:
         types = service.registry(version).types
-    asked = _parameters(service, pairs, strict, at=True)
+    asked = _parameters(service, version, pairs, strict, at=True)
     path = f"{resource_type}/_history" if resource_type else "_history"
     cursor = links.read(service.secret, path, asked.applied, asked.token) if asked.token else None
     before = (
@@ -99,24 +102,23 @@ def _answer(
     """The bundle of one page; `found` holds one more than the page where there is another."""
     page = found[: asked.count]
     shown = [*asked.applied, (links.PAGE, asked.token)] if asked.token else asked.applied
-    addresses = [bundle.link("self", _url(base, path, shown))]
+    addresses = [bundle.link("self", bundle.address(base, path, shown))]
     if asked.token:
-        addresses.append(bundle.link("first", _url(base, path, asked.applied)))
+        addresses.append(bundle.link("first", bundle.address(base, path, asked.applied)))
     if len(found) > asked.count and page:
         last = page[-1]
         following = links.write(service.secret, path, asked.applied, Cursor(place(last), last.type, last.id))
-        addresses.append(bundle.link("next", _url(base, path, [*asked.applied, (links.PAGE, following)])))
+        addresses.append(bundle.link("next", bundle.address(base, path, [*asked.applied, (links.PAGE, following)])))
     entries = [bundle.past(base, one, body_in(one, version) if one.body is not None else None) for one in page]
-    if asked.warnings:
-        entries.append(bundle.outcome(asked.warnings))
-    return bundle.bundle("history", addresses, entries, total)
+    return bundle.bundle("history", addresses, entries, total, asked.issues)
 
 
-def _parameters(service: Service, pairs: Pairs, strict: bool, *, at: bool) -> Asked:
-    """`_count`, `_since`, `_at` where it is offered, `_page`. Raises BadRequest for a bad value, or an unknown one when
-    strict.
+def _parameters(service: Service, version: FhirVersion, pairs: Pairs, strict: bool, *, at: bool) -> Asked:
+    """`_count`, `_since`, `_summary=count`, `_at` where it is offered, `_page`. Raises BadRequest for a bad value, and
+    for an unknown parameter that may not be ignored.
     """
     asked = Asked(service.settings.page_size)
+    unknown: list[tuple[str, str]] = []
     for name, value in pairs:
         if not value:
             continue
@@ -125,9 +127,7 @@ def _parameters(service: Service, pairs: Pairs, strict: bool, *, at: bool) -> As
             continue
         shown = value
         if name == "_count":
-            if not (value.isascii() and value.isdigit()) or len(value) > 9:
-                raise BadRequest(f"_count={value}: write a whole number from 0", expression="_count")
-            asked.count = min(int(value), service.settings.page_size_limit)
+            asked.count = min(whole_number(name, value), service.settings.page_size_limit)
             shown = str(asked.count)
         elif name == "_summary" and value == "count":
             asked.count = 0
@@ -136,13 +136,32 @@ def _parameters(service: Service, pairs: Pairs, strict: bool, *, at: bool) -> As
         elif name == "_at" and at:
             asked.at = _moment(name, value)
         else:
-            problem = f"{name} is not a parameter of this history"
-            if strict:
-                raise BadRequest(problem, expression=name, code="not-supported")
-            asked.warnings.append(Issue("warning", "not-supported", f"{problem}; it was ignored", (name,)))
+            unknown.append((name, value))
             continue
         asked.applied.append((name, shown))
+    if unknown:
+        taken = "_count, _since, _at and _summary=count" if at else "_count, _since and _summary=count"
+        asked.issues.append(_ignored(version, unknown, strict, f"Leave it out; this history takes {taken}."))
     return asked
+
+
+def _ignored(version: FhirVersion, unknown: Pairs, strict: bool, remedy: str) -> Issue:
+    """The warning that parameters were ignored. Raises NotSupported when strict, and where a Bundle has no place for
+    it.
+
+    An entry is no such place: in a history it has a request and no search (bdl-2 and bdl-3, in R5 bdl-3b). R5 has
+    https://hl7.org/fhir/R5/bundle-definitions.html#Bundle.issues for it.
+    """
+    problem = f"this history does not take {' or '.join(f'{name}={value}' for name, value in unknown)}"
+    names = tuple(dict.fromkeys(name for name, _ in unknown))
+    if strict:
+        raise NotSupported(problem, expression=names, remedy=remedy)
+    if "issues" not in definitions(version).structure("Bundle").properties:
+        why = f"a history in FHIR {version} has no place to say that it was ignored (bdl-2, bdl-3)"
+        raise NotSupported(f"{problem}, and {why}", expression=names, remedy=remedy)
+    # One issue for all parameters: bdl-16, as it is published, fails on two.
+    told = f"{problem}; it was ignored, so the answer may be wider than asked for"
+    return Issue("warning", "not-supported", told, names, remedy=remedy)
 
 
 def _moment(name: str, value: str) -> Span:
@@ -150,7 +169,3 @@ def _moment(name: str, value: str) -> Span:
         return parse_span(value.replace(" ", "+"))
     except ValueError as error:
         raise BadRequest(f"{name}={value}: {error}", expression=name) from None
-
-
-def _url(base: str, path: str, pairs: Pairs) -> str:
-    return f"{base}/{path}?{urlencode(pairs, quote_via=quote, safe='|,:/$')}" if pairs else f"{base}/{path}"

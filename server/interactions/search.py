@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from urllib.parse import quote, urlencode
 
 from server.errors import BadRequest, Issue
 from server.fhir.releases import FhirVersion
@@ -88,7 +87,7 @@ def prepare(
     if found.max_results is not None:
         left = max(0, found.max_results - _seen(found))
         found = replace(found, query=replace(found.query, count=min(found.query.count, left), memo={}))
-    url = _url(base, resource_type, applied)
+    url = bundle.address(base, resource_type, applied)
     return Prepared(found, url, bundle.link("self", url), lasting=not terminology.asked)
 
 
@@ -176,10 +175,10 @@ def _links(service: Service, base: str, resource_type: str | None, prepared: Pre
 
     def page_at(cursor: Cursor) -> str:
         token = links.write(service.secret, resource_type or "", pairs, cursor)
-        return _url(base, resource_type, [*pairs, (links.PAGE, token)])
+        return bundle.address(base, resource_type, [*pairs, (links.PAGE, token)])
 
     if page.more_before:
-        result.append(bundle.link("first", _url(base, resource_type, pairs)))
+        result.append(bundle.link("first", bundle.address(base, resource_type, pairs)))
         if page.hits:
             result.append(bundle.link("previous", beside(page.hits[0], True)))
     if page.more_after and page.hits and (limit is None or seen + len(page.hits) < limit):
@@ -192,11 +191,3 @@ def _links(service: Service, base: str, resource_type: str | None, prepared: Pre
 def _seen(found: Search) -> int:
     """How many matches the pages before this one had."""
     return found.query.cursor.seen if found.query.cursor is not None else 0
-
-
-def _url(base: str, resource_type: str | None, pairs: Pairs) -> str:
-    """The address of a search in its GET form. Bars, commas, colons and stars stay readable; everything else is
-    percent-encoded.
-    """
-    path = f"{base}/{resource_type}" if resource_type else base
-    return f"{path}?{urlencode(pairs, quote_via=quote, safe='|,:/$*')}" if pairs else path

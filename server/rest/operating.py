@@ -6,20 +6,14 @@ from flask import request
 
 from server.errors import MethodNotAllowed, NotFound
 from server.fhir.json import dumps
-from server.interactions.service import Service
 from server.operations import OPERATIONS, Call
-from server.rest.exchange import Exchange
 from server.rest.responses import Answer
+from server.rest.views import BaseViews
 from server.rest.writing import body
 
 
-class OperationViews:
+class OperationViews(BaseViews):
     """The operation views of one base."""
-
-    service: Service
-
-    def exchange(self) -> Exchange:
-        raise NotImplementedError  # Views has it
 
     def operation(self, operation: str, resource_type: str | None = None, resource_id: str | None = None) -> Answer:
         exchange = self.exchange()

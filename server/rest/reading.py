@@ -6,22 +6,17 @@ from flask import request
 
 from server.errors import BadRequest
 from server.interactions import capabilities, history, read, search, subset
-from server.interactions.service import Service
 from server.rest.exchange import Exchange, entity_headers
 from server.rest.negotiation import check_content_type
 from server.rest.responses import Answer
+from server.rest.views import BaseViews
 
 FORM = frozenset({"application/x-www-form-urlencoded"})
 READ_PARAMETERS = ("_summary", "_elements")
 
 
-class ReadingViews:
+class ReadingViews(BaseViews):
     """The reading views of one base."""
-
-    service: Service
-
-    def exchange(self) -> Exchange:
-        raise NotImplementedError  # Views has it
 
     # -- https://hl7.org/fhir/R5/http.html#capabilities
 

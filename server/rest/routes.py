@@ -12,7 +12,7 @@ from server.fhir.releases import FhirVersion
 from server.interactions import capabilities
 from server.interactions.service import Service
 from server.rest import pages
-from server.rest.exchange import Exchange, finish, origin_allowed
+from server.rest.exchange import finish, origin_allowed
 from server.rest.metrics import CONTENT_TYPE, Metrics
 from server.rest.operating import OperationViews
 from server.rest.reading import ReadingViews
@@ -56,14 +56,6 @@ def register(app: Flask, service: Service, metrics: Metrics) -> None:
 
 class Views(ReadingViews, WritingViews, OperationViews):
     """All views of one base."""
-
-    def __init__(self, service: Service, prefix: str, version: FhirVersion | None) -> None:
-        self.service = service
-        self.prefix = prefix
-        self.version = version
-
-    def exchange(self) -> Exchange:
-        return Exchange(self.service, self.prefix, self.version)
 
 
 def _only_read() -> Answer:

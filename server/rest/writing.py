@@ -16,13 +16,14 @@ from server.interactions.create import create
 from server.interactions.delete import conditional_delete, delete
 from server.interactions.forms import body_in
 from server.interactions.patch import Patcher, fhirpath_patcher, json_patcher, patch
-from server.interactions.service import Service, check_id
+from server.interactions.service import check_id
 from server.interactions.update import check_identity, conditional_update, update
 from server.interactions.writing import Written, check, check_writable
 from server.reports.operation_outcome import operation_outcome
 from server.rest.exchange import Exchange, entity_headers
 from server.rest.negotiation import check_content_type
 from server.rest.responses import Answer
+from server.rest.views import BaseViews
 from server.store.contract import Transaction
 
 FHIR_JSON = frozenset({"application/fhir+json", "application/json", "text/json", "application/json+fhir"})
@@ -31,13 +32,8 @@ JSON_PATCH = "application/json-patch+json"
 Work = Callable[[Transaction], Written]
 
 
-class WritingViews:
+class WritingViews(BaseViews):
     """The writing views of one base."""
-
-    service: Service
-
-    def exchange(self) -> Exchange:
-        raise NotImplementedError  # Views has it
 
     def create(self, resource_type: str) -> Answer:
         exchange = self._writing(resource_type)

@@ -124,7 +124,7 @@ def _one(controls: Controls, name: str, value: str, parser: Parser) -> None:
     applied = value
     match name:
         case "_count":
-            number = _number(name, value)
+            number = whole_number(name, value)
             controls.count = min(number, parser.page_size_limit)
             controls.count_only = controls.count_only or number == 0
             if number > parser.page_size_limit:
@@ -151,7 +151,7 @@ def _one(controls: Controls, name: str, value: str, parser: Parser) -> None:
             controls.summary = value
             controls.count_only = controls.count_only or value == "count"
         case "_maxresults":
-            controls.max_results = _number(name, value)
+            controls.max_results = whole_number(name, value)
             if controls.max_results == 0:
                 raise BadRequest("_maxresults=0: write a number from 1", expression=name)
         case "_explain":
@@ -174,7 +174,8 @@ def _one(controls: Controls, name: str, value: str, parser: Parser) -> None:
     controls.applied.append((name, applied))
 
 
-def _number(name: str, value: str) -> int:
+def whole_number(name: str, value: str) -> int:
+    """The number that a parameter such as `_count` gives. Raises BadRequest for anything but up to nine digits."""
     if not (value.isascii() and value.isdigit()) or len(value) > 9:
         raise BadRequest(f"{name}={value}: write a whole number from 0", expression=name)
     return int(value)
