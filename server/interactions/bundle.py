@@ -57,7 +57,9 @@ def past(base: str, one: Past, body: bytes | None) -> bytes:
     parts = [b'{"fullUrl":%b' % _text(f"{base}/{one.type}/{one.id}")]
     if body is not None:
         parts.append(b',"resource":%b' % body)
-    parts.append(b',"request":{"method":"%b","url":%b}' % (one.method.encode(), _text(url)))
+    # No history tells of a PATCH (bdl-14): what the entry shows is what a PUT would have brought about.
+    method = "PUT" if one.method == "PATCH" else one.method
+    parts.append(b',"request":{"method":"%b","url":%b}' % (method.encode(), _text(url)))
     parts.append(
         b',"response":{"status":"%b","etag":"W/\\"%d\\"","lastModified":"%b"}}'
         % (status.encode(), one.version, instant(one.updated).encode())

@@ -251,7 +251,7 @@ def test_the_index_finds_what_a_look_at_every_resource_finds(database_url: str) 
 
     # The resources of one example replace those of the one before: updates and deletions must leave no rows behind.
     @given(world=worlds, asked=st.lists(searches(), min_size=30, max_size=30))
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=50, deadline=None)
     def check(world: dict[str, dict[str, Any] | None], asked: list[Any]) -> None:
         version = next(versions)
         with store.transaction() as transaction:
