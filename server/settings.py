@@ -116,6 +116,7 @@ class Settings:
     durability: Literal["full", "normal"] = setting(
         "full", "SQLite: full survives a power cut after each commit, normal may lose the last commits then."
     )
+    sqlite_cache: int = setting(256, "SQLite: most megabytes of the database that each thread keeps in memory.")
     cors_origins: str = setting(
         "*", "Origins that browsers may call from, separated by commas; * for all; empty for none."
     )

@@ -25,7 +25,12 @@ def open_store(settings: Settings) -> SqlStore:
     if url.get_backend_name() == "sqlite":
         from server.store.sqlite import SqliteStore
 
-        store = SqliteStore(url.database or "", durability=settings.durability, seconds=settings.request_seconds)
+        store = SqliteStore(
+            url.database or "",
+            durability=settings.durability,
+            seconds=settings.request_seconds,
+            cache=settings.sqlite_cache,
+        )
     else:
         from server.store.postgresql import PostgresqlStore
 

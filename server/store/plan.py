@@ -1,10 +1,9 @@
 """The statements of a search: a page of hits, a count, a bounded count to choose where to start.
 
 Measured: `EXISTS` with `ORDER BY id LIMIT` makes both databases walk the whole table where few resources match, and
-sorting makes them read
-every match where many do. So a search that is one lookup by equality starts there, in id order; for any other the parts
-are counted, no
-further than `FEW`, and the search starts from the smallest part if that is small, and else walks along the ids.
+sorting makes them read every match where many do. So a search that is one lookup by equality starts there, in id order;
+for any other the parts are counted, the likeliest first and no further than `FEW`, and the search starts from the
+smallest part if that is small. Else it walks along the ids: of the rarest part that has them in order, or of the type.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from sqlalchemy import (
     func,
     literal_column,
     not_,
+    null,
     or_,
     select,
     true,
@@ -38,6 +38,8 @@ from server.store.compile import Compiler, ordered, sourceable
 from server.store.matching import Boolean, constant
 
 FEW = 1000
+# So few that looking at each costs less than counting what else a search could start from.
+VERY_FEW = 50
 
 LIMIT = bindparam("limit", type_=Integer())
 
@@ -63,13 +65,21 @@ def at_once(predicate: Predicate | None) -> int | None:
 
 
 def bounded_count(dialect: Dialect, resource_type: str, predicate: Predicate, part: int) -> Select[Any]:
-    """How many rows one part has, counted no further than `limit`."""
+    """How many rows one part has, counted no further than `limit`; and of a part in the order of ids the id that the
+    count reached, which is the further along the rarer the part is. Of several branches the densest is what counts.
+    """
     compiler = Compiler(dialect, predicate)
-    branches = [found.limit(LIMIT) for found, _ in compiler.source(parts(predicate)[part], (resource_type,))]
-    if len(branches) == 1:
-        return select(func.count()).select_from(branches[0].subquery())
-    wrapped = [select(branch.subquery().c.id) for branch in branches]
-    return select(func.count()).select_from(wrapped[0].union_all(*wrapped[1:]).subquery())
+    wanted = parts(predicate)[part]
+    walks = ordered(wanted)
+    counted = []
+    for found, identity in compiler.source(wanted, (resource_type,)):
+        branch = (found.order_by(identity) if walks else found).limit(LIMIT).subquery()
+        reached = func.max(branch.c.id) if walks else null()
+        counted.append(select(func.count().label("rows"), reached.label("reached")).select_from(branch))
+    if len(counted) == 1:
+        return counted[0]
+    every = counted[0].union_all(*counted[1:]).subquery()
+    return select(func.sum(every.c.rows), func.min(every.c.reached))
 
 
 def total(dialect: Dialect, resource_type: str, predicate: Predicate | None) -> Select[Any]:

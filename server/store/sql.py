@@ -18,7 +18,7 @@ from server.errors import Busy
 from server.search.predicates import Predicate
 from server.search.query import Query
 from server.store import fulltext, plan, reads, similar, tables
-from server.store.compile import ordered
+from server.store.compile import rank
 from server.store.contract import Hit, Page, Past, Stored, Transaction
 from server.store.order import order_of, ties_with
 from server.store.shape import shape, values
@@ -301,7 +301,7 @@ class SqlReader(ABC):
             for number in plan.candidates(predicate):
                 if predicate is None:
                     continue
-                counted = self._bounded_count(resource_type, predicate, number)
+                counted, _ = self._bounded_count(resource_type, predicate, number)
                 lines += [f"  part {number} matches {counted}{' or more' if counted > plan.FEW else ''} rows"]
             sqlite = self.statements.dialect.name == "sqlite"
             explained = Statement(f"{'EXPLAIN QUERY PLAN' if sqlite else 'EXPLAIN'} {statement.text}", (), {})
@@ -312,25 +312,38 @@ class SqlReader(ABC):
         """The part to start from: the smallest, if it is small; else one in id order; else None for a walk along the
         ids.
         """
-        possible = plan.candidates(predicate)
-        smallest, fewest = possible[0], plan.FEW + 2
+        parts = plan.parts(predicate)
+        possible = sorted(plan.candidates(predicate), key=lambda part: rank(parts[part]))
+        smallest, fewest = possible[0], plan.FEW + 1
+        walked: dict[int, str] = {}
+        if sorting and len(possible) == 1:
+            return smallest
         for part in possible:
-            counted = self._bounded_count(resource_type, predicate, part)
+            # No part need be counted further than the smallest so far.
+            counted, reached = self._bounded_count(resource_type, predicate, part, fewest)
             if counted < fewest:
                 smallest, fewest = part, counted
+            if reached is not None:
+                walked[part] = reached
+            if fewest <= plan.VERY_FEW:
+                break
         if fewest <= plan.FEW or sorting:
             return smallest
-        walked = [part for part in possible if ordered(plan.parts(predicate)[part])]
-        return walked[0] if walked else None
+        return max(walked, key=lambda part: walked[part]) if walked else None
 
-    def _bounded_count(self, resource_type: str, predicate: Predicate, part: int) -> int:
-        """How many rows a part has, counted a little past `FEW` at most."""
+    def _bounded_count(
+        self, resource_type: str, predicate: Predicate, part: int, limit: int = plan.FEW + 1
+    ) -> tuple[int, str | None]:
+        """How many rows a part has, counted no further than `limit`, and the id that this reached where they are in the
+        order of ids.
+        """
         statement = self.statements.get(
             ("bounded count", resource_type, shape(predicate), part),
             partial(plan.bounded_count, self.statements.dialect, resource_type, predicate, part),
         )
-        named = {**self._values(predicate), "limit": plan.FEW + 1}
-        return int(self.rows(statement, statement.bind(named))[0][0])
+        named = {**self._values(predicate), "limit": limit}
+        counted, reached = self.rows(statement, statement.bind(named))[0]
+        return int(counted), reached
 
     def count(self, query: Query) -> int:
         result = 0

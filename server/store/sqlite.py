@@ -35,12 +35,16 @@ class SqliteStore(SqlStore):
         durability: Literal["full", "normal"] = "full",
         seconds: float = 30.0,
         lock_seconds: float = 15.0,
+        cache: int = 256,
     ) -> None:
-        """`seconds` bounds one statement, `lock_seconds` the wait for another writer."""
+        """`seconds` bounds one statement, `lock_seconds` the wait for another writer; `cache` is in megabytes for each
+        connection, which takes as much of it as the database is large.
+        """
         self.path = path
         self._durability = durability
         self._seconds = seconds
         self._lock_seconds = lock_seconds
+        self._cache = cache
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
@@ -59,10 +63,11 @@ class SqliteStore(SqlStore):
             self.path, timeout=self._lock_seconds, isolation_level=None, check_same_thread=False, cached_statements=512
         )
         _use_wal(connection, self._lock_seconds)
-        # No mmap_size: where another process cuts the file short, a mapped page is a SIGBUS and not an error.
+        # No mmap_size: where another process cuts the file short, a mapped page is a SIGBUS and not an error; and what
+        # is not in memory yet is read ahead in megabytes, for lookups that need one page of each place.
         for pragma in (
             f"synchronous={'FULL' if self._durability == 'full' else 'NORMAL'}",
-            "cache_size=-65536",
+            f"cache_size={-1024 * self._cache}",
             "temp_store=MEMORY",
         ):
             connection.execute(f"PRAGMA {pragma}")

@@ -35,7 +35,7 @@ SEARCHES = [
 
 
 def resources() -> Iterator[dict[str, object]]:
-    """Medications, each of which is the ingredient of the next."""
+    """Medications, each of which is the ingredient of the next; all are active, and one in thirteen is a syrup."""
     for number in range(MANY):
         code = {"coding": [{"system": "http://example.org/drugs", "code": str(number)}]}
         ingredient = [{"item": {"reference": {"reference": f"Medication/m{number - 1}"}}}]
@@ -45,6 +45,7 @@ def resources() -> Iterator[dict[str, object]]:
             "status": "active",
             "code": code,
             "ingredient": ingredient,
+            **({"doseForm": {"coding": [{"code": "syrup"}]}} if number % 13 == 0 else {}),
         }
 
 
@@ -73,3 +74,15 @@ def test_no_search_with_a_selective_part_reads_a_whole_table(database_url: str, 
         assert WHOLE.findall(plan) == [], query
     assert WHOLE.findall("->  Seq Scan on resource  (cost")
     assert WHOLE.findall("SCAN index_token")
+
+
+@pytest.mark.parametrize("query", ["status=active&form=syrup", "form=syrup&status=active"])
+def test_of_two_common_values_a_search_walks_along_the_rarer_one(
+    database_url: str, store: SqlStore, query: str
+) -> None:
+    client = create_app(Settings(database=database_url, content=""), store).test_client()
+    answer = client.get(f"/fhir/Medication?{query}").json
+    assert len(answer["entry"]) == 20
+    statement = next(line for line in explained(client, query).split("\n") if line.startswith("Medication: SELECT"))
+    walked = re.findall(r"parameter = '([\w-]+)'", statement)
+    assert walked[:2] == ["form", "status"]
