@@ -52,15 +52,12 @@ from server.store import tables
 from server.store.matching import Boolean, Kinds, TextCompiler, among, constant
 from server.store.shape import comparisons
 
-# The column that leads each lookup index: where it is compared for equality, the index gives ids in order.
+# The column that leads each lookup index, and the index: where it is compared for equality, this gives ids in order.
 LEADING = {
-    "token": ("code", "system"),
-    "string": ("prefix",),
-    "reference": ("target_id", "url"),
-    "uri": ("prefix",),
-    "date": (),
-    "quantity": (),
-    "text": (),
+    "token": {"code": "index_token_code", "system": "index_token_system"},
+    "string": {"prefix": "index_string_prefix"},
+    "reference": {"target_id": "index_reference_target", "url": "index_reference_url"},
+    "uri": {"prefix": "index_uri_prefix"},
 }
 
 
@@ -235,12 +232,11 @@ class Compiler(TextCompiler):
                 return [self.found(kinds, parameter, wanted)]
             case Row(name, parameter, where):
                 row = self.alias(tables.INDEXES[name])
-                return [
-                    (
-                        select(row.c.id).select_from(row).where(*self._row(row, kinds, parameter, where)),
-                        row.c.id,
-                    )
-                ]
+                found = select(row.c.id).select_from(row).where(*self._row(row, kinds, parameter, where))
+                if (index := _leading(name, where)) is not None:
+                    # Or SQLite, which wants the ids in order, may read them off the key of the whole type.
+                    found = found.with_hint(row, f"INDEXED BY {index}", "sqlite")
+                return [(found, row.c.id)]
             case Resource(Compare("id", "=") as wanted) if any(map(is_marked, kinds)):
                 alone = tuple(kind for kind in kinds if not is_marked(kind))
                 inside = self.source(self._local(wanted), kinds)
@@ -336,12 +332,18 @@ def ordered(node: Predicate) -> bool:
     """Whether each branch of the source comes in the order of ids without sorting: a lookup by equality."""
     match node:
         case Row(table, _, where):
-            return any(one.operator == "=" and one.column in LEADING[table] for one in _conjuncts(where))
+            return _leading(table, where) is not None
         case Resource(where):
             return all(one.column == "id" and one.operator == "=" for one in comparisons(where))
         case Or(of):
             return all(map(ordered, of))
     return False
+
+
+def _leading(table: str, where: Condition | None) -> str | None:
+    """The lookup index that a comparison for equality leads into."""
+    equal = {one.column for one in _conjuncts(where) if one.operator == "="}
+    return next((index for column, index in LEADING.get(table, {}).items() if column in equal), None)
 
 
 def _conjuncts(where: Condition | None) -> Sequence[Compare]:

@@ -17,17 +17,14 @@ from sqlalchemy import (
     FromClause,
     Integer,
     Select,
-    Text,
     and_,
     bindparam,
-    false,
+    exists,
     func,
     literal_column,
     not_,
     null,
-    or_,
     select,
-    true,
 )
 from sqlalchemy.engine import Dialect
 
@@ -35,11 +32,16 @@ from server.search.predicates import And, Predicate
 from server.search.query import Cursor, Sort
 from server.store import tables
 from server.store.compile import Compiler, ordered, sourceable
-from server.store.matching import Boolean, constant
+from server.store.matching import Kinds, among, constant
+from server.store.sorting import Start, beyond, first_values, in_order, keyset, sort_key, walked_along
 
-FEW = 1000
+FEW = 2000
+
 # So few that looking at each costs less than counting what else a search could start from.
 VERY_FEW = 50
+
+# As many as can be sorted at once in a few dozen milliseconds.
+MANY = 20_000
 
 LIMIT = bindparam("limit", type_=Integer())
 
@@ -82,6 +84,16 @@ def bounded_count(dialect: Dialect, resource_type: str, predicate: Predicate, pa
     return select(func.sum(every.c.rows), func.min(every.c.reached))
 
 
+def sample(dialect: Dialect, resource_type: str, predicate: Predicate, part: int) -> Select[Any]:
+    """How many of the first `limit` resources that meet one part meet the others too."""
+    compiler = Compiler(dialect, predicate)
+    kinds = (resource_type,)
+    wanted = parts(predicate)
+    first = compiler.source(wanted[part], kinds)[0][0].limit(LIMIT).subquery()
+    rest = [compiler.probe(one, kinds, first.c.id) for number, one in enumerate(wanted) if number != part]
+    return select(func.count()).select_from(first).where(*rest)
+
+
 def total(dialect: Dialect, resource_type: str, predicate: Predicate | None) -> Select[Any]:
     """How many resources match."""
     compiler = Compiler(dialect, predicate)
@@ -97,71 +109,86 @@ def page(
     dialect: Dialect,
     resource_type: str,
     predicate: Predicate | None,
-    start: int | None,
+    start: Start,
     sort: Sequence[Sort],
     cursor: Cursor | None,
     ties: str,
     backwards: bool,
     scored: bool = False,
 ) -> Select[Any]:
-    """One page of hits. `start` is the part whose source drives the search, None walks over the type.
+    """One page of hits. `start` is the part whose source drives the search, or what is walked along.
 
     `ties` says what to do with a hit whose sort values equal the cursor's: `after` compares ids, `all` and `none` are
-    for a search over
-    several types, where the order of the types decides. `scored` adds the score as the last column, unless it is a key.
+    for a search over several types, where the order of the types decides. `scored` adds the score as the last column,
+    unless it is a key.
     """
     compiler = Compiler(dialect, predicate)
     resource = tables.resource
+    kinds = (resource_type,)
     wanted = list(parts(predicate))
     columns = (resource.c.id, resource.c.version, resource.c.updated, resource.c.fhir_version, resource.c.body)
-    score = None
-    if predicate is not None and (scored or any(one.column == "score" for one in sort)):
-        score = compiler.score(predicate, (resource_type,), resource.c.id)
-    points = (literal_column("CAST(0 AS BIGINT)", BigInteger()) if score is None else score).label("score")
+    found, walked = _base(compiler, kinds, wanted, start, sort, None if sort or ties == "all" else cursor, backwards)
+    identity = walked.c.id
+
+    def points(of: ColumnElement[str]) -> ColumnElement[Any]:
+        score = None if predicate is None else compiler.score(predicate, kinds, of)
+        return (literal_column("CAST(0 AS BIGINT)", BigInteger()) if score is None else score).label("score")
+
     keys = [
-        points if one.column == "score" else _sort_key(compiler, resource_type, one, number)
+        points(identity) if one.column == "score" else sort_key(compiler, kinds, one, number, start, walked)
         for number, one in enumerate(sort)
     ]
-    # By its name the score is worked out once, for the order and the answer; it is a key already or comes last.
-    shown = [*columns, *keys, *([points] if scored and all(key is not points for key in keys) else ())]
-    found: Select[Any]
-    if start is None:
-        found = select(*shown).where(resource.c.type == constant(resource_type), not_(resource.c.deleted))
-        found = found.where(*(compiler.probe(one, (resource_type,), resource.c.id) for one in wanted))
-        if not sort and cursor is not None and ties != "all":
-            found = found.where(_beyond(resource.c.id, backwards))
-    else:
-        rest = [one for number, one in enumerate(wanted) if number != start]
-        place = None if sort or ties == "all" else cursor
-        hits = _hits(compiler, resource_type, wanted[start], rest, place, backwards, limited=not sort)
-        # An outer join, though every hit has its resource: it fixes the order of the join. For an inner one SQLite may
-        # walk the whole type and look each resource up among the hits.
-        same = and_(resource.c.type == constant(resource_type), resource.c.id == hits.c.id)
-        joined = hits.outerjoin(resource, same)
-        found = select(*shown).select_from(joined)
-        if place is not None:
-            found = found.where(_beyond(hits.c.id, backwards))
     if sort and cursor is not None:
-        found = found.where(_keyset(sort, keys, cursor, resource.c.id, ties, backwards))
-    order: list[ColumnElement[Any]] = []
-    for one, key in zip(sort, keys, strict=True):
-        # Resources without a value come last, whichever way the values run.
-        direction = key.desc() if one.descending != backwards else key.asc()
-        if one.table is not None:  # a resource's own columns are never missing, and an index is in their plain order
-            direction = direction.nulls_first() if backwards else direction.nulls_last()
-        order.append(direction)
-    order.append(resource.c.id.desc() if backwards else resource.c.id.asc())
-    return found.order_by(*order).limit(LIMIT)
+        found = found.where(keyset(sort, keys, cursor, identity, ties, backwards, start))
+    if not sort and cursor is not None and ties != "all":
+        found = found.where(beyond(identity, backwards))
+    late = scored and not any(one.column == "score" for one in sort)
+    if start is None and all(one.table is None and one.column != "score" for one in sort):
+        # Read off along an index of the resources themselves: nothing is sorted.
+        shown = found.with_only_columns(*columns, *keys, *([points(resource.c.id)] if late else []))
+        return in_order(shown, sort, keys, identity, start, backwards).limit(LIMIT)
+    # What is sorted are ids and keys. The texts, and scores that do not sort, are fetched for the page alone.
+    inner = in_order(found.with_only_columns(identity.label("id"), *keys), sort, keys, identity, start, backwards)
+    hits = inner.limit(LIMIT).subquery("page")
+    again = [hits.c[key.name] for key in keys]
+    # An outer join, though every hit has its resource: it fixes the order of the join. For an inner one SQLite may walk
+    # the whole type and look each resource up among the hits.
+    joined = hits.outerjoin(resource, and_(resource.c.type == constant(resource_type), resource.c.id == hits.c.id))
+    outer = select(*columns, *again, *([points(hits.c.id)] if late else [])).select_from(joined)
+    return in_order(outer, sort, again, hits.c.id, start, backwards)
 
 
-def _beyond(identity: ColumnElement[str], backwards: bool) -> Boolean:
-    bound = bindparam("after", type_=Text())
-    return identity < bound if backwards else identity > bound
+def _base(
+    compiler: Compiler,
+    kinds: Kinds,
+    wanted: Sequence[Predicate],
+    start: Start,
+    sort: Sequence[Sort],
+    place: Cursor | None,
+    backwards: bool,
+) -> tuple[Select[Any], FromClause]:
+    """What is read: rows that lead to each hit once, as a select without columns, and where their ids are."""
+    resource = tables.resource
+    if isinstance(start, int):
+        rest = [one for number, one in enumerate(wanted) if number != start]
+        hits = _hits(compiler, kinds, wanted[start], rest, place, backwards, limited=not sort)
+        return select().select_from(hits), hits
+    walked: FromClause = resource
+    if start == "values":
+        walked = walked_along(sort[0])
+        found = select().select_from(walked).where(*first_values(walked, kinds, sort[0]))
+    else:
+        found = select().select_from(resource).where(among(resource.c.type, kinds), not_(resource.c.deleted))
+        if start == "missing":
+            row = walked_along(sort[0])
+            same = (among(row.c.type, kinds), row.c.id == resource.c.id, row.c.parameter == constant(sort[0].parameter))
+            found = found.where(not_(exists(select(literal_column("1")).select_from(row).where(*same))))
+    return found.where(*(compiler.probe(one, kinds, walked.c.id) for one in wanted)), walked
 
 
 def _hits(
     compiler: Compiler,
-    resource_type: str,
+    kinds: Kinds,
     start: Predicate,
     rest: Sequence[Predicate],
     cursor: Cursor | None,
@@ -179,11 +206,11 @@ def _hits(
     """
     walks = limited and ordered(start)
     branches = []
-    for found, identity in compiler.source(start, (resource_type,)):
-        probed = found.where(*(compiler.probe(one, (resource_type,), identity) for one in rest))
+    for found, identity in compiler.source(start, kinds):
+        probed = found.where(*(compiler.probe(one, kinds, identity) for one in rest))
         if walks:
             if cursor is not None:
-                probed = probed.where(_beyond(identity, backwards))
+                probed = probed.where(beyond(identity, backwards))
             direction = identity.desc() if backwards else identity.asc()
             branches.append(probed.distinct().order_by(direction).limit(LIMIT))
         else:
@@ -192,45 +219,3 @@ def _hits(
         return branches[0].subquery("hit")
     wrapped = [select(branch.subquery().c.id) for branch in branches]
     return wrapped[0].union(*wrapped[1:]).subquery("hit")
-
-
-def _sort_key(compiler: Compiler, resource_type: str, sort: Sort, number: int) -> ColumnElement[Any]:
-    """The value a resource is sorted by: its smallest when ascending, its largest when descending."""
-    if sort.table is None:
-        return tables.resource.c[sort.column]
-    row = tables.INDEXES[sort.table].alias(f"s{number}")
-    extreme = func.max if sort.descending else func.min
-    # Plain, or SQLite walks the index of all values from its end until it meets the resource.
-    value = select(extreme(compiler.plain(row.c[sort.column]))).where(
-        row.c.type == constant(resource_type),
-        row.c.id == tables.resource.c.id,
-        row.c.parameter == constant(sort.parameter),
-    )
-    return value.select_from(row).correlate(tables.resource).scalar_subquery().label(f"key{number}")
-
-
-def _keyset(
-    sort: Sequence[Sort],
-    keys: Sequence[ColumnElement[Any]],
-    cursor: Cursor,
-    identity: ColumnElement[str],
-    ties: str,
-    backwards: bool,
-) -> Boolean:
-    """Hits beyond the cursor in the order of the keys, then ids; values missing in the cursor change the statement's
-    shape.
-    """
-    beyond: Boolean = true() if ties == "all" else false() if ties == "none" else _beyond(identity, backwards)
-    for number in range(len(sort) - 1, -1, -1):
-        key, value = keys[number], cursor.values[number]
-        same: Boolean
-        further: Boolean
-        if value is None:
-            same, further = key.is_(None), key.is_not(None) if backwards else false()
-        else:
-            bound = bindparam(f"c{number}", type_=BigInteger() if isinstance(value, int) else Text())
-            same = key == bound
-            past = key < bound if sort[number].descending != backwards else key > bound
-            further = past if backwards else or_(past, key.is_(None))
-        beyond = or_(further, and_(same, beyond))
-    return beyond

@@ -16,12 +16,12 @@ from sqlalchemy.engine import Dialect
 
 from server.errors import Busy
 from server.search.predicates import Predicate
-from server.search.query import Query
-from server.store import fulltext, plan, reads, similar, tables
-from server.store.compile import rank
+from server.search.query import Cursor, Query
+from server.store import choosing, fulltext, plan, reads, similar, tables
 from server.store.contract import Hit, Page, Past, Stored, Transaction
 from server.store.order import order_of, ties_with
 from server.store.shape import shape, values
+from server.store.sorting import Start
 from server.store.statements import Statement, Statements
 
 # How often a transaction is tried before its client is told to try again.
@@ -46,7 +46,8 @@ class SqlReader(ABC):
         """A list of texts as one bound value."""
         return json.dumps(list(items)) if self.statements.dialect.name == "sqlite" else list(items)
 
-    def _values(self, predicate: Predicate | None) -> dict[str, Any]:
+    def values(self, predicate: Predicate | None) -> dict[str, Any]:
+        """What is bound in the statements of a predicate."""
         return values(predicate, self.sequence, partial(fulltext.phrase, self.statements.dialect))
 
     # -- reading
@@ -246,8 +247,24 @@ class SqlReader(ABC):
     def _page(
         self, query: Query, resource_type: str, predicate: Predicate | None, ties: str, backwards: bool, limit: int
     ) -> list[Hit]:
-        memo = query.memo.get(resource_type) if query.cursor is None else None
-        statement, bound = memo or self._page_statement(query, resource_type, predicate, ties, backwards, limit)
+        known = query.memo.get(resource_type) if query.cursor is None else None
+        if known is not None:
+            return self._hits(query, resource_type, *known)
+        cursor = query.cursor if query.cursor is not None and query.cursor.id else None
+        start = choosing.choose(self, resource_type, predicate, query.sort)
+        steps = choosing.steps(start, cursor, backwards)
+        found: list[Hit] = []
+        for begin, place in steps:
+            found += self._hits(
+                query,
+                resource_type,
+                *self._statement(query, resource_type, predicate, begin, place, ties, backwards, limit - len(found)),
+            )
+            if len(found) >= limit:
+                break
+        return found
+
+    def _hits(self, query: Query, resource_type: str, statement: Statement, bound: Sequence[Any]) -> list[Hit]:
         if query.scored:
             count = len(query.sort)
             place = next((number for number, one in enumerate(query.sort) if one.column == "score"), count)
@@ -260,15 +277,18 @@ class SqlReader(ABC):
             for identity, version, updated, fhir_version, body, *keys in self.rows(statement, bound)
         ]
 
-    def _page_statement(
-        self, query: Query, resource_type: str, predicate: Predicate | None, ties: str, backwards: bool, limit: int
+    def _statement(
+        self,
+        query: Query,
+        resource_type: str,
+        predicate: Predicate | None,
+        start: Start,
+        cursor: Cursor | None,
+        ties: str,
+        backwards: bool,
+        limit: int,
     ) -> tuple[Statement, tuple[Any, ...]]:
-        """The statement for one page of one type, and its values."""
-        start = plan.at_once(predicate)
-        settled = start is not None or not plan.candidates(predicate)
-        if not settled and predicate is not None:
-            start = self._choose(resource_type, predicate, bool(query.sort))
-        cursor = query.cursor if query.cursor is not None and query.cursor.id else None
+        """The statement for (a part of) one page of one type, and its values."""
         missing = tuple(value is None for value in cursor.values) if cursor else None
         statement = self.statements.get(
             ("page", resource_type, shape(predicate), start, query.sort, missing, ties, backwards, query.scored),
@@ -284,66 +304,33 @@ class SqlReader(ABC):
                 query.scored,
             ),
         )
-        named = {**self._values(predicate), "limit": limit}
+        named = {**self.values(predicate), "limit": limit}
         if cursor is not None:
             named |= {"after": cursor.id, **{f"c{number}": value for number, value in enumerate(cursor.values)}}
         bound = statement.bind(named)
         # A first page that needs no counting runs the same statement with the same values every time.
+        settled = start != "values" and start != "missing" and not choosing.needs_counting(predicate, query.sort)
         if settled and query.cursor is None and len(query.predicates) == 1:
             query.memo[resource_type] = statement, bound
         return statement, bound
 
     def explain(self, query: Query) -> list[str]:
         lines = []
+        sqlite = self.statements.dialect.name == "sqlite"
         for resource_type, predicate in query.predicates.items():
-            statement, bound = self._page_statement(query, resource_type, predicate, "after", False, query.count + 1)
-            lines.append(f"{resource_type}: {' '.join(statement.text.split())}")
+            start = choosing.choose(self, resource_type, predicate, query.sort)
             for number in plan.candidates(predicate):
-                if predicate is None:
-                    continue
-                counted, _ = self._bounded_count(resource_type, predicate, number)
-                lines += [f"  part {number} matches {counted}{' or more' if counted > plan.FEW else ''} rows"]
-            sqlite = self.statements.dialect.name == "sqlite"
-            explained = Statement(f"{'EXPLAIN QUERY PLAN' if sqlite else 'EXPLAIN'} {statement.text}", (), {})
-            lines += [f"  {row[-1] if sqlite else row[0]}" for row in self.rows(explained, bound)]
+                if predicate is not None:
+                    counted, _ = choosing.bounded_count(self, resource_type, predicate, number, plan.FEW + 1)
+                    lines.append(f"part {number} matches {counted}{' or more' if counted > plan.FEW else ''} rows")
+            for begin, _ in choosing.steps(start, None, False):
+                statement, bound = self._statement(
+                    query, resource_type, predicate, begin, None, "after", False, query.count + 1
+                )
+                lines.append(f"{resource_type}: {' '.join(statement.text.split())}")
+                explained = Statement(f"{'EXPLAIN QUERY PLAN' if sqlite else 'EXPLAIN'} {statement.text}", (), {})
+                lines += [f"  {row[-1] if sqlite else row[0]}" for row in self.rows(explained, bound)]
         return lines
-
-    def _choose(self, resource_type: str, predicate: Predicate, sorting: bool) -> int | None:
-        """The part to start from: the smallest, if it is small; else one in id order; else None for a walk along the
-        ids.
-        """
-        parts = plan.parts(predicate)
-        possible = sorted(plan.candidates(predicate), key=lambda part: rank(parts[part]))
-        smallest, fewest = possible[0], plan.FEW + 1
-        walked: dict[int, str] = {}
-        if sorting and len(possible) == 1:
-            return smallest
-        for part in possible:
-            # No part need be counted further than the smallest so far.
-            counted, reached = self._bounded_count(resource_type, predicate, part, fewest)
-            if counted < fewest:
-                smallest, fewest = part, counted
-            if reached is not None:
-                walked[part] = reached
-            if fewest <= plan.VERY_FEW:
-                break
-        if fewest <= plan.FEW or sorting:
-            return smallest
-        return max(walked, key=lambda part: walked[part]) if walked else None
-
-    def _bounded_count(
-        self, resource_type: str, predicate: Predicate, part: int, limit: int = plan.FEW + 1
-    ) -> tuple[int, str | None]:
-        """How many rows a part has, counted no further than `limit`, and the id that this reached where they are in the
-        order of ids.
-        """
-        statement = self.statements.get(
-            ("bounded count", resource_type, shape(predicate), part),
-            partial(plan.bounded_count, self.statements.dialect, resource_type, predicate, part),
-        )
-        named = {**self._values(predicate), "limit": limit}
-        counted, reached = self.rows(statement, statement.bind(named))[0]
-        return int(counted), reached
 
     def count(self, query: Query) -> int:
         result = 0
@@ -352,7 +339,7 @@ class SqlReader(ABC):
                 ("total", resource_type, shape(predicate)),
                 partial(plan.total, self.statements.dialect, resource_type, predicate),
             )
-            result += int(self.rows(statement, statement.bind(self._values(predicate)))[0][0])
+            result += int(self.rows(statement, statement.bind(self.values(predicate)))[0][0])
         return result
 
 

@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
+from sqlalchemy import FromClause
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from server.errors import Busy
 from server.store import schema
@@ -23,6 +25,20 @@ from server.store.write import SqlTransaction, Writes
 # How many steps of SQLite's machine pass between two looks at the clock: often enough for a limit of tenths of a
 # second.
 STEPS = 20_000
+
+
+class _Compiler(SQLiteCompiler):
+    """Writes hints, which SQLAlchemy leaves out for SQLite: https://www.sqlite.org/lang_indexedby.html"""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:
+        return text
+
+
+class Dialect(SQLiteDialect_pysqlite):
+    """SQLite with `INDEXED BY`."""
+
+    statement_compiler = _Compiler
+    supports_statement_cache = True
 
 
 class SqliteStore(SqlStore):
@@ -48,7 +64,7 @@ class SqliteStore(SqlStore):
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
-        super().__init__(sqlite_dialect(paramstyle="qmark"))
+        super().__init__(Dialect(paramstyle="qmark"))
         self._writes = Writes(self)
 
     def _connection(self) -> sqlite3.Connection:
