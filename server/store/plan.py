@@ -101,8 +101,11 @@ def total(dialect: Dialect, resource_type: str, predicate: Predicate | None) -> 
         found = compiler.ids(predicate, (resource_type,)).subquery()
         return select(func.count(found.c.id.distinct()))
     row = tables.resource
-    counted = select(func.count()).select_from(row).where(row.c.type == constant(resource_type), not_(row.c.deleted))
-    return counted if predicate is None else counted.where(compiler.probe(predicate, (resource_type,), row.c.id))
+    counted = select(func.count()).select_from(row).where(row.c.type == constant(resource_type))
+    if predicate is None:
+        # What is deleted is counted by an index of its own: no resource is looked at.
+        return select(counted.scalar_subquery() - counted.where(row.c.deleted).scalar_subquery())
+    return counted.where(not_(row.c.deleted), compiler.probe(predicate, (resource_type,), row.c.id))
 
 
 def page(

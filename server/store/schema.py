@@ -17,7 +17,7 @@ from server.errors import SchemaError
 from server.store import fulltext, tables
 
 # The revision that `tables.py` stands for: the newest one in migrations/versions.
-REVISION = "0001"
+REVISION = "0002"
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
 STAMP = "alembic_version"
