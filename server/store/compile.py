@@ -132,22 +132,24 @@ class Compiler(TextCompiler):
     # -- probe: does this id meet the predicate?
 
     def probe(self, node: Predicate, kinds: Kinds, identity: ColumnElement[str]) -> Boolean:
+        found: Select[Any]
         match node:
             case Row(_, parameter, Compare(operator="matches") as wanted):
                 return self.matches(kinds, parameter, identity, wanted)
             case Row(name, parameter, where):
-                return exists(
-                    select(literal_column("1"))
-                    .select_from(row := self.alias(tables.INDEXES[name]))
-                    .where(*self._row(row, kinds, parameter, where, probing=True), row.c.id == identity)
-                )
+                row = self.alias(tables.INDEXES[name])
+                found = select(literal_column("1")).select_from(row)
+                found = found.where(*self._row(row, kinds, parameter, where, probing=True), row.c.id == identity)
+                # A look at one resource it shall stay: PostgreSQL may fetch all that have the value beforehand, and
+                # keeps from it only where there is an OFFSET.
+                return exists(found if self.sqlite else found.offset(literal_column("0")))
             case Resource(Compare("id", "=") as wanted) if any(map(is_marked, kinds)):
                 # A contained resource is asked for by its own id; the index has it as a code.
                 inside = self.probe(self._local(wanted), kinds, identity)
                 return or_(identity == self._value(wanted), inside) if not all(map(is_marked, kinds)) else inside
             case Resource(where):
                 row = self.alias(tables.resource)
-                found: Select[Any] = select(literal_column("1")).select_from(row)
+                found = select(literal_column("1")).select_from(row)
                 return exists(
                     found.where(
                         among(row.c.type, kinds), row.c.id == identity, not_(row.c.deleted), self.condition(row, where)
@@ -156,7 +158,7 @@ class Compiler(TextCompiler):
             case And(of):
                 return and_(*(self.probe(one, kinds, identity) for one in of))
             case Or(of):
-                return or_(*(self.probe(one, kinds, identity) for one in of))
+                return or_(*(self.probe(one, kinds, identity) for one in _merged(of)))
             case Not(inner):
                 return not_(self.probe(inner, kinds, identity))
             case Chain(parameter, target_type, inner):
@@ -300,6 +302,25 @@ def reached(target_type: str) -> Kinds:
     https://hl7.org/fhir/R5/search.html#contained
     """
     return (target_type,) if is_marked(target_type) else (target_type, marked(target_type))
+
+
+def _merged(alternatives: Sequence[Predicate]) -> list[Predicate]:
+    """Alternatives of which those about one parameter are one: a probe then looks at its rows once."""
+    rows: dict[tuple[str, str], list[Condition]] = {}
+    rest: list[Predicate] = []
+    for one in alternatives:
+        match one:
+            case Row(where=None) | Row(where=Compare(operator="matches")):
+                rest.append(one)
+            case Row(table, parameter, where) if where is not None:
+                rows.setdefault((table, parameter), []).append(where)
+            case _:
+                rest.append(one)
+    merged = [
+        Row(table, parameter, where[0] if len(where) == 1 else Some(tuple(where)))  # type: ignore[arg-type]
+        for (table, parameter), where in rows.items()
+    ]
+    return [*merged, *rest]
 
 
 def grounded(node: Predicate) -> bool:
