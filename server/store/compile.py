@@ -83,12 +83,19 @@ class Compiler(TextCompiler):
         if isinstance(node, Some):
             return or_(*(self.condition(table, one, probing=probing) for one in node.of))
         column: ColumnElement[Any] = table.c[node.column]
-        if probing and self.sqlite:
-            # A probe looks one resource up by its key. Without the plus sign, which keeps SQLite from using an index
-            # for
-            # this comparison, it may walk all rows with the value instead, for every resource that is probed.
-            column = self.plain(column)
+        if probing:
+            # A probe looks one resource up by its key. As a bare column a database may take it for the way in, and walk
+            # all rows with the value instead, for every resource that is probed.
+            column = self._hidden(column, node.operator)
         return self._compare(column, node)
+
+    def _hidden(self, column: ColumnElement[Any], operator: str) -> ColumnElement[Any]:
+        """`column` as an expression that no index is used for. One value may lead PostgreSQL: the id follows it."""
+        if self.sqlite:
+            return self.plain(column)
+        if operator == "=":
+            return column
+        return column + literal_column("0") if isinstance(column.type, BigInteger) else column.concat("")
 
     def _value(self, node: Compare) -> ColumnElement[Any]:
         """What `node` compares with, as a value to be bound."""

@@ -53,7 +53,8 @@ class PostgresqlStore(SqlStore):
         self.committed: Callable[[Connection], None] | None = None
         """Called after each commit, on the connection that committed."""
         options = {
-            "options": f"-c statement_timeout={int(seconds * 1000)}",
+            # Compiling a statement takes longer than a page of a search does, whatever the planner thinks it costs.
+            "options": f"-c statement_timeout={int(seconds * 1000)} -c jit=off",
             "autocommit": True,
             "prepare_threshold": 1,
             "application_name": "apothecary",
