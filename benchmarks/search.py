@@ -17,6 +17,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -53,10 +54,16 @@ def _token(random_: random.Random, products: int) -> tuple[str, str]:
 
 
 def _string(random_: random.Random, products: int) -> tuple[str, str]:
-    number = 0
-    while number % 97 < 10:  # a name that ends in one digit is the beginning of ten others
-        number = 100_000 + random_.randrange(products)
-    return "MedicationKnowledge", f"drug-name={catalogue.name(number)}"
+    name = ""
+    # One that ends in one digit is the beginning of ten others; that of an ingredient stands in many products.
+    while not name[-2:].isdigit() or name in _ingredients():
+        name = catalogue.name(100_000 + random_.randrange(products))
+    return "MedicationKnowledge", f"drug-name={name}"
+
+
+@cache
+def _ingredients() -> frozenset[str]:
+    return frozenset(map(catalogue.name, range(catalogue.INGREDIENTS)))
 
 
 def _quantity(random_: random.Random, products: int) -> tuple[str, str]:

@@ -47,18 +47,18 @@ def history(
     """The versions of one resource, newest first, deletions included. Raises NotFound where there never was one."""
     service.check_type(version, resource_type)
     check_id(resource_id)
-    asked = _parameters(service, version, pairs, strict, at=False)
+    asked = _parameters(service, version, pairs, strict)
     path = f"{resource_type}/{resource_id}/_history"
     cursor = links.read(service.secret, path, asked.applied, asked.token) if asked.token else None
     before = int(cursor.values[0] or 0) if cursor else None
     if service.reader.read(resource_type, resource_id) is None:
         raise NotFound(f"{resource_type}/{resource_id} does not exist and never did")
-    total = service.reader.history_total(resource_type, resource_id, since=asked.since)
-    found = (
-        service.reader.history(resource_type, resource_id, count=asked.count + 1, before=before, since=asked.since)
-        if asked.count
-        else []
-    )
+    total = service.reader.history_total(resource_type, resource_id, since=asked.since, at=asked.at)
+    found: list[Past] = []
+    if asked.count:
+        found = service.reader.history(
+            resource_type, resource_id, count=asked.count + 1, before=before, since=asked.since, at=asked.at
+        )
     return _answer(service, version, base, path, asked, found, total, lambda last: (last.version,))
 
 
@@ -74,7 +74,7 @@ def history_of(
         service.check_type(version, resource_type)
     elif version is not FhirVersion.R5:
         types = service.registry(version).types
-    asked = _parameters(service, version, pairs, strict, at=True)
+    asked = _parameters(service, version, pairs, strict)
     path = f"{resource_type}/_history" if resource_type else "_history"
     cursor = links.read(service.secret, path, asked.applied, asked.token) if asked.token else None
     before = (
@@ -113,9 +113,9 @@ def _answer(
     return bundle.bundle("history", addresses, entries, total, asked.issues)
 
 
-def _parameters(service: Service, version: FhirVersion, pairs: Pairs, strict: bool, *, at: bool) -> Asked:
-    """`_count`, `_since`, `_summary=count`, `_at` where it is offered, `_page`. Raises BadRequest for a bad value, and
-    for an unknown parameter that may not be ignored.
+def _parameters(service: Service, version: FhirVersion, pairs: Pairs, strict: bool) -> Asked:
+    """`_count`, `_since`, `_at`, `_summary`, `_page`. Raises BadRequest for a bad value, and for an unknown parameter
+    that may not be ignored.
     """
     asked = Asked(service.settings.page_size)
     unknown: list[tuple[str, str]] = []
@@ -129,19 +129,19 @@ def _parameters(service: Service, version: FhirVersion, pairs: Pairs, strict: bo
         if name == "_count":
             asked.count = min(whole_number(name, value), service.settings.page_size_limit)
             shown = str(asked.count)
-        elif name == "_summary" and value == "count":
-            asked.count = 0
+        elif name == "_summary" and value in ("count", "false"):
+            asked.count = 0 if value == "count" else asked.count
         elif name == "_since":
             asked.since = _moment(name, value).low
-        elif name == "_at" and at:
+        elif name == "_at":
             asked.at = _moment(name, value)
         else:
             unknown.append((name, value))
             continue
         asked.applied.append((name, shown))
     if unknown:
-        taken = "_count, _since, _at and _summary=count" if at else "_count, _since and _summary=count"
-        asked.issues.append(_ignored(version, unknown, strict, f"Leave it out; this history takes {taken}."))
+        remedy = "Leave it out; a history takes _count, _since, _at and _summary=count."
+        asked.issues.append(_ignored(version, unknown, strict, remedy))
     return asked
 
 

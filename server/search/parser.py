@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
 from server.errors import BadRequest, FhirError, Issue, NotEnumerable, NotSupported, TooCostly, UnknownTerminology
 from server.fhir.references import is_id
 from server.fhir.temporal import parse_span
-from server.search import control, special
-from server.search.contained import is_marked, marked, spread
+from server.search import control, inexact, special
+from server.search.contained import is_marked, spread
 from server.search.parameter import COLUMNS, SearchParameter
 from server.search.parameters import Registry
 from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses, ranks
@@ -25,7 +24,6 @@ from server.search.terminology import Terminology
 from server.search.text import split, unescape
 from server.search.types import date
 from server.search.types.base import Request, split_prefix
-from server.search.words import SIMILAR
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -34,13 +32,6 @@ DEPTH = 8
 
 # Modifiers that find what is not found otherwise; resources without any value are among that.
 _NEGATIONS = frozenset({"not", "not-in"})
-
-
-class Vocabulary(Protocol):
-    """The words that stand in the texts of parameters, as far as inexact search may find them."""
-
-    def similar(self, resource_type: str, parameter: str, word: str) -> Sequence[tuple[str, int]]:
-        """The words most like `word`, best first, with how much they are, in millionths."""
 
 
 @dataclass(slots=True)
@@ -56,7 +47,7 @@ class Parser:
     page_size: int = 20
     page_size_limit: int = 1000
     clause_limit: int = 100
-    vocabulary: Vocabulary | None = None
+    vocabulary: inexact.Vocabulary | None = None
     """Where words that look like one are found; None where only exact answers will do."""
     terminology: Terminology | None = None
     warnings: list[Issue] = field(default_factory=list)
@@ -283,20 +274,8 @@ class Parser:
         if self.vocabulary is None:
             raise ValueError(f"{word}~: an inexact match will not do here")
         self._inexact = True
-        kinds = parameter.resource_type, marked(parameter.resource_type)
-        every = dict(one for kind in kinds for one in self.vocabulary.similar(kind, parameter.index, word))
-        found = sorted(every.items(), key=lambda one: (-one[1], one[0]))[:SIMILAR]
-        listed = ", ".join(f"{one} ({likeness / 1_000_000:.2f})" for one, likeness in found)
-        self.warnings.append(
-            Issue(
-                "warning",
-                "informational",
-                f"inexact: {word}~ was asked for in {parameter.code}, "
-                + (f"and these words were looked for: {listed}" if found else "and no word resembles it"),
-                (parameter.code,),
-                remedy="Take a match for a suggestion, not for the name that was meant." if found else "",
-            )
-        )
+        found = inexact.similar(self.vocabulary, parameter, word)
+        self.warnings.append(inexact.told(parameter, word, found))
         return found
 
     def _is_type_modifier(self, parameter: SearchParameter, modifier: str) -> bool:

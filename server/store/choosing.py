@@ -13,10 +13,10 @@ from typing import Any, Protocol
 from server.search.predicates import Predicate, ranks
 from server.search.query import Cursor, Sort
 from server.store import plan
-from server.store.compile import rank
 from server.store.shape import shape
 from server.store.sorting import Start
 from server.store.statements import Statement, Statements
+from server.store.traits import rank
 
 
 class Reader(Protocol):

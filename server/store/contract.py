@@ -80,11 +80,27 @@ class Reader(Protocol):
         """Those of `keys` that are there and not deleted."""
 
     def history(
-        self, resource_type: str, resource_id: str, *, count: int, before: int | None = None, since: int | None = None
+        self,
+        resource_type: str,
+        resource_id: str,
+        *,
+        count: int,
+        before: int | None = None,
+        since: int | None = None,
+        at: tuple[int, int] | None = None,
     ) -> list[Past]:
-        """Versions of one resource, newest first: at most `count`, below version `before`, made at or after `since`."""
+        """Versions of one resource, newest first: at most `count`, below version `before`, made at or after `since`,
+        current in the span `at`.
+        """
 
-    def history_total(self, resource_type: str, resource_id: str, *, since: int | None = None) -> int: ...
+    def history_total(
+        self,
+        resource_type: str,
+        resource_id: str,
+        *,
+        since: int | None = None,
+        at: tuple[int, int] | None = None,
+    ) -> int: ...
 
     def history_of(
         self,

@@ -31,9 +31,10 @@ from sqlalchemy.engine import Dialect
 from server.search.predicates import And, Predicate
 from server.search.query import Cursor, Sort
 from server.store import tables
-from server.store.compile import Compiler, ordered, sourceable
+from server.store.compile import Compiler
 from server.store.matching import Kinds, among, constant
 from server.store.sorting import Start, beyond, first_values, in_order, keyset, sort_key, walked_along
+from server.store.traits import ordered, sourceable
 
 FEW = 2000
 

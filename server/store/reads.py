@@ -58,23 +58,25 @@ def version() -> Select[Any]:
     return found.where(row.type == _TYPE, row.id == _ID, row.version == bindparam("version", type_=Integer()))
 
 
-def history(before: bool, since: bool) -> Select[Any]:
+def history(before: bool, since: bool, at: bool) -> Select[Any]:
     """Versions of one resource, newest first."""
     row = tables.version.c
-    found = select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body, row.method).where(
-        row.type == _TYPE, row.id == _ID
+    found = _made(
+        select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body, row.method).where(
+            row.type == _TYPE, row.id == _ID
+        ),
+        since,
+        at,
     )
     if before:
         found = found.where(row.version < bindparam("before", type_=Integer()))
-    if since:
-        found = found.where(row.updated >= bindparam("since", type_=BigInteger()))
     return found.order_by(row.version.desc()).limit(_LIMIT)
 
 
-def history_total(since: bool) -> Select[Any]:
+def history_total(since: bool, at: bool) -> Select[Any]:
     row = tables.version.c
     found = select(func.count()).select_from(tables.version).where(row.type == _TYPE, row.id == _ID)
-    return found.where(row.updated >= bindparam("since", type_=BigInteger())) if since else found
+    return _made(found, since, at)
 
 
 def _window(
@@ -88,6 +90,12 @@ def _window(
         # An expression, not the column: SQLite would read every version of the types and sort them, where the index in
         # the order of time gives a page at once.
         found = found.where(_one_of(dialect, row.type.concat(""), "types"))
+    return _made(found, since, at)
+
+
+def _made(found: Select[Any], since: bool, at: bool) -> Select[Any]:
+    """Those of some versions that were made at or after a moment, or were current at some moment of a span."""
+    row = tables.version.c
     if since:
         found = found.where(row.updated >= bindparam("since", type_=BigInteger()))
     if at:

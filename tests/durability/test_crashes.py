@@ -155,10 +155,10 @@ def test_the_check_finds_what_a_crash_could_leave(database_url: str, tmp_path: P
     made = write(lambda t: create(service, t, version, "http://localhost/fhir", medication("a"))).stored
     assert list(disagreements(store, rows_of)) == []
     # The index of the resource is gone, then its history, then the index has what it should not.
-    write(lambda t: t.index(made.type, made.id, (), fresh=False))
+    write(lambda t: t.index(made, (), fresh=False))
     assert any("lacks an index row" in one for one in disagreements(store, rows_of))
-    write(lambda t: t.index(made.type, made.id, rows_of(made), fresh=False))
+    write(lambda t: t.index(made, rows_of(made), fresh=False))
     assert list(disagreements(store, rows_of)) == []
-    write(lambda t: t.index("Medication", "ghost", rows_of(made), fresh=True))
+    write(lambda t: t.index(made._replace(id="ghost"), rows_of(made), fresh=True))
     assert any("Medication/ghost, which is not there" in one for one in disagreements(store, rows_of))
     store.close()
