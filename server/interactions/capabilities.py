@@ -133,7 +133,7 @@ def _documentation(service: Service) -> str:
 
 def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
     """One type: https://hl7.org/fhir/R5/capabilitystatement-definitions.html#CapabilityStatement.rest.resource"""
-    references = [code for code, one in registry.parameters(resource_type).items() if one.followable]
+    references = [code for code, one in registry.parameters(resource_type).items() if one.type == "reference"]
     codes = [*offered(service, "instance"), *offered(service, "type")]
     result: JSON = {
         "type": resource_type,
@@ -192,7 +192,7 @@ def reverse_includes(registry: Registry, resource_type: str) -> list[str]:
         f"{source}:{code}"
         for source in registry.types
         for code, one in registry.parameters(source).items()
-        if one.followable and (not one.targets or resource_type in one.targets or "Resource" in one.targets)
+        if one.type == "reference" and (not one.targets or resource_type in one.targets or "Resource" in one.targets)
     )
 
 

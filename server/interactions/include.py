@@ -28,7 +28,7 @@ def included(service: Service, version: FhirVersion, includes: Sequence[Include]
         for include in includes:
             # An include without :iterate looks at the matches only.
             if first or include.iterate:
-                fresh.update(dict.fromkeys(_step(service, include, frontier, limit)))
+                fresh.update(dict.fromkeys(_step(service, version, include, frontier, limit)))
         frontier = [key for key in fresh if key not in known and service.registries[version].serves(key[0])]
         known.update(dict.fromkeys(frontier))
         if len(known) - len(hits) > limit:
@@ -44,16 +44,23 @@ def included(service: Service, version: FhirVersion, includes: Sequence[Include]
     return sorted(service.reader.read_many(wanted), key=lambda one: order[one.type, one.id])
 
 
-def _step(service: Service, include: Include, keys: Sequence[Key], limit: int) -> list[Key]:
+def _step(service: Service, version: FhirVersion, include: Include, keys: Sequence[Key], limit: int) -> list[Key]:
     """What one include adds to some resources, following it once."""
+    reader, found = service.reader, list[Key]()
     if include.reverse:
         targets = [key for key in keys if include.target_type in (None, unmarked(key[0]))]
-        return service.reader.referring(include.source_type, include.parameter, targets, limit + 1) if targets else []
-    found: list[Key] = []
-    for source_type in {key[0] for key in keys}:
+        if targets:
+            found += reader.referring(include.source_type, include.parameter, targets, limit + 1)
+        if targets and include.by_url:
+            found += reader.naming(include.source_type, include.by_url, targets, limit + 1)
+        return found
+    types = service.registry(version).types if include.target_type is None else (include.target_type,)
+    for source_type in dict.fromkeys(key[0] for key in keys):
         # A contained resource that is shown by itself brings along what it points to.
         if include.source_type not in ("*", unmarked(source_type)):
             continue
         ids = [resource_id for kind, resource_id in keys if kind == source_type]
-        found += service.reader.referenced(source_type, include.parameter, include.target_type, ids, limit + 1)
+        found += reader.referenced(source_type, include.parameter, include.target_type, ids, limit + 1)
+        if include.by_url or include.by_url is None:
+            found += reader.named(source_type, include.by_url, types, ids, limit + 1)
     return found

@@ -214,7 +214,7 @@ def _include(name: str, value: str, parser: Parser) -> Include | None:
     parts = value.split(":")
     shown = f"{name}={value}"
     if value == "*" and base == "_include":
-        return Include("*", None, None, False, bool(modifier))
+        return Include("*", None, None, False, bool(modifier), None)
     if len(parts) not in (2, 3) or not all(parts):
         raise BadRequest(f"{shown}: write {base}=Type:parameter or {base}=Type:parameter:TargetType", expression=name)
     source, code, *rest = parts
@@ -224,12 +224,17 @@ def _include(name: str, value: str, parser: Parser) -> Include | None:
             parser.unknown(name, f"this server has no resource type {kind!r}", shown, wider=False)
             return None
     if code == "*":
-        return Include(source, None, target, base == "_revinclude", bool(modifier))
+        by_url = tuple(one.index for one in parser.registry.parameters(source).values() if one.by_url)
+        return Include(source, None, target, base == "_revinclude", bool(modifier), by_url)
     parameter = parser.registry.get(source, code)
     if parameter is None or parameter.type != "reference":
         parser.unknown(name, f"{source} has no reference parameter {code!r}", shown, wider=False)
         return None
-    if not parameter.followable:
-        parser.unknown(name, f"{source}:{code} holds canonical URLs, which includes do not follow", shown, wider=False)
-        return None
-    return Include(source, parameter.index, target, base == "_revinclude", bool(modifier))
+    return Include(
+        source,
+        parameter.index,
+        target,
+        base == "_revinclude",
+        bool(modifier),
+        (parameter.index,) if parameter.by_url else (),
+    )

@@ -15,11 +15,9 @@ from server.fhir.temporal import parse_span
 from server.search.parameter import SearchParameter
 from server.search.predicates import (
     And,
-    Chain,
     Compare,
     Condition,
     Every,
-    Has,
     Not,
     Or,
     Predicate,
@@ -146,7 +144,7 @@ class FilterParser:
     def _has(self, resource_type: str, path: str) -> Predicate:
         """`_has:Source:reference:parameter operator value`: what points here meets the comparison."""
         source, parameter, rest = self.parser.reverse(resource_type, path)
-        return Has(source, parameter.index, self._path(source, rest))
+        return parameter.led_from(self._path(source, rest))
 
     def _bracket(self, resource_type: str, name: str) -> Predicate:
         """`reference[filter].path operator value`: the filter and the rest hold for the same target."""
@@ -176,7 +174,7 @@ class FilterParser:
         for target in self.parser.targets(parameter, modifier if colon else None):
             self.position = start
             try:
-                found.append(Chain(parameter.index, target, inner(target)))
+                found.append(parameter.leads_to(target, inner(target)))
                 end = self.position
             except (FhirError, ValueError) as error:
                 problem = problem or error

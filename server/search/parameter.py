@@ -16,7 +16,7 @@ from server.fhir.definitions import definitions
 from server.fhir.paths import Path, PathError, Track, compile_path
 from server.fhir.releases import FhirVersion
 from server.search.normalisation import STANDARD, Systems
-from server.search.predicates import Predicate, Row
+from server.search.predicates import Chain, Has, Or, Predicate, Row
 from server.search.rows import IndexRow
 from server.search.types import (
     composite,
@@ -98,9 +98,19 @@ class SearchParameter:
         return Composite(tuple(parts), self.path, self.version)
 
     @cached_property
-    def followable(self) -> bool:
-        """Whether chains and includes can follow it: canonical URLs name their target, but do not point to it."""
-        return self.type == "reference" and not self.path.types.isdisjoint(("Reference", "CodeableReference"))
+    def by_url(self) -> bool:
+        """Whether it is a reference that may name its target by a canonical URL instead of pointing to it."""
+        return self.type == "reference" and not self.path.types <= {"Reference", "CodeableReference", "Resource"}
+
+    def leads_to(self, target_type: str, of: Predicate) -> Predicate:
+        """It points to a resource of `target_type` for which `of` holds."""
+        by_id = Chain(self.index, target_type, of)
+        return Or((by_id, Chain(self.index, target_type, of, by_url=True))) if self.by_url else by_id
+
+    def led_from(self, of: Predicate) -> Predicate:
+        """A resource for which `of` holds points here by it."""
+        by_id = Has(self.resource_type, self.index, of)
+        return Or((by_id, Has(self.resource_type, self.index, of, by_url=True))) if self.by_url else by_id
 
     @property
     def modifiers(self) -> frozenset[str]:

@@ -16,14 +16,18 @@ from server.search.named import NamedQuery
 from server.search.normalisation import STANDARD, Systems
 from server.search.parameter import COLUMNS, SearchParameter, from_resource, standard_parameters
 from server.search.rows import ContainedRow, Indexed, IndexRow, ReferenceRow, StringRow, TextRow, TokenRow
+from server.search.text import key
 from server.search.words import passages
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
-EXTRACTION = 8
+EXTRACTION = 9
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
 # points to a resource must be known before it is deleted.
 ANY = "*"
+
+# Under this name stands what a canonical resource calls itself: what names it by its URL is found by that.
+CANONICAL = "#canonical"
 
 
 Convert = Callable[[Mapping[str, Any], FhirVersion], Mapping[str, Any] | None]
@@ -186,6 +190,10 @@ class Registry:
         ValueError for a value that cannot be indexed.
         """
         found = self._rows(resource)
+        url, version = resource.get("url"), resource.get("version")
+        if isinstance(url, str):
+            named = key(url), key(version) if isinstance(version, str) else ""
+            found[ReferenceRow(CANONICAL, "", "", *named)] = None
         for target in local_targets(resource):
             found[ReferenceRow(ANY, str(target.type), str(target.id), "", target.version or "")] = None
         return self._contained(resource, found) if resource.get("contained") else list(found)

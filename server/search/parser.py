@@ -18,7 +18,7 @@ from server.search import control, inexact, special
 from server.search.contained import is_marked, spread
 from server.search.parameter import COLUMNS, SearchParameter
 from server.search.parameters import Registry
-from server.search.predicates import Chain, Compare, Has, Not, Or, Predicate, Resource, all_of, any_of, clauses, ranks
+from server.search.predicates import Compare, Not, Or, Predicate, Resource, all_of, any_of, clauses, ranks
 from server.search.query import BEST_FIRST, Cursor, Query, Search
 from server.search.terminology import Terminology
 from server.search.text import split, unescape
@@ -330,8 +330,6 @@ class Parser:
             raise BadRequest(
                 f"{name}: {code} is a {parameter.type} parameter; only references can be followed", expression=name
             )
-        if parameter is not None and not parameter.followable:
-            raise NotSupported(f"{name}: {code} holds canonical URLs, which chains do not follow", expression=name)
         return parameter
 
     def _chain(self, resource_type: str, link: str, rest: str, value: str, depth: int) -> Predicate | None:
@@ -351,7 +349,7 @@ class Parser:
                 refused = error
                 continue
             if inner is not None:
-                found.append(Chain(parameter.index, target, inner))
+                found.append(parameter.leads_to(target, inner))
         if found:
             return found[0] if len(found) == 1 else Or(tuple(found))
         if refused is not None:
@@ -367,7 +365,7 @@ class Parser:
         inner = self.predicate(source, rest, value, depth + 1)
         if inner is None:
             raise BadRequest(f"{name}: {source} has no search parameter {rest.partition(':')[0]!r}", expression=name)
-        return Has(source, parameter.index, inner)
+        return parameter.led_from(inner)
 
     def reverse(self, resource_type: str, name: str) -> tuple[str, SearchParameter, str]:
         """The type, the reference and the parameter that `_has:Type:reference:parameter` names. Raises BadRequest."""

@@ -98,20 +98,24 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A reference of `parameter` points to a resource of `target_type` for which `of` holds."""
+    """A reference of `parameter` points to a resource of `target_type` for which `of` holds; `by_url`: a canonical URL
+    names it, with its version or without any.
+    """
 
     parameter: str
     target_type: str
     of: Predicate
+    by_url: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Has:
-    """A resource of `source_type` points here by `parameter`, and `of` holds for it."""
+    """A resource of `source_type` points here by `parameter`, or names this one `by_url`, and `of` holds for it."""
 
     source_type: str
     parameter: str
     of: Predicate
+    by_url: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class Cursor:
 @dataclass(frozen=True, slots=True)
 class Include:
     """One `_include` or `_revinclude`: the type that has the reference, its parameter (None for `*`), the target type,
-    and `:iterate`.
+    `:iterate`; and the parameters (None for all) whose values may be canonical URLs, which are followed too.
     """
 
     source_type: str
@@ -47,6 +47,7 @@ class Include:
     target_type: str | None
     reverse: bool
     iterate: bool
+    by_url: tuple[str, ...] | None = ()
 
 
 @dataclass(frozen=True, slots=True)

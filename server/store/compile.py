@@ -48,7 +48,7 @@ from server.search.predicates import (
     Some,
 )
 from server.store import tables
-from server.store.matching import Boolean, Kinds, TextCompiler, among, constant
+from server.store.matching import Boolean, Kinds, TextCompiler, among, by_url, constant
 from server.store.traits import grounded, leading, merged, rank, reached, sourceable
 
 
@@ -159,6 +159,12 @@ class Compiler(TextCompiler):
                 return or_(*(self.probe(one, kinds, identity) for one in merged(of)))
             case Not(inner):
                 return not_(self.probe(inner, kinds, identity))
+            case Chain(parameter, target_type, inner, True):
+                found, origin, end = self._by_url(kinds, parameter, (target_type,), forwards=True)
+                return exists(found.where(origin == identity, self.probe(inner, (target_type,), end)))
+            case Has(source_type, parameter, inner, True):
+                found, origin, end = self._by_url((source_type,), parameter, kinds, forwards=False)
+                return exists(found.where(end == identity, self.probe(inner, (source_type,), origin)))
             case Chain(parameter, target_type, inner):
                 link = self.alias(tables.index_reference)
                 found = (
@@ -190,6 +196,15 @@ class Compiler(TextCompiler):
         self._numbers[id(code)] = self._numbers[id(wanted)]
         self._made.append(code)
         return Row("token", "_id", code)
+
+    def _by_url(
+        self, sources: Kinds, parameter: str, targets: Kinds, *, forwards: bool
+    ) -> tuple[Select[Any], ColumnElement[str], ColumnElement[str]]:
+        """Canonical URLs with what they name, and the ids of both; `forwards` as in `matching.by_url`."""
+        link, named = self.alias(tables.index_reference), self.alias(tables.index_reference)
+        there, here = self._row(link, sources, parameter, None), [among(named.c.type, targets)]
+        found = by_url(link, there, named, here, forwards)
+        return found.add_columns(literal_column("1")), link.c.id, named.c.id
 
     def _held(self, kinds: Kinds, identity: ColumnElement[str]) -> Boolean:
         """The resource that a reference names is here: a reference may point to nothing, or to what was deleted."""
@@ -254,6 +269,14 @@ class Compiler(TextCompiler):
                     (found.where(*(self.probe(one, kinds, identity) for one in rest)), identity)
                     for found, identity in self.source(best, kinds)
                 ]
+            case Chain(parameter, target_type, inner, True):
+                found, origin, end = self._by_url(kinds, parameter, (target_type,), forwards=False)
+                found = found.with_only_columns(origin.label("id"))
+                return [(found.where(end.in_(self.ids(inner, (target_type,)))), origin)]
+            case Has(source_type, parameter, inner, True):
+                found, origin, end = self._by_url((source_type,), parameter, kinds, forwards=True)
+                found = found.with_only_columns(end.label("id"))
+                return [(found.where(origin.in_(self.ids(inner, (source_type,)))), end)]
             case Chain(parameter, target_type, inner):
                 link = self.alias(tables.index_reference)
                 targets = reached(target_type)

@@ -153,6 +153,21 @@ class Reader(Protocol):
     ) -> list[tuple[str, str]]:
         """Keys of `source_type` whose references of `parameter` point to one of `targets`; at most `limit`."""
 
+    def named(
+        self,
+        source_type: str,
+        parameters: Sequence[str] | None,
+        target_types: Sequence[str],
+        sources: Sequence[str],
+        limit: int,
+    ) -> list[tuple[str, str]]:
+        """Keys of `target_types` that canonical URLs of `parameters` (None: any) name, in those of `sources` (ids)."""
+
+    def naming(
+        self, source_type: str, parameters: Sequence[str], targets: Sequence[tuple[str, str]], limit: int
+    ) -> list[tuple[str, str]]:
+        """Keys of `source_type` whose canonical URLs of `parameters` name one of `targets`; at most `limit`."""
+
     def referrers(self, resource_type: str, resource_id: str, limit: int) -> list[tuple[str, str]]:
         """Keys of the resources, of any type, that point to one resource; at most `limit`."""
 

@@ -23,8 +23,9 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 
 from server.search.contained import CONTAINS, MARK
-from server.search.parameters import ANY
+from server.search.parameters import ANY, CANONICAL
 from server.store import tables
+from server.store.matching import by_url
 
 _TYPE = bindparam("type", type_=Text())
 _ID = bindparam("id", type_=Text())
@@ -196,6 +197,26 @@ def referring(dialect: Dialect, parameter: bool) -> Select[Any]:
     if parameter:
         found = found.where(row.parameter == bindparam("parameter", type_=Text()))
     return found.order_by(row.id).limit(_LIMIT)
+
+
+def named(dialect: Dialect, parameters: bool) -> Select[Any]:
+    """What canonical URLs in some resources of one type name, of some types."""
+    link, target = tables.index_reference.alias("link"), tables.index_reference.alias("target")
+    there = [link.c.type == _TYPE, _one_of(dialect, link.c.id, "ids"), link.c.parameter != literal(CANONICAL)]
+    if parameters:
+        there.append(_one_of(dialect, link.c.parameter, "parameters"))
+    found = by_url(link, there, target, [_one_of(dialect, target.c.type, "types")], forwards=True)
+    found = found.add_columns(target.c.type, target.c.id).distinct()
+    return found.order_by(target.c.type, target.c.id).limit(_LIMIT)
+
+
+def naming(dialect: Dialect) -> Select[Any]:
+    """The resources of one type with canonical URLs, of some parameters, that name some resources of another."""
+    link, target = tables.index_reference.alias("link"), tables.index_reference.alias("target")
+    there = [link.c.type == _TYPE, _one_of(dialect, link.c.parameter, "parameters")]
+    here = [target.c.type == bindparam("target_type", type_=Text()), _one_of(dialect, target.c.id, "ids")]
+    found = by_url(link, there, target, here, forwards=False)
+    return found.add_columns(link.c.id).distinct().order_by(link.c.id).limit(_LIMIT)
 
 
 def contained() -> Select[Any]:

@@ -44,10 +44,10 @@ def shape(node: Predicate | Condition | None) -> Any:
             return "Resource", shape(where)
         case Not(inner):
             return "Not", shape(inner)
-        case Chain(parameter, target_type, inner):
-            return "Chain", parameter, target_type, shape(inner)
-        case Has(source_type, parameter, inner):
-            return "Has", source_type, parameter, shape(inner)
+        case Chain(parameter, target_type, inner, by_url):
+            return "Chain", parameter, target_type, shape(inner), by_url
+        case Has(source_type, parameter, inner, by_url):
+            return "Has", source_type, parameter, shape(inner), by_url
         case Nothing():
             return "Nothing"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from server.errors import Busy
 from server.store import reads, similar, tables
 from server.store.contract import Past, Stored, Transaction
 from server.store.searching import SqlSearcher
-from server.store.statements import Statements
+from server.store.statements import Statement, Statements
 
 # How often a transaction is tried before its client is told to try again.
 ATTEMPTS = 12
@@ -184,23 +184,49 @@ class SqlReader(SqlSearcher):
     def referring(
         self, source_type: str, parameter: str | None, targets: Sequence[tuple[str, str]], limit: int
     ) -> list[tuple[str, str]]:
+        statement = self.statements.get(
+            ("referring", parameter is None), lambda: reads.referring(self.statements.dialect, parameter is not None)
+        )
+        return self._to(statement, {"type": source_type, "parameter": parameter, "limit": limit}, targets)
+
+    def named(
+        self,
+        source_type: str,
+        parameters: Sequence[str] | None,
+        target_types: Sequence[str],
+        sources: Sequence[str],
+        limit: int,
+    ) -> list[tuple[str, str]]:
+        statement = self.statements.get(
+            ("named", parameters is None), lambda: reads.named(self.statements.dialect, parameters is not None)
+        )
+        bound = {
+            "type": source_type,
+            "parameters": self.sequence(parameters or ()),
+            "types": self.sequence(target_types),
+            "ids": self.sequence(sources),
+            "limit": limit,
+        }
+        return [(row[0], row[1]) for row in self.rows(statement, statement.bind(bound))]
+
+    def naming(
+        self, source_type: str, parameters: Sequence[str], targets: Sequence[tuple[str, str]], limit: int
+    ) -> list[tuple[str, str]]:
+        statement = self.statements.get("naming", lambda: reads.naming(self.statements.dialect))
+        bound = {"type": source_type, "parameters": self.sequence(parameters), "limit": limit}
+        return self._to(statement, bound, targets)
+
+    def _to(
+        self, statement: Statement, bound: Mapping[str, Any], targets: Sequence[tuple[str, str]]
+    ) -> list[tuple[str, str]]:
+        """Keys of what a statement finds for targets, which takes those of one type at a time."""
         by_type: dict[str, list[str]] = {}
         for target_type, target_id in targets:
             by_type.setdefault(target_type, []).append(target_id)
         found: dict[tuple[str, str], None] = {}
         for target_type, ids in by_type.items():
-            statement = self.statements.get(
-                ("referring", parameter is None),
-                lambda: reads.referring(self.statements.dialect, parameter is not None),
-            )
-            bound = {
-                "type": source_type,
-                "parameter": parameter,
-                "target_type": target_type,
-                "ids": self.sequence(ids),
-                "limit": limit,
-            }
-            found.update(dict.fromkeys((source_type, row[0]) for row in self.rows(statement, statement.bind(bound))))
+            every = {**bound, "target_type": target_type, "ids": self.sequence(ids)}
+            found.update(dict.fromkeys((bound["type"], row[0]) for row in self.rows(statement, statement.bind(every))))
         return list(found)
 
     # -- searching
