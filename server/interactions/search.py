@@ -18,7 +18,7 @@ from server.interactions.service import Service
 from server.interactions.subset import subset
 from server.interactions.terminology import held
 from server.search import links
-from server.search.contained import is_marked, url_path
+from server.search.contained import is_marked, unmarked, url_path
 from server.search.parser import Parser
 from server.search.query import Cursor, Search
 from server.store.contract import Hit, Page
@@ -119,7 +119,7 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
             shown = body_in(one, version)
             body = shown if found.summary == "false" else subset(shown, version, found.summary, ())
             entries.append(bundle.match(prefix, f"{one.type}/{one.id}", body, b"include"))
-    more = [] if page.hits else list(_nothing_found(service, found))
+    more = [] if page.hits else list(_nothing_found(service, resource_type, found))
     if found.explain:
         more.append(_explanation(service, found, page, seconds))
     entries += _outcomes(found, more)
@@ -142,13 +142,15 @@ def _explanation(service: Service, found: Search, page: Page, seconds: float) ->
     return Issue("information", "informational", "\n".join(lines), ("_explain",))
 
 
-def _nothing_found(service: Service, found: Search) -> Sequence[Issue]:
+def _nothing_found(service: Service, resource_type: str | None, found: Search) -> Sequence[Issue]:
     """A reminder that an empty answer is no negative statement, where one could be read into it."""
-    if found.query.cursor is not None or service.open_world.isdisjoint(found.query.predicates):
+    # What is looked through for contained resources was not asked for itself.
+    asked = {resource_type} if resource_type is not None else set(map(unmarked, found.query.predicates))
+    kinds = sorted(service.open_world & asked)
+    if found.query.cursor is not None or not kinds:
         return ()
-    kinds = "/".join(sorted(service.open_world.intersection(found.query.predicates)))
     text = (
-        f"This server holds no {kinds} that matches. It knows what its content records and no more: "
+        f"This server holds no {'/'.join(kinds)} that matches. It knows what its content records and no more: "
         "that none is here is no evidence that none exists."
     )
     return (Issue("warning", "not-found", text),)

@@ -116,6 +116,15 @@ def test_elements_and_summaries_are_of_the_contained_match(nested: InProcess) ->
     assert set(shown) == {"resourceType", "id", "meta", "status"}
 
 
+@pytest.mark.parametrize("kind", ["container", "contained"])
+def test_only_what_was_asked_for_is_told_to_be_missing(nested: InProcess, kind: str) -> None:
+    query = f"Medication?code=nothing&_contained=true&_containedType={kind}"
+    assert "entry" not in ask(nested, query).json
+    answer = ask(nested, query.replace("Medication?code=nothing", "ClinicalUseDefinition?type=warning"))
+    (entry,) = answer.json["entry"]
+    assert "holds no ClinicalUseDefinition that matches" in entry["resource"]["issue"][0]["diagnostics"]
+
+
 def test_the_self_link_says_that_contained_resources_were_searched(nested: InProcess) -> None:
     answer = ask(nested, "Medication?_contained=true&_containedType=contained")
     assert answer.links["self"].endswith("/Medication?_contained=true&_containedType=contained")
