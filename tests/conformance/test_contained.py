@@ -249,6 +249,14 @@ def test_a_tag_added_in_place_keeps_what_is_contained(changing: InProcess) -> No
     agrees(changing)
 
 
+def test_an_index_of_another_version_is_made_anew_with_what_is_contained(changing: InProcess) -> None:
+    changing.store.write(lambda transaction: transaction.set_state("index", "of an older version"))
+    assert sync(changing.settings, changing.store).reindexed == len(WORLD)
+    assert addresses(ask(changing, "Medication?code=custom&_contained=true")) == ["MedicationRequest/mr-custom"]
+    assert addresses(ask(changing, "MedicationRequest?medication.code=custom")) == ["MedicationRequest/mr-custom"]
+    agrees(changing)
+
+
 def test_what_a_contained_resource_points_to_is_pointed_to_by_its_container(changing: InProcess) -> None:
     for resource_id in ("md-alone",):
         assert changing.ask("DELETE", f"{BASE}/Medication/{resource_id}").status == 409
