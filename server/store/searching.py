@@ -148,7 +148,9 @@ class SqlSearcher(ABC):
                     query, resource_type, predicate, begin, None, "after", False, query.count + 1
                 )
                 lines.append(f"{resource_type}: {' '.join(statement.text.split())}")
-                explained = Statement(f"{'EXPLAIN QUERY PLAN' if sqlite else 'EXPLAIN'} {statement.text}", (), {})
+                # PostgreSQL tells how many rows each step really read; SQLite has the way only.
+                verb = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN (ANALYZE, TIMING OFF)"
+                explained = Statement(f"{verb} {statement.text}", (), {})
                 lines += [f"  {row[-1] if sqlite else row[0]}" for row in self.rows(explained, bound)]
         return lines
 
