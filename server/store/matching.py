@@ -115,18 +115,17 @@ class TextCompiler:
     ) -> tuple[FromClause, Select[Any]]:
         """The passages of one resource that match, as a select that has no columns yet, and their table.
 
-        On SQLite the words are looked up for each passage in a subquery: as a join it may go the other way, through
-        everything that matches, for every resource that is probed.
+        SQLite looks at the words of the passage as they stand: FTS5 would gather everything that matches, for every
+        resource that is probed.
         """
         row = self.alias(fulltext.index_text)
         fixed = (among(row.c.type, kinds), row.c.parameter == constant(parameter), row.c.id == identity)
-        query = self._query(wanted)
+        match: Boolean
         if self.sqlite:
-            index = self.alias(fulltext.index_text_words)
-            same = (index.c.rowid == _number_of(row), index.c.words.bool_op("MATCH")(query))
-            match: Boolean = exists(select(literal_column("1")).select_from(index).where(*same))
+            phrase = bindparam(f"phrase{self._numbers[id(wanted)]}", type_=Text())
+            match = func.instr(constant(" ") + row.c.words + constant(" "), phrase) > 0
         else:
-            match = row.c.words.bool_op("@@")(query)
+            match = row.c.words.bool_op("@@")(self._query(wanted))
         return row, select().select_from(row).where(*fixed, match)
 
     def matches(self, kinds: Kinds, parameter: str, identity: ColumnElement[str], wanted: Compare) -> Boolean:

@@ -88,6 +88,7 @@ def values(node: Predicate | None, sequence: Any = tuple, phrase: Any = str) -> 
                 f"p{number}": phrase(one.value),
                 f"weight{number}": one.value.weight,
                 f"length{number}": len(one.value.words),
+                f"phrase{number}": f" {' '.join(one.value.words)}{'' if one.value.prefix else ' '}",
             }
         else:
             bound[f"p{number}"] = one.value

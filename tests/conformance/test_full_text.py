@@ -119,6 +119,22 @@ def test_a_full_text_search_finds_exactly_what_the_table_says(server: InProcess,
         assert problems(answer)[0]["expression"] == [expected["refused"]]
 
 
+# Searches of one type for words, that do not name a resource or a page themselves.
+LOOKED_UP = [
+    (q, e) for q, e in SEARCHES if isinstance(e, list) and q[0] != "?" and "_id=" not in q and "_sort" not in q
+]
+
+
+@pytest.mark.parametrize(("query", "expected"), LOOKED_UP)
+def test_a_look_at_each_resource_finds_what_looking_the_words_up_finds(
+    server: InProcess, query: str, expected: list[str]
+) -> None:
+    every = [one["id"] for one in RESOURCES if one["resourceType"] == query.partition("?")[0]]
+    assert len(LOOKED_UP) > 40
+    found = [one for one in every if server.ask("GET", f"{BASE}/{query}&_id={one}").ids == [one]]
+    assert sorted(found) == sorted(expected)
+
+
 # -- scores
 
 

@@ -116,12 +116,12 @@ def test_sqlite_keeps_words_and_passages_together(sqlite_database_url: str) -> N
     again.close()
 
 
-def test_sqlite_goes_from_words_to_passages_and_back_by_number(sqlite_database_url: str) -> None:
+def test_sqlite_gathers_what_matches_once_and_scores_passages_as_they_stand(sqlite_database_url: str) -> None:
     store = open_store(Settings(database=sqlite_database_url))
     write(store, "a", "oral tablet")
     lines = store.explain(matching("oral"))
-    # The scan of the words first, then their passages; to score one passage, its words by number.
+    # The scan of the words first, then their passages; the words of one passage need no index.
     assert any("VIRTUAL TABLE INDEX 0:M" in line for line in lines), lines
     assert any("USING INTEGER PRIMARY KEY (rowid=?)" in line for line in lines), lines
-    assert any("VIRTUAL TABLE INDEX 0:=M" in line for line in lines), lines
+    assert sum("VIRTUAL TABLE" in line for line in lines) == 1, lines
     store.close()
