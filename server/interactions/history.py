@@ -140,12 +140,11 @@ def _parameters(service: Service, version: FhirVersion, pairs: Pairs, strict: bo
             continue
         asked.applied.append((name, shown))
     if unknown:
-        remedy = "Leave it out; a history takes _count, _since, _at and _summary=count."
-        asked.issues.append(_ignored(version, unknown, strict, remedy))
+        asked.issues.append(_ignored(version, unknown, strict))
     return asked
 
 
-def _ignored(version: FhirVersion, unknown: Pairs, strict: bool, remedy: str) -> Issue:
+def _ignored(version: FhirVersion, unknown: Pairs, strict: bool) -> Issue:
     """The warning that parameters were ignored. Raises NotSupported when strict, and where a Bundle has no place for
     it.
 
@@ -153,6 +152,7 @@ def _ignored(version: FhirVersion, unknown: Pairs, strict: bool, remedy: str) ->
     https://hl7.org/fhir/R5/bundle-definitions.html#Bundle.issues for it.
     """
     problem = f"this history does not take {' or '.join(f'{name}={value}' for name, value in unknown)}"
+    remedy = "Leave it out; a history takes _count, _since, _at and _summary=count."
     names = tuple(dict.fromkeys(name for name, _ in unknown))
     if strict:
         raise NotSupported(problem, expression=names, remedy=remedy)
