@@ -1,8 +1,7 @@
 """A predicate as SQL, by SQLAlchemy Core.
 
 Two forms: `probe` asks whether a given id meets a predicate, `source` lists the ids that do. A search starts from the
-source of its most
-selective part and probes the rest; which part that is, `plan` decides.
+source of its most selective part and probes the rest; which part that is, `choosing` decides.
 """
 
 from __future__ import annotations
@@ -11,14 +10,12 @@ from functools import reduce
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     ColumnElement,
     FromClause,
     Select,
     Text,
     and_,
-    any_,
     bindparam,
     exists,
     false,
@@ -29,7 +26,6 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.sql.expression import CompoundSelect
-from sqlalchemy.types import TypeEngine
 
 from server.search.contained import is_marked
 from server.search.predicates import (
@@ -48,7 +44,8 @@ from server.search.predicates import (
     Some,
 )
 from server.store import tables
-from server.store.matching import Boolean, Kinds, TextCompiler, among, by_url, constant
+from server.store.fragments import Boolean, Kinds, among, by_url, constant, one_of
+from server.store.matching import TextCompiler
 from server.store.traits import grounded, leading, merged, rank, reached, sourceable
 
 
@@ -90,7 +87,8 @@ class Compiler(TextCompiler):
 
     def _value(self, node: Compare) -> ColumnElement[Any]:
         """What `node` compares with, as a value to be bound."""
-        return bindparam(f"p{self._numbers[id(node)]}", type_=self._type(node))
+        kind = BigInteger() if isinstance(node.value, int) else Text()
+        return bindparam(f"p{self._numbers[id(node)]}", type_=kind)
 
     def _compare(self, column: ColumnElement[Any], node: Compare) -> Boolean:
         number = self._numbers[id(node)]
@@ -118,14 +116,7 @@ class Compiler(TextCompiler):
             case "contains":
                 return (func.instr(column, value) if self.sqlite else func.strpos(column, value)) > 0
         # in: the list is one value, so that its length does not change the statement
-        if self.sqlite:
-            return column.in_(select(func.json_each(value).table_valued("value").c.value))
-        return column == any_(value)
-
-    def _type(self, node: Compare) -> TypeEngine[Any]:
-        if node.operator == "in" and not self.sqlite:
-            return ARRAY(Text())
-        return BigInteger() if isinstance(node.value, int) else Text()
+        return one_of(self.dialect, column, f"p{number}")
 
     # -- probe: does this id meet the predicate?
 

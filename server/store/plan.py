@@ -32,7 +32,7 @@ from server.search.predicates import And, Predicate
 from server.search.query import Cursor, Sort
 from server.store import tables
 from server.store.compile import Compiler
-from server.store.matching import Kinds, among, constant
+from server.store.fragments import Kinds, among, constant
 from server.store.sorting import Start, beyond, first_values, in_order, keyset, sort_key, walked_along
 from server.store.traits import ordered, sourceable
 
@@ -131,7 +131,9 @@ def page(
     kinds = (resource_type,)
     wanted = list(parts(predicate))
     columns = (resource.c.id, resource.c.version, resource.c.updated, resource.c.fhir_version, resource.c.body)
-    found, walked = _base(compiler, kinds, wanted, start, sort, None if sort or ties == "all" else cursor, backwards)
+    # In the order of ids alone a page begins behind the cursor's id.
+    place = None if sort or ties == "all" else cursor
+    found, walked = _base(compiler, kinds, wanted, start, sort, place, backwards)
     identity = walked.c.id
 
     def points(of: ColumnElement[str]) -> ColumnElement[Any]:
@@ -144,7 +146,7 @@ def page(
     ]
     if sort and cursor is not None:
         found = found.where(keyset(sort, keys, cursor, identity, ties, backwards, start))
-    if not sort and cursor is not None and ties != "all":
+    if place is not None:
         found = found.where(beyond(identity, backwards))
     late = scored and not any(one.column == "score" for one in sort)
     if start is None and all(one.table is None and one.column != "score" for one in sort):
@@ -203,10 +205,8 @@ def _hits(
     """The ids that meet every part, from the source of `start`.
 
     Where the source comes in id order and so does the page, no more of each branch is read than the page holds. From
-    any
-    other source all ids are taken, which are few; asked for them in order, a database would rather walk an index that
-    has
-    the order and look for the few in it.
+    any other source all ids are taken, which are few; asked for them in order, a database would rather walk an index
+    that has the order and look for the few in it.
     """
     walks = limited and ordered(start)
     branches = []

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
-    ColumnElement,
     Integer,
     Select,
     Text,
-    any_,
     bindparam,
     exists,
     func,
@@ -25,19 +22,11 @@ from sqlalchemy.engine import Dialect
 from server.search.contained import CONTAINS, MARK
 from server.search.parameters import ANY, CANONICAL
 from server.store import tables
-from server.store.matching import by_url
+from server.store.fragments import by_url, one_of
 
 _TYPE = bindparam("type", type_=Text())
 _ID = bindparam("id", type_=Text())
 _LIMIT = bindparam("limit", type_=Integer())
-
-
-def _one_of(dialect: Dialect, column: ColumnElement[str], name: str) -> ColumnElement[bool]:
-    """`column` is in a list that is bound as one value."""
-    if dialect.name == "sqlite":
-        listed = func.json_each(bindparam(name, type_=Text())).table_valued("value")
-        return column.in_(select(listed.c.value))
-    return column == any_(bindparam(name, type_=ARRAY(Text())))
 
 
 def current() -> Select[Any]:
@@ -50,7 +39,7 @@ def current() -> Select[Any]:
 def many(dialect: Dialect) -> Select[Any]:
     row = tables.resource.c
     found = select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body)
-    return found.where(row.type == _TYPE, _one_of(dialect, row.id, "ids"), not_(row.deleted))
+    return found.where(row.type == _TYPE, one_of(dialect, row.id, "ids"), not_(row.deleted))
 
 
 def version() -> Select[Any]:
@@ -90,7 +79,7 @@ def _window(
     if types:
         # An expression, not the column: SQLite would read every version of the types and sort them, where the index in
         # the order of time gives a page at once.
-        found = found.where(_one_of(dialect, row.type.concat(""), "types"))
+        found = found.where(one_of(dialect, row.type.concat(""), "types"))
     return _made(found, since, at)
 
 
@@ -154,7 +143,7 @@ def referrers() -> Select[Any]:
 
 def existing(dialect: Dialect) -> Select[Any]:
     row = tables.resource.c
-    return select(row.id).where(row.type == _TYPE, _one_of(dialect, row.id, "ids"), not_(row.deleted))
+    return select(row.id).where(row.type == _TYPE, one_of(dialect, row.id, "ids"), not_(row.deleted))
 
 
 def all_of_type() -> Select[Any]:
@@ -173,7 +162,7 @@ def referenced(dialect: Dialect, parameter: bool, target_type: bool) -> Select[A
     found = (
         select(row.target_type, row.target_id)
         .distinct()
-        .where(row.type == _TYPE, _one_of(dialect, row.id, "ids"), row.target_id != "")
+        .where(row.type == _TYPE, one_of(dialect, row.id, "ids"), row.target_id != "")
     )
     if parameter:
         found = found.where(row.parameter == bindparam("parameter", type_=Text()))
@@ -191,7 +180,7 @@ def referring(dialect: Dialect, parameter: bool) -> Select[Any]:
         .where(
             row.type == _TYPE,
             row.target_type == bindparam("target_type", type_=Text()),
-            _one_of(dialect, row.target_id, "ids"),
+            one_of(dialect, row.target_id, "ids"),
         )
     )
     if parameter:
@@ -202,10 +191,10 @@ def referring(dialect: Dialect, parameter: bool) -> Select[Any]:
 def named(dialect: Dialect, parameters: bool) -> Select[Any]:
     """What canonical URLs in some resources of one type name, of some types."""
     link, target = tables.index_reference.alias("link"), tables.index_reference.alias("target")
-    there = [link.c.type == _TYPE, _one_of(dialect, link.c.id, "ids"), link.c.parameter != literal(CANONICAL)]
+    there = [link.c.type == _TYPE, one_of(dialect, link.c.id, "ids"), link.c.parameter != literal(CANONICAL)]
     if parameters:
-        there.append(_one_of(dialect, link.c.parameter, "parameters"))
-    found = by_url(link, there, target, [_one_of(dialect, target.c.type, "types")], forwards=True)
+        there.append(one_of(dialect, link.c.parameter, "parameters"))
+    found = by_url(link, there, target, [one_of(dialect, target.c.type, "types")], forwards=True)
     found = found.add_columns(target.c.type, target.c.id).distinct()
     return found.order_by(target.c.type, target.c.id).limit(_LIMIT)
 
@@ -213,8 +202,8 @@ def named(dialect: Dialect, parameters: bool) -> Select[Any]:
 def naming(dialect: Dialect) -> Select[Any]:
     """The resources of one type with canonical URLs, of some parameters, that name some resources of another."""
     link, target = tables.index_reference.alias("link"), tables.index_reference.alias("target")
-    there = [link.c.type == _TYPE, _one_of(dialect, link.c.parameter, "parameters")]
-    here = [target.c.type == bindparam("target_type", type_=Text()), _one_of(dialect, target.c.id, "ids")]
+    there = [link.c.type == _TYPE, one_of(dialect, link.c.parameter, "parameters")]
+    here = [target.c.type == bindparam("target_type", type_=Text()), one_of(dialect, target.c.id, "ids")]
     found = by_url(link, there, target, here, forwards=False)
     return found.add_columns(link.c.id).distinct().order_by(link.c.id).limit(_LIMIT)
 

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     ColumnElement,
     Integer,
     Select,
     Text,
-    any_,
     bindparam,
     cast,
     exists,
@@ -24,7 +22,7 @@ from sqlalchemy.engine import Dialect
 
 from server.search.words import ALIKE, SIMILAR, trigrams
 from server.store import fulltext, tables
-from server.store.matching import constant
+from server.store.fragments import constant, one_of
 
 
 def words(dialect: Dialect, resource_type: str, parameter: str) -> Select[Any]:
@@ -42,7 +40,11 @@ def words(dialect: Dialect, resource_type: str, parameter: str) -> Select[Any]:
     )
     alike = (
         select(row.word.label("word"), likeness.label("likeness"))
-        .where(row.type == constant(resource_type), row.parameter == constant(parameter), _listed(dialect, row.trigram))
+        .where(
+            row.type == constant(resource_type),
+            row.parameter == constant(parameter),
+            one_of(dialect, row.trigram, "trigrams"),
+        )
         .group_by(row.word, row.size)
         .having(likeness >= bindparam("alike", type_=BigInteger()))
         .subquery("alike")
@@ -55,13 +57,6 @@ def values(word: str, sequence: Callable[[list[str]], Any]) -> dict[str, Any]:
     """What is bound in the statement of `words`; `sequence` makes the database's form of a list."""
     wanted = sorted(trigrams(word))
     return {"trigrams": sequence(wanted), "size": len(wanted), "alike": ALIKE, "limit": SIMILAR}
-
-
-def _listed(dialect: Dialect, column: ColumnElement[str]) -> ColumnElement[bool]:
-    if dialect.name == "sqlite":
-        listed = func.json_each(bindparam("trigrams", type_=Text())).table_valued("value")
-        return column.in_(select(listed.c.value))
-    return column == any_(bindparam("trigrams", type_=ARRAY(Text())))
 
 
 def _present(dialect: Dialect, resource_type: str, parameter: str, word: ColumnElement[str]) -> ColumnElement[bool]:

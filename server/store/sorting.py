@@ -30,7 +30,7 @@ from sqlalchemy import (
 from server.search.query import Cursor, Sort
 from server.store import tables
 from server.store.compile import Compiler
-from server.store.matching import Boolean, Kinds, among, constant
+from server.store.fragments import Boolean, Kinds, among, constant
 
 Walk = Literal["values", "missing"]
 """Along the values of the first sort key, and then along the resources that have none."""

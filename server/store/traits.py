@@ -21,8 +21,9 @@ from server.search.predicates import (
     Resource,
     Row,
     Some,
+    Table,
 )
-from server.store.matching import Kinds
+from server.store.fragments import Kinds
 from server.store.shape import comparisons
 
 # The column that leads each lookup index, and the index: where it is compared for equality, this gives ids in order.
@@ -43,7 +44,7 @@ def reached(target_type: str) -> Kinds:
 
 def merged(alternatives: Sequence[Predicate]) -> list[Predicate]:
     """Alternatives of which those about one parameter are one: a probe then looks at its rows once."""
-    rows: dict[tuple[str, str], list[Condition]] = {}
+    rows: dict[tuple[Table, str], list[Condition]] = {}
     rest: list[Predicate] = []
     for one in alternatives:
         match one:
@@ -53,11 +54,11 @@ def merged(alternatives: Sequence[Predicate]) -> list[Predicate]:
                 rows.setdefault((table, parameter), []).append(where)
             case _:
                 rest.append(one)
-    merged = [
-        Row(table, parameter, where[0] if len(where) == 1 else Some(tuple(where)))  # type: ignore[arg-type]
+    together = [
+        Row(table, parameter, where[0] if len(where) == 1 else Some(tuple(where)))
         for (table, parameter), where in rows.items()
     ]
-    return [*merged, *rest]
+    return [*together, *rest]
 
 
 def grounded(node: Predicate) -> bool:
