@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from server.search.predicates import Predicate, ranks
 from server.search.query import Cursor, Sort
@@ -16,7 +16,7 @@ from server.store import plan
 from server.store.shape import shape
 from server.store.sorting import Start
 from server.store.statements import Statement, Statements
-from server.store.traits import rank
+from server.store.traits import ordered, rank
 
 
 class Reader(Protocol):
@@ -28,24 +28,39 @@ class Reader(Protocol):
     def values(self, predicate: Predicate | None) -> Mapping[str, Any]: ...
 
 
-def needs_counting(predicate: Predicate | None, sort: Sequence[Sort]) -> bool:
-    """Whether what is in the database decides where a search starts."""
-    if not plan.candidates(predicate):
-        return False
-    return bool(sort) or plan.at_once(predicate) is None
+class Choice(NamedTuple):
+    """Where a search starts; `settled` says that it always does, whatever is in the database."""
+
+    start: Start
+    settled: bool
 
 
-def choose(reader: Reader, resource_type: str, predicate: Predicate | None, sort: Sequence[Sort]) -> Start:
+def choose(reader: Reader, resource_type: str, predicate: Predicate | None, sort: Sequence[Sort]) -> Choice:
     """The smallest part, if it is small. Else a walk: along the values of the first sort key; without one, along the
     rarest part in the order of ids, or the ids of the type.
     """
     walk: Start = "values" if sort and sort[0].table is not None else None
-    if predicate is None or not plan.candidates(predicate):
-        return walk
-    if not needs_counting(predicate, sort):
-        return plan.at_once(predicate)
+    possible = plan.candidates(predicate)
+    if predicate is None or not possible:
+        return Choice(walk, True)
     parts = plan.parts(predicate)
-    possible = sorted(plan.candidates(predicate), key=lambda part: rank(parts[part]))
+    if not sort and len(possible) == 1 and ordered(parts[possible[0]]):
+        # A lookup by equality, and no other way in: it comes in the order of the page, however much it finds.
+        return Choice(possible[0], True)
+    return Choice(_counted(reader, resource_type, predicate, sort, possible, walk), False)
+
+
+def _counted(
+    reader: Reader,
+    resource_type: str,
+    predicate: Predicate,
+    sort: Sequence[Sort],
+    candidates: Sequence[int],
+    walk: Start,
+) -> Start:
+    """What `choose` says where the numbers decide."""
+    parts = plan.parts(predicate)
+    possible = sorted(candidates, key=lambda part: rank(parts[part]))
     few = plan.MANY if sort else plan.FEW
     smallest, fewest = possible[0], few + 1
     reached: dict[int, str] = {}

@@ -59,14 +59,6 @@ def candidates(predicate: Predicate | None) -> list[int]:
     return [number for number, part in enumerate(parts(predicate)) if sourceable(part)]
 
 
-def at_once(predicate: Predicate | None) -> int | None:
-    """The part to start from where that needs no counting: the only candidate, a lookup by equality."""
-    possible = candidates(predicate)
-    if len(possible) == 1 and ordered(parts(predicate)[possible[0]]):
-        return possible[0]
-    return None
-
-
 def bounded_count(dialect: Dialect, resource_type: str, predicate: Predicate, part: int) -> Select[Any]:
     """How many rows one part has, counted no further than `limit`; and of a part in the order of ids the id that the
     count reached, which is the further along the rarer the part is. Of several branches the densest is what counts.

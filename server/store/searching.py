@@ -71,15 +71,17 @@ class SqlSearcher(ABC):
         if known is not None:
             return self._hits(query, resource_type, *known)
         cursor = query.cursor if query.cursor is not None and query.cursor.id else None
-        start = choosing.choose(self, resource_type, predicate, query.sort)
+        start, settled = choosing.choose(self, resource_type, predicate, query.sort)
         steps = choosing.steps(start, cursor, backwards)
         found: list[Hit] = []
         for begin, place in steps:
-            found += self._hits(
-                query,
-                resource_type,
-                *self._statement(query, resource_type, predicate, begin, place, ties, backwards, limit - len(found)),
+            statement, bound = self._statement(
+                query, resource_type, predicate, begin, place, ties, backwards, limit - len(found)
             )
+            # A first page in one step that needs no counting runs the same statement with the same values every time.
+            if settled and query.cursor is None and len(steps) == 1 and len(query.predicates) == 1:
+                query.memo[resource_type] = statement, bound
+            found += self._hits(query, resource_type, statement, bound)
             if len(found) >= limit:
                 break
         return found
@@ -127,18 +129,13 @@ class SqlSearcher(ABC):
         named = {**self.values(predicate), "limit": limit}
         if cursor is not None:
             named |= {"after": cursor.id, **{f"c{number}": value for number, value in enumerate(cursor.values)}}
-        bound = statement.bind(named)
-        # A first page that needs no counting runs the same statement with the same values every time.
-        settled = start != "values" and start != "missing" and not choosing.needs_counting(predicate, query.sort)
-        if settled and query.cursor is None and len(query.predicates) == 1:
-            query.memo[resource_type] = statement, bound
-        return statement, bound
+        return statement, statement.bind(named)
 
     def explain(self, query: Query) -> list[str]:
         lines = []
         sqlite = self.statements.dialect.name == "sqlite"
         for resource_type, predicate in query.predicates.items():
-            start = choosing.choose(self, resource_type, predicate, query.sort)
+            start, _ = choosing.choose(self, resource_type, predicate, query.sort)
             for number in plan.candidates(predicate):
                 if predicate is not None:
                     counted, _ = choosing.bounded_count(self, resource_type, predicate, number, plan.FEW + 1)
