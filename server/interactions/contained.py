@@ -8,7 +8,7 @@ from server.fhir.json import dumps, parse
 from server.fhir.releases import FhirVersion
 from server.interactions.forms import in_version
 from server.interactions.service import Service
-from server.search.contained import address, is_marked, local_ids
+from server.search.contained import Address, address, identity_of, is_marked, local_ids
 from server.store.contract import Hit
 
 
@@ -18,13 +18,15 @@ def contained_in(service: Service, version: FhirVersion, hits: Sequence[Hit]) ->
     They are cut out of their containers, whose text is the only one there is. What a container has no longer is not
     among them.
     """
-    wanted = {hit.id: address(hit.id) for hit in hits if is_marked(hit.type)}
-    containers = list(dict.fromkeys((one.type, one.id) for one in wanted.values()))
+    wanted = {hit.id for hit in hits if is_marked(hit.type)}
+    if not wanted:
+        return {}
     found = {}
-    for stored in service.reader.read_many(containers) if containers else ():
+    containers = {(where.type, where.id) for where in map(address, wanted)}
+    for stored in service.reader.read_many(sorted(containers)):
         resource = parse(stored.body or b"{}")
         for local, one in zip(local_ids(resource), resource.get("contained", ()), strict=True):
-            identity = f"{stored.type}/{stored.id}#{local}"
+            identity = identity_of(Address(stored.type, stored.id, local))
             if identity in wanted:
                 found[identity] = dumps(in_version(one, FhirVersion(stored.fhir_version), version))
     return found

@@ -101,7 +101,7 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
     seconds = time.perf_counter() - started
     prefix = f"{base}/".encode()
     whole = found.summary == "false" and not found.elements
-    inside = contained_in(service, version, page.hits) if found.contained else {}
+    inside = contained_in(service, version, page.hits)
     entries = []
     for hit in page.hits:
         if is_marked(hit.type):

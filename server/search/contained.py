@@ -45,8 +45,13 @@ def unmarked(resource_type: str) -> str:
     return resource_type.removesuffix(MARK)
 
 
+def identity_of(where: Address) -> str:
+    """The id that a contained resource has in the index."""
+    return f"{where.type}/{where.id}{MARK}{where.local}"
+
+
 def address(identity: str) -> Address:
-    """The parts of the id that a contained resource has in the index."""
+    """The inverse of `identity_of`."""
     container, _, local = identity.partition(MARK)
     kind, _, resource_id = container.partition("/")
     return Address(kind, resource_id, local)
@@ -93,7 +98,7 @@ def placed(rows: Iterable[Indexed], resource_type: str, resource_id: str) -> Ite
     container = f"{resource_type}/{resource_id}"
     for row in rows:
         if isinstance(row, ContainedRow):
-            kind, identity = marked(row.type), f"{container}{MARK}{row.id}"
+            kind, identity = marked(row.type), identity_of(Address(resource_type, resource_id, row.id))
             yield from ((kind, identity, _completed(one, resource_id, container)) for one in row.rows)
         else:
             yield resource_type, resource_id, _completed(row, resource_id, container)

@@ -15,7 +15,7 @@ from server.errors import BadRequest, FhirError, Issue, NotEnumerable, NotSuppor
 from server.fhir.references import is_id
 from server.fhir.temporal import parse_span
 from server.search import control, inexact, special
-from server.search.contained import is_marked, spread
+from server.search.contained import spread
 from server.search.parameter import COLUMNS, SearchParameter
 from server.search.parameters import Registry
 from server.search.predicates import Compare, Not, Or, Predicate, Resource, all_of, any_of, clauses, ranks
@@ -99,7 +99,6 @@ class Parser:
             includes=controls.includes,
             warnings=tuple(self.warnings),
             count_only=controls.count_only,
-            contained=any(map(is_marked, predicates)),
             inexact=self._inexact,
         )
 

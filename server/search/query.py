@@ -80,7 +80,5 @@ class Search:
     includes: tuple[Include, ...] = ()
     warnings: tuple[Issue, ...] = ()
     count_only: bool = False
-    contained: bool = False
-    """Whether matches may be contained resources, shown without their containers."""
     inexact: bool = False
     """Whether words were looked for that only resemble those of the request: which, the content decides."""
