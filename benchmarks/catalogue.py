@@ -78,10 +78,10 @@ def _product(number: int, ingredient: int, maker: int, random_: random.Random) -
         "text": f"form {form}",
     }
     quantity = {"value": float(strength), "unit": "mg", "system": UCUM, "code": "mg"}
-    content = {
+    content: dict[str, Any] = {
         "item": {"concept": {"coding": [{"system": RXNORM, "code": str(ingredient), "display": name(ingredient)}]}}
     }
-    content["strengthRatio"] = {"numerator": quantity, "denominator": {"value": 1, "system": UCUM, "code": "1"}}  # type: ignore[dict-item]
+    content["strengthRatio"] = {"numerator": quantity, "denominator": {"value": 1, "system": UCUM, "code": "1"}}
     yield {
         "resourceType": "Medication",
         "id": f"m{number}",

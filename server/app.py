@@ -42,7 +42,7 @@ class Apothecary(Flask):
         return routes.preflight(self.service, list(adapter.allowed_methods()) if adapter else [])
 
 
-def create_app(settings: Settings | None = None, store: SqlStore | None = None) -> Flask:
+def create_app(settings: Settings | None = None, store: SqlStore | None = None) -> Apothecary:
     """The WSGI application. Without `settings` they come from the environment; without a `store` it is opened as they
     say.
     """

@@ -70,7 +70,7 @@ def test_settings_survive_the_way_through_the_environment(monkeypatch: pytest.Mo
         ("localhost", False, True),
         ("::1", False, True),
         ("0.0.0.0", False, False),  # noqa: S104 (nothing listens)
-        ("0.0.0.0", True, True),  # noqa: S104
+        ("0.0.0.0", True, True),  # noqa: S104 (nothing listens)
         ("drugs.example", False, False),
         ("127.evil.example", False, False),
     ],

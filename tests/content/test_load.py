@@ -225,7 +225,7 @@ def test_a_resource_is_kept_in_its_version_and_found_in_any(database_url: str, t
     client = app.test_client()
     assert client.get("/fhir/r4/Medication/m").json["ingredient"] == [{"itemCodeableConcept": {"text": "x"}}]
     assert client.get("/fhir/r5/Medication/m").json["ingredient"] == [{"item": {"concept": {"text": "x"}}}]
-    app.service.store.close()  # type: ignore[attr-defined]
+    app.service.store.close()
 
 
 def test_files_need_a_folder_to_be_written_to(sqlite_database_url: str) -> None:

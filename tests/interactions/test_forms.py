@@ -69,7 +69,7 @@ def test_threads_that_convert_the_same_text_do_not_fill_the_memory_twice() -> No
     known = Conversions(limit=4 * one)
     with ThreadPoolExecutor(8) as pool:
         for name in ("a", "b", "c"):
-            list(pool.map(lambda _, n=name: known.get(medication(n), R5, R4), range(32)))  # type: ignore[misc]
+            list(pool.map(lambda _, n=name: known.get(medication(n), R5, R4), range(32)))
     assert known.size == 3 * one
 
 

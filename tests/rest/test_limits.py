@@ -13,12 +13,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from benchmarks.servers import apothecary, free_port, running, status
-from server.app import create_app
+from server.app import Apothecary, create_app
 from server.errors import Busy
 from server.settings import Settings
 from server.store.contract import Transaction
@@ -45,8 +44,8 @@ def serving(url: str, **changes: Any) -> Iterator[FlaskClient]:
         store_of(app).close()
 
 
-def store_of(app: Flask) -> SqlStore:
-    store: SqlStore = app.service.store  # type: ignore[attr-defined]
+def store_of(app: Apothecary) -> SqlStore:
+    store: SqlStore = app.service.store
     return store
 
 
@@ -139,7 +138,7 @@ def test_a_statement_inside_a_transaction_is_bounded_too_and_nothing_of_it_is_ke
 
     def work(transaction: Transaction) -> None:
         transaction.set_state("mark", "left behind")
-        transaction.rows(Statement(ENDLESS, (), {}), ())  # type: ignore[attr-defined]
+        transaction.rows(Statement(ENDLESS, (), {}), ())  # type: ignore[attr-defined] # only a store of SQL has it
 
     with pytest.raises(Busy, match="longer than the limit"):
         store.write(work)

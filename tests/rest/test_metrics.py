@@ -69,7 +69,7 @@ def test_requests_are_counted_by_interaction_type_and_status(sqlite_database_url
 
 def test_a_failure_is_counted_as_one(sqlite_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     client = client_of(sqlite_database_url)
-    monkeypatch.setattr(client.application.service.store, "read", None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(client.application.service.store, "read", None)  # type: ignore[attr-defined] # Flask does not know ours
     client.get("/fhir/Substance/1")
     assert requests(client.get("/metrics").text) == {'{interaction="read",type="Substance",status="5xx"}': 1}
 

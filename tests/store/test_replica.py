@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import psycopg
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
-from server.app import create_app
+from server.app import Apothecary, create_app
 from server.errors import StartError
 from server.settings import Settings
 from server.store.open import open_store
@@ -31,7 +30,7 @@ class Pair:
         urls = {"database": self.primary.url, "read_database": self.standby.url} | changes
         return Settings(content="", request_seconds=5.0, **urls)
 
-    def app(self) -> Flask:
+    def app(self) -> Apothecary:
         """One server process, as far as the replica is concerned."""
         return create_app(self.settings())
 
@@ -84,12 +83,12 @@ def pair() -> Iterator[Pair]:
 
 
 @pytest.fixture
-def app(pair: Pair) -> Iterator[Flask]:
+def app(pair: Pair) -> Iterator[Apothecary]:
     app = pair.app()
     yield app
     pair.resume()
-    app.service.replica.close()  # type: ignore[attr-defined]
-    app.service.store.close()  # type: ignore[attr-defined]
+    app.service.replica.close()
+    app.service.store.close()
 
 
 def create(client: FlaskClient, code: str) -> tuple[str, str]:
@@ -100,7 +99,7 @@ def create(client: FlaskClient, code: str) -> tuple[str, str]:
     return f"/fhir/Substance/{answer.json['id']}", answer.headers["Set-Cookie"]
 
 
-def test_reads_and_searches_go_to_the_standby_when_it_has_caught_up(pair: Pair, app: Flask) -> None:
+def test_reads_and_searches_go_to_the_standby_when_it_has_caught_up(pair: Pair, app: Apothecary) -> None:
     client = app.test_client()
     address, _ = create(client, "anywhere")
     assert pair.caught_up()
@@ -114,7 +113,9 @@ def test_reads_and_searches_go_to_the_standby_when_it_has_caught_up(pair: Pair, 
     assert pair.reads(pair.primary) < primary + 10
 
 
-def test_a_client_reads_its_write_in_the_process_that_took_it_while_the_standby_lags(pair: Pair, app: Flask) -> None:
+def test_a_client_reads_its_write_in_the_process_that_took_it_while_the_standby_lags(
+    pair: Pair, app: Apothecary
+) -> None:
     pair.pause()
     client = app.test_client(use_cookies=False)
     address, _ = create(client, "mine")
@@ -122,7 +123,7 @@ def test_a_client_reads_its_write_in_the_process_that_took_it_while_the_standby_
     assert client.get("/fhir/Substance?_id=" + address.rpartition("/")[2]).json["total"] == 1
 
 
-def test_a_client_that_keeps_the_cookie_reads_its_write_in_any_other_process(pair: Pair, app: Flask) -> None:
+def test_a_client_that_keeps_the_cookie_reads_its_write_in_any_other_process(pair: Pair, app: Apothecary) -> None:
     other = pair.app()
     assert pair.caught_up()
     pair.pause()
@@ -138,14 +139,14 @@ def test_a_client_that_keeps_the_cookie_reads_its_write_in_any_other_process(pai
 
 
 @pytest.mark.parametrize("value", ["", "x", "-1", "9" * 40, "²", str(2**64 - 1)])
-def test_a_cookie_that_makes_no_sense_harms_nobody(app: Flask, value: str) -> None:
+def test_a_cookie_that_makes_no_sense_harms_nobody(app: Apothecary, value: str) -> None:
     answer = app.test_client(use_cookies=False).get(
         "/fhir/Substance", headers={"Cookie": f"apothecary-position={value}".encode().decode("latin-1")}
     )
     assert answer.status_code == 200
 
 
-def test_only_an_answer_to_a_write_carries_the_cookie(app: Flask) -> None:
+def test_only_an_answer_to_a_write_carries_the_cookie(app: Apothecary) -> None:
     client = app.test_client()
     address, cookie = create(client, "once")
     assert "HttpOnly" in cookie
