@@ -36,7 +36,7 @@ format: $(DEVELOPMENT) ## let ruff mend style and formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-definitions: $(DEVELOPMENT) ## compile server/fhir/data from the official FHIR packages (needs npm, or the packages in .cache/)
+definitions: $(DEVELOPMENT) ## compile server/apothecary/fhir/data from the official FHIR packages (needs npm, or the packages in .cache/)
 	$(BIN)/python -m scripts.definitions
 
 benchmark: $(DEVELOPMENT) ## throughput against a bare Flask app (wants wrk), the cold start, and writes

@@ -22,18 +22,18 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from apothecary.app import make_service
+from apothecary.content.sync import sync
+from apothecary.fhir.meta import stamp
+from apothecary.fhir.releases import FhirVersion
+from apothecary.fhir.temporal import now
+from apothecary.interactions.search import search
+from apothecary.interactions.service import Service
+from apothecary.search.text import decode
+from apothecary.settings import Settings
+from apothecary.store.contract import Stored
+from apothecary.store.open import open_store
 from benchmarks import catalogue
-from server.app import make_service
-from server.content.sync import sync
-from server.fhir.meta import stamp
-from server.fhir.releases import FhirVersion
-from server.fhir.temporal import now
-from server.interactions.search import search
-from server.interactions.service import Service
-from server.search.text import decode
-from server.settings import Settings
-from server.store.contract import Stored
-from server.store.open import open_store
 
 BATCH = 5000
 MATCHES = 20

@@ -15,7 +15,7 @@ import click
 
 from benchmarks.content import medication
 
-PROGRAM = "from server.cli import main; main()"
+PROGRAM = "from apothecary.cli import main; main()"
 
 
 @click.command()

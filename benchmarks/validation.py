@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
+from apothecary.fhir.json import dumps, parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.validation import Options, validate
 from benchmarks.content import medication
-from server.fhir.json import dumps, parse
-from server.fhir.releases import FhirVersion
-from server.validation import Options, validate
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 UCUM = "http://unitsofmeasure.org"
@@ -25,9 +25,9 @@ BUNDLE_TARGET = 0.5
 COLD_TARGET = 0.25
 
 _COLD = """
-from server.fhir.json import parse
-from server.fhir.releases import FhirVersion
-from server.validation import validate
+from apothecary.fhir.json import parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.validation import validate
 import sys
 validate(parse(sys.stdin.buffer.read()), FhirVersion.R5)
 """

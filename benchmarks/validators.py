@@ -19,11 +19,11 @@ import jsonschema
 import jsonschema_rs
 from fhir.resources.medicationknowledge import MedicationKnowledge
 
+from apothecary.fhir.json import dumps, parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.validation import validate
+from apothecary.validation.schema import json_schema
 from benchmarks.validation import knowledge
-from server.fhir.json import dumps, parse
-from server.fhir.releases import FhirVersion
-from server.validation import validate
-from server.validation.schema import json_schema
 
 
 def rate(check: Callable[[Any], object], resources: list[Any], at_least: float = 0.5) -> float:

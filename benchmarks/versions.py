@@ -10,9 +10,9 @@ from timeit import repeat
 
 import click
 
-from server.fhir.json import dumps, parse
-from server.fhir.releases import FhirVersion
-from server.versions import convert, convertible
+from apothecary.fhir.json import dumps, parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.versions import convert, convertible
 
 
 @click.command()

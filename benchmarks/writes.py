@@ -18,9 +18,9 @@ from typing import Any
 import click
 from werkzeug.test import Client
 
-from server.app import create_app
-from server.settings import Settings
-from server.store.open import open_store
+from apothecary.app import create_app
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
 
 HEADERS = {"Content-Type": "application/fhir+json", "Prefer": "return=minimal"}
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"

@@ -12,8 +12,9 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.definitions.packages import Package, obtain
 from server.fhir.releases import FhirVersion
+
+from scripts.definitions.packages import Package, obtain
 
 PACKAGES = {
     FhirVersion.R4: Package(

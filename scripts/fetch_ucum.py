@@ -16,7 +16,7 @@ PACKAGE_SHA256 = "b1c3c5b875843642f52f5f015fc8728ff997ce9c337b64bd25141ae44848bd
 MEMBER = "ucumvert/vendor/ucum-essence.xml"
 ESSENCE_SHA256 = "6022a1f4a77d93efa23b941ae50055cb9d3fdcb8bb5db6b85deda004467bb380"
 
-TARGET = Path(__file__).parents[1] / "server" / "fhir" / "data" / "ucum-essence.xml"
+TARGET = Path(__file__).parents[1] / "server" / "apothecary" / "fhir" / "data" / "ucum-essence.xml"
 
 
 def fetch() -> bytes:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from server.fhir.releases import FhirVersion
-from server.validation import RULES, Rule, not_evaluated
-from server.validation.catalogue import invariants
-from server.validation.invariants import BY_RULE
-from server.validation.natives import NATIVES
-from server.validation.rules import MEDICATION_RULES, PROFILE_RULES
+from apothecary.fhir.releases import FhirVersion
+from apothecary.validation import RULES, Rule, not_evaluated
+from apothecary.validation.catalogue import invariants
+from apothecary.validation.invariants import BY_RULE
+from apothecary.validation.natives import NATIVES
+from apothecary.validation.rules import MEDICATION_RULES, PROFILE_RULES
 
 PAGE = Path(__file__).parent.parent / "docs" / "rules.md"
 

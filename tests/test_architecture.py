@@ -15,28 +15,29 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MODULES = sorted((ROOT / "server").rglob("*.py"))
+SERVER = ROOT / "server"
+MODULES = sorted(SERVER.rglob("*.py"))
 
-# A library or attribute, and the only parts of `server` that may name it.
+# A library or attribute, and the only parts of `apothecary` that may name it.
 ONLY_IN = {
-    "flask": ("server.rest", "server.app"),
-    "werkzeug": ("server.rest", "server.app"),
-    "sqlalchemy": ("server.store",),
-    "alembic": ("server.store",),
-    "psycopg": ("server.store",),
-    "psycopg_pool": ("server.store",),
-    "sqlite3": ("server.store",),
-    "granian": ("server.cli",),
-    "os.environ": ("server.settings",),
-    "os.getenv": ("server.settings",),
+    "flask": ("apothecary.rest", "apothecary.app"),
+    "werkzeug": ("apothecary.rest", "apothecary.app"),
+    "sqlalchemy": ("apothecary.store",),
+    "alembic": ("apothecary.store",),
+    "psycopg": ("apothecary.store",),
+    "psycopg_pool": ("apothecary.store",),
+    "sqlite3": ("apothecary.store",),
+    "granian": ("apothecary.cli",),
+    "os.environ": ("apothecary.settings",),
+    "os.getenv": ("apothecary.settings",),
 }
-VALIDATOR = ("server.cli.validate", "server.validation", "server.reports", "server.fhir")
+VALIDATOR = ("apothecary.cli.validate", "apothecary.validation", "apothecary.reports", "apothecary.fhir")
 NOT_FOR_THE_VALIDATOR = {"flask", "werkzeug", "sqlalchemy", "psycopg", "sqlite3", "fhir", "pydantic"}
 
 
 def dotted_name(path: Path) -> str:
-    """`server/rest/__init__.py` -> `server.rest`."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
+    """`server/apothecary/rest/__init__.py` -> `apothecary.rest`."""
+    parts = path.relative_to(SERVER).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
@@ -74,14 +75,14 @@ def test_a_library_is_used_only_where_it_belongs(path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "source", "found"),
     [
-        ("server.search.token", "from flask import request", ["1: flask.request"]),
-        ("server.interactions.read", "def f():\n    import sqlalchemy.orm", ["2: sqlalchemy.orm"]),
-        ("server.content.sync", "import os\nx = os.environ['HOME']", ["2: os.environ"]),
-        ("server.content.sync", "from os import getenv", ["1: os.getenv"]),
-        ("server.settings", "import os\nx = os.environ", []),
-        ("server.rest.routes", "import flask", []),
-        ("server.restful", "import flask", ["1: flask"]),
-        ("server.search.token", "import flasks\nfrom . import flask", []),
+        ("apothecary.search.token", "from flask import request", ["1: flask.request"]),
+        ("apothecary.interactions.read", "def f():\n    import sqlalchemy.orm", ["2: sqlalchemy.orm"]),
+        ("apothecary.content.sync", "import os\nx = os.environ['HOME']", ["2: os.environ"]),
+        ("apothecary.content.sync", "from os import getenv", ["1: os.getenv"]),
+        ("apothecary.settings", "import os\nx = os.environ", []),
+        ("apothecary.rest.routes", "import flask", []),
+        ("apothecary.restful", "import flask", ["1: flask"]),
+        ("apothecary.search.token", "import flasks\nfrom . import flask", []),
     ],
 )
 def test_a_misplaced_use_is_noticed(module: str, source: str, found: list[str]) -> None:
@@ -106,7 +107,7 @@ def test_every_library_that_the_server_imports_is_a_declared_dependency() -> Non
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in imported_packages(node)
-        if name not in sys.stdlib_module_names and name != "server"
+        if name not in sys.stdlib_module_names and name != "apothecary"
         if name != "werkzeug"  # Flask's own foundation: Flask alone says which release fits
         if not declared & {normalized(distribution) for distribution in distributions.get(name, [name])}
     }
@@ -139,5 +140,5 @@ def test_validating_loads_neither_the_web_server_nor_the_database_nor_models() -
     command = [sys.executable, "-c", program, *wanted]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in json.loads(answer.stdout)}
-    assert "server" in loaded
+    assert "apothecary" in loaded
     assert loaded & NOT_FOR_THE_VALIDATOR == set()

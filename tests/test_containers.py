@@ -22,9 +22,10 @@ import pytest
 import yaml
 from jsonschema import Draft201909Validator
 
-import server
+import apothecary
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "server" / "apothecary"
 SCHEMA = ROOT / "tests" / "data" / "compose-spec" / "compose-spec.json"
 
 Instruction = tuple[str, str]
@@ -90,10 +91,10 @@ def test_every_volume_in_use_is_declared(compose: dict[str, Any]) -> None:
     assert used == set(compose["volumes"])
 
 
-@pytest.mark.skipif(not (ROOT / "server" / "settings.py").exists(), reason="needs the settings")
+@pytest.mark.skipif(not (ROOT / "server" / "apothecary" / "settings.py").exists(), reason="needs the settings")
 @pytest.mark.parametrize("file", ["Dockerfile", "docker-compose.yml"])
 def test_every_variable_names_a_setting(file: str) -> None:
-    known = {f"APOTHECARY_{field.name.upper()}" for field in fields(import_module("server.settings").Settings)}
+    known = {f"APOTHECARY_{field.name.upper()}" for field in fields(import_module("apothecary.settings").Settings)}
     named = set(re.findall(r"APOTHECARY_[A-Z_]+", (ROOT / file).read_text()))
     assert named
     assert named - known == set()
@@ -190,12 +191,14 @@ def test_the_image_s_own_steps_give_a_working_command(tmp_path: Path) -> None:
         assert found.returncode == 0, found.stderr
         return found.stdout.strip()
 
-    installed = Path(answer(str(environment / "bin" / "python"), "-c", "import server; print(*server.__path__)"))
+    installed = Path(
+        answer(str(environment / "bin" / "python"), "-c", "import apothecary; print(*apothecary.__path__)")
+    )
     assert installed.is_relative_to(environment)
     shipped = {path.relative_to(installed) for path in installed.rglob("*") if path.is_file()}
-    written = {path.relative_to(ROOT / "server") for path in (ROOT / "server").rglob("*") if path.is_file()}
+    written = {path.relative_to(PACKAGE) for path in PACKAGE.rglob("*") if path.is_file()}
     assert {path for path in written - shipped if path.suffix != ".pyc"} == set()
-    assert server.__version__ in answer(str(environment / "bin" / "apothecary"), "--version")
+    assert apothecary.__version__ in answer(str(environment / "bin" / "apothecary"), "--version")
 
 
 def test_what_the_image_copies_is_in_the_build_context() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from server.errors import StartError
-from server.fhir.definitions import definitions
-from server.fhir.releases import FhirVersion
-from server.settings import MEDICATION_FAMILY, PREFIX, Settings
+from apothecary.errors import StartError
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.releases import FhirVersion
+from apothecary.settings import MEDICATION_FAMILY, PREFIX, Settings
 
 READ = (
     ("PORT", "9000", "port", 9000),

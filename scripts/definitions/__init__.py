@@ -1,1 +1,1 @@
-"""Compiles the official FHIR packages into the tables of `server/fhir/data`; `docs/definitions.md` describes both."""
+"""Compiles the official FHIR packages into `server/apothecary/fhir/data`; `docs/definitions.md` describes both."""

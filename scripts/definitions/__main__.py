@@ -11,6 +11,9 @@ from typing import Any
 
 import msgspec
 
+from apothecary.fhir.definitions import Definitions, ExtensionDefinition
+from apothecary.fhir.releases import FhirVersion
+from apothecary.fhir.structures import TypeTable
 from scripts.definitions import page
 from scripts.definitions.extensions import extensions
 from scripts.definitions.ledger import Repairs
@@ -18,12 +21,9 @@ from scripts.definitions.packages import CORE, EXPANSIONS, manifest, obtain, rea
 from scripts.definitions.search import SearchCompiler
 from scripts.definitions.structures import TypeCompiler, core_types, index
 from scripts.definitions.valuesets import ValueSetCompiler
-from server.fhir.definitions import Definitions, ExtensionDefinition
-from server.fhir.releases import FhirVersion
-from server.fhir.structures import TypeTable
 
 ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT / "server/fhir/data"
+DATA = ROOT / "server/apothecary/fhir/data"
 
 
 def compile_release(version: FhirVersion, cache: Path, folder: Path) -> list[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from apothecary.fhir.definitions import Context, ExtensionDefinition
 from scripts.definitions.packages import Resource, Source
 from scripts.definitions.structures import binding, type_ref
-from server.fhir.definitions import Context, ExtensionDefinition
 
 
 def extensions(source: Source) -> dict[str, ExtensionDefinition]:

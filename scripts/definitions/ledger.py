@@ -1,9 +1,9 @@
-"""Applies `server/fhir/repairs.py` to https://hl7.org/fhir/R5/downloads.html; each row must be true and needed."""
+"""Applies `apothecary.fhir.repairs` to https://hl7.org/fhir/R5/downloads.html; each row must be true and needed."""
 
 from __future__ import annotations
 
-from server.fhir.releases import FhirVersion
-from server.fhir.repairs import REPAIRS, RULES
+from apothecary.fhir.releases import FhirVersion
+from apothecary.fhir.repairs import REPAIRS, RULES
 
 
 class RepairError(Exception):

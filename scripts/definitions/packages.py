@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from server.fhir.releases import FhirVersion
+from apothecary.fhir.releases import FhirVersion
 
 Resource = dict[str, Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from server.fhir.repairs import REPAIRS, RULES, Repair
+from apothecary.fhir.repairs import REPAIRS, RULES, Repair
 
 BEGIN = "<!-- repairs: written by make definitions -->"
 END = "<!-- end of repairs -->"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from apothecary.fhir.definitions import Component, Definitions, SearchParameterDefinition
+from apothecary.fhir.expressions import ExpressionError, branches, branches_for, leads_to, repair_expression
 from scripts.definitions.ledger import Repairs
 from scripts.definitions.packages import Resource, Source
-from server.fhir.definitions import Component, Definitions, SearchParameterDefinition
-from server.fhir.expressions import ExpressionError, branches, branches_for, leads_to, repair_expression
 
 _LINE_OF_TYPE = re.compile(r"^\s*\*\s*\[(?P<type>\w+)\]\([^)]*\):\s*(?P<text>.*?)\s*$", re.MULTILINE)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from apothecary.fhir.definitions import Binding, Element, Invariant, TypeRef
+from apothecary.fhir.structures import BACKBONES, Kind, TypeTable
 from scripts.definitions.ledger import Repairs
 from scripts.definitions.packages import Resource, Source
-from server.fhir.definitions import Binding, Element, Invariant, TypeRef
-from server.fhir.structures import BACKBONES, Kind, TypeTable
 
 _PROFILE = "http://hl7.org/fhir/StructureDefinition/"
 _FHIR_TYPE = _PROFILE + "structuredefinition-fhir-type"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from apothecary.fhir.code_systems import code_system
+from apothecary.fhir.terminology import CodeSystem, ValueSet
 from scripts.definitions.packages import Resource, Source
-from server.fhir.code_systems import code_system
-from server.fhir.terminology import CodeSystem, ValueSet
 
 MOST_CODES = 2000
 

@@ -7,12 +7,12 @@ import json
 import pytest
 from werkzeug.test import Client
 
+from apothecary.app import create_app
+from apothecary.fhir.releases import FhirVersion
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
+from apothecary.validation import validate
 from benchmarks.writes import measure, medication, run, transaction
-from server.app import create_app
-from server.fhir.releases import FhirVersion
-from server.settings import Settings
-from server.store.open import open_store
-from server.validation import validate
 
 
 def test_what_is_written_is_valid_and_new_each_time() -> None:

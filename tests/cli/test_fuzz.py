@@ -7,14 +7,14 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.cli.validate_run import Check
-from server.content.read import read_bytes
-from server.errors import Issue
-from server.fhir.definitions import definitions
-from server.fhir.json import parse
-from server.fhir.releases import FhirVersion
-from server.reports.formats import FORMATS, render
-from server.reports.report import Report, findings_of
+from apothecary.cli.validate_run import Check
+from apothecary.content.read import read_bytes
+from apothecary.errors import Issue
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.json import parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.reports.formats import FORMATS, render
+from apothecary.reports.report import Report, findings_of
 from tests.content.fhir_xml import resource_xml
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "content" / "examples").glob("*.json"))

@@ -15,10 +15,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from server.cli import main
-from server.cli.validate_config import Config, read_config
-from server.content.documents import READING_RULES
-from server.reports.formats import FORMATS
+from apothecary.cli import main
+from apothecary.cli.validate_config import Config, read_config
+from apothecary.content.documents import READING_RULES
+from apothecary.reports.formats import FORMATS
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "validate.md").read_text()
@@ -50,7 +50,7 @@ def runner(tmp_path: Path) -> dict[str, str]:
     program.parent.mkdir(parents=True)
     program.write_text(
         f"#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} "
-        "-c 'from server.cli import main; main()' \"$@\"\n"
+        "-c 'from apothecary.cli import main; main()' \"$@\"\n"
     )
     program.chmod(0o755)
     action = yaml.safe_load((ROOT / "action.yml").read_text())

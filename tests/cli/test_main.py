@@ -10,9 +10,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from server import __version__
-from server.cli import COMMANDS, LazyGroup, main
-from server.errors import StartError
+from apothecary import __version__
+from apothecary.cli import COMMANDS, LazyGroup, main
+from apothecary.errors import StartError
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -30,7 +30,7 @@ def test_the_version_is_that_of_the_package() -> None:
 
 
 def test_no_command_is_imported_before_it_is_asked_for() -> None:
-    program = "import sys, server.cli; print([name for name in sys.modules if name.startswith('server.cli.')])"
+    program = "import sys, apothecary.cli; print([name for name in sys.modules if name.startswith('apothecary.cli.')])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT, text=True)
     assert done.stdout == "[]\n"
 

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
-from server.cli import main
+from apothecary.cli import main
 
 
 @pytest.mark.parametrize("version", ["R4", "R4B", "R5", "4.0.1"])

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from server.cli import main, validate_run
-from server.reports.formats import FORMATS
+from apothecary.cli import main, validate_run
+from apothecary.reports.formats import FORMATS
 
 ROOT = Path(__file__).parent.parent.parent
 NARRATIVE = {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">x</div>'}
@@ -249,7 +249,7 @@ def test_several_processes_find_the_same_in_the_same_order(monkeypatch: pytest.M
 
 
 def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
-    program = "import sys; sys.argv[0] = 'apothecary'; from server.cli import main; main()"
+    program = "import sys; sys.argv[0] = 'apothecary'; from apothecary.cli import main; main()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
     return subprocess.run(
         [sys.executable, "-c", program, *arguments], capture_output=True, check=False, env=environment, **options
@@ -270,7 +270,7 @@ def test_the_real_process_ends_with_the_status_and_writes_utf8_wherever_it_runs(
 def test_a_terminal_gets_colours_unless_the_user_wants_none(no_color: str, is_coloured: bool) -> None:
     write("x.json", WRONG)
     terminal, end = pty.openpty()
-    program = "from server.cli import main; main()"
+    program = "from apothecary.cli import main; main()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": no_color}
     subprocess.run(
         [sys.executable, "-c", program, "validate", "--quiet", "x.json"], stdout=end, env=environment, check=False
@@ -285,7 +285,7 @@ def test_a_terminal_gets_colours_unless_the_user_wants_none(no_color: str, is_co
 def test_validating_a_bundle_starts_at_once_and_loads_no_server() -> None:
     entries = [{"fullUrl": f"https://example.org/Group/g{n}", "resource": {**SOUND, "id": f"g{n}"}} for n in range(20)]
     write("bundle.json", {"resourceType": "Bundle", "type": "collection", "entry": entries})
-    program = "from server.cli import main\nmain(['validate', 'bundle.json', '--quiet'], standalone_mode=False)\n"
+    program = "from apothecary.cli import main\nmain(['validate', 'bundle.json', '--quiet'], standalone_mode=False)\n"
     ending = (
         "import atexit, json, pathlib, sys\n"
         "def tell():\n"
@@ -302,6 +302,6 @@ def test_validating_a_bundle_starts_at_once_and_loads_no_server() -> None:
     loaded, status = json.loads(done.stdout)
     roots = {name.partition(".")[0] for name in loaded}
     assert not roots & {"flask", "werkzeug", "sqlalchemy", "psycopg", "fhir", "pydantic", "yaml", "lxml", "jsonschema"}
-    assert not {"server.rest", "server.store", "multiprocessing", "subprocess"} & set(loaded)
+    assert not {"apothecary.rest", "apothecary.store", "multiprocessing", "subprocess"} & set(loaded)
     if peak := re.search(r"VmHWM:\s+(\d+) kB", status):
         assert int(peak[1]) < 80_000

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from server.cli.validate_config import Config, find_config, read_config
-from server.errors import StartError
-from server.fhir.releases import FhirVersion
+from apothecary.cli.validate_config import Config, find_config, read_config
+from apothecary.errors import StartError
+from apothecary.fhir.releases import FhirVersion
 
 WHOLE = """
 fhir-version = "4.0.1"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from server.cli import main
+from apothecary.cli import main
 
 DEFINITIONS = Path(__file__).parent.parent / "data" / "profiles"
 URL = "http://example.org/fhir/StructureDefinition/"

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from server.content.sync import sync
-from server.settings import Settings
-from server.store.open import open_store
+from apothecary.content.sync import sync
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
 from tests.conformance import terminology
 from tests.conformance.harness import EVERYTHING, ROOT, TYPES, InProcess, fill, settings_for, write_content
 from tests.databases import fresh_database

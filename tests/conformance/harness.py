@@ -17,12 +17,12 @@ from typing import Any, Protocol
 
 import yaml
 
-from server.app import create_app, make_service
-from server.content.sync import sync
-from server.fhir.json import dumps, parse
-from server.settings import MEDICATION_FAMILY, Settings
-from server.store.open import open_store
-from server.store.sql import SqlStore
+from apothecary.app import create_app, make_service
+from apothecary.content.sync import sync
+from apothecary.fhir.json import dumps, parse
+from apothecary.settings import MEDICATION_FAMILY, Settings
+from apothecary.store.open import open_store
+from apothecary.store.sql import SqlStore
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -131,7 +131,7 @@ def served(settings: Mapping[str, str]) -> Iterator[OverHttp]:
         port = probe.getsockname()[1]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("APOTHECARY_")}
     environment |= {f"APOTHECARY_{name.upper()}": value for name, value in settings.items()}
-    command = [sys.executable, "-c", "from server.cli import main; main()", "serve", "--port", str(port)]
+    command = [sys.executable, "-c", "from apothecary.cli import main; main()", "serve", "--port", str(port)]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from server.content.sync import sync
-from server.store.open import open_store
+from apothecary.content.sync import sync
+from apothecary.store.open import open_store
 from tests.conformance.harness import HERE, InProcess, settings_for, write_content
 
 CONTENT: list[dict[str, Any]] = json.loads((HERE / "terminology.json").read_text())

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from server.settings import Settings
-from server.store.open import open_store
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
 from tests.conformance.conftest import session_database
 from tests.conformance.harness import BASE, HERE, InProcess, table
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from server.fhir.definitions import definitions
-from server.fhir.releases import FhirVersion
-from server.settings import MEDICATION_FAMILY
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.releases import FhirVersion
+from apothecary.settings import MEDICATION_FAMILY
 from tests.conformance.harness import Answer, InProcess
 from tests.versions.corpus import broken_rules, refused_by_models
 

@@ -22,8 +22,8 @@ from fhirclient.models.organization import Organization
 from fhirpy import SyncFHIRClient
 from fhirpy.base.exceptions import OperationOutcome, ResourceNotFound
 
-from server.fhir.definitions import definitions
-from server.fhir.releases import FhirVersion
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.releases import FhirVersion
 from tests.conformance.harness import ROOT, OverHttp, served
 from tests.versions.corpus import content
 

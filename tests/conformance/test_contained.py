@@ -9,12 +9,12 @@ from urllib.parse import quote
 
 import pytest
 
-from server.content.sync import sync
-from server.fhir.json import parse
-from server.fhir.releases import FhirVersion
-from server.settings import Settings
-from server.store.check import disagreements
-from server.store.open import open_store
+from apothecary.content.sync import sync
+from apothecary.fhir.json import parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.settings import Settings
+from apothecary.store.check import disagreements
+from apothecary.store.open import open_store
 from tests.conformance.conftest import session_database
 from tests.conformance.harness import BASE, HERE, ROOT, Answer, InProcess, problems, table
 from tests.conformance.walk import forwards

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.errors import BadRequest
-from server.fhir.definitions import definitions
-from server.fhir.releases import FhirVersion
-from server.interactions.search import prepare
-from server.search.control import NAMES
-from server.search.parameter import SearchParameter
-from server.search.special import PARAMETERS as SPECIAL
-from server.settings import Settings
-from server.store.open import open_store
+from apothecary.errors import BadRequest
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions.search import prepare
+from apothecary.search.control import NAMES
+from apothecary.search.parameter import SearchParameter
+from apothecary.search.special import PARAMETERS as SPECIAL
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
 from tests.conformance.harness import BASE, Answer, InProcess, problems
 
 TYPES = definitions(FhirVersion.R5).resource_types()

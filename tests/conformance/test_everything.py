@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from server.search.filter import OPERATORS, TAKES
+from apothecary.search.filter import OPERATORS, TAKES
 from tests.conformance.harness import BASE, EVERYTHING, Answer, InProcess, problems, table
 from tests.conformance.walk import backwards, forwards
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from server.content.sync import sync
-from server.settings import Settings
-from server.store.open import open_store
+from apothecary.content.sync import sync
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
 from tests.conformance.conftest import session_database
 from tests.conformance.harness import BASE, ROOT, Answer, InProcess, problems, table, write_content
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from server.content.sync import sync
-from server.fhir.releases import FhirVersion
-from server.store.open import open_store
+from apothecary.content.sync import sync
+from apothecary.fhir.releases import FhirVersion
+from apothecary.store.open import open_store
 from tests.conformance.harness import BASE, InProcess, settings_for, write_content
 from tests.conformance.walk import forwards
 from tests.versions.corpus import broken_rules, refused_by_models

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from server.settings import Settings
-from server.store.open import open_store
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
 from tests.conformance.harness import BASE, InProcess, problems, served
 
 JSON = {"Content-Type": "application/fhir+json"}

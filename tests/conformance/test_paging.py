@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from server.fhir.meta import stamp
-from server.fhir.temporal import now
-from server.store.contract import Stored
+from apothecary.fhir.meta import stamp
+from apothecary.fhir.temporal import now
+from apothecary.store.contract import Stored
 from tests.conformance.harness import BASE, InProcess, problems, settings_for, write_content
 from tests.conformance.walk import backwards, forwards
 
@@ -76,7 +76,7 @@ def test_a_page_of_another_type_is_refused(server: InProcess) -> None:
 @pytest.mark.parametrize("order", ["", "&_sort=status", "&_sort=-_id"])
 def test_resources_written_between_pages_disturb_no_other(database_url: str, tmp_path: Path, order: str) -> None:
     """What was there from the beginning comes exactly once, whatever is added before and behind the page in hand."""
-    from server.store.open import open_store
+    from apothecary.store.open import open_store
 
     content = tmp_path / "content"
     write_content(content, [])

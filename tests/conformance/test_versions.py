@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from server.fhir.definitions import definitions
-from server.fhir.json import dumps, parse
-from server.fhir.releases import FhirVersion
-from server.settings import Settings
-from server.store.open import open_store
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.json import dumps, parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
 from tests.conformance.conftest import session_database
 from tests.conformance.harness import InProcess, table
 from tests.conformance.test_cases import check, title

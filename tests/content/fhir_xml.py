@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from server.fhir.definitions import Definitions
+from apothecary.fhir.definitions import Definitions
 
 
 def resource_xml(value: dict[str, Any], known: Definitions) -> str:

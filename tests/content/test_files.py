@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from server.content.files import ContentFile, read_file, read_folder
-from server.errors import ContentError
+from apothecary.content.files import ContentFile, read_file, read_folder
+from apothecary.errors import ContentError
 
 
 def write(folder: Path, name: str, text: str | bytes) -> Path:
@@ -112,9 +112,9 @@ def test_reading_sound_json_costs_little_more_than_parsing_it(tmp_path: Path) ->
 
 def test_only_files_that_hold_resources_are_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # A database in the folder would lose its locks if this process opened and closed its file.
-    from server.content.sync import sync
-    from server.settings import Settings
-    from server.store.open import open_store
+    from apothecary.content.sync import sync
+    from apothecary.settings import Settings
+    from apothecary.store.open import open_store
 
     (tmp_path / "Substance").mkdir()
     resource = '{"resourceType": "Substance", "id": "s", "instance": false, "code": {"concept": {"text": "x"}}}'

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from server.content.json import JsonPositions
-from server.content.read import read_bytes
-from server.fhir.definitions import definitions
-from server.fhir.json import FhirDecimal, dumps, parse
-from server.fhir.releases import FhirVersion
+from apothecary.content.json import JsonPositions
+from apothecary.content.read import read_bytes
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.json import FhirDecimal, dumps, parse
+from apothecary.fhir.releases import FhirVersion
 from tests.content.fhir_xml import resource_xml
 
 EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.json"))

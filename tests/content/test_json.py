@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.content.documents import Lines, Pointer
-from server.content.json import JsonPositions, read_json
-from server.content.json_syntax import MAX_DEPTH, defects
-from server.fhir.json import FhirDecimal, parse
+from apothecary.content.documents import Lines, Pointer
+from apothecary.content.json import JsonPositions, read_json
+from apothecary.content.json_syntax import MAX_DEPTH, defects
+from apothecary.fhir.json import FhirDecimal, parse
 
 
 def told(text: str) -> list[tuple[str | None, int, int]]:

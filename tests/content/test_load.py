@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from server.cli import main
-from server.content.load import Failure, Loader, load
-from server.content.read import read_bytes
-from server.fhir.releases import FhirVersion
-from server.search.registries import make_registries
-from server.settings import Settings
-from server.store.contract import Stored, Transaction
-from server.store.open import open_store
-from server.store.sql import SqlStore
+from apothecary.cli import main
+from apothecary.content.load import Failure, Loader, load
+from apothecary.content.read import read_bytes
+from apothecary.fhir.releases import FhirVersion
+from apothecary.search.registries import make_registries
+from apothecary.settings import Settings
+from apothecary.store.contract import Stored, Transaction
+from apothecary.store.open import open_store
+from apothecary.store.sql import SqlStore
 
 ROOT = Path(__file__).parent.parent.parent
 URN = "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
@@ -69,7 +69,7 @@ def test_a_load_that_was_interrupted_is_taken_up_by_the_next(
 ) -> None:
     path = tmp_path / "all.ndjson"
     path.write_bytes(ndjson(medication(f"m{number}") for number in range(300)))
-    monkeypatch.setattr("server.content.load.RESOURCES", 100)
+    monkeypatch.setattr("apothecary.content.load.RESOURCES", 100)
     writes = 0
     write = SqlStore.write
 
@@ -186,7 +186,7 @@ def test_one_resource_twice_in_a_load_gets_two_versions_and_a_deleted_one_return
 
 
 def test_what_is_exported_can_be_loaded_and_served_as_content(database_url: str, tmp_path: Path) -> None:
-    from server.content.sync import sync
+    from apothecary.content.sync import sync
 
     assert run(database_url, "load", ROOT / "resources").exit_code == 0
     assert run(database_url, "export", "--output", tmp_path / "lines").exit_code == 0
@@ -213,7 +213,7 @@ def test_what_is_exported_can_be_loaded_and_served_as_content(database_url: str,
 
 
 def test_a_resource_is_kept_in_its_version_and_found_in_any(database_url: str, tmp_path: Path) -> None:
-    from server.app import create_app
+    from apothecary.app import create_app
 
     path = tmp_path / "r4.json"
     path.write_text(json.dumps(medication("m", ingredient=[{"itemCodeableConcept": {"text": "x"}}])))

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from server.content.packages import read_definition, read_package
-from server.errors import StartError
+from apothecary.content.packages import read_definition, read_package
+from apothecary.errors import StartError
 
 PROFILE = {"resourceType": "StructureDefinition", "url": "http://example.org/x"}
 SET = {"resourceType": "ValueSet", "url": "http://example.org/s"}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from server.content.sources import Source, changed_since, sources
-from server.errors import StartError
+from apothecary.content.sources import Source, changed_since, sources
+from apothecary.errors import StartError
 
 
 @pytest.fixture

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.content import stream as streams
-from server.content.documents import READING_RULES, Document
-from server.content.read import FORMATS, read_bytes
-from server.content.sources import Source
-from server.content.stream import documents_of
-from server.content.version_hints import hinted_in_text, hinted_version
-from server.errors import StartError
-from server.fhir.json import dumps
-from server.fhir.releases import FhirVersion
+from apothecary.content import stream as streams
+from apothecary.content.documents import READING_RULES, Document
+from apothecary.content.read import FORMATS, read_bytes
+from apothecary.content.sources import Source
+from apothecary.content.stream import documents_of
+from apothecary.content.version_hints import hinted_in_text, hinted_version
+from apothecary.errors import StartError
+from apothecary.fhir.json import dumps
+from apothecary.fhir.releases import FhirVersion
 
 
 def read(path: Path | str, *, named: bool = True, version: FhirVersion = FhirVersion.R5) -> list[Document]:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from server.content.sync import Report, sync
-from server.errors import ContentError
-from server.search.parser import Parser
-from server.settings import Settings
-from server.store.open import open_store
-from server.store.sql import SqlStore
+from apothecary.content.sync import Report, sync
+from apothecary.errors import ContentError
+from apothecary.search.parser import Parser
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
+from apothecary.store.sql import SqlStore
 
 COLOUR: dict[str, Any] = {
     "resourceType": "SearchParameter",
@@ -53,7 +53,7 @@ class Content:
         return found.version if found else 0
 
     def find(self, name: str, value: str) -> list[str]:
-        from server.app import make_service
+        from apothecary.app import make_service
 
         registry = make_service(self.settings, self.store).registry(self.settings.fhir_version)
         query = Parser(registry, ("Medication",), (), 0).parse([(name, value)]).query
@@ -91,7 +91,7 @@ def test_only_what_changed_becomes_a_new_version(content: Content) -> None:
 
 
 def test_resources_that_came_another_way_are_left_alone(content: Content) -> None:
-    from server.store.contract import Stored
+    from apothecary.store.contract import Stored
 
     with content.store.transaction() as transaction:
         transaction.write(

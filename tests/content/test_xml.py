@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from server.content.xml import read_xml
-from server.fhir.json import FhirDecimal, dumps
-from server.fhir.releases import FhirVersion
+from apothecary.content.xml import read_xml
+from apothecary.fhir.json import FhirDecimal, dumps
+from apothecary.fhir.releases import FhirVersion
 
 FHIR = 'xmlns="http://hl7.org/fhir"'
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from server.content.yaml import MAX_ALIASED_NODES, read_yaml
-from server.fhir.json import FhirDecimal
-from server.fhir.releases import FhirVersion
+from apothecary.content.yaml import MAX_ALIASED_NODES, read_yaml
+from apothecary.fhir.json import FhirDecimal
+from apothecary.fhir.releases import FhirVersion
 
 
 def told(text: str) -> list[tuple[str | None, int, int]]:

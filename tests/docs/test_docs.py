@@ -76,8 +76,8 @@ def test_every_page_is_reachable_from_the_index_or_the_readme(page: Path) -> Non
 
 
 def settings() -> list[Field[Any]]:
-    """The fields of `server.settings.Settings`."""
-    return list(fields(import_module("server.settings").Settings)) if find_spec("server.settings") else []
+    """The fields of `apothecary.settings.Settings`."""
+    return list(fields(import_module("apothecary.settings").Settings)) if find_spec("apothecary.settings") else []
 
 
 def variable(field: Field[Any]) -> str:
@@ -121,7 +121,7 @@ def commands(command: click.Command, path: tuple[str, ...] = ("apothecary",)) ->
 
 
 def command_line() -> list[tuple[str, click.Command]]:
-    main = getattr(import_module("server.cli"), "main", None)
+    main = getattr(import_module("apothecary.cli"), "main", None)
     return list(commands(main)) if isinstance(main, click.Command) else []
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from server.fhir.json import parse
-from server.fhir.releases import FhirVersion
-from server.interactions.capabilities import INTERACTIONS
-from server.search import control, filter, special
-from server.search.named import named_queries
-from server.search.parameter import TYPES
-from server.validation import validate
+from apothecary.fhir.json import parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions.capabilities import INTERACTIONS
+from apothecary.search import control, filter, special
+from apothecary.search.named import named_queries
+from apothecary.search.parameter import TYPES
+from apothecary.validation import validate
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -13,15 +13,15 @@ from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from typing import Any
 
-from server.app import make_service
-from server.fhir.json import parse
-from server.fhir.releases import FhirVersion
-from server.interactions.forms import canonical
-from server.search.rows import IndexRow
-from server.settings import Settings
-from server.store.check import disagreements
-from server.store.contract import Stored
-from server.store.open import open_store
+from apothecary.app import make_service
+from apothecary.fhir.json import parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions.forms import canonical
+from apothecary.search.rows import IndexRow
+from apothecary.settings import Settings
+from apothecary.store.check import disagreements
+from apothecary.store.contract import Stored
+from apothecary.store.open import open_store
 from tests.conformance.harness import ROOT, Answer, OverHttp, wait_until_ready
 
 JSON = {"Content-Type": "application/fhir+json"}
@@ -41,7 +41,7 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start, and wait until requests are answered."""
-        command = [sys.executable, "-c", "from server.cli import main; main()", "serve"]
+        command = [sys.executable, "-c", "from apothecary.cli import main; main()", "serve"]
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from server.app import make_service
-from server.fhir.json import parse
-from server.fhir.releases import FhirVersion
-from server.interactions.create import create
-from server.settings import Settings
-from server.store.check import disagreements
-from server.store.open import open_store
+from apothecary.app import make_service
+from apothecary.fhir.json import parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions.create import create
+from apothecary.settings import Settings
+from apothecary.store.check import disagreements
+from apothecary.store.open import open_store
 from tests.databases import fresh_database, running_cluster
 from tests.durability.processes import Client, ServerProcess, medication, unsound
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from server.app import create_app
-from server.settings import Settings
-from server.store.open import open_store
+from apothecary.app import create_app
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
 from tests.durability.processes import JSON, ServerProcess, clients, medication, unsound
 
 RIVALS = 8

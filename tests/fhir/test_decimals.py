@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from server.fhir.decimals import from_sortable, implicit_range, parse_decimal, sortable
+from apothecary.fhir.decimals import from_sortable, implicit_range, parse_decimal, sortable
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from pathlib import Path
 import fhirpathpy
 import pytest
 
-from server.fhir.definitions import Definitions, SearchParameterDefinition, Structure, definitions, property_name
-from server.fhir.expressions import branches, leads_to
-from server.fhir.releases import FhirVersion
+from apothecary.fhir.definitions import Definitions, SearchParameterDefinition, Structure, definitions, property_name
+from apothecary.fhir.expressions import branches, leads_to
+from apothecary.fhir.releases import FhirVersion
 
-DATA = Path(__file__).parents[2] / "server/fhir/data"
+DATA = Path(__file__).parents[2] / "server/apothecary/fhir/data"
 R4, R4B, R5 = FhirVersion
 VALUE_SET = "http://hl7.org/fhir/ValueSet/"
 

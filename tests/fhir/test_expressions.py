@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from server.fhir.definitions import definitions
-from server.fhir.expressions import (
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.expressions import (
     ExpressionError,
     branches,
     branches_for,
@@ -14,7 +14,7 @@ from server.fhir.expressions import (
     repair_expression,
     split_top,
 )
-from server.fhir.releases import FhirVersion
+from apothecary.fhir.releases import FhirVersion
 
 STRUCTURE = definitions(FhirVersion.R5).structure
 

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from server.fhir.json import DuplicateKey, compact, dumps, parse, pretty
+from apothecary.fhir.json import DuplicateKey, compact, dumps, parse, pretty
 
 EXACT = (
     '{"a":0.50}',

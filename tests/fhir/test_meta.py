@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from server.fhir.json import parse
-from server.fhir.meta import stamp
+from apothecary.fhir.json import parse
+from apothecary.fhir.meta import stamp
 
 STAMPS = (
     (

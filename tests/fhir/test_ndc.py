@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.fhir.ndc import readings
+from apothecary.fhir.ndc import readings
 
 
 @pytest.mark.parametrize(("written", "read"), [

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from server.fhir.paths import PathError, compile_path
-from server.fhir.releases import FhirVersion
+from apothecary.fhir.paths import PathError, compile_path
+from apothecary.fhir.releases import FhirVersion
 
 MEDICATION: dict[str, Any] = {
     "resourceType": "Medication",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.fhir.references import is_id, parse_reference, split_canonical
+from apothecary.fhir.references import is_id, parse_reference, split_canonical
 
 REFERENCES = (
     # text, base, type, id, version

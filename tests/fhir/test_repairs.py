@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from apothecary.fhir.definitions import Definitions, SearchParameterDefinition, definitions
+from apothecary.fhir.expressions import repair_expression
+from apothecary.fhir.releases import FhirVersion
+from apothecary.fhir.repairs import REPAIRS, RULES, Repair
 from scripts.definitions.page import BEGIN, END, repairs_table
-from server.fhir.definitions import Definitions, SearchParameterDefinition, definitions
-from server.fhir.expressions import repair_expression
-from server.fhir.releases import FhirVersion
-from server.fhir.repairs import REPAIRS, RULES, Repair
 
 PAGE = Path(__file__).parents[2] / "docs/definitions.md"
 ROWS = [pytest.param(version, row, id=f"{version} {row.where}") for row in REPAIRS for version in row.releases]

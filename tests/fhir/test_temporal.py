@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.fhir.temporal import DAY, SECOND, http_date, instant, now, parse_span
+from apothecary.fhir.temporal import DAY, SECOND, http_date, instant, now, parse_span
 
 SPANS = (
     # text, the instant it begins, its length in microseconds

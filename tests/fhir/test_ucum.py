@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apothecary.fhir.ucum import UcumError, canonical, is_valid, parse_unit
+from apothecary.fhir.ucum_table import table
 from scripts.fetch_ucum import ESSENCE_SHA256, TARGET
-from server.fhir.ucum import UcumError, canonical, is_valid, parse_unit
-from server.fhir.ucum_table import table
 
 FUNCTIONAL_TESTS = ElementTree.parse(  # noqa: S314 - a file of this repository, not of a stranger
     Path(__file__).parent / "data" / "UcumFunctionalTests.xml"
@@ -239,7 +239,9 @@ def test_the_table_is_the_published_file_unchanged() -> None:
 
 
 def test_importing_reads_no_table() -> None:
-    script = "import server.fhir.ucum, server.fhir.ucum_table as t; raise SystemExit(t.table.cache_info().currsize)"
+    script = (
+        "import apothecary.fhir.ucum, apothecary.fhir.ucum_table as t; raise SystemExit(t.table.cache_info().currsize)"
+    )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 

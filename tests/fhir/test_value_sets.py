@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from server.errors import FhirError, NotEnumerable, UnknownTerminology
-from server.fhir.code_systems import code_system
-from server.fhir.terminology import CodeSystem, ValueSet
-from server.fhir.value_sets import expand, expand_resource
+from apothecary.errors import FhirError, NotEnumerable, UnknownTerminology
+from apothecary.fhir.code_systems import code_system
+from apothecary.fhir.terminology import CodeSystem, ValueSet
+from apothecary.fhir.value_sets import expand, expand_resource
 
 
 def concept(code: str, *nested: dict[str, Any], **properties: Any) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from server.errors import BadRequest, Unprocessable
-from server.fhir.releases import FhirVersion
-from server.interactions.fhirpath_patch import apply, operations
+from apothecary.errors import BadRequest, Unprocessable
+from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions.fhirpath_patch import apply, operations
 
 
 def operation(kind: str, path: str, **parts: Any) -> dict[str, Any]:

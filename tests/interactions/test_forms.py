@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from server.fhir.json import dumps, parse
-from server.fhir.releases import FhirVersion
-from server.interactions import forms
-from server.interactions.forms import APPROXIMATE, Conversions, in_version, untagged
+from apothecary.fhir.json import dumps, parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions import forms
+from apothecary.interactions.forms import APPROXIMATE, Conversions, in_version, untagged
 
 R4, R4B, R5 = FhirVersion.R4, FhirVersion.R4B, FhirVersion.R5
 DRAFT = {

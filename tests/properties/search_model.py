@@ -1,6 +1,7 @@
 """What searches find, the slow way: each resource is looked at, by rules written from the specification alone.
 
-https://hl7.org/fhir/R5/search.html. Nothing of `server.search` is used here: model and server may not share a mistake.
+https://hl7.org/fhir/R5/search.html. Nothing of `apothecary.search` is used here: model and server
+may not share a mistake.
 """
 
 from __future__ import annotations

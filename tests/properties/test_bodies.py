@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.settings import Settings
-from server.store.open import open_store
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
 from tests.conformance.harness import BASE, InProcess, problems
 
 TOLERANT = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))

@@ -9,13 +9,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.fhir.json import dumps
-from server.fhir.releases import FhirVersion
-from server.search.parameters import Registry
-from server.search.parser import Parser
-from server.settings import Settings
-from server.store.contract import Stored
-from server.store.open import open_store
+from apothecary.fhir.json import dumps
+from apothecary.fhir.releases import FhirVersion
+from apothecary.search.parameters import Registry
+from apothecary.search.parser import Parser
+from apothecary.settings import Settings
+from apothecary.store.contract import Stored
+from apothecary.store.open import open_store
 from tests.conformance.harness import BASE, InProcess
 from tests.conformance.walk import backwards, forwards
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.search.filter import OPERATORS
+from apothecary.search.filter import OPERATORS
 from tests.conformance.harness import BASE, InProcess, problems
 
 # fmt: off

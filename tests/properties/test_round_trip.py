@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from server.fhir.json import FhirDecimal, dumps
-from server.fhir.releases import FhirVersion
-from server.validation import validate
+from apothecary.fhir.json import FhirDecimal, dumps
+from apothecary.fhir.releases import FhirVersion
+from apothecary.validation import validate
 from tests.conformance.harness import BASE, InProcess
 
 JSON = {"Content-Type": "application/fhir+json"}

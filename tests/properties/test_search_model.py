@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.fhir.json import dumps
-from server.settings import Settings
-from server.store import plan
-from server.store.contract import Stored
-from server.store.open import open_store
+from apothecary.fhir.json import dumps
+from apothecary.settings import Settings
+from apothecary.store import plan
+from apothecary.store.contract import Stored
+from apothecary.store.open import open_store
 from tests.conformance.harness import BASE, InProcess
 from tests.conformance.walk import forwards
 from tests.properties.search_model import (

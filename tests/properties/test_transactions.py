@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.settings import Settings
-from server.store.open import open_store
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
 from tests.conformance.harness import InProcess
 
 JSON = {"Content-Type": "application/fhir+json"}

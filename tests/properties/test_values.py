@@ -8,11 +8,11 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.fhir.decimals import MAX_DIGITS, from_sortable, implicit_range, parse_decimal, sortable
-from server.fhir.json import dumps, parse
-from server.fhir.temporal import instant, parse_span
-from server.search.text import escape, fold, split, unescape
-from server.store.shape import after_prefix
+from apothecary.fhir.decimals import MAX_DIGITS, from_sortable, implicit_range, parse_decimal, sortable
+from apothecary.fhir.json import dumps, parse
+from apothecary.fhir.temporal import instant, parse_span
+from apothecary.search.text import escape, fold, split, unescape
+from apothecary.store.shape import after_prefix
 
 texts = st.text(st.characters(exclude_categories=("Cs",)))
 numbers = st.decimals(allow_nan=False, allow_infinity=False).filter(

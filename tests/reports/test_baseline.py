@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from server.errors import Issue, StartError
-from server.reports.baseline import Baseline, write_baseline
-from server.reports.report import Finding
+from apothecary.errors import Issue, StartError
+from apothecary.reports.baseline import Baseline, write_baseline
+from apothecary.reports.report import Finding
 
 
 def finding(message: str, line: int = 1) -> Finding:

@@ -15,12 +15,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from server.content.documents import READING_RULES
-from server.content.read import read_bytes
-from server.errors import Issue, Severity
-from server.reports import text
-from server.reports.formats import FORMATS, render
-from server.reports.report import Checked, Finding, Report, findings_of, shown_path
+from apothecary.content.documents import READING_RULES
+from apothecary.content.read import read_bytes
+from apothecary.errors import Issue, Severity
+from apothecary.reports import text
+from apothecary.reports.formats import FORMATS, render
+from apothecary.reports.report import Checked, Finding, Report, findings_of, shown_path
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"

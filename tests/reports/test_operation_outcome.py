@@ -9,13 +9,13 @@ import pytest
 from fhir.resources.operationoutcome import OperationOutcome as R5
 from fhir.resources.R4B.operationoutcome import OperationOutcome as R4B
 
-from server.content.read import read_bytes
-from server.errors import Issue
-from server.fhir.releases import FhirVersion
-from server.reports.formats import render
-from server.reports.operation_outcome import RULE_SYSTEM, operation_outcome
-from server.reports.report import Report, findings_of
-from server.validation import validate
+from apothecary.content.read import read_bytes
+from apothecary.errors import Issue
+from apothecary.fhir.releases import FhirVersion
+from apothecary.reports.formats import render
+from apothecary.reports.operation_outcome import RULE_SYSTEM, operation_outcome
+from apothecary.reports.report import Report, findings_of
+from apothecary.validation import validate
 
 ISSUE = Issue("error", "required", "Medication.x is missing.", ("Medication",), rule="cardinality-min", remedy="Add x.")
 

@@ -16,16 +16,16 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from apothecary.app import Apothecary, create_app
+from apothecary.errors import Busy
+from apothecary.settings import Settings
+from apothecary.store.contract import Transaction
+from apothecary.store.open import open_store
+from apothecary.store.postgresql import PostgresqlStore
+from apothecary.store.sql import SqlStore
+from apothecary.store.sqlite import SqliteStore
+from apothecary.store.statements import Statement
 from benchmarks.servers import apothecary, free_port, running, status
-from server.app import Apothecary, create_app
-from server.errors import Busy
-from server.settings import Settings
-from server.store.contract import Transaction
-from server.store.open import open_store
-from server.store.postgresql import PostgresqlStore
-from server.store.sql import SqlStore
-from server.store.sqlite import SqliteStore
-from server.store.statements import Statement
 
 FHIR = {"Content-Type": "application/fhir+json"}
 SUBSTANCE = {"resourceType": "Substance", "instance": False, "code": {"concept": {"text": "x"}}}

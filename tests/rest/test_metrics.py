@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from apothecary.app import create_app
+from apothecary.rest.metrics import BUCKETS, Metrics
+from apothecary.settings import Settings
 from benchmarks.servers import apothecary, fetch, free_port, running
-from server.app import create_app
-from server.rest.metrics import BUCKETS, Metrics
-from server.settings import Settings
 
 LINE = re.compile(r'[a-z_]+(\{[a-z]+="[^"\\\n]*"(,[a-z]+="[^"\\\n]*")*\})? [0-9.e+-]+')
 

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.releases import FhirVersion
+from apothecary.fhir.repairs import REPAIRS
 from scripts.definitions.__main__ import ROOT, main
 from scripts.definitions.ledger import RepairError, Repairs
 from scripts.definitions.packages import CORE, EXPANSIONS, Package, PackageError, Source, obtain
 from scripts.definitions.search import SearchCompiler
 from scripts.definitions.structures import TypeCompiler
 from scripts.definitions.valuesets import ValueSetCompiler
-from server.fhir.definitions import definitions
-from server.fhir.releases import FhirVersion
-from server.fhir.repairs import REPAIRS
 
 CACHE = ROOT / ".cache"
-DATA = ROOT / "server/fhir/data"
+DATA = ROOT / "server/apothecary/fhir/data"
 PACKAGES = (*CORE.values(), *EXPANSIONS.values())
 R5 = FhirVersion.R5
 

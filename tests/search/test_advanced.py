@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.search.advanced import DEPTH, predicate
-from server.search.predicates import And, Compare, Not, Nothing, Or, Phrase, Predicate, Row
+from apothecary.search.advanced import DEPTH, predicate
+from apothecary.search.predicates import And, Compare, Not, Nothing, Or, Phrase, Predicate, Row
 
 
 def shown(node: Predicate) -> object:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from server.fhir.decimals import sortable
-from server.fhir.json import parse
-from server.fhir.temporal import BEGINNING, END, parse_span
-from server.search.types import date, number, quantity, reference, string, token, uri
-from server.search.types.base import Value
+from apothecary.fhir.decimals import sortable
+from apothecary.fhir.json import parse
+from apothecary.fhir.temporal import BEGINNING, END, parse_span
+from apothecary.search.types import date, number, quantity, reference, string, token, uri
+from apothecary.search.types.base import Value
 
 MAY = parse_span("2026-05")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from server.errors import BadRequest
-from server.search import links
-from server.search.query import Cursor
+from apothecary.errors import BadRequest
+from apothecary.search import links
+from apothecary.search.query import Cursor
 
 CURSOR = Cursor(("a", 1, None), "Medication", "m", True)
 PAIRS = [("status", "active")]

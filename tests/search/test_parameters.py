@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from server.errors import StartError
-from server.fhir.definitions import definitions
-from server.fhir.paths import compile_path
-from server.fhir.releases import FhirVersion
-from server.search.parameter import COLUMNS
-from server.search.parameters import Registry
+from apothecary.errors import StartError
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.paths import compile_path
+from apothecary.fhir.releases import FhirVersion
+from apothecary.search.parameter import COLUMNS
+from apothecary.search.parameters import Registry
 
 ANY_VALUE = "selects the value of an extension, which may be of any type; what the parameter's type can read is read"
 NOT_A_DATE = "selects every type of a choice; an age, a range or a text is no point in time"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.search.text import KEY_LENGTH, escape, fold, key, split, unescape, wanted
+from apothecary.search.text import KEY_LENGTH, escape, fold, key, split, unescape, wanted
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.search.words import (
+from apothecary.search.words import (
     BOUNDARY,
     OVERLAP,
     PASSAGE_CHARACTERS,

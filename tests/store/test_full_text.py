@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.search.predicates import Compare, Phrase, Row
-from server.search.query import Query
-from server.search.rows import TextRow, VocabularyRow
-from server.settings import Settings
-from server.store.contract import Stored
-from server.store.open import open_store
-from server.store.sql import SqlStore
+from apothecary.search.predicates import Compare, Phrase, Row
+from apothecary.search.query import Query
+from apothecary.search.rows import TextRow, VocabularyRow
+from apothecary.settings import Settings
+from apothecary.store.contract import Stored
+from apothecary.store.open import open_store
+from apothecary.store.sql import SqlStore
 
 
 @pytest.fixture

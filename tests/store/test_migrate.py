@@ -17,12 +17,12 @@ from click.testing import CliRunner
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from server.cli import main
-from server.errors import SchemaError, StartError
-from server.settings import Settings
-from server.store import schema, tables
-from server.store.migrate import migrate, stamp
-from server.store.open import open_store
+from apothecary.cli import main
+from apothecary.errors import SchemaError, StartError
+from apothecary.settings import Settings
+from apothecary.store import schema, tables
+from apothecary.store.migrate import migrate, stamp
+from apothecary.store.open import open_store
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -103,7 +103,7 @@ def test_a_second_migration_changes_nothing(database_url: str) -> None:
 def test_downgrading_leaves_nothing_behind(database_url: str) -> None:
     from alembic import command
 
-    from server.store.migrate import _config
+    from apothecary.store.migrate import _config
 
     migrate(Settings(database=database_url))
     engine = create_engine(database_url, poolclass=NullPool)
@@ -169,10 +169,10 @@ def test_the_command_migrates_and_checks(database_url: str) -> None:
 
 START = """
 import sys, time
-from server.settings import Settings
-from server.content.sync import sync
-from server.app import create_app
-from server.store.open import open_store
+from apothecary.settings import Settings
+from apothecary.content.sync import sync
+from apothecary.app import create_app
+from apothecary.store.open import open_store
 settings = Settings(database=sys.argv[1], content=sys.argv[2])
 time.sleep(max(0.0, float(sys.argv[3]) - time.time()))
 store = open_store(settings)
@@ -201,7 +201,7 @@ def test_servers_that_start_together_on_one_empty_database_all_come_up(database_
 
 def test_an_ordinary_start_does_not_load_alembic(sqlite_database_url: str) -> None:
     program = (
-        "import sys; from server.settings import Settings; from server.app import create_app;"
+        "import sys; from apothecary.settings import Settings; from apothecary.app import create_app;"
         f"create_app(Settings(database={sqlite_database_url!r}, content='')); print('alembic' in sys.modules)"
     )
     for _ in range(2):

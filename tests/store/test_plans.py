@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 
-from server.app import create_app
-from server.content.load import Loader, load
-from server.content.read import read_bytes
-from server.search.registries import make_registries
-from server.settings import Settings
-from server.store.open import open_store
-from server.store.sql import SqlStore
+from apothecary.app import create_app
+from apothecary.content.load import Loader, load
+from apothecary.content.read import read_bytes
+from apothecary.search.registries import make_registries
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
+from apothecary.store.sql import SqlStore
 
 pytestmark = pytest.mark.slow
 

@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 
-from server.app import Apothecary, create_app
-from server.errors import StartError
-from server.settings import Settings
-from server.store.open import open_store
+from apothecary.app import Apothecary, create_app
+from apothecary.errors import StartError
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
 from tests.databases import Cluster, DatabaseUnavailable, find_binaries, running_cluster, running_standby
 
 pytestmark = pytest.mark.slow

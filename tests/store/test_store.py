@@ -1,4 +1,4 @@
-"""What `server.store.contract` promises, on both databases."""
+"""What `apothecary.store.contract` promises, on both databases."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from server.errors import Busy, Conflict, StartError
-from server.fhir.json import dumps
-from server.fhir.releases import FhirVersion
-from server.search.parameters import Registry
-from server.search.parser import Parser
-from server.search.query import Query
-from server.settings import Settings
-from server.store import reads
-from server.store.contract import Stored
-from server.store.open import open_store
-from server.store.sql import SqlStore, Statements
+from apothecary.errors import Busy, Conflict, StartError
+from apothecary.fhir.json import dumps
+from apothecary.fhir.releases import FhirVersion
+from apothecary.search.parameters import Registry
+from apothecary.search.parser import Parser
+from apothecary.search.query import Query
+from apothecary.settings import Settings
+from apothecary.store import reads
+from apothecary.store.contract import Stored
+from apothecary.store.open import open_store
+from apothecary.store.sql import SqlStore, Statements
 
 REGISTRY = Registry(FhirVersion.R5, ("Medication", "Organization", "Substance"))
 

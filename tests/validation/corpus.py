@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from server.fhir.json import parse
-from server.fhir.releases import FhirVersion
+from apothecary.fhir.json import parse
+from apothecary.fhir.releases import FhirVersion
 
 FOLDER = Path(__file__).parent / "examples"
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from server.content.packages import read_package
-from server.errors import Issue
-from server.fhir.json import parse
-from server.fhir.releases import FhirVersion
-from server.validation import RULES, Options, find_rule, validate
-from server.validation.profiles import Profiles
+from apothecary.content.packages import read_package
+from apothecary.errors import Issue
+from apothecary.fhir.json import parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.validation import RULES, Options, find_rule, validate
+from apothecary.validation.profiles import Profiles
 
 FOLDER = Path(__file__).parent / "defects"
 DEFINITIONS = read_package(Path(__file__).parent.parent / "data" / "profiles")

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from scripts.fetch_examples import CACHE, PACKAGES, examples
 from server.fhir.json import parse
 from server.fhir.releases import FhirVersion
 from server.validation import Options, validate
+
+from scripts.fetch_examples import CACHE, PACKAGES, examples
 from tests.validation.corpus import vendored
 
 EXCEPTIONS = json.loads((Path(__file__).parent / "example_exceptions.json").read_text())

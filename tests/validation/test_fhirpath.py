@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from server.fhir.definitions import definitions
-from server.fhir.releases import FhirVersion
-from server.validation.fhirpath import Environment, FhirPathError, Node, compile_expression, item_of
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.releases import FhirVersion
+from apothecary.validation.fhirpath import Environment, FhirPathError, Node, compile_expression, item_of
 
 TABLES = definitions(FhirVersion.R5)
 PATIENT: dict[str, Any] = {

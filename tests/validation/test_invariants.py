@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from server.fhir.definitions import Definitions, definitions
-from server.fhir.releases import FhirVersion
-from server.fhir.structures import Invariant
-from server.validation import find_rule, not_evaluated
-from server.validation.catalogue import invariants, structures
-from server.validation.fhirpath import Environment, compile_expression, item_of
-from server.validation.fhirpath.operators import truth
-from server.validation.invariants import BY_RULE
-from server.validation.natives import NATIVES
+from apothecary.fhir.definitions import Definitions, definitions
+from apothecary.fhir.releases import FhirVersion
+from apothecary.fhir.structures import Invariant
+from apothecary.validation import find_rule, not_evaluated
+from apothecary.validation.catalogue import invariants, structures
+from apothecary.validation.fhirpath import Environment, compile_expression, item_of
+from apothecary.validation.fhirpath.operators import truth
+from apothecary.validation.invariants import BY_RULE
+from apothecary.validation.natives import NATIVES
 
 
 @pytest.mark.parametrize("version", FhirVersion)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from server.fhir.definitions import Definitions, definitions
-from server.fhir.releases import FhirVersion
-from server.fhir.structures import Property
-from server.validation import validate
-from server.validation.run import Pointer, expression
+from apothecary.fhir.definitions import Definitions, definitions
+from apothecary.fhir.releases import FhirVersion
+from apothecary.fhir.structures import Property
+from apothecary.validation import validate
+from apothecary.validation.run import Pointer, expression
 from tests.validation.corpus import vendored
 
 Mutant = tuple[str, Pointer, Any, frozenset[str]]

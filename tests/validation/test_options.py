@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from server.fhir.releases import FhirVersion
-from server.validation import Options, validate
+from apothecary.fhir.releases import FhirVersion
+from apothecary.validation import Options, validate
 
 R5 = FhirVersion.R5
 PRODUCT: dict[str, Any] = {

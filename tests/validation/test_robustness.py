@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.fhir.definitions import definitions
-from server.fhir.json import dumps, parse
-from server.fhir.releases import FhirVersion
-from server.validation import Options, validate
-from server.validation.options import MAX_DEPTH
-from server.validation.run import Run
-from server.validation.structure import walk_document
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.json import dumps, parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.validation import Options, validate
+from apothecary.validation.options import MAX_DEPTH
+from apothecary.validation.run import Run
+from apothecary.validation.structure import walk_document
 from tests.validation.corpus import vendored
 
 R5 = FhirVersion.R5
@@ -212,7 +212,7 @@ def test_the_validator_loads_no_server_and_no_database() -> None:
 
     absent = ("flask", "sqlalchemy", "psycopg", "pydantic", "fhir", "fhirpathpy", "jsonschema", "jsonschema_rs")
     program = (
-        "import sys; from server.validation import validate; from server.fhir.releases import FhirVersion;"
+        "import sys; from apothecary.validation import validate; from apothecary.fhir.releases import FhirVersion;"
         "validate({'resourceType': 'Medication'}, FhirVersion.R5);"
         f"print([name for name in {absent} if name in sys.modules])"
     )

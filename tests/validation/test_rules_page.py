@@ -1,7 +1,7 @@
 """The page of the rules is what the rules say."""
 
+from apothecary.validation import RULES
 from scripts.rules_page import PAGE, page
-from server.validation import RULES
 
 
 def test_the_page_is_up_to_date() -> None:

@@ -9,10 +9,10 @@ import jsonschema
 import jsonschema_rs
 import pytest
 
-from server.fhir.definitions import definitions
-from server.fhir.releases import FhirVersion
-from server.validation import validate
-from server.validation.schema import DIALECT, json_schema
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.releases import FhirVersion
+from apothecary.validation import validate
+from apothecary.validation.schema import DIALECT, json_schema
 from tests.validation.corpus import FOLDER
 from tests.validation.test_mutations import mutants, objects, replaced
 

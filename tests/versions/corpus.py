@@ -8,10 +8,10 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-from server.fhir.json import JSON, dumps, parse
-from server.fhir.releases import FhirVersion
-from server.validation import Options, validate
-from server.versions import convertible
+from apothecary.fhir.json import JSON, dumps, parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.validation import Options, validate
+from apothecary.versions import convertible
 
 ROOT = Path(__file__).parents[2]
 PAIRS = tuple(permutations(FhirVersion, 2))

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from server.fhir.definitions import Definitions, Element, Property, definitions
-from server.fhir.json import JSON, FhirDecimal
-from server.fhir.releases import FhirVersion
+from apothecary.fhir.definitions import Definitions, Element, Property, definitions
+from apothecary.fhir.json import JSON, FhirDecimal
+from apothecary.fhir.releases import FhirVersion
 
 _DEEPEST = 5
 _PRIMITIVES: dict[str, Any] = {

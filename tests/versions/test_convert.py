@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.errors import InvalidContent, NotSupported
-from server.fhir.json import JSON, dumps, parse
-from server.fhir.releases import FhirVersion
-from server.versions import convert, convertible, where_instead
+from apothecary.errors import InvalidContent, NotSupported
+from apothecary.fhir.json import JSON, dumps, parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.versions import convert, convertible, where_instead
 
 R4, R4B, R5 = FhirVersion.R4, FhirVersion.R4B, FhirVersion.R5
 FIVE = "http://hl7.org/fhir/5.0/StructureDefinition/extension-"

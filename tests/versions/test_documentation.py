@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from server.versions.maps import ALL
-from server.versions.rules import Map
+from apothecary.versions.maps import ALL
+from apothecary.versions.rules import Map
 
 PAGE = Path(__file__).parents[2] / "docs" / "versions.md"
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.json import JSON, dumps, parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.versions import convert, convertible
 from scripts.fetch_examples import CACHE, PACKAGES, examples
-from server.fhir.definitions import definitions
-from server.fhir.json import JSON, dumps, parse
-from server.fhir.releases import FhirVersion
-from server.versions import convert, convertible
 from tests.versions.corpus import FAMILY, PAIRS, case_id, cases
 from tests.versions.generate import pruned, resources
 

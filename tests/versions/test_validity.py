@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from apothecary.fhir.json import parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.versions import convert, convertible
 from scripts.fetch_examples import CACHE, PACKAGES, examples
-from server.fhir.json import parse
-from server.fhir.releases import FhirVersion
-from server.versions import convert, convertible
 from tests.versions.corpus import FAMILY, broken_rules, case_id, cases, refused_by_models
 
 # What the other release's invariants demand and the source does not say. The value is why it cannot be had.

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from apothecary.fhir.json import parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.validation import Options, validate
+from apothecary.validation.profiles import Profiles
 from scripts.fetch_examples import CACHE, PACKAGES, examples
-from server.fhir.json import parse
-from server.fhir.releases import FhirVersion
-from server.validation import Options, validate
-from server.validation.profiles import Profiles
 
 pytestmark = pytest.mark.slow
 BLOOD_PRESSURE = "http://hl7.org/fhir/StructureDefinition/bp"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from server.content.packages import read_package
-from server.errors import Issue, StartError
-from server.fhir.releases import FhirVersion
-from server.validation import Options, validate
-from server.validation.profiles import Profiles
+from apothecary.content.packages import read_package
+from apothecary.errors import Issue, StartError
+from apothecary.fhir.releases import FhirVersion
+from apothecary.validation import Options, validate
+from apothecary.validation.profiles import Profiles
 
 DEFINITIONS = read_package(Path(__file__).parent.parent.parent / "data" / "profiles")
 URL = "http://example.org/fhir/StructureDefinition/"

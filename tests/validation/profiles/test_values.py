@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from server.fhir.json import parse
-from server.validation.profiles.values import equals, fits
+from apothecary.fhir.json import parse
+from apothecary.validation.profiles.values import equals, fits
 
 
 @pytest.mark.parametrize(

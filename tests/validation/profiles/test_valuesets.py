@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from server.fhir.terminology import ValueSet
-from server.validation.profiles.valuesets import listed
+from apothecary.fhir.terminology import ValueSet
+from apothecary.validation.profiles.valuesets import listed
 
 SYSTEMS: dict[str, Any] = {
     "urn:tree": {"content": "complete", "concept": [{"code": "a", "concept": [{"code": "a1"}]}, {"code": "b"}]},

@@ -1,0 +1,99 @@
+"""The application: the only place where the parts are put together."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from flask import Flask, Request, Response
+from flask.globals import request_ctx
+from werkzeug.routing import MapAdapter
+
+from apothecary.content import case
+from apothecary.fhir.json import JSON
+from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions.forms import json_in
+from apothecary.interactions.service import Service
+from apothecary.rest import errors, routes
+from apothecary.rest.metrics import Metrics
+from apothecary.rest.observe import Observed
+from apothecary.rest.routing import Adapter, Router
+from apothecary.search.parameters import Registry
+from apothecary.search.registries import make_registries
+from apothecary.settings import Settings
+from apothecary.store.contract import Transaction
+from apothecary.store.open import open_replica, open_store
+from apothecary.store.sql import SqlStore
+
+
+class Apothecary(Flask):
+    """Flask without sessions and templates; `OPTIONS` is answered for browsers."""
+
+    service: Service
+    router: Router | None = None
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        if request is None or self.router is None:
+            return super().create_url_adapter(request)
+        return Adapter(self.router, request.environ)  # type: ignore[return-value] # all of it that Flask uses
+
+    def make_default_options_response(self) -> Response:
+        adapter = request_ctx.url_adapter
+        return routes.preflight(self.service, list(adapter.allowed_methods()) if adapter else [])
+
+
+def create_app(settings: Settings | None = None, store: SqlStore | None = None) -> Apothecary:
+    """The WSGI application. Without `settings` they come from the environment; without a `store` it is opened as they
+    say.
+    """
+    settings = settings or Settings.from_environment()
+    store = store or open_store(settings)
+    service = make_service(settings, store)
+    app = Apothecary("apothecary", static_folder=None, template_folder=None)
+    app.service = service
+    app.url_map.strict_slashes = False
+    # An address with an empty segment is wrong; a redirect would not be FHIR's answer to it.
+    app.url_map.merge_slashes = False
+    app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
+    errors.register(app, service)
+    metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
+    routes.register(app, service, metrics)
+    app.wsgi_app = Observed(app.wsgi_app, service, metrics)  # type: ignore[method-assign] # Flask's way to wrap an app
+    app.router = Router(app.url_map, routes.bases(service))
+    return app
+
+
+def make_service(settings: Settings, store: SqlStore) -> Service:
+    """The parts that interactions work with."""
+    replica = open_replica(settings, store)
+    secret = _secret(settings, store)
+    return Service(settings, store, replica or store, registries_of(settings, store), secret, replica)
+
+
+def registries_of(settings: Settings, store: SqlStore) -> dict[FhirVersion, Registry]:
+    """What can be searched for in each FHIR version, the parameters and named queries that the store holds among it."""
+    return make_registries(
+        settings, _held(store, "SearchParameter"), _held(store, "OperationDefinition"), case.remembered(store)
+    )
+
+
+def _held(store: SqlStore, resource_type: str) -> list[JSON]:
+    """The resources of one type in the store, in R5."""
+    return [json_in(one, FhirVersion.R5) for one in store.all_of_type(resource_type) if one.body is not None]
+
+
+def _secret(settings: Settings, store: SqlStore) -> bytes:
+    """The key of page links: the setting, or one that the database keeps for every server that shares it."""
+    if settings.secret:
+        return settings.secret.encode()
+    found = store.state("secret")
+    return (found if found is not None else store.write(_make_secret)).encode()
+
+
+def _make_secret(transaction: Transaction) -> str:
+    """The key that the database keeps: of two servers that start at once, the second finds the first one's."""
+    found = transaction.state("secret")
+    if found is None:
+        found = secrets.token_hex(32)
+        transaction.set_state("secret", found)
+    return found

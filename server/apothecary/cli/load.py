@@ -1,0 +1,78 @@
+"""`apothecary load`: put files, folders, bundles and NDJSON into the database."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from apothecary.content.documents import Document
+from apothecary.content.load import Failure, Loader
+from apothecary.content.load import load as load_documents
+from apothecary.content.sources import Source, sources
+from apothecary.content.stream import documents_of
+from apothecary.content.version_hints import hinted_in_text
+from apothecary.fhir.releases import FhirVersion
+from apothecary.settings import Settings
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--database", help="SQLAlchemy URL: sqlite:///file.db or postgresql+psycopg://...")
+@click.option("--fhir-version", metavar="R4|R4B|R5", help="The version of resources that do not claim one.")
+@click.option("--validate/--no-validate", "validation", default=True, help="Whether invalid resources are refused.")
+def load(paths: tuple[str, ...], database: str | None, fhir_version: str | None, validation: bool) -> None:
+    """Load FHIR resources from files, folders and globs, or from standard input (-).
+
+    JSON, NDJSON, YAML and XML are read, compressed with gzip too (.gz). Of a batch, collection, searchset or
+    transaction Bundle the resources are loaded. What the database holds already is left as it is, so a load that was
+    interrupted is run again. The status is 0 when all was loaded, 1 when something was not, 2 when it could not run.
+    """
+    from apothecary.app import registries_of
+    from apothecary.store.open import open_store
+
+    settings = Settings.from_environment(database=database, fhir_version=fhir_version)
+    listed = sources(paths)
+    store = open_store(settings)
+    try:
+        registries = registries_of(settings, store)
+        with _progress(listed, settings.fhir_version) as progress:
+            loader = Loader(store, registries, _say, version=settings.fhir_version, validation=validation)
+            done = load_documents(loader, progress)
+    finally:
+        store.close()
+    click.echo(str(done), err=True)
+    sys.exit(1 if done.failed else 0)
+
+
+def _say(failure: Failure) -> None:
+    click.echo(str(failure), err=True)
+
+
+@contextmanager
+def _progress(listed: list[Source], version: FhirVersion) -> Iterator[Iterator[Document]]:
+    """The documents of the sources; while they are taken, a terminal shows how much of the text has been read."""
+    sizes = [0 if source.is_standard_input else os.path.getsize(source.path) for source in listed]
+    if not sys.stderr.isatty():
+        yield _documents(listed, sizes, version, lambda _: None)
+        return
+    with click.progressbar(length=sum(sizes), label="loading", file=sys.stderr) as bar:
+        yield _documents(listed, sizes, version, bar.update)
+
+
+def _documents(
+    listed: list[Source], sizes: list[int], version: FhirVersion, advance: Callable[[int], None]
+) -> Iterator[Document]:
+    """All documents, one after the other; `advance` is told the bytes of each, and in the end exactly the file's."""
+    for source, size in zip(listed, sizes, strict=True):
+        told = 0
+        for document in documents_of(source, lambda text: hinted_in_text(text) or version):
+            yield document
+            # Of a compressed file the text is larger than the file, and of others smaller than the bytes.
+            step = min(len(document.text), size - told)
+            told += step
+            advance(step)
+        advance(size - told)

@@ -1,0 +1,56 @@
+"""`apothecary schema`: the JSON Schema that the validator uses, for editors and other tools.
+
+https://hl7.org/fhir/R5/json.html#schema
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from apothecary.errors import StartError
+from apothecary.fhir.releases import FhirVersion, parse_version
+
+
+@click.command()
+@click.argument("type_name", metavar="[TYPE]", required=False)
+@click.option("--fhir-version", default="R5", show_default=True, metavar="R4|R4B|R5", help="The release to describe.")
+def schema(type_name: str | None, fhir_version: str) -> None:
+    """Print the JSON Schema of a resource type, or one that holds all of them."""
+    from apothecary.fhir.definitions import definitions
+
+    version = parse_version(fhir_version)
+    if version is None:
+        raise click.BadParameter(f"{fhir_version!r}: write R4, R4B or R5", param_hint="--fhir-version")
+    if type_name is not None and not definitions(version).is_resource_type(type_name):
+        raise StartError(f"FHIR {version} has no resource type {type_name!r}")
+    from apothecary.validation.schema import json_schema
+
+    found = json_schema(version, type_name) if type_name is not None else whole_schema(version)
+    click.echo(json.dumps(found, indent=2))
+
+
+def whole_schema(version: FhirVersion) -> dict[str, Any]:
+    """One schema for every resource type of a release, which `resourceType` tells apart."""
+    from apothecary.fhir.definitions import definitions
+    from apothecary.validation.schema import DIALECT, json_schema
+
+    types = definitions(version).resource_types()
+    defs: dict[str, Any] = {}
+    for name in types:
+        # What several types reach is the same in each: the names are those of the specification.
+        defs.update(json_schema(version, name)["$defs"])
+    return {
+        "$schema": DIALECT,
+        "title": f"FHIR {version}",
+        "type": "object",
+        "required": ["resourceType"],
+        "properties": {"resourceType": {"enum": [*types]}},
+        "allOf": [
+            {"if": {"properties": {"resourceType": {"const": name}}}, "then": {"$ref": f"#/$defs/{name}"}}
+            for name in types
+        ],
+        "$defs": dict(sorted(defs.items())),
+    }

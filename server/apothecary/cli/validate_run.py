@@ -1,0 +1,177 @@
+"""Checking many files: which references exist among them, then every document, on several cores when that pays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from apothecary.content.documents import Document, PlacedIssue
+from apothecary.content.sources import Source
+from apothecary.content.stream import documents_of
+from apothecary.content.version_hints import hinted_in_text, hinted_version
+from apothecary.errors import Issue, Severity
+from apothecary.fhir.releases import FhirVersion
+from apothecary.reports.report import Checked, Finding, findings_of, resource_name, shown_path
+
+if TYPE_CHECKING:
+    from apothecary.validation.profiles import Profiles
+
+# Starting a worker and loading the tables in it costs about as much as checking this many bytes.
+_BYTES_WORTH_A_POOL = 4_000_000
+_MOST_SOURCES_A_TASK = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How to check; small, since every worker process gets one.
+
+    `fhir_version` overrules what resources claim, `default_version` is for those that claim nothing. `known` are the
+    resources that references may point to, None when references out of a document are not followed. `profiles` are None
+    when none were given; else they also say the release of what claims one of them.
+    """
+
+    fhir_version: FhirVersion | None = None
+    default_version: FhirVersion = FhirVersion.R5
+    disabled: frozenset[str] = frozenset()
+    severities: Mapping[str, Severity] = field(default_factory=dict)
+    medication_rules: bool = True
+    known: frozenset[str] | None = None
+    keeps_checked: bool = False
+    profiles: Profiles | None = None
+
+    def version_of_text(self, data: bytes) -> FhirVersion:
+        """The release to read the text of a resource in."""
+        return self.fhir_version or hinted_in_text(data) or self.default_version
+
+    def issues(self, document: Document) -> list[Issue]:
+        """What validation finds in a document that could be read."""
+        from apothecary.validation import validate
+        from apothecary.validation.options import Options
+
+        if not document.readable:
+            return []
+        version = self.fhir_version or hinted_version(document.value) or self._profiled(document.value)
+        known = self.known
+        options = Options(
+            disabled=self.disabled,
+            severities=self.severities,
+            medication_rules=self.medication_rules,
+            known=None if known is None else known.__contains__,
+            profiles=self.profiles,
+        )
+        return validate(document.value, version, options=options)
+
+    def _profiled(self, value: Any) -> FhirVersion:
+        found = self.profiles.version_of(value) if self.profiles is not None else None
+        return found or self.default_version
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came out of some documents. `files` counts the files that they begin, `skipped` the files that had none."""
+
+    findings: list[Finding] = field(default_factory=list)
+    checked: list[Checked] = field(default_factory=list)
+    resources: int = 0
+    files: int = 0
+    skipped: int = 0
+
+    def add(self, other: Outcome) -> None:
+        """Take in what came out of more documents."""
+        self.findings += other.findings
+        self.checked += other.checked
+        self.resources += other.resources
+        self.files += other.files
+        self.skipped += other.skipped
+
+
+def outcomes(check: Check, listed: Sequence[Source], jobs: int) -> Iterator[Outcome]:
+    """The outcomes of all sources, in order. `jobs` is the most processes to use.
+
+    In one process each document is let go before the next is read, so that the length of a file does not matter.
+    """
+    if jobs < 2 or len(listed) < 2 or not _is_worth_a_pool(listed):
+        for source in listed:
+            yield from _outcomes(check, source)
+        return
+    from multiprocessing import get_context
+
+    size = max(1, min(_MOST_SOURCES_A_TASK, len(listed) // (4 * jobs)))
+    with get_context().Pool(min(jobs, len(listed)), _set_up, (check,)) as pool:
+        yield from pool.imap(_in_worker, listed, chunksize=size)
+
+
+_worker_check = Check()
+
+
+def _set_up(check: Check) -> None:
+    global _worker_check
+    _worker_check = check
+
+
+def _in_worker(source: Source) -> Outcome:
+    whole = Outcome()
+    for outcome in _outcomes(_worker_check, source):
+        whole.add(outcome)
+    return whole
+
+
+def _is_worth_a_pool(listed: Iterable[Source]) -> bool:
+    total = 0
+    for source in listed:
+        total += os.path.getsize(source.path) if os.path.isfile(source.path) else 0
+        if total > _BYTES_WORTH_A_POOL:
+            return True
+    return False
+
+
+def _outcomes(check: Check, source: Source) -> Iterator[Outcome]:
+    """One outcome for each document of `source`, or one that says that it had none."""
+    files = 1
+    for document in documents_of(source, check.version_of_text):
+        findings = findings_of(_without_disabled(check, document), check.issues(document))
+        checked = []
+        if check.keeps_checked:
+            checked = [Checked(shown_path(document.file), document.first_line, resource_name(document.value))]
+        yield Outcome([*findings], checked, resources=1, files=files)
+        files = 0
+    if files:
+        yield Outcome(skipped=1)
+
+
+def _without_disabled(check: Check, document: Document) -> Document:
+    """The reader's own issues, under the same switches as those of validation."""
+    if not document.issues:
+        return document
+    placed = tuple(
+        PlacedIssue(replace(each.issue, severity=_severity(check, each.issue)), each.line, each.column)
+        for each in document.issues
+        if each.issue.rule not in check.disabled or not document.readable
+    )
+    return replace(document, issues=placed)
+
+
+def _severity(check: Check, issue: Issue) -> Severity:
+    # What cannot be read cannot be valid, whatever the settings say.
+    return issue.severity if issue.severity == "fatal" else check.severities.get(issue.rule or "", issue.severity)
+
+
+def known_references(check: Check, listed: Iterable[Source]) -> frozenset[str]:
+    """`Type/id` of every resource in the sources, those inside bundles included."""
+    names: set[str] = set()
+    for source in listed:
+        for document in documents_of(source, check.version_of_text):
+            names.update(_names(document.value))
+    return frozenset(names)
+
+
+def _names(value: Any) -> Iterator[str]:
+    name = resource_name(value)
+    if "/" in name:
+        yield name
+    if name.startswith("Bundle") and isinstance(value.get("entry"), list):
+        for entry in value["entry"]:
+            if isinstance(entry, dict):
+                yield from _names(entry.get("resource"))

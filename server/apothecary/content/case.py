@@ -1,0 +1,46 @@
+"""Whether case counts in the code systems of the content: the index is made with what they say.
+
+https://hl7.org/fhir/R5/codesystem-definitions.html#CodeSystem.caseSensitive
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from apothecary.content.files import ContentFile
+from apothecary.search.normalisation import Systems, stated
+from apothecary.store.contract import Reader, Transaction
+
+# Under this name the store remembers what its index was made with.
+CASE = "case of code systems"
+
+
+class _CodeSystem(msgspec.Struct, rename="camel"):
+    """What matters here of one."""
+
+    url: str | None = None
+    case_sensitive: bool | None = None
+
+
+def after(reader: Reader, files: Mapping[str, ContentFile], known: Mapping[str, str]) -> Systems:
+    """What holds after a sync: what the folder's CodeSystems say, and those that clients posted. `known` are the files
+    of the sync before.
+    """
+    posted = (
+        msgspec.json.decode(one.body, type=_CodeSystem)
+        for one in reader.all_of_type("CodeSystem")
+        if one.body is not None and f"CodeSystem/{one.id}" not in files and f"CodeSystem/{one.id}" not in known
+    )
+    from_files = (one.value for one in files.values() if one.resource_type == "CodeSystem")
+    return Systems(stated([*({"url": one.url, "caseSensitive": one.case_sensitive} for one in posted), *from_files]))
+
+
+def remembered(reader: Reader) -> Systems:
+    """What the index was made with: searches must look for codes as they stand there."""
+    return Systems(msgspec.json.decode(reader.state(CASE) or "{}", type=dict[str, bool]))
+
+
+def remember(transaction: Transaction, systems: Systems) -> None:
+    transaction.set_state(CASE, msgspec.json.encode(systems.case_sensitive).decode())

@@ -1,0 +1,184 @@
+"""A document read from a file: its value, what was wrong with its text, and where each of its values stands."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from apothecary.errors import Issue
+
+Format = Literal["json", "ndjson", "yaml", "xml"]
+Pointer = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingRule:
+    """Something that the readers can find wrong with a text, before any rule of FHIR is asked. The ids are stable."""
+
+    id: str
+    what: str
+    why: str
+    remedy: str
+
+
+_READING_RULES = (
+    ReadingRule(
+        "invalid-utf8",
+        "The text is UTF-8.",
+        "FHIR allows no other encoding, and guessing one turns text into other text.",
+        "Save the file as UTF-8.",
+    ),
+    ReadingRule(
+        "byte-order-mark",
+        "A JSON file does not start with a byte order mark.",
+        "JSON forbids it, and many parsers refuse it.",
+        "Save the file as UTF-8 without a byte order mark.",
+    ),
+    ReadingRule("json-syntax", "The text is JSON.", "Nothing else can be read.", "See the message."),
+    ReadingRule(
+        "duplicate-key",
+        "No object has a key twice.",
+        "Parsers keep one of the values and silently drop the other.",
+        "Keep one of the two; repeating elements are written as one array.",
+    ),
+    ReadingRule(
+        "lone-surrogate",
+        "Strings are Unicode text.",
+        "Half of a surrogate pair can neither be stored nor sent.",
+        "Write the character itself, or both halves of its pair.",
+    ),
+    ReadingRule(
+        "too-deep",
+        "Documents are nested no deeper than 200 levels.",
+        "No resource needs it, and few parsers survive it.",
+        "Flatten the document.",
+    ),
+    ReadingRule(
+        "line-too-long",
+        "A line of an NDJSON file is no longer than 128 MiB.",
+        "Each line is one resource, and is held in memory.",
+        "Write one resource a line.",
+    ),
+    ReadingRule("yaml-syntax", "The text is YAML.", "Nothing else can be read.", "See the message."),
+    ReadingRule(
+        "yaml-feature",
+        "A YAML file uses only what JSON can express.",
+        "Tags, merge keys, keys that are not text and second documents mean nothing in FHIR.",
+        "Write the elements out.",
+    ),
+    ReadingRule(
+        "yaml-alias",
+        "Aliases point to what is complete, and stand for no more than 100,000 values.",
+        "A few lines of aliases can stand for more values than any memory holds.",
+        "Write the values out.",
+    ),
+    ReadingRule("xml-syntax", "The text is well-formed XML.", "Nothing else can be read.", "See the message."),
+    ReadingRule(
+        "xml-doctype",
+        "An XML file has no document type declaration.",
+        "FHIR forbids it, and attacks by entities need it.",
+        "Remove the declaration, and write entities as the characters that they stand for.",
+    ),
+    ReadingRule(
+        "xml-namespace",
+        "Elements are in FHIR's namespace, narratives in that of XHTML.",
+        "An element of another namespace is another element.",
+        'Write xmlns="http://hl7.org/fhir" on the root, xmlns="http://www.w3.org/1999/xhtml" on a narrative\'s div.',
+    ),
+    ReadingRule(
+        "xml-element-order",
+        "In XML, elements stand in the order of the specification.",
+        "Readers that check against FHIR's XML Schema refuse any other.",
+        "Move the element.",
+    ),
+    ReadingRule(
+        "xml-repeated-element",
+        "In XML, an element that may stand once stands once.",
+        "One of the two values would be lost.",
+        "Keep one of the two.",
+    ),
+    ReadingRule(
+        "xml-unexpected",
+        "In XML, values stand in the attribute `value`, and elements have no attributes but FHIR's.",
+        "Text and other attributes would be lost.",
+        "Remove it, or write it as an element.",
+    ),
+)
+READING_RULES: Mapping[str, ReadingRule] = {rule.id: rule for rule in _READING_RULES}
+
+
+class Positions(Protocol):
+    """Where the values of a document stand."""
+
+    def find(self, pointer: Pointer) -> tuple[int, int]:
+        """Line and column, from 1, of the value at `pointer`, or of its nearest ancestor that exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedIssue:
+    """Something wrong with the text of a document, with its line and column, from 1."""
+
+    issue: Issue
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document: a file, or a line of an NDJSON file.
+
+    `value` is None when `readable` is false; `issues` tells why, and can also tell of defects in a readable text.
+    `first_line` is the line of `file` on which `text` starts; `positions` and `issues` count lines of the file.
+    """
+
+    file: str
+    text: str
+    format: Format
+    value: Any
+    positions: Positions
+    issues: tuple[PlacedIssue, ...] = ()
+    readable: bool = True
+    first_line: int = 1
+
+
+class Lines:
+    """Turns offsets into a text, in characters, into lines and columns."""
+
+    def __init__(self, text: str, first_line: int = 1) -> None:
+        self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
+        self._first_line = first_line
+        self._text = text
+
+    def text_of(self, number: int) -> str:
+        """Line `number` without its end; empty when the text has no such line."""
+        index = number - self._first_line
+        if not 0 <= index < len(self._starts):
+            return ""
+        end = self._starts[index + 1] if index + 1 < len(self._starts) else len(self._text)
+        return self._text[self._starts[index] : end].rstrip("\r\n")
+
+    def place(self, offset: int) -> tuple[int, int]:
+        """Line and column, from 1."""
+        index = bisect_right(self._starts, offset) - 1
+        return index + self._first_line, offset - self._starts[index] + 1
+
+
+class RecordedPositions:
+    """Positions that the parser noted while it read."""
+
+    def __init__(self, places: Mapping[Pointer, tuple[int, int]]) -> None:
+        self._places = places
+
+    def find(self, pointer: Pointer) -> tuple[int, int]:
+        for length in range(len(pointer), -1, -1):
+            if place := self._places.get(pointer[:length]):
+                return place
+        return 1, 1
+
+
+def reading_issue(rule: str, diagnostics: str, remedy: str | None = None, *, fatal: bool = True) -> Issue:
+    """An issue of one of the `READING_RULES`: `fatal` when there is no value, an error otherwise."""
+    return Issue("fatal" if fatal else "error", "structure", diagnostics, rule=rule, remedy=remedy)

@@ -1,0 +1,139 @@
+"""The files of a content folder: `<ResourceType>/<id>.json`, one resource a file
+(https://hl7.org/fhir/R5/resource.html#id).
+
+The rules are strict because a file name is an address: what stands in `Medication/aspirin.json` is served as
+`Medication/aspirin`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from apothecary.content.documents import Document
+from apothecary.errors import ContentError
+from apothecary.fhir.json import dumps, parse
+from apothecary.fhir.releases import FhirVersion
+
+SUFFIXES = (".json", ".yaml", ".yml", ".xml")
+
+
+@dataclass(frozen=True, slots=True)
+class ContentFile:
+    """One resource of a content folder. `text` is its JSON: the bytes of a JSON file exactly as they stand there."""
+
+    path: Path
+    resource_type: str
+    id: str
+    text: bytes
+    value: dict[str, Any]
+
+
+def read_folder(
+    folder: Path, *, known_types: Collection[str] | None = None, version: FhirVersion = FhirVersion.R5
+) -> Iterator[ContentFile]:
+    """The resources below `folder`, sorted by type, then by path.
+
+    Folders below that of a type may be named freely. Hidden files, files beside the type folders, and files of other
+    kinds are passed over. `known_types` are the allowed names of type folders; `version` is needed to read XML.
+    Raises ContentError for the first file that breaks a rule: not readable, of another type than its folder, of
+    another id than its name, an id that was there before.
+    """
+    for type_folder in _type_folders(folder):
+        if known_types is not None and type_folder.name not in known_types:
+            raise ContentError(str(type_folder), 0, 0, f"{type_folder.name} is not a resource type of this server")
+        seen: dict[str, Path] = {}
+        for path in _files_below(type_folder):
+            file = read_file(path, type_folder.name, version)
+            if other := seen.get(file.id):
+                raise ContentError(str(path), 0, 0, f"the id {file.id!r} is taken by {other}")
+            seen[file.id] = path
+            yield file
+
+
+def content_paths(folder: Path) -> Iterator[Path]:
+    """The files below `folder` that hold its resources, in the order of `read_folder`. No other file may be opened: a
+    SQLite database may lie beside them, and a process that closes its file a second time loses its locks on it
+    (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    for type_folder in _type_folders(folder):
+        yield from _files_below(type_folder)
+
+
+def _type_folders(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name))
+
+
+def read_file(path: Path, resource_type: str, version: FhirVersion = FhirVersion.R5) -> ContentFile:
+    """The resource in one file, which must be of `resource_type` and have the file's name as its id.
+
+    Raises ContentError.
+    """
+    text, value = _read(path, version)
+    if not isinstance(value, dict):
+        raise _error(path, version, (), "a file holds one resource, as an object")
+    if value.get("resourceType") != resource_type:
+        found = value.get("resourceType")
+        said = f"is {found!r}" if found is not None else "is missing"
+        raise _error(path, version, ("resourceType",), f"resourceType {said}, but the folder is {resource_type!r}")
+    if value.get("id") != path.stem:
+        said = f"is {value['id']!r}" if "id" in value else "is missing"
+        raise _error(path, version, ("id",), f"the id {said}, but the file name says {path.stem!r}")
+    return ContentFile(path, resource_type, path.stem, text, value)
+
+
+def _read(path: Path, version: FhirVersion) -> tuple[bytes, Any]:
+    text = _bytes(path)
+    if path.suffix != ".json":
+        value = _document(path, text, version).value
+        return dumps(value), value
+    try:
+        value = parse(text)
+    except ValueError:
+        _document(path, text, version)
+        raise
+    if b"\\ud" in text or b"\\uD" in text:
+        # Half of a surrogate pair parses, but cannot be stored as text.
+        _document(path, text, version)
+    return text.removeprefix(b"\xef\xbb\xbf"), value
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ContentError(str(path), 0, 0, f"cannot be read: {error.strerror}") from error
+
+
+def _document(path: Path, text: bytes, version: FhirVersion) -> Document:
+    """The document with positions. Raises ContentError for the first thing that is wrong with its text."""
+    # Imported late: a folder of sound JSON never needs it.
+    from apothecary.content.read import read_bytes
+
+    document = read_bytes(str(path), text, version=version)
+    for placed in document.issues:
+        if placed.issue.severity in ("fatal", "error"):
+            issues = tuple(each.issue for each in document.issues)
+            raise ContentError(str(path), placed.line, placed.column, placed.issue.diagnostics, issues)
+    return document
+
+
+def _error(path: Path, version: FhirVersion, pointer: tuple[str, ...], reason: str) -> ContentError:
+    line, column = _document(path, _bytes(path), version).positions.find(pointer)
+    return ContentError(str(path), line, column, reason)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for directory, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        for name in sorted(files):
+            path = Path(directory, name)
+            if path.suffix in SUFFIXES and not _is_hidden(name):
+                yield path
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")

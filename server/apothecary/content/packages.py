@@ -1,0 +1,88 @@
+"""Definitions from files, folders and FHIR packages: StructureDefinition, ValueSet and CodeSystem resources
+(https://hl7.org/fhir/R5/packages.html).
+"""
+
+from __future__ import annotations
+
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from apothecary.content.read import read_bytes
+from apothecary.errors import StartError
+from apothecary.fhir.json import parse
+
+_KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem"})
+_MARKS = tuple(f'"{kind}"'.encode() for kind in sorted(_KINDS))
+_ARCHIVES = (".tgz", ".tar.gz")
+# One definition: the largest published ones have a few megabytes.
+_LARGEST = 64 * 1024 * 1024
+
+
+def read_package(path: Path) -> list[dict[str, Any]]:
+    """The definitions of a package: `package/*.json` of an archive or folder, or else all JSON files below a folder.
+
+    What a package depends on is not looked for. Raises StartError when it cannot be read or holds no definition.
+    """
+    try:
+        files = _archived(path) if path.name.endswith(_ARCHIVES) and path.is_file() else _in_folder(path)
+        found = [resource for name, data in files if (resource := _definition(f"{path}: {name}", data)) is not None]
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise StartError(f"{path}: cannot be read: {said}") from error
+    if not found:
+        raise StartError(f"{path}: holds no StructureDefinition, ValueSet or CodeSystem")
+    return found
+
+
+def read_definition(path: Path) -> dict[str, Any]:
+    """The StructureDefinition in a file of any format that is read. Raises StartError when there is none."""
+    try:
+        document = read_bytes(str(path), path.read_bytes())
+    except OSError as error:
+        raise StartError(f"{path}: cannot be read: {error.strerror}") from error
+    value = document.value
+    if not document.readable:
+        reasons = "; ".join(each.issue.diagnostics for each in document.issues[:3])
+        raise StartError(f"{path}: {reasons}")
+    if not isinstance(value, dict) or value.get("resourceType") != "StructureDefinition":
+        raise StartError(f"{path}: is no StructureDefinition")
+    if not isinstance(value.get("url"), str):
+        raise StartError(f"{path}: the StructureDefinition has no url")
+    return value
+
+
+def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
+    with tarfile.open(path, "r:gz") as archive:
+        for member in archive:
+            folder, _, name = member.name.removeprefix("./").rpartition("/")
+            if member.isfile() and folder == "package" and name.endswith(".json"):
+                if member.size > _LARGEST:
+                    raise StartError(f"{path}: {member.name} is larger than {_LARGEST} bytes")
+                stream = archive.extractfile(member)
+                if stream is not None:
+                    yield member.name, stream.read()
+
+
+def _in_folder(path: Path) -> Iterator[tuple[str, bytes]]:
+    if not path.is_dir():
+        raise StartError(f"{path}: is neither a folder nor a package (.tgz)")
+    inner = path / "package"
+    files = inner.glob("*.json") if inner.is_dir() else path.rglob("*.json")
+    for file in sorted(files):
+        relative = file.relative_to(path)
+        if file.is_file() and not any(part.startswith(".") for part in relative.parts):
+            yield str(relative), file.read_bytes()
+
+
+def _definition(name: str, data: bytes) -> dict[str, Any] | None:
+    """The resource in `data` if it is a definition; most files of a package are examples, which are not parsed."""
+    if not any(mark in data for mark in _MARKS):
+        return None
+    try:
+        value = parse(data)
+    except ValueError as error:
+        raise StartError(f"{name}: {error}") from error
+    return value if isinstance(value, dict) and value.get("resourceType") in _KINDS else None

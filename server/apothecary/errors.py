@@ -1,0 +1,217 @@
+"""Every error that Apothecary reports on purpose, and the one shape of an issue.
+
+FHIR R5: https://hl7.org/fhir/R5/http.html#Status-Codes and https://hl7.org/fhir/R5/operationoutcome.html
+
+```
+ApothecaryError
+├── FhirError                 an HTTP status and one or more issues; becomes an OperationOutcome
+│   ├── BadRequest            400  invalid      a parameter, header, path or body that breaks a rule
+│   │   ├── InvalidContent    400  structure    a body that is not well-formed FHIR
+│   │   ├── NotSupported      400  not-supported  right by the specification, not offered here
+│   │   ├── UnknownTerminology  400  not-found  a value set, code system or code that is not held here
+│   │   ├── NotEnumerable     400  not-supported  a value set whose codes cannot be listed here
+│   │   └── TooCostly         400  too-costly   a search past the limits
+│   ├── Unauthorized          401  login
+│   ├── Forbidden             403  forbidden
+│   ├── NotFound              404  not-found
+│   ├── MethodNotAllowed      405  not-supported
+│   ├── NotAcceptable         406  not-supported
+│   ├── Conflict              409  conflict
+│   ├── Gone                  410  deleted
+│   ├── PreconditionFailed    412  conflict
+│   ├── TooLarge              413  too-long
+│   ├── UriTooLong            414  too-long
+│   ├── UnsupportedMediaType  415  not-supported
+│   ├── Unprocessable         422  processing   well-formed, but against a business rule
+│   └── Busy                  503  throttled    a limit of time or load; try again
+│       └── Unreachable       503  transient    the database does not answer
+├── UcumError                 a code that is not a unit (apothecary.fhir.ucum); whoever asked says what follows
+└── StartError                the command cannot run: exit status 2
+    ├── ContentError          a file of the content is broken: file, line, column, reason
+    └── SchemaError           the database is of another version of Apothecary
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+Severity = Literal["fatal", "error", "warning", "information"]
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One thing to say about a request or a resource.
+
+    `code` is from https://hl7.org/fhir/R5/valueset-issue-type.html; `expression` holds FHIRPath locations; `rule` is
+    the stable id of
+    the rule that was broken; `pointer` is the JSON path (keys and indexes) from which a position in a file can be
+    found.
+    """
+
+    severity: Severity
+    code: str
+    diagnostics: str
+    expression: tuple[str, ...] = ()
+    rule: str | None = None
+    remedy: str | None = None
+    pointer: tuple[str | int, ...] | None = None
+
+
+class ApothecaryError(Exception):
+    """The root of the tree."""
+
+
+class FhirError(ApothecaryError):
+    """An error with an HTTP status, told as one or more issues."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "exception"
+
+    def __init__(
+        self,
+        diagnostics: str,
+        *,
+        expression: str | Iterable[str] = (),
+        code: str | None = None,
+        remedy: str | None = None,
+        rule: str | None = None,
+        issues: Iterable[Issue] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(diagnostics)
+        where = (expression,) if isinstance(expression, str) else tuple(expression)
+        first = Issue("error", code or self.code, diagnostics, where, rule=rule, remedy=remedy)
+        self.issues: tuple[Issue, ...] = tuple(issues) or (first,)
+        self.headers: Mapping[str, str] = headers or {}
+
+
+class BadRequest(FhirError):
+    """A parameter, header, path or body breaks a rule of the specification."""
+
+    status = 400
+    code = "invalid"
+
+
+class InvalidContent(BadRequest):
+    """A body is not well-formed FHIR."""
+
+    code = "structure"
+
+
+class NotSupported(BadRequest):
+    """The specification knows it; this server does not offer it."""
+
+    code = "not-supported"
+
+
+class UnknownTerminology(BadRequest):
+    """A value set, code system or code that the server does not hold: nothing can be said of what is in it."""
+
+    code = "not-found"
+
+
+class NotEnumerable(BadRequest):
+    """A value set that is held, but whose codes cannot be listed from what is held."""
+
+    code = "not-supported"
+
+
+class TooCostly(BadRequest):
+    """A search asks more than the limits allow, whichever way it is read."""
+
+    code = "too-costly"
+
+
+class Unauthorized(FhirError):
+    status = 401
+    code = "login"
+
+
+class Forbidden(FhirError):
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(FhirError):
+    status = 404
+    code = "not-found"
+
+
+class MethodNotAllowed(FhirError):
+    status = 405
+    code = "not-supported"
+
+
+class NotAcceptable(FhirError):
+    status = 406
+    code = "not-supported"
+
+
+class Conflict(FhirError):
+    status = 409
+    code = "conflict"
+
+
+class Gone(FhirError):
+    status = 410
+    code = "deleted"
+
+
+class PreconditionFailed(FhirError):
+    status = 412
+    code = "conflict"
+
+
+class TooLarge(FhirError):
+    status = 413
+    code = "too-long"
+
+
+class UriTooLong(FhirError):
+    status = 414
+    code = "too-long"
+
+
+class UnsupportedMediaType(FhirError):
+    status = 415
+    code = "not-supported"
+
+
+class Unprocessable(FhirError):
+    status = 422
+    code = "processing"
+
+
+class Busy(FhirError):
+    status = 503
+    code = "throttled"
+
+
+class Unreachable(Busy):
+    code = "transient"
+
+
+class StartError(ApothecaryError):
+    """The command cannot run as asked."""
+
+
+class SchemaError(StartError):
+    """The database's tables are not the ones that this version of Apothecary uses."""
+
+
+@dataclass(eq=False)
+class ContentError(StartError):
+    """A file of the content cannot be used. Line and column count from 1; 0 means the whole file."""
+
+    file: str
+    line: int
+    column: int
+    reason: str
+    issues: tuple[Issue, ...] = field(default=())
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.reason}"

@@ -1,0 +1,244 @@
+"""What the specification of each release says, compiled from https://hl7.org/fhir/R5/downloads.html.
+
+`make definitions` writes the tables; `docs/definitions.md` describes them and what is repaired.
+Nothing is read before it is needed, each file at most once in a process, and all that is handed out is immutable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache, cached_property
+from pathlib import Path
+from types import MappingProxyType
+
+import msgspec
+
+from apothecary.fhir.releases import FhirVersion
+from apothecary.fhir.structures import (
+    Binding,
+    Element,
+    Invariant,
+    Kind,
+    Property,
+    Structure,
+    TypeRef,
+    TypeTable,
+    property_name,
+)
+from apothecary.fhir.terminology import CodeSystem, ValueSet
+
+__all__ = [
+    "Binding",
+    "CodeSystem",
+    "Component",
+    "Context",
+    "Definitions",
+    "Element",
+    "ExtensionDefinition",
+    "Invariant",
+    "Kind",
+    "Property",
+    "SearchParameterDefinition",
+    "Structure",
+    "TypeRef",
+    "ValueSet",
+    "definitions",
+    "property_name",
+]
+
+_DATA = Path(__file__).parent / "data"
+
+
+class Component(msgspec.Struct, frozen=True):
+    """One part of a composite: the url of the parameter it follows, a path from the composite's value, and its type."""
+
+    definition: str
+    expression: str
+    type: str
+
+
+class SearchParameterDefinition(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """A search parameter on one resource type (https://hl7.org/fhir/R5/searchparameter.html).
+
+    `expression` holds only the branches for `base`; None for those that look at no element (`_text`, `_has`, ...).
+    Empty `modifiers` and `comparators` mean that the specification does not restrict those of the parameter's type.
+    `usage` is xpathUsage, since R5 processingMode: normal, phonetic, nearby, distance or other.
+    """
+
+    code: str
+    url: str
+    type: str
+    expression: str | None
+    base: str
+    description: str = ""
+    targets: tuple[str, ...] = ()
+    modifiers: tuple[str, ...] = ()
+    comparators: tuple[str, ...] = ()
+    multiple_or: bool = True
+    multiple_and: bool = True
+    components: tuple[Component, ...] = ()
+    usage: str = "normal"
+
+
+class Context(msgspec.Struct, frozen=True, array_like=True):
+    """Where an extension may stand: `type` is element, fhirpath or extension
+    (https://hl7.org/fhir/R5/extensibility.html#context).
+    """
+
+    type: str
+    expression: str
+
+
+class ExtensionDefinition(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """An extension published with a release. It has either a value of one of `types`, or `extensions` of its own.
+
+    `min` and `max` count the extension on its element; `value_min` is 1 when it is nothing without its value. In
+    `extensions` the url of each is relative, as instances write it.
+    """
+
+    url: str
+    contexts: tuple[Context, ...] = ()
+    types: tuple[TypeRef, ...] = ()
+    min: int = 0
+    max: int | None = None
+    value_min: int = 0
+    is_modifier: bool = False
+    binding: Binding | None = None
+    extensions: tuple[ExtensionDefinition, ...] = ()
+
+
+class _Index(msgspec.Struct, frozen=True, rename="camel"):
+    """`types.json`: the names of all types by kind."""
+
+    resources: tuple[str, ...]
+    abstract_resources: tuple[str, ...]
+    complex_types: tuple[str, ...]
+    primitive_types: tuple[str, ...]
+
+
+class Definitions:
+    """The tables of one release. Get them by `definitions(version)`; only their compiler gives a folder of its own."""
+
+    def __init__(self, version: FhirVersion, folder: Path | None = None) -> None:
+        self.version = version
+        self._folder = folder or _DATA / version.segment
+        # Filled by whole values only: two threads may both read a file, and then store equal results.
+        self._structures: dict[str, Structure] = {}
+        self._search: dict[str, Mapping[str, SearchParameterDefinition]] = {}
+        self._value_sets: dict[str, ValueSet] = {}
+        self._code_systems: dict[str, CodeSystem] = {}
+
+    def resource_types(self) -> tuple[str, ...]:
+        """The concrete resource types, sorted."""
+        return self._index.resources
+
+    def complex_types(self) -> tuple[str, ...]:
+        """The data types with elements of their own, abstract ones included, sorted."""
+        return self._index.complex_types
+
+    def primitive_types(self) -> tuple[str, ...]:
+        """The data types that are one JSON value, sorted."""
+        return self._index.primitive_types
+
+    def is_resource_type(self, name: str) -> bool:
+        """Whether `name` is a concrete resource type."""
+        return name in self._resources
+
+    def has_structure(self, name: str) -> bool:
+        """Whether `structure(name)` would find something."""
+        try:
+            self.structure(name)
+        except KeyError:
+            return False
+        return True
+
+    def structure(self, name: str) -> Structure:
+        """The shape of a type (`Quantity`) or a backbone (`Medication.ingredient`); KeyError when there is none."""
+        found = self._structures.get(name)
+        if found is None:
+            type_name = name.partition(".")[0]
+            if type_name not in self._types:
+                raise KeyError(name)
+            table = msgspec.json.decode((self._folder / "types" / f"{type_name}.json").read_bytes(), type=TypeTable)
+            self._structures.update(table.structures())
+            found = self._structures[name]
+        return found
+
+    def value_set(self, url: str) -> ValueSet | None:
+        """The value set of that canonical url, a `|version` ignored; None when the tables have none."""
+        name = url.partition("|")[0]
+        found = self._value_sets.get(name)
+        if found is None:
+            raw = self._value_set_lines.get(name)
+            if raw is None:
+                return None
+            found = msgspec.json.decode(raw, type=ValueSet)
+            self._value_sets[name] = found
+        return found
+
+    def value_set_urls(self) -> tuple[str, ...]:
+        """The urls of all value sets in the tables, sorted."""
+        return tuple(self._value_set_lines)
+
+    def code_system(self, url: str) -> CodeSystem | None:
+        """The code system of that url, a `|version` ignored; None when this release publishes none."""
+        name = url.partition("|")[0]
+        found = self._code_systems.get(name)
+        if found is None:
+            raw = self._code_system_lines.get(name)
+            if raw is None:
+                return None
+            found = msgspec.json.decode(raw, type=CodeSystem)
+            self._code_systems[name] = found
+        return found
+
+    def search_parameters(self, resource_type: str) -> Mapping[str, SearchParameterDefinition]:
+        """The search parameters of a type by code, with those of Resource and DomainResource; KeyError for no type."""
+        found = self._search.get(resource_type)
+        if found is None:
+            structure = self.structure(resource_type)
+            own: dict[str, SearchParameterDefinition] = {}
+            path = self._folder / "search" / f"{resource_type}.json"
+            if path.is_file():
+                own = msgspec.json.decode(path.read_bytes(), type=dict[str, SearchParameterDefinition])
+            if structure.base is not None and structure.base in self._types:
+                own = {**self.search_parameters(structure.base), **own}
+            found = MappingProxyType(own)
+            self._search[resource_type] = found
+        return found
+
+    def extension(self, url: str) -> ExtensionDefinition | None:
+        """The extension published under `url`; None when this release's core package has none."""
+        return self._extensions.get(url.partition("|")[0])
+
+    @cached_property
+    def _index(self) -> _Index:
+        return msgspec.json.decode((self._folder / "types.json").read_bytes(), type=_Index)
+
+    @cached_property
+    def _resources(self) -> frozenset[str]:
+        return frozenset(self._index.resources)
+
+    @cached_property
+    def _types(self) -> frozenset[str]:
+        index = self._index
+        return self._resources.union(index.abstract_resources, index.complex_types, index.primitive_types)
+
+    @cached_property
+    def _value_set_lines(self) -> Mapping[str, msgspec.Raw]:
+        # Raw leaves each value set undecoded: finding one costs a scan of the file, not the objects of all.
+        return msgspec.json.decode((self._folder / "valuesets.json").read_bytes(), type=dict[str, msgspec.Raw])
+
+    @cached_property
+    def _code_system_lines(self) -> Mapping[str, msgspec.Raw]:
+        return msgspec.json.decode((self._folder / "codesystems.json").read_bytes(), type=dict[str, msgspec.Raw])
+
+    @cached_property
+    def _extensions(self) -> Mapping[str, ExtensionDefinition]:
+        return msgspec.json.decode((self._folder / "extensions.json").read_bytes(), type=dict[str, ExtensionDefinition])
+
+
+@cache
+def definitions(version: FhirVersion) -> Definitions:
+    """The tables of `version`, shared by the whole process."""
+    return Definitions(version)

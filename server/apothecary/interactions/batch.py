@@ -1,0 +1,66 @@
+"""batch, and the way in for batch and transaction: https://hl7.org/fhir/R5/http.html#transaction"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from typing import Any
+
+from apothecary.errors import BadRequest, FhirError
+from apothecary.fhir.references import literals
+from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions import integrity
+from apothecary.interactions.answers import Context, of_failure, of_get, of_write
+from apothecary.interactions.bundle import bundle as make_bundle
+from apothecary.interactions.entries import Entry, read_bundle, read_entry
+from apothecary.interactions.perform import perform
+from apothecary.interactions.service import Service
+from apothecary.interactions.transaction import transaction
+from apothecary.interactions.writing import Written, nothing_deleted
+from apothecary.store.contract import Transaction
+
+
+def process(service: Service, version: FhirVersion, base: str, bundle: Any, *, returning: str = "minimal") -> bytes:
+    """The answer to a posted bundle, as JSON text. Raises the error of the first failing entry of a transaction."""
+    kind, raw = read_bundle(service, version, bundle)
+    context = Context(service, version, base, returning)
+    answered = transaction(context, raw) if kind == "transaction" else _batch(context, raw)
+    return make_bundle(f"{kind}-response", [], answered, None)
+
+
+def _batch(context: Context, raw: Sequence[Any]) -> list[bytes]:
+    """Every entry by itself, in a transaction of its own."""
+    urls = {one["fullUrl"] for one in raw if isinstance(one, dict) and isinstance(one.get("fullUrl"), str)}
+    return [_alone(context, number, one, urls) for number, one in enumerate(raw)]
+
+
+def _alone(context: Context, number: int, raw: Any, urls: Set[str]) -> bytes:
+    try:
+        entry = read_entry(context.service, context.version, context.base, number, raw)
+        try:
+            _refuse_dependence(entry, urls)
+            if entry.method in ("GET", "HEAD"):
+                return of_get(context, entry)
+            return of_write(context, context.service.store.write(lambda inside: _checked(context, inside, entry)))
+        except FhirError as error:
+            raise entry.named(error) from None
+    except FhirError as error:
+        return of_failure(error)
+
+
+def _refuse_dependence(entry: Entry, urls: Set[str]) -> None:
+    """Raises BadRequest for a link to another entry: https://hl7.org/fhir/R5/http.html#brules forbids them in a
+    batch.
+    """
+    for path, literal in literals(entry.resource or {}):
+        if literal in urls and literal.startswith("urn:"):
+            raise BadRequest(
+                f"{literal} is another entry of the batch, and entries of a batch do not depend on each other",
+                expression=path,
+                remedy="Send a transaction.",
+            )
+
+
+def _checked(context: Context, inside: Transaction, entry: Entry) -> Written:
+    written = perform(context, inside, entry)
+    integrity.check(context.service, inside, written)
+    return written[0] if written else nothing_deleted(entry.resource_type)

@@ -1,0 +1,86 @@
+"""Bundles put together from stored bytes, without parsing them: https://hl7.org/fhir/R5/bundle.html"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from apothecary.errors import Issue
+from apothecary.fhir.temporal import instant
+from apothecary.reports.operation_outcome import operation_outcome
+from apothecary.store.contract import Past
+
+_text = msgspec.json.Encoder().encode
+
+STATUS = {"POST": "201 Created", "PUT": "200 OK", "PATCH": "200 OK", "DELETE": "204 No Content"}
+
+
+def address(base: str, path: str | None, pairs: Sequence[tuple[str, str]]) -> str:
+    """What a link of a Bundle points to: `path` under `base`, the base itself without one, with its parameters. Bars,
+    commas, colons and stars stay readable; everything else is percent-encoded.
+    """
+    url = f"{base}/{path}" if path else base
+    return f"{url}?{urlencode(pairs, quote_via=quote, safe='|,:/$*')}" if pairs else url
+
+
+def link(relation: str, url: str) -> bytes:
+    """One element of `Bundle.link`."""
+    return b'{"relation":"%b","url":%b}' % (relation.encode(), _text(url))
+
+
+def match(base: bytes, address: str, body: bytes, mode: bytes = b"match", score: int | None = None) -> bytes:
+    """An entry of a searchset. `base` ends with a slash; `address` (`Type/id`, of a contained resource with `#` and its
+    id behind) needs no escaping; `score` is in millionths.
+    """
+    return b'{"fullUrl":"%b%b","resource":%b,"search":{"mode":"%b"%b}}' % (
+        base,
+        address.encode(),
+        body,
+        mode,
+        b"" if score is None else b',"score":%g' % (score / 1_000_000),
+    )
+
+
+def outcome(issues: Iterable[Issue]) -> bytes:
+    """The entry of a searchset that carries an OperationOutcome beside the matches."""
+    return b'{"resource":%b,"search":{"mode":"outcome"}}' % _text(operation_outcome(issues))
+
+
+def past(base: str, one: Past, body: bytes | None) -> bytes:
+    """An entry of a history; `body` is None for a deletion. https://hl7.org/fhir/R5/bundle.html#history"""
+    created = one.method == "POST"
+    url = one.type if created else f"{one.type}/{one.id}"
+    # The first version by PUT was an update as create.
+    status = STATUS["POST"] if one.version == 1 else STATUS[one.method]
+    parts = [b'{"fullUrl":%b' % _text(f"{base}/{one.type}/{one.id}")]
+    if body is not None:
+        parts.append(b',"resource":%b' % body)
+    # No history tells of a PATCH (bdl-14): what the entry shows is what a PUT would have brought about.
+    method = "PUT" if one.method == "PATCH" else one.method
+    parts.append(b',"request":{"method":"%b","url":%b}' % (method.encode(), _text(url)))
+    parts.append(
+        b',"response":{"status":"%b","etag":"W/\\"%d\\"","lastModified":"%b"}}'
+        % (status.encode(), one.version, instant(one.updated).encode())
+    )
+    return b"".join(parts)
+
+
+def bundle(
+    kind: str, links: Sequence[bytes], entries: Sequence[bytes], total: int | None, issues: Sequence[Issue] = ()
+) -> bytes:
+    """A whole Bundle; `entry` is left out when there is none, because FHIR has no empty arrays. `issues` are about the
+    Bundle itself, from R5 on: https://hl7.org/fhir/R5/bundle-definitions.html#Bundle.issues
+    """
+    parts = [b'{"resourceType":"Bundle","type":"%b"' % kind.encode()]
+    if total is not None:
+        parts.append(b',"total":%d' % total)
+    if links:
+        parts.append(b',"link":[%b]' % b",".join(links))
+    if entries:
+        parts.append(b',"entry":[%b]' % b",".join(entries))
+    if issues:
+        parts.append(b',"issues":%b' % _text(operation_outcome(issues)))
+    parts.append(b"}")
+    return b"".join(parts)

@@ -1,0 +1,251 @@
+"""The CapabilityStatement, computed from what does the work: https://hl7.org/fhir/R5/capabilitystatement.html
+
+Nothing here is written by hand that a registry knows: the types and their parameters come from the search registry, the
+interactions from
+the table that the routes are made of. A test sends a real request for every claim.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Set
+from dataclasses import dataclass
+from typing import Literal
+
+from apothecary import __version__
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.json import JSON, dumps
+from apothecary.fhir.releases import FhirVersion
+from apothecary.fhir.temporal import instant
+from apothecary.interactions.service import Service
+from apothecary.operations import OPERATIONS
+from apothecary.search import special
+from apothecary.search.parameters import Registry
+
+DESCRIPTION = (
+    "Reference knowledge about medications. It is not a label and not a prescribing aid: "
+    "what is not here may still be true."
+)
+
+Level = Literal["instance", "type", "conditional", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """One interaction that the server offers. `code` is from
+    https://hl7.org/fhir/R5/valueset-type-restful-interaction.html
+    """
+
+    code: str
+    level: Level
+    method: str
+    path: str
+    """The route below the base; `<resource_type>`, `<resource_id>` and `<version_id>` stand for values."""
+    writes: bool = False
+
+
+INTERACTIONS: tuple[Interaction, ...] = (
+    Interaction("read", "instance", "GET", "/<resource_type>/<resource_id>"),
+    Interaction("vread", "instance", "GET", "/<resource_type>/<resource_id>/_history/<version_id>"),
+    Interaction("history-instance", "instance", "GET", "/<resource_type>/<resource_id>/_history"),
+    Interaction("update", "instance", "PUT", "/<resource_type>/<resource_id>", writes=True),
+    Interaction("patch", "instance", "PATCH", "/<resource_type>/<resource_id>", writes=True),
+    Interaction("delete", "instance", "DELETE", "/<resource_type>/<resource_id>", writes=True),
+    Interaction("create", "type", "POST", "/<resource_type>", writes=True),
+    Interaction("history-type", "type", "GET", "/<resource_type>/_history"),
+    Interaction("search-type", "type", "GET", "/<resource_type>"),
+    Interaction("search-type", "type", "POST", "/<resource_type>/_search"),
+    # Conditional writes go to the type; they are told by flags of the type, not as interactions.
+    Interaction("update", "conditional", "PUT", "/<resource_type>", writes=True),
+    Interaction("patch", "conditional", "PATCH", "/<resource_type>", writes=True),
+    Interaction("delete", "conditional", "DELETE", "/<resource_type>", writes=True),
+    Interaction("transaction", "system", "POST", "", writes=True),
+    Interaction("batch", "system", "POST", "", writes=True),
+    Interaction("history-system", "system", "GET", "/_history"),
+    Interaction("search-system", "system", "GET", ""),
+    Interaction("search-system", "system", "POST", "/_search"),
+)
+
+
+def capabilities(service: Service, version: FhirVersion, base: str) -> tuple[bytes, str]:
+    """The statement as JSON text, and its ETag. Computed once for a version and base."""
+    key = (version, base)
+    found = service.statements.get(key)
+    if found is None:
+        body = dumps(statement(service, version, base))
+        found = body, f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
+        with service.lock:
+            # Bases come from requests; a client that invents hosts must not fill the memory.
+            if len(service.statements) > 100:
+                service.statements.clear()
+            service.statements[key] = found
+    return found
+
+
+def offered(service: Service, level: Level) -> list[str]:
+    """The codes of the interactions of one level that are open here, in order."""
+    writable = service.settings.writable
+    return list(dict.fromkeys(one.code for one in INTERACTIONS if one.level == level and (writable or not one.writes)))
+
+
+def statement(service: Service, version: FhirVersion, base: str) -> JSON:
+    """The CapabilityStatement of one base."""
+    registry = service.registry(version)
+    updated = service.reader.state("content synced")
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": instant(int(updated) if updated else 0),
+        "publisher": "Apothecary",
+        "kind": "instance",
+        "software": {"name": "Apothecary", "version": __version__},
+        "implementation": {"description": DESCRIPTION, "url": base},
+        "fhirVersion": version.number,
+        "format": ["application/fhir+json", "json"],
+        **(
+            {"patchFormat": ["application/json-patch+json", "application/fhir+json"]}
+            if service.settings.writable
+            else {}
+        ),
+        "rest": [
+            {
+                "mode": "server",
+                "documentation": _documentation(service),
+                "security": {"cors": bool(service.settings.cors_origins)},
+                "resource": [_resource(service, registry, one) for one in registry.types],
+                "interaction": [{"code": code} for code in offered(service, "system")],
+                "searchParam": _common_parameters(registry),
+                "operation": _operations(service, {"system"}),
+            }
+        ],
+    }
+
+
+def _documentation(service: Service) -> str:
+    settings = service.settings
+    if settings.writable:
+        return "Reads, searches and writes are open; every write is validated."
+    return (
+        f"Read-only: the server listens on {settings.host} without authorization, "
+        "and writes were not opened by setting (open_writes)."
+    )
+
+
+def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
+    """One type: https://hl7.org/fhir/R5/capabilitystatement-definitions.html#CapabilityStatement.rest.resource"""
+    references = [code for code, one in registry.parameters(resource_type).items() if one.type == "reference"]
+    codes = [*offered(service, "instance"), *offered(service, "type")]
+    result: JSON = {
+        "type": resource_type,
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{resource_type}",
+        "interaction": [{"code": code} for code in codes],
+        "versioning": "versioned",
+        "readHistory": "vread" in codes,
+        "conditionalRead": "full-support",
+        **(_conditional(service, registry.version) if service.settings.writable else {}),
+        "searchInclude": ["*", *(f"{resource_type}:{code}" for code in sorted(references))],
+    }
+    reverse = reverse_includes(registry, resource_type)
+    if reverse:
+        result["searchRevInclude"] = reverse
+    result["searchParam"] = _parameters(registry, resource_type)
+    result["operation"] = [
+        *_operations(service, {"type", "instance"}, resource_type),
+        # A named query is told as an operation: https://hl7.org/fhir/R5/search.html#query
+        *(
+            {"name": one.name, "definition": one.url}
+            for one in registry.queries
+            if resource_type in one.resource_types and one.url
+        ),
+    ]
+    return result
+
+
+def _operations(service: Service, levels: Set[str], resource_type: str | None = None) -> list[JSON]:
+    """The operations of any of `levels`, and of the type where one is given, that are open here."""
+    return [
+        {"name": code, "definition": one.definition}
+        for code, one in sorted(OPERATIONS.items())
+        if one.levels & levels
+        and (not one.types or resource_type in one.types)
+        and (service.settings.writable or not one.affects_state)
+    ]
+
+
+def _conditional(service: Service, version: FhirVersion) -> JSON:
+    """What a writable type can do under conditions, as far as this FHIR version has an element to say it."""
+    known = definitions(version).structure("CapabilityStatement.rest.resource").properties
+    flags: JSON = {
+        "updateCreate": True,
+        "conditionalCreate": True,
+        "conditionalUpdate": True,
+        "conditionalPatch": True,
+        "conditionalDelete": service.settings.conditional_delete,
+        "referencePolicy": ["literal", "logical", *(["enforced"] if service.settings.references == "enforced" else [])],
+    }
+    return {name: value for name, value in flags.items() if name in known}
+
+
+def reverse_includes(registry: Registry, resource_type: str) -> list[str]:
+    """The references of served types that may point to `resource_type`, as `Type:parameter`."""
+    return sorted(
+        f"{source}:{code}"
+        for source in registry.types
+        for code, one in registry.parameters(source).items()
+        if one.type == "reference" and (not one.targets or resource_type in one.targets or "Resource" in one.targets)
+    )
+
+
+def _parameters(registry: Registry, resource_type: str) -> list[JSON]:
+    result: list[JSON] = []
+    for code, one in sorted(registry.parameters(resource_type).items()):
+        entry: JSON = {"name": code, "definition": one.url, "type": one.type}
+        modifiers = [f":{modifier}" for modifier in sorted(one.modifiers)] + (
+            [":[type]"] if one.type == "reference" else []
+        )
+        entry["documentation"] = f"{_sentence(one.description)} Modifiers: {' '.join(modifiers)}.".strip()
+        result.append(entry)
+    return sorted([*result, *_special(registry, resource_type)], key=lambda one: str(one["name"]))
+
+
+def _special(registry: Registry, resource_type: str) -> list[JSON]:
+    """The parameters that look at no element. Not every release has published definitions of them."""
+    published = definitions(registry.version).search_parameters(resource_type)
+    result: list[JSON] = []
+    for code, kind in special.offered(registry, resource_type).items():
+        entry: JSON = {"name": code, "type": kind}
+        if code in published:
+            entry["definition"] = published[code].url
+        result.append(entry)
+    return result
+
+
+def _sentence(text: str) -> str:
+    line = " ".join(text.split())
+    return line if not line or line.endswith((".", "?", "!")) else f"{line}."
+
+
+def _system(registry: Registry) -> list[JSON]:
+    """`_type`, and the special parameters that work for every type at once."""
+    first, *others = registry.types
+    everywhere = set(special.offered(registry, first))
+    for one in others:
+        everywhere &= special.offered(registry, one).keys()
+    # What is filtered by or points here is different for each type.
+    shared = [one for one in _special(registry, first) if one["name"] in everywhere - {"_has"}]
+    return [{"name": "_type", "type": "special"}, *shared]
+
+
+def _common_parameters(registry: Registry) -> list[JSON]:
+    """Parameters that every served type has: a search over the system may use them."""
+    common: set[str] | None = None
+    for one in registry.types:
+        codes = set(registry.parameters(one))
+        common = codes if common is None else common & codes
+    if not registry.types:
+        return []
+    first = registry.parameters(registry.types[0])
+    result: list[JSON] = [
+        {"name": code, "definition": first[code].url, "type": first[code].type} for code in sorted(common or ())
+    ]
+    return [*_system(registry), *result]

@@ -1,0 +1,59 @@
+"""Finding the resource that a conditional interaction means: https://hl7.org/fhir/R5/http.html#cond-update
+
+Always strict: criteria that would be ignored could make a write hit another resource than was meant.
+"""
+
+from __future__ import annotations
+
+from apothecary.errors import BadRequest, PreconditionFailed
+from apothecary.fhir.releases import FhirVersion
+from apothecary.fhir.temporal import now
+from apothecary.interactions.service import Service
+from apothecary.interactions.terminology import held
+from apothecary.search import control
+from apothecary.search.parser import Parser
+from apothecary.search.query import Query
+from apothecary.search.text import decode
+from apothecary.store.contract import Hit, Reader
+
+
+def matches(
+    service: Service, reader: Reader, version: FhirVersion, base: str, resource_type: str, criteria: str, limit: int
+) -> list[Hit]:
+    """The resources that meet `criteria` (a query string), at most `limit`. Raises BadRequest for criteria that select
+    nothing.
+    """
+    pairs = [(name, value) for name, value in decode(criteria.removeprefix("?")) if value]
+    for name, _ in pairs:
+        if name in control.NAMES:
+            raise BadRequest(f"{name} selects nothing and cannot stand in criteria", expression=name)
+    if not pairs:
+        raise BadRequest(
+            "the criteria are empty", expression="criteria", remedy="Write at least one search parameter with a value."
+        )
+    parser = Parser(
+        service.registry(version),
+        (resource_type,),
+        (base,),
+        now(),
+        strict=True,
+        clause_limit=service.settings.search_clause_limit,
+        terminology=held(service, version, base, reader),
+    )
+    query = parser.parse(pairs).query
+    return list(reader.search(Query(query.predicates, (), limit)).hits)
+
+
+def single(
+    service: Service, reader: Reader, version: FhirVersion, base: str, resource_type: str, criteria: str
+) -> Hit | None:
+    """The one resource that meets `criteria`, None if none does. Raises PreconditionFailed for several."""
+    found = matches(service, reader, version, base, resource_type, criteria, 2)
+    if len(found) > 1:
+        raise PreconditionFailed(
+            f"{resource_type}?{criteria.removeprefix('?')} matches several resources, among them "
+            f"{found[0].id} and {found[1].id}",
+            code="multiple-matches",
+            remedy="Write criteria that only one resource meets, such as an identifier.",
+        )
+    return found[0] if found else None

@@ -1,0 +1,171 @@
+"""history of one resource, of a type and of the system: https://hl7.org/fhir/R5/http.html#history"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from apothecary.errors import BadRequest, Issue, NotFound, NotSupported
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.releases import FhirVersion
+from apothecary.fhir.temporal import Span, parse_span
+from apothecary.interactions import bundle
+from apothecary.interactions.forms import body_in
+from apothecary.interactions.service import Service, check_id
+from apothecary.search import links
+from apothecary.search.control import whole_number
+from apothecary.search.query import Cursor
+from apothecary.store.contract import Past
+
+Pairs = Sequence[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Asked:
+    """The parameters of a history. `applied` are those that run, as the self link shows them; `issues` tell of the
+    others.
+    """
+
+    count: int
+    since: int | None = None
+    at: Span | None = None
+    token: str = ""
+    applied: list[tuple[str, str]] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+
+
+def history(
+    service: Service,
+    version: FhirVersion,
+    base: str,
+    resource_type: str,
+    resource_id: str,
+    pairs: Pairs,
+    *,
+    strict: bool = False,
+) -> bytes:
+    """The versions of one resource, newest first, deletions included. Raises NotFound where there never was one."""
+    service.check_type(version, resource_type)
+    check_id(resource_id)
+    asked = _parameters(service, version, pairs, strict)
+    path = f"{resource_type}/{resource_id}/_history"
+    cursor = links.read(service.secret, path, asked.applied, asked.token) if asked.token else None
+    before = int(cursor.values[0] or 0) if cursor else None
+    if service.reader.read(resource_type, resource_id) is None:
+        raise NotFound(f"{resource_type}/{resource_id} does not exist and never did")
+    total = service.reader.history_total(resource_type, resource_id, since=asked.since, at=asked.at)
+    found: list[Past] = []
+    if asked.count:
+        found = service.reader.history(
+            resource_type, resource_id, count=asked.count + 1, before=before, since=asked.since, at=asked.at
+        )
+    return _answer(service, version, base, path, asked, found, total, lambda last: (last.version,))
+
+
+def history_of(
+    service: Service, version: FhirVersion, base: str, resource_type: str | None, pairs: Pairs, *, strict: bool = False
+) -> bytes:
+    """The versions of all resources of a type, or of the whole system, newest first.
+
+    The system is what this FHIR version has of it: a type that it lacks cannot stand in its bundles.
+    """
+    types: Sequence[str] | None = None
+    if resource_type is not None:
+        service.check_type(version, resource_type)
+    elif version is not FhirVersion.R5:
+        types = service.registry(version).types
+    asked = _parameters(service, version, pairs, strict)
+    path = f"{resource_type}/_history" if resource_type else "_history"
+    cursor = links.read(service.secret, path, asked.applied, asked.token) if asked.token else None
+    before = (
+        (int(cursor.values[0] or 0), cursor.resource_type, cursor.id, int(cursor.values[1] or 0)) if cursor else None
+    )
+    total = service.reader.history_of_total(resource_type, types=types, since=asked.since, at=asked.at)
+    found: list[Past] = []
+    if asked.count:
+        found = service.reader.history_of(
+            resource_type, count=asked.count + 1, types=types, before=before, since=asked.since, at=asked.at
+        )
+    return _answer(service, version, base, path, asked, found, total, lambda last: (last.updated, last.version))
+
+
+def _answer(
+    service: Service,
+    version: FhirVersion,
+    base: str,
+    path: str,
+    asked: Asked,
+    found: Sequence[Past],
+    total: int,
+    place: Callable[[Past], tuple[int, ...]],
+) -> bytes:
+    """The bundle of one page; `found` holds one more than the page where there is another."""
+    page = found[: asked.count]
+    shown = [*asked.applied, (links.PAGE, asked.token)] if asked.token else asked.applied
+    addresses = [bundle.link("self", bundle.address(base, path, shown))]
+    if asked.token:
+        addresses.append(bundle.link("first", bundle.address(base, path, asked.applied)))
+    if len(found) > asked.count and page:
+        last = page[-1]
+        following = links.write(service.secret, path, asked.applied, Cursor(place(last), last.type, last.id))
+        addresses.append(bundle.link("next", bundle.address(base, path, [*asked.applied, (links.PAGE, following)])))
+    entries = [bundle.past(base, one, body_in(one, version) if one.body is not None else None) for one in page]
+    return bundle.bundle("history", addresses, entries, total, asked.issues)
+
+
+def _parameters(service: Service, version: FhirVersion, pairs: Pairs, strict: bool) -> Asked:
+    """`_count`, `_since`, `_at`, `_summary`, `_page`. Raises BadRequest for a bad value, and for an unknown parameter
+    that may not be ignored.
+    """
+    asked = Asked(service.settings.page_size)
+    unknown: list[tuple[str, str]] = []
+    for name, value in pairs:
+        if not value:
+            continue
+        if name == links.PAGE:
+            asked.token = value
+            continue
+        shown = value
+        if name == "_count":
+            asked.count = min(whole_number(name, value), service.settings.page_size_limit)
+            shown = str(asked.count)
+        elif name == "_summary" and value in ("count", "false"):
+            asked.count = 0 if value == "count" else asked.count
+        elif name == "_since":
+            asked.since = _moment(name, value).low
+        elif name == "_at":
+            asked.at = _moment(name, value)
+        else:
+            unknown.append((name, value))
+            continue
+        asked.applied.append((name, shown))
+    if unknown:
+        asked.issues.append(_ignored(version, unknown, strict))
+    return asked
+
+
+def _ignored(version: FhirVersion, unknown: Pairs, strict: bool) -> Issue:
+    """The warning that parameters were ignored. Raises NotSupported when strict, and where a Bundle has no place for
+    it.
+
+    An entry is no such place: in a history it has a request and no search (bdl-2 and bdl-3, in R5 bdl-3b). R5 has
+    https://hl7.org/fhir/R5/bundle-definitions.html#Bundle.issues for it.
+    """
+    problem = f"this history does not take {' or '.join(f'{name}={value}' for name, value in unknown)}"
+    remedy = "Leave it out; a history takes _count, _since, _at and _summary=count."
+    names = tuple(dict.fromkeys(name for name, _ in unknown))
+    if strict:
+        raise NotSupported(problem, expression=names, remedy=remedy)
+    if "issues" not in definitions(version).structure("Bundle").properties:
+        why = f"a history in FHIR {version} has no place to say that it was ignored (bdl-2, bdl-3)"
+        raise NotSupported(f"{problem}, and {why}", expression=names, remedy=remedy)
+    # One issue for all parameters: bdl-16, as it is published, fails on two.
+    told = f"{problem}; it was ignored, so the answer may be wider than asked for"
+    return Issue("warning", "not-supported", told, names, remedy=remedy)
+
+
+def _moment(name: str, value: str) -> Span:
+    try:
+        return parse_span(value.replace(" ", "+"))
+    except ValueError as error:
+        raise BadRequest(f"{name}={value}: {error}", expression=name) from None

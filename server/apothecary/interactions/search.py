@@ -1,0 +1,195 @@
+"""search-type and search-system: https://hl7.org/fhir/R5/http.html#search and https://hl7.org/fhir/R5/search.html"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from apothecary.errors import BadRequest, Issue
+from apothecary.fhir.releases import FhirVersion
+from apothecary.fhir.temporal import now
+from apothecary.interactions import bundle
+from apothecary.interactions.contained import contained_in
+from apothecary.interactions.forms import body_in
+from apothecary.interactions.include import included
+from apothecary.interactions.prepared import Prepared
+from apothecary.interactions.service import Service
+from apothecary.interactions.subset import subset
+from apothecary.interactions.terminology import held
+from apothecary.search import links
+from apothecary.search.contained import is_marked, unmarked, url_path
+from apothecary.search.parser import Parser
+from apothecary.search.query import Cursor, Search
+from apothecary.store.contract import Hit, Page
+
+Pairs = Sequence[tuple[str, str]]
+
+
+def search(
+    service: Service,
+    version: FhirVersion,
+    base: str,
+    resource_type: str | None,
+    pairs: Pairs,
+    *,
+    strict: bool = False,
+    text: str | None = None,
+) -> bytes:
+    """The searchset as JSON text. `pairs` are the decoded parameters; `text`, where given, is what they were decoded
+    from.
+
+    Raises BadRequest and its children, NotFound for a type that is not served.
+    """
+    key = (version, base, resource_type, text, strict) if text is not None else None
+    prepared = service.searches.get(key) if key is not None else None
+    if prepared is None:
+        prepared = prepare(service, version, base, resource_type, pairs, strict=strict)
+        # `ap` compares dates with the time of the request; value sets, and which words resemble one, may change.
+        passing = prepared.search.inexact or any(value.startswith("ap") or ",ap" in value for _, value in pairs)
+        if key is not None and prepared.lasting and not passing:
+            service.searches.put(key, prepared)
+    return answer(service, version, base, resource_type, prepared)
+
+
+def prepare(
+    service: Service, version: FhirVersion, base: str, resource_type: str | None, pairs: Pairs, *, strict: bool
+) -> Prepared:
+    """Parse the parameters and find the page that `_page` names."""
+    registry = service.registry(version)
+    if resource_type is not None:
+        service.check_type(version, resource_type)
+    settings = service.settings
+    terminology = held(service, version, base)
+    parser = Parser(
+        registry,
+        registry.types if resource_type is None else (resource_type,),
+        (base,),
+        now(),
+        strict,
+        settings.page_size,
+        settings.page_size_limit,
+        settings.search_clause_limit,
+        service.reader,
+        terminology=terminology,
+    )
+    tokens = [value for name, value in pairs if name == links.PAGE]
+    found = parser.parse([(name, value) for name, value in pairs if name != links.PAGE])
+    if len(tokens) > 1:
+        raise BadRequest(f"{links.PAGE} stands twice in the request", expression=links.PAGE)
+    applied = list(found.applied)
+    if tokens:
+        cursor = links.read(service.secret, resource_type or "", applied, tokens[0])
+        found = replace(found, query=replace(found.query, cursor=cursor, memo={}))
+        applied.append((links.PAGE, tokens[0]))
+    if terminology.warnings:
+        found = replace(found, warnings=(*found.warnings, *terminology.warnings))
+    if found.max_results is not None:
+        left = max(0, found.max_results - _seen(found))
+        found = replace(found, query=replace(found.query, count=min(found.query.count, left), memo={}))
+    url = bundle.address(base, resource_type, applied)
+    return Prepared(found, url, bundle.link("self", url), lasting=not terminology.asked)
+
+
+def answer(service: Service, version: FhirVersion, base: str, resource_type: str | None, prepared: Prepared) -> bytes:
+    """Run a search and put the bundle together."""
+    found = prepared.search
+    if found.count_only:
+        return bundle.bundle("searchset", [prepared.opening], _outcomes(found, ()), service.reader.count(found.query))
+    started = time.perf_counter()
+    page = service.reader.search(found.query)
+    seconds = time.perf_counter() - started
+    prefix = f"{base}/".encode()
+    whole = found.summary == "false" and not found.elements
+    inside = contained_in(service, version, page.hits)
+    entries = []
+    for hit in page.hits:
+        if is_marked(hit.type):
+            body = inside.get(hit.id)
+            if body is None:
+                continue  # the container was changed or deleted since the database found it
+            address = url_path(hit.id)
+        else:
+            body, address = body_in(hit, version), f"{hit.type}/{hit.id}"
+        shown = body if whole else subset(body, version, found.summary, found.elements)
+        entries.append(bundle.match(prefix, address, shown, score=hit.score))
+    if found.includes:
+        for one in included(service, version, found.includes, page.hits):
+            # _elements speaks of the matches only: https://hl7.org/fhir/R4/search.html#elements
+            shown = body_in(one, version)
+            body = shown if found.summary == "false" else subset(shown, version, found.summary, ())
+            entries.append(bundle.match(prefix, f"{one.type}/{one.id}", body, b"include"))
+    more = [] if page.hits else list(_nothing_found(service, resource_type, found))
+    if found.explain:
+        more.append(_explanation(service, found, page, seconds))
+    entries += _outcomes(found, more)
+    return bundle.bundle(
+        "searchset", _links(service, base, resource_type, prepared, page), entries, _total(service, found, page)
+    )
+
+
+def _outcomes(found: Search, more: Sequence[Issue]) -> list[bytes]:
+    issues = (*found.warnings, *more)
+    return [bundle.outcome(issues)] if issues else []
+
+
+def _explanation(service: Service, found: Search, page: Page, seconds: float) -> Issue:
+    """What `_explain=true` tells: what was applied, what was not and why, how the database went about it."""
+    lines = [f"applied: {' & '.join(f'{name}={value}' for name, value in found.applied) or 'nothing'}"]
+    lines += [f"ignored: {issue.diagnostics}" for issue in found.warnings]
+    lines += service.reader.explain(found.query)
+    lines.append(f"{len(page.hits)} matches on this page in {seconds * 1000:.2f} ms")
+    return Issue("information", "informational", "\n".join(lines), ("_explain",))
+
+
+def _nothing_found(service: Service, resource_type: str | None, found: Search) -> Sequence[Issue]:
+    """A reminder that an empty answer is no negative statement, where one could be read into it."""
+    # What is looked through for contained resources was not asked for itself.
+    asked = {resource_type} if resource_type is not None else set(map(unmarked, found.query.predicates))
+    kinds = sorted(service.open_world & asked)
+    if found.query.cursor is not None or not kinds:
+        return ()
+    text = (
+        f"This server holds no {'/'.join(kinds)} that matches. It knows what its content records and no more: "
+        "that none is here is no evidence that none exists."
+    )
+    return (Issue("warning", "not-found", text),)
+
+
+def _total(service: Service, found: Search, page: Page) -> int | None:
+    """The number of matches over all pages: when it was asked for, or when this page shows it."""
+    if found.total == "accurate":
+        return service.reader.count(found.query)
+    return len(page.hits) if not page.more_after and not page.more_before else None
+
+
+def _links(service: Service, base: str, resource_type: str | None, prepared: Prepared, page: Page) -> list[bytes]:
+    """self, and first, previous, next and last where there are other pages."""
+    result = [prepared.opening]
+    if not (page.more_after or page.more_before):
+        return result
+    pairs = [pair for pair in prepared.search.applied if pair[0] != links.PAGE]
+    seen, limit = _seen(prepared.search), prepared.search.max_results
+
+    def beside(hit: Hit, backwards: bool) -> str:
+        before = max(0, seen - prepared.search.page_size) if backwards else seen + len(page.hits)
+        return page_at(Cursor(hit.sort, hit.type, hit.id, backwards, before if limit is not None else 0))
+
+    def page_at(cursor: Cursor) -> str:
+        token = links.write(service.secret, resource_type or "", pairs, cursor)
+        return bundle.address(base, resource_type, [*pairs, (links.PAGE, token)])
+
+    if page.more_before:
+        result.append(bundle.link("first", bundle.address(base, resource_type, pairs)))
+        if page.hits:
+            result.append(bundle.link("previous", beside(page.hits[0], True)))
+    if page.more_after and page.hits and (limit is None or seen + len(page.hits) < limit):
+        result.append(bundle.link("next", beside(page.hits[-1], False)))
+        if limit is None:
+            result.append(bundle.link("last", page_at(Cursor((), "", "", True))))
+    return result
+
+
+def _seen(found: Search) -> int:
+    """How many matches the pages before this one had."""
+    return found.query.cursor.seen if found.query.cursor is not None else 0

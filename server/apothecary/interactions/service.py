@@ -1,0 +1,83 @@
+"""What every interaction works with: the settings, the store, and the search parameters of each FHIR version served."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+
+from apothecary.errors import BadRequest, NotFound
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.references import is_id
+from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions.known import Known
+from apothecary.interactions.prepared import Cache
+from apothecary.search.parameters import Registry
+from apothecary.settings import Settings
+from apothecary.store.contract import Reader, Replica, Store
+from apothecary.versions import where_instead
+
+
+@dataclass
+class Service:
+    """One server's parts. `registries` has an entry for each FHIR version that has a base.
+
+    `reader` is what reads and searches go to: the store itself, a replica of it, or an open transaction.
+    """
+
+    settings: Settings
+    store: Store
+    reader: Reader
+    registries: Mapping[FhirVersion, Registry]
+    secret: bytes
+    replica: Replica | None = None
+    """The reader once more, where it may lag behind the store: it must be told what a request has to see."""
+    searches: Cache = field(default_factory=Cache)
+    terminology: Known = field(default_factory=Known)
+    """What `reader` told of value sets and code systems."""
+    statements: dict[tuple[FhirVersion, str], tuple[bytes, str]] = field(default_factory=dict)
+    """CapabilityStatements that were computed, with their ETags, by version and base."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @cached_property
+    def open_world(self) -> frozenset[str]:
+        """The types of which the content may lack what exists: an empty search for them says so."""
+        return frozenset(name.strip() for name in self.settings.open_world_types.split(",") if name.strip())
+
+    def registry(self, version: FhirVersion) -> Registry:
+        return self.registries[version]
+
+    def check_type(self, version: FhirVersion, resource_type: str) -> None:
+        """Raises NotFound with a hint where this server has no such type in `version`."""
+        if self.registries[version].serves(resource_type):
+            return
+        raise NotFound(
+            f"{resource_type}: {self._why_not(version, resource_type)}",
+            code="not-supported",
+            remedy="GET [base]/metadata lists the resource types.",
+        )
+
+    def _why_not(self, version: FhirVersion, resource_type: str) -> str:
+        types = self.registries[version].types
+        same = [one for one in types if one.lower() == resource_type.lower()]
+        if same:
+            return f"names of resource types are case-sensitive; write {same[0]}"
+        instead = where_instead(resource_type, version)
+        if instead is not None:
+            return instead
+        if definitions(version).is_resource_type(resource_type):
+            return f"a resource type of FHIR {version} that this server does not serve (setting resource_types)"
+        close = get_close_matches(resource_type, types, 1)
+        return f"not a resource type of FHIR {version}" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def check_id(resource_id: str) -> None:
+    """Raises BadRequest for what cannot be a resource's id: https://hl7.org/fhir/R5/datatypes.html#id"""
+    if not is_id(resource_id):
+        raise BadRequest(
+            f"{resource_id!r} is not an id",
+            remedy="An id has 1 to 64 letters, digits, - and . (no other characters).",
+            code="value",
+        )

@@ -1,0 +1,160 @@
+"""What create, update, patch and transaction have in common: checking a resource, giving it its version, storing it.
+
+https://hl7.org/fhir/R5/http.html#rejecting-updates and https://hl7.org/fhir/R5/resource.html#Meta
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from apothecary.errors import BadRequest, Forbidden, InvalidContent, Unprocessable
+from apothecary.fhir.json import JSON, dumps, parse
+from apothecary.fhir.meta import stamp
+from apothecary.fhir.releases import FhirVersion
+from apothecary.fhir.temporal import now
+from apothecary.interactions.forms import canonical, untagged
+from apothecary.interactions.service import Service
+from apothecary.store.contract import Stored, Transaction
+from apothecary.validation import Options, validate
+
+
+class Written(NamedTuple):
+    """What a write did: 201 for a resource that is new, 200 for one that was there, 204 for a deletion."""
+
+    status: int
+    stored: Stored
+    resource: JSON | None = None
+    """The resource as it was given, where it was stored: references are checked on it."""
+
+    @property
+    def sentence(self) -> str:
+        """What happened, for `Prefer: return=OperationOutcome`."""
+        if not self.stored.version:
+            return "Nothing was there to delete."
+        name = f"{self.stored.type}/{self.stored.id}"
+        done = "deleted" if self.stored.deleted else "created" if self.status == 201 else "stored"
+        return f"{name} is {done}, at version {self.stored.version}."
+
+
+def nothing_deleted(resource_type: str, resource_id: str = "") -> Written:
+    """The result of a deletion that found nothing: that is no error."""
+    return Written(204, Stored(resource_type, resource_id, 0, 0, FhirVersion.R5, None))
+
+
+def check_writable(service: Service) -> None:
+    """Raises Forbidden where this server does not take writes."""
+    if not service.settings.writable:
+        raise Forbidden(
+            f"this server is read-only: it listens on {service.settings.host} without authorization",
+            remedy="Listen on a loopback address, or open writes with the setting open_writes.",
+        )
+
+
+_PLAIN = Options()
+_OF_TRANSACTION = Options(conditional_references=True)
+
+
+def check(version: FhirVersion, resource: Any, resource_type: str, *, of_transaction: bool = False) -> JSON:
+    """`resource`, if it is a valid `resource_type`; conditional references may stand in entries of a transaction.
+    Raises InvalidContent with every issue, BadRequest for another type.
+    """
+    if not isinstance(resource, dict):
+        raise InvalidContent(f"a {resource_type} is a JSON object", expression=resource_type)
+    found = resource.get("resourceType")
+    if found != resource_type:
+        raise BadRequest(
+            f"the body is a {found}, the address is of {resource_type}" if found else "the body has no resourceType",
+            expression="resourceType",
+        )
+    options = _OF_TRANSACTION if of_transaction else _PLAIN
+    found_issues = validate(resource, version, options=options)
+    issues = [issue for issue in found_issues if issue.severity in ("error", "fatal")]
+    if issues:
+        raise InvalidContent(f"the {resource_type} is not valid", issues=issues)
+    if any(isinstance(tag, dict) and tag.get("code") == "SUBSETTED" for tag in resource.get("meta", {}).get("tag", ())):
+        raise Unprocessable(
+            "the resource is tagged SUBSETTED: storing it would lose what the subset left out",
+            expression=f"{resource_type}.meta.tag",
+            code="business-rule",
+            remedy="Read the whole resource, change that, and write it back without the tag.",
+        )
+    return resource
+
+
+def put(
+    service: Service,
+    transaction: Transaction,
+    version: FhirVersion,
+    resource: JSON,
+    resource_id: str,
+    current: Stored | None,
+    method: str,
+) -> Stored:
+    """Store `resource`, valid and complete but for its meta, as the version after `current`. Raises Unprocessable where
+    a value cannot be indexed.
+    """
+    resource = untagged(resource)
+    number = current.version + 1 if current is not None else 1
+    moment = now()
+    if current is not None:
+        # Versions of one resource are in the order of time, even when clocks are not.
+        moment = max(moment, current.updated + 1000)
+    body = _stamped(resource, resource_id, number, moment)
+    stored = Stored(resource["resourceType"], resource_id, number, moment, version, body)
+    transaction.write(stored, method, rows(service, version, resource))
+    return stored
+
+
+def amend(service: Service, transaction: Transaction, version: FhirVersion, written: Stored, resource: JSON) -> Stored:
+    """Store another body for a version that this transaction has written. Raises Unprocessable where a value cannot be
+    indexed.
+    """
+    stored = written._replace(body=_stamped(resource, written.id, written.version, written.updated))
+    transaction.amend(stored, rows(service, version, resource))
+    return stored
+
+
+def _stamped(resource: JSON, resource_id: str, version: int, updated: int) -> bytes:
+    """The text to store. Raises Unprocessable for U+0000 in a text: PostgreSQL holds it in no text, so no index could.
+    https://www.postgresql.org/docs/current/datatype-character.html
+    """
+    body = stamp(resource, resource_id, version, updated)
+    # The escape may follow an escaped backslash, and be none: only then is it worth looking.
+    if b"\\u0000" in body and "\0" in "".join(_texts(resource)):
+        raise Unprocessable("a text holds the character U+0000, which cannot be stored", code="value")
+    return body
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            yield key
+            yield from _texts(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _texts(item)
+
+
+def rows(service: Service, version: FhirVersion, resource: JSON) -> Any:
+    """The index rows of a resource. Raises Unprocessable for a value that no index can hold."""
+    try:
+        return service.registries[FhirVersion.R5].rows(canonical(resource, version))
+    except ValueError as error:
+        raise Unprocessable(f"a value cannot be indexed for search: {error}", code="value") from None
+
+
+def same_content(resource: Mapping[str, Any], current: Stored) -> bool:
+    """Whether `resource` says what `current` says already, but for what the server writes itself."""
+    return current.body is not None and _content(resource) == _content(parse(current.body))
+
+
+def _content(resource: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """The text of a resource without what the server writes, and apart from it that of its meta: the server chose where
+    that stands. Text, not values: 0.5 and 0.50 are equal numbers and different content.
+    """
+    meta = {key: value for key, value in resource.get("meta", {}).items() if key not in ("versionId", "lastUpdated")}
+    rest = {key: value for key, value in resource.items() if key not in ("resourceType", "id", "meta")}
+    return dumps(rest), dumps(meta)

@@ -1,0 +1,23 @@
+"""Operations, one module each: https://hl7.org/fhir/R5/operations.html"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from apothecary.operations import convert, expand, lookup, meta, subsumes, validate, validate_code
+from apothecary.operations.base import Call, Operation
+
+OPERATIONS: Mapping[str, Operation] = {
+    one.code: one
+    for one in (
+        *meta.OPERATIONS,
+        validate.OPERATION,
+        convert.OPERATION,
+        expand.OPERATION,
+        lookup.OPERATION,
+        subsumes.OPERATION,
+        validate_code.OPERATION,
+    )
+}
+
+__all__ = ["OPERATIONS", "Call", "Operation"]

@@ -1,0 +1,58 @@
+"""What an operation is, and what it is called with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from apothecary.errors import BadRequest, InvalidContent
+from apothecary.fhir.json import JSON
+from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: where it was called, the parameters of its address, and the JSON that was posted, None where nothing
+    was.
+    """
+
+    service: Service
+    version: FhirVersion
+    base: str
+    resource_type: str | None
+    resource_id: str | None
+    pairs: tuple[tuple[str, str], ...]
+    posted: Any
+    wanted: FhirVersion | None = None
+    """The version that the answer is asked in; `version` is that of the request."""
+
+    def parameter(self, name: str) -> Any:
+        """The value of a parameter: from a posted Parameters resource, or from the address. None where it is absent."""
+        if isinstance(self.posted, dict) and self.posted.get("resourceType") == "Parameters":
+            listed = self.posted.get("parameter", [])
+            if not isinstance(listed, list):
+                raise InvalidContent("Parameters.parameter is a list", expression="Parameters.parameter")
+            for one in listed:
+                if isinstance(one, dict) and one.get("name") == name:
+                    values = [value for key, value in one.items() if key.startswith("value") or key == "resource"]
+                    if len(values) != 1:
+                        raise BadRequest(f"the parameter {name!r} has one value", expression="Parameters.parameter")
+                    return values[0]
+        return next((value for key, value in self.pairs if key == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation. `run` gives the resource that answers the call."""
+
+    code: str
+    definition: str
+    levels: frozenset[str]
+    affects_state: bool
+    run: Callable[[Call], JSON]
+    answer_version: Callable[[Call], FhirVersion] | None = None
+    """The FHIR version of the answer, where that is not the version of the base."""
+    types: frozenset[str] = frozenset()
+    """The resource types that it is of; any, where none is named."""

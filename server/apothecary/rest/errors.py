@@ -1,0 +1,87 @@
+"""The one place where an error becomes an HTTP answer: status, headers, OperationOutcome.
+https://hl7.org/fhir/R5/http.html#Status-Codes
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import Any
+
+from flask import Flask, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import MethodNotAllowed as RoutingMethodNotAllowed
+from werkzeug.exceptions import NotFound as RoutingNotFound
+
+from apothecary.errors import BadRequest, FhirError, Issue, MethodNotAllowed, NotFound
+from apothecary.fhir.json import dumps, pretty
+from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions.service import Service
+from apothecary.reports.operation_outcome import operation_outcome
+from apothecary.rest.exchange import CHOSEN, CONTENT_TYPE, finish, request_id, too_large
+from apothecary.rest.negotiation import READERS
+from apothecary.rest.responses import Answer
+
+log = logging.getLogger("apothecary")
+
+
+def register(app: Flask, service: Service) -> None:
+    """Answer every error of the app with an OperationOutcome."""
+
+    def known(error: FhirError) -> Answer:
+        return _answer(service, error.status, error.issues, dict(error.headers))
+
+    def from_routing(error: HTTPException) -> Answer:
+        translated = too_large(service) if isinstance(error, RequestEntityTooLarge) else _translate(error)
+        status = error.code if error.code and error.code >= 400 else translated.status
+        return _answer(service, status, translated.issues, dict(translated.headers))
+
+    def unexpected(error: Exception) -> Answer:
+        number = request_id(request.environ) or secrets.token_hex(8)
+        # `finish` sends it back.
+        request.environ["HTTP_X_REQUEST_ID"] = number
+        log.exception("request %s failed: %s %s", number, request.method, request.path)
+        issue = Issue("fatal", "exception", f"The server failed; the error is in its log under {number}.")
+        return _answer(service, 500, (issue,), {})
+
+    app.register_error_handler(FhirError, known)
+    app.register_error_handler(HTTPException, from_routing)
+    app.register_error_handler(Exception, unexpected)
+
+
+def _translate(error: HTTPException) -> FhirError:
+    """What Flask's routing and request parsing complain about, in our words."""
+    if isinstance(error, RoutingNotFound):
+        return NotFound(
+            f"there is nothing at {request.path}",
+            remedy="Addresses are [base]/[type], [base]/[type]/[id] and those below; GET /fhir/metadata tells all.",
+        )
+    if isinstance(error, RoutingMethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        return MethodNotAllowed(
+            f"{request.method} is not offered at {request.path}",
+            remedy=f"Allowed here: {allowed}.",
+            headers={"Allow": allowed},
+        )
+    return BadRequest(error.description or error.name, code="processing")
+
+
+def _version(service: Service) -> FhirVersion:
+    """The FHIR version of the base that was asked, or that the request chose: an OperationOutcome is written alike in
+    all of them.
+    """
+    segment = request.path.removeprefix("/fhir/").partition("/")[0]
+    base = next((one for one in service.registries if one.segment == segment), None)
+    if base is not None:
+        return base
+    chosen: FhirVersion = request.environ.get(CHOSEN, service.settings.fhir_version)
+    return chosen
+
+
+def _answer(service: Service, status: int, issues: tuple[Issue, ...], headers: dict[str, str]) -> Answer:
+    body = dumps(operation_outcome(issues))
+    environ: dict[str, Any] = request.environ
+    if environ.get("HTTP_USER_AGENT", "").startswith(READERS):
+        body = pretty(body) + b"\n"
+    headers["Content-Type"] = CONTENT_TYPE[_version(service)]
+    return finish(service, environ, Answer(body, status, list(headers.items())))

@@ -1,0 +1,261 @@
+"""One request as the interactions need it, and the way back: the seam between Flask and everything below."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from flask import request
+
+from apothecary.errors import BadRequest, TooLarge, UriTooLong
+from apothecary.fhir.json import pretty
+from apothecary.fhir.releases import FhirVersion
+from apothecary.fhir.temporal import http_date
+from apothecary.interactions.service import Service
+from apothecary.rest.negotiation import Negotiated, negotiate, written_in
+from apothecary.rest.responses import Answer
+from apothecary.search.text import decode
+
+Pairs = list[tuple[str, str]]
+
+CONTENT_TYPE = {version: f"application/fhir+json; charset=utf-8; fhirVersion={version.mime}" for version in FhirVersion}
+EXPOSED = "ETag, Last-Modified, Location, Content-Location, X-Request-Id, Retry-After"
+# The cookie in which a client brings along how much of a standby's log it must see.
+POSITION = "apothecary-position"
+_HOST = re.compile(r"[A-Za-z0-9._-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?", re.ASCII)
+_SCHEMES = ("http", "https")
+
+# Parameters that concern the form of any answer: https://hl7.org/fhir/R5/http.html#parameters
+GENERAL = frozenset({"_format", "_pretty"})
+
+# Where the WSGI environment holds the FHIR version that was negotiated, for an error that ends the request.
+CHOSEN = "apothecary.fhir_version"
+
+
+class Exchange:
+    """A request in hand. Cheap to make: what most requests do not use is worked out when it is asked for."""
+
+    __slots__ = ("base_version", "environ", "general", "pairs", "prefix", "service", "text", "wanted")
+
+    def __init__(self, service: Service, prefix: str, base_version: FhirVersion | None) -> None:
+        """`prefix` is the path of the base; `base_version` its version, None where the request chooses. Raises
+        FhirError.
+        """
+        self.service = service
+        self.prefix = prefix
+        self.base_version = base_version
+        self.environ: dict[str, Any] = request.environ
+        if service.replica is not None:
+            service.replica.begin(request.cookies.get(POSITION))
+        self.text: str = self.environ.get("QUERY_STRING", "")
+        if len(self.text) + len(self.environ["PATH_INFO"]) > service.settings.url_limit:
+            raise UriTooLong(
+                f"the address is longer than {service.settings.url_limit} bytes",
+                remedy="POST the search to [type]/_search instead.",
+            )
+        self.pairs: Pairs = []
+        self.general: dict[str, str] = {}
+        if self.text:
+            self.add(self.text)
+        self.wanted: Negotiated = negotiate(
+            self.environ.get("HTTP_ACCEPT", ""),
+            self.environ.get("HTTP_USER_AGENT", ""),
+            self.general.get("_format"),
+            self.general.get("_pretty"),
+            base_version,
+            self._spoken or service.settings.fhir_version,
+            frozenset(service.registries),
+        )
+        self.environ[CHOSEN] = self.wanted.version
+
+    def add(self, text: str) -> None:
+        """Take in the parameters of a query string or a form."""
+        for name, value in decode(text):
+            if name in GENERAL:
+                self.general[name] = value
+            else:
+                self.pairs.append((name, value))
+
+    @property
+    def version(self) -> FhirVersion:
+        """The version of the answer."""
+        return self.wanted.version
+
+    def body(self) -> bytes:
+        """What the request carries. Raises TooLarge; werkzeug does so where the length is said beforehand."""
+        data = request.get_data()
+        # A body that comes in chunks is cut off at the limit, and must not pass for the whole.
+        if request.content_length is None and len(data) >= self.service.settings.body_limit:
+            raise too_large(self.service)
+        return data
+
+    @property
+    def written(self) -> FhirVersion:
+        """The version of the body, and of what the address says beside it: the base's, else what the Content-Type says.
+        https://hl7.org/fhir/R5/http.html#version-parameter
+        """
+        return self.base_version or self._spoken or self.wanted.version
+
+    @property
+    def _spoken(self) -> FhirVersion | None:
+        return written_in(self.environ.get("CONTENT_TYPE", ""))
+
+    @property
+    def base(self) -> str:
+        """The public address of the base that was asked, without a slash at the end."""
+        settings, environ = self.service.settings, self.environ
+        if settings.base_url:
+            return settings.base_url.rstrip("/") + self.prefix.removeprefix("/fhir")
+        scheme, host, path = (
+            environ["wsgi.url_scheme"],
+            environ.get("HTTP_HOST", "localhost"),
+            environ.get("SCRIPT_NAME", ""),
+        )
+        if settings.trust_forwarded:
+            scheme = _first(environ.get("HTTP_X_FORWARDED_PROTO")) or scheme
+            host = _first(environ.get("HTTP_X_FORWARDED_HOST")) or host
+            path = _first(environ.get("HTTP_X_FORWARDED_PREFIX")) or path
+        return _address(scheme, host, path.rstrip("/") + self.prefix)
+
+    @property
+    def strict(self) -> bool:
+        """`Prefer: handling=strict`: https://hl7.org/fhir/R5/search.html#errors"""
+        return "HTTP_PREFER" in self.environ and self.preference("handling") == "strict"
+
+    def preference(self, name: str) -> str | None:
+        """What the client prefers for `handling` or `return`. Raises BadRequest for a value that means nothing."""
+        header = self.environ.get("HTTP_PREFER")
+        return _preferences(header).get(name) if header else None
+
+    def parameters(self, allowed: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+        """The parameters of a request that is no search, and the names of those that mean nothing here. Raises
+        BadRequest when strict.
+        """
+        known = frozenset(allowed)
+        found: dict[str, str] = {}
+        ignored: list[str] = []
+        for name, value in self.pairs:
+            if name not in known:
+                if self.strict:
+                    raise BadRequest(
+                        f"{name} is not a parameter of this interaction", expression=name, code="not-supported"
+                    )
+                ignored.append(name)
+            elif value:
+                found[name] = value
+        return found, ignored
+
+    def respond(
+        self, body: bytes, headers: list[tuple[str, str]], status: int = 200, version: FhirVersion | None = None
+    ) -> Answer:
+        """The answer, with the headers that every FHIR answer has."""
+        headers += (("Content-Type", CONTENT_TYPE[version or self.version]), ("Vary", "Accept, Prefer"))
+        if self.wanted.pretty and body:
+            body = pretty(body) + b"\n"
+        return finish(self.service, self.environ, Answer(body, status, headers))
+
+    def not_modified(self, version: int | str, updated: int | None) -> bool:
+        """Whether the client's copy is current: https://hl7.org/fhir/R5/http.html#cread
+
+        If-None-Match decides where it is given, If-Modified-Since otherwise (RFC 9110, 13.1.3).
+        """
+        tags = self.environ.get("HTTP_IF_NONE_MATCH")
+        if tags is not None:
+            wanted = f'"{version}"' if isinstance(version, int) else version.removeprefix("W/")
+            return any(tag.strip().removeprefix("W/") in (wanted, "*") for tag in tags.split(","))
+        since = self.environ.get("HTTP_IF_MODIFIED_SINCE")
+        if since is None or updated is None:
+            return False
+        moment = request.if_modified_since
+        return moment is not None and updated // 1_000_000 <= int(moment.timestamp())
+
+
+def finish(service: Service, environ: dict[str, Any], response: Answer) -> Answer:
+    """Headers that every answer may have: CORS for browsers, the position of a write, the request's id.
+    https://hl7.org/fhir/R5/security.html#cors
+    """
+    if "HTTP_ORIGIN" in environ:
+        allowed = origin_allowed(service.settings.cors_origins, environ["HTTP_ORIGIN"])
+        if allowed:
+            response.add("Access-Control-Allow-Origin", allowed)
+            response.add("Access-Control-Expose-Headers", EXPOSED)
+            response.add("Vary", "Origin")
+    if service.replica is not None and (position := service.replica.wrote()):
+        response.add("Set-Cookie", f"{POSITION}={position}; Max-Age=3600; Path=/; HttpOnly; SameSite=Lax")
+    if "HTTP_X_REQUEST_ID" in environ:
+        response.add("X-Request-Id", request_id(environ))
+    return response
+
+
+def entity_headers(version: int, updated: int) -> list[tuple[str, str]]:
+    """ETag and Last-Modified of a version: https://hl7.org/fhir/R5/http.html#versionid"""
+    return [("ETag", f'W/"{version}"'), ("Last-Modified", _last_modified(updated // 1_000_000))]
+
+
+@lru_cache(maxsize=4096)
+def _last_modified(second: int) -> str:
+    return http_date(second * 1_000_000)
+
+
+def origin_allowed(setting: str, origin: str) -> str | None:
+    """What Access-Control-Allow-Origin says to a browser at `origin`; None where it may not call."""
+    allowed = [one.strip() for one in setting.split(",") if one.strip()]
+    if "*" in allowed:
+        return "*"
+    return origin if origin in allowed else None
+
+
+@lru_cache(maxsize=256)
+def _address(scheme: str, host: str, path: str) -> str:
+    if scheme not in _SCHEMES or _HOST.fullmatch(host) is None or re.fullmatch(r"[A-Za-z0-9._~/-]*", path) is None:
+        raise BadRequest(f"{scheme}://{host} is not an address that links could be made of", expression="Host")
+    return f"{scheme}://{host}{path}"
+
+
+def _first(header: str | None) -> str | None:
+    return header.split(",")[0].strip() if header else None
+
+
+# https://hl7.org/fhir/R5/http.html#ops and https://hl7.org/fhir/R5/search.html#errors; other preferences may be ignored
+# (RFC 7240).
+_PREFERENCES = {
+    "return": {"minimal": "minimal", "representation": "representation", "operationoutcome": "OperationOutcome"},
+    "handling": {"strict": "strict", "lenient": "lenient"},
+}
+
+
+@lru_cache(maxsize=64)
+def _preferences(header: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for one in header.replace(";", ",").split(","):
+        name, equals, value = one.partition("=")
+        known = _PREFERENCES.get(name.strip().lower())
+        if known is None or not equals:
+            continue
+        text = value.strip().strip('"')
+        if text.lower() not in known:
+            raise BadRequest(
+                f"Prefer: {one.strip()} means nothing",
+                expression="Prefer",
+                remedy=f"Write {name.strip()}= with {' or '.join(known.values())}.",
+            )
+        found[name.strip().lower()] = known[text.lower()]
+    return found
+
+
+def too_large(service: Service) -> TooLarge:
+    """What a body is answered with that is larger than the setting allows."""
+    return TooLarge(
+        "the body is larger than this server takes",
+        remedy=f"Send at most {service.settings.body_limit} bytes at once (setting body_limit).",
+    )
+
+
+def request_id(environ: Mapping[str, Any]) -> str:
+    """What the client calls the request, as far as it can stand in a header; empty where it does not say.
+    https://hl7.org/fhir/R5/http.html#custom
+    """
+    given = environ.get("HTTP_X_REQUEST_ID", "")[:200]
+    return "".join(character for character in given if character.isascii() and character.isprintable())

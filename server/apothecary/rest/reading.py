@@ -1,0 +1,134 @@
+"""The views that read: https://hl7.org/fhir/R5/http.html#read and #search"""
+
+from __future__ import annotations
+
+from flask import request
+
+from apothecary.errors import BadRequest
+from apothecary.interactions import capabilities, history, read, search, subset
+from apothecary.rest.exchange import Exchange, entity_headers
+from apothecary.rest.negotiation import check_content_type
+from apothecary.rest.responses import Answer
+from apothecary.rest.views import BaseViews
+
+FORM = frozenset({"application/x-www-form-urlencoded"})
+READ_PARAMETERS = ("_summary", "_elements")
+
+
+class ReadingViews(BaseViews):
+    """The reading views of one base."""
+
+    # -- https://hl7.org/fhir/R5/http.html#capabilities
+
+    def capabilities(self) -> Answer:
+        exchange = self.exchange()
+        mode = dict(exchange.pairs).get("mode", "full")
+        if mode not in ("full", "normative"):
+            raise BadRequest(
+                f"mode={mode} is not offered", expression="mode", code="not-supported", remedy="Use mode=full."
+            )
+        body, tag = capabilities.capabilities(self.service, exchange.version, exchange.base)
+        headers = [("ETag", tag), ("Cache-Control", "no-cache")]
+        return (
+            exchange.respond(b"", headers, 304) if exchange.not_modified(tag, None) else exchange.respond(body, headers)
+        )
+
+    # -- https://hl7.org/fhir/R5/http.html#read
+
+    def read(self, resource_type: str, resource_id: str) -> Answer:
+        exchange = self.exchange()
+        found = read.read(self.service, exchange.version, resource_type, resource_id)
+        return self._resource(exchange, found.version, found.updated, found.body or b"")
+
+    def vread(self, resource_type: str, resource_id: str, version_id: str) -> Answer:
+        exchange = self.exchange()
+        found = read.vread(self.service, exchange.version, resource_type, resource_id, version_id)
+        return self._resource(exchange, found.version, found.updated, found.body or b"")
+
+    def _resource(self, exchange: Exchange, version: int, updated: int, body: bytes) -> Answer:
+        headers = entity_headers(version, updated)
+        if exchange.pairs:
+            parameters, ignored = exchange.parameters(READ_PARAMETERS)
+            body = _subset(exchange, body, parameters)
+            headers += [
+                ("Warning", f'299 - "{name} is not a parameter of read and was ignored"')
+                for name in ignored
+                if name.isidentifier()
+            ]
+        if exchange.not_modified(version, updated):
+            return exchange.respond(b"", headers, 304)
+        return exchange.respond(body, headers)
+
+    # -- https://hl7.org/fhir/R5/http.html#history
+
+    def history_instance(self, resource_type: str, resource_id: str) -> Answer:
+        exchange = self.exchange()
+        return exchange.respond(
+            history.history(
+                self.service,
+                exchange.version,
+                exchange.base,
+                resource_type,
+                resource_id,
+                exchange.pairs,
+                strict=exchange.strict,
+            ),
+            [],
+        )
+
+    def history_type(self, resource_type: str) -> Answer:
+        return self._history_of(resource_type)
+
+    def history_system(self) -> Answer:
+        return self._history_of(None)
+
+    def _history_of(self, resource_type: str | None) -> Answer:
+        exchange = self.exchange()
+        body = history.history_of(
+            self.service, exchange.version, exchange.base, resource_type, exchange.pairs, strict=exchange.strict
+        )
+        return exchange.respond(body, [])
+
+    # -- https://hl7.org/fhir/R5/http.html#search
+
+    def search_type(self, resource_type: str) -> Answer:
+        exchange = self.exchange()
+        text = None if request.method == "POST" else exchange.text
+        if text is None:
+            _read_form(exchange)
+        body = search.search(
+            self.service,
+            exchange.version,
+            exchange.base,
+            resource_type,
+            exchange.pairs,
+            strict=exchange.strict,
+            text=text,
+        )
+        return exchange.respond(body, [])
+
+    def search_system(self) -> Answer:
+        exchange = self.exchange()
+        if request.method == "POST":
+            _read_form(exchange)
+        return exchange.respond(
+            search.search(self.service, exchange.version, exchange.base, None, exchange.pairs, strict=exchange.strict),
+            [],
+        )
+
+
+def _subset(exchange: Exchange, body: bytes, parameters: dict[str, str]) -> bytes:
+    summary = parameters.get("_summary", "false")
+    elements = [one.strip() for one in parameters.get("_elements", "").split(",") if one.strip()]
+    if summary not in ("true", "text", "data", "false"):
+        raise BadRequest(f"_summary={summary}: write true, text, data or false", expression="_summary")
+    return body if summary == "false" and not elements else subset.subset(body, exchange.version, summary, elements)
+
+
+def _read_form(exchange: Exchange) -> None:
+    """The parameters in the body of a search by POST: https://hl7.org/fhir/R5/http.html#search"""
+    check_content_type(request.headers.get("Content-Type", ""), exchange.version, FORM)
+    try:
+        exchange.add(exchange.body().decode("utf-8"))
+    except UnicodeDecodeError:
+        raise BadRequest("the form is not UTF-8 text") from None

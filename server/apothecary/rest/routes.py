@@ -1,0 +1,114 @@
+"""Every address of the server, and the view that answers it. Views only translate: what an interaction means is in
+`interactions`.
+"""
+
+from __future__ import annotations
+
+from flask import Flask, request
+
+from apothecary.errors import MethodNotAllowed
+from apothecary.fhir.json import dumps
+from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions import capabilities
+from apothecary.interactions.service import Service
+from apothecary.rest import pages
+from apothecary.rest.exchange import finish, origin_allowed
+from apothecary.rest.metrics import CONTENT_TYPE, Metrics
+from apothecary.rest.operating import OperationViews
+from apothecary.rest.reading import ReadingViews
+from apothecary.rest.responses import Answer
+from apothecary.rest.writing import WritingViews
+
+REQUEST_HEADERS = (
+    "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, "
+    "X-Request-Id"
+)
+
+
+def bases(service: Service) -> dict[str, FhirVersion | None]:
+    """The path of every base and its version: `/fhir` chooses by request, `/fhir/r5` and its like are fixed."""
+    return {"/fhir": None, **{f"/fhir/{version.segment}": version for version in service.registries}}
+
+
+def register(app: Flask, service: Service, metrics: Metrics) -> None:
+    """Add all routes to the app."""
+    for prefix, version in bases(service).items():
+        views = Views(service, prefix, version)
+        app.add_url_rule(f"{prefix}/metadata", f"{prefix} capabilities", views.capabilities, methods=["GET"])
+        # Without this, `metadata` would be taken for a resource type that is not served.
+        others = ["POST", "PUT", "PATCH", "DELETE"]
+        app.add_url_rule(f"{prefix}/metadata", f"{prefix} not capabilities", _only_read, methods=others)
+        by_route: dict[tuple[str, str], str] = {}
+        for one in capabilities.INTERACTIONS:
+            # batch and transaction share an address, and so a view.
+            name = one.code.replace("-", "_")
+            by_route.setdefault((one.path, one.method), f"conditional_{name}" if one.level == "conditional" else name)
+        for (path, method), code in by_route.items():
+            view = getattr(views, code)
+            app.add_url_rule(prefix + path, f"{prefix} {method} {code} {path}", view, methods=[method])
+        for path in ("/$<operation>", "/<resource_type>/$<operation>", "/<resource_type>/<resource_id>/$<operation>"):
+            app.add_url_rule(prefix + path, f"{prefix} operation {path}", views.operation, methods=["GET", "POST"])
+    app.add_url_rule("/", "index", lambda: _index(service), methods=["GET"])
+    app.add_url_rule("/healthz", "healthz", lambda: _plain(service, {"status": "ok"}), methods=["GET"])
+    app.add_url_rule("/metrics", "metrics", lambda: _metrics(service, metrics), methods=["GET"])
+    app.add_url_rule("/readyz", "readyz", lambda: _ready(service), methods=["GET"])
+
+
+class Views(ReadingViews, WritingViews, OperationViews):
+    """All views of one base."""
+
+
+def _only_read() -> Answer:
+    raise MethodNotAllowed(
+        f"{request.method} is not offered at {request.path}",
+        remedy="Allowed here: GET, HEAD, OPTIONS.",
+        headers={"Allow": "GET, HEAD, OPTIONS"},
+    )
+
+
+def _index(service: Service) -> Answer:
+    """What a person finds at the root, in a browser or with curl."""
+    held = [one for one in service.reader.types() if service.registry(service.settings.fhir_version).serves(one)]
+    if "text/html" in request.environ.get("HTTP_ACCEPT", ""):
+        body = pages.index(list(bases(service)), held, capabilities.DESCRIPTION).encode()
+        headers = [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"), ("Vary", "Accept")]
+        return finish(service, request.environ, Answer(body, 200, headers))
+    start = {"metadata": "/fhir/metadata"} | {one: f"/fhir/{one}" for one in sorted(held)}
+    return _plain(service, {"name": "Apothecary", "about": pages.ABOUT, "bases": list(bases(service)), "start": start})
+
+
+def _ready(service: Service) -> Answer:
+    """200 where the database answers. Raises Busy, and so answers 503, where it does not."""
+    service.store.state("secret")
+    return _plain(service, {"status": "ready"})
+
+
+def _metrics(service: Service, metrics: Metrics) -> Answer:
+    """What Prometheus asks for."""
+    headers = [("Content-Type", CONTENT_TYPE), ("Cache-Control", "no-store")]
+    return finish(service, request.environ, Answer(metrics.text().encode(), 200, headers))
+
+
+def _plain(service: Service, value: dict[str, object]) -> Answer:
+    response = Answer(dumps(value), 200, [("Content-Type", "application/json"), ("Cache-Control", "no-store")])
+    return finish(service, request.environ, response)
+
+
+def preflight(service: Service, allowed: list[str]) -> Answer:
+    """The answer to a browser that asks whether it may call: https://hl7.org/fhir/R5/security.html#cors"""
+    headers = [("Allow", ", ".join(sorted(allowed)))]
+    origin = request.environ.get("HTTP_ORIGIN")
+    permitted = origin_allowed(service.settings.cors_origins, origin) if origin else None
+    if permitted:
+        headers += [
+            ("Access-Control-Allow-Methods", ", ".join(sorted(allowed))),
+            (
+                "Access-Control-Allow-Headers",
+                request.environ.get(
+                    "HTTP_ACCESS_CONTROL_REQUEST_HEADERS",
+                    REQUEST_HEADERS,
+                ),
+            ),
+            ("Access-Control-Max-Age", "86400"),
+        ]
+    return finish(service, request.environ, Answer(b"", 204, headers))

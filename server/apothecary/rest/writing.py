@@ -1,0 +1,200 @@
+"""The views that write: https://hl7.org/fhir/R5/http.html#create and below"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from flask import request
+
+from apothecary.errors import BadRequest, InvalidContent, Issue, NotAcceptable, NotFound
+from apothecary.fhir.json import JSON, dumps, parse
+from apothecary.interactions import conditional, integrity
+from apothecary.interactions.batch import process
+from apothecary.interactions.create import create
+from apothecary.interactions.delete import conditional_delete, delete
+from apothecary.interactions.forms import body_in
+from apothecary.interactions.patch import Patcher, fhirpath_patcher, json_patcher, patch
+from apothecary.interactions.service import check_id
+from apothecary.interactions.update import check_identity, conditional_update, update
+from apothecary.interactions.writing import Written, check, check_writable
+from apothecary.reports.operation_outcome import operation_outcome
+from apothecary.rest.exchange import Exchange, entity_headers
+from apothecary.rest.negotiation import check_content_type
+from apothecary.rest.responses import Answer
+from apothecary.rest.views import BaseViews
+from apothecary.store.contract import Transaction
+
+FHIR_JSON = frozenset({"application/fhir+json", "application/json", "text/json", "application/json+fhir"})
+JSON_PATCH = "application/json-patch+json"
+
+Work = Callable[[Transaction], Written]
+
+
+class WritingViews(BaseViews):
+    """The writing views of one base."""
+
+    def create(self, resource_type: str) -> Answer:
+        exchange = self._writing(resource_type)
+        resource = check(exchange.written, body(exchange), resource_type)
+        criteria = request.headers.get("If-None-Exist")
+        return self._run(
+            exchange, lambda t: create(self.service, t, exchange.written, exchange.base, resource, criteria)
+        )
+
+    def update(self, resource_type: str, resource_id: str) -> Answer:
+        exchange = self._writing(resource_type)
+        resource = check(exchange.written, body(exchange), resource_type)
+        check_identity(resource, resource_id)
+        match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+        return self._run(
+            exchange, lambda t: update(self.service, t, exchange.written, resource, resource_id, match, none_match)
+        )
+
+    def conditional_update(self, resource_type: str) -> Answer:
+        exchange = self._writing(resource_type)
+        resource = check(exchange.written, body(exchange), resource_type)
+        match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+        criteria = _criteria(exchange)
+        return self._run(
+            exchange,
+            lambda t: conditional_update(
+                self.service, t, exchange.written, exchange.base, resource, criteria, match, none_match
+            ),
+        )
+
+    def patch(self, resource_type: str, resource_id: str) -> Answer:
+        exchange = self._writing(resource_type)
+        patcher = _patcher(exchange)
+        match = request.headers.get("If-Match")
+        return self._run(
+            exchange,
+            lambda t: patch(self.service, t, exchange.written, resource_type, resource_id, patcher, match),
+        )
+
+    def conditional_patch(self, resource_type: str) -> Answer:
+        exchange = self._writing(resource_type)
+        patcher, criteria, match = _patcher(exchange), _criteria(exchange), request.headers.get("If-Match")
+
+        def work(t: Transaction) -> Written:
+            found = conditional.single(self.service, t, exchange.written, exchange.base, resource_type, criteria)
+            if found is None:
+                raise NotFound(f"{resource_type}?{criteria} finds nothing to patch")
+            return patch(self.service, t, exchange.written, resource_type, found.id, patcher, match)
+
+        return self._run(exchange, work)
+
+    def delete(self, resource_type: str, resource_id: str) -> Answer:
+        exchange = self._writing(resource_type)
+        check_id(resource_id)
+        match = request.headers.get("If-Match")
+        return self._run(exchange, lambda t: delete(t, resource_type, resource_id, match))
+
+    def conditional_delete(self, resource_type: str) -> Answer:
+        exchange = self._writing(resource_type)
+        criteria, match = _criteria(exchange), request.headers.get("If-Match")
+
+        def work(t: Transaction) -> list[Written]:
+            done = conditional_delete(self.service, t, exchange.written, exchange.base, resource_type, criteria, match)
+            integrity.check(self.service, t, done)
+            return done
+
+        done = self.service.store.write(work)
+        if len(done) == 1:
+            return self._answer(exchange, done[0])
+        issue = Issue("information", "informational", f"{len(done)} resources were deleted")
+        return exchange.respond(dumps(operation_outcome([issue])), []) if done else exchange.respond(b"", [], 204)
+
+    def transaction(self) -> Answer:
+        exchange = self.exchange()
+        if exchange.written is not exchange.version:
+            raise NotAcceptable(
+                f"a bundle in {exchange.written} is answered in {exchange.written}, not in {exchange.version}",
+                expression="Accept",
+                remedy="Name one fhirVersion in Accept and Content-Type, or leave it out of Accept.",
+            )
+        returning = exchange.preference("return") or "minimal"
+        answer = process(self.service, exchange.written, exchange.base, body(exchange), returning=returning)
+        return exchange.respond(answer, [])
+
+    # -- what all of them do
+
+    def _writing(self, resource_type: str) -> Exchange:
+        exchange = self.exchange()
+        check_writable(self.service)
+        # What is written must also be there to be shown.
+        for version in {exchange.written, exchange.version}:
+            self.service.check_type(version, resource_type)
+        return exchange
+
+    def _run(self, exchange: Exchange, work: Work) -> Answer:
+        """Run one write in its own transaction and answer as `Prefer` asks."""
+
+        def whole(t: Transaction) -> Written:
+            written = work(t)
+            integrity.check(self.service, t, [written])
+            return written
+
+        return self._answer(exchange, self.service.store.write(whole))
+
+    def _answer(self, exchange: Exchange, written: Written) -> Answer:
+        """https://hl7.org/fhir/R5/http.html#ops: the body is the resource unless the client prefers less."""
+        stored = written.stored
+        headers = entity_headers(stored.version, stored.updated) if stored.version else []
+        name = f"{stored.type}/{stored.id}"
+        # A conditional create that found a resource tells where it is: https://hl7.org/fhir/R5/http.html#ccreate
+        if written.status == 201 or (request.method == "POST" and stored.version):
+            headers.append(("Location", f"{exchange.base}/{name}/_history/{stored.version}"))
+        wish = exchange.preference("return") or ("minimal" if stored.deleted else "representation")
+        if wish == "OperationOutcome":
+            issue = Issue("information", "informational", written.sentence)
+            return exchange.respond(
+                dumps(operation_outcome([issue])), headers, 200 if written.status == 204 else written.status
+            )
+        if wish == "minimal" or stored.body is None:
+            return exchange.respond(b"", headers, written.status)
+        return exchange.respond(body_in(stored, exchange.version), headers, written.status)
+
+
+def body(exchange: Exchange, kinds: frozenset[str] = FHIR_JSON) -> Any:
+    """The JSON of the request's body. Raises UnsupportedMediaType, and InvalidContent with line and column."""
+    check_content_type(request.headers.get("Content-Type", ""), exchange.written, kinds)
+    return read_json(exchange.body())
+
+
+def read_json(text: bytes) -> Any:
+    """Parsed JSON. Raises InvalidContent where it is none, with the place."""
+    if not text.strip():
+        raise InvalidContent("the request has no body", remedy="Send a resource as JSON.")
+    try:
+        return parse(text)
+    except json.JSONDecodeError as error:
+        raise InvalidContent(
+            f"the body is not JSON: line {error.lineno}, column {error.colno}: {error.msg}", rule="malformed-json"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise InvalidContent(f"the body is not UTF-8 text, from byte {error.start}") from None
+    except ValueError as error:
+        raise InvalidContent(f"the body is not JSON: {error}") from None
+
+
+def _criteria(exchange: Exchange) -> str:
+    """The query that names the resource of a conditional interaction. Raises BadRequest where there is none."""
+    if not exchange.pairs:
+        raise BadRequest(
+            f"{request.method} on a type needs criteria",
+            expression="criteria",
+            remedy="Write [type]/[id], or [type]?parameter=value for a conditional interaction.",
+        )
+    kept = [one for one in exchange.text.split("&") if one.partition("=")[0] not in ("_format", "_pretty")]
+    return "&".join(kept)
+
+
+def _patcher(exchange: Exchange) -> Patcher:
+    """The patch in the body: JSON Patch by its own media type (or an array in plain JSON), FHIRPath Patch otherwise."""
+    kind = check_content_type(request.headers.get("Content-Type", ""), exchange.written, FHIR_JSON | {JSON_PATCH})
+    document: JSON | list[Any] = read_json(exchange.body())
+    if kind == JSON_PATCH or isinstance(document, list):
+        return json_patcher(document)
+    return fhirpath_patcher(document, exchange.written)

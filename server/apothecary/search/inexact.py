@@ -1,0 +1,44 @@
+"""Words that only resemble those of a request, offered when asked for and never without a word about it.
+
+https://hl7.org/fhir/R5/search.html#string says nothing of misspelt words: this is the server's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from apothecary.errors import Issue
+from apothecary.search.contained import marked
+from apothecary.search.parameter import SearchParameter
+from apothecary.search.words import SIMILAR
+
+Likeness = tuple[str, int]
+"""A word, and how much it is like another, in millionths."""
+
+
+class Vocabulary(Protocol):
+    """The words that stand in the texts of parameters, as far as inexact search may find them."""
+
+    def similar(self, resource_type: str, parameter: str, word: str) -> Sequence[Likeness]:
+        """The words most like `word`, best first."""
+
+
+def similar(vocabulary: Vocabulary, parameter: SearchParameter, word: str) -> Sequence[Likeness]:
+    """The words in texts of a parameter that look like `word`, in contained resources too."""
+    kinds = parameter.resource_type, marked(parameter.resource_type)
+    every = dict(one for kind in kinds for one in vocabulary.similar(kind, parameter.index, word))
+    return sorted(every.items(), key=lambda one: (-one[1], one[0]))[:SIMILAR]
+
+
+def told(parameter: SearchParameter, word: str, found: Sequence[Likeness]) -> Issue:
+    """What the answer says of the words that were looked for."""
+    listed = ", ".join(f"{one} ({likeness / 1_000_000:.2f})" for one, likeness in found)
+    return Issue(
+        "warning",
+        "informational",
+        f"inexact: {word}~ was asked for in {parameter.code}, "
+        + (f"and these words were looked for: {listed}" if found else "and no word resembles it"),
+        (parameter.code,),
+        remedy="Take a match for a suggestion, not for the name that was meant." if found else "",
+    )

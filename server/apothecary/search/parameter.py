@@ -1,0 +1,245 @@
+"""One search parameter of a resource type: what it takes from a resource, and what it may be asked.
+
+Standard ones come from the definitions, the product's own from SearchParameter resources:
+https://hl7.org/fhir/R5/searchparameter.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from apothecary.errors import StartError
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.paths import Path, PathError, Track, compile_path
+from apothecary.fhir.releases import FhirVersion
+from apothecary.search.normalisation import STANDARD, Systems
+from apothecary.search.predicates import Chain, Has, Or, Predicate, Row
+from apothecary.search.rows import IndexRow
+from apothecary.search.types import (
+    composite,
+    date,
+    number,
+    quantity,
+    reference,
+    resource_text,
+    string,
+    string_by_word,
+    token,
+    uri,
+)
+from apothecary.search.types.base import Request, SearchType, Value
+from apothecary.search.types.composite import Component, Composite
+
+TYPES: Mapping[str, SearchType] = {
+    module.NAME: module for module in (date, number, quantity, reference, string, token, uri)
+}
+
+# Parameters that are columns of the resource itself, not index rows.
+COLUMNS = frozenset({"_id", "_lastUpdated"})
+
+
+@dataclass(frozen=True)
+class SearchParameter:
+    """One parameter of one resource type."""
+
+    resource_type: str
+    code: str
+    type: str
+    url: str
+    description: str
+    expression: str
+    version: FhirVersion
+    targets: tuple[str, ...] = ()
+    components: tuple[tuple[str, str], ...] = ()
+    """Of a composite: (parameter type, expression from this parameter's element)."""
+    by_word: bool = False
+    """Of a string: whether it matches from the beginning of any word, and has inexact search."""
+    indexed_as: str = ""
+    """The name of its rows in the index, where that is not its code."""
+
+    @property
+    def index(self) -> str:
+        """The name under which the index holds the rows of this parameter."""
+        return self.indexed_as or self.code
+
+    @cached_property
+    def path(self) -> Path:
+        """The compiled expression; of a parameter of the whole resource, one that selects nothing. Raises PathError."""
+        if self.of_resource:
+            return Path("", ())
+        return compile_path(self.version, self.resource_type, self.expression)
+
+    @cached_property
+    def kind(self) -> SearchType:
+        """What the parameter's type does; of a composite, what its first component's type does."""
+        if self.of_resource:
+            return resource_text
+        if self.by_word:
+            return string_by_word
+        return TYPES[self.components[0][0] if self.components else self.type]
+
+    @property
+    def of_resource(self) -> bool:
+        """Whether it is about the words of the whole resource, not about what an expression selects."""
+        return self.code in resource_text.PARAMETERS
+
+    @cached_property
+    def composite(self) -> Composite | None:
+        """The components, where the parameter is a composite."""
+        if not self.components:
+            return None
+        parts = (
+            Component(f"{self.index}${number}", TYPES[kind], expression)
+            for number, (kind, expression) in enumerate(self.components)
+        )
+        return Composite(tuple(parts), self.path, self.version)
+
+    @cached_property
+    def by_url(self) -> bool:
+        """Whether it is a reference that may name its target by a canonical URL instead of pointing to it."""
+        return self.type == "reference" and not self.path.types <= {"Reference", "CodeableReference", "Resource"}
+
+    def leads_to(self, target_type: str, of: Predicate) -> Predicate:
+        """It points to a resource of `target_type` for which `of` holds."""
+        by_id = Chain(self.index, target_type, of)
+        return Or((by_id, Chain(self.index, target_type, of, by_url=True))) if self.by_url else by_id
+
+    def led_from(self, of: Predicate) -> Predicate:
+        """A resource for which `of` holds points here by it."""
+        by_id = Has(self.resource_type, self.index, of)
+        return Or((by_id, Has(self.resource_type, self.index, of, by_url=True))) if self.by_url else by_id
+
+    @property
+    def modifiers(self) -> frozenset[str]:
+        """Modifiers that may follow the code; a reference takes resource types besides."""
+        if self.code in COLUMNS:
+            return frozenset({"missing", "not"}) if self.code == "_id" else frozenset({"missing"})
+        if self.components:
+            return composite.MODIFIERS
+        if self.type == "reference" and "canonical" not in self.path.types:
+            # Only versions of a canonical are above or below one another; hierarchies of resources are not known here.
+            return self.kind.MODIFIERS - {"above", "below"}
+        return self.kind.MODIFIERS
+
+    @property
+    def prefixes(self) -> frozenset[str]:
+        return self.kind.PREFIXES
+
+    def rows(self, resource: Mapping[str, Any], systems: Systems = STANDARD) -> Iterator[IndexRow]:
+        """The index rows that `resource` (JSON, in this parameter's FHIR version) leaves for this parameter."""
+        if self.composite is not None:
+            yield from self.composite.rows(resource, systems)
+            return
+        if self.of_resource:
+            yield from resource_text.rows(self.code, self.index, resource, self.version)
+            return
+        for track in self.readable:
+            for node in track.walk(resource):
+                yield from self.extract(track, node, systems)
+
+    def extract(self, track: Track, node: Any, systems: Systems = STANDARD) -> Iterator[IndexRow]:
+        """The index rows of one value at the end of `track`."""
+        return self.kind.extract(self.index, Value(track.type, node, track.value_set, systems=systems))
+
+    @cached_property
+    def readable(self) -> tuple[Track, ...]:
+        """The ways that lead to what this type of parameter reads."""
+        return tuple(track for track in self.path.tracks if self.reads(track.type))
+
+    def reads(self, element: str) -> bool:
+        """Whether a value of the FHIR type `element` leaves index rows. A resource stands for a reference to itself."""
+        if element in self.kind.ELEMENTS:
+            return True
+        return self.type == "reference" and definitions(self.version).is_resource_type(element)
+
+    def predicate(self, modifier: str | None, text: str, request: Request) -> Predicate:
+        """What one value asks for. Raises ValueError for a value that the type cannot take."""
+        if self.composite is not None:
+            return self.composite.predicate(text, request)
+        return self.kind.predicate(self.index, modifier, text, request)
+
+    @property
+    def present(self) -> Row:
+        """Holds where the resource has a value for this parameter."""
+        if self.composite is not None:
+            return self.composite.present
+        return Row(self.kind.TABLES[0], self.index)  # type: ignore[arg-type] # TABLES holds the names of tables
+
+
+def standard_parameters(resource_type: str, version: FhirVersion) -> Iterator[SearchParameter]:
+    for code, one in definitions(version).search_parameters(resource_type).items():
+        if code in resource_text.PARAMETERS:
+            # Of type special in R5, and _text of type string in some releases.
+            yield SearchParameter(resource_type, code, resource_text.NAME, one.url, one.description, "", version)
+            continue
+        components = tuple((part.type, part.expression) for part in one.components)
+        readable = all(kind in TYPES for kind, _ in components) if components else one.type in TYPES
+        if readable and (one.expression or code in COLUMNS):
+            yield SearchParameter(
+                resource_type,
+                code,
+                one.type,
+                one.url,
+                one.description,
+                one.expression or "",
+                version,
+                one.targets,
+                components,
+            )
+
+
+def from_resource(
+    resource: Mapping[str, Any], version: FhirVersion, served: frozenset[str]
+) -> Iterator[SearchParameter]:
+    """The parameters that a SearchParameter resource defines, one for each served base type; a retired one defines
+    none.
+    """
+    name = resource.get("url") or f"SearchParameter/{resource.get('id')}"
+    if resource.get("status") == "retired":
+        return
+    kind, expression = resource.get("type"), resource.get("expression")
+    if kind not in TYPES:
+        raise StartError(
+            f"{name}: type {kind!r} is not one that content may define; those are {', '.join(sorted(TYPES))}"
+        )
+    if not expression:
+        raise StartError(f"{name}: a SearchParameter needs an expression to be searched by")
+    for base in resource.get("base", ()):
+        if base not in served:
+            continue
+        parameter = SearchParameter(
+            base,
+            resource["code"],
+            str(kind),
+            name,
+            resource.get("description", ""),
+            _own_branches(expression, base),
+            version,
+            tuple(resource.get("target", ())),
+            by_word=kind == "string" and _by_word(resource),
+        )
+        try:
+            readable = parameter.path.types & parameter.kind.ELEMENTS
+        except PathError as error:
+            raise StartError(f"{name}: {error}") from None
+        if not readable:
+            raise StartError(f"{name}: a {kind} parameter cannot read {', '.join(sorted(parameter.path.types))}")
+        yield parameter
+
+
+def _by_word(resource: Mapping[str, Any]) -> bool:
+    """Whether a SearchParameter has the extension that asks for matches at the beginning of any word."""
+    return any(
+        one.get("url") == string_by_word.EXTENSION and one.get("valueBoolean") is True
+        for one in resource.get("extension", ())
+    )
+
+
+def _own_branches(expression: str, base: str) -> str:
+    """The branches of a union that start at `base`; an expression over several types names each."""
+    branches = [branch.strip() for branch in expression.split("|")]
+    own = [branch for branch in branches if branch.lstrip("(").startswith((f"{base}.", "Resource.", "DomainResource."))]
+    return " | ".join(own) if own else expression

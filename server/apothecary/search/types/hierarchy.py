@@ -1,0 +1,53 @@
+"""`:in`, `:not-in`, `:above` and `:below` on tokens: https://hl7.org/fhir/R5/search.html#modifiers
+
+The first two take a value set, the others a code with its system. What a code subsumes is said by the code system, or
+by the way its codes are written (an NDC of a package holds that of its product).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from apothecary.errors import NotSupported
+from apothecary.search.normalisation import NOTATIONS
+from apothecary.search.predicates import Compare, Every, Nothing, Predicate, Row, any_of
+from apothecary.search.terminology import Terminology
+from apothecary.search.text import key, split, unescape
+from apothecary.search.types.base import Request
+
+Codes = Mapping[str, tuple[str, ...]]
+
+
+def predicate(parameter: str, modifier: str, text: str, request: Request) -> Predicate:
+    """Raises ValueError for a value that names no value set or code, UnknownTerminology and NotEnumerable."""
+    if modifier in ("in", "not-in"):
+        return _any_code(parameter, _held(request).members(unescape(text)))
+    parts = [unescape(part) for part in split(text, "|")]
+    if len(parts) != 2 or not all(parts):
+        raise ValueError(f"{text!r}: :{modifier} needs system|code, for a code alone does not say where it stands")
+    system, code = parts
+    notation = NOTATIONS.get(system)
+    if notation is not None:
+        where = notation.below(code) if modifier == "below" else notation.above(code)
+        if not where:
+            raise ValueError(f"{code!r} is not written as a code of {system}")
+        return any_of([Row("token", parameter, of_system(system, one)) for one in where])
+    held = _held(request)
+    return _any_code(parameter, held.below(system, code) if modifier == "below" else held.above(system, code))
+
+
+def of_system(system: str, code: Compare) -> Every:
+    """A condition on the code, and that it is of `system`."""
+    return Every((code, Compare("system", "=", key(system))))
+
+
+def _any_code(parameter: str, codes: Codes) -> Predicate:
+    """One list a system: the statement is the same for lists of any length."""
+    rows = [Row("token", parameter, of_system(system, Compare("code", "in", found))) for system, found in codes.items()]
+    return any_of([*rows]) if rows else Nothing()
+
+
+def _held(request: Request) -> Terminology:
+    if request.terminology is None:
+        raise NotSupported("there are no value sets and code systems to look into here")
+    return request.terminology

@@ -1,0 +1,118 @@
+"""`_text` and `_content`, the words of a whole resource: https://hl7.org/fhir/R5/search.html#_text"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from html.parser import HTMLParser
+from typing import Any
+
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.releases import FhirVersion
+from apothecary.search import advanced
+from apothecary.search.predicates import Predicate
+from apothecary.search.rows import IndexRow, TextRow
+from apothecary.search.types.base import Request, Value
+from apothecary.search.words import passages
+
+NAME = "special"
+TABLES: tuple[str, ...] = ("text",)
+MODIFIERS = frozenset({"missing"})
+PREFIXES: frozenset[str] = frozenset()
+ELEMENTS: frozenset[str] = frozenset()
+"""None: these parameters look at the whole resource, not at what an expression selects."""
+
+PARAMETERS = frozenset({"_text", "_content"})
+
+# Elements of these types hold words that a person would look for; ids, addresses, numbers and dates do not.
+_TEXTS = frozenset({"string", "markdown", "code"})
+# Of type string, but an address.
+_ADDRESSES = frozenset({("Reference", "reference")})
+_INLINE = frozenset({"a", "abbr", "acronym", "b", "bdo", "big", "cite", "code", "dfn", "em", "font", "i", "kbd", "q"})
+_INLINE |= {"samp", "small", "span", "strong", "sub", "sup", "tt", "var"}
+
+
+def rows(code: str, parameter: str, resource: Mapping[str, Any], version: FhirVersion) -> Iterator[IndexRow]:
+    """The rows that `resource` leaves for `code`, one of the two, under the name `parameter`."""
+    texts = narrative(resource) if code == "_text" else content(resource, resource["resourceType"], version)
+    for passage in passages(texts):
+        yield TextRow(parameter, *passage)
+
+
+def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
+    """Nothing: see `rows`."""
+    return iter(())
+
+
+def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
+    """A query in the language of `advanced`. Raises ValueError for what is none."""
+    return advanced.predicate(parameter, text)
+
+
+def narrative(resource: Mapping[str, Any]) -> list[str]:
+    """The texts of `Resource.text.div`, one for each block of it."""
+    found = resource.get("text")
+    div = found.get("div") if isinstance(found, dict) else None
+    return _blocks(div) if isinstance(div, str) else []
+
+
+def content(node: Mapping[str, Any], structure: str, version: FhirVersion) -> Iterator[str]:
+    """Every text in `node`, a resource or element of the shape `structure`: narrative, strings, markdown and codes."""
+    shape = _shape(structure, version)
+    for name, value in node.items():
+        kind = shape.get(name)
+        if kind is None:
+            continue
+        for one in value if isinstance(value, list) else (value,):
+            if isinstance(one, dict):
+                yield from content(one, one.get("resourceType") or kind, version)
+            elif isinstance(one, str):
+                if kind == "xhtml":
+                    yield from _blocks(one)
+                else:
+                    yield one
+
+
+@lru_cache(maxsize=4096)
+def _shape(structure: str, version: FhirVersion) -> Mapping[str, str]:
+    """Where texts may stand in a value of the shape `structure`: JSON property to `xhtml`, a text type or a shape."""
+    tables = definitions(version)
+    if not tables.has_structure(structure):
+        return {}
+    primitive = frozenset(tables.primitive_types())
+    found = {}
+    for name, one in tables.structure(structure).properties.items():
+        if one.type in primitive:
+            if one.type == "xhtml" or (one.type in _TEXTS and (structure, name) not in _ADDRESSES):
+                found[name] = one.type
+        else:
+            found[name] = one.structure
+    return found
+
+
+class _Reader(HTMLParser):
+    """Collects the text of XHTML; whatever is not inline ends a block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks: list[str] = [""]
+
+    def handle_data(self, data: str) -> None:
+        self.blocks[-1] += data
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "br":
+            self.blocks[-1] += " "
+        elif tag not in _INLINE:
+            self.blocks.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in _INLINE and tag != "br":
+            self.blocks.append("")
+
+
+def _blocks(xhtml: str) -> list[str]:
+    reader = _Reader()
+    reader.feed(xhtml)
+    reader.close()
+    return [block for block in reader.blocks if block and not block.isspace()]

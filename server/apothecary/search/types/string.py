@@ -1,0 +1,70 @@
+"""String parameters: https://hl7.org/fhir/R5/search.html#string"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from apothecary.search import advanced
+from apothecary.search.predicates import Compare, Every, Predicate, Row
+from apothecary.search.rows import IndexRow, StringRow
+from apothecary.search.text import KEY_LENGTH, fold, unescape, wanted
+from apothecary.search.types.base import Request, Value
+
+NAME = "string"
+TABLES = ("string",)
+MODIFIERS = frozenset({"missing", "exact", "contains", "text"})
+PREFIXES: frozenset[str] = frozenset()
+ELEMENTS = frozenset(
+    {"string", "markdown", "HumanName", "Address", "CodeableConcept", "Annotation", "code", "uri", "url", "id"}
+)
+
+# https://hl7.org/fhir/R5/search.html#string: a name or an address is searched by each of its parts.
+_PARTS = {
+    "HumanName": ("text", "family", "given", "prefix", "suffix"),
+    "Address": ("text", "line", "city", "district", "state", "postalCode", "country"),
+    "CodeableConcept": ("text",),
+    "Annotation": ("text",),
+}
+
+
+def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
+    """One row for each text of the value."""
+    for text in _texts(value.type, value.json):
+        folded = fold(text)
+        yield StringRow(parameter, folded[:KEY_LENGTH], folded, text, value.element)
+
+
+def _texts(kind: str, json: object) -> Iterator[str]:
+    if isinstance(json, str):
+        yield json
+    elif isinstance(json, dict):
+        for part in _PARTS.get(kind, ()):
+            found = json.get(part)
+            for text in found if isinstance(found, list) else [found]:
+                if isinstance(text, str):
+                    yield text
+        if kind == "CodeableConcept":
+            yield from (
+                coding["display"] for coding in json.get("coding", ()) if isinstance(coding.get("display"), str)
+            )
+
+
+def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
+    """Begins with (default) or contains, without case and accents; `:exact` compares the text as written; `:text` is a
+    query in the language of `advanced`.
+    """
+    if modifier == "text":
+        return advanced.predicate(parameter, text)
+    folded = wanted(text)
+    if modifier == "contains":
+        return Row("string", parameter, Compare("folded", "contains", folded))
+    beginning = Compare("prefix", "prefix", folded[:KEY_LENGTH])
+    if modifier == "exact":
+        return Row(
+            "string",
+            parameter,
+            Every((Compare("prefix", "=", folded[:KEY_LENGTH]), Compare("exact", "=", unescape(text)))),
+        )
+    if len(folded) <= KEY_LENGTH:
+        return Row("string", parameter, beginning)
+    return Row("string", parameter, Every((beginning, Compare("folded", "prefix", folded))))

@@ -1,0 +1,91 @@
+"""Texts cut into words, the same for what is stored and what is asked for: https://hl7.org/fhir/R5/search.html#_content
+
+Databases are given words that are cut and folded already, so that two engines cannot disagree about what a word is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from apothecary.search.text import fold
+
+# Letters and digits. Scripts without spaces between words (Thai, Lao, Khmer, Kana, Han) are cut into single characters:
+# a run of them is then found as a phrase.
+_UNSPACED = "\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+WORD = re.compile(rf"(?=[^\W_])[{_UNSPACED}]|(?:(?![{_UNSPACED}])[^\W_])+")
+
+# Longest word that is told from others; PostgreSQL takes no lexeme past 2,046 bytes.
+WORD_LENGTH = 255
+
+# Stands between texts, so that no phrase is found across them: a private character that is in no word.
+BOUNDARY = "\ue000"
+
+# A passage holds no more words, characters, or occurrences of one word than PostgreSQL keeps positions for in a
+# tsvector (16,383 positions, 1 MB, 255 of one word).
+PASSAGE_WORDS = 10_000
+PASSAGE_CHARACTERS = 150_000
+PASSAGE_REPEATS = 250
+
+# Words that a passage shares with the one before it, so that a phrase no longer than this is whole in one of them.
+OVERLAP = 16
+
+
+class Passage(NamedTuple):
+    """A part of a text: its words with spaces between them, and how many they are."""
+
+    words: str
+    length: int
+
+
+def words(text: str) -> list[str]:
+    """The words of `text` in order, without case and accents."""
+    return [word[:WORD_LENGTH] for word in WORD.findall(fold(text))]
+
+
+def passages(texts: Iterable[str]) -> Iterator[Passage]:
+    """All words of `texts`, in as few passages as the limits allow; none where there is no word."""
+    every: list[str] = []
+    for text in texts:
+        if found := words(text):
+            every += [BOUNDARY, *found] if every else found
+    if len(every) <= PASSAGE_REPEATS:
+        # No limit can be reached.
+        if every:
+            yield _passage(every)
+        return
+    current: list[str] = []
+    counts: Counter[str] = Counter()
+    characters = 0
+    for word in every:
+        full = len(current) >= PASSAGE_WORDS or characters + len(word) > PASSAGE_CHARACTERS
+        if word != BOUNDARY and (full or counts[word] >= PASSAGE_REPEATS):
+            yield _passage(current)
+            current = current[-OVERLAP:]
+            counts = Counter(current)
+            characters = sum(map(len, current))
+        current.append(word)
+        counts[word] += 1
+        characters += len(word) + 1
+    yield _passage(current)
+
+
+def _passage(found: list[str]) -> Passage:
+    return Passage(" ".join(found), len(found) - found.count(BOUNDARY))
+
+
+# -- resemblance, for words that may be misspelt
+
+# How alike two words must be: the share of the trigrams of either that both have, in millionths.
+ALIKE = 300_000
+
+# How many words an inexact one may stand for.
+SIMILAR = 10
+
+
+def trigrams(word: str) -> frozenset[str]:
+    """The sequences of three characters in `word`, two spaces before it and one after."""
+    padded = f"  {word} "
+    return frozenset(padded[start : start + 3] for start in range(len(padded) - 2))

@@ -1,0 +1,228 @@
+"""Every setting: its name, its variable, its default and what it does. The only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
+from typing import Any, Literal, get_args, get_type_hints
+
+from apothecary.errors import StartError
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.releases import FhirVersion, parse_version
+
+PREFIX = "APOTHECARY_"
+
+# What the server serves when it is not told otherwise: the medication family and what it references.
+MEDICATION_FAMILY = (
+    "ActivityDefinition",
+    "ArtifactAssessment",
+    "Binary",
+    "ClinicalUseDefinition",
+    "CodeSystem",
+    "Composition",
+    "ConceptMap",
+    "DocumentReference",
+    "Evidence",
+    "Group",
+    "Library",
+    "List",
+    "MedicationKnowledge",
+    "Medication",
+    "MedicinalProductDefinition",
+    "ObservationDefinition",
+    "OperationDefinition",
+    "Organization",
+    "PackagedProductDefinition",
+    "Provenance",
+    "RegulatedAuthorization",
+    "SearchParameter",
+    "StructureDefinition",
+    "Substance",
+    "SubstanceDefinition",
+    "ValueSet",
+)
+
+
+_DEFAULT_VERSION = FhirVersion.R5
+
+
+def setting(default: Any, doc: str) -> Any:
+    """A field of `Settings` with the sentence that `docs/settings.md` and `--help` show."""
+    return field(default=default, metadata={"doc": doc})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How one server runs. `from_environment` reads `APOTHECARY_<FIELD>`; command-line options override."""
+
+    host: str = setting(
+        "127.0.0.1",
+        "Address to listen on. On any but a loopback address the server is read-only unless writes are opened.",
+    )
+    port: int = setting(8080, "Port to listen on.")
+    workers: int = setting(1, "Number of server processes.")
+    threads: int = setting(2, "Threads that answer requests in each process.")
+    database: str = setting(
+        "sqlite:///apothecary.db", "SQLAlchemy URL of the database: sqlite:///file.db or postgresql+psycopg://..."
+    )
+    read_database: str = setting(
+        "",
+        "URL of a streaming standby of a PostgreSQL database: reads and searches go there; empty: all go to database.",
+    )
+    content: str = setting("resources", "Folder of FHIR files to serve: <ResourceType>/<id>.json. Empty for none.")
+    resource_types: str = setting(
+        "",
+        "Served resource types, separated by commas; * for all of the FHIR version; empty for the medication family.",
+    )
+    fhir_version: FhirVersion = setting(_DEFAULT_VERSION, "FHIR version of the base /fhir: R4, R4B or R5.")
+    base_url: str = setting(
+        "", "Public address that stands in links, such as https://drugs.example/fhir; empty: taken from each request."
+    )
+    trust_forwarded: bool = setting(
+        False,
+        "Believe X-Forwarded-Host, -Proto and -Prefix when building links. Only behind a proxy that sets them.",
+    )
+    open_writes: bool = setting(
+        False, "Accept writes on an address that is not loopback, without authorization. Meant for closed networks."
+    )
+    page_size: int = setting(20, "Matches on a search page when _count is not given.")
+    page_size_limit: int = setting(1000, "Largest _count; a larger one is capped and the self link shows it.")
+    open_world_types: str = setting(
+        "ClinicalUseDefinition",
+        "Resource types, separated by commas, whose searches say when they find nothing that absence is no evidence.",
+    )
+    include_limit: int = setting(
+        1000,
+        "Most resources that includes may add to one page; past it the search is an error, never cut short.",
+    )
+    search_clause_limit: int = setting(100, "Most parameters and comma-separated values in one search.")
+    references: Literal["enforced", "allowed"] = setting(
+        "enforced", "Whether a REST write may point to a local resource that does not exist: enforced refuses it."
+    )
+    delete_referenced: Literal["refused", "allowed"] = setting(
+        "refused", "Whether a resource that others point to may be deleted over REST."
+    )
+    conditional_delete: Literal["single", "multiple"] = setting(
+        "single", "Whether a conditional delete may delete more than one resource."
+    )
+    bundle_limit: int = setting(5000, "Most entries of a batch or transaction.")
+    body_limit: int = setting(32 * 1024 * 1024, "Largest request body in bytes.")
+    url_limit: int = setting(16 * 1024, "Longest request URL in bytes.")
+    request_seconds: float = setting(
+        30.0, "Longest time one database statement may run before the request is answered with 503."
+    )
+    durability: Literal["full", "normal"] = setting(
+        "full", "SQLite: full survives a power cut after each commit, normal may lose the last commits then."
+    )
+    sqlite_cache: int = setting(256, "SQLite: most megabytes of the database that each thread keeps in memory.")
+    cors_origins: str = setting(
+        "*", "Origins that browsers may call from, separated by commas; * for all; empty for none."
+    )
+    secret: str = setting(
+        "",
+        "Key that signs page links, the same on every server behind one address; empty: one kept in the database.",
+    )
+    request_log: Literal["off", "json"] = setting(
+        "off", "Whether a line of JSON is written to standard output for each request; never with values of parameters."
+    )
+    request_log_address: bool = setting(False, "Whether the request log has the client's address.")
+    metrics_folder: str = setting(
+        "",
+        "Folder where the processes of one server add up their metrics; empty: apothecary serve makes one if needed.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = setting("info", "Least severity that is logged.")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+        """Settings from `APOTHECARY_...` variables.
+
+        `overrides` that are not None win. Raises StartError for a bad or unknown value.
+        """
+        source = os.environ if environment is None else environment
+        hints = get_type_hints(cls)
+        known = {f.name for f in fields(cls)}
+        values: dict[str, Any] = {}
+        for variable, text in source.items():
+            if not variable.startswith(PREFIX):
+                continue
+            name = variable[len(PREFIX) :].lower()
+            if name.startswith("test_"):
+                continue
+            if name not in known:
+                raise StartError(f"{variable} is not a setting. docs/settings.md lists them.")
+            values[name] = _convert(variable, text, hints[name])
+        for name, value in overrides.items():
+            if value is not None:
+                values[name] = (
+                    _convert(f"--{name.replace('_', '-')}", value, hints[name]) if isinstance(value, str) else value
+                )
+        return cls(**values)
+
+    def to_environment(self) -> None:
+        """Set the `APOTHECARY_...` variables of this process, and so of its children, to these settings."""
+        for one in fields(self):
+            value = getattr(self, one.name)
+            os.environ[PREFIX + one.name.upper()] = str(value).lower() if isinstance(value, bool) else str(value)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the server listens on this machine only."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False  # a name may come to mean another address
+
+    @property
+    def writable(self) -> bool:
+        """Whether REST writes are open: on loopback, or when the setting says so."""
+        return self.loopback or self.open_writes
+
+    def served_types(self, available: tuple[str, ...]) -> tuple[str, ...]:
+        """The resource types to serve out of those a FHIR version has, sorted."""
+        if self.resource_types.strip() == "*":
+            return tuple(sorted(available))
+        if not self.resource_types.strip():
+            return tuple(sorted(set(MEDICATION_FAMILY) & set(available)))
+        wanted = {name.strip() for name in self.resource_types.split(",") if name.strip()}
+        for name in sorted(wanted.difference(available)):
+            if not any(definitions(version).is_resource_type(name) for version in FhirVersion):
+                raise StartError(f"{PREFIX}RESOURCE_TYPES: {name!r} is not a resource type of R4, R4B or R5.")
+        return tuple(sorted(wanted & set(available)))
+
+
+def _convert(name: str, text: str, kind: Any) -> Any:
+    """`text` as a value of `kind`, or StartError naming the setting and the rule."""
+    if kind is str:
+        return text
+    if kind is bool:
+        if text.strip().lower() in ("1", "true", "yes", "on"):
+            return True
+        if text.strip().lower() in ("0", "false", "no", "off", ""):
+            return False
+        raise StartError(f"{name}={text!r}: write true or false.")
+    if kind is FhirVersion:
+        version = parse_version(text)
+        if version is None:
+            raise StartError(f"{name}={text!r}: write R4, R4B or R5.")
+        return version
+    if kind in (int, float):
+        try:
+            number = kind(text)
+        except ValueError:
+            raise StartError(f"{name}={text!r}: write a number.") from None
+        if not 0 <= number < 2**53:
+            raise StartError(f"{name}={text!r}: write a number from 0.")
+        return number
+    choices = get_args(kind)
+    if text not in choices:
+        raise StartError(f"{name}={text!r}: write one of {', '.join(choices)}.")
+    return text
+
+
+def no_colour() -> bool:
+    """Whether the user wants no colours in terminals: https://no-color.org"""
+    return bool(os.environ.get("NO_COLOR"))

@@ -1,0 +1,309 @@
+"""A predicate as SQL, by SQLAlchemy Core.
+
+Two forms: `probe` asks whether a given id meets a predicate, `source` lists the ids that do. A search starts from the
+source of its most selective part and probes the rest; which part that is, `choosing` decides.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    exists,
+    false,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+)
+from sqlalchemy.sql.expression import CompoundSelect
+
+from apothecary.search.contained import is_marked
+from apothecary.search.predicates import (
+    And,
+    Chain,
+    Compare,
+    Condition,
+    Every,
+    Has,
+    Joined,
+    Not,
+    Or,
+    Predicate,
+    Resource,
+    Row,
+    Some,
+)
+from apothecary.store import tables
+from apothecary.store.fragments import Boolean, Kinds, among, by_url, constant, one_of
+from apothecary.store.matching import TextCompiler
+from apothecary.store.traits import grounded, leading, merged, rank, reached, sourceable
+
+
+class Compiler(TextCompiler):
+    """Turns one predicate, and the predicates inside it, into SQL. One instance for one statement.
+
+    `kinds` are the types of the resources that a predicate is about: one, or a type and that of the contained ones.
+    """
+
+    def plain(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """`column` as a value that SQLite uses no index for:
+        https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_
+        """
+        if not self.sqlite:
+            return column
+        return literal_column(f"+{column.table.name}.{column.name}", column.type)
+
+    # -- conditions on one row
+
+    def condition(self, table: FromClause, node: Condition, *, probing: bool = False) -> Boolean:
+        if isinstance(node, Every):
+            return and_(*(self.condition(table, one, probing=probing) for one in node.of))
+        if isinstance(node, Some):
+            return or_(*(self.condition(table, one, probing=probing) for one in node.of))
+        column: ColumnElement[Any] = table.c[node.column]
+        if probing:
+            # A probe looks one resource up by its key. As a bare column a database may take it for the way in, and walk
+            # all rows with the value instead, for every resource that is probed.
+            column = self._hidden(column, node.operator)
+        return self._compare(column, node)
+
+    def _hidden(self, column: ColumnElement[Any], operator: str) -> ColumnElement[Any]:
+        """`column` as an expression that no index is used for. One value may lead PostgreSQL: the id follows it."""
+        if self.sqlite:
+            return self.plain(column)
+        if operator == "=":
+            return column
+        return column + literal_column("0") if isinstance(column.type, BigInteger) else column.concat("")
+
+    def _value(self, node: Compare) -> ColumnElement[Any]:
+        """What `node` compares with, as a value to be bound."""
+        kind = BigInteger() if isinstance(node.value, int) else Text()
+        return bindparam(f"p{self._numbers[id(node)]}", type_=kind)
+
+    def _compare(self, column: ColumnElement[Any], node: Compare) -> Boolean:
+        number = self._numbers[id(node)]
+        value = self._value(node)
+        match node.operator:
+            case "=":
+                return column == value
+            case "!=":
+                return column != value
+            case "<":
+                return column < value
+            case "<=":
+                return column <= value
+            case ">":
+                return column > value
+            case ">=":
+                return column >= value
+            case "prefix":
+                return and_(column >= value, column < bindparam(f"q{number}", type_=Text()))
+            case "suffix":
+                length = func.length(value)
+                return (func.substr(column, -length) if self.sqlite else func.right(column, length)) == value
+            case "begins":
+                return func.substr(func.lower(column), 1, func.length(value)) == value
+            case "contains":
+                return (func.instr(column, value) if self.sqlite else func.strpos(column, value)) > 0
+        # in: the list is one value, so that its length does not change the statement
+        return one_of(self.dialect, column, f"p{number}")
+
+    # -- probe: does this id meet the predicate?
+
+    def probe(self, node: Predicate, kinds: Kinds, identity: ColumnElement[str]) -> Boolean:
+        found: Select[Any]
+        match node:
+            case Row(_, parameter, Compare(operator="matches") as wanted):
+                return self.matches(kinds, parameter, identity, wanted)
+            case Row(name, parameter, where):
+                row = self.alias(tables.INDEXES[name])
+                found = select(literal_column("1")).select_from(row)
+                found = found.where(*self._row(row, kinds, parameter, where, probing=True), row.c.id == identity)
+                # A look at one resource it shall stay: PostgreSQL may fetch all that have the value beforehand, and
+                # keeps from it only where there is an OFFSET.
+                return exists(found if self.sqlite else found.offset(literal_column("0")))
+            case Resource(Compare("id", "=") as wanted) if any(map(is_marked, kinds)):
+                # A contained resource is asked for by its own id; the index has it as a code.
+                inside = self.probe(self._local(wanted), kinds, identity)
+                return or_(identity == self._value(wanted), inside) if not all(map(is_marked, kinds)) else inside
+            case Resource(where):
+                row = self.alias(tables.resource)
+                found = select(literal_column("1")).select_from(row)
+                return exists(
+                    found.where(
+                        among(row.c.type, kinds), row.c.id == identity, not_(row.c.deleted), self.condition(row, where)
+                    )
+                )
+            case And(of):
+                return and_(*(self.probe(one, kinds, identity) for one in of))
+            case Or(of):
+                return or_(*(self.probe(one, kinds, identity) for one in merged(of)))
+            case Not(inner):
+                return not_(self.probe(inner, kinds, identity))
+            case Chain(parameter, target_type, inner, True):
+                found, origin, end = self._by_url(kinds, parameter, (target_type,), forwards=True)
+                return exists(found.where(origin == identity, self.probe(inner, (target_type,), end)))
+            case Has(source_type, parameter, inner, True):
+                found, origin, end = self._by_url((source_type,), parameter, kinds, forwards=False)
+                return exists(found.where(end == identity, self.probe(inner, (source_type,), origin)))
+            case Chain(parameter, target_type, inner):
+                link = self.alias(tables.index_reference)
+                found = (
+                    select(literal_column("1"))
+                    .select_from(link)
+                    .where(*self._row(link, kinds, parameter, None), link.c.id == identity)
+                )
+                targets = reached(target_type)
+                found = found.where(among(link.c.target_type, targets), self.probe(inner, targets, link.c.target_id))
+                if not grounded(inner):
+                    found = found.where(self._held(targets, link.c.target_id))
+                return exists(found)
+            case Has(source_type, parameter, inner):
+                link = self.alias(tables.index_reference)
+                found = (
+                    select(literal_column("1"))
+                    .select_from(link)
+                    .where(*self._row(link, (source_type,), parameter, None))
+                )
+                found = found.where(among(link.c.target_type, kinds), link.c.target_id == identity)
+                return exists(found.where(self.probe(inner, (source_type,), link.c.id)))
+            case Joined():
+                return exists(self._joined(node, kinds, identity))
+        return false()
+
+    def _local(self, wanted: Compare) -> Row:
+        """What asks for a contained resource by its own id; its value is that of `wanted`."""
+        code = Compare("code", "=", wanted.value)
+        self._numbers[id(code)] = self._numbers[id(wanted)]
+        self._made.append(code)
+        return Row("token", "_id", code)
+
+    def _by_url(
+        self, sources: Kinds, parameter: str, targets: Kinds, *, forwards: bool
+    ) -> tuple[Select[Any], ColumnElement[str], ColumnElement[str]]:
+        """Canonical URLs with what they name, and the ids of both; `forwards` as in `matching.by_url`."""
+        link, named = self.alias(tables.index_reference), self.alias(tables.index_reference)
+        there, here = self._row(link, sources, parameter, None), [among(named.c.type, targets)]
+        found = by_url(link, there, named, here, forwards)
+        return found.add_columns(literal_column("1")), link.c.id, named.c.id
+
+    def _held(self, kinds: Kinds, identity: ColumnElement[str]) -> Boolean:
+        """The resource that a reference names is here: a reference may point to nothing, or to what was deleted."""
+        row = self.alias(tables.resource)
+        return exists(
+            select(literal_column("1"))
+            .select_from(row)
+            .where(among(row.c.type, kinds), row.c.id == identity, not_(row.c.deleted))
+        )
+
+    def _row(
+        self, row: FromClause, kinds: Kinds, parameter: str, where: Condition | None, *, probing: bool = False
+    ) -> list[Boolean]:
+        fixed = [among(row.c.type, kinds), row.c.parameter == constant(parameter)]
+        return fixed if where is None else [*fixed, self.condition(row, where, probing=probing)]
+
+    def _joined(self, node: Joined, kinds: Kinds, identity: ColumnElement[str] | None) -> Select[Any]:
+        """Rows of every part on one element of one resource."""
+        rows = [self.alias(tables.INDEXES[part.table]) for part in node.parts]
+        first = rows[0]
+        found = select(first.c.id).select_from(
+            reduce(
+                lambda left, right: left.join(
+                    right,
+                    and_(right.c.type == first.c.type, right.c.id == first.c.id, right.c.element == first.c.element),
+                ),
+                rows,
+            )
+        )
+        for row, part in zip(rows, node.parts, strict=True):
+            found = found.where(*self._row(row, kinds, part.parameter, part.where))
+        return found if identity is None else found.where(first.c.id == identity)
+
+    # -- source: the ids that meet the predicate
+
+    def source(self, node: Predicate, kinds: Kinds) -> list[tuple[Select[Any], ColumnElement[str]]]:
+        """One select for each branch, with its id column. `node` must be `sourceable`."""
+        match node:
+            case Row(_, parameter, Compare(operator="matches") as wanted):
+                return [self.found(kinds, parameter, wanted)]
+            case Row(name, parameter, where):
+                row = self.alias(tables.INDEXES[name])
+                found = select(row.c.id).select_from(row).where(*self._row(row, kinds, parameter, where))
+                if (index := leading(name, where)) is not None:
+                    # Or SQLite, which wants the ids in order, may read them off the key of the whole type.
+                    found = found.with_hint(row, f"INDEXED BY {index}", "sqlite")
+                return [(found, row.c.id)]
+            case Resource(Compare("id", "=") as wanted) if any(map(is_marked, kinds)):
+                alone = tuple(kind for kind in kinds if not is_marked(kind))
+                inside = self.source(self._local(wanted), kinds)
+                return [*self.source(node, alone), *inside] if alone else inside
+            case Resource(where):
+                row = self.alias(tables.resource)
+                found = select(row.c.id).select_from(row).where(among(row.c.type, kinds), not_(row.c.deleted))
+                return [(found.where(self.condition(row, where)), row.c.id)]
+            case Or(of):
+                return [branch for one in of for branch in self.source(one, kinds)]
+            case And(of):
+                best = min((one for one in of if sourceable(one)), key=rank)
+                rest = [one for one in of if one is not best]
+                return [
+                    (found.where(*(self.probe(one, kinds, identity) for one in rest)), identity)
+                    for found, identity in self.source(best, kinds)
+                ]
+            case Chain(parameter, target_type, inner, True):
+                found, origin, end = self._by_url(kinds, parameter, (target_type,), forwards=False)
+                found = found.with_only_columns(origin.label("id"))
+                return [(found.where(end.in_(self.ids(inner, (target_type,)))), origin)]
+            case Has(source_type, parameter, inner, True):
+                found, origin, end = self._by_url((source_type,), parameter, kinds, forwards=True)
+                found = found.with_only_columns(end.label("id"))
+                return [(found.where(origin.in_(self.ids(inner, (source_type,)))), end)]
+            case Chain(parameter, target_type, inner):
+                link = self.alias(tables.index_reference)
+                targets = reached(target_type)
+                found = (
+                    select(link.c.id)
+                    .select_from(link)
+                    .where(*self._row(link, kinds, parameter, None), among(link.c.target_type, targets))
+                )
+                return [(found.where(link.c.target_id.in_(self.ids(inner, targets))), link.c.id)]
+            case Has(source_type, parameter, inner):
+                link = self.alias(tables.index_reference)
+                found = (
+                    select(link.c.target_id.label("id"))
+                    .select_from(link)
+                    .where(*self._row(link, (source_type,), parameter, None))
+                )
+                # Plain, or SQLite may take every reference to this type, and look each up among the ids.
+                found = found.where(
+                    among(self.plain(link.c.target_type), kinds),
+                    link.c.id.in_(self.ids(inner, (source_type,))),
+                    self._held(kinds, link.c.target_id),
+                )
+                return [(found, link.c.target_id)]
+            case Joined():
+                joined = self._joined(node, kinds, None)
+                return [(joined, joined.selected_columns[0])]
+        raise TypeError(f"{type(node).__name__} has no source")
+
+    def ids(self, node: Predicate, kinds: Kinds) -> Select[Any] | CompoundSelect[Any]:
+        """All ids that meet `node`, as a subquery; a walk over the type where nothing better is there."""
+        if not sourceable(node):
+            row = self.alias(tables.resource)
+            return (
+                select(row.c.id)
+                .select_from(row)
+                .where(among(row.c.type, kinds), not_(row.c.deleted), self.probe(node, kinds, row.c.id))
+            )
+        branches = [found for found, _ in self.source(node, kinds)]
+        return branches[0] if len(branches) == 1 else branches[0].union(*branches[1:])

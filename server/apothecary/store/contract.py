@@ -1,0 +1,219 @@
+"""What every store offers, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeVar
+
+from apothecary.search.query import Query
+from apothecary.search.rows import Indexed
+
+T = TypeVar("T")
+
+
+class Stored(NamedTuple):
+    """One version of a resource as it lies in the store. `body` is None for a deletion; `updated` is in microseconds
+    since 1970.
+    """
+
+    type: str
+    id: str
+    version: int
+    updated: int
+    fhir_version: str
+    body: bytes | None
+
+    @property
+    def deleted(self) -> bool:
+        return self.body is None
+
+
+class Past(NamedTuple):
+    """One entry of a history: a version and the HTTP method that made it."""
+
+    type: str
+    id: str
+    version: int
+    updated: int
+    fhir_version: str
+    body: bytes | None
+    method: str
+
+
+class Hit(NamedTuple):
+    """One match of a search: the resource, and the values that it was sorted by."""
+
+    type: str
+    id: str
+    version: int
+    updated: int
+    fhir_version: str
+    body: bytes
+    sort: tuple[str | int | None, ...]
+    score: int | None = None
+    """How well it matches, in millionths, where that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of hits in order, and whether there are more on either side."""
+
+    hits: Sequence[Hit]
+    more_after: bool
+    more_before: bool
+
+
+class Reader(Protocol):
+    """What can be read, from the store or inside a transaction."""
+
+    def read(self, resource_type: str, resource_id: str) -> Stored | None:
+        """The current version, a deletion included; None if there never was one."""
+
+    def read_version(self, resource_type: str, resource_id: str, version: int) -> Past | None: ...
+
+    def read_many(self, keys: Sequence[tuple[str, str]]) -> list[Stored]:
+        """Current versions of those keys that exist and are not deleted, in no particular order."""
+
+    def existing(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of `keys` that are there and not deleted."""
+
+    def history(
+        self,
+        resource_type: str,
+        resource_id: str,
+        *,
+        count: int,
+        before: int | None = None,
+        since: int | None = None,
+        at: tuple[int, int] | None = None,
+    ) -> list[Past]:
+        """Versions of one resource, newest first: at most `count`, below version `before`, made at or after `since`,
+        current in the span `at`.
+        """
+
+    def history_total(
+        self,
+        resource_type: str,
+        resource_id: str,
+        *,
+        since: int | None = None,
+        at: tuple[int, int] | None = None,
+    ) -> int: ...
+
+    def history_of(
+        self,
+        resource_type: str | None,
+        *,
+        count: int,
+        types: Sequence[str] | None = None,
+        since: int | None = None,
+        at: tuple[int, int] | None = None,
+        before: tuple[int, str, str, int] | None = None,
+    ) -> list[Past]:
+        """Versions of a type, of some `types`, or of all, newest first; `at` keeps those current in a span of time;
+        `before` is the (updated, type, id, version) of the last one already seen.
+        """
+
+    def history_of_total(
+        self,
+        resource_type: str | None,
+        *,
+        types: Sequence[str] | None = None,
+        since: int | None = None,
+        at: tuple[int, int] | None = None,
+    ) -> int: ...
+
+    def search(self, query: Query) -> Page: ...
+
+    def explain(self, query: Query) -> list[str]:
+        """How a search would run, for a person: the statement of each type, where it starts, the database's plan."""
+
+    def count(self, query: Query) -> int:
+        """How many resources match, over all pages."""
+
+    def similar(self, resource_type: str, parameter: str, word: str) -> Sequence[tuple[str, int]]:
+        """The words in the texts of a parameter that are most like `word`, best first, with how much they are, in
+        millionths.
+        """
+
+    def referenced(
+        self,
+        source_type: str,
+        parameter: str | None,
+        target_type: str | None,
+        sources: Sequence[str],
+        limit: int,
+    ) -> list[tuple[str, str]]:
+        """Keys that references of `parameter` (None: any) point to, from those of `sources` (ids); at most `limit`."""
+
+    def referring(
+        self, source_type: str, parameter: str | None, targets: Sequence[tuple[str, str]], limit: int
+    ) -> list[tuple[str, str]]:
+        """Keys of `source_type` whose references of `parameter` point to one of `targets`; at most `limit`."""
+
+    def named(
+        self,
+        source_type: str,
+        parameters: Sequence[str] | None,
+        target_types: Sequence[str],
+        sources: Sequence[str],
+        limit: int,
+    ) -> list[tuple[str, str]]:
+        """Keys of `target_types` that canonical URLs of `parameters` (None: any) name, in those of `sources` (ids)."""
+
+    def naming(
+        self, source_type: str, parameters: Sequence[str], targets: Sequence[tuple[str, str]], limit: int
+    ) -> list[tuple[str, str]]:
+        """Keys of `source_type` whose canonical URLs of `parameters` name one of `targets`; at most `limit`."""
+
+    def referrers(self, resource_type: str, resource_id: str, limit: int) -> list[tuple[str, str]]:
+        """Keys of the resources, of any type, that point to one resource; at most `limit`."""
+
+    def all_of_type(self, resource_type: str) -> Iterator[Stored]:
+        """Every current resource of a type."""
+
+    def types(self) -> list[str]:
+        """The types of which there is any resource."""
+
+    def state(self, name: str) -> str | None:
+        """What the server remembers about the database under a name."""
+
+
+class Transaction(Reader, Protocol):
+    """A unit of work: all of it or nothing. Reads inside see its own writes."""
+
+    def write(self, stored: Stored, method: str, rows: Iterable[Indexed]) -> None:
+        """Make `stored` the current version; its version is one more than the one it replaces, or there is a
+        `Conflict`.
+        """
+
+    def amend(self, stored: Stored, rows: Iterable[Indexed]) -> None:
+        """Replace the body of the current version without making a new one."""
+
+    def index(self, stored: Stored, rows: Iterable[Indexed], *, fresh: bool) -> None:
+        """Replace the index rows of a resource; `fresh` says that it has none yet."""
+
+    def set_state(self, name: str, value: str) -> None: ...
+
+
+class Store(Reader, Protocol):
+    """A database of resources. All methods may be called from many threads."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]: ...
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in a transaction, again where another one came between; it must have no other effect."""
+
+    def close(self) -> None: ...
+
+
+class Replica(Reader, Protocol):
+    """A reader that may lag behind the store, but not behind what a request must see. One request is one thread."""
+
+    def begin(self, seen: str | None) -> None:
+        """A request begins, whose client has seen the position `seen`."""
+
+    def wrote(self) -> str | None:
+        """The position after what this request wrote, for its client to bring along; None where it wrote nothing."""

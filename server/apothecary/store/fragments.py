@@ -1,0 +1,70 @@
+"""Small pieces of SQL that the statements share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    FromClause,
+    Select,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+)
+from sqlalchemy.engine import Dialect
+
+from apothecary.search.parameters import CANONICAL
+
+Boolean = ColumnElement[bool]
+Kinds = tuple[str, ...]
+
+
+def constant(value: str) -> ColumnElement[str]:
+    """A name of ours (a type, a parameter) as a literal in the statement: it is part of the shape, not a value."""
+    quoted = value.replace("'", "''")
+    return literal_column(f"'{quoted}'", Text())
+
+
+def among(column: ColumnElement[Any], kinds: Kinds) -> Boolean:
+    """`column` is one of some types."""
+    return column == constant(kinds[0]) if len(kinds) == 1 else column.in_([constant(one) for one in kinds])
+
+
+def one_of(dialect: Dialect, column: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    """`column` is in a list that is bound as one value."""
+    if dialect.name == "sqlite":
+        listed = func.json_each(bindparam(name, type_=Text())).table_valued("value")
+        return column.in_(select(listed.c.value))
+    return column == any_(bindparam(name, type_=ARRAY(Text())))
+
+
+def by_url(
+    link: FromClause, link_where: Sequence[Boolean], named: FromClause, named_where: Sequence[Boolean], forwards: bool
+) -> Select[Any]:
+    """Canonical URLs with what they name, as a select without columns: https://hl7.org/fhir/R5/references.html#canonical
+
+    What calls itself so is named, in the version that the URL says; a URL without one means any. `forwards`: the
+    resources with the URLs are known and what they name is looked up, or else the other way round.
+
+    An outer join that must have met fixes the order of the two, and a hint the index: SQLite would rather read all
+    references of a type than look URLs up.
+    """
+    known, sought = (link, named) if forwards else (named, link)
+    same = (
+        named.c.url == link.c.url,
+        link.c.url != constant(""),
+        or_(link.c.version == constant(""), link.c.version == named.c.version),
+    )
+    named_where = (*named_where, named.c.parameter == constant(CANONICAL))
+    known_where, sought_where = (link_where, named_where) if forwards else (named_where, link_where)
+    found = select().select_from(known.outerjoin(sought, and_(*sought_where, *same)))
+    met = func.coalesce(sought.c.id, constant("")) != constant("")
+    return found.with_hint(sought, "INDEXED BY index_reference_url", "sqlite").where(*known_where, met)

@@ -1,0 +1,120 @@
+"""Words looked for in texts as SQL: which resources match, whether one does, and how well."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    exists,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy.engine import Dialect
+
+from apothecary.search.predicates import And, Compare, Or, Predicate, Row
+from apothecary.store import fulltext
+from apothecary.store.fragments import Boolean, Kinds, among, constant
+from apothecary.store.shape import comparisons
+
+
+def _number_of(row: FromClause) -> ColumnElement[int]:
+    """The number of a passage, which only SQLite's table has."""
+    return literal_column(f"{row.name}.number", BigInteger())  # type: ignore[attr-defined] # of an alias
+
+
+def _number(value: int) -> ColumnElement[int]:
+    return literal_column(str(value), BigInteger())
+
+
+class TextCompiler:
+    """The part of a statement's compiler that is about full text. One instance for one statement."""
+
+    def __init__(self, dialect: Dialect, predicate: Predicate | None) -> None:
+        self.dialect = dialect
+        self.sqlite = dialect.name == "sqlite"
+        self._numbers = {id(one): number for number, one in enumerate(comparisons(predicate))}
+        self._aliases = 0
+        self._made: list[Compare] = []
+        """Comparisons of our own, which must live as long as their ids stand in `_numbers`."""
+
+    def alias(self, table: FromClause) -> FromClause:
+        self._aliases += 1
+        return table.alias(f"a{self._aliases}")
+
+    def _query(self, wanted: Compare, scope: str = "") -> ColumnElement[Any]:
+        """What is looked for, in the database's language of queries."""
+        query: ColumnElement[Any] = bindparam(f"p{self._numbers[id(wanted)]}", type_=Text())
+        if scope:
+            query = constant(scope) + query
+        return query if self.sqlite else cast(query, fulltext.QUERY)
+
+    def found(self, kinds: Kinds, parameter: str, wanted: Compare) -> tuple[Select[Any], ColumnElement[str]]:
+        """The ids of the resources that the index of words gives. No condition names the type and parameter, lest the
+        database take them for a better way in: the words do.
+        """
+        row = self.alias(fulltext.index_text)
+        query = self._query(wanted, fulltext.scoped(self.dialect, kinds, parameter))
+        if not self.sqlite:
+            return select(row.c.id).select_from(row).where(row.c.words.bool_op("@@")(query)), row.c.id
+        index = self.alias(fulltext.index_text_words)
+        joined = index.join(row, _number_of(row) == index.c.rowid)
+        return select(row.c.id).select_from(joined).where(index.c.words.bool_op("MATCH")(query)), row.c.id
+
+    def _passages(
+        self, kinds: Kinds, parameter: str, identity: ColumnElement[str], wanted: Compare
+    ) -> tuple[FromClause, Select[Any]]:
+        """The passages of one resource that match, as a select that has no columns yet, and their table.
+
+        SQLite looks at the words of the passage as they stand: FTS5 would gather everything that matches, for every
+        resource that is probed.
+        """
+        row = self.alias(fulltext.index_text)
+        fixed = (among(row.c.type, kinds), row.c.parameter == constant(parameter), row.c.id == identity)
+        match: Boolean
+        if self.sqlite:
+            phrase = bindparam(f"phrase{self._numbers[id(wanted)]}", type_=Text())
+            match = func.instr(constant(" ") + row.c.words + constant(" "), phrase) > 0
+        else:
+            match = row.c.words.bool_op("@@")(self._query(wanted))
+        return row, select().select_from(row).where(*fixed, match)
+
+    def matches(self, kinds: Kinds, parameter: str, identity: ColumnElement[str], wanted: Compare) -> Boolean:
+        """Whether one resource matches."""
+        _, found = self._passages(kinds, parameter, identity, wanted)
+        return exists(found.add_columns(literal_column("1")))
+
+    def score(self, node: Predicate, kinds: Kinds, identity: ColumnElement[str]) -> ColumnElement[int] | None:
+        """How well a resource matches `node`, in millionths; None where nothing in it ranks.
+
+        A phrase counts its weight: half for standing there, half for the share that it is of the passage. All of it in
+        whole numbers of the resource alone, so that both databases give the same, and no other resource changes it.
+        """
+        match node:
+            case Row(_, parameter, Compare(operator="matches") as wanted):
+                return self._score(kinds, parameter, identity, wanted)
+            case And(of) | Or(of):
+                scores = [one for part in of if (one := self.score(part, kinds, identity)) is not None]
+                if len(scores) < 2:
+                    return scores[0] if scores else None
+                if isinstance(node, And):
+                    return reduce(lambda left, right: left + right, scores) // _number(len(scores))
+                return func.max(*scores) if self.sqlite else func.greatest(*scores)
+        return None
+
+    def _score(self, kinds: Kinds, parameter: str, identity: ColumnElement[str], wanted: Compare) -> ColumnElement[int]:
+        number = self._numbers[id(wanted)]
+        row, found = self._passages(kinds, parameter, identity, wanted)
+        asked = bindparam(f"length{number}", type_=BigInteger())
+        weight = bindparam(f"weight{number}", type_=BigInteger())
+        length = cast(row.c.length, BigInteger())
+        best = found.add_columns(func.max(weight * (length + asked) // (length * _number(2))))
+        return func.coalesce(best.scalar_subquery(), _number(0))

@@ -1,0 +1,228 @@
+"""The fixed reading statements: by key, by history, along references."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    exists,
+    func,
+    literal,
+    not_,
+    select,
+    tuple_,
+)
+from sqlalchemy.engine import Dialect
+
+from apothecary.search.contained import CONTAINS, MARK
+from apothecary.search.parameters import ANY, CANONICAL
+from apothecary.store import tables
+from apothecary.store.fragments import by_url, one_of
+
+_TYPE = bindparam("type", type_=Text())
+_ID = bindparam("id", type_=Text())
+_LIMIT = bindparam("limit", type_=Integer())
+
+
+def current() -> Select[Any]:
+    row = tables.resource.c
+    return select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body).where(
+        row.type == _TYPE, row.id == _ID
+    )
+
+
+def many(dialect: Dialect) -> Select[Any]:
+    row = tables.resource.c
+    found = select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body)
+    return found.where(row.type == _TYPE, one_of(dialect, row.id, "ids"), not_(row.deleted))
+
+
+def version() -> Select[Any]:
+    row = tables.version.c
+    found = select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body, row.method)
+    return found.where(row.type == _TYPE, row.id == _ID, row.version == bindparam("version", type_=Integer()))
+
+
+def history(before: bool, since: bool, at: bool) -> Select[Any]:
+    """Versions of one resource, newest first."""
+    row = tables.version.c
+    found = _made(
+        select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body, row.method).where(
+            row.type == _TYPE, row.id == _ID
+        ),
+        since,
+        at,
+    )
+    if before:
+        found = found.where(row.version < bindparam("before", type_=Integer()))
+    return found.order_by(row.version.desc()).limit(_LIMIT)
+
+
+def history_total(since: bool, at: bool) -> Select[Any]:
+    row = tables.version.c
+    found = select(func.count()).select_from(tables.version).where(row.type == _TYPE, row.id == _ID)
+    return _made(found, since, at)
+
+
+def _window(
+    dialect: Dialect, found: Select[Any], resource_type: bool, types: bool, since: bool, at: bool
+) -> Select[Any]:
+    """Versions of one type or of several, made at or after a moment, or current at some moment of a span."""
+    row = tables.version.c
+    if resource_type:
+        found = found.where(row.type == _TYPE)
+    if types:
+        # An expression, not the column: SQLite would read every version of the types and sort them, where the index in
+        # the order of time gives a page at once.
+        found = found.where(one_of(dialect, row.type.concat(""), "types"))
+    return _made(found, since, at)
+
+
+def _made(found: Select[Any], since: bool, at: bool) -> Select[Any]:
+    """Those of some versions that were made at or after a moment, or were current at some moment of a span."""
+    row = tables.version.c
+    if since:
+        found = found.where(row.updated >= bindparam("since", type_=BigInteger()))
+    if at:
+        # Current in the span: made before its end, and not replaced before its beginning.
+        later = tables.version.alias("later")
+        replaced = select(later.c.id).where(
+            later.c.type == row.type,
+            later.c.id == row.id,
+            later.c.version > row.version,
+            later.c.updated <= bindparam("at_low", type_=BigInteger()),
+        )
+        found = found.where(row.updated < bindparam("at_high", type_=BigInteger()), ~exists(replaced))
+    return found
+
+
+def history_of(dialect: Dialect, resource_type: bool, types: bool, since: bool, at: bool, before: bool) -> Select[Any]:
+    """Versions of all resources, or of some types: newest first, ties by type, id and version."""
+    row = tables.version.c
+    found = _window(
+        dialect,
+        select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body, row.method),
+        resource_type,
+        types,
+        since,
+        at,
+    )
+    if before:
+        place = tuple_(
+            bindparam("before_updated", type_=BigInteger()),
+            bindparam("before_type", type_=Text()),
+            bindparam("before_id", type_=Text()),
+            bindparam("before_version", type_=Integer()),
+        )
+        found = found.where(tuple_(row.updated, row.type, row.id, row.version) < place)
+    return found.order_by(row.updated.desc(), row.type.desc(), row.id.desc(), row.version.desc()).limit(_LIMIT)
+
+
+def history_of_total(dialect: Dialect, resource_type: bool, types: bool, since: bool, at: bool) -> Select[Any]:
+    return _window(dialect, select(func.count()).select_from(tables.version), resource_type, types, since, at)
+
+
+def referrers() -> Select[Any]:
+    """The resources of any type whose references point to one resource. What a contained resource points to, its
+    container does.
+    """
+    row = tables.index_reference.c
+    found = select(row.type, row.id).distinct()
+    found = found.where(
+        row.target_type == bindparam("target_type", type_=Text()),
+        row.target_id == bindparam("target_id", type_=Text()),
+        row.parameter == literal(ANY),
+    )
+    return found.order_by(row.type, row.id).limit(_LIMIT)
+
+
+def existing(dialect: Dialect) -> Select[Any]:
+    row = tables.resource.c
+    return select(row.id).where(row.type == _TYPE, one_of(dialect, row.id, "ids"), not_(row.deleted))
+
+
+def all_of_type() -> Select[Any]:
+    row = tables.resource.c
+    found = select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body)
+    return (
+        found.where(row.type == _TYPE, not_(row.deleted), row.id > bindparam("after", type_=Text()))
+        .order_by(row.id)
+        .limit(_LIMIT)
+    )
+
+
+def referenced(dialect: Dialect, parameter: bool, target_type: bool) -> Select[Any]:
+    """The local targets of references from some resources of one type."""
+    row = tables.index_reference.c
+    found = (
+        select(row.target_type, row.target_id)
+        .distinct()
+        .where(row.type == _TYPE, one_of(dialect, row.id, "ids"), row.target_id != "")
+    )
+    if parameter:
+        found = found.where(row.parameter == bindparam("parameter", type_=Text()))
+    if target_type:
+        found = found.where(row.target_type == bindparam("target_type", type_=Text()))
+    return found.order_by(row.target_type, row.target_id).limit(_LIMIT)
+
+
+def referring(dialect: Dialect, parameter: bool) -> Select[Any]:
+    """The resources of one type whose references point to some resources of another."""
+    row = tables.index_reference.c
+    found = (
+        select(row.id)
+        .distinct()
+        .where(
+            row.type == _TYPE,
+            row.target_type == bindparam("target_type", type_=Text()),
+            one_of(dialect, row.target_id, "ids"),
+        )
+    )
+    if parameter:
+        found = found.where(row.parameter == bindparam("parameter", type_=Text()))
+    return found.order_by(row.id).limit(_LIMIT)
+
+
+def named(dialect: Dialect, parameters: bool) -> Select[Any]:
+    """What canonical URLs in some resources of one type name, of some types."""
+    link, target = tables.index_reference.alias("link"), tables.index_reference.alias("target")
+    there = [link.c.type == _TYPE, one_of(dialect, link.c.id, "ids"), link.c.parameter != literal(CANONICAL)]
+    if parameters:
+        there.append(one_of(dialect, link.c.parameter, "parameters"))
+    found = by_url(link, there, target, [one_of(dialect, target.c.type, "types")], forwards=True)
+    found = found.add_columns(target.c.type, target.c.id).distinct()
+    return found.order_by(target.c.type, target.c.id).limit(_LIMIT)
+
+
+def naming(dialect: Dialect) -> Select[Any]:
+    """The resources of one type with canonical URLs, of some parameters, that name some resources of another."""
+    link, target = tables.index_reference.alias("link"), tables.index_reference.alias("target")
+    there = [link.c.type == _TYPE, one_of(dialect, link.c.parameter, "parameters")]
+    here = [target.c.type == bindparam("target_type", type_=Text()), one_of(dialect, target.c.id, "ids")]
+    found = by_url(link, there, target, here, forwards=False)
+    return found.add_columns(link.c.id).distinct().order_by(link.c.id).limit(_LIMIT)
+
+
+def contained() -> Select[Any]:
+    """What a resource contains, as the index knows it."""
+    row = tables.index_reference.c
+    found = select(row.target_type, row.target_id)
+    return found.where(row.type == _TYPE, row.id == _ID, row.parameter == literal(CONTAINS))
+
+
+def types() -> Select[Any]:
+    """The types of which there is any resource that stands alone.
+
+    From one type to the next by the key: DISTINCT would read all resources.
+    """
+    row, other = tables.resource, tables.resource.alias()
+    every = select(func.min(row.c.type).label("type")).cte("types", recursive=True)
+    following = select(func.min(row.c.type)).where(row.c.type > every.c.type).correlate(every).scalar_subquery()
+    every = every.union_all(select(following).where(every.c.type.is_not(None)))
+    held = exists(select(literal(1)).select_from(other).where(other.c.type == every.c.type, not_(other.c.deleted)))
+    return select(every.c.type).where(not_(every.c.type.endswith(MARK)), held)

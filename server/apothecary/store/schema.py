@@ -1,0 +1,75 @@
+"""Making the tables in an empty database, and knowing whose tables a database has.
+
+A database is stamped as Alembic stamps it, with the revision of its tables in `alembic_version`. Alembic itself is
+loaded only by `apothecary.store.migrate`: an ordinary start reads the stamp and goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.mock import MockConnection
+
+from apothecary.errors import SchemaError
+from apothecary.store import fulltext, tables
+
+# The revision that `tables.py` stands for: the newest one in migrations/versions.
+REVISION = "0002"
+
+VERSIONS = Path(__file__).parent / "migrations" / "versions"
+STAMP = "alembic_version"
+UNSTAMPED = ""
+"""What `found` is where tables of ours exist without a stamp."""
+
+
+def statements(dialect: Dialect) -> list[str]:
+    """The statements that make every table and index, with their comments, and stamp the database, in order."""
+    made: list[str] = []
+
+    def note(statement: Any, *_: Any, **__: Any) -> None:
+        made.append(str(statement.compile(dialect=dialect)).strip())
+
+    tables.metadata.create_all(MockConnection(dialect, note), checkfirst=False)
+    return [
+        *made,
+        *fulltext.statements(dialect),
+        f"CREATE TABLE {STAMP} (version_num VARCHAR(32) NOT NULL, CONSTRAINT {STAMP}_pkc PRIMARY KEY (version_num))",
+        f"INSERT INTO {STAMP} (version_num) VALUES ('{REVISION}')",  # noqa: S608 (constants)
+    ]
+
+
+def is_current(found: str | None) -> bool:
+    """Whether the tables are this version's; False for an empty database (None).
+
+    Raises SchemaError for tables that it can neither use nor make: the message says what to run.
+    """
+    if found is None or found == REVISION:
+        return found is not None
+    raise SchemaError(_why_not(found, revisions()))
+
+
+def revisions() -> list[str]:
+    """The revisions that this version knows, oldest first: their files are named by them."""
+    return sorted(path.stem.partition("_")[0] for path in VERSIONS.glob("[0-9]*.py"))
+
+
+def is_older(found: str | None) -> bool:
+    """Whether `found` is a revision that the migrations lead on from; None is an empty database."""
+    return found is None or (found in revisions() and found != REVISION)
+
+
+def _why_not(found: str, known: Sequence[str]) -> str:
+    if found in known:
+        return (
+            f"the database has tables of revision {found}, this Apothecary uses revision {REVISION}: make a backup, "
+            "then run `apothecary migrate`"
+        )
+    if found == UNSTAMPED:
+        return "the database has tables named like Apothecary's, but it did not make them: name an empty database"
+    return (
+        f"the database has tables of revision {found}, which this Apothecary (revision {REVISION}) does not know: "
+        "a newer version has migrated it. Run that version"
+    )

@@ -1,0 +1,291 @@
+"""Writing, once for both databases: versions are appended, the current row replaced, the index rows of the resource
+made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, Protocol, cast
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Delete,
+    Insert,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    Update,
+    bindparam,
+    delete,
+    insert,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
+
+from apothecary.errors import Conflict
+from apothecary.search.contained import CONTAINS, placed
+from apothecary.search.rows import ContainedRow, Indexed, IndexRow, ReferenceRow, TextRow, VocabularyRow
+from apothecary.search.words import trigrams
+from apothecary.store import fulltext, reads, tables
+from apothecary.store.contract import Stored
+from apothecary.store.sql import SqlReader, SqlStore
+from apothecary.store.statements import Statement, Statements
+
+# New rows are held back until there are this many, or the transaction reads something else than a resource by its key,
+# or ends: one call for many is much cheaper.
+BATCH = 5000
+
+
+class Cursor(Protocol):
+    """What both drivers' connections offer."""
+
+    def execute(self, text: str, bound: Sequence[Any], /) -> Any: ...
+    def executemany(self, text: str, bound: Sequence[Sequence[Any]], /) -> Any: ...
+
+
+class Writes:
+    """The writing statements of one store."""
+
+    def __init__(self, store: SqlStore) -> None:
+        get = store.statements.get
+        self.insert_resource = get("insert resource", partial(_insert, tables.resource))
+        self.insert_version = get("insert version", partial(_insert, tables.version))
+        self.update_resource = get("update resource", _update_resource)
+        self.amend = [get(("amend", table.name), partial(_amend, table)) for table in (tables.resource, tables.version)]
+        self.insert_rows = {
+            name: get(("insert rows", name), partial(_insert, table)) for name, table in tables.INDEXES.items()
+        }
+        self.delete_rows = {
+            name: get(("delete rows", name), partial(_delete_rows, table)) for name, table in tables.INDEXES.items()
+        }
+        self.contained = get("contained", reads.contained)
+        self.delete_resource = get("delete resource", partial(_delete_rows, tables.resource))
+        self.insert_words = get("insert words", partial(_insert_missing, tables.vocabulary, store.statements.dialect))
+        self.delete_state = get(
+            "delete state", lambda: delete(tables.state).where(tables.state.c.name == bindparam("name", type_=Text()))
+        )
+        self.insert_state = get("insert state", partial(_insert, tables.state))
+
+
+def _insert(table: Table) -> Insert:
+    return insert(table).values({column.name: bindparam(column.name, type_=column.type) for column in table.columns})
+
+
+def _insert_missing(table: Table, dialect: Dialect) -> Insert:
+    """Rows that are there already stay as they are."""
+    into = sqlite.insert if dialect.name == "sqlite" else postgresql.insert
+    named = {column.name: bindparam(column.name, type_=column.type) for column in table.columns}
+    return into(table).values(named).on_conflict_do_nothing()
+
+
+def _update_resource() -> Update:
+    row = tables.resource
+    changed = {
+        "version": bindparam("new_version", type_=Integer()),
+        "updated": bindparam("new_updated", type_=BigInteger()),
+        "fhir_version": bindparam("new_fhir_version", type_=Text()),
+        "deleted": bindparam("new_deleted", type_=Boolean()),
+        "body": bindparam("new_body", type_=LargeBinary()),
+    }
+    # The version in the condition makes two writers of one resource collide instead of one overwriting the other.
+    return (
+        update(row)
+        .values(changed)
+        .where(
+            row.c.type == bindparam("old_type", type_=Text()),
+            row.c.id == bindparam("old_id", type_=Text()),
+            row.c.version == bindparam("old_version", type_=Integer()),
+        )
+    )
+
+
+def _amend(table: Table) -> Update:
+    same = (
+        table.c.type == bindparam("type", type_=Text()),
+        table.c.id == bindparam("id", type_=Text()),
+        table.c.version == bindparam("version", type_=Integer()),
+    )
+    return update(table).values(body=bindparam("new_body", type_=LargeBinary())).where(*same)
+
+
+def _delete_rows(table: Table) -> Delete:
+    return delete(table).where(
+        table.c.type == bindparam("type", type_=Text()), table.c.id == bindparam("id", type_=Text())
+    )
+
+
+class SqlTransaction(SqlReader):
+    """One open transaction of a `SqlStore`: reads see its writes. See `contract.Transaction`."""
+
+    def __init__(self, statements: Statements, writes: Writes, cursor: Cursor) -> None:
+        super().__init__(statements)
+        self._writes = writes
+        self._cursor = cursor
+        self.sqlite = statements.dialect.name == "sqlite"
+        self._pending: dict[str, list[tuple[Any, ...]]] = {name: [] for name in tables.INDEXES}
+        self._held = 0
+        self._new: dict[tuple[str, str], tuple[Stored, str]] = {}
+        """Resources that came to be here and are not inserted yet, each with its method."""
+        self._contained: list[dict[str, Any]] = []
+        """Rows of contained resources that are not inserted yet. Their text is that of the container."""
+        self._words: dict[tuple[str, str, str], bool] = {}
+
+    def _run(self, statement: Statement, **named: Any) -> Any:
+        return self._cursor.execute(statement.text, statement.bind(named))
+
+    def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
+        self.flush()
+        return list(self._cursor.execute(statement.text, bound).fetchall())
+
+    def read(self, resource_type: str, resource_id: str) -> Stored | None:
+        # Every write reads first, so this must not end the holding back.
+        new = self._new.get((resource_type, resource_id))
+        if new is not None:
+            return new[0]
+        found = self._cursor.execute(self._read.text, (resource_type, resource_id)).fetchall()
+        return Stored(*found[0]) if found else None
+
+    def write(self, stored: Stored, method: str, rows: Iterable[Indexed]) -> None:
+        """Raises Conflict where the version before `stored.version` is not the current one."""
+        kind, identity, version, updated, fhir_version, body = stored
+        if version == 1:
+            if self.read(kind, identity) is not None:
+                raise Conflict(f"{kind}/{identity} exists already")
+            self._new[kind, identity] = stored, method
+        else:
+            self.flush()
+            changed = self._run(
+                self._writes.update_resource,
+                new_version=version,
+                new_updated=updated,
+                new_fhir_version=fhir_version,
+                new_deleted=body is None,
+                new_body=body,
+                old_type=kind,
+                old_id=identity,
+                old_version=version - 1,
+            )
+            if changed.rowcount != 1:
+                raise Conflict(
+                    f"{kind}/{identity} was changed by somebody else at the same time; read it and try again"
+                )
+            self._run(
+                self._writes.insert_version,
+                type=kind,
+                id=identity,
+                version=version,
+                updated=updated,
+                fhir_version=fhir_version,
+                method=method,
+                body=body,
+            )
+        self.index(stored, rows, fresh=version == 1)
+
+    def amend(self, stored: Stored, rows: Iterable[Indexed]) -> None:
+        """Replace the body of the current version without making a new one: what `$meta-add` and `$meta-delete` do."""
+        self.flush()
+        named = {"type": stored.type, "id": stored.id, "version": stored.version, "new_body": stored.body}
+        for statement in self._writes.amend:
+            if self._run(statement, **named).rowcount != 1:
+                raise Conflict(f"{stored.type}/{stored.id} was changed by somebody else at the same time")
+        self.index(stored, rows, fresh=False)
+
+    def index(self, stored: Stored, rows: Iterable[Indexed], *, fresh: bool) -> None:
+        """Replace the index rows of a resource; `fresh` says that it has none yet."""
+        kind, identity = stored.type, stored.id
+        if not fresh:
+            # Rows of an earlier write in this transaction may still be held back.
+            self.flush()
+            for inside_type, inside_id in self._run(self._writes.contained, type=kind, id=identity).fetchall():
+                self._forget(inside_type, inside_id)
+                self._run(self._writes.delete_resource, type=inside_type, id=inside_id)
+            self._forget(kind, identity)
+        rows = list(rows)
+        if rows and isinstance(rows[0], ContainedRow):
+            self._hold_contained(stored, rows)
+        else:
+            self._hold(kind, identity, enumerate(cast("list[IndexRow]", rows)))
+        if self._held + len(self._new) >= BATCH:
+            self.flush()
+
+    def _forget(self, kind: str, identity: str) -> None:
+        """Delete the index rows of a resource."""
+        if self.sqlite:
+            self._cursor.execute(fulltext.FORGET, (kind, identity))
+        for statement in self._writes.delete_rows.values():
+            self._run(statement, type=kind, id=identity)
+
+    def _hold(self, kind: str, identity: str, rows: Iterable[tuple[int, IndexRow]]) -> None:
+        """Note numbered rows of one resource, to be written with others."""
+        for number, row in rows:
+            if isinstance(row, VocabularyRow):
+                self._words.setdefault((kind, *row), False)
+                continue
+            if isinstance(row, TextRow):
+                words = fulltext.document(self.statements.dialect, kind, row.parameter, row.words)
+                row = row._replace(words=words)
+            self._pending[row.table].append((kind, identity, row.parameter, number, *row[1:]))
+            self._held += 1
+
+    def _hold_contained(self, stored: Stored, rows: Sequence[Indexed]) -> None:
+        """The same for a resource with contained ones, each of which becomes a resource of the index."""
+        for number, (kind, identity, row) in enumerate(placed(rows, stored.type, stored.id)):
+            self._hold(kind, identity, ((number, row),))
+            if isinstance(row, ReferenceRow) and row.parameter == CONTAINS:
+                inside = stored._replace(type=row.target_type, id=row.target_id, body=None)
+                self._contained.append({**inside._asdict(), "deleted": False})
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        if self._new:
+            self._insert_new()
+        if self._contained:
+            statement = self._writes.insert_resource
+            self._cursor.executemany(statement.text, [statement.bind(one) for one in self._contained])
+            self._contained.clear()
+        if not self._held:
+            return
+        for name, pending in self._pending.items():
+            if pending:
+                self.insert_rows(name, pending)
+                if name == "text" and self.sqlite:
+                    self._cursor.executemany(fulltext.LEARN, [row[:4] for row in pending])
+                pending.clear()
+        self._flush_words()
+        self._held = 0
+
+    def _insert_new(self) -> None:
+        resources, versions = self._writes.insert_resource, self._writes.insert_version
+        named = [
+            {**stored._asdict(), "deleted": stored.deleted, "method": method} for stored, method in self._new.values()
+        ]
+        self._new.clear()
+        for statement in (resources, versions):
+            self._cursor.executemany(statement.text, [statement.bind(one) for one in named])
+
+    def _flush_words(self) -> None:
+        """Write the words that this transaction has not written yet. In order, so that writers of the same words wait
+        for each other instead of both failing.
+        """
+        fresh = sorted(word for word, written in self._words.items() if not written)
+        rows = [
+            (kind, parameter, one, word, len(found))
+            for kind, parameter, word in fresh
+            for found in (trigrams(word),)
+            for one in sorted(found)
+        ]
+        if rows:
+            self._cursor.executemany(self._writes.insert_words.text, rows)
+            self._words |= dict.fromkeys(fresh, True)
+
+    def insert_rows(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Write rows of one index table."""
+        self._cursor.executemany(self._writes.insert_rows[name].text, rows)
+
+    def set_state(self, name: str, value: str) -> None:
+        self._run(self._writes.delete_state, name=name)
+        self._run(self._writes.insert_state, name=name, value=value)

@@ -1,0 +1,179 @@
+"""Codes and their value sets, as far as a binding demands them
+(https://hl7.org/fhir/R5/terminologies.html#strength).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.releases import FhirVersion
+from apothecary.fhir.structures import Binding
+from apothecary.fhir.terminology import ValueSet
+from apothecary.validation.primitives import Accept, Defect
+from apothecary.validation.rules import BASE, Rule
+from apothecary.validation.run import At, Run, shown
+from apothecary.validation.suggestions import did_you_mean
+
+BindingCheck = Callable[[dict[str, Any], At, Run], None]
+
+_PREFIX = "http://hl7.org/fhir/ValueSet/"
+# A language, then subtags of 1 to 8; or private use (x-) or a grandfathered tag (i-):
+# https://www.rfc-editor.org/rfc/rfc5646#section-2.1
+_LANGUAGE = re.compile(r"(?:[A-Za-z]{2,3}|[A-Za-z]{4,8}(?=-)|[xi](?=-))(?:-[A-Za-z0-9]{1,8})*", re.ASCII)
+_MIME = re.compile(r"[A-Za-z0-9!#$&^_.+\-*]+/[A-Za-z0-9!#$&^_.+\-*]+(?:\s*;.*)?", re.ASCII)
+_COLOR = re.compile(r"#[0-9A-Fa-f]{6}|[a-z]+")
+
+
+class Syntax(NamedTuple):
+    """A code system too large to list whose codes have a form."""
+
+    accept: Callable[[str], bool]
+    rule: Rule
+    meaning: str
+
+
+def _is_mime(code: str) -> bool:
+    # The definitions of the CapabilityStatement allow the short names of FHIR's own formats.
+    return _MIME.fullmatch(code) is not None or code in ("json", "xml", "ttl", "html")
+
+
+def _is_unit(code: str) -> bool:
+    from apothecary.fhir.ucum import is_valid
+
+    return is_valid(code)
+
+
+SYNTAXES: Mapping[str, Syntax] = {
+    f"{_PREFIX}all-languages": Syntax(
+        lambda code: _LANGUAGE.fullmatch(code) is not None, BASE["bad-language"], "a BCP 47 language tag"
+    ),
+    f"{_PREFIX}mimetypes": Syntax(_is_mime, BASE["bad-mime-type"], "a MIME type"),
+    f"{_PREFIX}ucum-units": Syntax(_is_unit, BASE["bad-unit"], "a UCUM unit"),
+    f"{_PREFIX}color-codes": Syntax(
+        lambda code: _COLOR.fullmatch(code) is not None,
+        BASE["code-not-in-value-set"],
+        "a CSS color such as blue or #FF0000",
+    ),
+}
+
+
+def code_acceptor(version: FhirVersion, binding: Binding, accept: Accept) -> Accept:
+    """A quick test that a value is good and in the value set. `accept` is the test of its type."""
+    syntax = SYNTAXES.get(binding.value_set)
+    if syntax is not None and binding.strength == "required":
+        return lambda value: accept(value) and syntax.accept(value)
+    value_set = definitions(version).value_set(binding.value_set)
+    if value_set is None or not value_set.complete:
+        return accept
+    codes = frozenset(code for concepts in value_set.concepts.values() for code in concepts)
+    return lambda value: isinstance(value, str) and value in codes
+
+
+def code_defect(version: FhirVersion, binding: Binding, code: str) -> Defect | None:
+    """What is wrong with a code of the right form, by its binding."""
+    syntax = SYNTAXES.get(binding.value_set)
+    if syntax is not None:
+        if binding.strength != "required" or syntax.accept(code):
+            return None
+        return Defect(syntax.rule, f"is {shown(code)}, which is not {syntax.meaning}")
+    value_set = definitions(version).value_set(binding.value_set)
+    if value_set is None or value_set.contains(None, code) is not False:
+        return None
+    codes = [name for concepts in value_set.concepts.values() for name in concepts]
+    remedy = did_you_mean(code, codes) or f"Use one of: {_listed(codes)}."
+    return Defect(_rule(binding), f"is {shown(code)}, which is not a code of {binding.value_set}", remedy)
+
+
+def binding_check(version: FhirVersion, binding: Binding, type_name: str) -> BindingCheck | None:
+    """The check of a Coding, CodeableConcept, CodeableReference or Quantity; None when there is nothing to check."""
+    if binding.strength not in ("required", "extensible"):
+        return None
+    value_set = definitions(version).value_set(binding.value_set)
+    syntax = SYNTAXES.get(binding.value_set)
+    if syntax is None and (value_set is None or (not value_set.complete and not value_set.systems)):
+        return None
+    codings = CODINGS.get(type_name)
+    if codings is None:
+        return None
+    rule = _rule(binding)
+    required = binding.strength == "required"
+
+    def check(value: dict[str, Any], at: At, run: Run) -> None:
+        found = codings(value)
+        if not found:
+            # Text alone cannot be from the set, but whether a code would fit an extensible one nobody can tell.
+            if required and isinstance(value.get("text"), str):
+                run.report(rule, at, f"has no code, but one of {binding.value_set} is required")
+            return
+        answers = [holds(coding, syntax, value_set) for coding in found]
+        if True not in answers and None not in answers:
+            listed = " and ".join(named(coding) for coding in found[:3])
+            remedy = remedy_for(found, value_set)
+            run.report(rule, at, f"has {listed}, not of {binding.value_set}", remedy=remedy)
+
+    return check
+
+
+def _rule(binding: Binding) -> Rule:
+    return BASE["code-not-in-value-set" if binding.strength == "required" else "code-not-in-extensible-set"]
+
+
+def holds(coding: Mapping[str, Any], syntax: Syntax | None, value_set: ValueSet | None) -> bool | None:
+    """Whether a Coding is of the value set or has the form of its codes; None when that cannot be told."""
+    system, code = coding.get("system"), coding.get("code")
+    if not isinstance(code, str) or not (system is None or isinstance(system, str)):
+        return None
+    if syntax is not None:
+        return syntax.accept(code)
+    return None if value_set is None else value_set.contains(system, code)
+
+
+def _of_concept(value: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    codings = value.get("coding")
+    return [item for item in codings if isinstance(item, dict)] if isinstance(codings, list) else []
+
+
+def _of_reference(value: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    concept = value.get("concept")
+    return _of_concept(concept) if isinstance(concept, dict) else []
+
+
+def _of_itself(value: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [value] if "code" in value else []
+
+
+CODINGS: Mapping[str, Callable[[Mapping[str, Any]], list[Mapping[str, Any]]]] = {
+    "Coding": _of_itself,
+    "CodeableConcept": _of_concept,
+    "CodeableReference": _of_reference,
+    "Quantity": _of_itself,
+}
+
+
+def named(coding: Mapping[str, Any]) -> str:
+    """A Coding as a message names it: `system|code`."""
+    return f"{coding.get('system') or 'no system'}|{coding.get('code')}"[:120]
+
+
+def remedy_for(codings: Iterable[Mapping[str, Any]], value_set: ValueSet | None) -> str | None:
+    """How to mend codings that are not of the value set; None when nothing is known of it."""
+    if value_set is None or not value_set.concepts:
+        return None
+    for coding in codings:
+        code, system = coding.get("code"), coding.get("system")
+        if not isinstance(code, str):
+            continue
+        for known, concepts in value_set.concepts.items():
+            if code in concepts and system != known:
+                return f"The code is of {known}: correct the system."
+            if system == known:
+                return did_you_mean(code, concepts) or f"Use one of: {_listed(concepts)}."
+    return f"Use a code of {', '.join(value_set.systems[:3])}."
+
+
+def _listed(codes: Iterable[str]) -> str:
+    names = list(codes)
+    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")

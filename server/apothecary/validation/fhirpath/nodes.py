@@ -1,0 +1,189 @@
+"""What a FHIRPath collection holds: elements with their types, and plain values
+(https://hl7.org/fhirpath/#expressions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from apothecary.fhir.definitions import Definitions
+from apothecary.fhir.structures import Element, property_name
+
+
+class FhirPathError(Exception):
+    """An expression that cannot be compiled, or that asks of its input what FHIRPath does not define."""
+
+
+class Node:
+    """An element: its JSON value (None when a primitive has only extensions), FHIR type, structure and primitive
+    twin.
+    """
+
+    __slots__ = ("structure", "twin", "type", "value")
+
+    def __init__(self, value: Any, type_name: str, structure: str, twin: Any = None) -> None:
+        self.value = value
+        self.type = type_name
+        self.structure = structure
+        self.twin = twin
+
+
+# A plain value (str, bool, int, Decimal) or an element. A collection is a list of items.
+Item = Any
+Items = list[Any]
+
+
+@dataclass(slots=True)
+class Environment:
+    """What an expression may refer to. `resolve` gives the resource that a reference points to, or None.
+
+    `unresolved` becomes true when a reference was followed and its target is not at hand: then nothing that the
+    expression says about it is certain.
+    """
+
+    tables: Definitions
+    resource: Node
+    root: Node
+    context: Item
+    resolve: Callable[[str], Node | None]
+    unresolved: bool = False
+    depth: int = field(default=0)
+
+
+def item_of(tables: Definitions, value: Any, structure: str) -> Node:
+    """A resource or element as the focus of an expression."""
+    if isinstance(value, dict) and "resourceType" in value:
+        name = value["resourceType"]
+        if isinstance(name, str) and tables.is_resource_type(name):
+            return Node(value, name, name)
+    return Node(value, structure, structure)
+
+
+def primitive(item: Item) -> Any:
+    """The plain value of an item, None for an element without one."""
+    if isinstance(item, Node):
+        value = item.value
+        return None if isinstance(value, dict | list) else value
+    return item
+
+
+_SYSTEM_TYPES = frozenset({"Boolean", "String", "Integer", "Decimal"})
+
+# (JSON key, FHIR type, structure, whether primitive) of each property an element name may stand for.
+_Step = tuple[str, str, str, bool]
+
+
+@lru_cache(maxsize=16_384)
+def _steps(tables: Definitions, structure: str, name: str) -> tuple[_Step, ...]:
+    shape = tables.structure(structure)
+    found: list[_Step] = []
+    for element in shape.elements:
+        if element.name == name or element.name == f"{name}[x]":
+            found.extend(_element_steps(tables, element, shape.properties))
+    return tuple(found)
+
+
+def _element_steps(tables: Definitions, element: Element, properties: Any) -> Iterator[_Step]:
+    for item in element.types:
+        found = properties[property_name(element, item.code)]
+        yield found.name, found.type, found.structure, tables.structure(found.structure).kind == "primitive-type"
+
+
+def child(tables: Definitions, item: Item, name: str) -> Items:
+    """The children of `item` called `name`."""
+    if not isinstance(item, Node):
+        return []
+    value = item.value
+    if not isinstance(value, dict):
+        value = item.twin  # id and extension of a primitive
+        if not isinstance(value, dict):
+            return []
+    found: Items = []
+    for step in _steps(tables, item.structure, name):
+        _collect(tables, value, step, found)
+    return found
+
+
+def children(tables: Definitions, item: Item) -> Items:
+    """All children of `item`, in the order of the document."""
+    if not isinstance(item, Node):
+        return []
+    value = item.value if isinstance(item.value, dict) else item.twin
+    if not isinstance(value, dict):
+        return []
+    found: Items = []
+    properties = tables.structure(item.structure).properties
+    for key in value:
+        name = key[1:] if key[:1] == "_" else key
+        prop = properties.get(name)
+        if prop is not None and (name == key or name not in value):
+            is_primitive = tables.structure(prop.structure).kind == "primitive-type"
+            _collect(tables, value, (name, prop.type, prop.structure, is_primitive), found)
+    return found
+
+
+def descendants(tables: Definitions, item: Item) -> Items:
+    """All that is in `item`, to any depth."""
+    found: Items = []
+    waiting = children(tables, item)
+    while waiting:
+        found.extend(waiting)
+        waiting = [inner for outer in waiting for inner in children(tables, outer)]
+    return found
+
+
+def _collect(tables: Definitions, value: dict[str, Any], step: _Step, found: Items) -> None:
+    key, type_name, structure, is_primitive = step
+    item = value.get(key)
+    if not is_primitive:
+        if isinstance(item, dict):
+            found.append(_element(tables, item, type_name, structure))
+        elif isinstance(item, list):
+            found.extend(_element(tables, inner, type_name, structure) for inner in item if isinstance(inner, dict))
+        return
+    twin = value.get(f"_{key}")
+    if isinstance(item, list) or isinstance(twin, list):
+        values = item if isinstance(item, list) else []
+        twins = twin if isinstance(twin, list) else []
+        for index in range(max(len(values), len(twins))):
+            one = values[index] if index < len(values) else None
+            beside = twins[index] if index < len(twins) else None
+            if one is not None or beside is not None:
+                found.append(Node(one, type_name, structure, beside))
+    elif item is not None or isinstance(twin, dict):
+        found.append(Node(item, type_name, structure, twin))
+
+
+def _element(tables: Definitions, value: dict[str, Any], type_name: str, structure: str) -> Node:
+    return item_of(tables, value, type_name) if structure == "Resource" else Node(value, type_name, structure)
+
+
+def is_type(tables: Definitions, item: Item, name: str) -> bool:
+    """Whether `item` is of the type `name` or of one derived from it; `System.String` and `FHIR.Patient` are
+    understood.
+    """
+    space, _, bare = name.rpartition(".")
+    if not isinstance(item, Node):
+        return space in ("", "System") and bare.lower() == _system_type(item)
+    if space == "System":
+        return False
+    if bare in _SYSTEM_TYPES:
+        bare = bare.lower()  # A FHIR boolean is taken for a System.Boolean where one is asked for.
+    current: str | None = item.type
+    while current is not None:
+        if current == bare:
+            return True
+        current = tables.structure(current).base if tables.has_structure(current) else None
+    return False
+
+
+def _system_type(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, str):
+        return "string"
+    return "integer" if isinstance(value, int) else "decimal" if isinstance(value, Decimal | float) else ""

@@ -1,0 +1,250 @@
+"""Narrative: one safe, well-formed, non-empty XHTML div (https://hl7.org/fhir/R5/narrative.html)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+from xml.parsers import expat
+
+from apothecary.validation.rules import BASE, Rule
+from apothecary.validation.run import At, Run, shown
+
+XHTML = "http://www.w3.org/1999/xhtml"
+
+# The XPath of txt-1 in the R4 definitions, and elements of https://hl7.org/fhir/R5/narrative.html#xhtml that it forgot.
+ELEMENTS = frozenset(
+    [
+        "a",
+        "abbr",
+        "acronym",
+        "b",
+        "big",
+        "blockquote",
+        "br",
+        "caption",
+        "cite",
+        "code",
+        "col",
+        "colgroup",
+        "dd",
+        "dfn",
+        "div",
+        "dl",
+        "dt",
+        "em",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "i",
+        "img",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "q",
+        "samp",
+        "small",
+        "span",
+        "strong",
+        "sub",
+        "sup",
+        "table",
+        "tbody",
+        "td",
+        "tfoot",
+        "th",
+        "thead",
+        "tr",
+        "tt",
+        "ul",
+        "var",
+        "address",
+        "area",
+        "bdo",
+        "del",
+        "ins",
+        "kbd",
+        "map",
+        "s",
+        "u",
+    ]
+)
+ATTRIBUTES = frozenset(
+    [
+        "abbr",
+        "accesskey",
+        "align",
+        "alt",
+        "axis",
+        "bgcolor",
+        "border",
+        "cellhalign",
+        "cellpadding",
+        "cellspacing",
+        "cellvalign",
+        "char",
+        "charoff",
+        "charset",
+        "cite",
+        "class",
+        "colspan",
+        "compact",
+        "coords",
+        "dir",
+        "frame",
+        "headers",
+        "height",
+        "href",
+        "hreflang",
+        "hspace",
+        "id",
+        "lang",
+        "longdesc",
+        "name",
+        "nowrap",
+        "rel",
+        "rev",
+        "rowspan",
+        "rules",
+        "scope",
+        "shape",
+        "span",
+        "src",
+        "start",
+        "style",
+        "summary",
+        "tabindex",
+        "title",
+        "type",
+        "valign",
+        "value",
+        "vspace",
+        "width",
+        "color",
+        "datetime",
+        "usemap",
+        "xml:lang",
+        "xml:space",
+    ]
+)
+_LINKS = frozenset({"href", "src", "cite", "longdesc"})
+_SCRIPTS = ("javascript:", "vbscript:", "data:text/html")
+
+TXT_1 = "txt-1"
+TXT_2 = "txt-2"
+
+
+class _Unsafe(Exception):
+    """The parser met something that narrative never has."""
+
+
+class _Reader:
+    """Reads one div and notes what is wrong with it."""
+
+    def __init__(self) -> None:
+        self.defects: list[tuple[str, str]] = []
+        self.depth = 0
+        self.content = False
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        namespace, _, local = name.rpartition(" ")
+        if self.depth == 0 and (local != "div" or namespace != XHTML):
+            self.defects.append(("narrative-xhtml", f"has the root {local}, not a div in the namespace {XHTML}"))
+        elif namespace != XHTML or local not in ELEMENTS:
+            self.defects.append((TXT_1, f"has the element {shown(local)}, which narrative may not have"))
+        self.depth += 1
+        for key, value in attributes.items():
+            attribute = key.replace("http://www.w3.org/XML/1998/namespace ", "xml:")
+            if attribute not in ATTRIBUTES:
+                self.defects.append((TXT_1, f"has the attribute {shown(attribute)}, which narrative may not have"))
+            elif attribute in _LINKS and _address(value).startswith(_SCRIPTS):
+                self.defects.append((TXT_1, f"has a link that runs a script in {attribute}"))
+        if local == "img" and "src" in attributes:
+            self.content = True
+
+    def end(self, name: str) -> None:
+        self.depth -= 1
+
+    def text(self, data: str) -> None:
+        if not self.content and data.strip():
+            self.content = True
+
+    def doctype(self, *_: Any) -> None:
+        raise _Unsafe("has a DOCTYPE, which narrative may not have")
+
+    def entity(self, name: str, is_parameter: bool) -> None:
+        from html.entities import name2codepoint
+
+        if is_parameter or name not in name2codepoint:
+            raise _Unsafe(f"has the unknown entity &{name};")
+        self.content = self.content or name != "nbsp"
+
+
+@lru_cache(maxsize=512)
+def defects(div: str) -> tuple[tuple[str, str], ...]:
+    """What is wrong with a div: the rule's id and a text for each."""
+    reader = _Reader()
+    parser = expat.ParserCreate(namespace_separator=" ")
+    # Named entities are XHTML's; without its DTD expat leaves them to us.
+    parser.UseForeignDTD(True)
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.text
+    parser.StartDoctypeDeclHandler = reader.doctype
+    parser.SkippedEntityHandler = reader.entity
+    try:
+        parser.Parse(div, True)
+    except expat.ExpatError as error:
+        reason = expat.errors.messages.get(error.code, "a mistake")
+        text = f"is not well-formed XHTML: {reason} at line {error.lineno}, column {error.offset + 1}"
+        return (*reader.defects, ("narrative-xhtml", text))
+    except _Unsafe as error:
+        return (*reader.defects, ("narrative-xhtml", str(error)))
+    except UnicodeEncodeError:
+        return (("not-unicode", "has half of a surrogate pair"),)
+    if not reader.content:
+        reader.defects.append((TXT_2, "has neither text nor an image"))
+    return tuple(dict.fromkeys(reader.defects))
+
+
+def check_narrative(value: Any, at: At, key: str, index: int | None, depth: int, run: Run) -> None:
+    """Check the div of a Narrative."""
+    if not isinstance(value, str):
+        run.report(BASE["wrong-type"], at, f"is {shown(value)}, but must be a string with XHTML", key=key, index=index)
+        return
+    if not value.strip():
+        run.report(BASE["empty-string"], at, "is an empty string", key=key, index=index)
+        return
+    for rule_id, text in defects(value):
+        run.report(BASE.get(rule_id) or _TXT[rule_id], at, text, key=key, index=index)
+
+
+def _address(link: str) -> str:
+    # Browsers ignore white space and control characters in front of and inside the scheme.
+    return "".join(character for character in link if character > " ").lower()
+
+
+_TXT = {
+    TXT_1: Rule(
+        TXT_1,
+        "error",
+        "invariant",
+        "The narrative holds only the elements and attributes of basic XHTML formatting, and nothing that runs.",
+        "A narrative is shown to people as it is: https://hl7.org/fhir/R5/narrative.html#security.",
+        '{"div": "<div xmlns=...><script>...</script></div>"}',
+        "Remove the element or attribute.",
+    ),
+    TXT_2: Rule(
+        TXT_2,
+        "error",
+        "invariant",
+        "The narrative has some text or an image.",
+        "https://hl7.org/fhir/R5/narrative.html",
+        '{"div": "<div xmlns=...> </div>"}',
+        "Write the text, or leave the narrative out.",
+    ),
+}

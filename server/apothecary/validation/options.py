@@ -1,0 +1,39 @@
+"""What a caller may choose about validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from apothecary.errors import Severity
+
+if TYPE_CHECKING:
+    from apothecary.validation.profiles import Profiles
+
+# Nesting past this is no resource: the deepest official example has 17 levels.
+MAX_DEPTH = 100
+MAX_ISSUES = 1000
+
+
+@dataclass(frozen=True)
+class Options:
+    """Choices for one validation.
+
+    `known` answers whether a relative reference, such as `Medication/1` and never with a version, has a target outside
+    the resource or bundle; without it such references are not followed. `disabled` and `severities` are by rule id,
+    invariant keys included. `resource_type` is the type that the place asks for. `medication_rules` False leaves only
+    what the specification says. `conditional_references` allows references by criteria, which only a transaction may
+    hold, in a resource that was taken out of one. `profiles` are checked, too. `max_depth` bounds the nesting of
+    elements, `max_issues` the issues.
+    """
+
+    known: Callable[[str], bool] | None = None
+    disabled: frozenset[str] = frozenset()
+    severities: Mapping[str, Severity] = field(default_factory=dict)
+    resource_type: str | None = None
+    medication_rules: bool = True
+    conditional_references: bool = False
+    profiles: Profiles | None = None
+    max_depth: int = MAX_DEPTH
+    max_issues: int = MAX_ISSUES

@@ -1,0 +1,12 @@
+"""Profiles: what StructureDefinitions ask of resources beyond the specification
+(https://hl7.org/fhir/R5/profiling.html).
+
+`Profiles(resources, asked)` holds StructureDefinitions with their value sets; as `Options.profiles` it makes
+`validate` check every resource against the profiles that it claims in `meta.profile` and those that were asked for,
+and every extension against its definition.
+"""
+
+from apothecary.validation.profiles.compile import CORE
+from apothecary.validation.profiles.registry import MustSupport, Profiles
+
+__all__ = ["CORE", "MustSupport", "Profiles"]

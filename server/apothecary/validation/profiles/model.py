@@ -1,0 +1,85 @@
+"""What a profile asks of each element, ready to check (https://hl7.org/fhir/R5/elementdefinition.html).
+
+All of it is plain data, so that it can be handed to other processes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from apothecary.fhir.releases import FhirVersion
+from apothecary.fhir.structures import Binding, Invariant
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A fixed or pattern value; wrapped, because the value itself may be anything."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedType:
+    """A type that an element may have. `profiles` are those that its value conforms to one of, `targets` the same for
+    what a reference points to.
+    """
+
+    code: str
+    profiles: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Discriminator:
+    """What tells slices apart: https://hl7.org/fhir/R5/profiling.html#discriminator"""
+
+    type: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slicing:
+    """How the items of an element are divided into slices."""
+
+    discriminators: tuple[Discriminator, ...]
+    rules: str = "open"
+    ordered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ElementRules:
+    """What is asked of an element beyond what its type asks already.
+
+    `name` is the name in the definitions, or the JSON name of one form of a choice. `min` and `max` are those of the
+    profile; `counted` is false where the type itself sees to them. Empty `types` allow all that the type allows.
+    """
+
+    name: str
+    id: str
+    min: int = 0
+    max: int | None = None
+    counted: bool = False
+    types: tuple[AllowedType, ...] = ()
+    restricts_types: bool = False
+    restricts_targets: bool = False
+    fixed: Fixed | None = None
+    pattern: Fixed | None = None
+    max_length: int | None = None
+    binding: Binding | None = None
+    constraints: tuple[Invariant, ...] = ()
+    slicing: Slicing | None = None
+    slice_name: str | None = None
+    slices: tuple[ElementRules, ...] = ()
+    children: tuple[ElementRules, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A profile for one release: its url, its name for messages, the type it is for, and what it asks."""
+
+    url: str
+    name: str
+    type: str
+    version: FhirVersion
+    root: ElementRules

@@ -1,0 +1,251 @@
+"""The profiles at hand, with their value sets: finding one by its canonical url, and applying those that a resource
+claims or that were asked for (https://hl7.org/fhir/R5/profiling.html#resources).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from apothecary.errors import StartError
+from apothecary.fhir.definitions import Context, Definitions, definitions
+from apothecary.fhir.releases import FhirVersion, parse_version
+from apothecary.fhir.terminology import ValueSet
+from apothecary.validation.fhirpath import Node
+from apothecary.validation.profiles.check import Checker
+from apothecary.validation.profiles.compile import CORE, compile_rules
+from apothecary.validation.profiles.model import Profile
+from apothecary.validation.profiles.tree import Branch, overlay
+from apothecary.validation.profiles.valuesets import listed
+from apothecary.validation.rules import BASE
+from apothecary.validation.run import At, Run, shown
+
+_KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem"})
+
+
+class MustSupport(NamedTuple):
+    """The elements that a profile marks as mustSupport, by id
+    (https://hl7.org/fhir/R5/conformance-rules.html#mustSupport).
+    """
+
+    profile: str
+    type: str
+    elements: tuple[str, ...]
+
+
+class Profiles:
+    """StructureDefinitions, ValueSets and CodeSystems by canonical url; other resources are passed over.
+
+    `asked` are profiles that every resource of their type is checked against, whatever it claims. Raises StartError
+    when one of them is not among the resources or cannot be used.
+    """
+
+    def __init__(self, resources: Iterable[Mapping[str, Any]], asked: Iterable[str] = ()) -> None:
+        self._found: dict[str, dict[str, Mapping[str, Any]]] = {kind: {} for kind in _KINDS}
+        for resource in resources:
+            self._add(resource)
+        self._compiled: dict[tuple[str, FhirVersion], Profile | StartError] = {}
+        self._value_sets: dict[tuple[str, FhirVersion], ValueSet | None] = {}
+        self.asked = tuple(asked)
+        for url in self.asked:
+            self._require(url)
+
+    def _add(self, resource: Mapping[str, Any]) -> None:
+        kind, url, version = resource.get("resourceType"), resource.get("url"), resource.get("version")
+        if kind not in _KINDS or not isinstance(url, str):
+            return
+        if kind == "StructureDefinition" and resource.get("derivation") != "constraint":
+            return  # The definition of a type: the tables have those of the specification.
+        known = self._found[kind]
+        known.setdefault(url, resource)
+        if isinstance(version, str):
+            known.setdefault(f"{url}|{version}", resource)
+
+    def _require(self, url: str) -> None:
+        """A profile that claims no release must be of use in one of them."""
+        version = self._version(url)
+        releases = [*reversed(FhirVersion)] if version is None else [version]
+        if not any(self.usable(url, release) for release in releases):
+            self.profile(url, releases[0])
+
+    def find(self, kind: str, canonical: str) -> Mapping[str, Any] | None:
+        """The resource of that kind and canonical url; the first that was given where several versions were."""
+        return self._found[kind].get(canonical)
+
+    def profile(self, canonical: str, version: FhirVersion) -> Profile:
+        """The profile ready to check. Raises StartError when it, or what it is based on, is not at hand or broken."""
+        known = self._compiled.get((canonical, version))
+        if known is None:
+            try:
+                known = self._compile(canonical, version)
+            except StartError as error:
+                known = error
+            self._compiled[canonical, version] = known
+        if isinstance(known, StartError):
+            raise known
+        return known
+
+    def usable(self, canonical: str, version: FhirVersion) -> Profile | None:
+        """The profile, or None where `profile` would raise."""
+        try:
+            return self.profile(canonical, version)
+        except StartError:
+            return None
+
+    def _compile(self, canonical: str, version: FhirVersion) -> Profile:
+        resource = self.find("StructureDefinition", canonical)
+        if resource is None:
+            raise StartError(f"the profile {canonical} is not at hand")
+        name = str(resource.get("name") or canonical)
+        meant = self._version(canonical)
+        if meant is not None and meant is not version:
+            raise StartError(f"the profile {name} is for FHIR {meant}, not {version}")
+        type_name = resource.get("type")
+        tables = definitions(version)
+        if not isinstance(type_name, str) or not tables.has_structure(type_name):
+            raise StartError(f"the profile {name} is for {shown(type_name)}, which is no type of FHIR {version}")
+        root = compile_rules(self._tree(canonical, version, ()), tables.structure(type_name), tables, name)
+        return Profile(str(resource["url"]), name, type_name, version, root)
+
+    def _tree(self, canonical: str, version: FhirVersion, above: tuple[str, ...]) -> Branch:
+        resource = self.find("StructureDefinition", canonical)
+        if resource is None:
+            chain = f", the base of {above[-1]}," if above else ""
+            raise StartError(f"the profile {canonical}{chain} is not at hand: give it, or the package that holds it")
+        if canonical in above:
+            raise StartError(f"the profile {canonical} is based on itself")
+        type_name = str(resource.get("type"))
+        snapshot, differential = _elements(resource, "snapshot"), _elements(resource, "differential")
+        if snapshot:
+            return overlay(Branch(type_name, type_name), snapshot)
+        base = resource.get("baseDefinition")
+        if not isinstance(base, str) or not differential:
+            missing = "neither a snapshot nor a differential" if not differential else "no baseDefinition"
+            raise StartError(f"the profile {canonical} has {missing}")
+        if self.find("StructureDefinition", base) is None and _is_core(base, definitions(version)):
+            root = Branch(type_name, type_name)
+        else:
+            root = self._tree(base, version, (*above, canonical)).copy()
+        return overlay(root, differential)
+
+    def _version(self, canonical: str) -> FhirVersion | None:
+        resource = self.find("StructureDefinition", canonical)
+        claimed = resource.get("fhirVersion") if resource is not None else None
+        return parse_version(claimed) if isinstance(claimed, str) else None
+
+    def version_of(self, resource: Any) -> FhirVersion | None:
+        """The FHIR release of the first profile that a resource claims, or else was asked for its type."""
+        if not isinstance(resource, dict):
+            return None
+        for _, url in _claims(resource):
+            if version := self._version(url):
+                return version
+        for url in self.asked:
+            found = self.find("StructureDefinition", url)
+            if found is not None and found.get("type") == resource.get("resourceType"):
+                return self._version(url)
+        return None
+
+    def type_of(self, canonical: str, tables: Definitions) -> str | None:
+        """The type that a profile or a definition of the specification is for; None when it is not at hand."""
+        resource = self.find("StructureDefinition", canonical)
+        if resource is not None:
+            return str(resource.get("type"))
+        return canonical.removeprefix(CORE) if _is_core(canonical, tables) else None
+
+    def value_set(self, canonical: str, version: FhirVersion) -> ValueSet | None:
+        """The codes of a value set, of the package or else of the specification; None when it is not at hand."""
+        key = (canonical, version)
+        if key not in self._value_sets:
+            self._value_sets[key] = None  # One that includes itself finds this and ends.
+            resource = self.find("ValueSet", canonical) or self.find("ValueSet", canonical.partition("|")[0])
+            if resource is not None:
+                self._value_sets[key] = listed(
+                    resource, lambda url: self.value_set(url, version), lambda url: self.find("CodeSystem", url)
+                )
+            else:
+                self._value_sets[key] = definitions(version).value_set(canonical)
+        return self._value_sets[key]
+
+    def must_support(self) -> list[MustSupport]:
+        """What the profiles on resources mark as mustSupport; those that cannot be used are left out."""
+        found = []
+        for url, resource in self._found["StructureDefinition"].items():
+            version = self._version(url) or FhirVersion.R5
+            if "|" in url or resource.get("type") == "Extension" or self.usable(url, version) is None:
+                continue
+            branches = self._tree(url, version, ()).all()
+            marked = tuple(branch.id for branch in branches if branch.definition.get("mustSupport") is True)
+            if marked:
+                found.append(MustSupport(url, str(resource["type"]), marked))
+        return found
+
+    def check_resource(self, resource: dict[str, Any], at: At, run: Run) -> None:
+        """Check a resource against the profiles that it claims and those that were asked for its type."""
+        version, type_name = run.tables.version, str(resource["resourceType"])
+        wanted: dict[str, Profile] = {}
+        for index, url in _claims(resource):
+            place = ((at, "meta", None), "profile", index)
+            if _is_core(url, run.tables) and self.find("StructureDefinition", url) is None:
+                found_type = url.partition("|")[0].removeprefix(CORE)
+                if found_type not in (type_name, "DomainResource", "Resource"):
+                    run.report(BASE["profile-type"], place, f"is {shown(url)}, but the resource is a {type_name}")
+                continue
+            try:
+                profile = self.profile(url, version)
+            except StartError as error:
+                run.report(BASE["profile-unknown"], place, f"is not checked: {error}")
+                continue
+            if profile.type != type_name:
+                text = f"is a profile on {profile.type}, but the resource is a {type_name}"
+                run.report(BASE["profile-type"], place, text)
+                continue
+            wanted[profile.url] = profile
+        for url in self.asked:
+            if self.type_of(url, run.tables) == type_name:
+                try:
+                    profile = self.profile(url, version)
+                except StartError as error:
+                    run.report(BASE["profile-not-checked"], at, f"is not checked: {error}")
+                    continue
+                wanted[profile.url] = profile
+        for profile in wanted.values():
+            Checker(self, profile, run).check(Node(resource, type_name, type_name), at)
+
+    def check_extension(self, extension: dict[str, Any], at: At, run: Run) -> None:
+        """Check an extension against its own definition, if that is at hand."""
+        url = extension.get("url")
+        resource = self.find("StructureDefinition", url) if isinstance(url, str) else None
+        if resource is None or resource.get("type") != "Extension":
+            return
+        profile = self.usable(str(url), run.tables.version)
+        if profile is not None:
+            Checker(self, profile, run).check(Node(extension, "Extension", "Extension"), at)
+
+    def contexts(self, url: str) -> tuple[Context, ...]:
+        """Where the definition of an extension allows it; empty when it is not at hand or says nothing."""
+        resource = self.find("StructureDefinition", url)
+        listed = resource.get("context") if resource is not None else None
+        return tuple(
+            Context(item["type"], item["expression"])
+            for item in (listed if isinstance(listed, list) else ())
+            if isinstance(item, dict) and isinstance(item.get("type"), str) and isinstance(item.get("expression"), str)
+        )
+
+
+def _is_core(canonical: str, tables: Definitions) -> bool:
+    name = canonical.partition("|")[0]
+    return name.startswith(CORE) and tables.has_structure(name.removeprefix(CORE))
+
+
+def _claims(resource: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """The profiles in `meta.profile`, with their indexes."""
+    meta = resource.get("meta")
+    claimed = meta.get("profile") if isinstance(meta, dict) else None
+    return [item for item in enumerate(claimed if isinstance(claimed, list) else ()) if isinstance(item[1], str)]
+
+
+def _elements(resource: Mapping[str, Any], view: str) -> list[Any]:
+    part = resource.get(view)
+    elements = part.get("element") if isinstance(part, dict) else None
+    return elements if isinstance(elements, list) else []

@@ -1,0 +1,198 @@
+"""Which slice an item belongs to, by the discriminators (https://hl7.org/fhir/R5/profiling.html#discriminator)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from apothecary.validation.fhirpath import FhirPathError, Node, compile_expression
+from apothecary.validation.invariants import environment_of
+from apothecary.validation.profiles.model import AllowedType, Discriminator, ElementRules, Fixed
+from apothecary.validation.profiles.values import Occurrence, equals, fits, occurrences
+from apothecary.validation.references import target_type
+
+if TYPE_CHECKING:
+    from apothecary.validation.profiles.check import Checker
+
+_STEP = re.compile(
+    r"resolve\(\)|ofType\((?P<type>[A-Za-z.]+)\)|extension\(['\"](?P<url>[^'\"]+)['\"]\)|(?P<name>\$?\w+)"
+)
+_KNOWN = frozenset({"value", "pattern", "exists", "type", "profile"})
+
+
+class Undecided(Exception):
+    """That an item belongs to a slice cannot be told; the message is the reason."""
+
+
+def belongs(checker: Checker, rules: ElementRules, discriminators: Iterable[Discriminator], item: Occurrence) -> bool:
+    """Whether `item` is of the slice `rules`: every discriminator says so. Raises Undecided."""
+    found = False
+    for discriminator in discriminators:
+        if discriminator.type not in _KNOWN:
+            raise Undecided(f"discriminators of type {discriminator.type} are not evaluated")
+        if not _agrees(checker, rules, discriminator, item):
+            return False
+        found = True
+    if not found:
+        raise Undecided("no discriminator tells its slices apart")
+    return True
+
+
+def _agrees(checker: Checker, rules: ElementRules, discriminator: Discriminator, item: Occurrence) -> bool:
+    steps = _steps(discriminator.path)
+    wanted = list(_definitions(checker, rules, steps))
+    if discriminator.type == "type":
+        return _has_type(checker, rules, wanted, steps, item)
+    values = _values(checker, discriminator.path, item)
+    if discriminator.type == "exists":
+        if not wanted:
+            raise Undecided(f"nothing says whether {discriminator.path} exists")
+        forbidden = any(one.max == 0 for one in wanted)
+        return not values if forbidden else bool(values)
+    if discriminator.type == "profile":
+        urls = [url for one in wanted for allowed in one.types for url in _profiles(allowed, steps)]
+        if not urls:
+            raise Undecided(f"no profile is given for {discriminator.path}")
+        return any(checker.conforms(url, value) for url in urls for value in values)
+    criteria = [one for one in wanted if _is_criterion(one)]
+    if not criteria:
+        raise Undecided(f"no value is given for {discriminator.path}")
+    return all(any(_satisfies(checker, one, value) for value in values) for one in criteria)
+
+
+def _profiles(allowed: AllowedType, steps: list[re.Match[str]]) -> tuple[str, ...]:
+    return allowed.targets if steps and steps[-1][0] == "resolve()" else allowed.profiles
+
+
+def _steps(path: str) -> list[re.Match[str]]:
+    steps = []
+    at = 0
+    while at < len(path):
+        found = _STEP.match(path, at)
+        if found is None or path[found.end() : found.end() + 1] not in ("", "."):
+            raise Undecided(f"the discriminator {path} cannot be read")
+        if found[0] != "$this":
+            steps.append(found)
+        at = found.end() + 1
+    return steps
+
+
+def _definitions(checker: Checker, rules: ElementRules, steps: list[re.Match[str]]) -> Iterator[ElementRules]:
+    """What a slice says about the element at the end of a path: by its children, its pattern, its profiles."""
+    here = [rules]
+    for index, step in enumerate(steps):
+        if step[0] == "resolve()" and index == len(steps) - 1:
+            break  # What it points to is told by the types of the reference itself.
+        here = [found for one in here for found in _below(checker, one, step)]
+    yield from here
+
+
+def _below(checker: Checker, rules: ElementRules, step: re.Match[str]) -> Iterator[ElementRules]:
+    if step["type"]:
+        if not rules.types or any(item.code == step["type"] for item in rules.types):
+            yield rules
+        return
+    if step[0] == "resolve()":
+        yield from checker.roots(url for allowed in rules.types for url in allowed.targets)
+        return
+    extensions = [url for allowed in rules.types if allowed.code == "Extension" for url in allowed.profiles]
+    if step["name"] == "url" and extensions:
+        # The url of an extension is that of its definition, whether that is at hand or not.
+        yield ElementRules("url", f"{rules.id}.url", fixed=Fixed(extensions[0]))
+        return
+    for each in (rules, *checker.roots(url for allowed in rules.types for url in allowed.profiles)):
+        for child in each.children:
+            if step["url"]:
+                if child.name == "extension":
+                    yield from (one for one in child.slices if _is_extension(one, step["url"]))
+            elif child.name in (step["name"], f"{step['name']}[x]"):
+                yield child
+                # What a part must have, it must have by one of its required slices, too.
+                yield from (one for one in child.slices if one.min)
+    for given in (rules.fixed, rules.pattern):
+        part = given.value.get(step["name"]) if given is not None and isinstance(given.value, dict) else None
+        for value in part if isinstance(part, list) else [] if part is None else [part]:
+            yield ElementRules(step["name"], f"{rules.id}.{step['name']}", pattern=Fixed(value))
+
+
+def _is_extension(rules: ElementRules, url: str) -> bool:
+    if any(url in allowed.profiles for allowed in rules.types):
+        return True
+    return any(child.name == "url" and child.fixed is not None and child.fixed.value == url for child in rules.children)
+
+
+def _values(checker: Checker, path: str, item: Occurrence) -> list[Node]:
+    """What stands at the discriminator's path, as nodes; a reference that cannot be followed leaves it undecided."""
+    if path == "$this":
+        return [item.node]
+    environment = environment_of(checker.run, item.node)
+    try:
+        found = compile_expression(path)([item.node], environment)
+    except (FhirPathError, ArithmeticError, RecursionError) as error:
+        raise Undecided(f"the discriminator {path} cannot be evaluated: {error}") from error
+    if environment.unresolved:
+        raise Undecided(f"the reference that {path} follows is not at hand")
+    return [one for one in found if isinstance(one, Node)]
+
+
+def _has_type(
+    checker: Checker, rules: ElementRules, wanted: list[ElementRules], steps: list[re.Match[str]], item: Occurrence
+) -> bool:
+    if steps and steps[-1][0] == "resolve()":
+        allowed = {checker.type_of(url) for one in wanted for each in one.types for url in each.targets} - {None}
+        path = ".".join(step[0] for step in steps[:-1]) or "$this"
+        references = [_pointed(value) for value in _values(checker, path, item)]
+        return any(target_type(text, checker.run) in allowed for text in references if text is not None)
+    codes = {each.code for one in wanted for each in one.types}
+    if not codes and not steps:
+        return item.at[1].lstrip("_") == rules.slice_name  # `value[x]:valueQuantity` names its type by itself.
+    if not codes:
+        raise Undecided("a slice by type names no type")
+    path = ".".join(step[0] for step in steps) or "$this"
+    tables = checker.run.tables
+    return any(
+        value.type in codes or (tables.has_structure(value.type) and tables.structure(value.type).base in codes)
+        for value in _values(checker, path, item)
+    )
+
+
+def _pointed(value: Node) -> str | None:
+    """The text of a Reference or CodeableReference, or a canonical itself."""
+    found: Any = value.value
+    while isinstance(found, dict):
+        found = found.get("reference")
+    return found if isinstance(found, str) else None
+
+
+def _is_criterion(rules: ElementRules) -> bool:
+    """Whether an element's rules, or those of its slices, can tell values apart."""
+    return _has_criterion(rules) or any(one.min and _is_criterion(one) for one in rules.slices)
+
+
+def _has_criterion(rules: ElementRules) -> bool:
+    return bool(
+        rules.fixed
+        or rules.pattern
+        or (rules.binding and rules.binding.strength == "required")
+        or any(map(_is_criterion, rules.children))
+    )
+
+
+def _satisfies(checker: Checker, rules: ElementRules, node: Node) -> bool:
+    if rules.fixed is not None:
+        return equals(node.value, rules.fixed.value)
+    if rules.pattern is not None:
+        return fits(node.value, rules.pattern.value)
+    if rules.binding is not None and rules.binding.strength == "required":
+        return checker.is_bound(rules.binding, node) is not False
+    tables = checker.run.tables
+    for child in rules.children:
+        inner = [found.node for found in occurrences(tables, node, child.name, None)]
+        parts = [one for one in child.slices if one.min and _is_criterion(one)]
+        if _has_criterion(child):
+            parts.append(child)
+        for part in parts:
+            if not any(_satisfies(checker, part, value) for value in inner):
+                return False
+    return True

@@ -1,0 +1,364 @@
+"""The walk over a resource: elements, types, cardinality, choices, primitives (https://hl7.org/fhir/R5/json.html).
+
+A `Shape` is a structure of the definitions made ready to check: one closure for each JSON property, compiled when
+the property is first met. The closures take the value, its parent, the parent's place and the depth; they return
+nothing and report to the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from apothecary.fhir.definitions import Definitions, definitions
+from apothecary.fhir.releases import FhirVersion
+from apothecary.fhir.structures import Element, Property, Structure, property_name
+from apothecary.validation.bindings import binding_check, code_acceptor, code_defect
+from apothecary.validation.bundle import BundleIndex, check_bundle
+from apothecary.validation.complaints import Choices, missing, not_an_object, not_list, not_single, unknown
+from apothecary.validation.extensions import check_extension, check_extensions
+from apothecary.validation.invariants import Judge, judges
+from apothecary.validation.medication import checks_for
+from apothecary.validation.narrative import check_narrative
+from apothecary.validation.primitives import acceptor, defect
+from apothecary.validation.properties import Check, One, objects, one_object, one_primitive, primitives
+from apothecary.validation.references import check_canonical, check_reference
+from apothecary.validation.rules import BASE
+from apothecary.validation.run import At, Run, shown
+from apothecary.validation.suggestions import did_you_mean
+
+# A check of a whole object, after its elements: an invariant, a reference, an extension.
+ObjectCheck = Callable[[dict[str, Any], At, Run], None]
+
+
+class Fields(dict[str, Check]):
+    """The checks of a shape by JSON property, each compiled when it is first needed."""
+
+    __slots__ = ("shape",)
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+
+    def __missing__(self, key: str) -> Check:
+        check = _compile_field(self.shape, key)
+        if check is None:
+            # Not kept: a table must not grow with what callers invent.
+            return lambda value, parent, at, depth, run: unknown(self.shape.structure, self.shape.choices, key, at, run)
+        self[key] = check
+        return check
+
+
+class Shape:
+    """A structure made ready to check; `of(version, name)` gives the shared one."""
+
+    __slots__ = (
+        "built",
+        "checks",
+        "choices",
+        "fields",
+        "is_resource",
+        "medication_checks",
+        "required",
+        "structure",
+        "tables",
+        "version",
+    )
+
+    def __init__(self, version: FhirVersion, structure: Structure) -> None:
+        self.version = version
+        self.tables: Definitions = definitions(version)
+        self.structure = structure
+        self.is_resource = structure.kind == "resource"
+        self.fields = Fields(self)
+        self.required: tuple[tuple[str, str, Element], ...] = tuple(
+            (element.name, f"_{element.name}", element)
+            for element in structure.elements
+            if element.min and not element.is_choice
+        )
+        self.choices = _choices(structure)
+        self.checks: tuple[ObjectCheck, ...] = ()
+        self.medication_checks: tuple[ObjectCheck, ...] = ()
+        self.built = False
+
+    def build(self) -> None:
+        """Compile what is checked on whole objects; put off, because it reads other tables."""
+        structure = self.structure
+        checks: list[ObjectCheck] = [*judges(self.version, structure.name, structure.invariants)]
+        if structure.name == "Reference":
+            checks.append(check_reference)
+        elif structure.name == "Extension":
+            checks.append(check_extension)
+        elif structure.name == "Bundle":
+            checks.append(check_bundle)
+        self.checks = tuple(checks)
+        self.medication_checks = tuple(checks_for(structure.name))
+        self.built = True
+
+
+@cache
+def shape_of(version: FhirVersion, name: str) -> Shape:
+    """The shape of a type or backbone; KeyError when there is none."""
+    return Shape(version, definitions(version).structure(name))
+
+
+def walk(shape: Shape, value: Any, at: At, depth: int, run: Run) -> None:
+    """Check `value`, which stands at `at`, and all in it."""
+    if not isinstance(value, dict):
+        not_an_object(shape.structure, value, at, run)
+        return
+    if depth > run.max_depth:
+        run.report(BASE["too-deep"], at, f"is nested deeper than {run.max_depth} levels")
+        return
+    fields = shape.fields
+    for key, item in value.items():
+        fields[key](item, value, at, depth, run)
+    for name, twin, element in shape.required:
+        if name not in value and twin not in value:
+            missing(element, at, run)
+    if shape.choices:
+        _check_choices(shape.choices, value, at, run)
+    if not shape.is_resource and (not value or (len(value) == 1 and "id" in value)):
+        run.report(BASE["empty-object"], at, "is an object without content")
+    if not shape.built:
+        shape.build()
+    for check in shape.checks:
+        check(value, at, run)
+    if shape.medication_checks and run.options.medication_rules:
+        for check in shape.medication_checks:
+            check(value, at, run)
+
+
+def _compile_field(shape: Shape, key: str) -> Check | None:
+    structure = shape.structure
+    found = structure.properties.get(key)
+    if found is not None and found.element.max == 0:
+        return None  # A primitive whose twin has no extension: xhtml.
+    if found is None:
+        if key == "resourceType" and structure.kind == "resource":
+            return _nothing
+        found = structure.properties.get(key[1:]) if key.startswith("_") else None
+        if found is None or _kind(shape, found) != "primitive-type":
+            return None
+        return _twin_field(shape, found, key)
+    element = found.element
+    kind = _kind(shape, found)
+    if kind == "primitive-type":
+        one = _primitive_check(shape, found)
+        return primitives(found, one) if element.is_list else one_primitive(found, one)
+    one = _complex_check(shape, found)
+    return objects(found, one) if element.is_list else one_object(found, one)
+
+
+def _nothing(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -> None:
+    """`resourceType` was read before the walk."""
+
+
+def _kind(shape: Shape, found: Property) -> str:
+    return shape.tables.structure(found.structure).kind
+
+
+def _primitive_check(shape: Shape, found: Property) -> One:
+    version, type_name, element = shape.version, found.type, found.element
+    accept = acceptor(version, type_name)
+    judged = _element_judges(shape, found)
+    bound = element.binding
+    if type_name == "xhtml":
+        return check_narrative
+    if bound is not None and bound.strength in ("required", "extensible"):
+        accept = code_acceptor(version, bound, accept)
+
+    def check(value: Any, at: At, key: str, index: int | None, depth: int, run: Run) -> None:
+        if not accept(value):
+            wrong = defect(version, type_name, value)
+            if wrong is None and bound is not None:
+                wrong = code_defect(version, bound, value)
+            if wrong is not None:
+                run.report(wrong.rule, at, wrong.text, key=key, index=index, remedy=wrong.remedy)
+                return
+        for judge in judged:
+            judge(value, (at, key, index), run)
+
+    if type_name == "canonical" and element.types[0].targets:
+        targets = next(item.targets for item in element.types if item.code == type_name)
+
+        def check_target(value: Any, at: At, key: str, index: int | None, depth: int, run: Run) -> None:
+            check(value, at, key, index, depth, run)
+            if isinstance(value, str) and value.startswith("#"):
+                check_canonical(value, targets, (at, key, index), run)
+
+        return check_target
+    return check
+
+
+def _complex_check(shape: Shape, found: Property) -> One:
+    if shape.tables.structure(found.structure).kind == "resource":
+        return _contained if found.element.name == "contained" else _inner_resource
+    version, element = shape.version, found.element
+    inner = shape_of(version, found.structure)
+    after: list[ObjectCheck] = list(_element_judges(shape, found))
+    if element.binding is not None:
+        bound = binding_check(version, element.binding, found.type)
+        if bound is not None:
+            after.append(bound)
+    targets = next((item.targets for item in element.types if item.code == found.type), ())
+    if found.type == "Reference" and "Resource" not in targets:
+        after.append(lambda value, at, run: check_reference(value, at, run, targets))
+    elif found.type == "CodeableReference" and "Resource" not in targets:
+        after.append(lambda value, at, run: _check_codeable(value, at, run, targets))
+    if found.type == "Extension":
+        modifier = element.name == "modifierExtension"
+        after.append(lambda value, at, run: check_extensions(value, at, run, modifier))
+    checks = tuple(after)
+
+    if not checks:
+
+        def plain(value: Any, at: At, key: str, index: int | None, depth: int, run: Run) -> None:
+            walk(inner, value, (at, key, index), depth + 1, run)
+
+        return plain
+
+    def checked(value: Any, at: At, key: str, index: int | None, depth: int, run: Run) -> None:
+        here = (at, key, index)
+        walk(inner, value, here, depth + 1, run)
+        if isinstance(value, dict):
+            for check in checks:
+                check(value, here, run)
+
+    return checked
+
+
+def _check_codeable(value: dict[str, Any], at: At, run: Run, targets: tuple[str, ...]) -> None:
+    reference = value.get("reference")
+    if isinstance(reference, dict):
+        check_reference(reference, (at, "reference", None), run, targets)
+
+
+def _element_judges(shape: Shape, found: Property) -> tuple[Judge, ...]:
+    return judges(shape.version, found.structure, found.element.invariants)
+
+
+def _contained(value: Any, at: At, key: str, index: int | None, depth: int, run: Run) -> None:
+    outer, outer_at = run.resource, run.resource_at
+    _walk_resource(value, (at, key, index), depth + 1, run)
+    run.resource, run.resource_at = outer, outer_at
+
+
+def walk_document(document: Any, run: Run) -> None:
+    """Check a whole document."""
+    expected = run.options.resource_type
+    shape = resource_shape(document, None, run)
+    if shape is None:
+        return
+    if expected is not None and shape.structure.name != expected:
+        text = f"has the resourceType {shape.structure.name}, but a {expected} is expected"
+        run.report(BASE["resource-type-unexpected"], None, text, inside=("resourceType",))
+    _enter(shape, document, None, 0, run)
+
+
+def _inner_resource(value: Any, at: At, key: str, index: int | None, depth: int, run: Run) -> None:
+    """A resource that stands on its own inside another: in a Bundle's entry or a parameter."""
+    outer, outer_at, root = run.resource, run.resource_at, run.root
+    if isinstance(value, dict):
+        run.root = value
+    _walk_resource(value, (at, key, index), depth + 1, run)
+    run.resource, run.resource_at, run.root = outer, outer_at, root
+
+
+def _walk_resource(value: Any, at: At, depth: int, run: Run) -> None:
+    shape = resource_shape(value, at, run)
+    if shape is not None:
+        run.resource, run.resource_at = value, at
+        _enter(shape, value, at, depth, run)
+
+
+def _enter(shape: Shape, value: dict[str, Any], at: At, depth: int, run: Run) -> None:
+    outer, outer_url = run.bundle, run.full_url
+    if outer is not None:
+        run.full_url = outer.full_url(value) or outer_url
+    if shape.structure.name == "Bundle":
+        run.bundle = BundleIndex(value)
+    walk(shape, value, at, depth, run)
+    if run.options.profiles is not None:
+        run.options.profiles.check_resource(value, at, run)
+    run.bundle, run.full_url = outer, outer_url
+
+
+def resource_shape(value: Any, at: At, run: Run) -> Shape | None:
+    """The shape that `resourceType` names; None, with the reason reported, when it names none."""
+    if not isinstance(value, dict):
+        run.report(BASE["not-an-object"], at, f"is {shown(value)}, but a resource is an object")
+        return None
+    name = value.get("resourceType")
+    if name is None and "resourceType" not in value:
+        run.report(BASE["resource-type-missing"], at, "has no resourceType")
+        return None
+    if not isinstance(name, str) or not run.tables.is_resource_type(name):
+        known = run.tables.resource_types()
+        remedy = did_you_mean(name, known) or BASE["resource-type-unknown"].remedy
+        text = f"has the resourceType {shown(name)}, which is no resource type of {run.tables.version}"
+        run.report(BASE["resource-type-unknown"], at, text, inside=("resourceType",), remedy=remedy)
+        return None
+    return shape_of(run.tables.version, name)
+
+
+def _twin_field(shape: Shape, found: Property, key: str) -> Check:
+    """`_name`: the id and extensions of the primitive `name`."""
+    name = found.name
+    inner = shape_of(shape.version, found.structure)
+
+    def single(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -> None:
+        if isinstance(value, dict):
+            walk_twin(inner, value, parent.get(name), (at, key, None), depth, run)
+        else:
+            not_single(value, at, key, found, run)
+
+    def repeated(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -> None:
+        if not isinstance(value, list) or not value:
+            not_list(value, at, key, run)
+            return
+        values = parent.get(name)
+        beside = values if isinstance(values, list) else []
+        if beside and len(beside) != len(value):
+            text = f"has {len(value)} items, but {name} has {len(beside)}"
+            run.report(BASE["primitive-array-length"], at, text, key=key)
+        for index, item in enumerate(value):
+            if item is not None:
+                walk_twin(inner, item, beside[index] if index < len(beside) else None, (at, key, index), depth, run)
+            elif index >= len(beside):
+                run.report(
+                    BASE["null-value"], at, f"is null, and {name} has nothing at its place", key=key, index=index
+                )
+
+    return repeated if found.element.is_list else single
+
+
+def walk_twin(shape: Shape, value: Any, primitive: Any, at: At, depth: int, run: Run) -> None:
+    """Check a primitive's companion; beside a value it may be an id alone, which `walk` takes for empty."""
+    if primitive is not None and isinstance(value, dict) and value.keys() == {"id"}:
+        shape.fields["id"](value["id"], value, at, depth, run)
+    else:
+        walk(shape, value, at, depth + 1, run)
+
+
+def _choices(structure: Structure) -> Choices:
+    """Each choice element with its JSON names."""
+    return tuple(
+        (element, frozenset(property_name(element, item.code) for item in element.types))
+        for element in structure.elements
+        if element.is_choice
+    )
+
+
+def _check_choices(choices: Choices, value: dict[str, Any], at: At, run: Run) -> None:
+    for element, names in choices:
+        used = [name for name in value if name in names]
+        if len(used) == 1 and len(value) == 1:
+            continue
+        forms = {*used, *(name[1:] for name in value if name[0:1] == "_" and name[1:] in names)}
+        if len(forms) > 1:
+            listed = " and ".join(sorted(forms))
+            text = f"has {listed}, but {element.name} has one value"
+            run.report(BASE["choice-exclusive"], at, text)
+        elif not forms and element.min:
+            missing(element, at, run)

@@ -1,0 +1,248 @@
+"""What happens to one JSON property: copied, converted, put in another place, or carried in an extension.
+
+https://hl7.org/fhir/R5/versions.html#extensions and https://hl7.org/fhir/R5/json.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from apothecary.fhir.definitions import Property
+from apothecary.fhir.json import JSON
+from apothecary.versions.carry import add_items, decode, encode, items_of
+from apothecary.versions.converted import Converted, Converter
+from apothecary.versions.links import Slot
+from apothecary.versions.places import is_written, part_of, part_so_far, with_extension
+
+if TYPE_CHECKING:
+    from apothecary.versions.plan import Plan
+    from apothecary.versions.run import Run
+
+# The short ways; everything else is GENERAL.
+COPY, REFERENCE, SAME, PLAN, EXTENSIONS, SKIP = "copy", "reference", "same", "plan", "extensions", "skip"
+GENERAL = "general"
+
+Item = tuple[Any, "JSON | None"]
+
+
+class Candidate(NamedTuple):
+    """A property of the target and the way there."""
+
+    target: Property
+    convert: Converter
+
+
+class Placed(NamedTuple):
+    """A value and the property of the target where it stands."""
+
+    target: Property
+    value: Any
+    companion: JSON | None
+
+
+@dataclass(eq=False, slots=True)
+class Step:
+    """The way of one property of the source. Without a target it is carried in the extension named `url`."""
+
+    plan: Plan
+    slot: Slot
+    source: Property
+    url: str
+    mode: str = GENERAL
+    target_name: str = ""
+    target: Slot | None = None
+    candidates: tuple[Candidate, ...] = ()
+    target_url: str = ""
+    structures: tuple[str, str] = ("", "")
+    is_companion: bool = False
+    nothing: Item | None = None
+    into: Slot | None = None
+    _direct: Plan | None = None
+
+    def link(self, target: Slot, candidates: tuple[Candidate, ...], target_url: str) -> None:
+        """Give the step its target element."""
+        self.target = target
+        self.candidates = candidates
+        self.target_url = target_url
+
+    def for_companion(self) -> Step:
+        """The step of the `_name` companion: value and companion together, whatever was copied before."""
+        step = Step(self.plan, self.slot, self.source, self.url, target=self.target, candidates=self.candidates)
+        step.is_companion = True
+        step.nothing = self.nothing
+        step.target_url = self.target_url
+        step.target_name = self.target_name if self.mode in (COPY, REFERENCE) else ""
+        if self.mode is SKIP:
+            step.mode = SKIP
+        return step
+
+    def holder(self, out: JSON) -> JSON:
+        """Where in `out` a short way writes."""
+        return out if self.into is None else part_of(out, self.into)
+
+    def is_direct(self, value: Any) -> bool:
+        """Whether no item has extensions of its own, among which the original of an approximation could be."""
+        if type(value) is list:
+            return all(type(one) is dict and "extension" not in one for one in value)
+        return type(value) is dict and "extension" not in value
+
+    def direct(self, value: Any, run: Run) -> Any:
+        """The value by its plan alone."""
+        plan = self._direct
+        if plan is None:
+            plan = self._direct = self.plan.engine.plan(*self.structures)
+        if type(value) is list:
+            return [plan.apply(one, run) for one in value]
+        return plan.apply(value, run)
+
+    def items(self, source: JSON) -> list[Item]:
+        """The values of the property with their companions."""
+        return items_of(source, self.source)
+
+    def carry(self, items: Sequence[Item], carried: list[JSON], run: Run) -> None:
+        """Put values into the cross-version extension of their element."""
+        engine = self.plan.engine
+        for value, companion in items:
+            carried.append(encode(engine, self.url, self.source, value, companion, run))
+
+    def general(self, source: JSON, out: JSON, carried: list[JSON], run: Run) -> None:
+        """Convert all values and put each where it belongs."""
+        part_steps = self.plan.part_steps.get(self.source.name)
+        if part_steps is not None and self.slot.part is None:
+            self._take_apart(source, part_steps, out, carried, run)
+            return
+        if self.is_companion and not self.target_name and self.source.name in source:
+            return  # Value and companion were converted together.
+        items = self.items(source)
+        if self.nothing is not None and len(items) == 1 and items[0] == self.nothing:
+            return  # It only said that a value is required here.
+        if self.target is None:
+            self.carry(items, carried, run)
+            return
+        if self.target_name:
+            # The value alone was copied before; now it is converted together with its companion.
+            part_so_far(out, self._target()).pop(self.target_name, None)
+        placed = [self.place(value, companion, run) for value, companion in items]
+        if self.target.element.is_list:
+            self._write_list(items, placed, out, carried, run)
+        else:
+            self._write_single(items, placed, out, carried, run)
+
+    def place(self, value: Any, companion: JSON | None, run: Run) -> Placed | None:
+        """One value in the target's form, its original inside if it only approximates; None when it cannot be said."""
+        original = self._original(value, companion, run)
+        if original is not None:
+            return original
+        for target, convert in self.candidates:
+            converted = convert(value, companion, run)
+            if converted is None:
+                continue
+            if converted.reason is not None:
+                run.note(self.source.element.path.removesuffix("[x]"), converted.reason)
+                converted = self._with_original(target, converted, value, companion, run)
+            return Placed(target, converted.value, converted.companion)
+        return None
+
+    def placeholder(self, value: Any, companion: JSON | None, run: Run) -> Placed:
+        """The target's element with nothing but the original in its extension."""
+        if self.target is None:
+            raise ValueError(self.url)
+        engine = self.plan.engine
+        target = self.candidates[0].target if self.candidates else self.target.properties[0]
+        inside: JSON = {"extension": [encode(engine, self.url, self.source, value, companion, run)]}
+        return Placed(target, None, inside) if engine.is_primitive(target.type) else Placed(target, inside, None)
+
+    def _take_apart(self, source: JSON, steps: dict[str, Step], out: JSON, carried: list[JSON], run: Run) -> None:
+        """A backbone whose elements stand elsewhere in the target: the first is taken apart, any others are carried."""
+        items = self.items(source)
+        inner: JSON = items[0][0]
+        frame = {key: value for key, value in inner.items() if key in ("extension", "modifierExtension")}
+        for key, value in frame.items():
+            carried.append({"url": steps[key].url, "extension": self.plan.engine.extensions(value, run)})
+        if frame:
+            inner = {key: value for key, value in inner.items() if key not in frame}
+        self.plan.take(steps, inner, out, carried, [], run)
+        self.carry(items[1:], carried, run)
+
+    def _write_list(
+        self, items: Sequence[Item], placed: Sequence[Placed | None], out: JSON, carried: list[JSON], run: Run
+    ) -> None:
+        target = self._target()
+        if not target.element.min and not any(placed):
+            self.carry(items, carried, run)
+            return
+        # Each keeps its place: one that the target cannot say leaves an element that only has an extension.
+        written = [one or self._noted_placeholder(item, run) for one, item in zip(placed, items, strict=True)]
+        if written:
+            add_items(part_of(out, target), written[0].target, [(one.value, one.companion) for one in written])
+
+    def _write_single(
+        self, items: Sequence[Item], placed: Sequence[Placed | None], out: JSON, carried: list[JSON], run: Run
+    ) -> None:
+        target = self._target()
+        taken = self._is_taken(out)
+        first = placed[0] if placed else None
+        if first is None and target.element.min and placed and not taken:
+            first = self._noted_placeholder(items[0], run)
+        if first is None or taken:
+            self.carry(items, carried, run)
+            return
+        add_items(part_of(out, target), first.target, [(first.value, first.companion)])
+        self.carry(items[1:], carried, run)
+
+    def _noted_placeholder(self, item: Item, run: Run) -> Placed:
+        run.note(self.source.element.path.removesuffix("[x]"), "the other release cannot say this value")
+        return self.placeholder(*item, run)
+
+    def _target(self) -> Slot:
+        if self.target is None:
+            raise ValueError(self.url)
+        return self.target
+
+    def _is_taken(self, out: JSON) -> bool:
+        target = self._target()
+        return is_written(part_so_far(out, target), self._all_types(target))
+
+    def _all_types(self, target: Slot) -> tuple[Property, ...]:
+        """The properties of the target's element, also those that another link writes."""
+        if not target.element.is_choice:
+            return target.properties
+        name = target.part.structure if target.part else self.plan.target
+        structure = self.plan.engine.target.structure(name)
+        return tuple(one for one in structure.properties.values() if one.element.path == target.element.path)
+
+    def _with_original(
+        self, target: Property, converted: Converted, value: Any, companion: JSON | None, run: Run
+    ) -> Converted:
+        engine = self.plan.engine
+        inside = encode(engine, self.url, self.source, value, companion, run)
+        primitive = engine.is_primitive(target.type)
+        holder = converted.companion if primitive else converted.value
+        holder = with_extension(holder or {}, inside)
+        return Converted(converted.value, holder) if primitive else Converted(holder, None)
+
+    def _original(self, value: Any, companion: JSON | None, run: Run) -> Placed | None:
+        """What the value was before it was approximated, as long as it still says what the approximation said."""
+        holder = value if isinstance(value, dict) else companion
+        if not holder or "extension" not in holder or self.target is None:
+            return None
+        for extension in holder["extension"]:
+            if extension.get("url") != self.target_url:
+                continue
+            decoded = decode(self.plan.engine, extension, self._all_types(self.target), run)
+            if decoded is not None and self._still_says(decoded, value, companion):
+                return Placed(*decoded)
+        return None
+
+    def _still_says(self, decoded: tuple[Property, Any, JSON | None], value: Any, companion: JSON | None) -> bool:
+        target = self._target()
+        engine = self.plan.engine.inverse
+        back = engine.plan(self.plan.target, self.plan.source)
+        step = back.step_for(target.part.name if target.part else None, decoded[0].name)
+        if step is None:
+            return False
+        aside = engine.new_run()
+        again = step.place(decoded[1], decoded[2], aside) or step.placeholder(decoded[1], decoded[2], aside)
+        return again.target.name == self.source.name and again.value == value and again.companion == companion
