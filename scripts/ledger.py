@@ -11,11 +11,22 @@ import argparse
 import csv
 import io
 import sys
+import textwrap
 
 from scripts.narrative import RESOURCES, read
 from scripts.narrative_rows import Resource, claim_ids
 
 PAGE = RESOURCES.parent / "docs" / "content.md"
+# What the page writes for the type of a resource that carries claims.
+LETTERS = {
+    "ClinicalUseDefinition": "U",
+    "Composition": "C",
+    "Evidence": "E",
+    "Group": "G",
+    "Medication": "M",
+    "MedicationKnowledge": "K",
+    "Substance": "S",
+}
 COLUMNS = ("claim", "line", "statement", "resources")
 
 
@@ -40,27 +51,41 @@ def claims_csv(text: str, resources: list[Resource]) -> str:
     return out.getvalue()
 
 
-def _link(reference: str) -> str:
-    return f"[{reference}](../resources/{reference}.json)"
+def _label(reference: str) -> str:
+    """How the page calls a resource: a letter for its type, and its id."""
+    kind, _, id = reference.partition("/")
+    return f"{LETTERS.get(kind, kind)} {id}"
 
 
 def claims_table(text: str) -> str:
-    """The Markdown table of the claims in the CSV `text`."""
+    """The Markdown table of the claims in the CSV `text`, and the targets of its links."""
     lines = ["| Claim | Line | In our words | Resources |", "| --- | ---: | --- | --- |"]
+    named: dict[str, None] = {}
     for row in csv.DictReader(io.StringIO(text)):
-        links = "<br>".join(map(_link, row["resources"].split()))
+        references = row["resources"].split()
+        named |= dict.fromkeys(references)
+        links = ", ".join(f"[{_label(one)}]" for one in references)
         lines.append(f"| {row['claim']} | {row['line']} | {row['statement']} | {links} |")
-    return "\n".join(lines)
+    targets = (f"[{_label(one)}]: ../resources/{one}.json" for one in sorted(named))
+    return "\n".join([*lines, "", *targets])
 
 
-def discrepancies_table(resources: list[Resource]) -> str:
-    """The Markdown table of the discrepancies, in the order of their numbers."""
-    lines = ["| Discrepancy | What differs | How it is shown | Claims | State |", "| --- | --- | --- | --- | --- |"]
-    for each in (each for each in resources if each["resourceType"] == "ArtifactAssessment"):
-        title = f"[{each['title']}](../resources/ArtifactAssessment/{each['id']}.json)"
-        finding, response = (part["summary"] for part in each["content"])
-        lines.append(f"| {title} | {finding} | {response} | {', '.join(claim_ids(each))} | {each['workflowStatus']} |")
-    return "\n".join(lines)
+def discrepancies_text(resources: list[Resource]) -> str:
+    """The discrepancies in Markdown, in the order of their numbers: one section each."""
+    return "\n\n".join(_discrepancy(one) for one in resources if one["resourceType"] == "ArtifactAssessment")
+
+
+def _discrepancy(assessment: Resource) -> str:
+    finding, response = (part["summary"] for part in assessment["content"])
+    concerned = claim_ids(assessment)
+    about = f"Claims {', '.join(concerned)}. " if concerned else ""
+    link = f"[Resource](../resources/ArtifactAssessment/{assessment['id']}.json)"
+    state = f"{about}State: {assessment['workflowStatus']}. {link}"
+    parts = (f"What differs: {finding}", f"How it is shown: {response}", state)
+    items = (
+        textwrap.fill(part, 128, initial_indent="- ", subsequent_indent="  ", break_long_words=False) for part in parts
+    )
+    return "\n".join((f"### {assessment['title']}\n", *items))
 
 
 def between_markers(page: str, name: str, table: str) -> str:
@@ -81,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     table = RESOURCES / "claims.csv"
     claims = claims_csv(table.read_text(encoding="utf-8"), resources)
     page = between_markers(PAGE.read_text(encoding="utf-8"), "claims", claims_table(claims))
-    page = between_markers(page, "discrepancies", discrepancies_table(resources))
+    page = between_markers(page, "discrepancies", discrepancies_text(resources))
     stale = [(path, text) for path, text in ((table, claims), (PAGE, page)) if path.read_text(encoding="utf-8") != text]
     for path, text in stale:
         print(f"{'stale' if options.check else 'wrote'} {path.relative_to(RESOURCES.parent)}")

@@ -49,7 +49,7 @@ def _invariants() -> Iterator[str]:
         left_out = ", ".join(not_evaluated(version)) or "none"
         yield f"| {version} | {len(invariants(version))} | {left_out} |\n"
     told = ", ".join(f"`{key}` by [{rule}](#{rule})" if rule in RULES else f"`{key}`" for key, rule in BY_RULE.items())
-    yield f"\nChecked by a rule that finds more or tells more exactly: {told}.\n\n"
+    yield f"\nChecked by a rule that finds more, or says more exactly what is wrong: {told}.\n\n"
     yield f"Checked by a predicate in Python: {', '.join(f'`{key}`' for key in sorted(NATIVES))}.\n\n"
     yield "All others run as FHIRPath, as published.\n"
 

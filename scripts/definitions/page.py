@@ -1,41 +1,61 @@
-"""The table of repairs as `docs/definitions.md` shows it (https://hl7.org/fhir/R5/downloads.html)."""
+"""The repairs as `docs/definitions.md` shows them (https://hl7.org/fhir/R5/downloads.html)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from apothecary.fhir.repairs import REPAIRS, RULES, Repair
 
 BEGIN = "<!-- repairs: written by make definitions -->"
 END = "<!-- end of repairs -->"
+PARAMETER = "SearchParameter "
 
 
-def repairs_table() -> str:
-    """Both tables of repairs in Markdown."""
-    return "\n".join(("### Rules", "", *_rows("Where", RULES), "", "### Single repairs", "", *_rows("What", REPAIRS)))
+def repairs_section() -> str:
+    """All repairs in Markdown: what a repair changes as a difference, what is only there or not as a table."""
+    left_out = [row for row in REPAIRS if row.published == row.where]
+    computed = [row for row in REPAIRS if row.published is row.repaired is None]
+    changed = [row for row in REPAIRS if row not in left_out and row not in computed]
+    return "\n".join(
+        (
+            "### Rules\n",
+            "A rule repairs the same fault wherever it occurs.\n",
+            *map(_difference, RULES),
+            "### Regular expressions\n",
+            *(_difference(row) for row in changed if not row.where.startswith(PARAMETER)),
+            "### Search parameters\n",
+            *(_difference(row) for row in changed if row.where.startswith(PARAMETER)),
+            "### Computed by the server\n",
+            "These have no expression, and need none.\n",
+            *_table(computed),
+            "### Left out\n",
+            "These search parameters are published, but nobody could use them.\n",
+            *_table(left_out),
+        )
+    ).rstrip()
 
 
 def update(page: Path) -> None:
-    """Put the current table between the two marks of `page`."""
+    """Put the current repairs between the two marks of `page`."""
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n{repairs_table()}\n{END}{after}", encoding="utf-8")
+    page.write_text(f"{before}{BEGIN}\n{repairs_section()}\n{END}{after}", encoding="utf-8")
 
 
-def _rows(first: str, repairs: tuple[Repair, ...]) -> list[str]:
-    rows = [f"| Release | {first} | Published | Repaired | Why |", "|---|---|---|---|---|"]
-    for repair in repairs:
-        releases = " ".join(repair.releases)
-        gone = repair.published == repair.where
-        published = "present" if gone else _code(repair.published)
-        repaired = "left out" if gone else _code(repair.repaired)
-        rows.append(f"| {releases} | {_text(repair.where)} | {published} | {repaired} | {_text(repair.reason)} |")
-    return rows
+def _difference(repair: Repair) -> str:
+    lines = [f"{sign} {value}" for sign, value in (("-", repair.published), ("+", repair.repaired)) if value]
+    return "\n".join((f"**{_name(repair)}** ({_releases(repair)}). {repair.reason}\n", "```diff", *lines, "```\n"))
 
 
-def _text(value: str) -> str:
-    return value.replace("|", r"\|")
+def _table(repairs: Iterable[Repair]) -> list[str]:
+    rows = [f"| `{_name(one).removesuffix(' expression')}` | {_releases(one)} | {one.reason} |" for one in repairs]
+    return ["| Search parameter | Release | Why |", "| --- | --- | --- |", *rows, ""]
 
 
-def _code(value: str | None) -> str:
-    return "none" if value is None else f"`{_text(value)}`"
+def _name(repair: Repair) -> str:
+    return repair.where.removeprefix(PARAMETER)
+
+
+def _releases(repair: Repair) -> str:
+    return ", ".join(repair.releases)

@@ -19,6 +19,9 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 # [text](target) and ![text](target "title"); code is removed before.
 LINK = re.compile(r"\[[^\]]*\]\(\s*<?([^)\s>]+)>?[^)]*\)")
+# [label]: target, and [label] alone, which GitHub shows with its brackets where the label has no target.
+DEFINITION = re.compile(r"^\[([^\]]+)\]: (\S+)$", re.MULTILINE)
+SHORTCUT = re.compile(r"(?<!\])\[([^\]]+)\](?![(\[:])")
 CODE = re.compile(r"^(```|~~~).*?^\1[^\n]*$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
 
@@ -28,8 +31,11 @@ def name(path: Path) -> str:
 
 
 def links(text: str) -> list[str]:
-    """The targets of all links outside code."""
-    return LINK.findall(CODE.sub("", text))
+    """The targets of all links outside code; and in brackets, on a page that has labels, those without a target."""
+    plain = CODE.sub("", text)
+    targets = dict(DEFINITION.findall(plain))
+    labels = SHORTCUT.findall(DEFINITION.sub("", plain)) if targets else []
+    return [*LINK.findall(plain), *targets.values(), *(f"[{label}]" for label in labels if label not in targets)]
 
 
 def anchors(text: str) -> set[str]:
@@ -44,6 +50,9 @@ def broken_links(page: Path) -> list[str]:
     broken = []
     for link in links(page.read_text()):
         if re.match(r"[a-z][a-z+.-]*:|//", link):
+            continue
+        if link.startswith("["):
+            broken.append(link)
             continue
         target, _, fragment = link.partition("#")
         path = (page.parent / target).resolve() if target else page
@@ -64,8 +73,9 @@ def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
         "[ok](other.md) [ok](other.md#a-heading-with-code) [ok](https://hl7.org/fhir/) [ok](#here) ![ok](.)\n# Here\n"
         "[gone](missing.md) [gone](other.md#not-a-heading) [gone](#there) `[code](not-a-link.md)`\n"
         "```\n[code](not-a-link.md)\n```\n"
+        "[one], [two] and [three]\n\n[one]: other.md\n[two]: gone.md\n"
     )
-    assert broken_links(page) == ["missing.md", "other.md#not-a-heading", "#there"]
+    assert broken_links(page) == ["missing.md", "other.md#not-a-heading", "#there", "gone.md", "[three]"]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.parent != ROOT], ids=name)

@@ -11,7 +11,7 @@ from apothecary.fhir.definitions import Definitions, SearchParameterDefinition, 
 from apothecary.fhir.expressions import repair_expression
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.repairs import REPAIRS, RULES, Repair
-from scripts.definitions.page import BEGIN, END, repairs_table
+from scripts.definitions.page import BEGIN, END, repairs_section
 
 PAGE = Path(__file__).parents[2] / "docs/definitions.md"
 ROWS = [pytest.param(version, row, id=f"{version} {row.where}") for row in REPAIRS for version in row.releases]
@@ -91,6 +91,14 @@ def test_no_two_rows_repair_the_same_thing() -> None:
     assert len(keys) == len(set(keys))
 
 
-def test_the_page_shows_the_table_as_it_is() -> None:
+def test_the_page_names_every_repair_once() -> None:
+    named = re.findall(r"^(?:\*\*(.+?)\*\* \(|\| `([^`]+)` \|)", repairs_section(), re.MULTILINE)
+    wheres = [row.where.removeprefix("SearchParameter ") for row in (*RULES, *REPAIRS)]
+    shown = [bold or cell for bold, cell in named]
+    assert len(shown) == len(wheres)
+    assert set(shown) <= {*wheres, *(where.removesuffix(" expression") for where in wheres)}
+
+
+def test_the_page_shows_the_repairs_as_they_are() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert text.partition(BEGIN)[2].partition(END)[0].strip() == repairs_table()
+    assert text.partition(BEGIN)[2].partition(END)[0].strip() == repairs_section()
