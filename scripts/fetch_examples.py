@@ -12,8 +12,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from server.fhir.releases import FhirVersion
-
+from apothecary.fhir.releases import FhirVersion
 from scripts.definitions.packages import Package, obtain
 
 PACKAGES = {

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from server.fhir.json import parse
-from server.fhir.releases import FhirVersion
-from server.validation import Options, validate
 
+from apothecary.fhir.json import parse
+from apothecary.fhir.releases import FhirVersion
+from apothecary.validation import Options, validate
 from scripts.fetch_examples import CACHE, PACKAGES, examples
 from tests.validation.corpus import vendored
 
