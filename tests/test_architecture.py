@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,3 +145,143 @@ def test_validating_loads_neither_the_web_server_nor_the_database_nor_models() -
     loaded = {name.partition(".")[0] for name in json.loads(answer.stdout)}
     assert "apothecary" in loaded
     assert loaded & NOT_FOR_THE_VALIDATOR == set()
+
+
+def acyclic_contracts() -> list[dict[str, Any]]:
+    """import-linter's contracts that forbid circles."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    return [contract for contract in contracts if contract["type"] == "acyclic_siblings"]
+
+
+def is_held(module: str) -> bool:
+    """Whether import-linter keeps `module` out of circles."""
+    return any(
+        any(is_within(module, one) for one in contract["ancestors"])
+        and not any(is_within(module, one) for one in contract.get("skip_descendants", ()))
+        for contract in acyclic_contracts()
+    )
+
+
+def imported_modules(source: str, modules: Mapping[str, str]) -> Iterator[tuple[str, bool]]:
+    """Which of `modules` a source imports, at any place, and whether only under TYPE_CHECKING."""
+    tree = ast.parse(source)
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # `from package import name`: the name is a module, or stands in the package's own.
+            inside = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name if name in modules else node.module for name in inside]
+        yield from ((name, id(node) in for_types) for name in names if name in modules)
+
+
+def hidden_circles(modules: Mapping[str, str]) -> list[str]:
+    """The imports under TYPE_CHECKING that lead back to where they stand; `modules` are sources by name."""
+    imports = {name: set(imported_modules(source, modules)) for name, source in modules.items()}
+
+    def leads_to(start: str, end: str) -> bool:
+        seen, waiting = {start}, [start]
+        while waiting:
+            name = waiting.pop()
+            if name == end:
+                return True
+            further = {found for found, _ in imports[name]} - seen
+            seen |= further
+            waiting += further
+        return False
+
+    return sorted(
+        f"{name} -> {found}"
+        for name, listed in imports.items()
+        for found, for_types in listed
+        if for_types and leads_to(found, name)
+    )
+
+
+def test_no_import_for_types_alone_hides_a_circle() -> None:
+    modules = {name: path.read_text() for path in MODULES if is_held(name := dotted_name(path))}
+    assert len(modules) > 100, "import-linter holds hardly any module"
+    assert hidden_circles(modules) == []
+
+
+FOR_TYPES = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
+
+
+@pytest.mark.parametrize(
+    ("modules", "found"),
+    [
+        # Two that know each other; a longer way back; a package; a way back by an import in a function.
+        ({"a.run": FOR_TYPES + "from a.plan import Plan", "a.plan": "import a.run"}, ["a.run -> a.plan"]),
+        (
+            {"a.run": FOR_TYPES + "from a import plan", "a.plan": "from a.step import Step", "a.step": "import a.run"},
+            ["a.run -> a.plan"],
+        ),
+        (
+            {"a.run": "import typing\nif typing.TYPE_CHECKING:\n    from a import Plan", "a": "from a.run import Run"},
+            ["a.run -> a"],
+        ),
+        ({"a.run": FOR_TYPES + "import a.plan", "a.plan": "def f():\n    from a.run import Run"}, ["a.run -> a.plan"]),
+        (
+            {"a.run": FOR_TYPES + "import a.plan", "a.plan": FOR_TYPES + "import a.run"},
+            ["a.plan -> a.run", "a.run -> a.plan"],
+        ),
+        # One way only; a library; a circle that Python itself would refuse is import-linter's.
+        ({"a.run": FOR_TYPES + "from a.plan import Plan", "a.plan": "import a.step", "a.step": ""}, []),
+        ({"a.run": FOR_TYPES + "from flask import Flask", "a.plan": "import a.run"}, []),
+        ({"a.run": "import a.plan", "a.plan": "import a.run"}, []),
+    ],
+)
+def test_a_hidden_circle_is_noticed(modules: dict[str, str], found: list[str]) -> None:
+    assert hidden_circles(modules) == found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "line", "said"),
+    [
+        (
+            "validation.profiles.registry",
+            FOR_TYPES + "from apothecary.validation.run import Run",
+            "No cycles are allowed in apothecary.validation.",
+        ),
+        (
+            "validation.conformance.slicing",
+            "from apothecary.validation.conformance import check",
+            "No cycles are allowed in apothecary.validation.conformance.",
+        ),
+        (
+            "versions.run",
+            "def f():\n    from apothecary.versions.engine import Engine",
+            "No cycles are allowed in apothecary.versions.",
+        ),
+        (
+            "content.read",
+            FOR_TYPES + "from apothecary.reports.report import Report",
+            "No cycles are allowed in apothecary.",
+        ),
+        (
+            "interactions.read",
+            FOR_TYPES + "from apothecary.operations import OPERATIONS",
+            "apothecary.interactions is not allowed to import apothecary.operations",
+        ),
+    ],
+)
+def test_import_linter_refuses_a_planted_circle(tmp_path: Path, module: str, line: str, said: str) -> None:
+    copy = tmp_path / "apothecary"
+    shutil.copytree(SERVER / "apothecary", copy, ignore=shutil.ignore_patterns("__pycache__", "data"))
+    planted = copy / Path(*module.split(".")).with_suffix(".py")
+    planted.write_text(f"{planted.read_text()}\n{line}\n")
+    lint = Path(sys.executable).with_name("lint-imports")
+    command = [lint, "--no-cache", "--config", ROOT / "pyproject.toml"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    answer = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert answer.returncode == 1, answer.stderr
+    assert said in " ".join(answer.stdout.split())

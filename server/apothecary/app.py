@@ -14,6 +14,7 @@ from apothecary.fhir.json import JSON
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.forms import json_in
 from apothecary.interactions.service import Service
+from apothecary.operations import OPERATIONS
 from apothecary.rest import errors, routes
 from apothecary.rest.metrics import Metrics
 from apothecary.rest.observe import Observed
@@ -67,7 +68,7 @@ def make_service(settings: Settings, store: SqlStore) -> Service:
     """The parts that interactions work with."""
     replica = open_replica(settings, store)
     secret = _secret(settings, store)
-    return Service(settings, store, replica or store, registries_of(settings, store), secret, replica)
+    return Service(settings, store, replica or store, registries_of(settings, store), secret, OPERATIONS, replica)
 
 
 def registries_of(settings: Settings, store: SqlStore) -> dict[FhirVersion, Registry]:

@@ -8,7 +8,8 @@ import pytest
 
 from apothecary.errors import BadRequest, Unprocessable
 from apothecary.fhir.releases import FhirVersion
-from apothecary.interactions.fhirpath_patch import apply, operations
+from apothecary.interactions.fhirpath_patch import apply
+from apothecary.interactions.patch_parameters import operations
 
 
 def operation(kind: str, path: str, **parts: Any) -> dict[str, Any]:

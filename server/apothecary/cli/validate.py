@@ -24,6 +24,7 @@ from apothecary.reports.formats import FORMATS, keeps_checked, render
 from apothecary.reports.report import Report
 
 if TYPE_CHECKING:
+    # For their types alone: most runs have neither, and start sooner without.
     from apothecary.reports.baseline import Baseline
     from apothecary.validation.profiles import Profiles
 

@@ -16,6 +16,7 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.reports.report import Checked, Finding, findings_of, resource_name, shown_path
 
 if TYPE_CHECKING:
+    # For its type alone: who gives no profiles need not load what reads them.
     from apothecary.validation.profiles import Profiles
 
 # Starting a worker and loading the tables in it costs about as much as checking this many bytes.

@@ -18,7 +18,6 @@ from apothecary.fhir.json import JSON, dumps
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import instant
 from apothecary.interactions.service import Service
-from apothecary.operations import OPERATIONS
 from apothecary.search import special
 from apothecary.search.parameters import Registry
 
@@ -165,7 +164,7 @@ def _operations(service: Service, levels: Set[str], resource_type: str | None = 
     """The operations of any of `levels`, and of the type where one is given, that are open here."""
     return [
         {"name": code, "definition": one.definition}
-        for code, one in sorted(OPERATIONS.items())
+        for code, one in sorted(service.operations.items())
         if one.levels & levels
         and (not one.types or resource_type in one.types)
         and (service.settings.writable or not one.affects_state)

@@ -3,137 +3,17 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from apothecary.errors import BadRequest, Unprocessable
+from apothecary.errors import Unprocessable
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.json import JSON
 from apothecary.fhir.paths import PathError, compile_path
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.structures import Property
-
-_KINDS = {
-    "add": ("path", "name", "value"),
-    "insert": ("path", "index", "value"),
-    "delete": ("path",),
-    "replace": ("path", "value"),
-    "move": ("path", "source", "destination"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation: its kind, the path, and the parts that this kind has."""
-
-    kind: str
-    path: str
-    name: str = ""
-    value: Any = None
-    value_type: str = ""
-    index: int = 0
-    source: int = 0
-    destination: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The value of a backbone element: (name, value, type) for each of its elements, in order."""
-
-    items: tuple[tuple[str, Any, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a selected element stands: in `parent` under `key`, at `index` where that is a list."""
-
-    parent: JSON
-    key: str
-    index: int | None
-    structure: str
-    """What `parent` is: a type or the path of a backbone element."""
-
-
-def operations(parameters: Any, version: FhirVersion) -> list[Operation]:
-    """The operations of a Parameters resource; there may be none. Raises BadRequest for one that lacks a part or has
-    one too many.
-    """
-    if not isinstance(parameters, dict) or parameters.get("resourceType") != "Parameters":
-        raise BadRequest("a FHIRPath Patch is a Parameters resource", code="structure")
-    found = []
-    for number, one in enumerate(_objects(parameters.get("parameter", []), "Parameters.parameter")):
-        where = f"Parameters.parameter[{number}]"
-        if one.get("name") != "operation":
-            raise BadRequest(
-                "every parameter of a FHIRPath Patch is named operation", expression=where, code="structure"
-            )
-        found.append(_operation(one, where))
-    return found
-
-
-def _objects(value: Any, where: str) -> list[JSON]:
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-        raise BadRequest("parameters and parts are arrays of objects", expression=where, code="structure")
-    return value
-
-
-def _operation(one: JSON, where: str) -> Operation:
-    parts: JSON = {}
-    for part in _objects(one.get("part", []), where):
-        name = part.get("name")
-        if not isinstance(name, str) or name in parts:
-            raise BadRequest(f"the part {name!r} stands twice, or has no name", expression=where, code="structure")
-        parts[name] = part
-    kind = _simple(parts.get("type"), where)
-    if kind not in _KINDS:
-        raise BadRequest(
-            f"{kind!r} is not an operation: write one of {', '.join(_KINDS)}", expression=where, code="value"
-        )
-    wanted = {"type", *_KINDS[kind]}
-    if set(parts) != wanted:
-        raise BadRequest(f"{kind} has the parts {', '.join(sorted(wanted))}", expression=where, code="structure")
-    values: JSON = {}
-    for name in wanted - {"type", "value"}:
-        value = values[name] = _simple(parts[name], where)
-        if name not in ("index", "source", "destination"):
-            continue
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise BadRequest(f"{name} is a number from 0", expression=where, code="value")
-    for name in ("path", "name"):
-        if not isinstance(values.get(name, ""), str):
-            raise BadRequest(f"{name} is text", expression=where, code="value")
-    if "value" in wanted:
-        values["value"], values["value_type"] = _value(parts["value"], where)
-    return Operation(str(kind), **values)
-
-
-def _simple(part: Any, where: str) -> Any:
-    found = [value for key, value in (part or {}).items() if key.startswith("value")]
-    if len(found) != 1 or isinstance(found[0], dict | list):
-        raise BadRequest("a part of an operation has one value", expression=where, code="structure")
-    return found[0]
-
-
-def _value(part: JSON, where: str) -> tuple[Any, str]:
-    """The value to write and its type. A backbone element comes as parts, one for each of its elements."""
-    found = [key for key in part if key not in ("name", "id")]
-    if len(found) != 1:
-        raise BadRequest("a value is one value, one resource, or parts", expression=where, code="structure")
-    key = found[0]
-    if key.startswith("value"):
-        return part[key], key.removeprefix("value")
-    if key == "resource":
-        return part[key], "Resource"
-    if key != "part":
-        raise BadRequest(f"{key} cannot be written by a FHIRPath Patch", expression=where, code="not-supported")
-    items = []
-    for one in _objects(part["part"], where):
-        if not isinstance(one.get("name"), str):
-            raise BadRequest("a part has a name", expression=where, code="structure")
-        items.append((one["name"], *_value(one, where)))
-    return Parts(tuple(items)), "BackboneElement"
+from apothecary.interactions.patch_parameters import Operation, Parts
+from apothecary.interactions.patch_places import Place, list_at, places, structure_at
 
 
 def apply(resource: JSON, patch: list[Operation], version: FhirVersion) -> JSON:
@@ -153,31 +33,31 @@ def _run(resource: JSON, one: Operation, version: FhirVersion) -> None:
     if one.kind == "add":
         _add(resource, one, version)
     elif one.kind == "insert":
-        parent, key, items = _list_at(resource, one.path, version)
+        parent, key, items = list_at(resource, one.path, version)
         if one.index > len(items):
             raise ValueError(f"the list has {len(items)} elements, index {one.index} is beyond its end")
-        value = _shaped(one.value, _structure_at(resource, one.path, version), version)
+        value = _shaped(one.value, structure_at(resource, one.path, version), version)
         parent[key] = items
         _each_twin(parent, key, lambda beside: beside.insert(one.index, None))
         items.insert(one.index, value)
     elif one.kind == "move":
-        parent, key, items = _list_at(resource, one.path, version)
+        parent, key, items = list_at(resource, one.path, version)
         if max(one.source, one.destination) >= len(items):
             raise ValueError(f"the list has {len(items)} elements")
         _each_twin(parent, key, lambda beside: beside.insert(one.destination, beside.pop(one.source)))
         items.insert(one.destination, items.pop(one.source))
     elif one.kind == "delete":
-        places = _places(resource, one.path, version)
-        if len(places) > 1:
-            raise ValueError(f"the path selects {len(places)} elements; a deletion removes one")
-        for place in places:
+        found = places(resource, one.path, version)
+        if len(found) > 1:
+            raise ValueError(f"the path selects {len(found)} elements; a deletion removes one")
+        for place in found:
             _remove(place)
             _prune(resource)
     else:
-        places = _places(resource, one.path, version)
-        if len(places) != 1:
-            raise ValueError(f"the path selects {len(places)} elements; a replacement needs one")
-        _replace(places[0], one, _structure_at(resource, one.path, version), version)
+        found = places(resource, one.path, version)
+        if len(found) != 1:
+            raise ValueError(f"the path selects {len(found)} elements; a replacement needs one")
+        _replace(found[0], one, structure_at(resource, one.path, version), version)
 
 
 def _each_twin(parent: JSON, key: str, change: Callable[[list[Any]], None]) -> None:
@@ -245,99 +125,6 @@ def _shaped(value: Any, structure: str, version: FhirVersion) -> Any:
         else:
             built[key] = shaped
     return built
-
-
-def _structure_at(resource: JSON, path: str, version: FhirVersion) -> str:
-    tracks = compile_path(version, resource["resourceType"], path).tracks
-    if not tracks:
-        raise ValueError("the path names no element")
-    return tracks[0].structure
-
-
-def _split(path: str) -> tuple[str, str, str]:
-    """`Medication.ingredient.where(isActive = true)[0]` as its parent, the last element's name, and its filters."""
-    depth = 0
-    cut = -1
-    # The last element is the last dot outside of parentheses and texts that no function follows.
-    masked = _masked(path)
-    for position, character in enumerate(masked):
-        depth += {"(": 1, ")": -1}.get(character, 0)
-        if character == "." and depth == 0 and re.match(r"\.(?!first\(|where\(|ofType\(|as\()", masked[position:]):
-            cut = position
-    if cut < 0:
-        raise ValueError("the path names no element of the resource")
-    match = re.fullmatch(r"([a-zA-Z][a-zA-Z0-9]*)(.*)", path[cut + 1 :], re.DOTALL)
-    if match is None:
-        raise ValueError("the path does not end in an element")
-    return path[:cut], match[1], match[2]
-
-
-def _masked(path: str) -> str:
-    """`path` with what its texts hold blotted out: parentheses and dots there mean nothing."""
-    return re.sub(r"'(?:[^'\\]|\\.)*'", lambda match: "'" + "_" * (len(match[0]) - 2) + "'", path, flags=re.DOTALL)
-
-
-def _list_at(resource: JSON, path: str, version: FhirVersion) -> tuple[JSON, str, list[Any]]:
-    """The parent and the key of a whole list, and the list: a new one where there is none yet."""
-    before, name, filters = _split(path)
-    holders = []
-    for track in compile_path(version, resource["resourceType"], before).tracks:
-        one = definitions(version).structure(track.structure).properties.get(name)
-        if one is not None and one.element.is_list:
-            holders += [node for node in track.walk(resource) if isinstance(node, dict)]
-    if filters or len(holders) != 1:
-        raise ValueError("the path must select one list")
-    return holders[0], name, holders[0].get(name, [])
-
-
-def _places(resource: JSON, path: str, version: FhirVersion) -> list[Place]:
-    """The places of all elements that the path selects."""
-    before, name, filters = _split(path)
-    kind = resource["resourceType"]
-    found = []
-    for track in compile_path(version, kind, before).tracks:
-        properties = definitions(version).structure(track.structure).properties
-        for parent in track.walk(resource):
-            for key, one in properties.items():
-                if key != name and one.element.name != f"{name}[x]":
-                    continue
-                if key not in parent and f"_{key}" not in parent:
-                    continue
-                value = parent.get(key)
-                items = value if isinstance(value, list) else [value]
-                kept = _filter(items, one.structure, filters, version)
-                found += [
-                    Place(parent, key, index if isinstance(value, list) else None, track.structure) for index in kept
-                ]
-    return found
-
-
-def _filter(items: list[Any], structure: str, filters: str, version: FhirVersion) -> list[int]:
-    """The indexes of the items that pass the filters behind an element."""
-    kept = list(range(len(items)))
-    position = 0
-    while position < len(filters):
-        rest = filters[position:]
-        if match := re.match(r"\[(\d+)\]|\.first\(\)", rest):
-            number = int(match[1] or 0)
-            kept = kept[number : number + 1]
-            position += match.end()
-            continue
-        end = _closing(rest)
-        criterion = compile_path(version, structure, f"$this{rest[:end]}")
-        kept = [index for index in kept if any(True for _ in criterion.values(items[index]))]
-        position += end
-    return kept
-
-
-def _closing(text: str) -> int:
-    """Where the function call that `text` begins with ends."""
-    depth = 0
-    for position, character in enumerate(_masked(text)):
-        depth += {"(": 1, ")": -1}.get(character, 0)
-        if character == ")" and depth == 0:
-            return position + 1
-    raise ValueError("a parenthesis is not closed")
 
 
 def _remove(place: Place) -> None:

@@ -12,7 +12,7 @@ import jsonpatch
 from apothecary.errors import BadRequest, Gone, NotFound, Unprocessable
 from apothecary.fhir.json import JSON
 from apothecary.fhir.releases import FhirVersion
-from apothecary.interactions import fhirpath_patch
+from apothecary.interactions import fhirpath_patch, patch_parameters
 from apothecary.interactions.forms import json_in
 from apothecary.interactions.preconditions import check_match
 from apothecary.interactions.service import Service, check_id
@@ -61,7 +61,7 @@ def json_patcher(operations: Any) -> Patcher:
 
 def fhirpath_patcher(parameters: Any, version: FhirVersion) -> Patcher:
     """A patcher from a Parameters resource. Raises BadRequest for what is no FHIRPath Patch."""
-    operations = fhirpath_patch.operations(parameters, version)
+    operations = patch_parameters.operations(parameters, version)
     return lambda resource: fhirpath_patch.apply(resource, operations, version)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
+from typing import Protocol
 
 from apothecary.errors import BadRequest, NotFound
 from apothecary.fhir.definitions import definitions
@@ -20,9 +21,25 @@ from apothecary.store.contract import Reader, Replica, Store
 from apothecary.versions import where_instead
 
 
+class OfferedOperation(Protocol):
+    """What the CapabilityStatement says of an operation; those of `apothecary.operations` are such.
+    https://hl7.org/fhir/R5/operationdefinition.html
+    """
+
+    @property
+    def definition(self) -> str: ...
+    @property
+    def levels(self) -> frozenset[str]: ...
+    @property
+    def types(self) -> frozenset[str]: ...
+    @property
+    def affects_state(self) -> bool: ...
+
+
 @dataclass
 class Service:
-    """One server's parts. `registries` has an entry for each FHIR version that has a base.
+    """One server's parts. `registries` has an entry for each FHIR version that has a base, `operations` one for each
+    code that is offered.
 
     `reader` is what reads and searches go to: the store itself, a replica of it, or an open transaction.
     """
@@ -32,6 +49,7 @@ class Service:
     reader: Reader
     registries: Mapping[FhirVersion, Registry]
     secret: bytes
+    operations: Mapping[str, OfferedOperation]
     replica: Replica | None = None
     """The reader once more, where it may lag behind the store: it must be told what a request has to see."""
     searches: Cache = field(default_factory=Cache)

@@ -5,15 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from apothecary.content.documents import Document, Lines
 from apothecary.errors import Issue
-
-if TYPE_CHECKING:
-    from apothecary.validation.profiles import MustSupport
 
 # As much of a source line as a report shows around a finding: files without line breaks are common.
 SNIPPET_WIDTH = 100
@@ -31,6 +28,19 @@ class RuleText(Protocol):
     def why(self) -> str: ...
     @property
     def remedy(self) -> str: ...
+
+
+class MustSupport(Protocol):
+    """The elements that a profile marks as mustSupport; `apothecary.validation.profiles` tells them.
+    https://hl7.org/fhir/R5/conformance-rules.html#mustSupport
+    """
+
+    @property
+    def profile(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def elements(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +100,7 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     checked: list[Checked] = field(default_factory=list)
     rules: Mapping[str, RuleText] = field(default_factory=dict)
-    must_support: list[MustSupport] = field(default_factory=list)
+    must_support: Sequence[MustSupport] = ()
     files: int = 0
     resources: int = 0
     # Files of folders that were passed over, since they hold no FHIR.

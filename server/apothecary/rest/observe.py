@@ -9,7 +9,8 @@ import os
 import sys
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import msgspec
 
@@ -19,9 +20,6 @@ from apothecary.rest.exchange import request_id
 from apothecary.rest.metrics import Metrics
 from apothecary.rest.routing import MATCHED, Matched
 from apothecary.search.text import decode
-
-if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 class Observed:

@@ -10,8 +10,9 @@ from functools import cached_property
 from typing import Any
 
 from apothecary.fhir.references import Reference, parse_reference
+from apothecary.validation.diagnostics import shown
 from apothecary.validation.rules import BASE
-from apothecary.validation.run import At, Run, shown
+from apothecary.validation.run import At, Run
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
 # In these an urn:uuid can have no other meaning than an entry of the same bundle.

@@ -13,8 +13,9 @@ from typing import Any
 
 from apothecary.fhir.definitions import Context, Definitions, ExtensionDefinition
 from apothecary.fhir.structures import Structure
+from apothecary.validation.diagnostics import shown
 from apothecary.validation.rules import BASE
-from apothecary.validation.run import At, Run, pointer_of, shown
+from apothecary.validation.run import At, Run, pointer_of
 from apothecary.validation.suggestions import did_you_mean
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
@@ -44,7 +45,9 @@ def check_extension(value: dict[str, Any], at: At, run: Run) -> None:
     if definition is not None:
         _check_content(definition, value, at, run)
     elif run.options.profiles is not None:
-        run.options.profiles.check_extension(value, at, run)
+        from apothecary.validation.conformance import check_extension as check_by_profiles
+
+        check_by_profiles(run.options.profiles, value, at, run)
 
 
 def check_extensions(value: dict[str, Any], at: At, run: Run, modifier: bool) -> None:

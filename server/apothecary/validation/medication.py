@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from apothecary.validation.diagnostics import shown
 from apothecary.validation.rules import MEDICATION_RULES, Rule
-from apothecary.validation.run import At, Run, shown
+from apothecary.validation.run import At, Run
 
 Value = dict[str, Any]
 

@@ -6,8 +6,9 @@ from functools import lru_cache
 from typing import Any
 from xml.parsers import expat
 
+from apothecary.validation.diagnostics import shown
 from apothecary.validation.rules import BASE, Rule
-from apothecary.validation.run import At, Run, shown
+from apothecary.validation.run import At, Run
 
 XHTML = "http://www.w3.org/1999/xhtml"
 

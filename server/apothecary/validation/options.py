@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from apothecary.errors import Severity
 
 if TYPE_CHECKING:
+    # For its type alone: who gives no profiles need not load what reads them.
     from apothecary.validation.profiles import Profiles
 
 # Nesting past this is no resource: the deepest official example has 17 levels.

@@ -15,8 +15,8 @@ from apothecary.fhir.json import FhirDecimal
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.structures import Structure
 from apothecary.fhir.temporal import parse_span
+from apothecary.validation.diagnostics import shown
 from apothecary.validation.rules import BASE, Rule
-from apothecary.validation.run import shown
 
 Accept = Callable[[Any], bool]
 

@@ -17,6 +17,8 @@ from apothecary.validation.run import At, Run
 Check = Callable[[Any, dict[str, Any], At, int, Run], None]
 # The check of one value of a property: value, the place of the object it stands in, key, index, depth, run.
 One = Callable[[Any, At, str, int | None, int, Run], None]
+# The check of a whole object, after its elements: an invariant, a reference, an extension.
+ObjectCheck = Callable[[dict[str, Any], At, Run], None]
 
 
 def one_object(found: Property, one: One) -> Check:

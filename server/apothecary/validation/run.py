@@ -12,6 +12,7 @@ from apothecary.errors import Issue, Severity
 from apothecary.fhir.definitions import Definitions
 from apothecary.fhir.json import JSON
 from apothecary.fhir.structures import Structure
+from apothecary.validation.diagnostics import sound
 from apothecary.validation.options import Options
 from apothecary.validation.rules import Rule
 
@@ -120,28 +121,6 @@ class Run:
             remedy=sound(finding.remedy or rule.remedy),
             pointer=finding.pointer,
         )
-
-
-def sound(text: str) -> str:
-    """`text` with halves of surrogate pairs escaped, so that every report can be encoded."""
-    return text if text.isprintable() else text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def shown(value: Any) -> str:
-    """A value as a message quotes it: short, on one line."""
-    if isinstance(value, str):
-        text = repr(value)
-    elif isinstance(value, dict):
-        text = "an object"
-    elif isinstance(value, list):
-        text = "an array"
-    elif value is None or isinstance(value, bool):
-        text = {None: "null", True: "true", False: "false"}[value]
-    elif isinstance(value, int) and abs(value) >= 10**80:
-        text = "a number of more than 80 digits"
-    else:
-        text = str(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def expression(tables: Definitions, document: Any, pointer: Pointer) -> str:

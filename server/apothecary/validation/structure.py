@@ -7,29 +7,25 @@ nothing and report to the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from apothecary.fhir.definitions import Definitions, definitions
 from apothecary.fhir.releases import FhirVersion
-from apothecary.fhir.structures import Element, Property, Structure, property_name
-from apothecary.validation.bindings import binding_check, code_acceptor, code_defect
+from apothecary.fhir.structures import Element, Property, Structure
 from apothecary.validation.bundle import BundleIndex, check_bundle
-from apothecary.validation.complaints import Choices, missing, not_an_object, not_list, not_single, unknown
-from apothecary.validation.extensions import check_extension, check_extensions
-from apothecary.validation.invariants import Judge, judges
+from apothecary.validation.choices import check_choices, choices_of
+from apothecary.validation.complaints import missing, not_an_object, not_list, not_single, unknown
+from apothecary.validation.diagnostics import shown
+from apothecary.validation.elements import object_checks, primitive_check
+from apothecary.validation.extensions import check_extension
+from apothecary.validation.invariants import judges
 from apothecary.validation.medication import checks_for
-from apothecary.validation.narrative import check_narrative
-from apothecary.validation.primitives import acceptor, defect
-from apothecary.validation.properties import Check, One, objects, one_object, one_primitive, primitives
-from apothecary.validation.references import check_canonical, check_reference
+from apothecary.validation.properties import Check, ObjectCheck, One, objects, one_object, one_primitive, primitives
+from apothecary.validation.references import check_reference
 from apothecary.validation.rules import BASE
-from apothecary.validation.run import At, Run, shown
+from apothecary.validation.run import At, Run
 from apothecary.validation.suggestions import did_you_mean
-
-# A check of a whole object, after its elements: an invariant, a reference, an extension.
-ObjectCheck = Callable[[dict[str, Any], At, Run], None]
 
 
 class Fields(dict[str, Check]):
@@ -76,7 +72,7 @@ class Shape:
             for element in structure.elements
             if element.min and not element.is_choice
         )
-        self.choices = _choices(structure)
+        self.choices = choices_of(structure)
         self.checks: tuple[ObjectCheck, ...] = ()
         self.medication_checks: tuple[ObjectCheck, ...] = ()
         self.built = False
@@ -117,7 +113,7 @@ def walk(shape: Shape, value: Any, at: At, depth: int, run: Run) -> None:
         if name not in value and twin not in value:
             missing(element, at, run)
     if shape.choices:
-        _check_choices(shape.choices, value, at, run)
+        check_choices(shape.choices, value, at, run)
     if not shape.is_resource and (not value or (len(value) == 1 and "id" in value)):
         run.report(BASE["empty-object"], at, "is an object without content")
     if not shape.built:
@@ -144,7 +140,7 @@ def _compile_field(shape: Shape, key: str) -> Check | None:
     element = found.element
     kind = _kind(shape, found)
     if kind == "primitive-type":
-        one = _primitive_check(shape, found)
+        one = primitive_check(shape.version, found)
         return primitives(found, one) if element.is_list else one_primitive(found, one)
     one = _complex_check(shape, found)
     return objects(found, one) if element.is_list else one_object(found, one)
@@ -158,59 +154,11 @@ def _kind(shape: Shape, found: Property) -> str:
     return shape.tables.structure(found.structure).kind
 
 
-def _primitive_check(shape: Shape, found: Property) -> One:
-    version, type_name, element = shape.version, found.type, found.element
-    accept = acceptor(version, type_name)
-    judged = _element_judges(shape, found)
-    bound = element.binding
-    if type_name == "xhtml":
-        return check_narrative
-    if bound is not None and bound.strength in ("required", "extensible"):
-        accept = code_acceptor(version, bound, accept)
-
-    def check(value: Any, at: At, key: str, index: int | None, depth: int, run: Run) -> None:
-        if not accept(value):
-            wrong = defect(version, type_name, value)
-            if wrong is None and bound is not None:
-                wrong = code_defect(version, bound, value)
-            if wrong is not None:
-                run.report(wrong.rule, at, wrong.text, key=key, index=index, remedy=wrong.remedy)
-                return
-        for judge in judged:
-            judge(value, (at, key, index), run)
-
-    if type_name == "canonical" and element.types[0].targets:
-        targets = next(item.targets for item in element.types if item.code == type_name)
-
-        def check_target(value: Any, at: At, key: str, index: int | None, depth: int, run: Run) -> None:
-            check(value, at, key, index, depth, run)
-            if isinstance(value, str) and value.startswith("#"):
-                check_canonical(value, targets, (at, key, index), run)
-
-        return check_target
-    return check
-
-
 def _complex_check(shape: Shape, found: Property) -> One:
     if shape.tables.structure(found.structure).kind == "resource":
         return _contained if found.element.name == "contained" else _inner_resource
-    version, element = shape.version, found.element
-    inner = shape_of(version, found.structure)
-    after: list[ObjectCheck] = list(_element_judges(shape, found))
-    if element.binding is not None:
-        bound = binding_check(version, element.binding, found.type)
-        if bound is not None:
-            after.append(bound)
-    targets = next((item.targets for item in element.types if item.code == found.type), ())
-    if found.type == "Reference" and "Resource" not in targets:
-        after.append(lambda value, at, run: check_reference(value, at, run, targets))
-    elif found.type == "CodeableReference" and "Resource" not in targets:
-        after.append(lambda value, at, run: _check_codeable(value, at, run, targets))
-    if found.type == "Extension":
-        modifier = element.name == "modifierExtension"
-        after.append(lambda value, at, run: check_extensions(value, at, run, modifier))
-    checks = tuple(after)
-
+    inner = shape_of(shape.version, found.structure)
+    checks = object_checks(shape.version, found)
     if not checks:
 
         def plain(value: Any, at: At, key: str, index: int | None, depth: int, run: Run) -> None:
@@ -226,16 +174,6 @@ def _complex_check(shape: Shape, found: Property) -> One:
                 check(value, here, run)
 
     return checked
-
-
-def _check_codeable(value: dict[str, Any], at: At, run: Run, targets: tuple[str, ...]) -> None:
-    reference = value.get("reference")
-    if isinstance(reference, dict):
-        check_reference(reference, (at, "reference", None), run, targets)
-
-
-def _element_judges(shape: Shape, found: Property) -> tuple[Judge, ...]:
-    return judges(shape.version, found.structure, found.element.invariants)
 
 
 def _contained(value: Any, at: At, key: str, index: int | None, depth: int, run: Run) -> None:
@@ -280,7 +218,10 @@ def _enter(shape: Shape, value: dict[str, Any], at: At, depth: int, run: Run) ->
         run.bundle = BundleIndex(value)
     walk(shape, value, at, depth, run)
     if run.options.profiles is not None:
-        run.options.profiles.check_resource(value, at, run)
+        # Loaded for those who give profiles: most validations have none.
+        from apothecary.validation.conformance import check_resource
+
+        check_resource(run.options.profiles, value, at, run)
     run.bundle, run.full_url = outer, outer_url
 
 
@@ -339,26 +280,3 @@ def walk_twin(shape: Shape, value: Any, primitive: Any, at: At, depth: int, run:
         shape.fields["id"](value["id"], value, at, depth, run)
     else:
         walk(shape, value, at, depth + 1, run)
-
-
-def _choices(structure: Structure) -> Choices:
-    """Each choice element with its JSON names."""
-    return tuple(
-        (element, frozenset(property_name(element, item.code) for item in element.types))
-        for element in structure.elements
-        if element.is_choice
-    )
-
-
-def _check_choices(choices: Choices, value: dict[str, Any], at: At, run: Run) -> None:
-    for element, names in choices:
-        used = [name for name in value if name in names]
-        if len(used) == 1 and len(value) == 1:
-            continue
-        forms = {*used, *(name[1:] for name in value if name[0:1] == "_" and name[1:] in names)}
-        if len(forms) > 1:
-            listed = " and ".join(sorted(forms))
-            text = f"has {listed}, but {element.name} has one value"
-            run.report(BASE["choice-exclusive"], at, text)
-        elif not forms and element.min:
-            missing(element, at, run)

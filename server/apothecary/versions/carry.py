@@ -11,34 +11,31 @@ apart: one inner extension for each child, named as the child; `_datatype` names
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apothecary.fhir.definitions import Property
 from apothecary.fhir.json import JSON, dumps, parse
-from apothecary.versions.values import BACKBONES
-
-if TYPE_CHECKING:
-    from apothecary.versions.engine import Engine
-    from apothecary.versions.run import Run
+from apothecary.versions.direction import BACKBONES
+from apothecary.versions.run import Run
 
 DATATYPE = "http://hl7.org/fhir/StructureDefinition/_datatype"
 
 
-def encode(engine: Engine, url: str, source: Property, value: Any, companion: JSON | None, run: Run) -> JSON:
+def encode(run: Run, url: str, source: Property, value: Any, companion: JSON | None) -> JSON:
     """The extension that carries one value of `source`, written in the target's data types."""
     if source.type == "Resource":
         return {"url": url, "valueString": dumps(value).decode()}
-    if engine.is_primitive(source.type):
-        return _encode_primitive(engine, url, source, value, companion, run)
-    if source.type in engine.carried_types:
-        return {"url": url, f"value{source.type}": engine.plan(source.type, source.type).apply(value, run)}
-    return _encode_parts(engine, url, source, value, run)
+    if run.direction.is_primitive(source.type):
+        return _encode_primitive(run, url, source, value, companion)
+    if source.type in run.direction.carried_types:
+        return {"url": url, f"value{source.type}": run.structure(source.type, source.type, value)}
+    return _encode_parts(run, url, source, value)
 
 
-def _encode_primitive(engine: Engine, url: str, source: Property, value: Any, companion: JSON | None, run: Run) -> JSON:
-    known = source.type in engine.carried_types
+def _encode_primitive(run: Run, url: str, source: Property, value: Any, companion: JSON | None) -> JSON:
+    known = source.type in run.direction.carried_types
     name = "value" + (source.type[0].upper() + source.type[1:] if known else "String")
-    companion = engine.companion(companion, run)
+    companion = run.companion(companion)
     if not known and source.element.is_choice:
         companion = {
             **(companion or {}),
@@ -56,54 +53,52 @@ def _datatype(name: str) -> JSON:
     return {"url": DATATYPE, "valueString": name}
 
 
-def _encode_parts(engine: Engine, url: str, source: Property, value: JSON, run: Run) -> JSON:
+def _encode_parts(run: Run, url: str, source: Property, value: JSON) -> JSON:
     extension: JSON = {"url": url}
     parts: list[JSON] = [] if source.type in BACKBONES else [_datatype(source.type)]
-    properties = engine.source.structure(source.structure).properties
+    properties = run.direction.source.structure(source.structure).properties
     for key, one in value.items():
         found = properties.get(key.removeprefix("_"))
         if key == "id":
             extension["id"] = one
         elif key in ("extension", "modifierExtension"):
-            parts.extend(_encode_own(engine, key, one, run))
+            parts.extend(_encode_own(run, key, one))
         elif found is None:
             parts.append({"url": key, "valueString": dumps(one).decode()})
         elif not (key[0] == "_" and key[1:] in value):
             name = found.element.name.removesuffix("[x]")
-            parts.extend(encode(engine, name, found, item, beside, run) for item, beside in items_of(value, found))
+            parts.extend(encode(run, name, found, item, beside) for item, beside in items_of(value, found))
     extension["extension"] = parts
     return extension
 
 
-def _encode_own(engine: Engine, key: str, extensions: list[JSON], run: Run) -> list[JSON]:
-    converted = engine.extensions(extensions, run)
+def _encode_own(run: Run, key: str, extensions: list[JSON]) -> list[JSON]:
+    converted = run.extensions(extensions)
     if key == "extension" and all(":" in one["url"] for one in converted):
         return converted
     # An inner url without a scheme could be taken for a child's name; and an extension has no modifiers of its own.
     return [{"url": key, "extension": converted}]
 
 
-def decode(
-    engine: Engine, extension: JSON, candidates: Sequence[Property], run: Run
-) -> tuple[Property, Any, JSON | None] | None:
+def decode(run: Run, extension: JSON, candidates: Sequence[Property]) -> tuple[Property, Any, JSON | None] | None:
     """What the opposite `encode` was given: the target's property, value and companion; None if it was not."""
     key = next((key for key in extension if key.startswith(("value", "_value"))), None)
     if key is not None:
-        return _decode_value(engine, extension, key.removeprefix("_"), candidates, run)
+        return _decode_value(run, extension, key.removeprefix("_"), candidates)
     inner = extension.get("extension")
     if not isinstance(inner, list):
         return None
     named = next((one.get("valueString") for one in inner if one.get("url") == DATATYPE), None)
     for target in candidates:
-        if engine.is_primitive(target.type) or target.type == "Resource":
+        if run.direction.is_primitive(target.type) or target.type == "Resource":
             continue
         if (target.type in BACKBONES and named is None) or target.type == named:
-            return target, _decode_parts(engine, extension, target, run), None
+            return target, _decode_parts(run, extension, target), None
     return None
 
 
 def _decode_value(
-    engine: Engine, extension: JSON, key: str, candidates: Sequence[Property], run: Run
+    run: Run, extension: JSON, key: str, candidates: Sequence[Property]
 ) -> tuple[Property, Any, JSON | None] | None:
     value: Any = extension.get(key)
     companion: JSON | None = extension.get("_" + key)
@@ -120,17 +115,17 @@ def _decode_value(
         own = "value" + target.type[0].upper() + target.type[1:]
         if target.type == "Resource":
             return target, parse(value), None
-        if engine.is_primitive(target.type):
-            stands_in = key == "valueString" and target.type not in engine.inverse.carried_types
+        if run.direction.is_primitive(target.type):
+            stands_in = key == "valueString" and target.type not in run.direction.inverse.carried_types
             if target.type == named or (named is None and (own == key or (stands_in and not target.element.is_choice))):
-                return target, value, engine.companion(companion or None, run)
+                return target, value, run.companion(companion or None)
         elif own == key:
-            return target, engine.plan(target.type, target.type).apply(value, run), None
+            return target, run.structure(target.type, target.type, value), None
     return None
 
 
-def _decode_parts(engine: Engine, extension: JSON, target: Property, run: Run) -> JSON:
-    structure = engine.target.structure(target.structure)
+def _decode_parts(run: Run, extension: JSON, target: Property) -> JSON:
+    structure = run.direction.target.structure(target.structure)
     by_name: dict[str, list[Property]] = {}
     for one in structure.properties.values():
         by_name.setdefault(one.element.name.removesuffix("[x]"), []).append(one)
@@ -142,13 +137,13 @@ def _decode_parts(engine: Engine, extension: JSON, target: Property, run: Run) -
         if url == DATATYPE and target.type not in BACKBONES:
             continue
         if url in ("extension", "modifierExtension"):
-            result[url] = engine.extensions(part["extension"], run)
+            result[url] = run.extensions(part["extension"])
         elif ":" in url:
-            result.setdefault("extension", []).append(engine.extension(part, run))
+            result.setdefault("extension", []).append(run.extension(part))
         elif url not in by_name:
             result[url] = parse(part["valueString"])
         else:
-            decoded = decode(engine, part, by_name[url], run)
+            decoded = decode(run, part, by_name[url])
             if decoded is not None:
                 found, value, companion = decoded
                 add_items(result, found, [(value, companion)])

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from apothecary.fhir.json import JSON
-
-if TYPE_CHECKING:
-    from apothecary.versions.run import Run
+from apothecary.versions.run import Run
 
 
 class Converted(NamedTuple):
@@ -19,4 +17,4 @@ class Converted(NamedTuple):
     reason: str | None = None
 
 
-Converter = Callable[[Any, "JSON | None", "Run"], Converted | None]
+Converter = Callable[[Any, "JSON | None", Run], Converted | None]

@@ -6,14 +6,9 @@ HL7's cross-version packages write such a resource as Basic: its own elements in
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from apothecary.fhir.json import JSON
 from apothecary.versions.carry import add_items, decode, encode, items_of
-
-if TYPE_CHECKING:
-    from apothecary.versions.engine import Engine
-    from apothecary.versions.run import Run
+from apothecary.versions.run import Run
 
 _TYPES = "http://hl7.org/fhir/fhir-types"
 # What Basic has in common with every other type (https://hl7.org/fhir/R5/domainresource.html).
@@ -35,26 +30,27 @@ _COMMON = frozenset(
 
 def convert_nested(run: Run, resource: JSON) -> JSON:
     """`resource` in the target release; as Basic when its type is not there, and back from Basic when it is again."""
-    engine = run.engine
+    direction = run.direction
     name = resource.get("resourceType", "")
-    if not engine.source.is_resource_type(name):
+    if not direction.source.is_resource_type(name):
         return resource
-    if not engine.target.is_resource_type(name):
-        run.note(name, f"{engine.target.version.number} has no such resource, so it is written as Basic")
-        return _to_basic(engine, name, resource, run)
+    if not direction.target.is_resource_type(name):
+        run.note(name, f"{direction.target.version.number} has no such resource, so it is written as Basic")
+        return _to_basic(name, resource, run)
     if name == "Basic":
-        whole = _from_basic(engine, resource, run)
+        whole = _from_basic(resource, run)
         if whole is not None:
             return whole
-    return engine.plan(name, name).apply(resource, run)
+    return run.structure(name, name, resource)
 
 
-def _to_basic(engine: Engine, name: str, resource: JSON, run: Run) -> JSON:
+def _to_basic(name: str, resource: JSON, run: Run) -> JSON:
+    direction = run.direction
     basic = {key: value for key, value in resource.items() if key in _COMMON}
-    basic = engine.plan("Basic", "Basic").apply({"resourceType": "Basic", **basic}, run)
+    basic = run.structure("Basic", "Basic", {"resourceType": "Basic", **basic})
     basic["code"] = {"coding": [{"system": _TYPES, "code": name}]}
     carried: list[JSON] = []
-    properties = engine.source.structure(name).properties
+    properties = direction.source.structure(name).properties
     for key, value in resource.items():
         if key in _COMMON or key == "resourceType" or (key[0] == "_" and key[1:] in resource):
             continue
@@ -62,20 +58,21 @@ def _to_basic(engine: Engine, name: str, resource: JSON, run: Run) -> JSON:
         if found is None:
             basic[key] = value
             continue
-        url = engine.our_url(found.element.path.removesuffix("[x]"))
-        carried.extend(encode(engine, url, found, item, beside, run) for item, beside in items_of(resource, found))
+        url = direction.our_url(found.element.path.removesuffix("[x]"))
+        carried.extend(encode(run, url, found, item, beside) for item, beside in items_of(resource, found))
     if carried:
         basic["extension"] = [*basic.get("extension", ()), *carried]
     return basic
 
 
-def _from_basic(engine: Engine, basic: JSON, run: Run) -> JSON | None:
+def _from_basic(basic: JSON, run: Run) -> JSON | None:
+    direction = run.direction
     codings = basic.get("code", {}).get("coding", ())
     name = codings[0].get("code") if len(codings) == 1 and codings[0].get("system") == _TYPES else None
-    if name is None or engine.source.is_resource_type(name) or not engine.target.is_resource_type(name):
+    if name is None or direction.source.is_resource_type(name) or not direction.target.is_resource_type(name):
         return None
-    structure = engine.target.structure(name)
-    elements = {engine.their_url(element.path.removesuffix("[x]")): element for element in structure.elements}
+    structure = direction.target.structure(name)
+    elements = {direction.their_url(element.path.removesuffix("[x]")): element for element in structure.elements}
     rest: list[JSON] = []
     carried: list[JSON] = []
     for extension in basic.get("extension", ()):
@@ -83,14 +80,14 @@ def _from_basic(engine: Engine, basic: JSON, run: Run) -> JSON | None:
     common = {key: value for key, value in basic.items() if key not in ("extension", "code")}
     if rest:
         common["extension"] = rest
-    resource = engine.plan("Basic", "Basic").apply(common, run)
+    resource = run.structure("Basic", "Basic", common)
     resource.pop("code", None)
     resource.pop("_code", None)
     resource["resourceType"] = name
     for extension in carried:
         path = elements[extension["url"]].path
         candidates = [one for one in structure.properties.values() if one.element.path == path]
-        decoded = decode(engine, extension, candidates, run)
+        decoded = decode(run, extension, candidates)
         if decoded is not None:
             found, value, companion = decoded
             add_items(resource, found, [(value, companion)])

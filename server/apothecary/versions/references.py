@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apothecary.fhir.definitions import Property
 from apothecary.fhir.json import JSON
 from apothecary.versions.converted import Converted, Converter
+from apothecary.versions.direction import Direction
 from apothecary.versions.places import with_extension
-
-if TYPE_CHECKING:
-    from apothecary.versions.engine import Engine
-    from apothecary.versions.run import Run
+from apothecary.versions.run import Run
 
 _LITERAL_TYPE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9.\-]{1,64}(?:/_history/.*)?$")
 
 
-def checked(engine: Engine, source: Property, target: Property, convert: Converter) -> Converter:
+def checked(direction: Direction, source: Property, target: Property, convert: Converter) -> Converter:
     """`convert`, unless the value refers to a type of resource that `target` may not refer to."""
-    refused = engine.refused_targets(source, target)
+    refused = direction.refused_targets(source, target)
     if refused is None:
         return convert
 
@@ -41,15 +39,15 @@ def _referred_type(reference: Any) -> str | None:
     return found[1] if found else None
 
 
-def into_codeable(engine: Engine, member: str) -> Converter:
+def into_codeable(direction: Direction, member: str) -> Converter:
     """A concept or a reference as CodeableReference: id and extensions are the whole's, all else the member's."""
     type_name = "CodeableConcept" if member == "concept" else "Reference"
-    other, other_url = ("reference", engine.their_url("CodeableReference.reference"))
+    other, other_url = ("reference", direction.their_url("CodeableReference.reference"))
     if member == "reference":
-        other, other_url = ("concept", engine.their_url("CodeableReference.concept"))
+        other, other_url = ("concept", direction.their_url("CodeableReference.concept"))
 
     def convert(value: Any, companion: JSON | None, run: Run) -> Converted:
-        plain = dict(engine.plan(type_name, type_name).apply(value, run))
+        plain = dict(run.structure(type_name, type_name, value))
         whole: JSON = {key: plain.pop(key) for key in ("id", "extension") if key in plain}
         if plain:
             whole[member] = plain
@@ -65,24 +63,24 @@ def into_codeable(engine: Engine, member: str) -> Converter:
     return convert
 
 
-def may_not_refer(engine: Engine, source: Property, target: Property) -> Callable[[str | None], bool] | None:
+def may_not_refer(direction: Direction, source: Property, target: Property) -> Callable[[str | None], bool] | None:
     """Tells the references that `target`, a choice with Reference, may not make; None when it is no such choice."""
     for type_ref in target.element.types:
         if type_ref.code == "Reference":
             alternative = Property(target.name, target.element, "Reference", "Reference")
-            return engine.refused_targets(source, alternative) or (lambda name: False)
+            return direction.refused_targets(source, alternative) or (lambda name: False)
     return None
 
 
-def from_codeable(engine: Engine, member: str, refused: Callable[[str | None], bool] | None = None) -> Converter:
+def from_codeable(direction: Direction, member: str, refused: Callable[[str | None], bool] | None = None) -> Converter:
     """What `into_codeable` takes: a CodeableReference as its concept or its reference, the other half beside it."""
     other = "reference" if member == "concept" else "concept"
     type_name = "CodeableConcept" if member == "concept" else "Reference"
     other_type = "Reference" if member == "concept" else "CodeableConcept"
-    other_url = engine.our_url(f"CodeableReference.{other}")
+    other_url = direction.our_url(f"CodeableReference.{other}")
 
     def convert(value: Any, companion: JSON | None, run: Run) -> Converted | None:
-        frame: JSON = engine.companion({key: value[key] for key in ("id", "extension") if key in value}, run) or {}
+        frame: JSON = run.companion({key: value[key] for key in ("id", "extension") if key in value}) or {}
         mine, theirs = value.get(member), value.get(other)
         if member == "reference" and refused is not None and mine is not None and refused(_referred_type(mine)):
             return None
@@ -101,9 +99,9 @@ def from_codeable(engine: Engine, member: str, refused: Callable[[str | None], b
             theirs = None
         elif "id" in mine or "extension" in mine:
             reason = f"the {member} has an id or extensions of its own"
-        result = {**frame, **engine.plan(type_name, type_name).apply(mine, run)}
+        result = {**frame, **run.structure(type_name, type_name, mine)}
         if theirs is not None:
-            half = engine.plan(other_type, other_type).apply(theirs, run)
+            half = run.structure(other_type, other_type, theirs)
             result = with_extension(result, {"url": other_url, f"value{other_type}": half})
         return Converted(result, None, reason)
 

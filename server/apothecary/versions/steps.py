@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from apothecary.fhir.definitions import Property
 from apothecary.fhir.json import JSON
@@ -15,13 +15,11 @@ from apothecary.versions.carry import add_items, decode, encode, items_of
 from apothecary.versions.converted import Converted, Converter
 from apothecary.versions.links import Slot
 from apothecary.versions.places import is_written, part_of, part_so_far, with_extension
+from apothecary.versions.run import Placed, Run, Way
 
-if TYPE_CHECKING:
-    from apothecary.versions.plan import Plan
-    from apothecary.versions.run import Run
-
-# The short ways; everything else is GENERAL.
+# The short ways; a part that is taken APART goes the way of its own elements; everything else is GENERAL.
 COPY, REFERENCE, SAME, PLAN, EXTENSIONS, SKIP = "copy", "reference", "same", "plan", "extensions", "skip"
+APART = "apart"
 GENERAL = "general"
 
 Item = tuple[Any, "JSON | None"]
@@ -34,19 +32,15 @@ class Candidate(NamedTuple):
     convert: Converter
 
 
-class Placed(NamedTuple):
-    """A value and the property of the target where it stands."""
-
-    target: Property
-    value: Any
-    companion: JSON | None
-
-
 @dataclass(eq=False, slots=True)
 class Step:
-    """The way of one property of the source. Without a target it is carried in the extension named `url`."""
+    """The way of one property of the source. Without a target it is carried in the extension named `url`.
 
-    plan: Plan
+    `within` are the source's structure that has the property, and what that becomes; `structures` are the same of the
+    values, where a plan alone converts them.
+    """
+
+    within: tuple[str, str]
     slot: Slot
     source: Property
     url: str
@@ -59,7 +53,7 @@ class Step:
     is_companion: bool = False
     nothing: Item | None = None
     into: Slot | None = None
-    _direct: Plan | None = None
+    _direct: Way | None = None
 
     def link(self, target: Slot, candidates: tuple[Candidate, ...], target_url: str) -> None:
         """Give the step its target element."""
@@ -69,7 +63,7 @@ class Step:
 
     def for_companion(self) -> Step:
         """The step of the `_name` companion: value and companion together, whatever was copied before."""
-        step = Step(self.plan, self.slot, self.source, self.url, target=self.target, candidates=self.candidates)
+        step = Step(self.within, self.slot, self.source, self.url, target=self.target, candidates=self.candidates)
         step.is_companion = True
         step.nothing = self.nothing
         step.target_url = self.target_url
@@ -90,12 +84,12 @@ class Step:
 
     def direct(self, value: Any, run: Run) -> Any:
         """The value by its plan alone."""
-        plan = self._direct
-        if plan is None:
-            plan = self._direct = self.plan.engine.plan(*self.structures)
+        way = self._direct
+        if way is None:
+            way = self._direct = run.way(*self.structures)
         if type(value) is list:
-            return [plan.apply(one, run) for one in value]
-        return plan.apply(value, run)
+            return [way(one, run) for one in value]
+        return way(value, run)
 
     def items(self, source: JSON) -> list[Item]:
         """The values of the property with their companions."""
@@ -103,16 +97,11 @@ class Step:
 
     def carry(self, items: Sequence[Item], carried: list[JSON], run: Run) -> None:
         """Put values into the cross-version extension of their element."""
-        engine = self.plan.engine
         for value, companion in items:
-            carried.append(encode(engine, self.url, self.source, value, companion, run))
+            carried.append(encode(run, self.url, self.source, value, companion))
 
     def general(self, source: JSON, out: JSON, carried: list[JSON], run: Run) -> None:
         """Convert all values and put each where it belongs."""
-        part_steps = self.plan.part_steps.get(self.source.name)
-        if part_steps is not None and self.slot.part is None:
-            self._take_apart(source, part_steps, out, carried, run)
-            return
         if self.is_companion and not self.target_name and self.source.name in source:
             return  # Value and companion were converted together.
         items = self.items(source)
@@ -149,22 +138,9 @@ class Step:
         """The target's element with nothing but the original in its extension."""
         if self.target is None:
             raise ValueError(self.url)
-        engine = self.plan.engine
         target = self.candidates[0].target if self.candidates else self.target.properties[0]
-        inside: JSON = {"extension": [encode(engine, self.url, self.source, value, companion, run)]}
-        return Placed(target, None, inside) if engine.is_primitive(target.type) else Placed(target, inside, None)
-
-    def _take_apart(self, source: JSON, steps: dict[str, Step], out: JSON, carried: list[JSON], run: Run) -> None:
-        """A backbone whose elements stand elsewhere in the target: the first is taken apart, any others are carried."""
-        items = self.items(source)
-        inner: JSON = items[0][0]
-        frame = {key: value for key, value in inner.items() if key in ("extension", "modifierExtension")}
-        for key, value in frame.items():
-            carried.append({"url": steps[key].url, "extension": self.plan.engine.extensions(value, run)})
-        if frame:
-            inner = {key: value for key, value in inner.items() if key not in frame}
-        self.plan.take(steps, inner, out, carried, [], run)
-        self.carry(items[1:], carried, run)
+        inside: JSON = {"extension": [encode(run, self.url, self.source, value, companion)]}
+        return Placed(target, None, inside) if run.direction.is_primitive(target.type) else Placed(target, inside, None)
 
     def _write_list(
         self, items: Sequence[Item], placed: Sequence[Placed | None], out: JSON, carried: list[JSON], run: Run
@@ -182,7 +158,7 @@ class Step:
         self, items: Sequence[Item], placed: Sequence[Placed | None], out: JSON, carried: list[JSON], run: Run
     ) -> None:
         target = self._target()
-        taken = self._is_taken(out)
+        taken = is_written(part_so_far(out, target), self._all_types(target, run))
         first = placed[0] if placed else None
         if first is None and target.element.min and placed and not taken:
             first = self._noted_placeholder(items[0], run)
@@ -201,24 +177,19 @@ class Step:
             raise ValueError(self.url)
         return self.target
 
-    def _is_taken(self, out: JSON) -> bool:
-        target = self._target()
-        return is_written(part_so_far(out, target), self._all_types(target))
-
-    def _all_types(self, target: Slot) -> tuple[Property, ...]:
+    def _all_types(self, target: Slot, run: Run) -> tuple[Property, ...]:
         """The properties of the target's element, also those that another link writes."""
         if not target.element.is_choice:
             return target.properties
-        name = target.part.structure if target.part else self.plan.target
-        structure = self.plan.engine.target.structure(name)
+        name = target.part.structure if target.part else self.within[1]
+        structure = run.direction.target.structure(name)
         return tuple(one for one in structure.properties.values() if one.element.path == target.element.path)
 
     def _with_original(
         self, target: Property, converted: Converted, value: Any, companion: JSON | None, run: Run
     ) -> Converted:
-        engine = self.plan.engine
-        inside = encode(engine, self.url, self.source, value, companion, run)
-        primitive = engine.is_primitive(target.type)
+        inside = encode(run, self.url, self.source, value, companion)
+        primitive = run.direction.is_primitive(target.type)
         holder = converted.companion if primitive else converted.value
         holder = with_extension(holder or {}, inside)
         return Converted(converted.value, holder) if primitive else Converted(holder, None)
@@ -231,18 +202,20 @@ class Step:
         for extension in holder["extension"]:
             if extension.get("url") != self.target_url:
                 continue
-            decoded = decode(self.plan.engine, extension, self._all_types(self.target), run)
-            if decoded is not None and self._still_says(decoded, value, companion):
+            decoded = decode(run, extension, self._all_types(self.target, run))
+            if decoded is not None and self._still_says(decoded, value, companion, run):
                 return Placed(*decoded)
         return None
 
-    def _still_says(self, decoded: tuple[Property, Any, JSON | None], value: Any, companion: JSON | None) -> bool:
-        target = self._target()
-        engine = self.plan.engine.inverse
-        back = engine.plan(self.plan.target, self.plan.source)
-        step = back.step_for(target.part.name if target.part else None, decoded[0].name)
-        if step is None:
-            return False
-        aside = engine.new_run()
-        again = step.place(decoded[1], decoded[2], aside) or step.placeholder(decoded[1], decoded[2], aside)
-        return again.target.name == self.source.name and again.value == value and again.companion == companion
+    def _still_says(
+        self, decoded: tuple[Property, Any, JSON | None], value: Any, companion: JSON | None, run: Run
+    ) -> bool:
+        part = self._target().part
+        source, target = self.within
+        found, original, beside = decoded
+        again = run.back().placed((target, source), part.name if part else None, found.name, original, beside)
+        return again is not None and (again.target.name, again.value, again.companion) == (
+            self.source.name,
+            value,
+            companion,
+        )

@@ -8,38 +8,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apothecary.fhir.definitions import Property
 from apothecary.fhir.json import JSON
 from apothecary.versions.converted import Converted, Converter
+from apothecary.versions.direction import ANY_TEXT, BACKBONES, NUMBERS, OPAQUE, Direction
 from apothecary.versions.references import checked, from_codeable, into_codeable, may_not_refer
 from apothecary.versions.rules import Codes, Value
-
-if TYPE_CHECKING:
-    from apothecary.versions.engine import Engine
-    from apothecary.versions.run import Run
+from apothecary.versions.run import Run
 
 REFERENCE_TEXT = "Reference.reference"
-BACKBONES = frozenset({"BackboneElement", "Element"})
 _QUANTITIES = frozenset({"Quantity", "Age", "Count", "Distance", "Duration"})
-_NUMBERS = frozenset({"decimal", "integer", "positiveInt", "unsignedInt"})
 _LEAST = {"positiveInt": 1, "unsignedInt": 0, "integer": -(2**31)}
-_ANY_TEXT = frozenset({"string", "markdown"})
-_OPAQUE = frozenset({"boolean", "base64Binary", "xhtml"})
 
 
 def converter(
-    engine: Engine, source: Property, target: Property, value: Value | None = None, codes: Codes | None = None
+    direction: Direction, source: Property, target: Property, value: Value | None = None, codes: Codes | None = None
 ) -> Converter | None:
     """The way from `source`'s type to `target`'s; None when the types are not about the same thing."""
     if value is not None:
-        forward, back = (value.newer, value.older) if engine.to_newer else (value.older, value.newer)
-        return _by_rule(engine, source, target, forward, back)
-    convert = _by_type(engine, source, target, codes)
+        forward, back = (value.newer, value.older) if direction.to_newer else (value.older, value.newer)
+        return _by_rule(direction, source, target, forward, back)
+    convert = _by_type(direction, source, target, codes)
     if convert is None or source.type == target.type or not source.element.is_choice:
         return convert
-    if engine.is_primitive(source.type) or any(target.type == one.code for one in source.element.types):
+    if direction.is_primitive(source.type) or any(target.type == one.code for one in source.element.types):
         return _as_another_type(convert, source.type)
     return convert
 
@@ -54,104 +48,97 @@ def _as_another_type(convert: Converter, name: str) -> Converter:
     return approximate
 
 
-def _by_type(engine: Engine, source: Property, target: Property, codes: Codes | None) -> Converter | None:
+def _by_type(direction: Direction, source: Property, target: Property, codes: Codes | None) -> Converter | None:
     if source.type == target.type and source.type not in BACKBONES:
-        return _same_type(engine, source, target, codes)
-    if engine.is_primitive(source.type) and engine.is_primitive(target.type):
-        return _between_primitives(engine, source, target)
+        return _same_type(direction, source, target, codes)
+    if direction.is_primitive(source.type) and direction.is_primitive(target.type):
+        return _between_primitives(direction, source, target)
     pair = source.type, target.type
     if pair == ("CodeableConcept", "CodeableReference"):
-        return into_codeable(engine, "concept")
+        return into_codeable(direction, "concept")
     if pair == ("Reference", "CodeableReference"):
-        return checked(engine, source, target, into_codeable(engine, "reference"))
+        return checked(direction, source, target, into_codeable(direction, "reference"))
     if pair == ("CodeableReference", "CodeableConcept"):
-        return from_codeable(engine, "concept", may_not_refer(engine, source, target))
+        return from_codeable(direction, "concept", may_not_refer(direction, source, target))
     if pair == ("CodeableReference", "Reference"):
-        return from_codeable(engine, "reference", engine.refused_targets(source, target))
+        return from_codeable(direction, "reference", direction.refused_targets(source, target))
     if pair == ("code", "CodeableConcept"):
-        return _code_to_concept(engine, source)
+        return _code_to_concept(direction, source)
     if pair == ("CodeableConcept", "code"):
-        return _concept_to_code(engine, target)
-    if engine.same_shape(source, target) or (source.type in _QUANTITIES and target.type in _QUANTITIES):
-        return _structure(engine, source.structure, target.structure)
+        return _concept_to_code(direction, target)
+    if direction.same_shape(source, target) or (source.type in _QUANTITIES and target.type in _QUANTITIES):
+        return _structure(direction, source.structure, target.structure)
     return None
 
 
-def is_plain_copy(engine: Engine, source: Property, target: Property) -> bool:
-    """Whether every primitive value of `source` is, unchanged, a value of `target`."""
-    if source.type != target.type:
-        return engine.is_primitive(source.type) and source.type not in _NUMBERS | _OPAQUE and target.type in _ANY_TEXT
-    return engine.is_primitive(source.type) and engine.allowed_codes(source, target) is None
-
-
-def _structure(engine: Engine, source: str, target: str) -> Converter:
+def _structure(direction: Direction, source: str, target: str) -> Converter:
     def convert(value: Any, companion: JSON | None, run: Run) -> Converted:
-        return Converted(engine.plan(source, target).apply(value, run), None)
+        return Converted(run.structure(source, target, value), None)
 
     return convert
 
 
-def _same_type(engine: Engine, source: Property, target: Property, codes: Codes | None) -> Converter:
-    if engine.is_primitive(source.type):
+def _same_type(direction: Direction, source: Property, target: Property, codes: Codes | None) -> Converter:
+    if direction.is_primitive(source.type):
         if source.element.path == REFERENCE_TEXT:
-            return _known_reference(engine)
-        allowed = engine.allowed_codes(source, target)
-        return _primitive(engine) if allowed is None else _code(engine, target, allowed, codes)
+            return _known_reference(direction)
+        allowed = direction.allowed_codes(source, target)
+        return _primitive(direction) if allowed is None else _code(direction, target, allowed, codes)
     if source.type == "Resource":
         return _resource
-    convert = _structure(engine, source.structure, target.structure)
+    convert = _structure(direction, source.structure, target.structure)
     if source.type == "CodeableConcept":
-        return _bound_concept(engine, source, target, convert)
-    return checked(engine, source, target, convert)
+        return _bound_concept(direction, source, target, convert)
+    return checked(direction, source, target, convert)
 
 
 def _resource(value: Any, companion: JSON | None, run: Run) -> Converted:
     return Converted(run.nested(value), None)
 
 
-def _primitive(engine: Engine) -> Converter:
+def _primitive(direction: Direction) -> Converter:
     def convert(value: Any, companion: JSON | None, run: Run) -> Converted:
-        return Converted(value, engine.companion(companion, run))
+        return Converted(value, run.companion(companion))
 
     return convert
 
 
-def _known_reference(engine: Engine) -> Converter:
+def _known_reference(direction: Direction) -> Converter:
     """The text of a reference, unless it names a type of resource that the target does not have."""
 
     def convert(value: Any, companion: JSON | None, run: Run) -> Converted | None:
-        if value is not None and engine.is_unknown_reference(value):
+        if value is not None and direction.is_unknown_reference(value):
             return None
-        return Converted(value, engine.companion(companion, run))
+        return Converted(value, run.companion(companion))
 
     return convert
 
 
-def _code(engine: Engine, target: Property, allowed: frozenset[str], codes: Codes | None) -> Converter:
+def _code(direction: Direction, target: Property, allowed: frozenset[str], codes: Codes | None) -> Converter:
     table: Mapping[str, str] = {}
     back: Mapping[str, str] = {}
     if codes is not None:
-        table, back = (codes.newer, codes.older) if engine.to_newer else (codes.older, codes.newer)
+        table, back = (codes.newer, codes.older) if direction.to_newer else (codes.older, codes.newer)
 
     def convert(value: Any, companion: JSON | None, run: Run) -> Converted | None:
         if value is None or value in allowed:
-            return Converted(value, engine.companion(companion, run))
+            return Converted(value, run.companion(companion))
         near = table.get(value)
         if near is None:
             return None
         reason = None if back.get(near) == value else f"{value!r} is said as its nearest neighbour {near!r}"
-        return Converted(near, engine.companion(companion, run), reason)
+        return Converted(near, run.companion(companion), reason)
 
     return convert
 
 
-def _between_primitives(engine: Engine, source: Property, target: Property) -> Converter | None:
+def _between_primitives(direction: Direction, source: Property, target: Property) -> Converter | None:
     if source.type == "xhtml" or target.type == "xhtml":
         return None
-    check = _text_check(engine, source, target) if source.type not in _NUMBERS else None
-    if source.type in _NUMBERS and target.type in _NUMBERS:
+    check = _text_check(direction, source, target) if source.type not in NUMBERS else None
+    if source.type in NUMBERS and target.type in NUMBERS:
         check = _number_check(target.type)
-    elif source.type in _NUMBERS and target.type == "integer64":
+    elif source.type in NUMBERS and target.type == "integer64":
         check = _to_integer64
     elif source.type == "integer64" and target.type in _LEAST:
         check = _from_integer64(target.type)
@@ -163,24 +150,24 @@ def _between_primitives(engine: Engine, source: Property, target: Property) -> C
             value = check(value)
             if value is None:
                 return None
-        return Converted(value, engine.companion(companion, run))
+        return Converted(value, run.companion(companion))
 
     return convert
 
 
-def _text_check(engine: Engine, source: Property, target: Property) -> Callable[[Any], Any] | None:
+def _text_check(direction: Direction, source: Property, target: Property) -> Callable[[Any], Any] | None:
     if (
-        source.type in _OPAQUE
-        or target.type in _OPAQUE
-        or target.type in _NUMBERS
+        source.type in OPAQUE
+        or target.type in OPAQUE
+        or target.type in NUMBERS
         or "integer64" in (source.type, target.type)
     ):
         return None
-    if target.type in _ANY_TEXT:
+    if target.type in ANY_TEXT:
         return lambda value: value
-    regex = engine.target.structure(target.type).regex
+    regex = direction.target.structure(target.type).regex
     pattern = re.compile(regex) if regex else None
-    allowed = engine.allowed_codes(source, target)
+    allowed = direction.allowed_codes(source, target)
 
     def check(value: Any) -> Any:
         fits = (pattern is None or pattern.fullmatch(value)) and (allowed is None or value in allowed)
@@ -214,11 +201,11 @@ def _from_integer64(target: str) -> Callable[[Any], Any]:
     return check
 
 
-def _bound_concept(engine: Engine, source: Property, target: Property, convert: Converter) -> Converter:
+def _bound_concept(direction: Direction, source: Property, target: Property, convert: Converter) -> Converter:
     binding, bound = source.element.binding, target.element.binding
     if bound is None or bound.strength != "required" or (binding and binding == bound):
         return convert
-    values = engine.target.value_set(bound.value_set)
+    values = direction.target.value_set(bound.value_set)
     if values is None or not values.complete:
         return convert
 
@@ -231,14 +218,14 @@ def _bound_concept(engine: Engine, source: Property, target: Property, convert: 
     return checked
 
 
-def _code_to_concept(engine: Engine, source: Property) -> Converter | None:
+def _code_to_concept(direction: Direction, source: Property) -> Converter | None:
     binding = source.element.binding
-    values = engine.source.value_set(binding.value_set) if binding else None
+    values = direction.source.value_set(binding.value_set) if binding else None
     if values is None:
         return None
 
     def convert(value: Any, companion: JSON | None, run: Run) -> Converted | None:
-        frame = engine.companion(companion, run) or {}
+        frame = run.companion(companion) or {}
         if value is None:
             return Converted(frame, None)
         system = values.system_of(value)
@@ -249,9 +236,9 @@ def _code_to_concept(engine: Engine, source: Property) -> Converter | None:
     return convert
 
 
-def _concept_to_code(engine: Engine, target: Property) -> Converter | None:
+def _concept_to_code(direction: Direction, target: Property) -> Converter | None:
     binding = target.element.binding
-    values = engine.target.value_set(binding.value_set) if binding else None
+    values = direction.target.value_set(binding.value_set) if binding else None
     if values is None:
         return None
 
@@ -262,7 +249,7 @@ def _concept_to_code(engine: Engine, target: Property) -> Converter | None:
                 exact = value.keys() <= {"id", "extension", "coding"} and value["coding"] == [
                     {"system": system, "code": code}
                 ]
-                frame = engine.companion({key: value[key] for key in ("id", "extension") if key in value}, run)
+                frame = run.companion({key: value[key] for key in ("id", "extension") if key in value})
                 exact = exact and values.system_of(code) == system
                 return Converted(code, frame or None, None if exact else "of the concept only its code is said")
         return None
@@ -271,32 +258,46 @@ def _concept_to_code(engine: Engine, target: Property) -> Converter | None:
 
 
 def _by_rule(
-    engine: Engine, source: Property, target: Property, forward: Callable[[Any], Any], back: Callable[[Any], Any]
+    direction: Direction, source: Property, target: Property, forward: Callable[[Any], Any], back: Callable[[Any], Any]
 ) -> Converter:
-    from_primitive, to_primitive = engine.is_primitive(source.type), engine.is_primitive(target.type)
+    from_primitive, to_primitive = direction.is_primitive(source.type), direction.is_primitive(target.type)
 
     def convert(value: Any, companion: JSON | None, run: Run) -> Converted | None:
         frame = companion if from_primitive else None
         if from_primitive and value is None:
             return (
-                Converted(None, engine.companion(companion, run))
-                if to_primitive
-                else Converted(engine.companion(companion, run), None)
+                Converted(None, run.companion(companion)) if to_primitive else Converted(run.companion(companion), None)
             )
         bare = value
         if to_primitive and not from_primitive:
             frame = {key: value[key] for key in ("id", "extension") if key in value}
             bare = {key: one for key, one in value.items() if key not in frame}
             if not bare:
-                return Converted(None, engine.companion(frame, run))
+                return Converted(None, run.companion(frame))
         result = forward(bare)
         if result is None:
             return None
         reason = None if back(result) == bare else "the two releases write this value differently"
-        frame = engine.companion(frame, run) if frame else None
+        frame = run.companion(frame) if frame else None
         if to_primitive:
             return Converted(result, frame, reason)
-        result = engine.adopt(target.structure, result, run)
+        result = _adopted(target.structure, result, run)
         return Converted({**(frame or {}), **result}, None, reason)
 
     return convert
+
+
+def _adopted(structure: str, value: JSON, run: Run) -> JSON:
+    """A value whose outer shape is the target's `structure` already, the data types in it still the source's."""
+    direction = run.direction
+    if structure in direction.source.complex_types():
+        return run.structure(structure, structure, value)
+    result = {}
+    properties = direction.target.structure(structure).properties
+    for key, one in value.items():
+        found = properties.get(key)
+        if found is None or direction.is_primitive(found.type):
+            result[key] = one
+        else:
+            result[key] = run.structure(found.type, found.type, one)
+    return result

@@ -1,5 +1,5 @@
-"""The profiles at hand, with their value sets: finding one by its canonical url, and applying those that a resource
-claims or that were asked for (https://hl7.org/fhir/R5/profiling.html#resources).
+"""The profiles at hand, with their value sets, each found by its canonical url
+(https://hl7.org/fhir/R5/profiling.html#resources).
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ from apothecary.errors import StartError
 from apothecary.fhir.definitions import Context, Definitions, definitions
 from apothecary.fhir.releases import FhirVersion, parse_version
 from apothecary.fhir.terminology import ValueSet
-from apothecary.validation.fhirpath import Node
-from apothecary.validation.profiles.check import Checker
+from apothecary.validation.diagnostics import shown
 from apothecary.validation.profiles.compile import CORE, compile_rules
 from apothecary.validation.profiles.model import Profile
 from apothecary.validation.profiles.tree import Branch, overlay
 from apothecary.validation.profiles.valuesets import listed
-from apothecary.validation.rules import BASE
-from apothecary.validation.run import At, Run, shown
 
 _KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem"})
 
@@ -122,7 +119,7 @@ class Profiles:
         if not isinstance(base, str) or not differential:
             missing = "neither a snapshot nor a differential" if not differential else "no baseDefinition"
             raise StartError(f"the profile {canonical} has {missing}")
-        if self.find("StructureDefinition", base) is None and _is_core(base, definitions(version)):
+        if self.find("StructureDefinition", base) is None and is_core(base, definitions(version)):
             root = Branch(type_name, type_name)
         else:
             root = self._tree(base, version, (*above, canonical)).copy()
@@ -137,7 +134,7 @@ class Profiles:
         """The FHIR release of the first profile that a resource claims, or else was asked for its type."""
         if not isinstance(resource, dict):
             return None
-        for _, url in _claims(resource):
+        for _, url in claims(resource):
             if version := self._version(url):
                 return version
         for url in self.asked:
@@ -151,7 +148,7 @@ class Profiles:
         resource = self.find("StructureDefinition", canonical)
         if resource is not None:
             return str(resource.get("type"))
-        return canonical.removeprefix(CORE) if _is_core(canonical, tables) else None
+        return canonical.removeprefix(CORE) if is_core(canonical, tables) else None
 
     def value_set(self, canonical: str, version: FhirVersion) -> ValueSet | None:
         """The codes of a value set, of the package or else of the specification; None when it is not at hand."""
@@ -180,48 +177,6 @@ class Profiles:
                 found.append(MustSupport(url, str(resource["type"]), marked))
         return found
 
-    def check_resource(self, resource: dict[str, Any], at: At, run: Run) -> None:
-        """Check a resource against the profiles that it claims and those that were asked for its type."""
-        version, type_name = run.tables.version, str(resource["resourceType"])
-        wanted: dict[str, Profile] = {}
-        for index, url in _claims(resource):
-            place = ((at, "meta", None), "profile", index)
-            if _is_core(url, run.tables) and self.find("StructureDefinition", url) is None:
-                found_type = url.partition("|")[0].removeprefix(CORE)
-                if found_type not in (type_name, "DomainResource", "Resource"):
-                    run.report(BASE["profile-type"], place, f"is {shown(url)}, but the resource is a {type_name}")
-                continue
-            try:
-                profile = self.profile(url, version)
-            except StartError as error:
-                run.report(BASE["profile-unknown"], place, f"is not checked: {error}")
-                continue
-            if profile.type != type_name:
-                text = f"is a profile on {profile.type}, but the resource is a {type_name}"
-                run.report(BASE["profile-type"], place, text)
-                continue
-            wanted[profile.url] = profile
-        for url in self.asked:
-            if self.type_of(url, run.tables) == type_name:
-                try:
-                    profile = self.profile(url, version)
-                except StartError as error:
-                    run.report(BASE["profile-not-checked"], at, f"is not checked: {error}")
-                    continue
-                wanted[profile.url] = profile
-        for profile in wanted.values():
-            Checker(self, profile, run).check(Node(resource, type_name, type_name), at)
-
-    def check_extension(self, extension: dict[str, Any], at: At, run: Run) -> None:
-        """Check an extension against its own definition, if that is at hand."""
-        url = extension.get("url")
-        resource = self.find("StructureDefinition", url) if isinstance(url, str) else None
-        if resource is None or resource.get("type") != "Extension":
-            return
-        profile = self.usable(str(url), run.tables.version)
-        if profile is not None:
-            Checker(self, profile, run).check(Node(extension, "Extension", "Extension"), at)
-
     def contexts(self, url: str) -> tuple[Context, ...]:
         """Where the definition of an extension allows it; empty when it is not at hand or says nothing."""
         resource = self.find("StructureDefinition", url)
@@ -233,12 +188,13 @@ class Profiles:
         )
 
 
-def _is_core(canonical: str, tables: Definitions) -> bool:
+def is_core(canonical: str, tables: Definitions) -> bool:
+    """Whether a canonical url is that of a type of the specification."""
     name = canonical.partition("|")[0]
     return name.startswith(CORE) and tables.has_structure(name.removeprefix(CORE))
 
 
-def _claims(resource: Mapping[str, Any]) -> list[tuple[int, str]]:
+def claims(resource: Mapping[str, Any]) -> list[tuple[int, str]]:
     """The profiles in `meta.profile`, with their indexes."""
     meta = resource.get("meta")
     claimed = meta.get("profile") if isinstance(meta, dict) else None

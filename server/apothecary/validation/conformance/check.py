@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apothecary.fhir.structures import Binding, Invariant
-from apothecary.validation.bindings import CODINGS, SYNTAXES, holds, named, remedy_for
+from apothecary.validation.bindings import named, remedy_for
+from apothecary.validation.conformance.slicing import Undecided, belongs
+from apothecary.validation.conformance.support import Support
+from apothecary.validation.conformance.values import Occurrence, equals, fits, occurrences
+from apothecary.validation.diagnostics import shown
 from apothecary.validation.fhirpath import FhirPathError, Node, compile_expression
 from apothecary.validation.fhirpath.operators import truth
 from apothecary.validation.invariants import environment_of
-from apothecary.validation.profiles.model import ElementRules, Profile
-from apothecary.validation.profiles.slicing import Undecided, belongs
-from apothecary.validation.profiles.values import Occurrence, equals, fits, occurrences
+from apothecary.validation.profiles.model import ElementRules, Profile, Slicing
 from apothecary.validation.references import target_type
 from apothecary.validation.rules import BASE, Rule
-from apothecary.validation.run import At, Pointer, Run, pointer_of, shown
-
-if TYPE_CHECKING:
-    from apothecary.validation.profiles.registry import Profiles
+from apothecary.validation.run import At, Pointer, pointer_of
 
 # Profiles that name each other as types of their elements end here; real ones nest two or three deep.
 _MOST_NESTED = 12
@@ -36,12 +34,10 @@ class Checker:
     A `silent` checker reports nothing and raises Failed at the first error.
     """
 
-    def __init__(
-        self, profiles: Profiles, profile: Profile, run: Run, *, silent: bool = False, nested: int = 0
-    ) -> None:
-        self.profiles = profiles
+    def __init__(self, support: Support, profile: Profile, *, silent: bool = False, nested: int = 0) -> None:
+        self.support = support
+        self.run = support.run
         self.profile = profile
-        self.run = run
         self.silent = silent
         self.nested = nested
         self.told: set[tuple[str, Pointer, str]] = set()
@@ -116,44 +112,29 @@ class Checker:
         self._check_profiles(rules, item)
 
     def _check_binding(self, rules: ElementRules, binding: Binding, item: Occurrence) -> None:
-        answer = self.is_bound(binding, item.node)
+        answer = self.support.is_bound(binding, item.node)
         if answer is True:
             return
         if answer is None:
-            if self._codes(item.node):
+            if self.support.codes(item.node):
                 self._unchecked(rules, item.at, f"the codes of {binding.value_set} cannot be listed")
             return
         rule = "profile-binding" if binding.strength == "required" else "profile-binding-extensible"
-        found = self._codes(item.node)
+        found = self.support.codes(item.node)
         if not found:
             if binding.strength == "required":
                 text = f"has no code, but {self.profile.name} requires one of {binding.value_set}"
                 self._report(rule, item.at, text)
             return
-        value_set = self.profiles.value_set(binding.value_set, self.run.tables.version)
+        value_set = self.support.value_set(binding)
         listed = " and ".join(named(coding) for coding in found[:3])
         said = f"is {shown(item.value)}, which is" if isinstance(item.value, str) else f"has {listed},"
         text = f"{said} not of {binding.value_set}, to which {self.profile.name} binds it"
         self._report(rule, item.at, text, remedy=remedy_for(found, value_set))
 
-    def is_bound(self, binding: Binding, node: Node) -> bool | None:
-        """Whether an element has a code of the value set; None when that cannot be told."""
-        syntax = SYNTAXES.get(binding.value_set)
-        value_set = None if syntax is not None else self.profiles.value_set(binding.value_set, self.run.tables.version)
-        answers = [holds(coding, syntax, value_set) for coding in self._codes(node)]
-        if True in answers:
-            return True
-        return None if None in answers else False
-
-    def _codes(self, node: Node) -> list[Any]:
-        if isinstance(node.value, str):
-            return [{"code": node.value}]
-        codings = CODINGS.get(node.type)
-        return codings(node.value) if codings is not None and isinstance(node.value, dict) else []
-
     def _check_target(self, rules: ElementRules, item: Occurrence) -> None:
         urls = [url for allowed in rules.types if allowed.code == item.node.type for url in allowed.targets]
-        allowed_types = {self.type_of(url) for url in urls}
+        allowed_types = {self.support.type_of(url) for url in urls}
         if not urls or None in allowed_types or "Resource" in allowed_types:
             return
         value: Any = item.value
@@ -192,21 +173,19 @@ class Checker:
         """Check a value against the profiles of its type; of several it must conform to one."""
         if item.at[1] in _EXTENSIONS and (item.at[0] is None or item.at[0][1] not in _EXTENSIONS):
             return  # An extension is checked by its own definition wherever it stands; its parts only from here.
-        urls = [url for allowed in rules.types if self._is_of(item.node, allowed.code) for url in allowed.profiles]
-        known = [found for url in urls if (found := self._profile(url)) is not None]
+        urls = [
+            url for allowed in rules.types if self.support.is_of(item.node, allowed.code) for url in allowed.profiles
+        ]
+        known = [found for url in urls if (found := self.support.profile(url)) is not None]
         if not known or len(known) < len(urls) or self.nested >= _MOST_NESTED:
             return
         if len(known) == 1:
-            inner = Checker(self.profiles, known[0], self.run, silent=self.silent, nested=self.nested + 1)
+            inner = Checker(self.support, known[0], silent=self.silent, nested=self.nested + 1)
             inner.told = self.told
             inner.check(item.node, item.at)
-        elif not any(self.conforms(profile.url, item.node) for profile in known):
+        elif not any(self._conforms(profile.url, item.node) for profile in known):
             names = " or ".join(profile.name for profile in known)
             self._report("profile-type", item.at, f"conforms to none of the profiles that it may have: {names}")
-
-    def _is_of(self, node: Node, code: str) -> bool:
-        tables = self.run.tables
-        return node.type == code or (code in ("Resource", "DomainResource") and tables.is_resource_type(node.type))
 
     def _check_slices(self, rules: ElementRules, found: list[Occurrence], at: At) -> None:
         slicing = rules.slicing
@@ -217,9 +196,7 @@ class Checker:
         undecided = False
         for item in found:
             try:
-                index = next(
-                    (i for i, one in enumerate(rules.slices) if belongs(self, one, slicing.discriminators, item)), None
-                )
+                index = self._slice_of(rules, slicing, item)
             except Undecided as reason:
                 self._unchecked(rules, item.at, f"the slices of {rules.name}: {reason}")
                 undecided = True
@@ -251,6 +228,13 @@ class Checker:
             if one.slices:
                 self._check_slices(one, mine, at)
 
+    def _slice_of(self, rules: ElementRules, slicing: Slicing, item: Occurrence) -> int | None:
+        """The index of the slice that an item belongs to, None for none of them. Raises Undecided."""
+        for index, one in enumerate(rules.slices):
+            if belongs(self.support, one, slicing.discriminators, item, self._conforms):
+                return index
+        return None
+
     def _count_slice(self, rules: ElementRules, found: list[Occurrence], at: At) -> None:
         label = f"the slice {rules.slice_name} of {rules.name}"
         if len(found) < rules.min:
@@ -262,30 +246,16 @@ class Checker:
                 "profile-slice-cardinality", found[rules.max].at, f"is one too many: {self.profile.name} {text}"
             )
 
-    def conforms(self, url: str, node: Node) -> bool:
+    def _conforms(self, url: str, node: Node) -> bool:
         """Whether a value conforms to a profile, as far as that can be told; one that is not at hand is not met."""
-        profile = self._profile(url)
-        if profile is None or self.nested >= _MOST_NESTED or not self._is_of(node, profile.type):
+        profile = self.support.profile(url)
+        if profile is None or self.nested >= _MOST_NESTED or not self.support.is_of(node, profile.type):
             return False
         try:
-            Checker(self.profiles, profile, self.run, silent=True, nested=self.nested + 1).check(node, None)
+            Checker(self.support, profile, silent=True, nested=self.nested + 1).check(node, None)
         except Failed:
             return False
         return True
-
-    def roots(self, urls: Iterable[str]) -> Iterator[ElementRules]:
-        """The rules of those of the profiles that are at hand."""
-        for url in urls:
-            profile = self._profile(url)
-            if profile is not None:
-                yield profile.root
-
-    def type_of(self, url: str) -> str | None:
-        """The type that a profile or a definition of the specification is for; None when it is not at hand."""
-        return self.profiles.type_of(url, self.run.tables)
-
-    def _profile(self, url: str) -> Profile | None:
-        return self.profiles.usable(url, self.run.tables.version)
 
 
 def _quoted(value: Any) -> str:

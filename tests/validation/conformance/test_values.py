@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from apothecary.fhir.json import parse
-from apothecary.validation.profiles.values import equals, fits
+from apothecary.validation.conformance.values import equals, fits
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
+from apothecary.validation.conformance.support import Support
+from apothecary.validation.conformance.values import Occurrence, equals, fits, occurrences
 from apothecary.validation.fhirpath import FhirPathError, Node, compile_expression
 from apothecary.validation.invariants import environment_of
 from apothecary.validation.profiles.model import AllowedType, Discriminator, ElementRules, Fixed
-from apothecary.validation.profiles.values import Occurrence, equals, fits, occurrences
 from apothecary.validation.references import target_type
 
-if TYPE_CHECKING:
-    from apothecary.validation.profiles.check import Checker
+# Whether a value conforms to the profile of that url.
+Conforms = Callable[[str, Node], bool]
 
 _STEP = re.compile(
     r"resolve\(\)|ofType\((?P<type>[A-Za-z.]+)\)|extension\(['\"](?P<url>[^'\"]+)['\"]\)|(?P<name>\$?\w+)"
@@ -25,13 +26,18 @@ class Undecided(Exception):
     """That an item belongs to a slice cannot be told; the message is the reason."""
 
 
-def belongs(checker: Checker, rules: ElementRules, discriminators: Iterable[Discriminator], item: Occurrence) -> bool:
-    """Whether `item` is of the slice `rules`: every discriminator says so. Raises Undecided."""
+def belongs(
+    support: Support, rules: ElementRules, discriminators: Iterable[Discriminator], item: Occurrence, conforms: Conforms
+) -> bool:
+    """Whether `item` is of the slice `rules`: every discriminator says so. Raises Undecided.
+
+    `conforms` is asked where a discriminator is of the type `profile`.
+    """
     found = False
     for discriminator in discriminators:
         if discriminator.type not in _KNOWN:
             raise Undecided(f"discriminators of type {discriminator.type} are not evaluated")
-        if not _agrees(checker, rules, discriminator, item):
+        if not _agrees(support, rules, discriminator, item, conforms):
             return False
         found = True
     if not found:
@@ -39,12 +45,14 @@ def belongs(checker: Checker, rules: ElementRules, discriminators: Iterable[Disc
     return True
 
 
-def _agrees(checker: Checker, rules: ElementRules, discriminator: Discriminator, item: Occurrence) -> bool:
+def _agrees(
+    support: Support, rules: ElementRules, discriminator: Discriminator, item: Occurrence, conforms: Conforms
+) -> bool:
     steps = _steps(discriminator.path)
-    wanted = list(_definitions(checker, rules, steps))
+    wanted = list(_definitions(support, rules, steps))
     if discriminator.type == "type":
-        return _has_type(checker, rules, wanted, steps, item)
-    values = _values(checker, discriminator.path, item)
+        return _has_type(support, rules, wanted, steps, item)
+    values = _values(support, discriminator.path, item)
     if discriminator.type == "exists":
         if not wanted:
             raise Undecided(f"nothing says whether {discriminator.path} exists")
@@ -54,11 +62,11 @@ def _agrees(checker: Checker, rules: ElementRules, discriminator: Discriminator,
         urls = [url for one in wanted for allowed in one.types for url in _profiles(allowed, steps)]
         if not urls:
             raise Undecided(f"no profile is given for {discriminator.path}")
-        return any(checker.conforms(url, value) for url in urls for value in values)
+        return any(conforms(url, value) for url in urls for value in values)
     criteria = [one for one in wanted if _is_criterion(one)]
     if not criteria:
         raise Undecided(f"no value is given for {discriminator.path}")
-    return all(any(_satisfies(checker, one, value) for value in values) for one in criteria)
+    return all(any(_satisfies(support, one, value) for value in values) for one in criteria)
 
 
 def _profiles(allowed: AllowedType, steps: list[re.Match[str]]) -> tuple[str, ...]:
@@ -78,30 +86,30 @@ def _steps(path: str) -> list[re.Match[str]]:
     return steps
 
 
-def _definitions(checker: Checker, rules: ElementRules, steps: list[re.Match[str]]) -> Iterator[ElementRules]:
+def _definitions(support: Support, rules: ElementRules, steps: list[re.Match[str]]) -> Iterator[ElementRules]:
     """What a slice says about the element at the end of a path: by its children, its pattern, its profiles."""
     here = [rules]
     for index, step in enumerate(steps):
         if step[0] == "resolve()" and index == len(steps) - 1:
             break  # What it points to is told by the types of the reference itself.
-        here = [found for one in here for found in _below(checker, one, step)]
+        here = [found for one in here for found in _below(support, one, step)]
     yield from here
 
 
-def _below(checker: Checker, rules: ElementRules, step: re.Match[str]) -> Iterator[ElementRules]:
+def _below(support: Support, rules: ElementRules, step: re.Match[str]) -> Iterator[ElementRules]:
     if step["type"]:
         if not rules.types or any(item.code == step["type"] for item in rules.types):
             yield rules
         return
     if step[0] == "resolve()":
-        yield from checker.roots(url for allowed in rules.types for url in allowed.targets)
+        yield from support.roots(url for allowed in rules.types for url in allowed.targets)
         return
     extensions = [url for allowed in rules.types if allowed.code == "Extension" for url in allowed.profiles]
     if step["name"] == "url" and extensions:
         # The url of an extension is that of its definition, whether that is at hand or not.
         yield ElementRules("url", f"{rules.id}.url", fixed=Fixed(extensions[0]))
         return
-    for each in (rules, *checker.roots(url for allowed in rules.types for url in allowed.profiles)):
+    for each in (rules, *support.roots(url for allowed in rules.types for url in allowed.profiles)):
         for child in each.children:
             if step["url"]:
                 if child.name == "extension":
@@ -122,11 +130,11 @@ def _is_extension(rules: ElementRules, url: str) -> bool:
     return any(child.name == "url" and child.fixed is not None and child.fixed.value == url for child in rules.children)
 
 
-def _values(checker: Checker, path: str, item: Occurrence) -> list[Node]:
+def _values(support: Support, path: str, item: Occurrence) -> list[Node]:
     """What stands at the discriminator's path, as nodes; a reference that cannot be followed leaves it undecided."""
     if path == "$this":
         return [item.node]
-    environment = environment_of(checker.run, item.node)
+    environment = environment_of(support.run, item.node)
     try:
         found = compile_expression(path)([item.node], environment)
     except (FhirPathError, ArithmeticError, RecursionError) as error:
@@ -137,23 +145,23 @@ def _values(checker: Checker, path: str, item: Occurrence) -> list[Node]:
 
 
 def _has_type(
-    checker: Checker, rules: ElementRules, wanted: list[ElementRules], steps: list[re.Match[str]], item: Occurrence
+    support: Support, rules: ElementRules, wanted: list[ElementRules], steps: list[re.Match[str]], item: Occurrence
 ) -> bool:
     if steps and steps[-1][0] == "resolve()":
-        allowed = {checker.type_of(url) for one in wanted for each in one.types for url in each.targets} - {None}
+        allowed = {support.type_of(url) for one in wanted for each in one.types for url in each.targets} - {None}
         path = ".".join(step[0] for step in steps[:-1]) or "$this"
-        references = [_pointed(value) for value in _values(checker, path, item)]
-        return any(target_type(text, checker.run) in allowed for text in references if text is not None)
+        references = [_pointed(value) for value in _values(support, path, item)]
+        return any(target_type(text, support.run) in allowed for text in references if text is not None)
     codes = {each.code for one in wanted for each in one.types}
     if not codes and not steps:
         return item.at[1].lstrip("_") == rules.slice_name  # `value[x]:valueQuantity` names its type by itself.
     if not codes:
         raise Undecided("a slice by type names no type")
     path = ".".join(step[0] for step in steps) or "$this"
-    tables = checker.run.tables
+    tables = support.run.tables
     return any(
         value.type in codes or (tables.has_structure(value.type) and tables.structure(value.type).base in codes)
-        for value in _values(checker, path, item)
+        for value in _values(support, path, item)
     )
 
 
@@ -179,20 +187,20 @@ def _has_criterion(rules: ElementRules) -> bool:
     )
 
 
-def _satisfies(checker: Checker, rules: ElementRules, node: Node) -> bool:
+def _satisfies(support: Support, rules: ElementRules, node: Node) -> bool:
     if rules.fixed is not None:
         return equals(node.value, rules.fixed.value)
     if rules.pattern is not None:
         return fits(node.value, rules.pattern.value)
     if rules.binding is not None and rules.binding.strength == "required":
-        return checker.is_bound(rules.binding, node) is not False
-    tables = checker.run.tables
+        return support.is_bound(rules.binding, node) is not False
+    tables = support.run.tables
     for child in rules.children:
         inner = [found.node for found in occurrences(tables, node, child.name, None)]
         parts = [one for one in child.slices if one.min and _is_criterion(one)]
         if _has_criterion(child):
             parts.append(child)
         for part in parts:
-            if not any(_satisfies(checker, part, value) for value in inner):
+            if not any(_satisfies(support, part, value) for value in inner):
                 return False
     return True

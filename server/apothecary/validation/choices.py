@@ -1,0 +1,34 @@
+"""Elements with a choice of types: of all their JSON names an object has one (https://hl7.org/fhir/R5/formats.html#choice)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apothecary.fhir.structures import Structure, property_name
+from apothecary.validation.complaints import Choices, missing
+from apothecary.validation.rules import BASE
+from apothecary.validation.run import At, Run
+
+
+def choices_of(structure: Structure) -> Choices:
+    """Each choice element with its JSON names."""
+    return tuple(
+        (element, frozenset(property_name(element, item.code) for item in element.types))
+        for element in structure.elements
+        if element.is_choice
+    )
+
+
+def check_choices(choices: Choices, value: dict[str, Any], at: At, run: Run) -> None:
+    """Check that each choice of an object has one value, or none where it need not have one."""
+    for element, names in choices:
+        used = [name for name in value if name in names]
+        if len(used) == 1 and len(value) == 1:
+            continue
+        forms = {*used, *(name[1:] for name in value if name[0:1] == "_" and name[1:] in names)}
+        if len(forms) > 1:
+            listed = " and ".join(sorted(forms))
+            text = f"has {listed}, but {element.name} has one value"
+            run.report(BASE["choice-exclusive"], at, text)
+        elif not forms and element.min:
+            missing(element, at, run)

@@ -1,0 +1,81 @@
+"""The profiles that a resource or an extension is checked against: those that it claims, and those that were asked for
+(https://hl7.org/fhir/R5/profiling.html#resources).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apothecary.errors import StartError
+from apothecary.validation.conformance.check import Checker
+from apothecary.validation.conformance.support import Support
+from apothecary.validation.diagnostics import shown
+from apothecary.validation.fhirpath import Node
+from apothecary.validation.profiles import CORE, Profiles
+from apothecary.validation.profiles.model import Profile
+from apothecary.validation.profiles.registry import claims, is_core
+from apothecary.validation.rules import BASE
+from apothecary.validation.run import At, Run
+
+
+def check_resource(profiles: Profiles, resource: dict[str, Any], at: At, run: Run) -> None:
+    """Check a resource against the profiles that it claims and those that were asked for its type."""
+    type_name = str(resource["resourceType"])
+    wanted = {
+        **_claimed(profiles, resource, type_name, at, run),
+        **_asked(profiles, type_name, at, run),
+    }
+    support = Support(profiles, run)
+    for profile in wanted.values():
+        Checker(support, profile).check(Node(resource, type_name, type_name), at)
+
+
+def check_extension(profiles: Profiles, extension: dict[str, Any], at: At, run: Run) -> None:
+    """Check an extension against its own definition, if that is at hand."""
+    url = extension.get("url")
+    resource = profiles.find("StructureDefinition", url) if isinstance(url, str) else None
+    if resource is None or resource.get("type") != "Extension":
+        return
+    profile = profiles.usable(str(url), run.tables.version)
+    if profile is not None:
+        Checker(Support(profiles, run), profile).check(Node(extension, "Extension", "Extension"), at)
+
+
+def _claimed(profiles: Profiles, resource: dict[str, Any], type_name: str, at: At, run: Run) -> dict[str, Profile]:
+    """The profiles of `meta.profile` by url; one that cannot be of use here is reported."""
+    found: dict[str, Profile] = {}
+    for index, url in claims(resource):
+        place = ((at, "meta", None), "profile", index)
+        if is_core(url, run.tables) and profiles.find("StructureDefinition", url) is None:
+            core_type = url.partition("|")[0].removeprefix(CORE)
+            if core_type not in (type_name, "DomainResource", "Resource"):
+                run.report(BASE["profile-type"], place, f"is {shown(url)}, but the resource is a {type_name}")
+            continue
+        try:
+            profile = profiles.profile(url, run.tables.version)
+        except StartError as error:
+            run.report(BASE["profile-unknown"], place, f"is not checked: {error}")
+            continue
+        if profile.type != type_name:
+            text = f"is a profile on {profile.type}, but the resource is a {type_name}"
+            run.report(BASE["profile-type"], place, text)
+            continue
+        found[profile.url] = profile
+    return found
+
+
+def _asked(profiles: Profiles, type_name: str, at: At, run: Run) -> dict[str, Profile]:
+    """The profiles that were asked for this type, by url; one that the release of the resource rules out is
+    reported.
+    """
+    found: dict[str, Profile] = {}
+    for url in profiles.asked:
+        if profiles.type_of(url, run.tables) != type_name:
+            continue
+        try:
+            profile = profiles.profile(url, run.tables.version)
+        except StartError as error:
+            run.report(BASE["profile-not-checked"], at, f"is not checked: {error}")
+            continue
+        found[profile.url] = profile
+    return found
