@@ -18,7 +18,7 @@ from apothecary.search.criteria import Criteria, too_costly
 from apothecary.search.handling import Handling
 from apothecary.search.parameters import Registry
 from apothecary.search.predicates import Predicate, all_of, any_of, clauses, ranks
-from apothecary.search.query import BEST_FIRST, Cursor, Query, Search
+from apothecary.search.query import BEST_FIRST, Query, Search
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -26,7 +26,7 @@ Pairs = Sequence[tuple[str, str]]
 DEPTH = 8
 
 
-def parse(context: Context, pairs: Pairs, cursor: Cursor | None = None) -> Search:
+def parse(context: Context, pairs: Pairs) -> Search:
     """The search that a request asks for. `pairs` are the decoded parameters in order, without those that concern the
     format or the page. Raises BadRequest and its children.
     """
@@ -37,19 +37,8 @@ def parse(context: Context, pairs: Pairs, cursor: Cursor | None = None) -> Searc
     types, applied = _types(context, handling, [value for name, value in filters if name == "_type"])
     filters, named, expanded = _named(context.registry, types, filters)
     applied += named
-    wanted: dict[str, list[Predicate]] = {one: [] for one in types}
-    for name, value in filters:
-        if name == "_type":
-            continue
-        if name.startswith("_type:"):
-            raise NotSupported(f"{name}: _type takes no modifier", expression=name)
-        found = _filter(criteria, types, name, value)
-        if found is not None:
-            if (name, value) not in expanded:
-                applied.append((name, value))
-            for resource_type, predicate in found.items():
-                wanted[resource_type].append(predicate)
-    predicates = {one: all_of(parts) if parts else None for one, parts in wanted.items()}
+    predicates, ran = _wanted(criteria, types, filters)
+    applied += [pair for pair in ran if pair not in expanded]
     predicates = spread(predicates, controls.contained, controls.contained_type, context.registry.types)
     if any(sum(1 for _ in clauses(p)) > context.clause_limit for p in predicates.values() if p is not None):
         raise too_costly(context)
@@ -60,7 +49,7 @@ def parse(context: Context, pairs: Pairs, cursor: Cursor | None = None) -> Searc
     if scored and inexact and not controls.sort:
         controls.sort = (BEST_FIRST,)
     return Search(
-        query=Query(predicates, controls.sort, controls.count, cursor, scored and controls.score),
+        query=Query(predicates, controls.sort, controls.count, scored=scored and controls.score),
         applied=(*applied, *controls.applied),
         total=controls.total,
         summary=controls.summary,
@@ -122,6 +111,25 @@ def _types(context: Context, handling: Handling, values: list[str]) -> tuple[tup
                 )
         kept &= set(names)
     return tuple(one for one in context.types if one in kept), [("_type", value) for value in values]
+
+
+def _wanted(
+    criteria: Criteria, types: tuple[str, ...], filters: Pairs
+) -> tuple[dict[str, Predicate | None], list[tuple[str, str]]]:
+    """What all filters ask of each type, and those of them that run."""
+    wanted: dict[str, list[Predicate]] = {one: [] for one in types}
+    ran = []
+    for name, value in filters:
+        if name == "_type":
+            continue
+        if name.startswith("_type:"):
+            raise NotSupported(f"{name}: _type takes no modifier", expression=name)
+        found = _filter(criteria, types, name, value)
+        if found is not None:
+            ran.append((name, value))
+            for resource_type, predicate in found.items():
+                wanted[resource_type].append(predicate)
+    return {one: all_of(parts) if parts else None for one, parts in wanted.items()}, ran
 
 
 # -- one filter
