@@ -11,7 +11,8 @@ import pytest
 
 from apothecary.content.sync import Report, sync
 from apothecary.errors import ContentError
-from apothecary.search.parser import Parser
+from apothecary.search.context import Context
+from apothecary.search.parser import parse
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from apothecary.store.sql import SqlStore
@@ -56,7 +57,7 @@ class Content:
         from apothecary.app import make_service
 
         registry = make_service(self.settings, self.store).registry(self.settings.fhir_version)
-        query = Parser(registry, ("Medication",), (), 0).parse([(name, value)]).query
+        query = parse(Context(registry, ("Medication",)), [(name, value)]).query
         return [hit.id for hit in self.store.search(query).hits]
 
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from apothecary.fhir.json import dumps
 from apothecary.fhir.releases import FhirVersion
+from apothecary.search.context import Context
 from apothecary.search.parameters import Registry
-from apothecary.search.parser import Parser
+from apothecary.search.parser import parse
 from apothecary.settings import Settings
 from apothecary.store.contract import Stored
 from apothecary.store.open import open_store
@@ -63,6 +64,6 @@ def test_pages_of_any_data_show_each_match_once(
         assert [one for page in pages for one in page.ids] == whole
         assert [page.ids for page in backwards(server, pages[-1])] == [page.ids for page in reversed(pages)]
         pairs = [(pair.split("=")[0], pair.split("=")[1]) for pair in criteria.split("&") if pair]
-        found = store.count(Parser(REGISTRY, ("Medication",), (), 0).parse(pairs).query)
+        found = store.count(parse(Context(REGISTRY, ("Medication",)), pairs).query)
         assert found == len(whole) == len(set(whole))
         store.close()

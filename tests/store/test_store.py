@@ -12,8 +12,9 @@ import pytest
 from apothecary.errors import Busy, Conflict, StartError
 from apothecary.fhir.json import dumps
 from apothecary.fhir.releases import FhirVersion
+from apothecary.search.context import Context
 from apothecary.search.parameters import Registry
-from apothecary.search.parser import Parser
+from apothecary.search.parser import parse
 from apothecary.search.query import Query
 from apothecary.settings import Settings
 from apothecary.store import reads
@@ -48,7 +49,7 @@ def delete(store: SqlStore, key: str, version: int) -> None:
 def find(store: SqlStore, kind: str, text: str) -> list[str]:
     """The ids that a search finds, by the index."""
     pairs = [(one.partition("=")[0], one.partition("=")[2]) for one in text.split("&") if one]
-    return [hit.id for hit in store.search(Parser(REGISTRY, (kind,), (), 0).parse(pairs).query).hits]
+    return [hit.id for hit in store.search(parse(Context(REGISTRY, (kind,)), pairs).query).hits]
 
 
 def test_what_was_written_is_read_to_the_byte(store: SqlStore) -> None:
@@ -142,7 +143,7 @@ def test_a_transaction_reads_its_own_writes_and_others_do_not(store: SqlStore) -
         stored = Stored("Medication", "m", 1, 1, "R5", dumps(resource))
         transaction.write(stored, "PUT", REGISTRY.rows(resource))
         assert transaction.read("Medication", "m") == stored
-        query = Parser(REGISTRY, ("Medication",), (), 0).parse([("status", "active")]).query
+        query = parse(Context(REGISTRY, ("Medication",)), [("status", "active")]).query
         assert [hit.id for hit in transaction.search(query).hits] == ["m"]
         with ThreadPoolExecutor(1) as outside:
             assert outside.submit(store.read, "Medication", "m").result() is None

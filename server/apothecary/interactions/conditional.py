@@ -11,7 +11,8 @@ from apothecary.fhir.temporal import now
 from apothecary.interactions.service import Service
 from apothecary.interactions.terminology import held
 from apothecary.search import control
-from apothecary.search.parser import Parser
+from apothecary.search.context import Context
+from apothecary.search.parser import parse
 from apothecary.search.query import Query
 from apothecary.search.text import decode
 from apothecary.store.contract import Hit, Reader
@@ -31,7 +32,7 @@ def matches(
         raise BadRequest(
             "the criteria are empty", expression="criteria", remedy="Write at least one search parameter with a value."
         )
-    parser = Parser(
+    context = Context(
         service.registry(version),
         (resource_type,),
         (base,),
@@ -40,7 +41,7 @@ def matches(
         clause_limit=service.settings.search_clause_limit,
         terminology=held(service, version, base, reader),
     )
-    query = parser.parse(pairs).query
+    query = parse(context, pairs).query
     return list(reader.search(Query(query.predicates, (), limit)).hits)
 
 

@@ -19,7 +19,8 @@ from apothecary.interactions.subset import subset
 from apothecary.interactions.terminology import held
 from apothecary.search import links
 from apothecary.search.contained import is_marked, unmarked, url_path
-from apothecary.search.parser import Parser
+from apothecary.search.context import Context
+from apothecary.search.parser import parse
 from apothecary.search.query import Cursor, Search
 from apothecary.store.contract import Hit, Page
 
@@ -61,7 +62,7 @@ def prepare(
         service.check_type(version, resource_type)
     settings = service.settings
     terminology = held(service, version, base)
-    parser = Parser(
+    context = Context(
         registry,
         registry.types if resource_type is None else (resource_type,),
         (base,),
@@ -74,7 +75,7 @@ def prepare(
         terminology=terminology,
     )
     tokens = [value for name, value in pairs if name == links.PAGE]
-    found = parser.parse([(name, value) for name, value in pairs if name != links.PAGE])
+    found = parse(context, [(name, value) for name, value in pairs if name != links.PAGE])
     if len(tokens) > 1:
         raise BadRequest(f"{links.PAGE} stands twice in the request", expression=links.PAGE)
     applied = list(found.applied)

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from functools import partial
+from typing import Any, Literal, get_args
 
 from apothecary.errors import BadRequest, Issue, NotSupported
 from apothecary.search.contained import Returned, Which
+from apothecary.search.context import Context
+from apothecary.search.handling import Handling
 from apothecary.search.query import Include, Sort
 
-if TYPE_CHECKING:
-    from apothecary.search.parser import Parser
-
-NAMES = frozenset(
-    {
-        "_count",
-        "_sort",
-        "_total",
-        "_summary",
-        "_elements",
-        "_score",
-        "_maxresults",
-        "_explain",
-        "_contained",
-        "_containedType",
-        "_include",
-        "_revinclude",
-        "_include:iterate",
-        "_revinclude:iterate",
-        "_include:recurse",
-        "_revinclude:recurse",
-    }
-)
-_BASE_NAMES = frozenset(name.partition(":")[0] for name in NAMES)
 SUMMARIES = ("true", "text", "data", "count", "false")
 TOTALS = ("none", "estimate", "accurate")
+BOOLEANS = ("true", "false")
+
+_INCLUDES = ("_include", "_revinclude")
 
 # What a parameter of each type is sorted by: the table of the index and the columns for the smallest and the largest
 # value.
@@ -71,32 +53,33 @@ class Controls:
 
 def concerns(name: str) -> bool:
     """Whether `name` is a control parameter, with or without a modifier."""
-    return name in NAMES or name.partition(":")[0] in _BASE_NAMES
+    return name.partition(":")[0] in _BASE_NAMES
 
 
-def parse(pairs: Sequence[tuple[str, str]], parser: Parser) -> Controls:
-    """Raises BadRequest for a value that breaks a rule; reports through `parser.unknown` what this server does not
-    know.
-    """
-    controls = Controls(parser.page_size)
+def parse(pairs: Sequence[tuple[str, str]], context: Context, handling: Handling) -> Controls:
+    """Raises BadRequest for a value that breaks a rule; reports to `handling` what this server does not know."""
+    controls = Controls(context.page_size)
     seen: set[str] = set()
     for name, value in pairs:
+        base = name.partition(":")[0]
         if name not in NAMES:
-            takes = ":iterate" if "clude" in name else "no modifier"
-            raise NotSupported(f"{name}: {name.partition(':')[0]} takes {takes}", expression=name)
+            takes = ":iterate" if base in _INCLUDES else "no modifier"
+            raise NotSupported(f"{name}: {base} takes {takes}", expression=name)
         if not value:
             continue
-        if "clude" not in name:
+        if base not in _INCLUDES:
             if name in seen:
                 raise BadRequest(f"{name} stands twice in the request; it may stand once", expression=name)
             seen.add(name)
-        _one(controls, name, value, parser)
+        applied = _READERS[name](controls, value, context, handling)
+        if applied is not None:
+            controls.applied.append((name, applied))
     if controls.elements and controls.summary in ("true", "text", "data"):
         raise BadRequest(
             "_elements and _summary ask for two different parts of a resource; use one of them", expression="_elements"
         )
     if ("_containedType", controls.contained_type) in controls.applied and controls.contained == "false":
-        parser.unknown(
+        handling.unknown(
             "_containedType",
             "_containedType means nothing without _contained=true or _contained=both",
             f"_containedType={controls.contained_type}",
@@ -106,72 +89,18 @@ def parse(pairs: Sequence[tuple[str, str]], parser: Parser) -> Controls:
     return controls
 
 
-def without_scores(controls: Controls, parser: Parser) -> None:
+def without_scores(controls: Controls, handling: Handling) -> None:
     """Take back what was asked about scores, where a search does not rank its matches."""
     reason = "a search without full text has no scores"
     if any(one.column == "score" for one in controls.sort):
-        parser.unknown("_sort", reason, "_sort=_score", wider=False)
+        handling.unknown("_sort", reason, "_sort=_score", wider=False)
         controls.sort = tuple(one for one in controls.sort if one.column != "score")
         kept = ",".join(("-" if one.descending else "") + one.parameter for one in controls.sort)
         controls.applied = [(name, kept if name == "_sort" else value) for name, value in controls.applied]
     if ("_score", "true") in controls.applied:
-        parser.unknown("_score", reason, "_score=true", wider=False)
+        handling.unknown("_score", reason, "_score=true", wider=False)
         controls.applied.remove(("_score", "true"))
     controls.applied = [(name, value) for name, value in controls.applied if value]
-
-
-def _one(controls: Controls, name: str, value: str, parser: Parser) -> None:
-    applied = value
-    match name:
-        case "_count":
-            number = whole_number(name, value)
-            controls.count = min(number, parser.page_size_limit)
-            controls.count_only = controls.count_only or number == 0
-            if number > parser.page_size_limit:
-                applied = str(parser.page_size_limit)
-                parser.warnings.append(
-                    Issue(
-                        "information",
-                        "informational",
-                        f"_count={value} is more than a page may hold; pages have {applied} matches",
-                        ("_count",),
-                    )
-                )
-        case "_sort":
-            keys = [key for one in value.split(",") if one and (key := _sort(one, parser))]
-            if not keys:
-                return
-            controls.sort = tuple(key for key, _ in keys)
-            applied = ",".join(text for _, text in keys)
-        case "_total":
-            _choice(name, value, TOTALS)
-            controls.total = "none" if value == "none" else "accurate"
-        case "_summary":
-            _choice(name, value, SUMMARIES)
-            controls.summary = value
-            controls.count_only = controls.count_only or value == "count"
-        case "_maxresults":
-            controls.max_results = whole_number(name, value)
-            if controls.max_results == 0:
-                raise BadRequest("_maxresults=0: write a number from 1", expression=name)
-        case "_explain":
-            _choice(name, value, ("true", "false"))
-            controls.explain = value == "true"
-        case "_contained":
-            controls.contained = _choice(name, value, get_args(Which))
-        case "_containedType":
-            controls.contained_type = _choice(name, value, get_args(Returned))
-        case "_elements":
-            controls.elements = tuple(one.strip() for one in value.split(",") if one.strip())
-        case "_score":
-            _choice(name, value, ("true", "false"))
-            controls.score = value == "true"
-        case _:
-            include = _include(name, value, parser)
-            if include is None:
-                return
-            controls.includes = (*controls.includes, include)
-    controls.applied.append((name, applied))
 
 
 def whole_number(name: str, value: str) -> int:
@@ -188,27 +117,103 @@ def _choice(name: str, value: str, allowed: Sequence[str]) -> Any:
     return value
 
 
-def _sort(text: str, parser: Parser) -> tuple[Sort, str] | None:
-    """One key of `_sort`: https://hl7.org/fhir/R5/search.html#sort"""
+# -- one parameter: each notes what it asks, and gives what of its value runs; None for nothing
+
+
+def _count(controls: Controls, value: str, context: Context, handling: Handling) -> str:
+    number = whole_number("_count", value)
+    controls.count = min(number, context.page_size_limit)
+    controls.count_only = controls.count_only or number == 0
+    if number <= context.page_size_limit:
+        return value
+    applied = str(context.page_size_limit)
+    more = f"_count={value} is more than a page may hold; pages have {applied} matches"
+    handling.tell(Issue("information", "informational", more, ("_count",)))
+    return applied
+
+
+def _sort(controls: Controls, value: str, context: Context, handling: Handling) -> str | None:
+    """https://hl7.org/fhir/R5/search.html#sort"""
+    keys = [(key, one) for one in value.split(",") if one and (key := _sort_key(one, context, handling))]
+    if not keys:
+        return None
+    controls.sort = tuple(key for key, _ in keys)
+    return ",".join(one for _, one in keys)
+
+
+def _total(controls: Controls, value: str, context: Context, handling: Handling) -> str:
+    """https://hl7.org/fhir/R5/search.html#total: an estimate is not cheaper here, so it is exact."""
+    controls.total = "none" if _choice("_total", value, TOTALS) == "none" else "accurate"
+    return value
+
+
+def _summary(controls: Controls, value: str, context: Context, handling: Handling) -> str:
+    controls.summary = _choice("_summary", value, SUMMARIES)
+    controls.count_only = controls.count_only or value == "count"
+    return value
+
+
+def _elements(controls: Controls, value: str, context: Context, handling: Handling) -> str:
+    controls.elements = tuple(one.strip() for one in value.split(",") if one.strip())
+    return value
+
+
+def _score(controls: Controls, value: str, context: Context, handling: Handling) -> str:
+    controls.score = _choice("_score", value, BOOLEANS) == "true"
+    return value
+
+
+def _max_results(controls: Controls, value: str, context: Context, handling: Handling) -> str:
+    controls.max_results = whole_number("_maxresults", value)
+    if controls.max_results == 0:
+        raise BadRequest("_maxresults=0: write a number from 1", expression="_maxresults")
+    return value
+
+
+def _explain(controls: Controls, value: str, context: Context, handling: Handling) -> str:
+    controls.explain = _choice("_explain", value, BOOLEANS) == "true"
+    return value
+
+
+def _contained(controls: Controls, value: str, context: Context, handling: Handling) -> str:
+    controls.contained = _choice("_contained", value, get_args(Which))
+    return value
+
+
+def _contained_type(controls: Controls, value: str, context: Context, handling: Handling) -> str:
+    controls.contained_type = _choice("_containedType", value, get_args(Returned))
+    return value
+
+
+def _included(name: str, controls: Controls, value: str, context: Context, handling: Handling) -> str | None:
+    include = _include(name, value, context, handling)
+    if include is None:
+        return None
+    controls.includes = (*controls.includes, include)
+    return value
+
+
+def _sort_key(text: str, context: Context, handling: Handling) -> Sort | None:
+    """One key of `_sort`; None for one that cannot be."""
     descending = text.startswith("-")
     code = text.removeprefix("-")
     if code == "_lastUpdated":
-        return Sort(code, None, "updated", descending), text
+        return Sort(code, None, "updated", descending)
     if code == "_id":
-        return Sort(code, None, "id", descending), text
+        return Sort(code, None, "id", descending)
     if code == "_score":
-        return Sort(code, None, "score", descending), text
-    parameter = next((found for one in parser.types if (found := parser.registry.get(one, code))), None)
+        return Sort(code, None, "score", descending)
+    parameter = next((found for one in context.types if (found := context.registry.get(one, code))), None)
     if parameter is None or parameter.type not in SORT_COLUMNS:
-        parser.unknown(
-            "_sort", f"{'/'.join(parser.types[:3])} cannot be sorted by {code!r}", f"_sort={text}", wider=False
+        handling.unknown(
+            "_sort", f"{'/'.join(context.types[:3])} cannot be sorted by {code!r}", f"_sort={text}", wider=False
         )
         return None
     table, smallest, largest = SORT_COLUMNS[parameter.type]
-    return Sort(parameter.index, table, largest if descending else smallest, descending), text
+    return Sort(parameter.index, table, largest if descending else smallest, descending)
 
 
-def _include(name: str, value: str, parser: Parser) -> Include | None:
+def _include(name: str, value: str, context: Context, handling: Handling) -> Include | None:
     """`Source:parameter` or `Source:parameter:Target`: https://hl7.org/fhir/R5/search.html#include"""
     base, _, modifier = name.partition(":")
     parts = value.split(":")
@@ -220,15 +225,15 @@ def _include(name: str, value: str, parser: Parser) -> Include | None:
     source, code, *rest = parts
     target = rest[0] if rest else None
     for kind in (source, *rest):
-        if not parser.registry.serves(kind):
-            parser.unknown(name, f"this server has no resource type {kind!r}", shown, wider=False)
+        if not context.registry.serves(kind):
+            handling.unknown(name, f"this server has no resource type {kind!r}", shown, wider=False)
             return None
     if code == "*":
-        by_url = tuple(one.index for one in parser.registry.parameters(source).values() if one.by_url)
+        by_url = tuple(one.index for one in context.registry.parameters(source).values() if one.by_url)
         return Include(source, None, target, base == "_revinclude", bool(modifier), by_url)
-    parameter = parser.registry.get(source, code)
+    parameter = context.registry.get(source, code)
     if parameter is None or parameter.type != "reference":
-        parser.unknown(name, f"{source} has no reference parameter {code!r}", shown, wider=False)
+        handling.unknown(name, f"{source} has no reference parameter {code!r}", shown, wider=False)
         return None
     return Include(
         source,
@@ -238,3 +243,25 @@ def _include(name: str, value: str, parser: Parser) -> Include | None:
         bool(modifier),
         (parameter.index,) if parameter.by_url else (),
     )
+
+
+_READERS: Mapping[str, Callable[[Controls, str, Context, Handling], str | None]] = {
+    "_count": _count,
+    "_sort": _sort,
+    "_total": _total,
+    "_summary": _summary,
+    "_elements": _elements,
+    "_score": _score,
+    "_maxresults": _max_results,
+    "_explain": _explain,
+    "_contained": _contained,
+    "_containedType": _contained_type,
+    # `:recurse` is what `:iterate` was called before R4.
+    **{
+        f"{name}{modifier}": partial(_included, f"{name}{modifier}")
+        for name in _INCLUDES
+        for modifier in ("", ":iterate", ":recurse")
+    },
+}
+NAMES = frozenset(_READERS)
+_BASE_NAMES = frozenset(name.partition(":")[0] for name in NAMES)

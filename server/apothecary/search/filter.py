@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from apothecary.errors import BadRequest, FhirError, NotSupported
 from apothecary.fhir.temporal import parse_span
+from apothecary.search.chaining import reference, reverse, targets
+from apothecary.search.criteria import Criteria
 from apothecary.search.parameter import SearchParameter
 from apothecary.search.predicates import (
     And,
@@ -28,9 +29,6 @@ from apothecary.search.predicates import (
 )
 from apothecary.search.text import KEY_LENGTH, fold
 from apothecary.search.types.base import COMPARATORS
-
-if TYPE_CHECKING:
-    from apothecary.search.parser import Parser
 
 _TOKEN = re.compile(r'\s*(?:(?P<text>"(?:[^"\\]|\\.)*")|(?P<sign>[()\[\]])|(?P<word>[^\s()\[\]"]+))')
 
@@ -56,14 +54,13 @@ _MODIFIERS = {"ss": "below", "sb": "above", "in": "in", "ni": "not-in"}
 
 _INVERSE = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
-Leaf = Callable[[str, SearchParameter], Predicate]
-
 
 class FilterParser:
     """A recursive-descent parser over one filter expression for one resource type."""
 
-    def __init__(self, parser: Parser, text: str) -> None:
-        self.parser = parser
+    def __init__(self, criteria: Criteria, text: str) -> None:
+        self.criteria = criteria
+        self.registry = criteria.registry
         self.text = text
         self.tokens: list[str] = []
         position = 0
@@ -143,7 +140,7 @@ class FilterParser:
 
     def _has(self, resource_type: str, path: str) -> Predicate:
         """`_has:Source:reference:parameter operator value`: what points here meets the comparison."""
-        source, parameter, rest = self.parser.reverse(resource_type, path)
+        source, parameter, rest = reverse(self.registry, resource_type, path)
         return parameter.led_from(self._path(source, rest))
 
     def _bracket(self, resource_type: str, name: str) -> Predicate:
@@ -165,13 +162,13 @@ class FilterParser:
     def _follow(self, resource_type: str, name: str, inner: Callable[[str], Predicate]) -> Predicate:
         """Chain over every type that the reference may point to and that has what is asked."""
         code, colon, modifier = name.partition(":")
-        parameter = self.parser.reference(resource_type, code, name)
+        parameter = reference(self.registry, resource_type, code, name)
         if parameter is None:
             raise BadRequest(f"{resource_type} has no search parameter {code!r}", expression="_filter")
         found: list[Predicate] = []
         problem: FhirError | ValueError | None = None
         start, end = self.position, None
-        for target in self.parser.targets(parameter, modifier if colon else None):
+        for target in targets(self.registry, parameter, modifier if colon else None):
             self.position = start
             try:
                 found.append(parameter.leads_to(target, inner(target)))
@@ -193,11 +190,12 @@ class FilterParser:
             raise NotSupported(
                 f"{name}: a filter has operators in place of modifiers: {' '.join(OPERATORS)}", expression="_filter"
             )
-        if operator == "pr":
-            return self._plain(resource_type, f"{name}:missing", {"true": "false", "false": "true"}.get(text, text))
-        parameter = self.parser.registry.get(resource_type, name)
+        parameter = self.registry.get(resource_type, name)
         if parameter is None:
             raise BadRequest(f"{resource_type} has no search parameter {name!r}", expression="_filter")
+        if operator == "pr":
+            missing = {"true": "false", "false": "true"}.get(text, text)
+            return self.criteria.of(parameter, "missing", missing)
         takes = TAKES.get(parameter.type, frozenset())
         if operator not in takes:
             raise NotSupported(
@@ -205,28 +203,22 @@ class FilterParser:
                 expression="_filter",
             )
         if operator in _MODIFIERS:
-            return self._plain(resource_type, f"{name}:{_MODIFIERS[operator]}", _escape(text))
+            return self.criteria.of(parameter, _MODIFIERS[operator], _escape(text))
         if operator == "po":
             return _overlap(parameter, text)
         if parameter.type in ("date", "number", "quantity"):
-            return self._plain(resource_type, name, operator + _escape(text))
+            return self.criteria.of(parameter, None, operator + _escape(text))
         if parameter.type == "composite":
-            return self._plain(resource_type, name, _escape(text, ","))
+            return self.criteria.of(parameter, None, _escape(text, ","))
         if operator in ("eq", "re") and parameter.type != "string":
-            return self._plain(resource_type, name, _escape(text))
+            return self.criteria.of(parameter, None, _escape(text))
         if operator == "ne" and parameter.type != "string":
-            return _unequal(self._plain(resource_type, name, _escape(text)))
+            return _unequal(self.criteria.of(parameter, None, _escape(text)))
         if parameter.code in ("_id",):
             raise NotSupported(f"_id takes eq ne pr, not {operator}", expression="_filter")
         if parameter.type == "uri":
             return Row("uri", parameter.index, Compare("value", _TEXT[operator], text))  # type: ignore[arg-type] # operators all
         return Row("string", parameter.index, _text(operator, fold(text)))
-
-    def _plain(self, resource_type: str, name: str, value: str) -> Predicate:
-        found = self.parser.predicate(resource_type, name, value)
-        if found is None:
-            raise BadRequest(f"{resource_type} has no search parameter {name!r}", expression="_filter")
-        return found
 
 
 # Operators on texts as operators on a column.

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from apothecary.errors import Issue
 from apothecary.search.contained import marked
+from apothecary.search.handling import Handling
 from apothecary.search.parameter import SearchParameter
 from apothecary.search.words import SIMILAR
 
@@ -24,14 +25,30 @@ class Vocabulary(Protocol):
         """The words most like `word`, best first."""
 
 
-def similar(vocabulary: Vocabulary, parameter: SearchParameter, word: str) -> Sequence[Likeness]:
-    """The words in texts of a parameter that look like `word`, in contained resources too."""
-    kinds = parameter.resource_type, marked(parameter.resource_type)
-    every = dict(one for kind in kinds for one in vocabulary.similar(kind, parameter.index, word))
-    return sorted(every.items(), key=lambda one: (-one[1], one[0]))[:SIMILAR]
+class Inexact:
+    """Inexact search in one request: finds words for those that were asked for, and says which they were."""
+
+    def __init__(self, vocabulary: Vocabulary | None, handling: Handling) -> None:
+        self._vocabulary = vocabulary
+        self._handling = handling
+        self.asked = False
+        """Whether any word was asked for that only need resemble: what is looked for, the content then decides."""
+
+    def similar(self, parameter: SearchParameter, word: str) -> Sequence[Likeness]:
+        """The words in texts of a parameter that look like `word`, in contained resources too. Raises ValueError where
+        only exact answers will do.
+        """
+        if self._vocabulary is None:
+            raise ValueError(f"{word}~: an inexact match will not do here")
+        self.asked = True
+        kinds = parameter.resource_type, marked(parameter.resource_type)
+        every = dict(one for kind in kinds for one in self._vocabulary.similar(kind, parameter.index, word))
+        found = sorted(every.items(), key=lambda one: (-one[1], one[0]))[:SIMILAR]
+        self._handling.tell(_told(parameter, word, found))
+        return found
 
 
-def told(parameter: SearchParameter, word: str, found: Sequence[Likeness]) -> Issue:
+def _told(parameter: SearchParameter, word: str, found: Sequence[Likeness]) -> Issue:
     """What the answer says of the words that were looked for."""
     listed = ", ".join(f"{one} ({likeness / 1_000_000:.2f})" for one, likeness in found)
     return Issue(

@@ -67,7 +67,7 @@ class Registry:
         self.version = version
         self.systems: Systems = systems if canonical is None else canonical.systems
         self.types = tuple(sorted(types))
-        self._served = frozenset(self.types)
+        self.served = frozenset(self.types)
         self._own: dict[str, list[SearchParameter]] = {}
         self._loaded: dict[str, dict[str, SearchParameter]] = {}
         self._canonical = canonical
@@ -75,13 +75,13 @@ class Registry:
         self._others: list[Registry] = []
         self.queries = tuple(queries)
         for resource in content:
-            for parameter in from_resource(resource, version, self._served):
+            for parameter in from_resource(resource, version, self.served):
                 self._own.setdefault(parameter.resource_type, []).append(parameter)
         if canonical is not None:
             canonical._others.append(self)
 
     def serves(self, resource_type: str) -> bool:
-        return resource_type in self._served
+        return resource_type in self.served
 
     def parameters(self, resource_type: str) -> Mapping[str, SearchParameter]:
         """All parameters of the type by code, those of the content over standard ones of the same code."""

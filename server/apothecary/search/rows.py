@@ -1,10 +1,13 @@
 """The rows that a resource leaves in the index, one class for each index table.
 
 Extraction makes them, the store keeps them, predicates ask for them: https://hl7.org/fhir/R5/search.html#ptypes
+
+`element` numbers the element inside a composite parameter.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -16,10 +19,6 @@ class TokenRow(NamedTuple):
     code: str
     element: int = 0
 
-    @property
-    def table(self) -> str:
-        return "token"
-
 
 class StringRow(NamedTuple):
     """A text: `folded` for search without case and accents, `prefix` its indexed beginning, `exact` as written."""
@@ -30,10 +29,6 @@ class StringRow(NamedTuple):
     exact: str
     element: int = 0
 
-    @property
-    def table(self) -> str:
-        return "string"
-
 
 class DateRow(NamedTuple):
     """A span of time in microseconds, half-open."""
@@ -42,10 +37,6 @@ class DateRow(NamedTuple):
     low: int
     high: int
     element: int = 0
-
-    @property
-    def table(self) -> str:
-        return "date"
 
 
 class QuantityRow(NamedTuple):
@@ -60,10 +51,6 @@ class QuantityRow(NamedTuple):
     high: str
     element: int = 0
 
-    @property
-    def table(self) -> str:
-        return "quantity"
-
 
 class ReferenceRow(NamedTuple):
     """A reference: type and id where the target is (or would be) on this server, the URL or canonical as written
@@ -77,10 +64,6 @@ class ReferenceRow(NamedTuple):
     version: str
     element: int = 0
 
-    @property
-    def table(self) -> str:
-        return "reference"
-
 
 class UriRow(NamedTuple):
     """A URI or canonical as written, and its indexed beginning."""
@@ -89,10 +72,6 @@ class UriRow(NamedTuple):
     prefix: str
     value: str
     element: int = 0
-
-    @property
-    def table(self) -> str:
-        return "uri"
 
 
 class TextRow(NamedTuple):
@@ -103,10 +82,6 @@ class TextRow(NamedTuple):
     length: int
     element: int = 0
 
-    @property
-    def table(self) -> str:
-        return "text"
-
 
 class VocabularyRow(NamedTuple):
     """A word that inexact search may find. It belongs to the parameter of the type, not to one resource."""
@@ -114,12 +89,20 @@ class VocabularyRow(NamedTuple):
     parameter: str
     word: str
 
-    @property
-    def table(self) -> str:
-        return "vocabulary"
-
 
 IndexRow = TokenRow | StringRow | DateRow | QuantityRow | ReferenceRow | UriRow | TextRow | VocabularyRow
+
+TABLES: Mapping[type[IndexRow], str] = {
+    TokenRow: "token",
+    StringRow: "string",
+    DateRow: "date",
+    QuantityRow: "quantity",
+    ReferenceRow: "reference",
+    UriRow: "uri",
+    TextRow: "text",
+    VocabularyRow: "vocabulary",
+}
+"""The table of the index that holds the rows of a class."""
 
 
 class ContainedRow(NamedTuple):

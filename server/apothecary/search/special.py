@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from apothecary.errors import BadRequest, NotSupported
 from apothecary.fhir.references import is_id, parse_reference
+from apothecary.search.criteria import Criteria
 from apothecary.search.filter import FilterParser
+from apothecary.search.parameters import Registry
 from apothecary.search.predicates import Compare, Every, Has, Predicate, Resource, any_of
 from apothecary.search.text import split, unescape
-
-if TYPE_CHECKING:
-    from apothecary.search.parameters import Registry
-    from apothecary.search.parser import Parser
 
 PARAMETERS = frozenset({"_filter", "_list", "_in"})
 
@@ -35,16 +31,17 @@ def offered(registry: Registry, resource_type: str) -> dict[str, str]:
     return found
 
 
-def predicate(parser: Parser, resource_type: str, name: str, value: str) -> Predicate:
+def predicate(criteria: Criteria, resource_type: str, name: str, value: str) -> Predicate:
     """What one of these parameters asks of a resource type. Raises ValueError and BadRequest."""
     if name == "_filter":
-        return FilterParser(parser, value).parse(resource_type)
+        return FilterParser(criteria, value).parse(resource_type)
+    registry = criteria.registry
     if name == "_list":
-        return any_of([_member(parser, name, "List", text) for text in split(value, ",") if text])
-    return any_of([_in(parser, text) for text in split(value, ",") if text])
+        return any_of([_member(registry, name, "List", text) for text in split(value, ",") if text])
+    return any_of([_in(registry, text) for text in split(value, ",") if text])
 
 
-def _member(parser: Parser, name: str, holder: str, text: str) -> Predicate:
+def _member(registry: Registry, name: str, holder: str, text: str) -> Predicate:
     """Is an item of one list. The functional lists of the specification ($current-...) need a patient, so there are
     none.
     """
@@ -53,21 +50,21 @@ def _member(parser: Parser, name: str, holder: str, text: str) -> Predicate:
         raise NotSupported(f"{wanted} is a list about a patient; this server keeps none", expression=name)
     if not is_id(wanted):
         raise ValueError(f"{wanted!r} is not the id of a {holder}")
-    parameter = parser.registry.get(holder, _HOLDERS[holder]) if parser.registry.serves(holder) else None
+    parameter = registry.get(holder, _HOLDERS[holder]) if registry.serves(holder) else None
     if parameter is None:
         raise BadRequest(f"this server has no resource type {holder!r}", expression=name)
     return Has(holder, parameter.index, Resource(Every((Compare("id", "=", wanted),))))
 
 
-def _in(parser: Parser, text: str) -> Predicate:
+def _in(registry: Registry, text: str) -> Predicate:
     """Is a member of a List, Group or CareTeam: `_in=List/1`, or the id alone where any of them may be meant."""
     wanted = unescape(text)
     reference = parse_reference(wanted)
     if reference.relative:
         if reference.type not in _HOLDERS:
             raise ValueError(f"{wanted!r}: members are held by {', '.join(_HOLDERS)}")
-        return _member(parser, "_in", str(reference.type), str(reference.id))
-    holders = [one for one in _HOLDERS if parser.registry.serves(one)]
+        return _member(registry, "_in", str(reference.type), str(reference.id))
+    holders = [one for one in _HOLDERS if registry.serves(one)]
     if not holders:
         raise BadRequest("this server has no List, Group or CareTeam", expression="_in")
-    return any_of([_member(parser, "_in", one, text) for one in holders])
+    return any_of([_member(registry, "_in", one, text) for one in holders])

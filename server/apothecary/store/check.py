@@ -15,7 +15,7 @@ from sqlalchemy import Select, Table, Text, and_, bindparam, func, not_, or_, se
 
 from apothecary.fhir.json import parse
 from apothecary.search.contained import MARK, placed
-from apothecary.search.rows import Indexed, TextRow, VocabularyRow
+from apothecary.search.rows import TABLES, Indexed, TextRow, VocabularyRow
 from apothecary.store import tables
 from apothecary.store.contract import Stored
 from apothecary.store.sql import SqlStore
@@ -88,9 +88,9 @@ def _resource(store: SqlStore, stored: Stored, rows_of: Callable[[Stored], Itera
     for kind, identity, row in placed(rows_of(stored), stored.type, stored.id):
         if isinstance(row, TextRow):
             # The words are kept in the database's own form, which is not compared.
-            wanted[(kind, identity, row.table, row.parameter, row.length, row.element)] += 1
+            wanted[(kind, identity, TABLES[type(row)], row.parameter, row.length, row.element)] += 1
         elif not isinstance(row, VocabularyRow):
-            wanted[(kind, identity, row.table, *row)] += 1
+            wanted[(kind, identity, TABLES[type(row)], *row)] += 1
     found: Counter[tuple[Any, ...]] = Counter()
     for kind, identity in {(stored.type, stored.id), *(row[:2] for row in wanted)}:
         for table_name, table in tables.INDEXES.items():

@@ -7,7 +7,7 @@ source of its most selective part and probes the rest; which part that is, `choo
 from __future__ import annotations
 
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -47,6 +47,22 @@ from apothecary.store import tables
 from apothecary.store.fragments import Boolean, Kinds, among, by_url, constant, one_of
 from apothecary.store.matching import TextCompiler
 from apothecary.store.traits import grounded, leading, merged, rank, reached, sourceable
+
+
+class Link(NamedTuple):
+    """References as a select without columns, with the ids and types at either end: near are the resources that a
+    predicate is about, far those that it looks at through the reference.
+    """
+
+    found: Select[Any]
+    near: ColumnElement[str]
+    near_kinds: Kinds
+    far: ColumnElement[str]
+    far_kinds: Kinds
+
+    def turned(self) -> Link:
+        """The same references from the other end."""
+        return Link(self.found, self.far, self.far_kinds, self.near, self.near_kinds)
 
 
 class Compiler(TextCompiler):
@@ -150,33 +166,8 @@ class Compiler(TextCompiler):
                 return or_(*(self.probe(one, kinds, identity) for one in merged(of)))
             case Not(inner):
                 return not_(self.probe(inner, kinds, identity))
-            case Chain(parameter, target_type, inner, True):
-                found, origin, end = self._by_url(kinds, parameter, (target_type,), forwards=True)
-                return exists(found.where(origin == identity, self.probe(inner, (target_type,), end)))
-            case Has(source_type, parameter, inner, True):
-                found, origin, end = self._by_url((source_type,), parameter, kinds, forwards=False)
-                return exists(found.where(end == identity, self.probe(inner, (source_type,), origin)))
-            case Chain(parameter, target_type, inner):
-                link = self.alias(tables.index_reference)
-                found = (
-                    select(literal_column("1"))
-                    .select_from(link)
-                    .where(*self._row(link, kinds, parameter, None), link.c.id == identity)
-                )
-                targets = reached(target_type)
-                found = found.where(among(link.c.target_type, targets), self.probe(inner, targets, link.c.target_id))
-                if not grounded(inner):
-                    found = found.where(self._held(targets, link.c.target_id))
-                return exists(found)
-            case Has(source_type, parameter, inner):
-                link = self.alias(tables.index_reference)
-                found = (
-                    select(literal_column("1"))
-                    .select_from(link)
-                    .where(*self._row(link, (source_type,), parameter, None))
-                )
-                found = found.where(among(link.c.target_type, kinds), link.c.target_id == identity)
-                return exists(found.where(self.probe(inner, (source_type,), link.c.id)))
+            case Chain() | Has():
+                return self._linked(node, kinds, identity)
             case Joined():
                 return exists(self._joined(node, kinds, identity))
         return false()
@@ -187,15 +178,6 @@ class Compiler(TextCompiler):
         self._numbers[id(code)] = self._numbers[id(wanted)]
         self._made.append(code)
         return Row("token", "_id", code)
-
-    def _by_url(
-        self, sources: Kinds, parameter: str, targets: Kinds, *, forwards: bool
-    ) -> tuple[Select[Any], ColumnElement[str], ColumnElement[str]]:
-        """Canonical URLs with what they name, and the ids of both; `forwards` as in `matching.by_url`."""
-        link, named = self.alias(tables.index_reference), self.alias(tables.index_reference)
-        there, here = self._row(link, sources, parameter, None), [among(named.c.type, targets)]
-        found = by_url(link, there, named, here, forwards)
-        return found.add_columns(literal_column("1")), link.c.id, named.c.id
 
     def _held(self, kinds: Kinds, identity: ColumnElement[str]) -> Boolean:
         """The resource that a reference names is here: a reference may point to nothing, or to what was deleted."""
@@ -229,6 +211,52 @@ class Compiler(TextCompiler):
             found = found.where(*self._row(row, kinds, part.parameter, part.where))
         return found if identity is None else found.where(first.c.id == identity)
 
+    # -- references
+
+    def _link(self, node: Chain | Has, kinds: Kinds, *, probing: bool) -> Link:
+        """The references that `node` follows, from the resources that it is about to those that it leads to."""
+        match node:
+            case Chain(parameter, target_type, by_url=True):
+                return self._by_url(kinds, parameter, (target_type,), forwards=probing)
+            case Has(source_type, parameter, by_url=True):
+                return self._by_url((source_type,), parameter, kinds, forwards=not probing).turned()
+            case Chain(parameter, target_type):
+                source, target = kinds, reached(target_type)
+            case Has(source_type, parameter):
+                source, target = (source_type,), kinds
+        row = self.alias(tables.index_reference)
+        found = select().select_from(row).where(*self._row(row, source, parameter, None))
+        there = row.c.target_type
+        if isinstance(node, Chain):
+            return Link(found.where(among(there, target)), row.c.id, source, row.c.target_id, target)
+        # Plain, or SQLite may take every reference to this type, and look each up among the ids.
+        found = found.where(among(there if probing else self.plain(there), target))
+        return Link(found, row.c.id, source, row.c.target_id, target).turned()
+
+    def _by_url(self, sources: Kinds, parameter: str, targets: Kinds, *, forwards: bool) -> Link:
+        """Canonical URLs with what they name; `forwards` as in `fragments.by_url`."""
+        link, named = self.alias(tables.index_reference), self.alias(tables.index_reference)
+        there, here = self._row(link, sources, parameter, None), [among(named.c.type, targets)]
+        return Link(by_url(link, there, named, here, forwards), link.c.id, sources, named.c.id, targets)
+
+    def _linked(self, node: Chain | Has, kinds: Kinds, identity: ColumnElement[str]) -> Boolean:
+        """The probe of a chain or a reverse chain."""
+        link = self._link(node, kinds, probing=True)
+        met = self.probe(node.of, link.far_kinds, link.far)
+        found = link.found.add_columns(literal_column("1")).where(link.near == identity, met)
+        if isinstance(node, Chain) and not node.by_url and not grounded(node.of):
+            found = found.where(self._held(link.far_kinds, link.far))
+        return exists(found)
+
+    def _linking(self, node: Chain | Has, kinds: Kinds) -> tuple[Select[Any], ColumnElement[str]]:
+        """The source of a chain or a reverse chain."""
+        link = self._link(node, kinds, probing=False)
+        found = link.found.add_columns(link.near.label("id"))
+        found = found.where(link.far.in_(self.ids(node.of, link.far_kinds)))
+        if isinstance(node, Has) and not node.by_url:
+            found = found.where(self._held(kinds, link.near))
+        return found, link.near
+
     # -- source: the ids that meet the predicate
 
     def source(self, node: Predicate, kinds: Kinds) -> list[tuple[Select[Any], ColumnElement[str]]]:
@@ -260,37 +288,8 @@ class Compiler(TextCompiler):
                     (found.where(*(self.probe(one, kinds, identity) for one in rest)), identity)
                     for found, identity in self.source(best, kinds)
                 ]
-            case Chain(parameter, target_type, inner, True):
-                found, origin, end = self._by_url(kinds, parameter, (target_type,), forwards=False)
-                found = found.with_only_columns(origin.label("id"))
-                return [(found.where(end.in_(self.ids(inner, (target_type,)))), origin)]
-            case Has(source_type, parameter, inner, True):
-                found, origin, end = self._by_url((source_type,), parameter, kinds, forwards=True)
-                found = found.with_only_columns(end.label("id"))
-                return [(found.where(origin.in_(self.ids(inner, (source_type,)))), end)]
-            case Chain(parameter, target_type, inner):
-                link = self.alias(tables.index_reference)
-                targets = reached(target_type)
-                found = (
-                    select(link.c.id)
-                    .select_from(link)
-                    .where(*self._row(link, kinds, parameter, None), among(link.c.target_type, targets))
-                )
-                return [(found.where(link.c.target_id.in_(self.ids(inner, targets))), link.c.id)]
-            case Has(source_type, parameter, inner):
-                link = self.alias(tables.index_reference)
-                found = (
-                    select(link.c.target_id.label("id"))
-                    .select_from(link)
-                    .where(*self._row(link, (source_type,), parameter, None))
-                )
-                # Plain, or SQLite may take every reference to this type, and look each up among the ids.
-                found = found.where(
-                    among(self.plain(link.c.target_type), kinds),
-                    link.c.id.in_(self.ids(inner, (source_type,))),
-                    self._held(kinds, link.c.target_id),
-                )
-                return [(found, link.c.target_id)]
+            case Chain() | Has():
+                return [self._linking(node, kinds)]
             case Joined():
                 joined = self._joined(node, kinds, None)
                 return [(joined, joined.selected_columns[0])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -66,7 +67,9 @@ class Page:
 
 
 class Reader(Protocol):
-    """What can be read, from the store or inside a transaction."""
+    """What can be read, from the store or inside a transaction. What reads derives from it, and does not say again what
+    each method promises.
+    """
 
     def read(self, resource_type: str, resource_id: str) -> Stored | None:
         """The current version, a deletion included; None if there never was one."""
@@ -185,12 +188,12 @@ class Transaction(Reader, Protocol):
     """A unit of work: all of it or nothing. Reads inside see its own writes."""
 
     def write(self, stored: Stored, method: str, rows: Iterable[Indexed]) -> None:
-        """Make `stored` the current version; its version is one more than the one it replaces, or there is a
-        `Conflict`.
-        """
+        """Make `stored` the current version. Raises Conflict where the version before it is not the current one."""
 
     def amend(self, stored: Stored, rows: Iterable[Indexed]) -> None:
-        """Replace the body of the current version without making a new one."""
+        """Replace the body of the current version without making a new one: what `$meta-add` and `$meta-delete` do.
+        Raises Conflict where it is not the current one.
+        """
 
     def index(self, stored: Stored, rows: Iterable[Indexed], *, fresh: bool) -> None:
         """Replace the index rows of a resource; `fresh` says that it has none yet."""
@@ -201,11 +204,15 @@ class Transaction(Reader, Protocol):
 class Store(Reader, Protocol):
     """A database of resources. All methods may be called from many threads."""
 
+    @abstractmethod
     def transaction(self) -> AbstractContextManager[Transaction]: ...
 
     def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` in a transaction, again where another one came between; it must have no other effect."""
+        """Run `work` in a transaction and commit it; run it again, a bounded number of times, where another came
+        between. `work` must have no effect but through its transaction. Raises Busy when no try succeeds.
+        """
 
+    @abstractmethod
     def close(self) -> None: ...
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from apothecary.search.query import Cursor, Query
 from apothecary.store.contract import Hit
+from apothecary.store.listing import Ties
 
 
-def ties_with(cursor: Cursor | None, resource_type: str, sorting: bool) -> str | None:
+def ties_with(cursor: Cursor | None, resource_type: str, sorting: bool) -> Ties | None:
     """How ids decide between a hit of `resource_type` and the cursor; None where the cursor is past the whole type."""
     if cursor is None or cursor.resource_type == resource_type:
         return "after"

@@ -226,3 +226,8 @@ def types() -> Select[Any]:
     every = every.union_all(select(following).where(every.c.type.is_not(None)))
     held = exists(select(literal(1)).select_from(other).where(other.c.type == every.c.type, not_(other.c.deleted)))
     return select(every.c.type).where(not_(every.c.type.endswith(MARK)), held)
+
+
+def state() -> Select[Any]:
+    """What is remembered about the database under one name."""
+    return select(tables.state.c.value).where(tables.state.c.name == bindparam("name"))

@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 
 from apothecary.errors import Busy, StartError
+from apothecary.store.contract import Replica
 from apothecary.store.postgresql import Connection, PostgresqlStore
 from apothecary.store.sql import SqlReader
 from apothecary.store.statements import Statement
@@ -27,7 +28,7 @@ PAUSE = 5.0
 LARGEST = 2**64 - 1
 
 
-class ReplicaReader(SqlReader):
+class ReplicaReader(SqlReader, Replica):
     """Reads of a standby where it has what the request must see, of the primary otherwise or when the standby fails."""
 
     def __init__(self, primary: PostgresqlStore, replica: PostgresqlStore) -> None:

@@ -11,12 +11,12 @@ from functools import partial
 from typing import Any
 
 from apothecary.search.predicates import Predicate
-from apothecary.search.query import Cursor, Query
+from apothecary.search.query import Query
 from apothecary.store import choosing, fulltext, plan
 from apothecary.store.contract import Hit, Page
+from apothecary.store.listing import Listing, Place, Start
 from apothecary.store.order import order_of, ties_with
-from apothecary.store.shape import shape, values
-from apothecary.store.sorting import Start
+from apothecary.store.shape import values
 from apothecary.store.statements import Statement, Statements
 
 
@@ -34,26 +34,27 @@ class SqlSearcher(ABC):
         """A list of texts as one bound value."""
         return json.dumps(list(items)) if self.statements.dialect.name == "sqlite" else list(items)
 
-    def values(self, predicate: Predicate | None) -> dict[str, Any]:
-        """What is bound in the statements of a predicate."""
-        return values(predicate, self.sequence, partial(fulltext.phrase, self.statements.dialect))
+    def listing(self, query: Query, resource_type: str, predicate: Predicate | None) -> Listing:
+        """What a query lists of one type."""
+        phrase = partial(fulltext.phrase, self.statements.dialect)
+        return Listing(
+            resource_type, predicate, values(predicate, self.sequence, phrase), tuple(query.sort), query.scored
+        )
 
     def search(self, query: Query) -> Page:
         backwards = query.cursor is not None and query.cursor.backwards
         # A cursor without an id is the end of the list: nothing lies beyond it.
-        place = query.cursor if query.cursor is not None and query.cursor.id else None
+        cursor = query.cursor if query.cursor is not None and query.cursor.id else None
         # One more than the page holds tells whether there is another page.
         wanted = query.count + 1
         found: list[Hit] = []
         parts = list(query.predicates.items())
         for resource_type, predicate in reversed(parts) if backwards else parts:
-            ties = ties_with(place, resource_type, bool(query.sort))
+            ties = ties_with(cursor, resource_type, bool(query.sort))
             if ties is None:
                 continue
-            hits = self._page(
-                query, resource_type, predicate, ties, backwards, wanted if query.sort else wanted - len(found)
-            )
-            found += hits
+            place = Place(cursor, ties, backwards)
+            found += self._page(query, resource_type, predicate, place, wanted if query.sort else wanted - len(found))
             if not query.sort and len(found) >= wanted:
                 break
         if query.sort and len(query.predicates) > 1:
@@ -61,23 +62,21 @@ class SqlSearcher(ABC):
         more = len(found) > query.count
         found = found[: query.count]
         if backwards:
-            return Page(found[::-1], more_after=place is not None, more_before=more)
+            return Page(found[::-1], more_after=cursor is not None, more_before=more)
         return Page(found, more_after=more, more_before=query.cursor is not None)
 
     def _page(
-        self, query: Query, resource_type: str, predicate: Predicate | None, ties: str, backwards: bool, limit: int
+        self, query: Query, resource_type: str, predicate: Predicate | None, place: Place, limit: int
     ) -> list[Hit]:
         known = query.memo.get(resource_type) if query.cursor is None else None
         if known is not None:
             return self._hits(query, resource_type, *known)
-        cursor = query.cursor if query.cursor is not None and query.cursor.id else None
-        start, settled = choosing.choose(self, resource_type, predicate, query.sort)
-        steps = choosing.steps(start, cursor, backwards)
+        listing = self.listing(query, resource_type, predicate)
+        start, settled = choosing.choose(self, listing)
+        steps = choosing.steps(start, place)
         found: list[Hit] = []
-        for begin, place in steps:
-            statement, bound = self._statement(
-                query, resource_type, predicate, begin, place, ties, backwards, limit - len(found)
-            )
+        for begin, where in steps:
+            statement, bound = self._statement(listing, begin, where, limit - len(found))
             # A first page in one step that needs no counting runs the same statement with the same values every time.
             if settled and query.cursor is None and len(steps) == 1 and len(query.predicates) == 1:
                 query.memo[resource_type] = statement, bound
@@ -99,51 +98,29 @@ class SqlSearcher(ABC):
             for identity, version, updated, fhir_version, body, *keys in self.rows(statement, bound)
         ]
 
-    def _statement(
-        self,
-        query: Query,
-        resource_type: str,
-        predicate: Predicate | None,
-        start: Start,
-        cursor: Cursor | None,
-        ties: str,
-        backwards: bool,
-        limit: int,
-    ) -> tuple[Statement, tuple[Any, ...]]:
-        """The statement for (a part of) one page of one type, and its values."""
-        missing = tuple(value is None for value in cursor.values) if cursor else None
+    def _statement(self, listing: Listing, start: Start, place: Place, limit: int) -> tuple[Statement, tuple[Any, ...]]:
+        """The statement for (a part of) one page, and its values."""
         statement = self.statements.get(
-            ("page", resource_type, shape(predicate), start, query.sort, missing, ties, backwards, query.scored),
-            lambda: plan.page(
-                self.statements.dialect,
-                resource_type,
-                predicate,
-                start,
-                query.sort,
-                cursor,
-                ties,
-                backwards,
-                query.scored,
-            ),
+            ("page", listing.resource_type, listing.shape, start, listing.sort, place.shape, listing.scored),
+            partial(plan.page, self.statements.dialect, listing, start, place),
         )
-        named = {**self.values(predicate), "limit": limit}
-        if cursor is not None:
-            named |= {"after": cursor.id, **{f"c{number}": value for number, value in enumerate(cursor.values)}}
-        return statement, statement.bind(named)
+        bound = {**listing.values, "limit": limit}
+        if place.cursor is not None:
+            bound |= {"after": place.cursor.id}
+            bound |= {f"c{number}": value for number, value in enumerate(place.cursor.values)}
+        return statement, statement.bind(bound)
 
     def explain(self, query: Query) -> list[str]:
         lines = []
         sqlite = self.statements.dialect.name == "sqlite"
         for resource_type, predicate in query.predicates.items():
-            start, _ = choosing.choose(self, resource_type, predicate, query.sort)
-            for number in plan.candidates(predicate):
-                if predicate is not None:
-                    counted, _ = choosing.bounded_count(self, resource_type, predicate, number, plan.FEW + 1)
-                    lines.append(f"part {number} matches {counted}{' or more' if counted > plan.FEW else ''} rows")
-            for begin, _ in choosing.steps(start, None, False):
-                statement, bound = self._statement(
-                    query, resource_type, predicate, begin, None, "after", False, query.count + 1
-                )
+            listing = self.listing(query, resource_type, predicate)
+            start, _ = choosing.choose(self, listing)
+            for number in listing.candidates:
+                counted, _ = choosing.bounded_count(self, listing, number, plan.FEW + 1)
+                lines.append(f"part {number} matches {counted}{' or more' if counted > plan.FEW else ''} rows")
+            for begin, place in choosing.steps(start, Place()):
+                statement, bound = self._statement(listing, begin, place, query.count + 1)
                 lines.append(f"{resource_type}: {' '.join(statement.text.split())}")
                 # PostgreSQL tells how many rows each step really read; SQLite has the way only.
                 verb = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN (ANALYZE, TIMING OFF)"
@@ -154,9 +131,9 @@ class SqlSearcher(ABC):
     def count(self, query: Query) -> int:
         result = 0
         for resource_type, predicate in query.predicates.items():
+            listing = self.listing(query, resource_type, predicate)
             statement = self.statements.get(
-                ("total", resource_type, shape(predicate)),
-                partial(plan.total, self.statements.dialect, resource_type, predicate),
+                ("total", resource_type, listing.shape), partial(plan.total, self.statements.dialect, listing)
             )
-            result += int(self.rows(statement, statement.bind(self.values(predicate)))[0][0])
+            result += int(self.rows(statement, statement.bind(listing.values))[0][0])
         return result

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R5/search.html#_sort
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -27,15 +27,14 @@ from sqlalchemy import (
     true,
 )
 
-from apothecary.search.query import Cursor, Sort
+from apothecary.search.query import Sort
 from apothecary.store import tables
 from apothecary.store.compile import Compiler
 from apothecary.store.fragments import Boolean, Kinds, among, constant
+from apothecary.store.listing import Listing, Place, Start
 
-Walk = Literal["values", "missing"]
-"""Along the values of the first sort key, and then along the resources that have none."""
-Start = int | Walk | None
-"""What a search starts from: a part by its number; None is a walk along the ids of the type."""
+Keys = Sequence[ColumnElement[Any]]
+"""What a page is sorted by, for each key of the sort."""
 
 
 def walked_along(sort: Sort) -> FromClause:
@@ -60,93 +59,111 @@ def first_values(row: FromClause, kinds: Kinds, sort: Sort) -> list[Boolean]:
     return [among(row.c.type, kinds), row.c.parameter == constant(sort.parameter), not_(earlier)]
 
 
-def in_order(
-    found: Select[Any],
-    sort: Sequence[Sort],
-    keys: Sequence[ColumnElement[Any]],
-    identity: ColumnElement[str],
-    start: Start,
-    backwards: bool,
-) -> Select[Any]:
-    order: list[ColumnElement[Any]] = []
-    for number, (one, key) in enumerate(zip(sort, keys, strict=True)):
-        if number == 0 and start == "missing":
-            continue  # none of them has the first key
-        # Resources without a value come last, whichever way the values run.
-        direction = key.desc() if one.descending != backwards else key.asc()
-        # A resource's own columns are never missing, nor is what is walked along; an index is in their plain order.
-        if one.table is not None and not (number == 0 and start == "values"):
-            direction = direction.nulls_first() if backwards else direction.nulls_last()
-        order.append(direction)
-    return found.order_by(*order, identity.desc() if backwards else identity.asc())
+class Order:
+    """The order of one page, and where it begins. One instance for one statement."""
 
+    def __init__(self, compiler: Compiler, listing: Listing, start: Start, place: Place) -> None:
+        self.listing = listing
+        self.start = start
+        self.backwards = place.backwards
+        self._compiler = compiler
+        self._place = place
 
-def beyond(identity: ColumnElement[str], backwards: bool) -> Boolean:
-    bound = bindparam("after", type_=Text())
-    return identity < bound if backwards else identity > bound
+    @property
+    def as_stored(self) -> bool:
+        """Whether an index of the resources themselves has this order: nothing is sorted then."""
+        return self.start is None and all(one.table is None and one.column != "score" for one in self.listing.sort)
 
+    # -- keys
 
-def sort_key(
-    compiler: Compiler,
-    kinds: Kinds,
-    sort: Sort,
-    number: int,
-    start: Start,
-    walked: FromClause,
-) -> ColumnElement[Any]:
-    """The value a resource is sorted by: its smallest when ascending, its largest when descending. `walked` has its
-    id.
-    """
-    name = f"key{number}"
-    if number == 0 and start == "values":
-        return walked.c[sort.column].label(name)
-    if number == 0 and start == "missing":
-        return null().label(name)
-    if sort.table is None:
-        if walked is tables.resource:
-            return tables.resource.c[sort.column].label(name)
-        row: FromClause = tables.resource.alias(f"s{number}")
-        value = select(row.c[sort.column]).where(among(row.c.type, kinds), row.c.id == walked.c.id)
-    else:
-        row = tables.INDEXES[sort.table].alias(f"s{number}")
-        extreme = func.max if sort.descending else func.min
-        # Plain, or SQLite walks the index of all values from its end until it meets the resource.
-        value = select(extreme(compiler.plain(row.c[sort.column]))).where(
-            among(row.c.type, kinds), row.c.id == walked.c.id, row.c.parameter == constant(sort.parameter)
-        )
-    return value.select_from(row).correlate_except(row).scalar_subquery().label(name)
+    def keys(self, walked: FromClause) -> list[ColumnElement[Any]]:
+        """The values that resources are sorted by; `walked` has their ids."""
+        return [
+            self.score(walked.c.id) if one.column == "score" else self._key(one, number, walked)
+            for number, one in enumerate(self.listing.sort)
+        ]
 
+    def score(self, identity: ColumnElement[str]) -> ColumnElement[Any]:
+        """How well a resource matches, in millionths."""
+        predicate, kinds = self.listing.predicate, self.listing.kinds
+        score = None if predicate is None else self._compiler.score(predicate, kinds, identity)
+        return (literal_column("CAST(0 AS BIGINT)", BigInteger()) if score is None else score).label("score")
 
-def keyset(
-    sort: Sequence[Sort],
-    keys: Sequence[ColumnElement[Any]],
-    cursor: Cursor,
-    identity: ColumnElement[str],
-    ties: str,
-    backwards: bool,
-    start: Start,
-) -> Boolean:
-    """Hits beyond the cursor in the order of the keys, then ids; values missing in the cursor change the statement's
-    shape.
-    """
-    further_on: Boolean = true() if ties == "all" else false() if ties == "none" else beyond(identity, backwards)
-    for number in range(len(sort) - 1, -1, -1):
-        key, value = keys[number], cursor.values[number]
-        same: Boolean
-        further: Boolean
-        walked = number == 0 and start == "values"
-        if number == 0 and start == "missing":
-            continue
-        if value is None:
-            same, further = key.is_(None), key.is_not(None) if backwards else false()
+    def _key(self, sort: Sort, number: int, walked: FromClause) -> ColumnElement[Any]:
+        """The value a resource is sorted by: its smallest when ascending, its largest when descending."""
+        name, kinds = f"key{number}", self.listing.kinds
+        if number == 0 and self.start == "values":
+            return walked.c[sort.column].label(name)
+        if number == 0 and self.start == "missing":
+            return null().label(name)
+        if sort.table is None:
+            if walked is tables.resource:
+                return tables.resource.c[sort.column].label(name)
+            row: FromClause = tables.resource.alias(f"s{number}")
+            value = select(row.c[sort.column]).where(among(row.c.type, kinds), row.c.id == walked.c.id)
         else:
-            bound = bindparam(f"c{number}", type_=BigInteger() if isinstance(value, int) else Text())
-            same = key == bound
-            down = sort[number].descending != backwards
-            past = key < bound if down else key > bound
-            further = past if backwards or walked else or_(past, key.is_(None))
-            if walked:
-                # Said once more in the form that leads an index to the place.
-                return and_(key <= bound if down else key >= bound, or_(further, further_on))
-        further_on = or_(further, and_(same, further_on))
-    return further_on
+            row = tables.INDEXES[sort.table].alias(f"s{number}")
+            extreme = func.max if sort.descending else func.min
+            # Plain, or SQLite walks the index of all values from its end until it meets the resource.
+            value = select(extreme(self._compiler.plain(row.c[sort.column]))).where(
+                among(row.c.type, kinds), row.c.id == walked.c.id, row.c.parameter == constant(sort.parameter)
+            )
+        return value.select_from(row).correlate_except(row).scalar_subquery().label(name)
+
+    def sorted(self, found: Select[Any], keys: Keys, identity: ColumnElement[str]) -> Select[Any]:
+        """`found` by its keys, then by id."""
+        order: list[ColumnElement[Any]] = []
+        for number, (one, key) in enumerate(zip(self.listing.sort, keys, strict=True)):
+            if number == 0 and self.start == "missing":
+                continue  # none of them has the first key
+            # Resources without a value come last, whichever way the values run.
+            direction = key.desc() if one.descending != self.backwards else key.asc()
+            # A resource's own columns are never missing, nor is what is walked along; an index is in their plain order.
+            if one.table is not None and not (number == 0 and self.start == "values"):
+                direction = direction.nulls_first() if self.backwards else direction.nulls_last()
+            order.append(direction)
+        return found.order_by(*order, self.by_id(identity))
+
+    def by_id(self, identity: ColumnElement[str]) -> ColumnElement[str]:
+        return identity.desc() if self.backwards else identity.asc()
+
+    # -- the place
+
+    def beyond(self, identity: ColumnElement[str], keys: Keys = ()) -> list[Boolean]:
+        """The hits behind the cursor."""
+        if self._place.cursor is None:
+            return []
+        if self.listing.sort:
+            return [self._behind(self._place.cursor.values, keys, identity)]
+        return [] if self._place.ties == "all" else [self._id_beyond(identity)]
+
+    def _id_beyond(self, identity: ColumnElement[str]) -> Boolean:
+        bound = bindparam("after", type_=Text())
+        return identity < bound if self.backwards else identity > bound
+
+    def _behind(self, values: Sequence[str | int | None], keys: Keys, identity: ColumnElement[str]) -> Boolean:
+        """Hits behind `values` in the order of the keys, then ids; values that are missing change the statement's
+        shape.
+        """
+        ties = self._place.ties
+        further_on: Boolean = true() if ties == "all" else false() if ties == "none" else self._id_beyond(identity)
+        for number in range(len(self.listing.sort) - 1, -1, -1):
+            key, value = keys[number], values[number]
+            same: Boolean
+            further: Boolean
+            walked = number == 0 and self.start == "values"
+            if number == 0 and self.start == "missing":
+                continue
+            if value is None:
+                same, further = key.is_(None), key.is_not(None) if self.backwards else false()
+            else:
+                bound = bindparam(f"c{number}", type_=BigInteger() if isinstance(value, int) else Text())
+                same = key == bound
+                down = self.listing.sort[number].descending != self.backwards
+                past = key < bound if down else key > bound
+                further = past if self.backwards or walked else or_(past, key.is_(None))
+                if walked:
+                    # Said once more in the form that leads an index to the place.
+                    return and_(key <= bound if down else key >= bound, or_(further, further_on))
+            further_on = or_(further, and_(same, further_on))
+        return further_on

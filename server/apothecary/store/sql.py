@@ -5,19 +5,18 @@ from __future__ import annotations
 import random
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Executable
 from sqlalchemy.engine import Dialect
 
 from apothecary.errors import Busy
-from apothecary.store import reads, similar, tables
-from apothecary.store.contract import Past, Stored, Transaction
+from apothecary.store import reads, similar
+from apothecary.store.contract import Past, Reader, Store, Stored, Transaction
 from apothecary.store.searching import SqlSearcher
-from apothecary.store.statements import Statement, Statements
+from apothecary.store.statements import Statements
 
 # How often a transaction is tried before its client is told to try again.
 ATTEMPTS = 12
@@ -25,13 +24,18 @@ ATTEMPTS = 12
 T = TypeVar("T")
 
 
-class SqlReader(SqlSearcher):
-    """Reading, by the store itself or inside a transaction. See `contract.Reader` for what the methods promise."""
+class SqlReader(SqlSearcher, Reader):
+    """Reading, by the store itself or inside a transaction."""
 
     def __init__(self, statements: Statements) -> None:
         super().__init__(statements)
         self._read = statements.get("read", reads.current)
         self._read_version = statements.get("read version", reads.version)
+
+    def _fetch(self, key: Hashable, build: Callable[[], Executable], **named: Any) -> list[Any]:
+        """All rows of a statement; `key` and `build` as in `Statements.get`."""
+        statement = self.statements.get(key, build)
+        return self.rows(statement, statement.bind(named))
 
     # -- reading
 
@@ -44,17 +48,20 @@ class SqlReader(SqlSearcher):
         return Past(*found[0]) if found else None
 
     def read_many(self, keys: Sequence[tuple[str, str]]) -> list[Stored]:
-        by_type: dict[str, list[str]] = {}
-        for resource_type, resource_id in keys:
-            by_type.setdefault(resource_type, []).append(resource_id)
-        found = []
-        for resource_type, ids in by_type.items():
-            statement = self.statements.get("read many", lambda: reads.many(self.statements.dialect))
-            found += [
-                Stored(*row)
-                for row in self.rows(statement, statement.bind({"type": resource_type, "ids": self.sequence(ids)}))
-            ]
-        return found
+        build = partial(reads.many, self.statements.dialect)
+        return [
+            Stored(*row)
+            for kind, ids in _by_type(keys)
+            for row in self._fetch("read many", build, type=kind, ids=self.sequence(ids))
+        ]
+
+    def existing(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        build = partial(reads.existing, self.statements.dialect)
+        return {
+            (kind, row[0])
+            for kind, ids in _by_type(keys)
+            for row in self._fetch("existing", build, type=kind, ids=self.sequence(ids))
+        }
 
     def history(
         self,
@@ -67,10 +74,10 @@ class SqlReader(SqlSearcher):
         at: tuple[int, int] | None = None,
     ) -> list[Past]:
         given = tuple(one is not None for one in (before, since, at))
-        statement = self.statements.get(("history", *given), partial(reads.history, *given))
         bound = self._window(resource_type, None, since, at)
         bound |= {"id": resource_id, "before": before, "limit": count}
-        return [Past(*row) for row in self.rows(statement, statement.bind(bound))]
+        found = self._fetch(("history", *given), partial(reads.history, *given), **bound)
+        return [Past(*row) for row in found]
 
     def history_total(
         self,
@@ -81,9 +88,9 @@ class SqlReader(SqlSearcher):
         at: tuple[int, int] | None = None,
     ) -> int:
         given = tuple(one is not None for one in (since, at))
-        statement = self.statements.get(("history total", *given), partial(reads.history_total, *given))
         bound = self._window(resource_type, None, since, at) | {"id": resource_id}
-        return int(self.rows(statement, statement.bind(bound))[0][0])
+        found = self._fetch(("history total", *given), partial(reads.history_total, *given), **bound)
+        return int(found[0][0])
 
     def history_of(
         self,
@@ -96,13 +103,11 @@ class SqlReader(SqlSearcher):
         before: tuple[int, str, str, int] | None = None,
     ) -> list[Past]:
         given = tuple(one is not None for one in (resource_type, types, since, at, before))
-        statement = self.statements.get(
-            ("history of", *given), partial(reads.history_of, self.statements.dialect, *given)
-        )
         bound = self._window(resource_type, types, since, at) | {"limit": count}
         if before is not None:
             bound |= dict(zip(("before_updated", "before_type", "before_id", "before_version"), before, strict=True))
-        return [Past(*row) for row in self.rows(statement, statement.bind(bound))]
+        build = partial(reads.history_of, self.statements.dialect, *given)
+        return [Past(*row) for row in self._fetch(("history of", *given), build, **bound)]
 
     def history_of_total(
         self,
@@ -113,11 +118,9 @@ class SqlReader(SqlSearcher):
         at: tuple[int, int] | None = None,
     ) -> int:
         given = tuple(one is not None for one in (resource_type, types, since, at))
-        statement = self.statements.get(
-            ("history of total", *given), partial(reads.history_of_total, self.statements.dialect, *given)
-        )
+        build = partial(reads.history_of_total, self.statements.dialect, *given)
         bound = self._window(resource_type, types, since, at)
-        return int(self.rows(statement, statement.bind(bound))[0][0])
+        return int(self._fetch(("history of total", *given), build, **bound)[0][0])
 
     def _window(
         self, resource_type: str | None, types: Sequence[str] | None, since: int | None, at: tuple[int, int] | None
@@ -126,68 +129,48 @@ class SqlReader(SqlSearcher):
         bound = {"type": resource_type, "types": self.sequence(types or ()), "since": since}
         return bound | dict(zip(("at_low", "at_high"), at or (), strict=False))
 
-    def referrers(self, resource_type: str, resource_id: str, limit: int) -> list[tuple[str, str]]:
-        statement = self.statements.get("referrers", reads.referrers)
-        bound = {"target_type": resource_type, "target_id": resource_id, "limit": limit}
-        return [(row[0], row[1]) for row in self.rows(statement, statement.bind(bound))]
-
-    def existing(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-        by_type: dict[str, list[str]] = {}
-        for kind, identity in keys:
-            by_type.setdefault(kind, []).append(identity)
-        found: set[tuple[str, str]] = set()
-        for kind, ids in by_type.items():
-            statement = self.statements.get("existing", lambda: reads.existing(self.statements.dialect))
-            found.update(
-                (kind, row[0])
-                for row in self.rows(statement, statement.bind({"type": kind, "ids": self.sequence(ids)}))
-            )
-        return found
-
     def all_of_type(self, resource_type: str) -> Iterator[Stored]:
-        statement = self.statements.get("all of type", reads.all_of_type)
         last = ""
-        while batch := self.rows(statement, statement.bind({"type": resource_type, "after": last, "limit": 500})):
+        while batch := self._fetch("all of type", reads.all_of_type, type=resource_type, after=last, limit=500):
             yield from (Stored(*row) for row in batch)
             last = batch[-1][1]
 
     def types(self) -> list[str]:
-        """The types of which there is any resource."""
-        statement = self.statements.get("types", reads.types)
-        return [row[0] for row in self.rows(statement, statement.bind({}))]
+        return [row[0] for row in self._fetch("types", reads.types)]
 
     def state(self, name: str) -> str | None:
-        statement = self.statements.get(
-            "state", lambda: select(tables.state.c.value).where(tables.state.c.name == bindparam("name"))
-        )
-        found = self.rows(statement, statement.bind({"name": name}))
+        found = self._fetch("state", reads.state, name=name)
         return str(found[0][0]) if found else None
 
     # -- references between resources
 
+    def referrers(self, resource_type: str, resource_id: str, limit: int) -> list[tuple[str, str]]:
+        return _keys(
+            self._fetch("referrers", reads.referrers, target_type=resource_type, target_id=resource_id, limit=limit)
+        )
+
     def referenced(
         self, source_type: str, parameter: str | None, target_type: str | None, sources: Sequence[str], limit: int
     ) -> list[tuple[str, str]]:
-        statement = self.statements.get(
-            ("referenced", parameter is None, target_type is None),
-            lambda: reads.referenced(self.statements.dialect, parameter is not None, target_type is not None),
+        given = parameter is not None, target_type is not None
+        return _keys(
+            self._fetch(
+                ("referenced", *given),
+                partial(reads.referenced, self.statements.dialect, *given),
+                type=source_type,
+                parameter=parameter,
+                target_type=target_type,
+                ids=self.sequence(sources),
+                limit=limit,
+            )
         )
-        bound = {
-            "type": source_type,
-            "parameter": parameter,
-            "target_type": target_type,
-            "ids": self.sequence(sources),
-            "limit": limit,
-        }
-        return [(row[0], row[1]) for row in self.rows(statement, statement.bind(bound))]
 
     def referring(
         self, source_type: str, parameter: str | None, targets: Sequence[tuple[str, str]], limit: int
     ) -> list[tuple[str, str]]:
-        statement = self.statements.get(
-            ("referring", parameter is None), lambda: reads.referring(self.statements.dialect, parameter is not None)
-        )
-        return self._to(statement, {"type": source_type, "parameter": parameter, "limit": limit}, targets)
+        given = parameter is not None
+        build = partial(reads.referring, self.statements.dialect, given)
+        return self._to(targets, ("referring", given), build, type=source_type, parameter=parameter, limit=limit)
 
     def named(
         self,
@@ -197,57 +180,63 @@ class SqlReader(SqlSearcher):
         sources: Sequence[str],
         limit: int,
     ) -> list[tuple[str, str]]:
-        statement = self.statements.get(
-            ("named", parameters is None), lambda: reads.named(self.statements.dialect, parameters is not None)
+        given = parameters is not None
+        return _keys(
+            self._fetch(
+                ("named", given),
+                partial(reads.named, self.statements.dialect, given),
+                type=source_type,
+                parameters=self.sequence(parameters or ()),
+                types=self.sequence(target_types),
+                ids=self.sequence(sources),
+                limit=limit,
+            )
         )
-        bound = {
-            "type": source_type,
-            "parameters": self.sequence(parameters or ()),
-            "types": self.sequence(target_types),
-            "ids": self.sequence(sources),
-            "limit": limit,
-        }
-        return [(row[0], row[1]) for row in self.rows(statement, statement.bind(bound))]
 
     def naming(
         self, source_type: str, parameters: Sequence[str], targets: Sequence[tuple[str, str]], limit: int
     ) -> list[tuple[str, str]]:
-        statement = self.statements.get("naming", lambda: reads.naming(self.statements.dialect))
-        bound = {"type": source_type, "parameters": self.sequence(parameters), "limit": limit}
-        return self._to(statement, bound, targets)
+        build = partial(reads.naming, self.statements.dialect)
+        given = self.sequence(parameters)
+        return self._to(targets, "naming", build, type=source_type, parameters=given, limit=limit)
 
     def _to(
-        self, statement: Statement, bound: Mapping[str, Any], targets: Sequence[tuple[str, str]]
+        self, targets: Sequence[tuple[str, str]], key: Hashable, build: Callable[[], Executable], **named: Any
     ) -> list[tuple[str, str]]:
         """Keys of what a statement finds for targets, which takes those of one type at a time."""
-        by_type: dict[str, list[str]] = {}
-        for target_type, target_id in targets:
-            by_type.setdefault(target_type, []).append(target_id)
-        found: dict[tuple[str, str], None] = {}
-        for target_type, ids in by_type.items():
-            every = {**bound, "target_type": target_type, "ids": self.sequence(ids)}
-            found.update(dict.fromkeys((bound["type"], row[0]) for row in self.rows(statement, statement.bind(every))))
+        found = dict.fromkeys(
+            (named["type"], row[0])
+            for target_type, ids in _by_type(targets)
+            for row in self._fetch(key, build, **named, target_type=target_type, ids=self.sequence(ids))
+        )
         return list(found)
 
     # -- searching
 
     def similar(self, resource_type: str, parameter: str, word: str) -> Sequence[tuple[str, int]]:
-        statement = self.statements.get(
-            ("similar", resource_type, parameter),
-            lambda: similar.words(self.statements.dialect, resource_type, parameter),
-        )
+        build = partial(similar.words, self.statements.dialect, resource_type, parameter)
         bound = similar.values(word, self.sequence)
-        return [(found, int(likeness)) for found, likeness in self.rows(statement, statement.bind(bound))]
+        found = self._fetch(("similar", resource_type, parameter), build, **bound)
+        return [(one, int(likeness)) for one, likeness in found]
 
 
-class SqlStore(SqlReader):
+def _by_type(keys: Iterable[tuple[str, str]]) -> Iterable[tuple[str, list[str]]]:
+    """Each type with its ids: a statement takes many ids of one type."""
+    found: dict[str, list[str]] = {}
+    for resource_type, resource_id in keys:
+        found.setdefault(resource_type, []).append(resource_id)
+    return found.items()
+
+
+def _keys(rows: Iterable[Any]) -> list[tuple[str, str]]:
+    return [(row[0], row[1]) for row in rows]
+
+
+class SqlStore(SqlReader, Store):
     """A store over one database: what each database does its own way."""
 
     def __init__(self, dialect: Dialect) -> None:
         super().__init__(Statements(dialect))
-
-    @abstractmethod
-    def transaction(self) -> AbstractContextManager[Transaction]: ...
 
     @abstractmethod
     def prepare(self) -> None:
@@ -259,15 +248,7 @@ class SqlStore(SqlReader):
     def retryable(self, error: Exception) -> bool:
         """Whether a transaction that failed with `error` may be tried again: somebody else's came between."""
 
-    @abstractmethod
-    def close(self) -> None: ...
-
     def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` in a transaction and commit it; run it again, a bounded number of times, where another came
-        between.
-
-        `work` must have no effect but through its transaction. Raises Busy when no try succeeds.
-        """
         for attempt in range(ATTEMPTS):
             try:
                 with self.transaction() as transaction:

@@ -28,10 +28,10 @@ from sqlalchemy.engine import Dialect
 
 from apothecary.errors import Conflict
 from apothecary.search.contained import CONTAINS, placed
-from apothecary.search.rows import ContainedRow, Indexed, IndexRow, ReferenceRow, TextRow, VocabularyRow
+from apothecary.search.rows import TABLES, ContainedRow, Indexed, IndexRow, ReferenceRow, TextRow, VocabularyRow
 from apothecary.search.words import trigrams
 from apothecary.store import fulltext, reads, tables
-from apothecary.store.contract import Stored
+from apothecary.store.contract import Stored, Transaction
 from apothecary.store.sql import SqlReader, SqlStore
 from apothecary.store.statements import Statement, Statements
 
@@ -118,8 +118,8 @@ def _delete_rows(table: Table) -> Delete:
     )
 
 
-class SqlTransaction(SqlReader):
-    """One open transaction of a `SqlStore`: reads see its writes. See `contract.Transaction`."""
+class SqlTransaction(SqlReader, Transaction):
+    """One open transaction of a `SqlStore`: reads see its writes."""
 
     def __init__(self, statements: Statements, writes: Writes, cursor: Cursor) -> None:
         super().__init__(statements)
@@ -150,7 +150,6 @@ class SqlTransaction(SqlReader):
         return Stored(*found[0]) if found else None
 
     def write(self, stored: Stored, method: str, rows: Iterable[Indexed]) -> None:
-        """Raises Conflict where the version before `stored.version` is not the current one."""
         kind, identity, version, updated, fhir_version, body = stored
         if version == 1:
             if self.read(kind, identity) is not None:
@@ -186,7 +185,6 @@ class SqlTransaction(SqlReader):
         self.index(stored, rows, fresh=version == 1)
 
     def amend(self, stored: Stored, rows: Iterable[Indexed]) -> None:
-        """Replace the body of the current version without making a new one: what `$meta-add` and `$meta-delete` do."""
         self.flush()
         named = {"type": stored.type, "id": stored.id, "version": stored.version, "new_body": stored.body}
         for statement in self._writes.amend:
@@ -195,7 +193,6 @@ class SqlTransaction(SqlReader):
         self.index(stored, rows, fresh=False)
 
     def index(self, stored: Stored, rows: Iterable[Indexed], *, fresh: bool) -> None:
-        """Replace the index rows of a resource; `fresh` says that it has none yet."""
         kind, identity = stored.type, stored.id
         if not fresh:
             # Rows of an earlier write in this transaction may still be held back.
@@ -228,7 +225,7 @@ class SqlTransaction(SqlReader):
             if isinstance(row, TextRow):
                 words = fulltext.document(self.statements.dialect, kind, row.parameter, row.words)
                 row = row._replace(words=words)
-            self._pending[row.table].append((kind, identity, row.parameter, number, *row[1:]))
+            self._pending[TABLES[type(row)]].append((kind, identity, row.parameter, number, *row[1:]))
             self._held += 1
 
     def _hold_contained(self, stored: Stored, rows: Sequence[Indexed]) -> None:

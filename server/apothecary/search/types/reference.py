@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from apothecary.errors import NotSupported
 from apothecary.fhir.references import is_id, parse_reference, split_canonical
 from apothecary.search.predicates import Compare, Condition, Every, Predicate, Row, Some
-from apothecary.search.rows import IndexRow, ReferenceRow, StringRow
+from apothecary.search.rows import IndexRow, ReferenceRow, StringRow, TokenRow
 from apothecary.search.text import KEY_LENGTH, fold, key, unescape
 from apothecary.search.types import token
 from apothecary.search.types.base import Request, Value
@@ -42,7 +42,7 @@ def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
             for row in token.extract(
                 f"{parameter}:identifier", Value("Identifier", json["identifier"], None, element, value.systems)
             ):
-                if row.table == "token":
+                if isinstance(row, TokenRow):
                     yield row
         display = json.get("display")
         if isinstance(display, str) and display.strip():

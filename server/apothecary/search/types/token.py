@@ -64,7 +64,7 @@ def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
     """
     empty = True
     for row in _rows(parameter, value.type, value.json, value):
-        empty = empty and row.table != "token"
+        empty = empty and not isinstance(row, TokenRow)
         yield row
     if empty:
         yield TokenRow(parameter, "", "", value.element)

@@ -1,0 +1,115 @@
+"""What one search parameter asks of a resource, by its modifier and its values.
+
+https://hl7.org/fhir/R5/search.html#combining: values between commas are alternatives.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from apothecary.errors import NotSupported, TooCostly
+from apothecary.fhir.references import is_id
+from apothecary.fhir.temporal import parse_span
+from apothecary.search.chaining import names_type
+from apothecary.search.context import Context
+from apothecary.search.handling import Handling
+from apothecary.search.inexact import Inexact
+from apothecary.search.parameter import COLUMNS, SearchParameter
+from apothecary.search.parameters import Registry
+from apothecary.search.predicates import Compare, Not, Predicate, Resource, any_of
+from apothecary.search.text import split, unescape
+from apothecary.search.types import date
+from apothecary.search.types.base import Request, split_prefix
+
+# Modifiers that find what is not found otherwise; resources without any value are among that.
+_NEGATIONS = frozenset({"not", "not-in"})
+
+
+class Criteria:
+    """Makes the predicates of one request, and counts how much they ask."""
+
+    def __init__(self, context: Context, handling: Handling) -> None:
+        self.context = context
+        self.handling = handling
+        self.inexact = Inexact(context.vocabulary, handling)
+        self._values = 0
+
+    @property
+    def registry(self) -> Registry:
+        return self.context.registry
+
+    def predicate(self, resource_type: str, name: str, value: str) -> Predicate | None:
+        """One parameter of a type, by its code and modifier; None where the type has no such parameter. Raises
+        ValueError and BadRequest.
+        """
+        code, colon, modifier = name.partition(":")
+        parameter = self.registry.get(resource_type, code)
+        return None if parameter is None else self.of(parameter, modifier if colon else None, value)
+
+    def of(self, parameter: SearchParameter, modifier: str | None, value: str) -> Predicate:
+        """What the values of one parameter ask. Raises ValueError and BadRequest."""
+        if modifier is not None and modifier not in parameter.modifiers and not names_type(parameter, modifier):
+            raise _no_modifier(parameter, modifier)
+        if modifier == "missing":
+            return _missing(parameter, value)
+        request = Request(
+            self.context.bases,
+            self.context.now,
+            parameter.targets,
+            self.registry.served,
+            frozenset() if parameter.code in COLUMNS else parameter.path.types,
+            self.registry.systems,
+            self.context.terminology,
+            partial(self.inexact.similar, parameter) if parameter.by_word else None,
+        )
+        inner = None if modifier == "not" else modifier
+        found = [_one(parameter, inner, text, request) for text in split(value, ",") if text]
+        if not found:
+            raise ValueError("there is no value between the commas")
+        # Counted as they are made: a chain over references to anything multiplies with each link.
+        self._values += len(found)
+        if self._values > self.context.clause_limit * len(self.context.types):
+            raise too_costly(self.context)
+        return Not(any_of(found)) if modifier in _NEGATIONS else any_of(found)
+
+
+def too_costly(context: Context) -> TooCostly:
+    """What a search is answered with that asks for more than the server allows."""
+    return TooCostly(
+        f"the search has more than {context.clause_limit} clauses",
+        remedy="Ask for fewer values at once; in a chain, name the target type: subject:Medication.code=...",
+    )
+
+
+def _no_modifier(parameter: SearchParameter, modifier: str) -> NotSupported:
+    code = parameter.code
+    allowed = [f":{one}" for one in sorted(parameter.modifiers)]
+    allowed += [":[type]"] if parameter.type == "reference" else []
+    return NotSupported(
+        f"{code}:{modifier}: {code} is a {parameter.type} parameter and takes {', '.join(allowed)}",
+        expression=f"{code}:{modifier}",
+    )
+
+
+def _one(parameter: SearchParameter, modifier: str | None, text: str, request: Request) -> Predicate:
+    if parameter.code == "_id":
+        if "|" in text or not is_id(unescape(text)):
+            raise ValueError(f"{text!r} is not an id: letters, digits, - and . only, at most 64")
+        return Resource(Compare("id", "=", text))
+    if parameter.code == "_lastUpdated":
+        comparator, literal = split_prefix(unescape(text), "date")
+        # The column holds the first microsecond of the millisecond that lastUpdated names.
+        return Resource(
+            date.condition(comparator, parse_span(literal.replace(" ", "+")), request.now, "updated", "updated", 1000)
+        )
+    return parameter.predicate(modifier, text, request)
+
+
+def _missing(parameter: SearchParameter, value: str) -> Predicate:
+    if value not in ("true", "false"):
+        raise ValueError(":missing takes true or false")
+    if parameter.code in ("_id", "_lastUpdated"):
+        present: Predicate = Resource(Compare("id", ">", ""))
+    else:
+        present = parameter.present
+    return Not(present) if value == "true" else present

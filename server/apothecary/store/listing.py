@@ -1,0 +1,72 @@
+"""What a search lists at a time: the matches of one type in one order, and the place where a page of them begins.
+
+https://hl7.org/fhir/R5/http.html#paging
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from apothecary.search.predicates import And, Predicate
+from apothecary.search.query import Cursor, Sort
+from apothecary.store.fragments import Kinds
+from apothecary.store.shape import shape
+from apothecary.store.traits import sourceable
+
+Walk = Literal["values", "missing"]
+"""Along the values of the first sort key, and then along the resources that have none."""
+Start = int | Walk | None
+"""What a search starts from: a part by its number; None is a walk along the ids of the type."""
+Ties = Literal["after", "all", "none"]
+"""Which hits come whose sort values equal the cursor's: those with later ids, or in a search over several types, where
+the order of the types decides, all or none.
+"""
+
+
+@dataclass(slots=True)
+class Listing:
+    """The matches of one type. `values` are what is bound in its statements, `shape` decides their text."""
+
+    resource_type: str
+    predicate: Predicate | None
+    values: Mapping[str, Any]
+    sort: tuple[Sort, ...] = ()
+    scored: bool = False
+    """Whether each hit comes with its score."""
+    shape: Any = field(init=False)
+    parts: Sequence[Predicate] = field(init=False)
+    """The predicates that must all hold."""
+
+    def __post_init__(self) -> None:
+        found = self.predicate
+        self.shape = shape(found)
+        self.parts = found.of if isinstance(found, And) else () if found is None else (found,)
+
+    @property
+    def kinds(self) -> Kinds:
+        return (self.resource_type,)
+
+    @property
+    def candidates(self) -> list[int]:
+        """Which of the parts a search can start from."""
+        return [number for number, part in enumerate(self.parts) if sourceable(part)]
+
+    @property
+    def sorts_by_score(self) -> bool:
+        return any(one.column == "score" for one in self.sort)
+
+
+class Place(NamedTuple):
+    """Where a page begins, behind a cursor or, without one, at the end; `backwards` reads towards the beginning."""
+
+    cursor: Cursor | None = None
+    ties: Ties = "after"
+    backwards: bool = False
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """What of it decides the text of a statement: which values the cursor lacks, not which it has."""
+        missing = tuple(value is None for value in self.cursor.values) if self.cursor else None
+        return missing, self.ties, self.backwards

@@ -1,0 +1,25 @@
+"""The tables of the index hold what extraction makes and predicates ask for."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from apothecary.search.predicates import Table
+from apothecary.search.rows import TABLES, IndexRow, VocabularyRow
+from apothecary.store.tables import INDEXES
+
+# Words belong to a parameter, not to a resource: their table is another.
+OF_RESOURCES = {row: name for row, name in TABLES.items() if row is not VocabularyRow}
+
+
+@pytest.mark.parametrize("row", OF_RESOURCES)
+def test_a_row_has_the_columns_of_its_table_in_their_order(row: type[IndexRow]) -> None:
+    columns = [column.name for column in INDEXES[TABLES[row]].columns]
+    assert columns == ["type", "id", row._fields[0], "row", *row._fields[1:]]
+
+
+def test_every_kind_of_row_has_a_table_that_can_be_asked() -> None:
+    assert set(TABLES) == set(get_args(IndexRow))
+    assert sorted(OF_RESOURCES.values()) == sorted(INDEXES) == sorted(get_args(Table))
