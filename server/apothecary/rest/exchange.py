@@ -249,7 +249,7 @@ def too_large(service: Service) -> TooLarge:
     """What a body is answered with that is larger than the setting allows."""
     return TooLarge(
         "the body is larger than this server takes",
-        remedy=f"Send at most {service.settings.body_limit} bytes at once (setting body_limit).",
+        remedy=f"Send at most {service.settings.body_limit} bytes at once (APOTHECARY_BODY_LIMIT).",
     )
 
 

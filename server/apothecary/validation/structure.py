@@ -14,6 +14,7 @@ from typing import Any
 from apothecary.fhir.definitions import Definitions, definitions
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.structures import Element, Property, Structure, property_name
+from apothecary.suggestions import did_you_mean
 from apothecary.validation.bindings import binding_check, code_acceptor, code_defect
 from apothecary.validation.bundle import BundleIndex, check_bundle
 from apothecary.validation.complaints import Choices, missing, not_an_object, not_list, not_single, unknown
@@ -26,7 +27,6 @@ from apothecary.validation.properties import Check, One, objects, one_object, on
 from apothecary.validation.references import check_canonical, check_reference
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run, shown
-from apothecary.validation.suggestions import did_you_mean
 
 # A check of a whole object, after its elements: an invariant, a reference, an extension.
 ObjectCheck = Callable[[dict[str, Any], At, Run], None]
