@@ -16,6 +16,7 @@ from apothecary.fhir.temporal import http_date
 from apothecary.interactions.service import Service
 from apothecary.rest.negotiation import Negotiated, negotiate, written_in
 from apothecary.rest.responses import Answer
+from apothecary.search.suggestions import instead_of_sent
 from apothecary.search.text import decode
 
 Pairs = list[tuple[str, str]]
@@ -140,7 +141,10 @@ class Exchange:
             if name not in known:
                 if self.strict:
                     raise BadRequest(
-                        f"{name} is not a parameter of this interaction", expression=name, code="not-supported"
+                        f"{name} is not a parameter of this interaction",
+                        expression=name,
+                        code="not-supported",
+                        remedy=instead_of_sent(name, known),
                     )
                 ignored.append(name)
             elif value:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from apothecary.errors import BadRequest, Issue, NotSupported
 from apothecary.search.contained import Returned, Which
 from apothecary.search.query import Include, Sort
+from apothecary.search.suggestions import instead, unknown_elements
+from apothecary.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from apothecary.search.parser import Parser
@@ -91,6 +93,8 @@ def parse(pairs: Sequence[tuple[str, str]], parser: Parser) -> Controls:
                 raise BadRequest(f"{name} stands twice in the request; it may stand once", expression=name)
             seen.add(name)
         _one(controls, name, value, parser)
+    if controls.elements:
+        _check_elements(controls, parser)
     if controls.elements and controls.summary in ("true", "text", "data"):
         raise BadRequest(
             "_elements and _summary ask for two different parts of a resource; use one of them", expression="_elements"
@@ -104,6 +108,21 @@ def parse(pairs: Sequence[tuple[str, str]], parser: Parser) -> Controls:
         )
         controls.applied.remove(("_containedType", controls.contained_type))
     return controls
+
+
+def _check_elements(controls: Controls, parser: Parser) -> None:
+    """Take back the names that are no element of what the search can find."""
+    # With _contained, what is shown may be a container of any type.
+    types = parser.types if controls.contained == "false" else parser.registry.types
+    unknown = unknown_elements(parser.registry.version, types, controls.elements)
+    kind = types[0] if len(types) == 1 else "what is searched"
+    for name, meant in unknown.items():
+        reason = f"{kind} has no element {name!r}"
+        parser.unknown("_elements", reason, f"_elements={name}", wider=False, meant=meant or "Name top-level elements.")
+    if unknown:
+        controls.elements = tuple(one for one in controls.elements if one not in unknown)
+        kept = [("_elements", ",".join(controls.elements))] if controls.elements else []
+        controls.applied = [pair for pair in controls.applied if pair[0] != "_elements"] + kept
 
 
 def without_scores(controls: Controls, parser: Parser) -> None:
@@ -200,9 +219,9 @@ def _sort(text: str, parser: Parser) -> tuple[Sort, str] | None:
         return Sort(code, None, "score", descending), text
     parameter = next((found for one in parser.types if (found := parser.registry.get(one, code))), None)
     if parameter is None or parameter.type not in SORT_COLUMNS:
-        parser.unknown(
-            "_sort", f"{'/'.join(parser.types[:3])} cannot be sorted by {code!r}", f"_sort={text}", wider=False
-        )
+        reason = f"{'/'.join(parser.types[:3])} cannot be sorted by {code!r}"
+        meant = instead(parser.registry, parser.types[:1], code, SORT_COLUMNS)
+        parser.unknown("_sort", reason, f"_sort={text}", wider=False, meant=meant)
         return None
     table, smallest, largest = SORT_COLUMNS[parameter.type]
     return Sort(parameter.index, table, largest if descending else smallest, descending), text
@@ -221,14 +240,16 @@ def _include(name: str, value: str, parser: Parser) -> Include | None:
     target = rest[0] if rest else None
     for kind in (source, *rest):
         if not parser.registry.serves(kind):
-            parser.unknown(name, f"this server has no resource type {kind!r}", shown, wider=False)
+            meant = did_you_mean(kind, parser.registry.types)
+            parser.unknown(name, f"this server has no resource type {kind!r}", shown, wider=False, meant=meant)
             return None
     if code == "*":
         by_url = tuple(one.index for one in parser.registry.parameters(source).values() if one.by_url)
         return Include(source, None, target, base == "_revinclude", bool(modifier), by_url)
     parameter = parser.registry.get(source, code)
     if parameter is None or parameter.type != "reference":
-        parser.unknown(name, f"{source} has no reference parameter {code!r}", shown, wider=False)
+        meant = instead(parser.registry, (source,), code, ("reference",))
+        parser.unknown(name, f"{source} has no reference parameter {code!r}", shown, wider=False, meant=meant)
         return None
     return Include(
         source,

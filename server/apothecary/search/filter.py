@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from apothecary.errors import BadRequest, FhirError, NotSupported
+from apothecary.errors import FhirError, NotSupported
 from apothecary.fhir.temporal import parse_span
 from apothecary.search.parameter import SearchParameter
 from apothecary.search.predicates import (
@@ -167,7 +167,7 @@ class FilterParser:
         code, colon, modifier = name.partition(":")
         parameter = self.parser.reference(resource_type, code, name)
         if parameter is None:
-            raise BadRequest(f"{resource_type} has no search parameter {code!r}", expression="_filter")
+            raise self.parser.lacking(resource_type, code, "_filter", kinds=("reference",))
         found: list[Predicate] = []
         problem: FhirError | ValueError | None = None
         start, end = self.position, None
@@ -197,7 +197,7 @@ class FilterParser:
             return self._plain(resource_type, f"{name}:missing", {"true": "false", "false": "true"}.get(text, text))
         parameter = self.parser.registry.get(resource_type, name)
         if parameter is None:
-            raise BadRequest(f"{resource_type} has no search parameter {name!r}", expression="_filter")
+            raise self.parser.lacking(resource_type, name, "_filter")
         takes = TAKES.get(parameter.type, frozenset())
         if operator not in takes:
             raise NotSupported(
@@ -225,7 +225,7 @@ class FilterParser:
     def _plain(self, resource_type: str, name: str, value: str) -> Predicate:
         found = self.parser.predicate(resource_type, name, value)
         if found is None:
-            raise BadRequest(f"{resource_type} has no search parameter {name!r}", expression="_filter")
+            raise self.parser.lacking(resource_type, name, "_filter")
         return found
 
 

@@ -20,10 +20,12 @@ from apothecary.search.parameter import COLUMNS, SearchParameter
 from apothecary.search.parameters import Registry
 from apothecary.search.predicates import Compare, Not, Or, Predicate, Resource, all_of, any_of, clauses, ranks
 from apothecary.search.query import BEST_FIRST, Cursor, Query, Search
+from apothecary.search.suggestions import instead
 from apothecary.search.terminology import Terminology
 from apothecary.search.text import split, unescape
 from apothecary.search.types import date
 from apothecary.search.types.base import Request, split_prefix
+from apothecary.suggestions import or_rather
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -148,19 +150,20 @@ class Parser:
             for name in names:
                 if not self.registry.serves(name):
                     raise BadRequest(
-                        f"_type={name}: this server has no resource type {name!r}",
+                        f"_type={name}: this server has no resource type {name!r}"
+                        + or_rather(name, self.registry.types),
                         expression="_type",
                         remedy="GET [base]/metadata lists the types.",
                     )
             kept &= set(names)
         return tuple(one for one in self.types if one in kept), [("_type", value) for value in values]
 
-    def unknown(self, name: str, reason: str, shown: str, *, wider: bool = True) -> None:
+    def unknown(self, name: str, reason: str, shown: str, *, wider: bool = True, meant: str | None = None) -> None:
         """Report a parameter that does not run: 400 when the client asked for strictness, else a warning in the answer.
 
-        `wider` says that it would have left out matches.
+        `wider` says that it would have left out matches; `meant` is what to write instead.
         """
-        remedy = "Leave it out, or see the searchParam list in [base]/metadata."
+        remedy = meant or "Leave it out, or see the searchParam list in [base]/metadata."
         if self.strict:
             raise NotSupported(f"{reason} ({shown})", expression=name, remedy=remedy)
         self.warnings.append(
@@ -204,8 +207,9 @@ class Parser:
                 expression=name,
                 remedy="Narrow the search with _type.",
             )
-        kind = types[0] if len(types) == 1 else "these types"
-        self.unknown(name, f"{kind} has no search parameter {name.partition(':')[0]!r}", f"{name}={value}")
+        lack = f"{types[0]} has" if len(types) == 1 else "these types have"
+        reason = f"{lack} no search parameter {name.partition(':')[0]!r}"
+        self.unknown(name, reason, f"{name}={value}", meant=instead(self.registry, types, name))
         return None
 
     def _known(self, resource_type: str, name: str) -> bool:
@@ -309,13 +313,21 @@ class Parser:
             present = parameter.present
         return Not(present) if value == "true" else present
 
+    def lacking(
+        self, kind: str, written: str, name: str, place: str = "", kinds: tuple[str, ...] | None = None
+    ) -> BadRequest:
+        """What to raise where a type lacks a parameter on which the sense of the search hangs."""
+        reason = f"{place}{kind} has no search parameter {written.partition(':')[0]!r}"
+        return BadRequest(reason, expression=name, remedy=instead(self.registry, (kind,), written, kinds))
+
     # -- chains
 
     def targets(self, parameter: SearchParameter, modifier: str | None) -> tuple[str, ...]:
         if modifier is not None:
             if not self.registry.serves(modifier):
                 raise BadRequest(
-                    f"{parameter.code}:{modifier}: this server has no resource type {modifier!r}",
+                    f"{parameter.code}:{modifier}: this server has no resource type {modifier!r}"
+                    + or_rather(modifier, self.registry.types),
                     expression=f"{parameter.code}:{modifier}",
                 )
             self._is_type_modifier(parameter, modifier)
@@ -339,7 +351,8 @@ class Parser:
             return None
         found: list[Predicate] = []
         refused: FhirError | ValueError | None = None
-        for target in self.targets(parameter, modifier if colon else None):
+        targets = self.targets(parameter, modifier if colon else None)
+        for target in targets:
             try:
                 inner = self.predicate(target, rest, value, depth + 1)
             except TooCostly:
@@ -356,6 +369,7 @@ class Parser:
         raise BadRequest(
             f"{link}.{rest}: none of the types that {code} points to has a parameter {rest.partition('.')[0]!r}",
             expression=f"{link}.{rest}",
+            remedy=next(filter(None, (instead(self.registry, (one,), rest) for one in targets)), None),
         )
 
     def _has(self, resource_type: str, name: str, value: str, depth: int) -> Predicate:
@@ -363,7 +377,7 @@ class Parser:
         source, parameter, rest = self.reverse(resource_type, name)
         inner = self.predicate(source, rest, value, depth + 1)
         if inner is None:
-            raise BadRequest(f"{name}: {source} has no search parameter {rest.partition(':')[0]!r}", expression=name)
+            raise self.lacking(source, rest, name, f"{name}: ")
         return parameter.led_from(inner)
 
     def reverse(self, resource_type: str, name: str) -> tuple[str, SearchParameter, str]:
@@ -373,10 +387,11 @@ class Parser:
             raise BadRequest(f"{name}: write _has:Type:reference:parameter", expression=name)
         _, source, code, rest = parts
         if not self.registry.serves(source):
-            raise BadRequest(f"{name}: this server has no resource type {source!r}", expression=name)
+            near = or_rather(source, self.registry.types)
+            raise BadRequest(f"{name}: this server has no resource type {source!r}{near}", expression=name)
         parameter = self.reference(source, code, name)
         if parameter is None:
-            raise BadRequest(f"{name}: {source} has no search parameter {code!r}", expression=name)
+            raise self.lacking(source, code, name, f"{name}: ", ("reference",))
         if resource_type not in self.targets(parameter, None):
             raise BadRequest(f"{name}: {source}.{code} never points to {resource_type}", expression=name)
         return source, parameter, rest
