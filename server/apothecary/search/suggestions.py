@@ -120,7 +120,8 @@ def _elsewhere(registry: Registry, types: Sequence[str], code: str, kinds: Colle
     found = [one for one in registry.types if one not in types and _has(registry, one, code, kinds)]
     if not found:
         return None
-    *listed, last = [*found[:3], *([f"{len(found) - 3} more"] if len(found) > 3 else ())]
+    more = [f"{len(found) - 3} more"] if len(found) > 3 else []
+    *listed, last = [*found[:3], *more]
     return f"{code!r} is a parameter of {', '.join(listed)}{' and ' if listed else ''}{last}."
 
 
