@@ -53,7 +53,7 @@ def test_an_error_of_start_is_a_sentence_and_status_2(monkeypatch: pytest.Monkey
         (["serv"], "there is no command 'serv' (did you mean 'serve'?)"),
         (["Validate"], "there is no command 'Validate' (did you mean 'validate'?)"),
         (["frobnicate"], "there is no command 'frobnicate'\n"),
-        (["validate", "--max-isues=1", "x"], "Did you mean '--max-issues'?"),
+        (["validate", "--max-isues=1", "x"], "--max-issues"),
         (["validate", "--disable=dom6", "x"], "there is no rule 'dom6' (did you mean 'dom-6'?)"),
         (["schema", "Medicaton"], "no resource type 'Medicaton' (did you mean 'Medication'?)"),
         (["schema", "confg"], "(did you mean 'config'?)"),
