@@ -58,6 +58,11 @@ def test_an_unknown_variable_is_told_with_the_one_that_was_meant(variable: str, 
     assert said in str(caught.value)
 
 
+def test_a_misspelt_choice_is_told_with_the_one_that_was_meant() -> None:
+    with pytest.raises(StartError, match=r"debug, info, warning, error \(did you mean 'warning'\?\)"):
+        Settings.from_environment({"APOTHECARY_LOG_LEVEL": "warnings"})
+
+
 def test_an_option_wins_over_its_variable_and_none_means_not_given() -> None:
     found = Settings.from_environment({"APOTHECARY_PORT": "1", "APOTHECARY_HOST": "h"}, port=2, host=None)
     assert (found.port, found.host) == (2, "h")

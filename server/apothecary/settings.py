@@ -234,7 +234,7 @@ def _convert(name: str, text: str, kind: Any) -> Any:
         return number
     choices = get_args(kind)
     if text not in choices:
-        raise StartError(f"{name}={text!r}: write one of {', '.join(choices)}.")
+        raise StartError(f"{name}={text!r}: write one of {', '.join(choices)}{or_rather(text, choices)}.")
     return text
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from apothecary.search.suggestions import COMMON
@@ -72,6 +74,15 @@ def test_a_read_names_elements_that_do_not_exist_in_a_header_or_refuses_them(ser
     strict = ask(server, "Medication/m-amox?_elements=statuss,code", Prefer="handling=strict")
     assert strict.status == 400
     assert "Did you mean 'status'?" in told(problems(strict)[0])
+
+
+def test_a_read_in_a_bundle_has_no_place_for_a_warning_and_refuses_them(server: InProcess) -> None:
+    request = {"method": "GET", "url": "Medication/m-amox?_elements=statuss"}
+    body = json.dumps({"resourceType": "Bundle", "type": "batch", "entry": [{"request": request}]})
+    answer = server.ask("POST", BASE, {"Content-Type": "application/fhir+json"}, body)
+    response = answer.json["entry"][0]["response"]
+    assert response["status"].startswith("400")
+    assert "Did you mean 'status'?" in told(response["outcome"]["issue"][0])
 
 
 @pytest.mark.parametrize("name", ["%D0%B6", "a%22b%5C", "a%0D%0AX-Evil:1", "x" * 400])
