@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from apothecary.fhir.releases import FhirVersion
-from apothecary.validation import RULES, Rule, not_evaluated
+from apothecary.reports.rule import markdown
+from apothecary.validation import RULES, not_evaluated
 from apothecary.validation.catalogue import invariants
 from apothecary.validation.invariants import BY_RULE
 from apothecary.validation.natives import NATIVES
-from apothecary.validation.rules import MEDICATION_RULES, PROFILE_RULES
+from apothecary.validation.rules import GROUPS
 
 PAGE = Path(__file__).parent.parent / "docs" / "rules.md"
 
@@ -21,25 +22,17 @@ Each rule can be switched off or given another severity. `python -m scripts.rule
 
 """
 
+_ABOUT = {"Profiles": "Asked only where profiles are given ([Profiles](validate.md#profiles)).\n\n"}
+
 
 def page() -> str:
     """The text of the page."""
-    elsewhere = {rule.id for rule in (*MEDICATION_RULES, *PROFILE_RULES)}
-    parts = [_HEAD, "## FHIR\n\n"]
-    parts.extend(_section(rule) for rule in RULES.values() if rule.id not in elsewhere)
-    parts.append("## Profiles\n\nAsked only where profiles are given ([Profiles](validate.md#profiles)).\n\n")
-    parts.extend(_section(rule) for rule in PROFILE_RULES)
-    parts.append("## Medications\n\n")
-    parts.extend(_section(rule) for rule in MEDICATION_RULES)
+    parts = [_HEAD]
+    for group, rules in GROUPS.items():
+        parts.append(f"## {group}\n\n{_ABOUT.get(group, '')}")
+        parts.extend(map(markdown, rules))
     parts.append("## Invariants of the specification\n\n" + "".join(_invariants()))
     return "".join(parts).rstrip() + "\n"
-
-
-def _section(rule: Rule) -> str:
-    return (
-        f"### {rule.id}\n\n{rule.what} ({rule.severity}, `{rule.code}`)\n\nWhy: {rule.why}\n\n"
-        f"```json\n{rule.example}\n```\n\n{rule.remedy}\n\n"
-    )
 
 
 def _invariants() -> Iterator[str]:

@@ -44,6 +44,25 @@ def test_a_bad_or_unknown_variable_stops_the_start_and_is_named(name: str, text:
         Settings.from_environment({PREFIX + name: text})
 
 
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("APOTHECARY_PROT", "APOTHECARY_PROT is not a setting (did you mean 'APOTHECARY_PORT'?); apothecary settings"),
+        ("APOTHECARY_DATABASE_URL", "(did you mean 'APOTHECARY_DATABASE'?)"),
+        ("APOTHECARY_ZZZZZZZZZZZZZZZZ", "APOTHECARY_ZZZZZZZZZZZZZZZZ is not a setting; apothecary settings lists them"),
+    ],
+)
+def test_an_unknown_variable_is_told_with_the_one_that_was_meant(variable: str, said: str) -> None:
+    with pytest.raises(StartError) as caught:
+        Settings.from_environment({variable: "1"})
+    assert said in str(caught.value)
+
+
+def test_a_misspelt_choice_is_told_with_the_one_that_was_meant() -> None:
+    with pytest.raises(StartError, match=r"debug, info, warning, error \(did you mean 'warning'\?\)"):
+        Settings.from_environment({"APOTHECARY_LOG_LEVEL": "warnings"})
+
+
 def test_an_option_wins_over_its_variable_and_none_means_not_given() -> None:
     found = Settings.from_environment({"APOTHECARY_PORT": "1", "APOTHECARY_HOST": "h"}, port=2, host=None)
     assert (found.port, found.host) == (2, "h")

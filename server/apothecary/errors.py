@@ -28,6 +28,7 @@ ApothecaryError
 ├── UcumError                 a code that is not a unit (apothecary.fhir.ucum); whoever asked says what follows
 └── StartError                the command cannot run: exit status 2
     ├── ContentError          a file of the content is broken: file, line, column, reason
+    ├── InvalidFile           a file that people write for Apothecary breaks its schema: every fault at its place
     └── SchemaError           the database is of another version of Apothecary
 ```
 """
@@ -36,7 +37,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 Severity = Literal["fatal", "error", "warning", "information"]
 
@@ -58,6 +59,14 @@ class Issue:
     rule: str | None = None
     remedy: str | None = None
     pointer: tuple[str | int, ...] | None = None
+
+    @property
+    def rank(self) -> int:
+        """0 for what is fatal, and more for what is less severe."""
+        return _RANKS[self.severity]
+
+
+_RANKS = {severity: rank for rank, severity in enumerate(get_args(Severity))}
 
 
 class ApothecaryError(Exception):
@@ -215,3 +224,14 @@ class ContentError(StartError):
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         return f"{place}: {self.reason}"
+
+
+@dataclass(eq=False)
+class InvalidFile(StartError):
+    """A configuration, or another file that people write for Apothecary, is not what its schema asks for."""
+
+    faults: tuple[ContentError, ...]
+
+    def __str__(self) -> str:
+        """A line for each fault: `file:line:column: reason`."""
+        return "\n".join(map(str, self.faults))

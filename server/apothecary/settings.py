@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from ipaddress import ip_address
 from typing import Any, Literal, get_args, get_type_hints
 
 from apothecary.errors import StartError
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion, parse_version
+from apothecary.suggestions import or_rather
 
 PREFIX = "APOTHECARY_"
 
@@ -49,7 +50,7 @@ _DEFAULT_VERSION = FhirVersion.R5
 
 
 def setting(default: Any, doc: str) -> Any:
-    """A field of `Settings` with the sentence that `docs/settings.md` and `--help` show."""
+    """A field of `Settings` with the sentence that `docs/settings.md` and `apothecary settings` show."""
     return field(default=default, metadata={"doc": doc})
 
 
@@ -151,7 +152,9 @@ class Settings:
             if name.startswith("test_"):
                 continue
             if name not in known:
-                raise StartError(f"{variable} is not a setting. docs/settings.md lists them.")
+                raise StartError(
+                    f"{variable} is not a setting{or_rather(variable, variables())}; apothecary settings lists them"
+                )
             values[name] = _convert(variable, text, hints[name])
         for name, value in overrides.items():
             if value is not None:
@@ -162,9 +165,8 @@ class Settings:
 
     def to_environment(self) -> None:
         """Set the `APOTHECARY_...` variables of this process, and so of its children, to these settings."""
-        for one in fields(self):
-            value = getattr(self, one.name)
-            os.environ[PREFIX + one.name.upper()] = str(value).lower() if isinstance(value, bool) else str(value)
+        for variable, one in variables().items():
+            os.environ[variable] = as_text(getattr(self, one.name))
 
     @property
     def loopback(self) -> bool:
@@ -190,8 +192,21 @@ class Settings:
         wanted = {name.strip() for name in self.resource_types.split(",") if name.strip()}
         for name in sorted(wanted.difference(available)):
             if not any(definitions(version).is_resource_type(name) for version in FhirVersion):
-                raise StartError(f"{PREFIX}RESOURCE_TYPES: {name!r} is not a resource type of R4, R4B or R5.")
+                known = (one for version in FhirVersion for one in definitions(version).resource_types())
+                raise StartError(
+                    f"{PREFIX}RESOURCE_TYPES: {name!r} is not a resource type of R4, R4B or R5{or_rather(name, known)}"
+                )
         return tuple(sorted(wanted & set(available)))
+
+
+def variables() -> dict[str, Field[Any]]:
+    """The variable of each setting, with its field of `Settings`."""
+    return {PREFIX + one.name.upper(): one for one in fields(Settings)}
+
+
+def as_text(value: Any) -> str:
+    """The value of a setting as one writes it into its variable."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _convert(name: str, text: str, kind: Any) -> Any:
@@ -219,7 +234,7 @@ def _convert(name: str, text: str, kind: Any) -> Any:
         return number
     choices = get_args(kind)
     if text not in choices:
-        raise StartError(f"{name}={text!r}: write one of {', '.join(choices)}.")
+        raise StartError(f"{name}={text!r}: write one of {', '.join(choices)}{or_rather(text, choices)}.")
     return text
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,3 +45,53 @@ def test_an_error_of_start_is_a_sentence_and_status_2(monkeypatch: pytest.Monkey
     monkeypatch.setattr(LazyGroup, "get_command", lambda *_: fails)
     result = CliRunner().invoke(main, ["fails"])
     assert (result.exit_code, result.stderr) == (2, "Error: it cannot run\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["serv"], "there is no command 'serv' (did you mean 'serve'?)"),
+        (["Validate"], "there is no command 'Validate' (did you mean 'validate'?)"),
+        (["frobnicate"], "there is no command 'frobnicate'\n"),
+        (["validate", "--max-isues=1", "x"], "--max-issues"),
+        (["validate", "--disable=dom6", "x"], "there is no rule 'dom6' (did you mean 'dom-6'?)"),
+        (["schema", "Medicaton"], "no resource type 'Medicaton' (did you mean 'Medication'?)"),
+        (["schema", "confg"], "(did you mean 'config'?)"),
+        (["explain", "Dom-6"], "(did you mean 'dom-6'?)"),
+    ],
+)
+def test_a_slip_of_the_pen_is_told_with_what_was_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x").write_text("{}")
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_help_names_a_page_that_an_installation_lacks(name: str) -> None:
+    assert ".md" not in CliRunner().invoke(main, [name, "--help"]).stdout
+
+
+def test_no_message_names_a_page_that_an_installation_lacks() -> None:
+    named = []
+    for path in (ROOT / "server").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        docstrings = {
+            id(node.body[0].value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and node.body
+            and isinstance(node.body[0], ast.Expr)
+        }
+        named += [
+            (path.name, node.value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in docstrings
+            and re.search(r"\bdocs/\w+\.md", node.value)
+        ]
+    assert named == []

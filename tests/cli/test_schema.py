@@ -40,3 +40,15 @@ def test_the_schema_of_all_types_tells_each_by_its_resource_type() -> None:
     assert not validator.is_valid({"resourceType": "Medication", "compose": {}})
     assert not validator.is_valid({"resourceType": "Medicine"})
     assert not validator.is_valid({})
+
+
+def test_the_schema_of_the_configuration_tells_sound_from_wrong_and_what_each_key_means() -> None:
+    result = CliRunner().invoke(main, ["schema", "config"], catch_exceptions=False)
+    schema = json.loads(result.stdout)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["$id"] == "urn:apothecary:schema:config"
+    validator = jsonschema.Draft202012Validator(schema)
+    assert validator.is_valid({"validate": {"strict": True, "severity": {"dom-6": "error"}}})
+    assert not validator.is_valid({"validate": {"strictt": True}})
+    assert not validator.is_valid({"strict": True})
+    assert all(one["description"] for one in schema["$defs"]["ValidateTable"]["properties"].values())

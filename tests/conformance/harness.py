@@ -172,6 +172,13 @@ def problems(answer: Answer) -> list[dict[str, Any]]:
     for issue in outcome["issue"]:
         assert issue["severity"] in ("fatal", "error", "warning", "information")
         assert issue["code"]
-        assert issue["diagnostics"]
+        assert issue["details"]["text"]
+        assert issue["details"]["text"] not in issue.get("diagnostics", "")
     found: list[dict[str, Any]] = outcome["issue"]
     return found
+
+
+def told(issue: Mapping[str, Any]) -> str:
+    """What an issue says, and what to do about it."""
+    text, remedy = issue["details"]["text"], issue.get("diagnostics")
+    return f"{text.removesuffix('.')}. {remedy}" if remedy else str(text)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.harness import BASE, TYPES, Answer, InProcess, Server, fill, problems, served, table
+from tests.conformance.harness import BASE, TYPES, Answer, InProcess, Server, fill, problems, served, table, told
 
 SEARCHES = [(query, found) for section in table("searches.yaml").values() for query, found in section.items()]
 REQUESTS = [case for section in table("requests.yaml").values() for case in section]
@@ -83,7 +83,7 @@ def check_outcome(answer: Answer, expected: dict[str, str]) -> None:
         assert issue["code"] == expected["code"], issue
     if "expression" in expected:
         assert issue["expression"] == [expected["expression"]], issue
-    assert expected.get("says", "") in issue["diagnostics"]
+    assert expected.get("says", "") in told(issue)
 
 
 def at(value: Any, place: str) -> Any:

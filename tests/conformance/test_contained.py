@@ -16,7 +16,7 @@ from apothecary.settings import Settings
 from apothecary.store.check import disagreements
 from apothecary.store.open import open_store
 from tests.conformance.conftest import session_database
-from tests.conformance.harness import BASE, HERE, ROOT, Answer, InProcess, problems, table
+from tests.conformance.harness import BASE, HERE, ROOT, Answer, InProcess, problems, table, told
 from tests.conformance.walk import forwards
 
 WORLD = json.loads((HERE / "contained.json").read_text())
@@ -122,7 +122,7 @@ def test_only_what_was_asked_for_is_told_to_be_missing(nested: InProcess, kind: 
     assert "entry" not in ask(nested, query).json
     answer = ask(nested, query.replace("Medication?code=nothing", "ClinicalUseDefinition?type=warning"))
     (entry,) = answer.json["entry"]
-    assert "holds no ClinicalUseDefinition that matches" in entry["resource"]["issue"][0]["diagnostics"]
+    assert "holds no ClinicalUseDefinition that matches" in told(entry["resource"]["issue"][0])
 
 
 def test_the_self_link_says_that_contained_resources_were_searched(nested: InProcess) -> None:
@@ -264,8 +264,8 @@ def test_what_a_contained_resource_points_to_is_pointed_to_by_its_container(chan
     assert changing.ask("DELETE", f"{BASE}/Medication/md-alone").status in (200, 204)
     refused = changing.ask("DELETE", f"{BASE}/Organization/og-acme")
     assert refused.status == 409
-    assert "MedicationRequest/mr-custom" in refused.json["issue"][0]["diagnostics"]
-    assert "#" not in refused.json["issue"][0]["diagnostics"]
+    assert "MedicationRequest/mr-custom" in told(refused.json["issue"][0])
+    assert "#" not in told(refused.json["issue"][0])
 
 
 def test_a_contained_resource_without_an_id_is_found_at_the_address_of_its_container(changing: InProcess) -> None:

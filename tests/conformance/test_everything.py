@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from apothecary.search.filter import OPERATORS, TAKES
-from tests.conformance.harness import BASE, EVERYTHING, Answer, InProcess, problems, table
+from tests.conformance.harness import BASE, EVERYTHING, Answer, InProcess, problems, table, told
 from tests.conformance.walk import backwards, forwards
 
 SEARCHES = [(query, found) for section in table("everything.yaml").values() for query, found in section.items()]
@@ -45,7 +45,7 @@ def test_a_filter_finds_exactly_what_the_table_says(everything_server: InProcess
     if isinstance(expected, dict):
         assert answer.status == 400, answer.body
         issue = problems(answer)[0]
-        assert expected["refused"] in issue["diagnostics"], issue
+        assert expected["refused"] in told(issue), issue
     else:
         assert answer.status == 200, answer.body
         assert sorted(answer.ids) == sorted(expected)
@@ -122,7 +122,7 @@ def explained(server: InProcess, query: str) -> str:
     (entry,) = (one for one in ask(server, query).json["entry"] if one["search"]["mode"] == "outcome")
     (issue,) = (one for one in entry["resource"]["issue"] if one.get("expression") == ["_explain"])
     assert issue["severity"] == "information"
-    return str(issue["diagnostics"])
+    return told(issue)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
-from tests.conformance.harness import BASE, InProcess, problems, served
+from tests.conformance.harness import BASE, InProcess, problems, served, told
 
 JSON = {"Content-Type": "application/fhir+json"}
 LIMIT = 2000
@@ -39,7 +39,7 @@ def test_a_body_over_the_limit_is_413(small_server: InProcess) -> None:
         answer = small_server.ask(method, f"{BASE}{path}", JSON, medication(LIMIT))
         assert answer.status == 413
         assert problems(answer)[0]["code"] == "too-long"
-        assert str(LIMIT) in problems(answer)[0]["diagnostics"]
+        assert str(LIMIT) in told(problems(answer)[0])
 
 
 def test_a_bundle_over_the_limit_is_413(small_server: InProcess) -> None:
@@ -63,7 +63,7 @@ def test_several_are_deleted_at_once_where_the_setting_allows(small_server: InPr
         assert small_server.ask("POST", f"{BASE}/Medication", JSON, medication(1)).status == 201
     answer = small_server.ask("DELETE", f"{BASE}/Medication?_lastUpdated=ge2000", JSON)
     assert answer.status == 200
-    assert "3 resources" in problems(answer)[0]["diagnostics"]
+    assert "3 resources" in told(problems(answer)[0])
     assert small_server.ask("GET", f"{BASE}/Medication?_summary=count").json["total"] == 0
     statement = small_server.ask("GET", f"{BASE}/metadata").json
     assert {one["conditionalDelete"] for one in statement["rest"][0]["resource"]} == {"multiple"}

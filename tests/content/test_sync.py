@@ -112,7 +112,7 @@ BROKEN = (
     ("Medication/x.json", '{"resourceType": "Organization", "id": "x"}', 1, "Organization"),
     ("Medication/x.json", '{"id": "x"}', 1, "resourceType"),
     ("Medication/x.json", '["Medication"]', 1, "object"),
-    ("Patient/x.json", '{"resourceType": "Patient", "id": "x"}', 0, "resource_types"),
+    ("Patient/x.json", '{"resourceType": "Patient", "id": "x"}', 0, "APOTHECARY_RESOURCE_TYPES"),
     (
         "Medication/x.json",
         '{"resourceType": "Medication", "id": "x", "batch": {"expirationDate": "2026-13"}}',

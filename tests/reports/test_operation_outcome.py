@@ -32,18 +32,30 @@ ISSUE = Issue("error", "required", "Medication.x is missing.", ("Medication",), 
                     "coding": [{"system": RULE_SYSTEM, "code": "cardinality-min"}],
                     "text": "Medication.x is missing.",
                 },
-                "diagnostics": "Medication.x is missing. Add x.",
+                "diagnostics": "Add x.",
                 "expression": ["Medication"],
             },
         ),
         (
             Issue("fatal", "structure", "No."),
-            {"severity": "fatal", "code": "structure", "details": {"text": "No."}, "diagnostics": "No."},
+            {"severity": "fatal", "code": "structure", "details": {"text": "No."}},
         ),
     ],
 )
 def test_an_issue_says_what_where_by_which_rule_and_how_to_mend_it(issue: Issue, element: dict[str, Any]) -> None:
     assert operation_outcome([issue]) == {"resourceType": "OperationOutcome", "issue": [element]}
+
+
+def test_the_most_severe_stand_first_and_those_of_one_severity_in_their_order() -> None:
+    given = [("information", "a"), ("warning", "b"), ("error", "c"), ("warning", "d"), ("fatal", "e"), ("error", "f")]
+    issues = [Issue(severity, "value", text) for severity, text in given]  # type: ignore[arg-type] # severities all
+    found = [one["details"]["text"] for one in operation_outcome(issues)["issue"]]
+    assert found == ["e", "c", "f", "b", "d", "a"]
+    report = Report()
+    for finding in findings_of(read_bytes("x.json", b"{}"), issues):
+        report.add(finding)
+    told = [one["details"]["text"] for one in json.loads(render("outcome", report))["issue"]]
+    assert told == found
 
 
 def test_without_issues_the_outcome_says_so() -> None:

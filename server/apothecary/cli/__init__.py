@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import IO, Any
 
 import click
 
 from apothecary import __version__
-from apothecary.errors import StartError
+from apothecary.errors import InvalidFile, StartError
+from apothecary.suggestions import or_rather
 
 # Command -> the module that holds it under its own name.
 COMMANDS: Mapping[str, str] = {
+    "explain": "apothecary.cli.explain",
     "export": "apothecary.cli.export",
     "load": "apothecary.cli.load",
     "migrate": "apothecary.cli.migrate",
+    "rules": "apothecary.cli.rules",
     "schema": "apothecary.cli.schema",
     "serve": "apothecary.cli.serve",
+    "settings": "apothecary.cli.settings",
     "validate": "apothecary.cli.validate",
 }
 
@@ -26,6 +30,17 @@ class CannotRun(click.ClickException):
     """A StartError as the command line shows it."""
 
     exit_code = 2
+
+    def __init__(self, error: StartError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+    def show(self, file: IO[str] | None = None) -> None:
+        """Lines that begin with a place stay bare, so that editors and CI systems find it."""
+        if isinstance(self.error, InvalidFile):
+            click.echo(self.message, file=file, err=True)
+        else:
+            super().show(file)
 
 
 class LazyGroup(click.Group):
@@ -46,11 +61,19 @@ class LazyGroup(click.Group):
             raise TypeError(f"{module}.{cmd_name} is not a command")
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        # Options in place of a command are click's to complain about.
+        if args and args[0][:1].isalnum() and self.get_command(ctx, args[0]) is None:
+            ctx.fail(f"there is no command {args[0]!r}{or_rather(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except StartError as error:
-            raise CannotRun(str(error)) from error
+            raise CannotRun(error) from error
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

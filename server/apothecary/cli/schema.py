@@ -12,20 +12,33 @@ import click
 
 from apothecary.errors import StartError
 from apothecary.fhir.releases import FhirVersion, parse_version
+from apothecary.suggestions import or_rather
+
+# In place of a resource type: the configuration.
+CONFIG = "config"
 
 
 @click.command()
 @click.argument("type_name", metavar="[TYPE]", required=False)
 @click.option("--fhir-version", default="R5", show_default=True, metavar="R4|R4B|R5", help="The release to describe.")
 def schema(type_name: str | None, fhir_version: str) -> None:
-    """Print the JSON Schema of a resource type, or one that holds all of them."""
+    """Print the JSON Schema of a resource type, or one that holds all of them.
+
+    TYPE may also be config, for the schema of apothecary.toml.
+    """
+    if type_name == CONFIG:
+        from apothecary.cli.validate_config import config_schema
+
+        click.echo(json.dumps(config_schema(), indent=2))
+        return
     from apothecary.fhir.definitions import definitions
 
     version = parse_version(fhir_version)
     if version is None:
         raise click.BadParameter(f"{fhir_version!r}: write R4, R4B or R5", param_hint="--fhir-version")
     if type_name is not None and not definitions(version).is_resource_type(type_name):
-        raise StartError(f"FHIR {version} has no resource type {type_name!r}")
+        near = or_rather(type_name, (*definitions(version).resource_types(), CONFIG))
+        raise StartError(f"FHIR {version} has no resource type {type_name!r}{near}")
     from apothecary.validation.schema import json_schema
 
     found = json_schema(version, type_name) if type_name is not None else whole_schema(version)

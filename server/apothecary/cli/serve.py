@@ -22,7 +22,7 @@ from apothecary.settings import Settings
 def serve(**options: Any) -> None:
     """Serve a content folder over FHIR REST.
 
-    Every option and every other setting can be given as a variable APOTHECARY_<NAME>; docs/settings.md lists them.
+    Every option and every other setting can be given as a variable APOTHECARY_<NAME>; `apothecary settings` lists them.
     """
     from apothecary.content.sync import sync
     from apothecary.store.open import open_replica, open_store

@@ -165,7 +165,7 @@ def _collect(outcome: Outcome, baseline: Baseline | None, report: Report) -> Non
 
 def _check(config: Config, options: dict[str, Any]) -> Check:
     disabled = frozenset((*config.disable, *options["disable"]))
-    for rule in (*disabled, *config.severity):
+    for rule in options["disable"]:
         _require_rule(rule)
     return Check(
         fhir_version=options["fhir_version"],
@@ -178,11 +178,11 @@ def _check(config: Config, options: dict[str, Any]) -> Check:
 
 def _require_rule(rule: str) -> None:
     """A misspelt rule id would switch nothing off in silence."""
-    from apothecary.content.documents import READING_RULES
-    from apothecary.validation.catalogue import find_rule
+    from apothecary.cli.rules import no_such_rule
 
-    if rule not in READING_RULES and not any(find_rule(rule, version) for version in FhirVersion):
-        raise StartError(f"there is no rule {rule!r}; docs/rules.md lists them all")
+    said = no_such_rule(rule)
+    if said is not None:
+        raise StartError(said)
 
 
 def _is_excluded(source: Source, config: Config) -> bool:

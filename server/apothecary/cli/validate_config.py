@@ -1,6 +1,7 @@
 """The configuration of `apothecary validate`.
 
-It is the table `[validate]` in apothecary.toml, or `[tool.apothecary.validate]` in pyproject.toml.
+It is the table `[validate]` in apothecary.toml, or `[tool.apothecary.validate]` in pyproject.toml. The types here say
+what may stand there: they read it, and `apothecary schema config` prints their JSON Schema.
 """
 
 from __future__ import annotations
@@ -8,10 +9,66 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any
 
-from apothecary.errors import Severity, StartError
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import asdict
+
+from apothecary.content.documents import Document, Pointer
+from apothecary.errors import ContentError, InvalidFile, Severity, StartError
 from apothecary.fhir.releases import FhirVersion, parse_version
+from apothecary.reports.report import shown_path
+
+SCHEMA_ID = "urn:apothecary:schema:config"
+
+_RELEASE = r"^\s*([Rr](4|4[Bb]|5)|4\.0(\.1)?|4\.3(\.0)?|5\.0(\.0)?)\s*$"
+
+
+class ValidateTable(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """What `apothecary validate` does where no option says otherwise."""
+
+    fhir_version: (
+        Annotated[
+            str,
+            Meta(
+                pattern=_RELEASE,
+                description="The FHIR release of resources that claim none: R4, R4B or R5. R5 when it is not given.",
+                examples=[*FhirVersion],
+                extra_json_schema={"errorMessage": "R4, R4B or R5"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    strict: Annotated[bool, Meta(description="Whether warnings fail the check, too.")] = False
+    disable: Annotated[tuple[str, ...], Meta(description="Rules to switch off, by id.")] = ()
+    severity: Annotated[dict[str, Severity], Meta(description="The severity of rules, by id.")] = {}
+    exclude: Annotated[
+        tuple[str, ...], Meta(description="Globs, relative to this file, of files in folders that are not checked.")
+    ] = ()
+    medication_rules: Annotated[
+        bool, Meta(description="Whether the rules about medications are asked; false leaves what FHIR says.")
+    ] = True
+    baseline: (
+        Annotated[str, Meta(description="A file of known findings, relative to this one, that are not told again.")]
+        | UnsetType
+    ) = UNSET
+    max_issues: (
+        Annotated[int, Meta(ge=0, description="Most findings that are told; 0 tells all. 1000 when it is not given.")]
+        | UnsetType
+    ) = UNSET
+    profiles: Annotated[
+        tuple[str, ...], Meta(description="Profiles to check against: canonical URLs, or files relative to this one.")
+    ] = ()
+    packages: Annotated[
+        tuple[str, ...],
+        Meta(description="FHIR packages (folders or .tgz), relative to this file, to know the profiles of."),
+    ] = ()
+
+
+class ConfigFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What apothecary.toml holds, and `[tool.apothecary]` of pyproject.toml."""
+
+    validate: ValidateTable | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +90,17 @@ class Config:
     folder: Path = field(default_factory=Path)
 
 
+def config_schema() -> dict[str, Any]:
+    """The JSON Schema of apothecary.toml."""
+    from apothecary.content.schemas import json_schema
+
+    return json_schema(ConfigFile, SCHEMA_ID, "The configuration of Apothecary, apothecary.toml")
+
+
 def find_config(start: Path) -> Config:
-    """The configuration in `start` or the nearest folder above it that has one; the defaults when none has."""
+    """The configuration in `start` or the nearest folder above it that has one; the defaults when none has. Raises
+    StartError for a file that is broken, or holds what means nothing.
+    """
     for folder in (start, *start.parents):
         for name in ("apothecary.toml", "pyproject.toml"):
             path = folder / name
@@ -47,105 +113,71 @@ def read_config(path: Path) -> Config:
     """The configuration in the file `path`, which must have one. Raises StartError."""
     config = _read(path)
     if config is None:
-        raise StartError(f"{path}: has no table [{_table(path)}]")
+        raise StartError(f"{path}: has no table [{'.'.join((*_within(path), 'validate'))}]")
     return config
 
 
-def _table(path: Path) -> str:
-    return "tool.apothecary.validate" if path.name == "pyproject.toml" else "validate"
+def _within(path: Path) -> tuple[str, ...]:
+    """Where the tables of Apothecary stand in a file of that name."""
+    return ("tool", "apothecary") if path.name == "pyproject.toml" else ()
 
 
 def _read(path: Path) -> Config | None:
     try:
         text = path.read_text(encoding="utf-8")
-        if path.name == "pyproject.toml" and "apothecary" not in text:
-            # Parsing the TOML of a big project would cost more than checking a resource.
-            return None
-        import tomllib
-
-        document = tomllib.loads(text)
     except OSError as error:
         raise StartError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise StartError(f"{path}: {error}") from error
-    table: Any = document
-    for name in _table(path).split("."):
-        table = table.get(name) if isinstance(table, dict) else None
-    return None if table is None else _config(path, table)
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise InvalidFile((ContentError(shown_path(str(path)), line, 1, "the line is not UTF-8"),)) from None
+    within = _within(path)
+    if within and "apothecary" not in text:
+        # Parsing the TOML of a big project would cost more than checking a resource.
+        return None
+    from apothecary.content.schemas import read_as
+    from apothecary.content.toml import read_toml
+
+    try:
+        document = read_toml(shown_path(str(path)), text)
+    except ContentError as error:
+        raise InvalidFile((error,)) from None
+    tools = document.value.get("tool")
+    if within and not (isinstance(tools, dict) and "apothecary" in tools):
+        return None
+    table = read_as(ConfigFile, document, within).validate
+    if isinstance(table, UnsetType):
+        return None
+    _check_rules(table, document, (*within, "validate"))
+    return _config(path.parent, table)
 
 
-def _config(path: Path, table: Any) -> Config:
-    if not isinstance(table, dict):
-        raise StartError(f"{path}: {_table(path)} is not a table")
-    values: dict[str, Any] = {"folder": path.parent}
-    for key, value in table.items():
-        reader = _READERS.get(key)
-        if reader is None:
-            raise StartError(
-                f"{path}: {key!r} is not a key of [{_table(path)}]; they are {', '.join(sorted(_READERS))}"
-            )
-        try:
-            values[key.replace("-", "_")] = reader(value)
-        except ValueError as error:
-            raise StartError(f"{path}: {key}: {error}") from error
+def _check_rules(table: ValidateTable, document: Document, within: Pointer) -> None:
+    """Raises InvalidFile for rules that do not exist: a misspelt id would switch nothing off."""
+    named: list[tuple[Pointer, str]] = [
+        *(((*within, "disable", number), rule) for number, rule in enumerate(table.disable)),
+        *(((*within, "severity", rule), rule) for rule in table.severity),
+    ]
+    if not named:
+        return
+    from apothecary.cli.rules import no_such_rule
+    from apothecary.content.schemas import placed
+
+    faults = [(pointer, said) for pointer, rule in named if (said := no_such_rule(rule)) is not None]
+    if faults:
+        raise InvalidFile(placed(document, faults))
+
+
+def _config(folder: Path, table: ValidateTable) -> Config:
+    values = {name: value for name, value in asdict(table).items() if value is not UNSET}
+    if "fhir_version" in values:
+        values["fhir_version"] = parse_version(values["fhir_version"])
     if "baseline" in values:
-        values["baseline"] = path.parent / values["baseline"]
-    values["packages"] = tuple(path.parent / name for name in values.get("packages", ()))
-    values["profiles"] = tuple(name if is_url(name) else str(path.parent / name) for name in values.get("profiles", ()))
-    return Config(**values)
+        values["baseline"] = folder / values["baseline"]
+    values["packages"] = tuple(folder / name for name in table.packages)
+    values["profiles"] = tuple(name if is_url(name) else str(folder / name) for name in table.profiles)
+    return Config(**values, folder=folder)
 
 
 def is_url(profile: str) -> bool:
     """Whether a profile is named by its canonical url, and not as a file."""
     return "://" in profile or profile.startswith("urn:")
-
-
-def _version(value: Any) -> FhirVersion:
-    version = parse_version(value) if isinstance(value, str) else None
-    if version is None:
-        raise ValueError("write R4, R4B or R5")
-    return version
-
-
-def _boolean(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("write true or false")
-    return value
-
-
-def _strings(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise ValueError("write a list of strings")
-    return tuple(value)
-
-
-def _severities(value: Any) -> dict[str, Severity]:
-    if not isinstance(value, dict) or not all(each in get_args(Severity) for each in value.values()):
-        raise ValueError(f"write a table of rule ids, each with one of {', '.join(get_args(Severity))}")
-    return value
-
-
-def _path(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("write a path")
-    return value
-
-
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError("write a whole number from 0")
-    return value
-
-
-_READERS = {
-    "fhir-version": _version,
-    "strict": _boolean,
-    "disable": _strings,
-    "severity": _severities,
-    "exclude": _strings,
-    "medication-rules": _boolean,
-    "baseline": _path,
-    "max-issues": _count,
-    "profiles": _strings,
-    "packages": _strings,
-}

@@ -8,102 +8,155 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from apothecary.errors import Issue
+from apothecary.errors import Issue, Severity
 
-Format = Literal["json", "ndjson", "yaml", "xml"]
+Format = Literal["json", "ndjson", "yaml", "xml", "toml"]
 Pointer = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingRule:
-    """Something that the readers can find wrong with a text, before any rule of FHIR is asked. The ids are stable."""
+    """Something that the readers can find wrong with a text, before any rule of FHIR is asked. The ids are stable.
+
+    `severity` is that of a text which can be read in spite of it; what ends the reading is fatal.
+    """
 
     id: str
+    severity: Severity
     what: str
     why: str
+    example: str
     remedy: str
+    code: str = "structure"
 
 
 _READING_RULES = (
     ReadingRule(
         "invalid-utf8",
+        "fatal",
         "The text is UTF-8.",
         "FHIR allows no other encoding, and guessing one turns text into other text.",
+        '{"text": "caf\\xE9"}',
         "Save the file as UTF-8.",
     ),
     ReadingRule(
         "byte-order-mark",
+        "warning",
         "A JSON file does not start with a byte order mark.",
         "JSON forbids it, and many parsers refuse it.",
+        '\\xEF\\xBB\\xBF{"resourceType": "Medication"}',
         "Save the file as UTF-8 without a byte order mark.",
     ),
-    ReadingRule("json-syntax", "The text is JSON.", "Nothing else can be read.", "See the message."),
+    ReadingRule(
+        "json-syntax",
+        "fatal",
+        "The text is JSON.",
+        "Nothing else can be read.",
+        '{"resourceType": "Medication",}',
+        "See the message.",
+    ),
     ReadingRule(
         "duplicate-key",
+        "error",
         "No object has a key twice.",
         "Parsers keep one of the values and silently drop the other.",
+        '{"status": "active", "status": "inactive"}',
         "Keep one of the two; repeating elements are written as one array.",
     ),
     ReadingRule(
         "lone-surrogate",
+        "fatal",
         "Strings are Unicode text.",
         "Half of a surrogate pair can neither be stored nor sent.",
+        '{"text": "\\ud83d"}',
         "Write the character itself, or both halves of its pair.",
     ),
     ReadingRule(
         "too-deep",
+        "fatal",
         "Documents are nested no deeper than 200 levels.",
         "No resource needs it, and few parsers survive it.",
+        '{"extension": [{"extension": [{"extension": [...]}]}]}',
         "Flatten the document.",
     ),
     ReadingRule(
         "line-too-long",
+        "fatal",
         "A line of an NDJSON file is no longer than 128 MiB.",
         "Each line is one resource, and is held in memory.",
+        '{"resourceType": "Bundle", "entry": [...]}',
         "Write one resource a line.",
     ),
-    ReadingRule("yaml-syntax", "The text is YAML.", "Nothing else can be read.", "See the message."),
+    ReadingRule(
+        "yaml-syntax",
+        "fatal",
+        "The text is YAML.",
+        "Nothing else can be read.",
+        "status: [active",
+        "See the message.",
+    ),
     ReadingRule(
         "yaml-feature",
+        "error",
         "A YAML file uses only what JSON can express.",
         "Tags, merge keys, keys that are not text and second documents mean nothing in FHIR.",
+        "status: !!binary YWN0aXZl",
         "Write the elements out.",
     ),
     ReadingRule(
         "yaml-alias",
+        "fatal",
         "Aliases point to what is complete, and stand for no more than 100,000 values.",
         "A few lines of aliases can stand for more values than any memory holds.",
+        "code: *klonopin",
         "Write the values out.",
     ),
-    ReadingRule("xml-syntax", "The text is well-formed XML.", "Nothing else can be read.", "See the message."),
+    ReadingRule(
+        "xml-syntax",
+        "fatal",
+        "The text is well-formed XML.",
+        "Nothing else can be read.",
+        '<Medication xmlns="http://hl7.org/fhir">',
+        "See the message.",
+    ),
     ReadingRule(
         "xml-doctype",
+        "fatal",
         "An XML file has no document type declaration.",
         "FHIR forbids it, and attacks by entities need it.",
+        '<!DOCTYPE Medication><Medication xmlns="http://hl7.org/fhir"/>',
         "Remove the declaration, and write entities as the characters that they stand for.",
     ),
     ReadingRule(
         "xml-namespace",
+        "error",
         "Elements are in FHIR's namespace, narratives in that of XHTML.",
         "An element of another namespace is another element.",
+        "<Medication/>",
         'Write xmlns="http://hl7.org/fhir" on the root, xmlns="http://www.w3.org/1999/xhtml" on a narrative\'s div.',
     ),
     ReadingRule(
         "xml-element-order",
+        "error",
         "In XML, elements stand in the order of the specification.",
         "Readers that check against FHIR's XML Schema refuse any other.",
+        '<Medication xmlns="http://hl7.org/fhir"><status value="active"/><id value="a"/></Medication>',
         "Move the element.",
     ),
     ReadingRule(
         "xml-repeated-element",
+        "error",
         "In XML, an element that may stand once stands once.",
         "One of the two values would be lost.",
+        '<Medication xmlns="http://hl7.org/fhir"><id value="a"/><id value="b"/></Medication>',
         "Keep one of the two.",
     ),
     ReadingRule(
         "xml-unexpected",
+        "error",
         "In XML, values stand in the attribute `value`, and elements have no attributes but FHIR's.",
         "Text and other attributes would be lost.",
+        '<Medication xmlns="http://hl7.org/fhir"><status>active</status></Medication>',
         "Remove it, or write it as an element.",
     ),
 )

@@ -173,7 +173,7 @@ class Loader:
         kind = resource.get("resourceType")
         version = hinted_version(resource) or self._version
         if not isinstance(kind, str) or not self._registries[version].serves(kind):
-            not_served = f"is a {kind}, which is not served in FHIR {version} (setting resource_types)"
+            not_served = f"is a {kind}, which is not served in FHIR {version} (see APOTHECARY_RESOURCE_TYPES)"
             said = "has no resourceType" if kind is None else not_served
             self._fail(_failure(document, pointer, f"the resource {said}"))
             return

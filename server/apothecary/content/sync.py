@@ -79,7 +79,7 @@ def sync(settings: Settings, store: Store) -> Report:
     if unserved:
         first = next(one for one in files.values() if one.resource_type in unserved)
         raise ContentError(
-            str(first.path), 0, 0, f"{', '.join(unserved)} is not served; add it to the setting resource_types"
+            str(first.path), 0, 0, f"{', '.join(unserved)} is not served; add it to APOTHECARY_RESOURCE_TYPES"
         )
     hashes = {key: _hash(one) for key, one in files.items()}
     if _in_step(store, types, files, hashes):

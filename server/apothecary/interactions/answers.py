@@ -19,6 +19,7 @@ from apothecary.interactions.service import Service
 from apothecary.interactions.subset import subset
 from apothecary.interactions.writing import Written
 from apothecary.reports.operation_outcome import operation_outcome
+from apothecary.search.suggestions import unknown_elements
 from apothecary.search.text import decode
 from apothecary.store.contract import Stored
 
@@ -101,6 +102,9 @@ def _resource(
     if parameters or summary not in SUMMARIES:
         name = next(iter(parameters), "_summary")
         raise BadRequest(f"{name} cannot be used so in a read", expression="request.url", code="not-supported")
+    for name, meant in unknown_elements(context.version, (stored.type,), elements).items():
+        # A resource that is read has no place for a warning.
+        raise NotSupported(f"{stored.type} has no element {name!r}", expression="_elements", remedy=meant)
     body = body_in(stored, context.version)
     if summary != "false" or elements:
         body = subset(body, context.version, summary, elements)

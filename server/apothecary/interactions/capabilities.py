@@ -126,7 +126,7 @@ def _documentation(service: Service) -> str:
         return "Reads, searches and writes are open; every write is validated."
     return (
         f"Read-only: the server listens on {settings.host} without authorization, "
-        "and writes were not opened by setting (open_writes)."
+        "and writes were not opened (APOTHECARY_OPEN_WRITES)."
     )
 
 

@@ -46,7 +46,7 @@ def conditional_delete(
             f"{resource_type}?{criteria} matches more than {limit} resource{'s' if limit > 1 else ''}",
             code="multiple-matches",
             remedy="Write narrower criteria"
-            + ("." if several else ", or allow it with the setting conditional_delete=multiple."),
+            + ("." if several else ", or allow it with APOTHECARY_CONDITIONAL_DELETE=multiple."),
         )
     if not found:
         check_match(if_match, None, f"{resource_type}?{criteria}")

@@ -15,9 +15,12 @@ from apothecary.interactions.service import Service, check_id
 from apothecary.search import links
 from apothecary.search.control import whole_number
 from apothecary.search.query import Cursor
+from apothecary.search.suggestions import instead_of_sent
 from apothecary.store.contract import Past
 
 Pairs = Sequence[tuple[str, str]]
+
+TAKEN = ("_count", "_since", "_at", "_summary")
 
 
 @dataclass(slots=True)
@@ -152,7 +155,8 @@ def _ignored(version: FhirVersion, unknown: Pairs, strict: bool) -> Issue:
     https://hl7.org/fhir/R5/bundle-definitions.html#Bundle.issues for it.
     """
     problem = f"this history does not take {' or '.join(f'{name}={value}' for name, value in unknown)}"
-    remedy = "Leave it out; a history takes _count, _since, _at and _summary=count."
+    meant = next(filter(None, (instead_of_sent(name, TAKEN) for name, _ in unknown)), None)
+    remedy = f"{f'{meant} A' if meant else 'Leave it out; a'} history takes _count, _since, _at and _summary=count."
     names = tuple(dict.fromkeys(name for name, _ in unknown))
     if strict:
         raise NotSupported(problem, expression=names, remedy=remedy)

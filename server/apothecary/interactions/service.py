@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Protocol
 
@@ -18,6 +17,7 @@ from apothecary.interactions.prepared import Cache
 from apothecary.search.parameters import Registry
 from apothecary.settings import Settings
 from apothecary.store.contract import Reader, Replica, Store
+from apothecary.suggestions import or_rather
 from apothecary.versions import where_instead
 
 
@@ -86,9 +86,8 @@ class Service:
         if instead is not None:
             return instead
         if definitions(version).is_resource_type(resource_type):
-            return f"a resource type of FHIR {version} that this server does not serve (setting resource_types)"
-        close = get_close_matches(resource_type, types, 1)
-        return f"not a resource type of FHIR {version}" + (f"; did you mean {close[0]}?" if close else "")
+            return f"a resource type of FHIR {version} that this server does not serve (see APOTHECARY_RESOURCE_TYPES)"
+        return f"not a resource type of FHIR {version}{or_rather(resource_type, types)}"
 
 
 def check_id(resource_id: str) -> None:

@@ -47,7 +47,7 @@ def check_writable(service: Service) -> None:
     if not service.settings.writable:
         raise Forbidden(
             f"this server is read-only: it listens on {service.settings.host} without authorization",
-            remedy="Listen on a loopback address, or open writes with the setting open_writes.",
+            remedy="Listen on a loopback address, or open writes with APOTHECARY_OPEN_WRITES=true.",
         )
 
 

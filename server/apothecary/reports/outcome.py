@@ -10,16 +10,16 @@ import json
 from typing import Any
 
 from apothecary.reports.operation_outcome import issue_element, operation_outcome
-from apothecary.reports.report import Finding, Report
+from apothecary.reports.report import Finding, Report, most_severe_first
 
 _EXTENSION = "http://hl7.org/fhir/StructureDefinition/operationoutcome-"
 
 
 def render(report: Report) -> str:
-    """The resource, indented by two spaces."""
+    """The resource, indented by two spaces; errors first."""
     outcome = operation_outcome(())
     if report.findings:
-        outcome["issue"] = [_element(finding) for finding in report.findings]
+        outcome["issue"] = [_element(finding) for finding in most_severe_first(report.findings)]
     return json.dumps(outcome, indent=2, ensure_ascii=False) + "\n"
 
 

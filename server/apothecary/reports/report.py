@@ -10,22 +10,27 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from apothecary.content.documents import Document, Lines
-from apothecary.errors import Issue
+from apothecary.errors import Issue, Severity
 
 # As much of a source line as a report shows around a finding: files without line breaks are common.
 SNIPPET_WIDTH = 100
-_SEVERITIES = {"fatal": 0, "error": 1, "warning": 2, "information": 3}
 
 
 class RuleText(Protocol):
-    """What a report may say about a rule; the rules of `apothecary.validation` are such."""
+    """What a report may say about a rule: those of validation are such, and those of reading."""
 
     @property
     def id(self) -> str: ...
     @property
+    def severity(self) -> Severity: ...
+    @property
+    def code(self) -> str: ...
+    @property
     def what(self) -> str: ...
     @property
     def why(self) -> str: ...
+    @property
+    def example(self) -> str: ...
     @property
     def remedy(self) -> str: ...
 
@@ -183,7 +188,7 @@ def _snippet(line: str, column: int) -> tuple[str, int]:
 
 def most_severe_first(findings: Iterable[Finding]) -> list[Finding]:
     """For readers that cut off the rest."""
-    return sorted(findings, key=lambda finding: _SEVERITIES[finding.issue.severity])
+    return sorted(findings, key=lambda finding: finding.issue.rank)
 
 
 def numbered_fingerprints(findings: Iterable[Finding]) -> Iterator[tuple[Finding, str]]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from dataclasses import replace
 from typing import Any
 
 from flask import Flask, request
@@ -18,6 +19,7 @@ from apothecary.fhir.json import dumps, pretty
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.service import Service
 from apothecary.reports.operation_outcome import operation_outcome
+from apothecary.rest import addresses
 from apothecary.rest.exchange import CHOSEN, CONTENT_TYPE, finish, request_id, too_large
 from apothecary.rest.negotiation import READERS
 from apothecary.rest.responses import Answer
@@ -29,12 +31,12 @@ def register(app: Flask, service: Service) -> None:
     """Answer every error of the app with an OperationOutcome."""
 
     def known(error: FhirError) -> Answer:
-        return _answer(service, error.status, error.issues, dict(error.headers))
+        return _answer(service, error.status, _with_pointer(service, error), dict(error.headers))
 
     def from_routing(error: HTTPException) -> Answer:
         translated = too_large(service) if isinstance(error, RequestEntityTooLarge) else _translate(error)
         status = error.code if error.code and error.code >= 400 else translated.status
-        return _answer(service, status, translated.issues, dict(translated.headers))
+        return _answer(service, status, _with_pointer(service, translated), dict(translated.headers))
 
     def unexpected(error: Exception) -> Answer:
         number = request_id(request.environ) or secrets.token_hex(8)
@@ -47,6 +49,17 @@ def register(app: Flask, service: Service) -> None:
     app.register_error_handler(FhirError, known)
     app.register_error_handler(HTTPException, from_routing)
     app.register_error_handler(Exception, unexpected)
+
+
+def _with_pointer(service: Service, error: FhirError) -> tuple[Issue, ...]:
+    """The issues of an error; where the address is the fault, the first says which one was probably meant."""
+    if not isinstance(error, NotFound | MethodNotAllowed):
+        return error.issues
+    address = addresses.meant(service, request.path)
+    if address is None:
+        return error.issues
+    first, *others = error.issues
+    return replace(first, remedy=f"Did you mean {address}?"), *others
 
 
 def _translate(error: HTTPException) -> FhirError:

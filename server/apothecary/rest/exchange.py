@@ -16,6 +16,7 @@ from apothecary.fhir.temporal import http_date
 from apothecary.interactions.service import Service
 from apothecary.rest.negotiation import Negotiated, negotiate, written_in
 from apothecary.rest.responses import Answer
+from apothecary.search.suggestions import instead_of_sent
 from apothecary.search.text import decode
 
 Pairs = list[tuple[str, str]]
@@ -140,7 +141,10 @@ class Exchange:
             if name not in known:
                 if self.strict:
                     raise BadRequest(
-                        f"{name} is not a parameter of this interaction", expression=name, code="not-supported"
+                        f"{name} is not a parameter of this interaction",
+                        expression=name,
+                        code="not-supported",
+                        remedy=instead_of_sent(name, known),
                     )
                 ignored.append(name)
             elif value:
@@ -249,7 +253,7 @@ def too_large(service: Service) -> TooLarge:
     """What a body is answered with that is larger than the setting allows."""
     return TooLarge(
         "the body is larger than this server takes",
-        remedy=f"Send at most {service.settings.body_limit} bytes at once (setting body_limit).",
+        remedy=f"Send at most {service.settings.body_limit} bytes at once (APOTHECARY_BODY_LIMIT).",
     )
 
 

@@ -10,6 +10,7 @@ from apothecary.operations import OPERATIONS, Call
 from apothecary.rest.responses import Answer
 from apothecary.rest.views import BaseViews
 from apothecary.rest.writing import body
+from apothecary.suggestions import or_rather
 
 
 class OperationViews(BaseViews):
@@ -21,9 +22,14 @@ class OperationViews(BaseViews):
             self.service.check_type(exchange.written, resource_type)
         level = "instance" if resource_id else "type" if resource_type else "system"
         found = OPERATIONS.get(operation)
+        known = (
+            f"${name}"
+            for name, one in OPERATIONS.items()
+            if level in one.levels and (not one.types or resource_type in one.types)
+        )
         if found is None or level not in found.levels or (found.types and resource_type not in found.types):
             raise NotFound(
-                f"${operation} is not an operation of this {level}",
+                f"${operation} is not an operation of this {level}{or_rather(f'${operation}', known)}",
                 code="not-supported",
                 remedy="GET [base]/metadata lists the operations.",
             )

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from flask import request
 
-from apothecary.errors import BadRequest
+from apothecary.errors import BadRequest, NotSupported
 from apothecary.interactions import capabilities, history, read, search, subset
 from apothecary.rest.exchange import Exchange, entity_headers
 from apothecary.rest.negotiation import check_content_type
 from apothecary.rest.responses import Answer
 from apothecary.rest.views import BaseViews
+from apothecary.search.suggestions import unknown_elements
 
 FORM = frozenset({"application/x-www-form-urlencoded"})
 READ_PARAMETERS = ("_summary", "_elements")
+_NOT_IN_HEADERS = re.compile(r"[^ !#-\[\]-~]")
 
 
 class ReadingViews(BaseViews):
@@ -38,22 +43,21 @@ class ReadingViews(BaseViews):
     def read(self, resource_type: str, resource_id: str) -> Answer:
         exchange = self.exchange()
         found = read.read(self.service, exchange.version, resource_type, resource_id)
-        return self._resource(exchange, found.version, found.updated, found.body or b"")
+        return self._resource(exchange, resource_type, found.version, found.updated, found.body or b"")
 
     def vread(self, resource_type: str, resource_id: str, version_id: str) -> Answer:
         exchange = self.exchange()
         found = read.vread(self.service, exchange.version, resource_type, resource_id, version_id)
-        return self._resource(exchange, found.version, found.updated, found.body or b"")
+        return self._resource(exchange, resource_type, found.version, found.updated, found.body or b"")
 
-    def _resource(self, exchange: Exchange, version: int, updated: int, body: bytes) -> Answer:
+    def _resource(self, exchange: Exchange, resource_type: str, version: int, updated: int, body: bytes) -> Answer:
         headers = entity_headers(version, updated)
         if exchange.pairs:
             parameters, ignored = exchange.parameters(READ_PARAMETERS)
-            body = _subset(exchange, body, parameters)
+            body, unknown = _subset(exchange, resource_type, body, parameters)
             headers += [
-                ("Warning", f'299 - "{name} is not a parameter of read and was ignored"')
-                for name in ignored
-                if name.isidentifier()
+                *(_warning(f"{one} is not a parameter of read and was ignored") for one in ignored),
+                *(_warning(f"{one} is not an element of {resource_type} and was ignored") for one in unknown),
             ]
         if exchange.not_modified(version, updated):
             return exchange.respond(b"", headers, 304)
@@ -117,12 +121,29 @@ class ReadingViews(BaseViews):
         )
 
 
-def _subset(exchange: Exchange, body: bytes, parameters: dict[str, str]) -> bytes:
+def _warning(text: str) -> tuple[str, str]:
+    """A header for what has no place in a resource that is read (RFC 7234, 5.5); only what a header may hold."""
+    return "Warning", f'299 - "{_NOT_IN_HEADERS.sub("?", text[:200])}"'
+
+
+def _subset(
+    exchange: Exchange, resource_type: str, body: bytes, parameters: dict[str, str]
+) -> tuple[bytes, Iterable[str]]:
+    """What `_summary` or `_elements` leaves of a resource, and the names in `_elements` that mean nothing. Raises
+    BadRequest for these when strict.
+    """
     summary = parameters.get("_summary", "false")
     elements = [one.strip() for one in parameters.get("_elements", "").split(",") if one.strip()]
     if summary not in ("true", "text", "data", "false"):
         raise BadRequest(f"_summary={summary}: write true, text, data or false", expression="_summary")
-    return body if summary == "false" and not elements else subset.subset(body, exchange.version, summary, elements)
+    unknown = unknown_elements(exchange.version, (resource_type,), elements)
+    for name, meant in unknown.items():
+        if exchange.strict:
+            raise NotSupported(f"{resource_type} has no element {name!r}", expression="_elements", remedy=meant)
+    known = [one for one in elements if one not in unknown]
+    if summary == "false" and not known:
+        return body, unknown
+    return subset.subset(body, exchange.version, summary, known), unknown
 
 
 def _read_form(exchange: Exchange) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from apothecary.errors import BadRequest
 from apothecary.search.parameter import SearchParameter
 from apothecary.search.parameters import Registry
+from apothecary.search.suggestions import instead
+from apothecary.suggestions import or_rather
 
 
 def reference(registry: Registry, resource_type: str, code: str, name: str) -> SearchParameter | None:
@@ -19,12 +21,29 @@ def reference(registry: Registry, resource_type: str, code: str, name: str) -> S
     return parameter
 
 
+def lacking(
+    registry: Registry,
+    resource_type: str,
+    written: str,
+    name: str,
+    *,
+    place: str = "",
+    kinds: tuple[str, ...] | None = None,
+) -> BadRequest:
+    """What to raise where a type lacks a parameter on which the sense of the search `name` hangs. `place` says where
+    in it; only parameters of the types `kinds` would do.
+    """
+    reason = f"{place}{resource_type} has no search parameter {written.partition(':')[0]!r}"
+    return BadRequest(reason, expression=name, remedy=instead(registry, (resource_type,), written, kinds))
+
+
 def targets(registry: Registry, parameter: SearchParameter, modifier: str | None) -> tuple[str, ...]:
     """The served types that a reference may point to: the one that `modifier` names, or all. Raises BadRequest."""
     if modifier is not None:
         if not registry.serves(modifier):
             raise BadRequest(
-                f"{parameter.code}:{modifier}: this server has no resource type {modifier!r}",
+                f"{parameter.code}:{modifier}: this server has no resource type {modifier!r}"
+                + or_rather(modifier, registry.types),
                 expression=f"{parameter.code}:{modifier}",
             )
         names_type(parameter, modifier)
@@ -58,10 +77,11 @@ def reverse(registry: Registry, resource_type: str, name: str) -> tuple[str, Sea
         raise BadRequest(f"{name}: write _has:Type:reference:parameter", expression=name)
     _, source, code, rest = parts
     if not registry.serves(source):
-        raise BadRequest(f"{name}: this server has no resource type {source!r}", expression=name)
+        near = or_rather(source, registry.types)
+        raise BadRequest(f"{name}: this server has no resource type {source!r}{near}", expression=name)
     parameter = reference(registry, source, code, name)
     if parameter is None:
-        raise BadRequest(f"{name}: {source} has no search parameter {code!r}", expression=name)
+        raise lacking(registry, source, code, name, place=f"{name}: ", kinds=("reference",))
     if resource_type not in targets(registry, parameter, None):
         raise BadRequest(f"{name}: {source}.{code} never points to {resource_type}", expression=name)
     return source, parameter, rest

@@ -12,6 +12,8 @@ from apothecary.search.contained import Returned, Which
 from apothecary.search.context import Context
 from apothecary.search.handling import Handling
 from apothecary.search.query import Include, Sort
+from apothecary.search.suggestions import instead, unknown_elements
+from apothecary.suggestions import did_you_mean
 
 SUMMARIES = ("true", "text", "data", "count", "false")
 TOTALS = ("none", "estimate", "accurate")
@@ -74,6 +76,8 @@ def parse(pairs: Sequence[tuple[str, str]], context: Context, handling: Handling
         applied = _READERS[name](controls, value, context, handling)
         if applied is not None:
             controls.applied.append((name, applied))
+    if controls.elements:
+        _check_elements(controls, context, handling)
     if controls.elements and controls.summary in ("true", "text", "data"):
         raise BadRequest(
             "_elements and _summary ask for two different parts of a resource; use one of them", expression="_elements"
@@ -87,6 +91,22 @@ def parse(pairs: Sequence[tuple[str, str]], context: Context, handling: Handling
         )
         controls.applied.remove(("_containedType", controls.contained_type))
     return controls
+
+
+def _check_elements(controls: Controls, context: Context, handling: Handling) -> None:
+    """Take back the names that are no element of what the search can find."""
+    # With _contained, what is shown may be a container of any type.
+    types = context.types if controls.contained == "false" else context.registry.types
+    unknown = unknown_elements(context.registry.version, types, controls.elements)
+    kind = types[0] if len(types) == 1 else "what is searched"
+    for name, meant in unknown.items():
+        reason = f"{kind} has no element {name!r}"
+        meant = meant or "Name top-level elements."
+        handling.unknown("_elements", reason, f"_elements={name}", wider=False, meant=meant)
+    if unknown:
+        controls.elements = tuple(one for one in controls.elements if one not in unknown)
+        kept = [("_elements", ",".join(controls.elements))] if controls.elements else []
+        controls.applied = [pair for pair in controls.applied if pair[0] != "_elements"] + kept
 
 
 def without_scores(controls: Controls, handling: Handling) -> None:
@@ -205,9 +225,9 @@ def _sort_key(text: str, context: Context, handling: Handling) -> Sort | None:
         return Sort(code, None, "score", descending)
     parameter = next((found for one in context.types if (found := context.registry.get(one, code))), None)
     if parameter is None or parameter.type not in SORT_COLUMNS:
-        handling.unknown(
-            "_sort", f"{'/'.join(context.types[:3])} cannot be sorted by {code!r}", f"_sort={text}", wider=False
-        )
+        reason = f"{'/'.join(context.types[:3])} cannot be sorted by {code!r}"
+        meant = instead(context.registry, context.types[:1], code, SORT_COLUMNS)
+        handling.unknown("_sort", reason, f"_sort={text}", wider=False, meant=meant)
         return None
     table, smallest, largest = SORT_COLUMNS[parameter.type]
     return Sort(parameter.index, table, largest if descending else smallest, descending)
@@ -226,14 +246,16 @@ def _include(name: str, value: str, context: Context, handling: Handling) -> Inc
     target = rest[0] if rest else None
     for kind in (source, *rest):
         if not context.registry.serves(kind):
-            handling.unknown(name, f"this server has no resource type {kind!r}", shown, wider=False)
+            meant = did_you_mean(kind, context.registry.types)
+            handling.unknown(name, f"this server has no resource type {kind!r}", shown, wider=False, meant=meant)
             return None
     if code == "*":
         by_url = tuple(one.index for one in context.registry.parameters(source).values() if one.by_url)
         return Include(source, None, target, base == "_revinclude", bool(modifier), by_url)
     parameter = context.registry.get(source, code)
     if parameter is None or parameter.type != "reference":
-        handling.unknown(name, f"{source} has no reference parameter {code!r}", shown, wider=False)
+        meant = instead(context.registry, (source,), code, ("reference",))
+        handling.unknown(name, f"{source} has no reference parameter {code!r}", shown, wider=False, meant=meant)
         return None
     return Include(
         source,

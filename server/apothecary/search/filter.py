@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from apothecary.errors import BadRequest, FhirError, NotSupported
+from apothecary.errors import FhirError, NotSupported
 from apothecary.fhir.temporal import parse_span
-from apothecary.search.chaining import reference, reverse, targets
+from apothecary.search.chaining import lacking, reference, reverse, targets
 from apothecary.search.criteria import Criteria
 from apothecary.search.parameter import SearchParameter
 from apothecary.search.predicates import (
@@ -164,7 +164,7 @@ class FilterParser:
         code, colon, modifier = name.partition(":")
         parameter = reference(self.registry, resource_type, code, name)
         if parameter is None:
-            raise BadRequest(f"{resource_type} has no search parameter {code!r}", expression="_filter")
+            raise lacking(self.registry, resource_type, code, "_filter", kinds=("reference",))
         found: list[Predicate] = []
         problem: FhirError | ValueError | None = None
         start, end = self.position, None
@@ -192,7 +192,7 @@ class FilterParser:
             )
         parameter = self.registry.get(resource_type, name)
         if parameter is None:
-            raise BadRequest(f"{resource_type} has no search parameter {name!r}", expression="_filter")
+            raise lacking(self.registry, resource_type, name, "_filter")
         if operator == "pr":
             missing = {"true": "false", "false": "true"}.get(text, text)
             return self.criteria.of(parameter, "missing", missing)

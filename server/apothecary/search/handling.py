@@ -14,13 +14,13 @@ class Handling:
     strict: bool = False
     issues: list[Issue] = field(default_factory=list)
 
-    def unknown(self, name: str, reason: str, shown: str, *, wider: bool = True) -> None:
+    def unknown(self, name: str, reason: str, shown: str, *, wider: bool = True, meant: str | None = None) -> None:
         """Report a parameter that does not run: a warning in the answer, or NotSupported when the client asked for
         strictness.
 
-        `wider` says that it would have left out matches.
+        `wider` says that it would have left out matches; `meant` is what to write instead.
         """
-        remedy = "Leave it out, or see the searchParam list in [base]/metadata."
+        remedy = meant or "Leave it out, or see the searchParam list in [base]/metadata."
         if self.strict:
             raise NotSupported(f"{reason} ({shown})", expression=name, remedy=remedy)
         self.issues.append(

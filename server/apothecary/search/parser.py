@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from apothecary.errors import BadRequest, FhirError, NotEnumerable, NotSupported, TooCostly, UnknownTerminology
 from apothecary.search import control, special
-from apothecary.search.chaining import reference, reverse, targets
+from apothecary.search.chaining import lacking, reference, reverse, targets
 from apothecary.search.contained import spread
 from apothecary.search.context import Context
 from apothecary.search.criteria import Criteria, too_costly
@@ -19,6 +19,8 @@ from apothecary.search.handling import Handling
 from apothecary.search.parameters import Registry
 from apothecary.search.predicates import Predicate, all_of, any_of, clauses, ranks
 from apothecary.search.query import BEST_FIRST, Query, Search
+from apothecary.search.suggestions import instead
+from apothecary.suggestions import or_rather
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -105,7 +107,8 @@ def _types(context: Context, handling: Handling, values: list[str]) -> tuple[tup
         for name in names:
             if not context.registry.serves(name):
                 raise BadRequest(
-                    f"_type={name}: this server has no resource type {name!r}",
+                    f"_type={name}: this server has no resource type {name!r}"
+                    + or_rather(name, context.registry.types),
                     expression="_type",
                     remedy="GET [base]/metadata lists the types.",
                 )
@@ -164,8 +167,9 @@ def _filter(criteria: Criteria, types: tuple[str, ...], name: str, value: str) -
             expression=name,
             remedy="Narrow the search with _type.",
         )
-    kind = types[0] if len(types) == 1 else "these types"
-    criteria.handling.unknown(name, f"{kind} has no search parameter {name.partition(':')[0]!r}", f"{name}={value}")
+    lack = f"{types[0]} has" if len(types) == 1 else "these types have"
+    reason = f"{lack} no search parameter {name.partition(':')[0]!r}"
+    criteria.handling.unknown(name, reason, f"{name}={value}", meant=instead(criteria.registry, types, name))
     return None
 
 
@@ -203,7 +207,8 @@ def _chain(criteria: Criteria, resource_type: str, link: str, rest: str, value: 
         return None
     found: list[Predicate] = []
     refused: FhirError | ValueError | None = None
-    for target in targets(criteria.registry, parameter, modifier if colon else None):
+    possible = targets(criteria.registry, parameter, modifier if colon else None)
+    for target in possible:
         try:
             inner = _predicate(criteria, target, rest, value, depth + 1)
         except TooCostly:
@@ -220,6 +225,7 @@ def _chain(criteria: Criteria, resource_type: str, link: str, rest: str, value: 
     raise BadRequest(
         f"{link}.{rest}: none of the types that {code} points to has a parameter {rest.partition('.')[0]!r}",
         expression=f"{link}.{rest}",
+        remedy=next(filter(None, (instead(criteria.registry, (one,), rest) for one in possible)), None),
     )
 
 
@@ -228,5 +234,5 @@ def _has(criteria: Criteria, resource_type: str, name: str, value: str, depth: i
     source, parameter, rest = reverse(criteria.registry, resource_type, name)
     inner = _predicate(criteria, source, rest, value, depth + 1)
     if inner is None:
-        raise BadRequest(f"{name}: {source} has no search parameter {rest.partition(':')[0]!r}", expression=name)
+        raise lacking(criteria.registry, source, rest, name, place=f"{name}: ")
     return parameter.led_from(inner)

@@ -53,13 +53,14 @@ def open_replica(settings: Settings, store: SqlStore) -> ReplicaReader | None:
     url = database_url(settings.read_database)
     if database_url(settings.database).get_backend_name() != "postgresql" or url.get_backend_name() != "postgresql":
         raise StartError(
-            "read_database names a standby of a PostgreSQL database; SQLite has none, its readers never wait as it is"
+            "APOTHECARY_READ_DATABASE names a standby of a PostgreSQL database; "
+            "SQLite has none, its readers never wait as it is"
         )
     from apothecary.store.postgresql import PostgresqlStore
     from apothecary.store.replica import ReplicaReader
 
     if not isinstance(store, PostgresqlStore):
-        raise StartError("read_database needs the store that the setting database names")
+        raise StartError("APOTHECARY_READ_DATABASE needs the store that APOTHECARY_DATABASE names")
     replica = PostgresqlStore(
         conninfo(url), connections=settings.threads + 1, seconds=settings.request_seconds, wait=2.0
     )

@@ -12,11 +12,11 @@ from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.structures import Binding
 from apothecary.fhir.terminology import ValueSet
+from apothecary.suggestions import did_you_mean
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.primitives import Accept, Defect
 from apothecary.validation.rules import BASE, Rule
 from apothecary.validation.run import At, Run
-from apothecary.validation.suggestions import did_you_mean
 
 BindingCheck = Callable[[dict[str, Any], At, Run], None]
 

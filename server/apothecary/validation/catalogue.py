@@ -12,9 +12,9 @@ from types import MappingProxyType
 from apothecary.fhir.definitions import Definitions, definitions
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.structures import Invariant, Structure
-from apothecary.validation.rules import BASE, MEDICATION_RULES, Rule
+from apothecary.validation.rules import GROUPS, Rule
 
-RULES: Mapping[str, Rule] = MappingProxyType({**BASE, **{rule.id: rule for rule in MEDICATION_RULES}})
+RULES: Mapping[str, Rule] = MappingProxyType({rule.id: rule for group in GROUPS.values() for rule in group})
 
 
 def find_rule(rule_id: str, version: FhirVersion = FhirVersion.R5) -> Rule | None:
@@ -22,7 +22,8 @@ def find_rule(rule_id: str, version: FhirVersion = FhirVersion.R5) -> Rule | Non
     found = RULES.get(rule_id)
     if found is not None:
         return found
-    invariant = invariants(version).get(rule_id)
+    # Most are found long before every table of the release is read.
+    invariant = next((one for one in _each_invariant(version) if one.key == rule_id), None)
     return None if invariant is None else invariant_rule(invariant)
 
 
@@ -42,15 +43,18 @@ def invariant_rule(invariant: Invariant) -> Rule:
 @cache
 def invariants(version: FhirVersion) -> Mapping[str, Invariant]:
     """Every invariant of the release by key; a key that several types share is described by the first."""
-    tables = definitions(version)
     found: dict[str, Invariant] = {}
-    for structure in structures(tables):
-        for invariant in structure.invariants:
-            found.setdefault(invariant.key, invariant)
-        for element in structure.elements:
-            for invariant in element.invariants:
-                found.setdefault(invariant.key, invariant)
+    for invariant in _each_invariant(version):
+        found.setdefault(invariant.key, invariant)
     return MappingProxyType(dict(sorted(found.items())))
+
+
+def _each_invariant(version: FhirVersion) -> Iterator[Invariant]:
+    """The invariants of every structure and its elements; many keys come up often."""
+    for structure in structures(definitions(version)):
+        yield from structure.invariants
+        for element in structure.elements:
+            yield from element.invariants
 
 
 def structures(tables: Definitions) -> Iterator[Structure]:

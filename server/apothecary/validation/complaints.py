@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from apothecary.fhir.structures import Element, Property, Structure, property_name
+from apothecary.suggestions import did_you_mean
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run
-from apothecary.validation.suggestions import did_you_mean
 
 # Each choice element of a structure with its JSON names.
 Choices = tuple[tuple[Element, frozenset[str]], ...]

@@ -13,10 +13,10 @@ from typing import Any
 
 from apothecary.fhir.definitions import Context, Definitions, ExtensionDefinition
 from apothecary.fhir.structures import Structure
+from apothecary.suggestions import did_you_mean
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run, pointer_of
-from apothecary.validation.suggestions import did_you_mean
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
 _EXTENSIONS = frozenset({"extension", "modifierExtension"})

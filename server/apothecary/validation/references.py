@@ -8,10 +8,10 @@ import re
 from typing import Any
 
 from apothecary.fhir.references import parse_reference
+from apothecary.suggestions import did_you_mean
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run
-from apothecary.validation.suggestions import did_you_mean
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
 _RELATIVE = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?", re.ASCII)

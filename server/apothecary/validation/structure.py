@@ -13,6 +13,7 @@ from typing import Any
 from apothecary.fhir.definitions import Definitions, definitions
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.structures import Element, Property, Structure
+from apothecary.suggestions import did_you_mean
 from apothecary.validation.bundle import BundleIndex, check_bundle
 from apothecary.validation.choices import check_choices, choices_of
 from apothecary.validation.complaints import missing, not_an_object, not_list, not_single, unknown
@@ -25,7 +26,6 @@ from apothecary.validation.properties import Check, ObjectCheck, One, objects, o
 from apothecary.validation.references import check_reference
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run
-from apothecary.validation.suggestions import did_you_mean
 
 
 class Fields(dict[str, Check]):

@@ -14,8 +14,9 @@ from apothecary.validation.rules.profile import PROFILE_RULES
 from apothecary.validation.rules.rule import Rule
 from apothecary.validation.rules.structure import STRUCTURE_RULES
 
-__all__ = ["BASE", "MEDICATION_RULES", "PROFILE_RULES", "Rule"]
+__all__ = ["BASE", "GROUPS", "MEDICATION_RULES", "Rule"]
 
-BASE: Mapping[str, Rule] = MappingProxyType(
-    {rule.id: rule for rule in (*STRUCTURE_RULES, *CONTENT_RULES, *PROFILE_RULES)}
+GROUPS: Mapping[str, tuple[Rule, ...]] = MappingProxyType(
+    {"FHIR": (*STRUCTURE_RULES, *CONTENT_RULES), "Profiles": PROFILE_RULES, "Medications": MEDICATION_RULES}
 )
+BASE: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in (*GROUPS["FHIR"], *GROUPS["Profiles"])})
