@@ -139,9 +139,9 @@ class SqliteStore(SqlStore):
         """Never: writers wait for one another, and a transaction that began will not be refused for what others do."""
         return False
 
-    def prepare(self) -> None:
+    def prepare(self, *, make: bool = True) -> None:
         connection = self._connection()
-        if schema.is_current(self._stamp()):
+        if schema.is_current(self._stamp(), make=make):
             return
         with self._begun(connection):
             # Another process may have made the tables while this one waited for the lock.
