@@ -61,7 +61,7 @@ class Settings:
         "127.0.0.1",
         "Address to listen on. On any but a loopback address the server is read-only unless writes are opened.",
     )
-    port: int = setting(8080, "Port to listen on; 0 for a free one, which is told.", most=65535)
+    port: int = setting(8080, "Port to listen on; 0 for any free port.", most=65535)
     share_port: bool = setting(
         False, "Let several servers listen on one port of this machine. All must be on the same database."
     )

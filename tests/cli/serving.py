@@ -92,12 +92,15 @@ def environment(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 @contextmanager
-def started(*, prepare: Callable[[], None] | None = None, **settings: Any) -> Iterator[Served]:
-    """A server that is starting, in a group of its own. It is gone after the block, whatever happened."""
+def started(*command: object, prepare: Callable[[], None] | None = None, **settings: Any) -> Iterator[Served]:
+    """A server that is starting, in a group of its own. It is gone after the block, whatever happened.
+
+    `command` is what Python runs instead of the command itself, `prepare` what the new process does before.
+    """
     given = {"port": 0, "content": "", "log_level": "debug", **settings}
     with tempfile.NamedTemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "apothecary", "serve"],
+            [sys.executable, *map(str, command or ("-m", "apothecary", "serve"))],
             env=environment(given),
             stdout=log,
             stderr=log,

@@ -184,6 +184,29 @@ def test_workers_do_not_outlive_their_supervisor(workers: int, sqlite_database_u
             free.listen()
 
 
+# Workers that are not forked but begin anew, as on macOS, and with newer versions of Python everywhere.
+SPAWNING = """
+import multiprocessing
+from apothecary.cli import main
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    main(["serve"])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_workers_that_are_not_forked_end_as_others_do(
+    number: signal.Signals, sqlite_database_url: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "spawning.py"
+    script.write_text(SPAWNING)
+    with started(script, database=sqlite_database_url, workers=2) as server:
+        assert server.get() == 200
+        server.signal(number, group=number == signal.SIGINT)
+        assert server.ends() == (-number if number == signal.SIGKILL else 0)
+        assert "Traceback" not in server.log
+
+
 def test_a_server_that_is_to_outlive_its_terminal_does(sqlite_database_url: str) -> None:
     def ignore() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from http.client import HTTPConnection, HTTPException
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -76,6 +77,11 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
 
     def run(self) -> None:
         """Start the workers, and return when they have ended. `stop` ends them from another thread."""
+        if multiprocessing.get_start_method() != "fork":
+            # Starting this helper of multiprocessing unblocks signals that were blocked before.
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+            resource_tracker.ensure_running()
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         try:
             self.serve(target_loader=partial(_application, self._settings), wrap_loader=False)
         except SystemExit:
@@ -125,15 +131,15 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
             connection = HTTPConnection(*self._reachable, timeout=PATIENCE)
             try:
                 connection.request("GET", "/healthz")
-                answered = connection.getresponse().status == 200
+                connection.getresponse()
             except (OSError, HTTPException):
-                answered = False
+                continue
             finally:
                 connection.close()
-            if answered and not self._stopping.is_set():
+            if not self._stopping.is_set():
                 self._ready = True
                 self._tell_ready()
-                return
+            return
 
 
 def _application(settings: Settings) -> Apothecary:

@@ -27,7 +27,10 @@ _SQLITE = {
 
 @contextmanager
 def told(url: URL) -> Iterator[None]:
-    """Turns a fault of the database at `url`, inside the block, into a StartError of one line without a password."""
+    """Turns a fault of the database at `url`, inside the block, into a StartError of one line without a password.
+
+    An interrupted statement becomes the KeyboardInterrupt that it was.
+    """
     try:
         yield
     except DBAPIError as error:
@@ -42,8 +45,11 @@ def told(url: URL) -> Iterator[None]:
         raise _fault(url, error) from error
 
 
-def _fault(url: URL, error: BaseException) -> StartError:
+def _fault(url: URL, error: BaseException) -> StartError | KeyboardInterrupt:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_INTERRUPT:
+        # Ctrl-C while a statement ran: SQLite calls back into Python, where the signal is seen, and gives up.
+        return KeyboardInterrupt()
     reason = _SQLITE.get(code) or (_why_not(url.database or "") if code else None) or str(error)
     return StartError(one_line(f"{shown(url)}: {reason}"))
 

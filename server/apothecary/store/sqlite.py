@@ -105,7 +105,7 @@ class SqliteStore(SqlStore):
             self._local.deadline[0] = 0.0
 
     def _translate(self, error: sqlite3.OperationalError) -> Exception:
-        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT and time.monotonic() > self._local.deadline[0]:
             return too_long(self._seconds)
         if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"})

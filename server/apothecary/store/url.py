@@ -54,4 +54,4 @@ def shown(url: URL) -> str:
 
 def without_password(text: str) -> str:
     """What looks like a URL, without what may be a password: all that stands before the last @, and the parameters."""
-    return re.sub(r"\?.*", "?***", re.sub(r"^([^/:]*:/*).*@", r"\1***@", text, flags=re.DOTALL), flags=re.DOTALL)
+    return re.sub(r"\?.*", "?***", re.sub(r"^([^/:@]*:/*)?.*@", r"\1***@", text, flags=re.DOTALL), flags=re.DOTALL)
