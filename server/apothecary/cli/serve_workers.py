@@ -73,7 +73,6 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
         self._over, self._stopping = threading.Event(), threading.Event()
         self.failed = False
         """Whether a worker ended before the port had answered."""
-        self.on_startup(self._watch_port)
 
     def run(self) -> None:
         """Start the workers, and return when they have ended. `stop` ends them from another thread."""
@@ -105,6 +104,13 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
         self._ssp, self._sfd, self._sso = None, self._bound.fileno(), self._bound
         self._shd = SocketHolder(self._sfd, False, BACKLOG)
 
+    def _spawn_workers(self, *given: Any) -> None:
+        if self._shd is None or self._shd.get_fd() != self._bound.fileno():
+            raise StartError("this version of granian opens sockets of its own; install one that pyproject.toml allows")
+        super()._spawn_workers(*given)
+        # Not sooner: a fork while another thread holds a lock leaves the lock held in the worker for ever.
+        threading.Thread(target=self._probe, name="probe", daemon=True).start()
+
     def _respawn_workers(self, workers: Sequence[int], *rest: Any, **named: Any) -> None:
         for index in workers:
             ended = self.wrks[index].inner
@@ -120,11 +126,6 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
             self.stop()
 
     # -- whether the port answers
-
-    def _watch_port(self) -> None:
-        if self._shd is None or self._shd.get_fd() != self._bound.fileno():
-            raise StartError("this version of granian opens sockets of its own; install one that pyproject.toml allows")
-        threading.Thread(target=self._probe, name="probe", daemon=True).start()
 
     def _probe(self) -> None:
         while not self._over.wait(PROBE):

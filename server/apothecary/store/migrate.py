@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 from apothecary.errors import SchemaError
 from apothecary.settings import Settings
 from apothecary.store import schema
-from apothecary.store.faults import told
+from apothecary.store.faults import one_line, told
 from apothecary.store.open import is_missing
 from apothecary.store.url import database_url
 
@@ -49,7 +49,8 @@ def migrate(settings: Settings) -> tuple[str | None, str]:
             connection.rollback()
             # Another process may have run the same migrations at the same time: then all is well.
             if _stamp(connection) != schema.REVISION:
-                raise SchemaError(f"the migration failed, and nothing of it was kept: {error.orig}") from error
+                reason = one_line(str(error.orig))
+                raise SchemaError(f"the migration failed, and nothing of it was kept: {reason}") from error
     return found, schema.REVISION
 
 
