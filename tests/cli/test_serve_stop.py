@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -30,37 +30,65 @@ HEADERS = {"Content-Type": "application/fhir+json"}
 
 
 @contextmanager
-def locked(url: str) -> Iterator[None]:
-    """The database's tables, held by another writer until the block ends."""
+def locked(url: str) -> Iterator[Callable[[Served], bool]]:
+    """The database's tables, held by another writer until the block ends; gives what tells whether a server waits."""
     migrate(Settings(database=url))
     if url.startswith("sqlite"):
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as holder:
+        path = url.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(path, isolation_level=None)) as holder:
             holder.execute("BEGIN IMMEDIATE")
-            yield
+            yield lambda server: asleep(server, path)
     else:
-        with psycopg.connect(url.replace("+psycopg", "")) as other:
+        plain = url.replace("+psycopg", "")
+        with psycopg.connect(plain) as other, psycopg.connect(plain, autocommit=True) as observer:
             other.execute("LOCK TABLE resource, state IN ACCESS EXCLUSIVE MODE")
-            yield
+            yield lambda _: bool(observer.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchall())
+
+
+def asleep(server: Served, path: str) -> bool:
+    """Whether a server has opened a file, and then done nothing for a while: SQLite sleeps while it waits."""
+    process = proc(server)
+    try:
+        if not any(os.readlink(one) == path for one in (process / "fd").iterdir()):
+            return False
+        used = (process / "stat").read_text().split()[13:15]
+        time.sleep(0.5)
+        return (process / "stat").read_text().split()[13:15] == used
+    except FileNotFoundError:
+        return False  # a file was closed meanwhile, or the process ended
+
+
+def proc(server: Served) -> Path:
+    """Where Linux shows the state of a server's first process."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the state of a process is read from /proc")
+    return Path(f"/proc/{server.process.pid}")
 
 
 def content(folder: Path) -> Path:
     """A folder with one resource, so that the start has something to write."""
     (folder / "Substance").mkdir()
-    (folder / "Substance" / "a.json").write_text('{"resourceType": "Substance", "id": "a", "instance": false}')
+    resource = {"resourceType": "Substance", "id": "a", "instance": False, "code": {"concept": {"text": "a"}}}
+    (folder / "Substance" / "a.json").write_text(json.dumps(resource))
     return folder
+
+
+# Waits for others' locks for as long as they are held.
+PATIENT = """
+from apothecary.cli import main
+from apothecary.store.sqlite import SqliteStore
+SqliteStore.__init__.__kwdefaults__["lock_seconds"] = 3600
+main(["serve"])
+"""
 
 
 @pytest.mark.parametrize(("number", "group"), ASKED)
 def test_a_start_that_waits_for_the_database_is_stopped_at_once(
     number: signal.Signals, group: bool, database_url: str, tmp_path: Path
 ) -> None:
-    with (
-        locked(database_url),
-        started(database=database_url, content=content(tmp_path), request_seconds=3600) as server,
-    ):
-        # There is nothing to see from outside; asleep in the statement it is at the latest when it can be interrupted
-        # only by ending it, and sooner it must stop as well.
-        server.until(lambda: taken(server), "handles signals")
+    given = {"database": database_url, "content": content(tmp_path), "request_seconds": 3600}
+    with locked(database_url) as waits, started("-c", PATIENT, **given) as server:
+        server.until(lambda: waits(server), "waits for the lock")
         server.signal(number, group=group)
         assert server.ends() == 0
         assert server.log == f"stopped by {number.name} before it served\n"
@@ -68,11 +96,8 @@ def test_a_start_that_waits_for_the_database_is_stopped_at_once(
 
 def taken(server: Served) -> bool:
     """Whether the server blocks SIGTERM, that is, takes it in its own way."""
-    status = Path(f"/proc/{server.process.pid}/status")
-    if not status.exists():
-        time.sleep(2)
-        return True
-    mask = next(line for line in status.read_text().splitlines() if line.startswith("SigBlk:"))
+    status = (proc(server) / "status").read_text()
+    mask = next(line for line in status.splitlines() if line.startswith("SigBlk:"))
     return bool(int(mask.split()[1], 16) & 1 << (signal.SIGTERM - 1))
 
 
@@ -194,6 +219,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_workers_that_are_not_forked_end_as_others_do(
     number: signal.Signals, sqlite_database_url: str, tmp_path: Path
