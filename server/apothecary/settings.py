@@ -49,9 +49,9 @@ MEDICATION_FAMILY = (
 _DEFAULT_VERSION = FhirVersion.R5
 
 
-def setting(default: Any, doc: str) -> Any:
-    """A field of `Settings` with the sentence that `docs/settings.md` and `apothecary settings` show."""
-    return field(default=default, metadata={"doc": doc})
+def setting(default: Any, doc: str, *, least: int = 0, most: int = 2**53 - 1) -> Any:
+    """A field of `Settings`: the sentence that `apothecary settings` shows, and the numbers that it takes."""
+    return field(default=default, metadata={"doc": doc, "bounds": (least, most)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +62,12 @@ class Settings:
         "127.0.0.1",
         "Address to listen on. On any but a loopback address the server is read-only unless writes are opened.",
     )
-    port: int = setting(8080, "Port to listen on.")
+    port: int = setting(8080, "Port to listen on; 0 for any free port.", most=65535)
+    share_port: bool = setting(
+        False, "Let several servers listen on one port of this machine. All must be on the same database."
+    )
     workers: int = setting(1, "Number of server processes.")
-    threads: int = setting(2, "Threads that answer requests in each process.")
+    threads: int = setting(2, "Threads that answer requests in each process.", least=1)
     database: str = setting(
         "sqlite:///apothecary.db", "SQLAlchemy URL of the database: sqlite:///file.db or postgresql+psycopg://..."
     )
@@ -114,6 +117,9 @@ class Settings:
     request_seconds: float = setting(
         30.0, "Longest time one database statement may run before the request is answered with 503."
     )
+    stop_seconds: float = setting(
+        8.0, "Longest time that requests in flight have to end when the server is stopped; then they are cut off."
+    )
     durability: Literal["full", "normal"] = setting(
         "full", "SQLite: full survives a power cut after each commit, normal may lose the last commits then."
     )
@@ -143,7 +149,7 @@ class Settings:
         """
         source = os.environ if environment is None else environment
         hints = get_type_hints(cls)
-        known = {f.name for f in fields(cls)}
+        known = {f.name: f.metadata["bounds"] for f in fields(cls)}
         values: dict[str, Any] = {}
         for variable, text in source.items():
             if not variable.startswith(PREFIX):
@@ -155,18 +161,12 @@ class Settings:
                 raise StartError(
                     f"{variable} is not a setting{or_rather(variable, variables())}; apothecary settings lists them"
                 )
-            values[name] = _convert(variable, text, hints[name])
+            values[name] = _convert(variable, text, hints[name], known[name])
         for name, value in overrides.items():
             if value is not None:
-                values[name] = (
-                    _convert(f"--{name.replace('_', '-')}", value, hints[name]) if isinstance(value, str) else value
-                )
+                option = f"--{name.replace('_', '-')}"
+                values[name] = _convert(option, value, hints[name], known[name]) if isinstance(value, str) else value
         return cls(**values)
-
-    def to_environment(self) -> None:
-        """Set the `APOTHECARY_...` variables of this process, and so of its children, to these settings."""
-        for variable, one in variables().items():
-            os.environ[variable] = as_text(getattr(self, one.name))
 
     @property
     def loopback(self) -> bool:
@@ -209,7 +209,7 @@ def as_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _convert(name: str, text: str, kind: Any) -> Any:
+def _convert(name: str, text: str, kind: Any, bounds: tuple[int, int]) -> Any:
     """`text` as a value of `kind`, or StartError naming the setting and the rule."""
     if kind is str:
         return text
@@ -229,8 +229,8 @@ def _convert(name: str, text: str, kind: Any) -> Any:
             number = kind(text)
         except ValueError:
             raise StartError(f"{name}={text!r}: write a number.") from None
-        if not 0 <= number < 2**53:
-            raise StartError(f"{name}={text!r}: write a number from 0.")
+        if not bounds[0] <= number <= bounds[1]:
+            raise StartError(f"{name}={text!r}: write a number from {bounds[0]} to {bounds[1]}.")
         return number
     choices = get_args(kind)
     if text not in choices:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -95,3 +96,30 @@ def test_no_message_names_a_page_that_an_installation_lacks() -> None:
             and re.search(r"\bdocs/\w+\.md", node.value)
         ]
     assert named == []
+
+
+# The command, with Ctrl-C or SIGTERM at the moment when the command line is being loaded.
+INTERRUPTED = """
+import os, signal, sys
+first = sys.argv[1] == "first"
+if first:
+    os.getpid = lambda: 1
+class Finder:
+    @staticmethod
+    def find_spec(name, *_):
+        if name == "apothecary.cli":
+            signal.raise_signal(signal.{signal})
+sys.meta_path.insert(0, Finder)
+from apothecary.__main__ import run
+sys.argv[1:] = ["--version"]
+run()
+"""
+
+
+@pytest.mark.parametrize(("first", "offset"), [("first", 128), ("other", 0)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_command_is_loaded_just_ends_it(number: signal.Signals, first: str, offset: int) -> None:
+    """Also as the first process of a container, which is spared what it has no handler for."""
+    program = INTERRUPTED.format(signal=number.name)
+    done = subprocess.run([sys.executable, "-c", program, first], capture_output=True, check=False, cwd=ROOT, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (offset + number if offset else -number, "", "")

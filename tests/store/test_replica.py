@@ -183,12 +183,12 @@ def test_what_is_no_standby_of_the_database_stops_the_start(pair: Pair, sqlite_d
     cases = [
         ({"database": sqlite_database_url}, "SQLite has none"),
         ({"read_database": "sqlite:///other.db"}, "SQLite has none"),
-        ({"read_database": pair.primary.url}, "not a streaming standby"),
+        ({"read_database": pair.primary.url}, "no streaming standby"),
     ]
     for changes, said in cases:
         with pytest.raises(StartError, match=said):
             create_app(pair.settings(**changes))
     with running_cluster() as stranger:
         open_store(Settings(database=stranger.url)).close()
-        with pytest.raises(StartError, match="not a streaming standby"):
+        with pytest.raises(StartError, match="no streaming standby"):
             create_app(pair.settings(database=stranger.url))

@@ -24,31 +24,29 @@ def export(database: str | None, output: str, types: tuple[str, ...], files: boo
     resource is as it was when it was read; writes that go on meanwhile are in the export or are not.
     """
     from apothecary.content.export import content_folder, ndjson
-    from apothecary.store.open import open_store
+    from apothecary.store.open import opened
 
     if files and output == "-":
         raise StartError("--files needs --output DIR")
-    store = open_store(Settings.from_environment(database=database))
     try:
-        held = store.types()
-        unknown = sorted(set(types) - set(held))
-        if unknown:
-            click.echo(f"the database holds no {', '.join(unknown)}", err=True)
-        wanted = sorted(set(held) & set(types) if types else held)
-        count = 0
-        for kind in wanted:
-            resources = store.all_of_type(kind)
-            if output == "-":
-                count += ndjson(resources, sys.stdout.buffer)
-            elif files:
-                count += content_folder(resources, Path(output, kind))
-            else:
-                with _file(Path(output, f"{kind}.ndjson")) as stream:
-                    count += ndjson(resources, stream)
+        with opened(Settings.from_environment(database=database), make=False) as store:
+            held = store.types()
+            unknown = sorted(set(types) - set(held))
+            if unknown:
+                click.echo(f"the database holds no {', '.join(unknown)}", err=True)
+            wanted = sorted(set(held) & set(types) if types else held)
+            count = 0
+            for kind in wanted:
+                resources = store.all_of_type(kind)
+                if output == "-":
+                    count += ndjson(resources, sys.stdout.buffer)
+                elif files:
+                    count += content_folder(resources, Path(output, kind))
+                else:
+                    with _file(Path(output, f"{kind}.ndjson")) as stream:
+                        count += ndjson(resources, stream)
     except OSError as error:
         raise StartError(f"{output}: cannot be written: {error.strerror}") from error
-    finally:
-        store.close()
     click.echo(f"{count} resources of {len(wanted)} types", err=True)
 
 

@@ -32,18 +32,14 @@ def load(paths: tuple[str, ...], database: str | None, fhir_version: str | None,
     interrupted is run again. The status is 0 when all was loaded, 1 when something was not, 2 when it could not run.
     """
     from apothecary.app import registries_of
-    from apothecary.store.open import open_store
+    from apothecary.store.open import opened
 
     settings = Settings.from_environment(database=database, fhir_version=fhir_version)
     listed = sources(paths)
-    store = open_store(settings)
-    try:
+    with opened(settings) as store, _progress(listed, settings.fhir_version) as progress:
         registries = registries_of(settings, store)
-        with _progress(listed, settings.fhir_version) as progress:
-            loader = Loader(store, registries, _say, version=settings.fhir_version, validation=validation)
-            done = load_documents(loader, progress)
-    finally:
-        store.close()
+        loader = Loader(store, registries, _say, version=settings.fhir_version, validation=validation)
+        done = load_documents(loader, progress)
     click.echo(str(done), err=True)
     sys.exit(1 if done.failed else 0)
 

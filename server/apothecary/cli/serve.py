@@ -2,76 +2,127 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import sys
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
-from apothecary.settings import Settings
+from apothecary.cli.serve_log import say
+from apothecary.cli.serve_stop import Stop
+from apothecary.errors import StartError
+from apothecary.settings import PREFIX, Settings
+
+Command = Callable[..., None]
+
+_FIELDS = {one.name: one for one in fields(Settings)}
+
+
+def _option(name: str, metavar: str) -> Callable[[Command], Command]:
+    """The option of a setting. Its help is the setting's own, with the default and the variable."""
+    setting, word = _FIELDS[name], name.replace("_", "-")
+    flag = isinstance(setting.default, bool)
+    default = str(setting.default).lower() if flag else setting.default
+    return click.option(
+        f"--{word}/--no-{word}" if flag else f"--{word}",
+        name,
+        default=None,
+        metavar=None if flag else metavar,
+        help=f"{setting.metadata['doc']}  [env var: {PREFIX}{name.upper()}; default: {default or 'none'}]",
+    )
 
 
 @click.command()
-@click.option("--host", help="Address to listen on.")
-@click.option("--port", type=int, help="Port to listen on.")
-@click.option("--workers", type=int, help="Number of server processes.")
-@click.option("--database", help="SQLAlchemy URL: sqlite:///file.db or postgresql+psycopg://...")
-@click.option("--read-database", help="URL of a streaming standby of a PostgreSQL database, for reads and searches.")
-@click.option("--content", help="Folder of FHIR files to serve; empty for none.")
+@_option("host", "ADDRESS")
+@_option("port", "PORT")
+@_option("share_port", "")
+@_option("workers", "N")
+@_option("database", "URL")
+@_option("read_database", "URL")
+@_option("content", "FOLDER")
 def serve(**options: Any) -> None:
     """Serve a content folder over FHIR REST.
 
     Every option and every other setting can be given as a variable APOTHECARY_<NAME>; `apothecary settings` lists them.
     """
-    from apothecary.content.sync import sync
-    from apothecary.store.open import open_replica, open_store
-
     settings = Settings.from_environment(**options)
-    store = open_store(settings)
-    try:
-        report = sync(settings, store)
+    with Stop(settings.stop_seconds) as stop, ExitStack() as stack:
+        from apothecary.cli.serve_listen import bind
+
+        # First of all: where the port cannot be had, the database is not touched.
+        bound = stack.enter_context(bind(settings))
+        settings = replace(settings, port=bound.getsockname()[1])
+        if settings.metrics_folder:
+            _check_metrics_folder(settings.metrics_folder)
+        _prepare(settings)
+        status = _run(settings, bound, stop, stack)
+    sys.exit(status)
+
+
+def _prepare(settings: Settings) -> None:
+    """Bring the content into the database, and see that all can be had that the workers will want."""
+    from apothecary.content.sync import sync
+    from apothecary.store.open import open_replica, opened
+
+    with opened(settings) as store:
+        try:
+            report = sync(settings, store)
+        except OSError as error:
+            raise StartError(f"{error.filename or settings.content}: cannot be read: {error.strerror}") from error
         if (replica := open_replica(settings, store)) is not None:
             # Opened to be checked: each process opens its own.
             replica.close()
-    finally:
-        # No connection may cross a fork.
-        store.close()
-    click.echo(f"content: {report}", err=True)
+    say(f"content: {report}")
     for sentence in report.dangling:
-        click.echo(f"warning: {sentence}", err=True)
+        say(f"warning: {sentence}")
     if not settings.writable:
-        click.echo(
+        say(
             f"read-only: {settings.host} is not a loopback address and no authorization is configured "
-            "(open writes with APOTHECARY_OPEN_WRITES=true)",
-            err=True,
+            "(open writes with APOTHECARY_OPEN_WRITES=true)"
         )
-    click.echo(f"serving http://{settings.host}:{settings.port}/fhir", err=True)
-    _run(settings)
 
 
-def _run(settings: Settings) -> None:
-    """Answer requests until the process is asked to stop. Workers read the settings from the environment."""
-    from granian.constants import Interfaces
-    from granian.log import LogLevels
-    from granian.server import Server
+def _run(settings: Settings, bound: socket.socket, stop: Stop, stack: ExitStack) -> int:
+    """Answer requests until the process is asked to stop; the exit status."""
+    # Here, so that it is loaded before the workers fork, and each does not load it again.
+    from apothecary.cli.serve_listen import url
+    from apothecary.cli.serve_workers import Workers
 
-    import apothecary.app  # noqa: F401 (loaded before the workers fork, so that each does not load it again)
+    # From here on there is something to tidy up: a signal no longer ends the process at once.
+    stop.by(lambda: None)
+    address = f"{url(settings.host, settings.port)}/fhir"
+    if settings.workers > 1 and not settings.metrics_folder:
+        settings = replace(settings, metrics_folder=_temporary_folder(stack))
+    workers = Workers(settings, bound, lambda: say(f"serving {address}"))
+    stop.by(workers.stop)
+    workers.run()
+    if stop.asked:
+        return 0
+    if workers.failed:
+        return 2
+    say("error: the workers ended again and again, so the server ends")
+    return 1
 
-    with ExitStack() as stack:
-        if settings.workers > 1 and not settings.metrics_folder:
-            folder = stack.enter_context(TemporaryDirectory(prefix="apothecary-metrics-", ignore_cleanup_errors=True))
-            settings = replace(settings, metrics_folder=folder)
-        settings.to_environment()
-        Server(
-            "apothecary.app:create_app",
-            address=settings.host,
-            port=settings.port,
-            interface=Interfaces.WSGI,
-            workers=settings.workers,
-            blocking_threads=settings.threads,
-            websockets=False,
-            log_level=LogLevels(settings.log_level if settings.log_level != "info" else "warning"),
-            factory=True,
-            process_name=None,
-        ).serve()
+
+def _check_metrics_folder(given: str) -> None:
+    """Make the folder where several processes add up their metrics. Raises StartError."""
+    try:
+        Path(given).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"{PREFIX}METRICS_FOLDER: {given} cannot be made: {error.strerror}") from error
+    if not os.access(given, os.R_OK | os.W_OK | os.X_OK):
+        raise StartError(f"{PREFIX}METRICS_FOLDER: there is no permission to write in {given}")
+
+
+def _temporary_folder(stack: ExitStack) -> str:
+    """A folder of that kind which goes when the server ends. Raises StartError."""
+    try:
+        return stack.enter_context(TemporaryDirectory(prefix="apothecary-metrics-", ignore_cleanup_errors=True))
+    except OSError as error:
+        raise StartError(f"no folder for metrics can be made ({PREFIX}METRICS_FOLDER): {error.strerror}") from error

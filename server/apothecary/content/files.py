@@ -64,7 +64,10 @@ def content_paths(folder: Path) -> Iterator[Path]:
 
 
 def _type_folders(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name))
+    try:
+        return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name))
+    except OSError as error:
+        raise _unreadable(folder, error) from error
 
 
 def read_file(path: Path, resource_type: str, version: FhirVersion = FhirVersion.R5) -> ContentFile:
@@ -105,7 +108,11 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ContentError(str(path), 0, 0, f"cannot be read: {error.strerror}") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> ContentError:
+    return ContentError(str(error.filename or path), 0, 0, f"cannot be read: {error.strerror}")
 
 
 def _document(path: Path, text: bytes, version: FhirVersion) -> Document:
@@ -127,7 +134,11 @@ def _error(path: Path, version: FhirVersion, pointer: tuple[str, ...], reason: s
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    for directory, folders, files in os.walk(folder):
+    def refused(error: OSError) -> None:
+        # Passed over, its resources would look like deleted ones.
+        raise _unreadable(folder, error) from error
+
+    for directory, folders, files in os.walk(folder, onerror=refused):
         folders[:] = sorted(name for name in folders if not _is_hidden(name))
         for name in sorted(files):
             path = Path(directory, name)

@@ -63,9 +63,8 @@ def sync(settings: Settings, store: Store) -> Report:
     """
     folder = Path(settings.content) if settings.content else None
     if folder is not None and not folder.is_dir():
-        raise ContentError(
-            str(folder), 0, 0, "there is no such folder; name one with --content, or serve none with --content ''"
-        )
+        said = "this is no folder" if folder.exists() else "there is no such folder"
+        raise ContentError(str(folder), 0, 0, f"{said}; name one with --content, or serve none with --content ''")
     types = settings.served_types(definitions(FhirVersion.R5).resource_types())
     if folder is not None and store.state(AT_REST) == _at_rest(folder, types, store):
         # Byte for byte what the last sync read: nothing needs to be parsed.

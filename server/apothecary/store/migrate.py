@@ -11,15 +11,23 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from apothecary.errors import SchemaError, StartError
+from apothecary.errors import SchemaError
 from apothecary.settings import Settings
 from apothecary.store import schema
-from apothecary.store.open import database_url
+from apothecary.store.faults import one_line, told
+from apothecary.store.open import is_missing
+from apothecary.store.url import database_url
 
 
 def stamp(settings: Settings) -> str | None:
-    """The revision of the database's tables; None for an empty database. Raises StartError."""
-    with _connection(settings) as connection:
+    """The revision of the database's tables; None for an empty database, or a file that is not there and is not made.
+
+    Raises StartError.
+    """
+    url = database_url(settings.database)
+    if is_missing(url):
+        return None
+    with told(url), _connection(url) as connection:
         return _stamp(connection)
 
 
@@ -28,7 +36,8 @@ def migrate(settings: Settings) -> tuple[str | None, str]:
 
     Raises SchemaError for tables that no migration leads on from, StartError where there is no database.
     """
-    with _connection(settings) as connection:
+    url = database_url(settings.database)
+    with told(url), _connection(url) as connection:
         found = _stamp(connection)
         if not schema.is_older(found):
             schema.is_current(found)
@@ -40,7 +49,8 @@ def migrate(settings: Settings) -> tuple[str | None, str]:
             connection.rollback()
             # Another process may have run the same migrations at the same time: then all is well.
             if _stamp(connection) != schema.REVISION:
-                raise SchemaError(f"the migration failed, and nothing of it was kept: {error.orig}") from error
+                reason = one_line(str(error.orig))
+                raise SchemaError(f"the migration failed, and nothing of it was kept: {reason}") from error
     return found, schema.REVISION
 
 
@@ -62,19 +72,15 @@ def _config(connection: Connection) -> Config:
     return config
 
 
-def _connection(settings: Settings) -> Connection:
+def _connection(url: URL) -> Connection:
     """A connection with no limit of time: building an index may take longer than a request may."""
-    url = database_url(settings.database)
     engine = create_engine(_absolute(url), poolclass=NullPool)
     if url.get_backend_name() == "sqlite":
         # The driver would commit before each CREATE; SQLAlchemy's manual shows how to have all of it in one
         # transaction.
         event.listen(engine, "connect", _manual)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    try:
-        return engine.connect()
-    except DBAPIError as error:
-        raise StartError(f"no database answers: {error.orig}") from None
+    return engine.connect()
 
 
 def _manual(connection: Any, _record: Any) -> None:
@@ -84,5 +90,5 @@ def _manual(connection: Any, _record: Any) -> None:
 
 
 def _absolute(url: URL) -> URL:
-    """`postgresql://` means psycopg 3 here, whatever driver SQLAlchemy would take by itself."""
-    return url.set(drivername="postgresql+psycopg") if url.get_backend_name() == "postgresql" else url
+    """One driver for each database, whatever SQLAlchemy would take by itself."""
+    return url.set(drivername="postgresql+psycopg" if url.get_backend_name() == "postgresql" else "sqlite")

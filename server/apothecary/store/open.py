@@ -2,45 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL
 
 from apothecary.errors import StartError
 from apothecary.settings import Settings
+from apothecary.store.faults import told
 from apothecary.store.sql import SqlStore
+from apothecary.store.url import conninfo, database_url
 
 if TYPE_CHECKING:
     from apothecary.store.replica import ReplicaReader
 
 
-def open_store(settings: Settings) -> SqlStore:
-    """The store that `settings.database` names. In an empty database the tables are made.
+@contextmanager
+def opened(settings: Settings, *, make: bool = True) -> Iterator[SqlStore]:
+    """`open_store` for a command: the store is closed at the end, and a fault of the database on the way (a full disk,
+    a damaged file, a server that went away, a lock that others hold) becomes a StartError.
+    """
+    with told(database_url(settings.database)):
+        store = open_store(settings, make=make)
+        try:
+            yield store
+        finally:
+            store.close()
 
-    Raises StartError for a URL that names no database, SchemaError for tables of another version.
+
+def open_store(settings: Settings, *, make: bool = True) -> SqlStore:
+    """The store that `settings.database` names. In an empty database the tables are made, unless `make` is false: then
+    neither a file nor a table is made, for commands that only read.
+
+    Raises StartError for a URL that names no database, and for one that cannot be used, with the reason; SchemaError
+    for tables of another version.
     """
     url = database_url(settings.database)
-    store: SqlStore
+    with told(url):
+        if not make and is_missing(url):
+            raise StartError(f"{url.database}: there is no such database")
+        store = _store(settings, url)
+        try:
+            store.prepare(make=make)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+
+def is_missing(url: URL) -> bool:
+    """Whether a SQLite file is not there: opening it would make it."""
+    return url.get_backend_name() == "sqlite" and not Path(url.database or "").exists()
+
+
+def _store(settings: Settings, url: URL) -> SqlStore:
     if url.get_backend_name() == "sqlite":
         from apothecary.store.sqlite import SqliteStore
 
-        store = SqliteStore(
+        return SqliteStore(
             url.database or "",
             durability=settings.durability,
             seconds=settings.request_seconds,
             cache=settings.sqlite_cache,
         )
-    else:
-        from apothecary.store.postgresql import PostgresqlStore
+    from apothecary.store.postgresql import PostgresqlStore
 
-        store = PostgresqlStore(conninfo(url), connections=settings.threads + 1, seconds=settings.request_seconds)
-    try:
-        store.prepare()
-    except StartError:
-        store.close()
-        raise
-    return store
+    return PostgresqlStore(conninfo(url), connections=settings.threads + 1, seconds=settings.request_seconds)
 
 
 def open_replica(settings: Settings, store: SqlStore) -> ReplicaReader | None:
@@ -61,34 +90,12 @@ def open_replica(settings: Settings, store: SqlStore) -> ReplicaReader | None:
 
     if not isinstance(store, PostgresqlStore):
         raise StartError("APOTHECARY_READ_DATABASE needs the store that APOTHECARY_DATABASE names")
-    replica = PostgresqlStore(
-        conninfo(url), connections=settings.threads + 1, seconds=settings.request_seconds, wait=2.0
-    )
-    try:
-        return ReplicaReader(store, replica)
-    except StartError:
-        replica.close()
-        raise
-
-
-def database_url(text: str) -> URL:
-    """The parts of a database URL. Raises StartError where it names no SQLite file and no PostgreSQL database."""
-    try:
-        url = make_url(text)
-    except ArgumentError:
-        raise StartError(
-            f"{text!r} is not a database URL such as sqlite:///file.db or postgresql+psycopg://user@host/name"
-        ) from None
-    backend = url.get_backend_name()
-    if backend not in ("sqlite", "postgresql"):
-        raise StartError(f"{backend!r}: the database is SQLite or PostgreSQL")
-    if backend == "sqlite" and (not url.database or url.database == ":memory:"):
-        raise StartError(
-            "a database in memory cannot be shared by threads and processes; name a file: sqlite:///file.db"
+    with told(url):
+        replica = PostgresqlStore(
+            conninfo(url), connections=settings.threads + 1, seconds=settings.request_seconds, wait=2.0
         )
-    return url
-
-
-def conninfo(url: URL) -> str:
-    """The same address as PostgreSQL's own library writes it."""
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+        try:
+            return ReplicaReader(store, replica)
+        except BaseException:
+            replica.close()
+            raise

@@ -5,12 +5,15 @@ https://www.postgresql.org/docs/current/transaction-iso.html and https://www.psy
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg import IsolationLevel
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import (
     DeadlockDetected,
     DuplicateTable,
@@ -31,6 +34,13 @@ from apothecary.store.write import SqlTransaction, Writes
 
 Connection = psycopg.Connection[Any]
 
+# How long a server may take to answer at the start, in seconds.
+OPEN = 10.0
+
+# What libpq reports when waiting does not help: a role, password, database or host name that is wrong. In another
+# language than English the reason is the same, after the full wait.
+FINAL = re.compile(r"password|authentication|does not exist|pg_hba\.conf|translate host name|resolve host")
+
 
 def _dialect() -> Dialect:
     made: Dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call] # not typed by SQLAlchemy
@@ -40,6 +50,26 @@ def _dialect() -> Dialect:
 def _configure(connection: Connection) -> None:
     # Said once, so that each transaction begins with it in one exchange. Single statements are not affected.
     connection.isolation_level = IsolationLevel.SERIALIZABLE
+
+
+def await_server(conninfo: str, *, seconds: float = OPEN) -> None:
+    """Return as soon as the server takes a connection. One that cannot be reached yet, or is just starting, is asked
+    again for `seconds`.
+
+    Raises psycopg.Error with the reason of the last try.
+    """
+    end = time.monotonic() + seconds
+    given = conninfo_to_dict(conninfo)
+    wanted = make_conninfo(conninfo, connect_timeout=given.get("connect_timeout") or max(2, int(seconds)))
+    while True:
+        try:
+            psycopg.connect(wanted, autocommit=True).close()
+            return
+        except psycopg.OperationalError as error:
+            # A server that gives these answers will give them again.
+            if FINAL.search(str(error)) or time.monotonic() > end:
+                raise
+        time.sleep(0.2)
 
 
 class PostgresqlStore(SqlStore):
@@ -69,8 +99,10 @@ class PostgresqlStore(SqlStore):
             open=False,
             name="apothecary",
         )
+        # The pool would keep the reason to itself.
+        await_server(conninfo)
         try:
-            self._pool.open(wait=True, timeout=10.0)
+            self._pool.open(wait=True, timeout=OPEN)
         except PoolTimeout as error:
             self._pool.close()
             raise StartError(f"no PostgreSQL server answers: {error}") from None
@@ -127,10 +159,10 @@ class PostgresqlStore(SqlStore):
         """Serialization failures and deadlocks, and a key that another transaction took first."""
         return isinstance(error, SerializationFailure | DeadlockDetected | UniqueViolation)
 
-    def prepare(self) -> None:
+    def prepare(self, *, make: bool = True) -> None:
         for _ in range(ATTEMPTS):
             with self.connection() as connection:
-                if schema.is_current(self._stamp(connection)):
+                if schema.is_current(self._stamp(connection), make=make):
                     return
                 try:
                     with connection.transaction():

@@ -117,4 +117,4 @@ def _check(primary: PostgresqlStore, replica: PostgresqlStore) -> None:
             "database is a standby, which takes no writes; name the primary, and the standby as read_database"
         )
     if not copy_recovers or copy != origin:
-        raise StartError("read_database is not a streaming standby of database")
+        raise StartError("APOTHECARY_READ_DATABASE names no streaming standby of the database in APOTHECARY_DATABASE")

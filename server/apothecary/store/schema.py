@@ -41,11 +41,13 @@ def statements(dialect: Dialect) -> list[str]:
     ]
 
 
-def is_current(found: str | None) -> bool:
-    """Whether the tables are this version's; False for an empty database (None).
+def is_current(found: str | None, *, make: bool = True) -> bool:
+    """Whether the tables are this version's; False for an empty database (None), unless they are not to be made.
 
     Raises SchemaError for tables that it can neither use nor make: the message says what to run.
     """
+    if found is None and not make:
+        raise SchemaError("the database has no tables of Apothecary's")
     if found is None or found == REVISION:
         return found is not None
     raise SchemaError(_why_not(found, revisions()))

@@ -239,9 +239,9 @@ class SqlStore(SqlReader, Store):
         super().__init__(Statements(dialect))
 
     @abstractmethod
-    def prepare(self) -> None:
-        """Make the tables in an empty database; raise SchemaError for tables of another version. Any number of
-        processes may do so at once.
+    def prepare(self, *, make: bool = True) -> None:
+        """Make the tables in an empty database; raise SchemaError for tables of another version, and for none where
+        they are not to be made. Any number of processes may do so at once.
         """
 
     @abstractmethod

@@ -105,7 +105,7 @@ class SqliteStore(SqlStore):
             self._local.deadline[0] = 0.0
 
     def _translate(self, error: sqlite3.OperationalError) -> Exception:
-        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT and time.monotonic() > self._local.deadline[0]:
             return too_long(self._seconds)
         if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"})
@@ -139,9 +139,9 @@ class SqliteStore(SqlStore):
         """Never: writers wait for one another, and a transaction that began will not be refused for what others do."""
         return False
 
-    def prepare(self) -> None:
+    def prepare(self, *, make: bool = True) -> None:
         connection = self._connection()
-        if schema.is_current(self._stamp()):
+        if schema.is_current(self._stamp(), make=make):
             return
         with self._begun(connection):
             # Another process may have made the tables while this one waited for the lock.

@@ -1,0 +1,118 @@
+"""The socket that a server listens on. It is opened once, before anything is changed, and all workers share it.
+
+A port belongs to one server: SO_REUSEPORT, with which the system divides connections among all who listen, is set only
+where the setting asks for it (https://man7.org/linux/man-pages/man7/socket.7.html).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from contextlib import suppress
+from ipaddress import ip_address
+
+from apothecary.errors import StartError
+from apothecary.settings import Settings
+
+# Connections that wait for a worker to take them.
+BACKLOG = 1024
+
+_ANY = ("0.0.0.0", "::")  # noqa: S104 (compared with)
+_HINTS = {
+    errno.EADDRINUSE: "it is in use by another program; name another with --port, or see --share-port",
+    errno.EACCES: "it is not permitted; ports below 1024 need a privilege, name another with --port",
+    errno.EADDRNOTAVAIL: "that is no address of this machine",
+    errno.EAFNOSUPPORT: "this machine does not speak that version of the internet protocol",
+}
+
+_Address = tuple[socket.AddressFamily, tuple[str, int]]
+
+
+def bind(settings: Settings) -> socket.socket:
+    """A socket that holds the address and port of the settings, and does not listen yet.
+
+    Of a name with several addresses the first IPv4 address is taken, as clients do that cannot speak both. Raises
+    StartError with the reason where the address cannot be had, or where another program would answer at one of the
+    name's other addresses.
+    """
+    (family, address), *others = _addresses(settings)
+    if settings.loopback and not ip_address(address[0]).is_loopback:
+        raise StartError(
+            f"--host {settings.host}: it means {address[0]} here, which is not a loopback address; name an address"
+        )
+    bound = _bound(settings, family, address)
+    for other_family, other in others if settings.port else ():
+        try:
+            _bound(settings, other_family, other).close()
+        except StartError as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
+                bound.close()
+                raise
+    return bound
+
+
+def listen(bound: socket.socket) -> None:
+    """Let clients connect. Raises StartError where another program was quicker."""
+    try:
+        bound.listen(BACKLOG)
+    except OSError as error:
+        raise _refused(bound.getsockname(), error) from error
+    bound.setblocking(False)
+    # Workers that are not forked inherit it by its number.
+    bound.set_inheritable(True)
+
+
+def url(host: str, port: int) -> str:
+    """The address of a server as it is written: `http://[::1]:8080`."""
+    name = host.strip("[]")
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def reachable(bound: socket.socket) -> tuple[str, int]:
+    """Where a client on this machine reaches the socket."""
+    host, port = bound.getsockname()[:2]
+    if host in _ANY:
+        host = "::1" if bound.family == socket.AF_INET6 else "127.0.0.1"
+    return host, port
+
+
+def _addresses(settings: Settings) -> list[_Address]:
+    """What the host means, IPv4 first. Raises StartError where it means nothing."""
+    name = settings.host.strip("[]")
+    if not name:
+        raise StartError("--host is empty; 127.0.0.1 is this machine only, 0.0.0.0 every network")
+    try:
+        found = socket.getaddrinfo(name, settings.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise StartError(f"--host {settings.host}: {getattr(error, 'strerror', None) or 'not a host name'}") from error
+    addresses: dict[_Address, None] = {(family, address): None for family, *_, address in found}  # type: ignore[misc]
+    return sorted(addresses, key=lambda one: one[0] != socket.AF_INET)
+
+
+def _bound(settings: Settings, family: socket.AddressFamily, address: tuple[str, int]) -> socket.socket:
+    """A socket bound to an address. Raises StartError."""
+    try:
+        made = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise _refused(address, error) from error
+    try:
+        # So that a port is free again as soon as the server that had it is gone.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if settings.share_port:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            with suppress(OSError):
+                # `::` is every network, whatever the system's default says.
+                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address[0] not in _ANY))
+        made.bind(address)
+    except OSError as error:
+        made.close()
+        raise _refused(address, error) from error
+    return made
+
+
+def _refused(address: tuple[str, int], error: OSError) -> StartError:
+    place = url(*address[:2]).removeprefix("http://")
+    reason = _HINTS.get(error.errno or 0) or os.strerror(error.errno or 0)
+    return StartError(f"cannot listen on {place}: {reason}")

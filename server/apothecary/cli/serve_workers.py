@@ -1,0 +1,171 @@
+"""The worker processes of `apothecary serve`: granian answers HTTP in them and replaces those that end.
+
+The only module that knows granian (https://github.com/emmett-framework/granian). What is added to its supervisor: a
+socket that is opened before (granian would open one in each worker, shared with every other server of the same user), a
+reason in the log for each worker that ends, and workers that do not outlive the supervisor.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from http.client import HTTPConnection, HTTPException
+from multiprocessing import resource_tracker
+from multiprocessing.connection import wait
+from typing import Any
+
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.net import SocketHolder
+from granian.server import MPServer
+
+from apothecary.app import Apothecary, create_app
+from apothecary.cli.serve_listen import BACKLOG, listen, reachable
+from apothecary.cli.serve_log import logging_config, say
+from apothecary.cli.serve_stop import signal_name
+from apothecary.errors import StartError
+from apothecary.settings import Settings
+
+# How often a worker looks whether its supervisor lives, and the supervisor whether the port answers, in seconds.
+WATCH, PROBE = 1.0, 0.02
+
+# A stop that is sent to all processes of a service may come to a worker first. So long its supervisor then waits for
+# its own, in seconds, before it takes the worker's end for an accident.
+SETTLE = 1.0
+
+# How long one probe of the port waits for its answer: the first one waits for a worker to load the application.
+PATIENCE = 60.0
+
+
+class Workers(MPServer):  # type: ignore[misc] # granian has no types
+    """The processes that answer on one socket."""
+
+    def __init__(self, settings: Settings, bound: socket.socket, ready: Callable[[], None]) -> None:
+        """`bound` is bound and does not listen yet; `ready` is called when the port has answered for the first time."""
+        super().__init__(
+            "apothecary.app:create_app",
+            address=settings.host,
+            port=settings.port,
+            interface=Interfaces.WSGI,
+            workers=settings.workers,
+            blocking_threads=settings.threads,
+            websockets=False,
+            backlog=BACKLOG,
+            log_level=LogLevels.info if settings.log_level == "debug" else LogLevels.warning,
+            log_dictconfig=logging_config(settings.log_level),
+            respawn_failed_workers=True,
+            # Nothing would be no limit.
+            workers_kill_timeout=max(settings.stop_seconds, 0.001),
+            process_name=None,
+        )
+        self._settings = settings
+        self._bound = bound
+        self._reachable = reachable(bound)
+        self._tell_ready = ready
+        self._ready = False
+        self._over, self._stopping = threading.Event(), threading.Event()
+        self.failed = False
+        """Whether a worker ended before the port had answered."""
+
+    def run(self) -> None:
+        """Start the workers, and return when they have ended. `stop` ends them from another thread."""
+        if multiprocessing.get_start_method() != "fork":
+            # Starting this helper of multiprocessing unblocks signals that were blocked before.
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+            resource_tracker.ensure_running()
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        try:
+            self.serve(target_loader=partial(_application, self._settings), wrap_loader=False)
+        except SystemExit:
+            # granian's way to say that a worker ended; `failed` and the log say more.
+            pass
+        finally:
+            self._over.set()
+
+    def stop(self) -> None:
+        """Let requests in flight end, then the workers. May be called again and from any thread."""
+        self._stopping.set()
+        self.signal_handler_interrupt()
+
+    # -- what granian asks of a subclass
+
+    def signal_handler_reload(self, *_: Any) -> None:
+        """SIGHUP is taken as the other signals are, or ignored under `nohup`; granian would replace the workers."""
+
+    def _init_shared_socket(self) -> None:
+        listen(self._bound)
+        self._ssp, self._sfd, self._sso = None, self._bound.fileno(), self._bound
+        self._shd = SocketHolder(self._sfd, False, BACKLOG)
+
+    def _spawn_workers(self, *given: Any) -> None:
+        if self._shd is None or self._shd.get_fd() != self._bound.fileno():
+            raise StartError("this version of granian opens sockets of its own; install one that pyproject.toml allows")
+        super()._spawn_workers(*given)
+        # Not sooner: a fork while another thread holds a lock leaves the lock held in the worker for ever.
+        threading.Thread(target=self._probe, name="probe", daemon=True).start()
+
+    def _respawn_workers(self, workers: Sequence[int], *rest: Any, **named: Any) -> None:
+        for index in workers:
+            ended = self.wrks[index].inner
+            ended.join()
+            if self._stopping.wait(SETTLE if ended.exitcode in (0, -signal.SIGTERM) else 0):
+                return
+            follows = "another takes its place" if self._ready else "the server could not start"
+            say(f"worker {index + 1} (process {ended.pid}) {signal_name(ended.exitcode or 0)}: {follows}")
+        if self._ready:
+            super()._respawn_workers(workers, *rest, **named)
+        else:
+            self.failed = True
+            self.stop()
+
+    # -- whether the port answers
+
+    def _probe(self) -> None:
+        while not self._over.wait(PROBE):
+            connection = HTTPConnection(*self._reachable, timeout=PATIENCE)
+            try:
+                connection.request("GET", "/healthz")
+                connection.getresponse()
+            except (OSError, HTTPException):
+                continue
+            finally:
+                connection.close()
+            if not self._stopping.is_set():
+                self._ready = True
+                self._tell_ready()
+            return
+
+
+def _application(settings: Settings) -> Apothecary:
+    """The application, made in a worker. A fault that a user can mend ends it with one line."""
+    # Until granian takes SIGTERM nothing has been asked of this worker, so the signal just ends it. The others that
+    # the supervisor blocked stay blocked: they come to all processes of a terminal, and the supervisor speaks for all.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    threading.Thread(target=_end_with_supervisor, args=(settings.stop_seconds,), name="supervisor", daemon=True).start()
+    try:
+        return create_app(settings)
+    except StartError as error:
+        say(f"Error: {error}")
+        sys.exit(2)
+
+
+def _end_with_supervisor(seconds: float) -> None:
+    """Wait in a worker until its supervisor is gone, killed perhaps; then stop as it would have asked."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    # The pipe tells at once, but a worker that was forked later holds its other end, too.
+    while os.getppid() == parent.pid and not wait([parent.sentinel], WATCH):
+        pass
+    say(f"worker (process {os.getpid()}): its supervisor (process {parent.pid}) is gone, so it stops, too")
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(seconds)
+    os._exit(1)
