@@ -13,9 +13,13 @@ from apothecary.errors import StartError
 
 # Command -> the module that holds it under its own name.
 COMMANDS: Mapping[str, str] = {
+    "backup": "apothecary.cli.backup",
+    "check": "apothecary.cli.check",
+    "content": "apothecary.cli.content",
     "export": "apothecary.cli.export",
     "load": "apothecary.cli.load",
     "migrate": "apothecary.cli.migrate",
+    "restore": "apothecary.cli.restore",
     "schema": "apothecary.cli.schema",
     "serve": "apothecary.cli.serve",
     "validate": "apothecary.cli.validate",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -24,6 +25,7 @@ def serve(**options: Any) -> None:
 
     Every option and every other setting can be given as a variable APOTHECARY_<NAME>; docs/settings.md lists them.
     """
+    from apothecary.content.drift import after_sync
     from apothecary.content.sync import sync
     from apothecary.store.open import open_replica, open_store
 
@@ -31,6 +33,7 @@ def serve(**options: Any) -> None:
     store = open_store(settings)
     try:
         report = sync(settings, store)
+        differs = after_sync(store, Path(settings.content)) if settings.content else None
         if (replica := open_replica(settings, store)) is not None:
             # Opened to be checked: each process opens its own.
             replica.close()
@@ -38,7 +41,7 @@ def serve(**options: Any) -> None:
         # No connection may cross a fork.
         store.close()
     click.echo(f"content: {report}", err=True)
-    for sentence in report.dangling:
+    for sentence in (*report.dangling, *report.overruled, *((differs,) if differs else ())):
         click.echo(f"warning: {sentence}", err=True)
     if not settings.writable:
         click.echo(

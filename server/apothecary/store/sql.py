@@ -145,7 +145,13 @@ class SqlReader(SqlSearcher):
         return found
 
     def all_of_type(self, resource_type: str) -> Iterator[Stored]:
-        statement = self.statements.get("all of type", reads.all_of_type)
+        return self._pages(self.statements.get("all of type", reads.all_of_type), resource_type)
+
+    def sent(self, resource_type: str) -> Iterator[Stored]:
+        return self._pages(self.statements.get("sent", reads.sent), resource_type)
+
+    def _pages(self, statement: Statement, resource_type: str) -> Iterator[Stored]:
+        """What `statement` gives of a type, some hundred at a time."""
         last = ""
         while batch := self.rows(statement, statement.bind({"type": resource_type, "after": last, "limit": 500})):
             yield from (Stored(*row) for row in batch)
