@@ -25,15 +25,8 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @content.command()
 @_options
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to tell.",
-)
-def status(folder: str | None, database: str | None, format_name: str) -> None:
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to tell.")
+def status(folder: str | None, database: str | None, form: str) -> None:
     """Name the resources in which the database and the files differ.
 
     The status is 0 when nothing differs, 1 when something does, 2 when it could not be told.
@@ -49,13 +42,13 @@ def status(folder: str | None, database: str | None, format_name: str) -> None:
     try:
         for one in drift(store, path):
             kinds[one.kind] += 1
-            if format_name == "text":
+            if form == "text":
                 click.echo(str(one))
             else:
                 found.append(one.as_json())
     finally:
         store.close()
-    if format_name == "json":
+    if form == "json":
         import json
 
         click.echo(json.dumps({"drift": found}, indent=2))

@@ -112,6 +112,15 @@ def _remember_rest(store: Store, folder: Path | None, types: tuple[str, ...]) ->
         store.write(lambda transaction: transaction.set_state(AT_REST, rest))
 
 
+def index_is_due(settings: Settings, reader: Reader) -> bool:
+    """Whether the next sync makes the index anew: it was made by other search parameters, code systems, types or
+    another version.
+    """
+    made = reader.state(INDEX)
+    types = settings.served_types(definitions(FhirVersion.R5).resource_types())
+    return made is not None and made != _index_key(types, *_deciding(reader, {}, {}, {}))
+
+
 def content_files(folder: Path | None) -> dict[str, ContentFile]:
     """The files of the folder by `Type/id`; none without a folder. Raises ContentError for one that breaks a rule."""
     if folder is None:

@@ -31,8 +31,8 @@ def authored(resource: JSON) -> JSON:
 
 
 def file_text(resource: JSON, suffix: str, before: bytes | None = None, like: JSON | None = None) -> bytes:
-    """`resource` (R5) as a file of that suffix. `before` is the file's text so far and `like` its resource: indentation,
-    line ends and the order of properties stay, so that a comparison shows what changed.
+    """`resource` (R5) as a file of that suffix. `before` is the file's text so far and `like` its resource:
+    indentation, line ends and the order of properties stay, so that a comparison shows what changed.
     """
     if suffix == ".xml":
         text = _xml(resource)
@@ -96,7 +96,8 @@ def _yaml(resource: JSON) -> bytes:
     def decimal(dumper: Dumper, value: FhirDecimal) -> yaml.ScalarNode:
         # With the tag that a reader would guess: no other leaves the scalar plain.
         text = str(value)
-        return yaml.ScalarNode(dumper.resolve(yaml.ScalarNode, text, (True, False)), text)
+        tag: str = dumper.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call] # not typed
+        return yaml.ScalarNode(tag, text)
 
     Dumper.add_representer(FhirDecimal, decimal)
     text: str = yaml.dump(resource, Dumper=Dumper, allow_unicode=True, sort_keys=False, width=120)
