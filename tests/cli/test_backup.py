@@ -321,11 +321,11 @@ import os, pathlib, signal, sys
 from apothecary.settings import Settings
 from apothecary.store import backup, sqlite_backup
 
-sqlite_backup.PAGES = 20
+sqlite_backup.PAGES = 2
 file, database, part = sys.argv[1:]
 
 def progress(done, total):
-    if done >= total * float(part):
+    if total * float(part) <= done < total:
         os.kill(os.getpid(), signal.SIGKILL)
 
 backup.restore(Settings(database=database), pathlib.Path(file), force=True, progress=progress)

@@ -156,6 +156,9 @@ class SqlReader(SqlSearcher):
         while batch := self.rows(statement, statement.bind({"type": resource_type, "after": last, "limit": 500})):
             yield from (Stored(*row) for row in batch)
             last = batch[-1][1]
+            if len(batch) < 500:
+                # What is written at the end meanwhile is not waited for: there might be no end of it.
+                return
 
     def types(self) -> list[str]:
         """The types of which there is any resource."""
