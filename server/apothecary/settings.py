@@ -238,6 +238,11 @@ def _convert(name: str, text: str, kind: Any, bounds: tuple[int, int]) -> Any:
     return text
 
 
+def child_environment(**more: str) -> dict[str, str]:
+    """The environment of this process, with more in it, for a program that it starts."""
+    return {**os.environ, **more}
+
+
 def no_colour() -> bool:
     """Whether the user wants no colours in terminals: https://no-color.org"""
     return bool(os.environ.get("NO_COLOR"))

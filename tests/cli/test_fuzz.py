@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from apothecary.cli.validate_run import Check
 from apothecary.content.read import read_bytes
+from apothecary.content.xml_write import resource_xml
 from apothecary.errors import Issue
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.json import parse
 from apothecary.fhir.releases import FhirVersion
 from apothecary.reports.formats import FORMATS, render
 from apothecary.reports.report import Report, findings_of
-from tests.content.fhir_xml import resource_xml
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "content" / "examples").glob("*.json"))
 JSON = [path.read_bytes() for path in EXAMPLES]

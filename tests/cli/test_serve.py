@@ -423,4 +423,6 @@ def test_an_export_of_an_empty_database_makes_no_tables_in_it(database_url: str)
     if database_url.startswith("sqlite"):
         Path(database_url.removeprefix("sqlite:///")).touch()
     for _ in range(2):
-        assert refused(run("export", "--database", database_url)) == "the database has no tables of Apothecary's"
+        assert refused(run("export", "--database", database_url)) == (
+            "the database holds no resources yet: apothecary serve or apothecary load makes the tables"
+        )

@@ -11,10 +11,10 @@ import yaml
 
 from apothecary.content.json import JsonPositions
 from apothecary.content.read import read_bytes
+from apothecary.content.xml_write import resource_xml
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.json import FhirDecimal, dumps, parse
 from apothecary.fhir.releases import FhirVersion
-from tests.content.fhir_xml import resource_xml
 
 EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.json"))
 R4 = FhirVersion.R4

@@ -14,10 +14,14 @@ from apothecary.suggestions import or_rather
 
 # Command -> the module that holds it under its own name.
 COMMANDS: Mapping[str, str] = {
+    "backup": "apothecary.cli.backup",
+    "check": "apothecary.cli.check",
+    "content": "apothecary.cli.content",
     "explain": "apothecary.cli.explain",
     "export": "apothecary.cli.export",
     "load": "apothecary.cli.load",
     "migrate": "apothecary.cli.migrate",
+    "restore": "apothecary.cli.restore",
     "rules": "apothecary.cli.rules",
     "schema": "apothecary.cli.schema",
     "serve": "apothecary.cli.serve",

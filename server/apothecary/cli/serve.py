@@ -67,19 +67,21 @@ def serve(**options: Any) -> None:
 
 def _prepare(settings: Settings) -> None:
     """Bring the content into the database, and see that all can be had that the workers will want."""
+    from apothecary.content.drift import after_sync
     from apothecary.content.sync import sync
     from apothecary.store.open import open_replica, opened
 
     with opened(settings) as store:
         try:
             report = sync(settings, store)
+            differs = after_sync(store, Path(settings.content)) if settings.content else None
         except OSError as error:
             raise StartError(f"{error.filename or settings.content}: cannot be read: {error.strerror}") from error
         if (replica := open_replica(settings, store)) is not None:
             # Opened to be checked: each process opens its own.
             replica.close()
     say(f"content: {report}")
-    for sentence in report.dangling:
+    for sentence in (*report.dangling, *report.overruled, *((differs,) if differs else ())):
         say(f"warning: {sentence}")
     if not settings.writable:
         say(

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R5/codesystem-definitions.html#CodeSystem.caseSensitive
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -24,17 +24,17 @@ class _CodeSystem(msgspec.Struct, rename="camel"):
     case_sensitive: bool | None = None
 
 
-def after(reader: Reader, files: Mapping[str, ContentFile], known: Mapping[str, str]) -> Systems:
-    """What holds after a sync: what the folder's CodeSystems say, and those that clients posted. `known` are the files
-    of the sync before.
+def after(reader: Reader, fresh: Mapping[str, ContentFile], gone: Collection[str]) -> Systems:
+    """What holds after a sync: what the folder's new and changed CodeSystems say, `fresh`, and those in the store that
+    are neither replaced by them nor `gone`.
     """
-    posted = (
+    kept = (
         msgspec.json.decode(one.body, type=_CodeSystem)
         for one in reader.all_of_type("CodeSystem")
-        if one.body is not None and f"CodeSystem/{one.id}" not in files and f"CodeSystem/{one.id}" not in known
+        if one.body is not None and (key := f"CodeSystem/{one.id}") not in fresh and key not in gone
     )
-    from_files = (one.value for one in files.values() if one.resource_type == "CodeSystem")
-    return Systems(stated([*({"url": one.url, "caseSensitive": one.case_sensitive} for one in posted), *from_files]))
+    from_files = (one.value for one in fresh.values() if one.resource_type == "CodeSystem")
+    return Systems(stated([*({"url": one.url, "caseSensitive": one.case_sensitive} for one in kept), *from_files]))
 
 
 def remembered(reader: Reader) -> Systems:

@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from apothecary.fhir.json import JSON, dumps, parse, pretty
+from apothecary.content.synced import r5_form
+from apothecary.content.write import authored
+from apothecary.fhir.json import dumps, pretty
 from apothecary.store.contract import Stored
-
-# What a server writes into the meta of a resource when it stores it.
-ASSIGNED = ("versionId", "lastUpdated")
 
 
 def ndjson(resources: Iterable[Stored], stream: BinaryIO) -> int:
@@ -24,18 +23,13 @@ def ndjson(resources: Iterable[Stored], stream: BinaryIO) -> int:
 
 
 def content_folder(resources: Iterable[Stored], folder: Path) -> int:
-    """Write `<id>.json` for each resource into the folder of its type; how many there were."""
+    """Write `<id>.json` for each resource into the folder of its type, in R5 as content folders are; how many there
+    were.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
     for one in resources:
         if one.body is not None:
-            (folder / f"{one.id}.json").write_bytes(pretty(dumps(_authored(parse(one.body)))) + b"\n")
+            (folder / f"{one.id}.json").write_bytes(pretty(dumps(authored(r5_form(one)))) + b"\n")
             count += 1
     return count
-
-
-def _authored(resource: JSON) -> JSON:
-    """A resource without what the server assigned, every other value in its place."""
-    meta = {key: value for key, value in resource.get("meta", {}).items() if key not in ASSIGNED}
-    kept = {key: value for key, value in resource.items() if key != "meta" or meta}
-    return {**kept, "meta": meta} if meta else kept

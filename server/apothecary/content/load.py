@@ -23,7 +23,7 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import now
 from apothecary.search.parameters import Registry
 from apothecary.search.rows import Indexed
-from apothecary.store.contract import Store, Stored, Transaction
+from apothecary.store.contract import LOADED, Store, Stored, Transaction
 from apothecary.validation import validate
 from apothecary.versions import convert
 
@@ -259,7 +259,7 @@ def _write(ready: list[_Ready], transaction: Transaction) -> tuple[int, int]:
             # Versions of one resource are in the order of time, even when clocks are not.
             version, moment = current.version + 1, max(moment, current.updated + 1000)
         body = stamp(resource, identity, version, moment)
-        transaction.write(Stored(kind, identity, version, moment, fhir_version, body), "PUT", rows)
+        transaction.write(Stored(kind, identity, version, moment, fhir_version, body), LOADED, rows)
         if current is None or current.deleted:
             created += 1
         else:

@@ -1,4 +1,9 @@
-"""Brings the store into step with the content folder: one transaction, and nothing written that did not change."""
+"""Brings the store into step with the content folder: one transaction, and nothing written that did not change.
+
+What was written over REST since stays as it is while its file does not change. Where both changed the file wins,
+because it was reviewed; that is said by name, and the other version stays in the history
+(https://hl7.org/fhir/R5/http.html#history).
+"""
 
 from __future__ import annotations
 
@@ -7,28 +12,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
-
 from apothecary import __version__
 from apothecary.content import case
 from apothecary.content.checks import dangling, refuse_invalid
 from apothecary.content.files import ContentFile, content_paths, read_folder
+from apothecary.content.synced import LEFT, Left, Synced, changed, file_hash, r5_form, remember, says_the_same, synced
 from apothecary.errors import ContentError, FhirError
 from apothecary.fhir.definitions import definitions
-from apothecary.fhir.json import JSON, compact, dumps, parse
+from apothecary.fhir.json import JSON, dumps
 from apothecary.fhir.meta import stamp
 from apothecary.fhir.releases import FhirVersion
-from apothecary.fhir.temporal import now
+from apothecary.fhir.temporal import instant, now
 from apothecary.search.normalisation import Systems
 from apothecary.search.parameters import EXTRACTION, Registry
 from apothecary.search.registries import make_registries
 from apothecary.settings import Settings
 from apothecary.store.contract import Reader, Store, Stored, Transaction
-from apothecary.versions import convert
 
-# Under these names the store remembers what the last sync left.
-FILES, INDEX, SYNCED = "content files", "index", "content synced"
-AT_REST = "content at rest"
+# Under these names the store remembers what its index was made of, and all that the last sync looked at.
+INDEX, AT_REST = "index", "content at rest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Report:
     reindexed: int = 0
     dangling: tuple[str, ...] = ()
     """References of the content to resources that it does not hold, as sentences."""
+    overruled: tuple[str, ...] = ()
+    """Resources that had been changed in the store as well, and now are what the content says, as sentences."""
 
     def __str__(self) -> str:
         counts = (
@@ -59,35 +63,30 @@ def sync(settings: Settings, store: Store) -> Report:
     bad setting.
 
     A file whose resource is what the store has keeps its version; a changed one gets a new version; a resource whose
-    file is gone is deleted. Resources that came by other ways than the content are left alone.
+    file is gone is deleted. Resources that came by other ways than the content are left alone, and so are those that
+    were changed or deleted by other ways while their file did not change.
     """
     folder = Path(settings.content) if settings.content else None
     if folder is not None and not folder.is_dir():
         said = "this is no folder" if folder.exists() else "there is no such folder"
         raise ContentError(str(folder), 0, 0, f"{said}; name one with --content, or serve none with --content ''")
     types = settings.served_types(definitions(FhirVersion.R5).resource_types())
-    if folder is not None and store.state(AT_REST) == _at_rest(folder, types, store):
+    if folder is not None and store.state(AT_REST) == _at_rest(folder, types, store) and store.state(LEFT) is not None:
         # Byte for byte what the last sync read: nothing needs to be parsed.
-        return Report(unchanged=len(_known(store)))
-    files = (
-        {f"{one.resource_type}/{one.id}": one for one in read_folder(folder, known_types=_all_types())}
-        if folder
-        else {}
-    )
+        return Report(unchanged=len(synced(store).files))
+    files = content_files(folder)
     unserved = sorted({one.resource_type for one in files.values()} - set(types))
     if unserved:
         first = next(one for one in files.values() if one.resource_type in unserved)
         raise ContentError(
             str(first.path), 0, 0, f"{', '.join(unserved)} is not served; add it to APOTHECARY_RESOURCE_TYPES"
         )
-    hashes = {key: _hash(one) for key, one in files.items()}
+    hashes = {key: file_hash(one) for key, one in files.items()}
     if _in_step(store, types, files, hashes):
         _remember_rest(store, folder, types)
         return Report(unchanged=len(files))
-    known = _known(store)
-    for key, file in files.items():
-        if hashes[key] != known.get(key):
-            refuse_invalid(file)
+    for key in sorted(changed(hashes, synced(store).files)):
+        refuse_invalid(files[key])
     report = store.write(lambda transaction: _sync(settings, transaction, types, files, hashes))
     _remember_rest(store, folder, types)
     return replace(report, dangling=tuple(dangling(files, types)))
@@ -112,30 +111,46 @@ def _remember_rest(store: Store, folder: Path | None, types: tuple[str, ...]) ->
         store.write(lambda transaction: transaction.set_state(AT_REST, rest))
 
 
+def index_is_due(settings: Settings, reader: Reader) -> bool:
+    """Whether the next sync makes the index anew: it was made by other search parameters, code systems, types or
+    another version.
+    """
+    made = reader.state(INDEX)
+    types = settings.served_types(definitions(FhirVersion.R5).resource_types())
+    return made is not None and made != _index_key(types, *_deciding(reader, {}, {}, {}))
+
+
+def content_files(folder: Path | None) -> dict[str, ContentFile]:
+    """The files of the folder by `Type/id`; none without a folder. Raises ContentError for one that breaks a rule."""
+    if folder is None:
+        return {}
+    return {f"{one.resource_type}/{one.id}": one for one in read_folder(folder, known_types=_all_types())}
+
+
 def _in_step(reader: Reader, types: tuple[str, ...], files: Mapping[str, ContentFile], hashes: dict[str, str]) -> bool:
     """Whether there is nothing to do: the same files, and the index rows of the same rules."""
-    known = _known(reader)
-    if hashes != known:
+    last = synced(reader)
+    if hashes != last.files or last.left is None:
         return False
-    key = _index_key(types, _own_parameters(reader, files, known), case.after(reader, files, known))
-    return reader.state(INDEX) == key
+    return reader.state(INDEX) == _index_key(types, *_deciding(reader, files, hashes, last.files))
 
 
-def _known(reader: Reader) -> dict[str, str]:
-    """The files that the last sync left, with their hashes."""
-    return msgspec.json.decode(reader.state(FILES) or "{}", type=dict[str, str])
+def _deciding(
+    reader: Reader, files: Mapping[str, ContentFile], hashes: Mapping[str, str], known: Mapping[str, str]
+) -> tuple[dict[str, JSON], Systems]:
+    """What decides over the index after the sync: the SearchParameter resources, and what code systems say of case.
 
-
-def _own_parameters(reader: Reader, files: Mapping[str, ContentFile], known: Mapping[str, str]) -> dict[str, JSON]:
-    """The SearchParameter resources after the sync: those of the folder, and those that clients posted."""
-    posted = {
-        f"SearchParameter/{one.id}": parse(one.body)
+    The folder's word counts for its new and changed files, the store's for all others that stay.
+    """
+    fresh = {key: files[key] for key in changed(hashes, known)}
+    gone = known.keys() - files.keys()
+    own = {
+        key: r5_form(one)
         for one in reader.all_of_type("SearchParameter")
-        if one.body is not None
+        if (key := f"SearchParameter/{one.id}") not in gone and key not in fresh
     }
-    for key in known.keys() - files.keys():
-        posted.pop(key, None)
-    return posted | {key: one.value for key, one in files.items() if one.resource_type == "SearchParameter"}
+    own |= {key: one.value for key, one in fresh.items() if one.resource_type == "SearchParameter"}
+    return own, case.after(reader, fresh, gone)
 
 
 def _sync(
@@ -148,30 +163,26 @@ def _sync(
     """The whole sync, in one transaction. What was there before is read inside it: where several servers start at once,
     the first one's sync is what the others find.
     """
-    known = _known(transaction)
-    own = _own_parameters(transaction, files, known)
-    systems = case.after(transaction, files, known)
+    last = synced(transaction)
+    own, systems = _deciding(transaction, files, hashes, last.files)
     index = _index_key(types, own, systems)
     registry = make_registries(settings, own.values(), systems=systems)[FhirVersion.R5]
-    report = _write(transaction, registry, files, hashes, known)
+    writing = _Writing(transaction, registry, last)
+    for key, file in files.items():
+        writing.file(key, file, hashes[key])
+    for key in sorted(last.files.keys() - files.keys()):
+        writing.gone(key)
+    report = writing.report
     if index != transaction.state(INDEX):
-        changed = {key for key, value in hashes.items() if known.get(key) != value}
-        report = _reindex(transaction, registry, report, changed)
-    transaction.set_state(FILES, msgspec.json.encode(hashes).decode())
+        report = _reindex(transaction, registry, report, writing.written)
+    remember(transaction, hashes, writing.left, now())
     transaction.set_state(INDEX, index)
     case.remember(transaction, systems)
-    transaction.set_state(SYNCED, str(now()))
     return report
 
 
 def _all_types() -> frozenset[str]:
     return frozenset(definitions(FhirVersion.R5).resource_types())
-
-
-def _hash(file: ContentFile) -> str:
-    """The same for files that differ in white space only."""
-    text = compact(file.text) if file.path.suffix == ".json" else dumps(file.value)
-    return hashlib.sha256(text).hexdigest()
 
 
 def _index_key(types: tuple[str, ...], own: Mapping[str, JSON], systems: Systems) -> str:
@@ -181,62 +192,97 @@ def _index_key(types: tuple[str, ...], own: Mapping[str, JSON], systems: Systems
     digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)}".encode())
     digest.update(dumps(dict(systems.case_sensitive)))
     for key in sorted(own):
-        # Versions and dates of the parameter resources say nothing about what they index.
-        digest.update(dumps({name: value for name, value in own[key].items() if name not in ("meta", "text")}))
+        # Versions and dates of the parameter resources say nothing about what they index, and a stored one has its type
+        # and id in another place than its file.
+        said = {name: value for name, value in own[key].items() if name not in ("resourceType", "id", "meta", "text")}
+        digest.update(dumps([key, said]))
     return digest.hexdigest()
 
 
-def _write(
-    transaction: Transaction,
-    registry: Registry,
-    files: Mapping[str, ContentFile],
-    hashes: Mapping[str, str],
-    known: Mapping[str, str],
-) -> Report:
-    unchanged = created = updated = deleted = 0
-    moment = now()
-    for key, file in files.items():
-        current = transaction.read(file.resource_type, file.id)
-        if known.get(key) == hashes[key] and current is not None and not current.deleted:
-            unchanged += 1
-            continue
-        version = current.version + 1 if current else 1
+class _Writing:
+    """What a sync writes, file by file."""
+
+    def __init__(self, transaction: Transaction, registry: Registry, last: Synced) -> None:
+        self._transaction = transaction
+        self._registry = registry
+        self._last = last
+        self._moment = now()
+        self.report = Report()
+        self.left: dict[str, Left] = {}
+        self.written: set[str] = set()
+        """The keys of the resources that have new index rows."""
+
+    def file(self, key: str, file: ContentFile, digest: str) -> None:
+        """Bring the resource of one file up to date."""
+        current = self._transaction.read(file.resource_type, file.id)
+        moved = self._last.moved(key, current)
+        if self._last.files.get(key) == digest and current is not None:
+            # Whatever somebody made of it since, it stays.
+            if not moved or says_the_same(file.value, current):
+                self.left[key] = Left.of(current)
+            elif self._last.left is not None and key in self._last.left:
+                self.left[key] = self._last.left[key]
+            self._count("unchanged")
+            return
+        if moved and current is not None and says_the_same(file.value, current):
+            # The file has caught up with the store: that is no new version.
+            self.left[key] = Left.of(current)
+            self._count("unchanged")
+            return
+        there = current is not None and not current.deleted
+        version, moment = self._next(current)
         body = stamp(file.value, file.id, version, moment)
         try:
-            rows = registry.rows(file.value)
+            rows = self._registry.rows(file.value)
         except ValueError as error:
             raise ContentError(str(file.path), 0, 0, f"a value cannot be indexed: {error}") from None
-        transaction.write(Stored(file.resource_type, file.id, version, moment, FhirVersion.R5, body), "PUT", rows)
-        created, updated = (created, updated + 1) if current and not current.deleted else (created + 1, updated)
-    for key in known.keys() - files.keys():
+        written = Stored(file.resource_type, file.id, version, moment, FhirVersion.R5, body)
+        self._transaction.write(written, "PUT", rows)
+        self.left[key] = Left.of(written)
+        self.written.add(key)
+        self._count("updated" if there else "created")
+        if moved and current is not None:
+            self._overruled(key, current, f"{file.path} is version {version} now")
+
+    def gone(self, key: str) -> None:
+        """Delete the resource of a file that is there no more."""
         resource_type, _, resource_id = key.partition("/")
-        current = transaction.read(resource_type, resource_id)
-        if current is not None and not current.deleted:
-            transaction.write(
-                Stored(resource_type, resource_id, current.version + 1, moment, current.fhir_version, None),
-                "DELETE",
-                (),
-            )
-            deleted += 1
-    return Report(unchanged, created, updated, deleted)
+        current = self._transaction.read(resource_type, resource_id)
+        if current is None or current.deleted:
+            return
+        version, moment = self._next(current)
+        deletion = Stored(resource_type, resource_id, version, moment, current.fhir_version, None)
+        self._transaction.write(deletion, "DELETE", ())
+        self._count("deleted")
+        if self._last.moved(key, current):
+            self._overruled(key, current, "its file is gone, so it was deleted")
+
+    def _next(self, current: Stored | None) -> tuple[int, int]:
+        """The number and the moment of the version after `current`: in the order of time, even when clocks are not."""
+        return (
+            (1, self._moment) if current is None else (current.version + 1, max(self._moment, current.updated + 1000))
+        )
+
+    def _count(self, what: str) -> None:
+        self.report = replace(self.report, **{what: getattr(self.report, what) + 1})
+
+    def _overruled(self, key: str, current: Stored, now_: str) -> None:
+        done = "deleted" if current.deleted else "written"
+        said = f"{key} was {done} past the content on {instant(current.updated)} (version {current.version}); {now_}"
+        self.report = replace(self.report, overruled=(*self.report.overruled, f"{said}, the other is in its history"))
 
 
-def _r5_form(stored: Stored) -> JSON:
-    resource: JSON = parse(stored.body or b"")
-    return convert(resource, FhirVersion(stored.fhir_version), FhirVersion.R5).resource
-
-
-def _reindex(transaction: Transaction, registry: Registry, report: Report, fresh: set[str]) -> Report:
+def _reindex(transaction: Transaction, registry: Registry, report: Report, written: set[str]) -> Report:
     """Index rows made anew for every resource but those that this sync wrote."""
     count = 0
     for resource_type in registry.types:
         for stored in transaction.all_of_type(resource_type):
-            if stored.body is None or f"{stored.type}/{stored.id}" in fresh:
+            if stored.body is None or f"{stored.type}/{stored.id}" in written:
                 continue
             try:
-                rows = registry.rows(_r5_form(stored))
+                rows = registry.rows(r5_form(stored))
             except (ValueError, FhirError) as error:
                 raise ContentError(f"{stored.type}/{stored.id}", 0, 0, f"a value cannot be indexed: {error}") from None
             transaction.index(stored, rows, fresh=False)
             count += 1
-    return Report(report.unchanged, report.created, report.updated, report.deleted, count)
+    return replace(report, reindexed=count)

@@ -6,10 +6,15 @@ was cut from.
 
 from __future__ import annotations
 
-from apothecary.content.xml_tree import Node
+import re
+from html.entities import name2codepoint
+
+from apothecary.content.xml_tree import Node, Unreadable, parse_xml
 
 XHTML = "http://www.w3.org/1999/xhtml"
 _XML = "http://www.w3.org/XML/1998/namespace"
+# A narrative may name HTML's characters; XML without a document type knows only five of the names.
+_NAMED = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)([A-Za-z][A-Za-z0-9]*);")
 # The elements that are empty by definition; any other is closed by an end tag, as HTML readers expect.
 _VOID = frozenset({"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "param"})
 
@@ -36,3 +41,16 @@ def _escaped(text: str) -> str:
 
 def _quoted(text: str) -> str:
     return _escaped(text).replace('"', "&quot;").replace("\n", "&#10;").replace("\t", "&#9;").replace("\r", "&#13;")
+
+
+def numbered(div: str) -> str:
+    """`div` with HTML's named characters by their numbers, which XML knows, too."""
+    return _NAMED.sub(lambda found: f"&#{name2codepoint[found[1]]};" if found[1] in name2codepoint else found[0], div)
+
+
+def canonical_xhtml(div: str) -> str:
+    """A narrative's element in one way of writing, the same for texts that mean the same; itself where it is no XML."""
+    try:
+        return xhtml_text(parse_xml(numbered(div)))
+    except Unreadable:
+        return div

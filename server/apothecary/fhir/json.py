@@ -89,6 +89,7 @@ def _encode_decimal(value: Any) -> msgspec.Raw:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_encode_decimal, decimal_format="number")
+_sorting_encoder = msgspec.json.Encoder(enc_hook=_encode_decimal, decimal_format="number", order="sorted")
 
 
 def dumps(value: Any) -> bytes:
@@ -101,9 +102,14 @@ def dumps(value: Any) -> bytes:
         raise ValueError("the text holds half of a surrogate pair, which is not Unicode text") from None
 
 
-def pretty(text: bytes) -> bytes:
-    """The same JSON document, indented by two spaces; every literal stays as it is."""
-    return msgspec.json.format(text, indent=2)
+def sorted_dumps(value: Any) -> bytes:
+    """The same with the properties of each object in one order, for a comparison: theirs means nothing."""
+    return _sorting_encoder.encode(value)
+
+
+def pretty(text: bytes, indent: int = 2) -> bytes:
+    """The same JSON document, indented by so many spaces; every literal stays as it is."""
+    return msgspec.json.format(text, indent=indent)
 
 
 def compact(text: bytes) -> bytes:

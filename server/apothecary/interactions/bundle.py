@@ -10,7 +10,7 @@ import msgspec
 from apothecary.errors import Issue
 from apothecary.fhir.temporal import instant
 from apothecary.reports.operation_outcome import operation_outcome
-from apothecary.store.contract import Past
+from apothecary.store.contract import LOADED, Past
 
 _text = msgspec.json.Encoder().encode
 
@@ -48,17 +48,20 @@ def outcome(issues: Iterable[Issue]) -> bytes:
     return b'{"resource":%b,"search":{"mode":"outcome"}}' % _text(operation_outcome(issues))
 
 
+# No history tells of a PATCH (bdl-14), or of what no client sent: the entry shows what a PUT would have brought about.
+_SHOWN = {"PATCH": "PUT", LOADED: "PUT"}
+
+
 def past(base: str, one: Past, body: bytes | None) -> bytes:
     """An entry of a history; `body` is None for a deletion. https://hl7.org/fhir/R5/bundle.html#history"""
     created = one.method == "POST"
     url = one.type if created else f"{one.type}/{one.id}"
     # The first version by PUT was an update as create.
-    status = STATUS["POST"] if one.version == 1 else STATUS[one.method]
+    method = _SHOWN.get(one.method, one.method)
+    status = STATUS["POST"] if one.version == 1 else STATUS[method]
     parts = [b'{"fullUrl":%b' % _text(f"{base}/{one.type}/{one.id}")]
     if body is not None:
         parts.append(b',"resource":%b' % body)
-    # No history tells of a PATCH (bdl-14): what the entry shows is what a PUT would have brought about.
-    method = "PUT" if one.method == "PATCH" else one.method
     parts.append(b',"request":{"method":"%b","url":%b}' % (method.encode(), _text(url)))
     parts.append(
         b',"response":{"status":"%b","etag":"W/\\"%d\\"","lastModified":"%b"}}'

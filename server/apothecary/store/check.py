@@ -7,63 +7,149 @@ https://www.postgresql.org/docs/current/wal-intro.html): either database keeps a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from itertools import islice, takewhile
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, Table, Text, and_, bindparam, func, not_, or_, select
+from sqlalchemy import Integer, Select, Table, Text, and_, bindparam, func, not_, or_, select
+from sqlalchemy.engine import Dialect
 
+from apothecary.errors import FhirError
 from apothecary.fhir.json import parse
 from apothecary.search.contained import MARK, placed
 from apothecary.search.rows import TABLES, Indexed, TextRow, VocabularyRow
 from apothecary.store import tables
 from apothecary.store.contract import Stored
-from apothecary.store.sql import SqlStore
+from apothecary.store.fragments import one_of
+from apothecary.store.sql import ATTEMPTS, SqlStore
+from apothecary.store.sqlite import SqliteStore
+
+# So many resources are named of each kind of defect that one statement finds.
+MOST = 1000
+# So many resources are looked up in the index at a time.
+BATCH = 100
+
+Row = tuple[Any, ...]
+RowsOf = Callable[[Stored], "Iterable[Indexed] | None"]
 
 
-def disagreements(store: SqlStore, rows_of: Callable[[Stored], Iterable[Indexed]]) -> Iterator[str]:
-    """What is wrong, in sentences; nothing for a sound database. `rows_of` gives the index rows that a resource must
-    have. Reads every resource: seconds for thousands, and what is written meanwhile may be reported wrongly.
+def disagreements(
+    store: SqlStore,
+    rows_of: RowsOf,
+    checked: Callable[[], None] = lambda: None,
+) -> Iterator[str]:
+    """What is wrong, in sentences; nothing for a sound database.
+
+    `rows_of` gives the index rows that a resource must have, None where that cannot be told. Reads every resource, some
+    hundred at a time, and calls `checked` after each. What is written meanwhile is looked at again, or not at all where
+    it is new.
     """
+    damage = list(_damage(store))
+    if damage:
+        # What stands in a damaged file says nothing of what was written.
+        yield from damage
+        return
     yield from _versions(store)
+    yield from _texts(store)
     yield from _orphans(store)
     for resource_type in store.types():
-        for stored in store.all_of_type(resource_type):
-            yield from _resource(store, stored, rows_of)
+        last = _last(store, resource_type)
+        # What came meanwhile is left out: where others write faster than this reads, there would be no end.
+        held = takewhile(lambda stored, last=last: stored.id <= last, store.all_of_type(resource_type))  # type: ignore[misc]
+        while batch := list(islice(held, BATCH)):
+            for stored, found in _look(store, batch, rows_of):
+                if found:
+                    yield from _settled(store, stored, found, rows_of)
+                checked()
+
+
+def how_many(store: SqlStore) -> int:
+    """The number of resources that there are to check."""
+    statement = store.statements.get("check count", _count_statement)
+    return int(store.rows(statement, statement.bind({}))[0][0])
+
+
+def _last(store: SqlStore, resource_type: str) -> str:
+    statement = store.statements.get("check last", _last_statement)
+    return store.rows(statement, statement.bind({"type": resource_type}))[0][0] or ""
+
+
+def _last_statement() -> Select[Any]:
+    row = tables.resource.c
+    return select(func.max(row.id)).where(row.type == bindparam("type", type_=Text()))
+
+
+def _count_statement() -> Select[Any]:
+    row = tables.resource.c
+    # Contained resources are looked at with their containers.
+    return select(func.count()).where(not_(row.deleted), not_(row.type.endswith(MARK)))
+
+
+def _damage(store: SqlStore) -> Iterator[str]:
+    """What SQLite finds wrong in its file, its full text index among it: https://www.sqlite.org/pragma.html
+
+    A PostgreSQL cluster with checksums finds that by itself when it reads.
+    """
+    if isinstance(store, SqliteStore):
+        yield from (f"the database file is damaged: {found}" for found in store.damage())
 
 
 def _versions(store: SqlStore) -> Iterator[str]:
     """Each resource's versions count from 1 without a gap, and the last of them is the current one."""
     statement = store.statements.get("check versions", _versions_statement)
-    for kind, identity, version, last, count, updated, last_updated in store.rows(statement, statement.bind({})):
+    found = store.rows(statement, statement.bind({"most": MOST + 1}))
+    for kind, identity, version, last, count, updated, last_updated in found[:MOST]:
         if not version == last == count:
             yield f"{kind}/{identity} is at version {version}, of its versions there are {count}, up to {last}"
         elif updated != last_updated:
             yield f"{kind}/{identity} says another time than its last version"
+    if len(found) > MOST:
+        yield f"there are more than {MOST} resources that do not agree with their versions"
 
 
 def _versions_statement() -> Select[Any]:
     row, version = tables.resource, tables.version
     same = and_(version.c.type == row.c.type, version.c.id == row.c.id)
-    last, updated = func.max(version.c.version), func.max(version.c.updated)
+    last, updated, count = func.max(version.c.version), func.max(version.c.updated), func.count(version.c.version)
     return (
-        select(row.c.type, row.c.id, row.c.version, last, func.count(version.c.version), row.c.updated, updated)
+        select(row.c.type, row.c.id, row.c.version, last, count, row.c.updated, updated)
         .select_from(row.outerjoin(version, same))
         # Or SQLite reads, for each resource, all versions of its type out of an index that has every column asked for.
         .with_hint(version, "INDEXED BY sqlite_autoindex_version_1", "sqlite")
         # A contained resource has its container's versions, and no other.
         .where(not_(row.c.type.endswith(MARK)))
         .group_by(row.c.type, row.c.id, row.c.version, row.c.updated)
+        .having(or_(count != row.c.version, last != row.c.version, updated != row.c.updated))
+        .limit(bindparam("most", type_=Integer()))
     )
+
+
+def _texts(store: SqlStore) -> Iterator[str]:
+    """The current text of a resource is that of its last version."""
+    statement = store.statements.get("check texts", _texts_statement)
+    found = store.rows(statement, statement.bind({"most": MOST + 1}))
+    yield from (f"{kind}/{identity} differs from its version {version}" for kind, identity, version in found[:MOST])
+    if len(found) > MOST:
+        yield f"there are more than {MOST} resources that differ from their last version"
+
+
+def _texts_statement() -> Select[Any]:
+    row, version = tables.resource, tables.version
+    same = and_(version.c.type == row.c.type, version.c.id == row.c.id, version.c.version == row.c.version)
+    found = select(row.c.type, row.c.id, row.c.version).select_from(row.join(version, same))
+    differ = or_(row.c.body.is_distinct_from(version.c.body), row.c.fhir_version != version.c.fhir_version)
+    return found.where(differ).limit(bindparam("most", type_=Integer()))
 
 
 def _orphans(store: SqlStore) -> Iterator[str]:
     """Versions of nothing, and index rows of what is not there."""
     for table in (tables.version, *tables.INDEXES.values()):
         statement = store.statements.get(("check orphans", table.name), partial(_orphans_statement, table))
-        yield from (
-            f"{table.name} has rows of {row[0]}/{row[1]}, which is not there" for row in store.rows(statement, ())
-        )
+        found = store.rows(statement, statement.bind({"most": MOST + 1}))
+        yield from (f"{table.name} has rows of {row[0]}/{row[1]}, which is not there" for row in found[:MOST])
+        if len(found) > MOST:
+            yield f"{table.name} has rows of more than {MOST} resources that are not there"
 
 
 def _orphans_statement(table: Table) -> Select[Any]:
@@ -72,39 +158,91 @@ def _orphans_statement(table: Table) -> Select[Any]:
     absent = row.c.id.is_(None)
     # A deleted resource keeps its versions, not its index rows.
     gone = absent if table is tables.version else or_(absent, row.c.deleted)
-    return select(table.c.type, table.c.id).distinct().select_from(table.outerjoin(row, same)).where(gone)
+    found = select(table.c.type, table.c.id).distinct().select_from(table.outerjoin(row, same)).where(gone)
+    return found.limit(bindparam("most", type_=Integer()))
 
 
-def _resource(store: SqlStore, stored: Stored, rows_of: Callable[[Stored], Iterable[Indexed]]) -> Iterator[str]:
+def _settled(store: SqlStore, stored: Stored, found: Sequence[str], rows_of: RowsOf) -> Iterator[str]:
+    """What was found wrong with a resource, once nobody wrote it while it was looked at."""
+    for _ in range(ATTEMPTS):
+        current = store.read(stored.type, stored.id)
+        if current == stored:
+            yield from found
+            return
+        if current is None or current.deleted:
+            return
+        ((stored, found),) = _look(store, [current], rows_of)
+        if not found:
+            return
+    yield f"{stored.type}/{stored.id} is written so often that it could not be checked"
+
+
+def _look(store: SqlStore, batch: Sequence[Stored], rows_of: RowsOf) -> Iterator[tuple[Stored, list[str]]]:
+    """Some resources of one type, each with what is wrong: in what it says, or between it and the index."""
+    due = [_due(stored, rows_of) for stored in batch]
+    keys = {key for one in due if one.rows is not None for key in one.keys}
+    found = _found(store, keys)
+    for stored, one in zip(batch, due, strict=True):
+        said = [one.problem] if one.problem else []
+        if one.rows is not None:
+            there = Counter(row for key in one.keys for row in found.get(key, ()))
+            said += [f"{kind}/{identity} lacks an index row: {rest}" for kind, identity, *rest in one.rows - there]
+            said += [
+                f"{kind}/{identity} has an index row too many: {rest}" for kind, identity, *rest in there - one.rows
+            ]
+        yield stored, said
+
+
+class _Due(NamedTuple):
+    """The index rows that a resource and those that it contains must have, and the keys of all; or what is wrong."""
+
+    rows: Counter[Row] | None
+    keys: set[tuple[str, str]]
+    problem: str | None = None
+
+
+def _due(stored: Stored, rows_of: RowsOf) -> _Due:
     name = f"{stored.type}/{stored.id}"
-    resource = parse(stored.body or b"{}")
-    told = resource.get("resourceType"), resource.get("id"), resource.get("meta", {}).get("versionId")
+    try:
+        resource = parse(stored.body or b"")
+        told = resource.get("resourceType"), resource.get("id"), resource.get("meta", {}).get("versionId")
+    except (ValueError, AttributeError) as error:
+        return _Due(None, set(), f"{name} version {stored.version} cannot be read: {error}")
     if told != (stored.type, stored.id, str(stored.version)):
-        yield f"{name} version {stored.version} says of itself that it is {told}"
-    past = store.read_version(stored.type, stored.id, stored.version)
-    if past is not None and past.body != stored.body:
-        yield f"{name} differs from its version {stored.version}"
-    wanted: Counter[tuple[Any, ...]] = Counter()
-    for kind, identity, row in placed(rows_of(stored), stored.type, stored.id):
+        return _Due(None, set(), f"{name} version {stored.version} says of itself that it is {told}")
+    try:
+        rows = rows_of(stored)
+        due = None if rows is None else list(placed(rows, stored.type, stored.id))
+    except (FhirError, ValueError) as error:
+        return _Due(None, set(), f"{name} cannot be indexed: {error}")
+    if due is None:
+        return _Due(None, set())
+    wanted: Counter[Row] = Counter()
+    for kind, identity, row in due:
         if isinstance(row, TextRow):
             # The words are kept in the database's own form, which is not compared.
             wanted[(kind, identity, TABLES[type(row)], row.parameter, row.length, row.element)] += 1
         elif not isinstance(row, VocabularyRow):
             wanted[(kind, identity, TABLES[type(row)], *row)] += 1
-    found: Counter[tuple[Any, ...]] = Counter()
-    for kind, identity in {(stored.type, stored.id), *(row[:2] for row in wanted)}:
-        for table_name, table in tables.INDEXES.items():
-            statement = store.statements.get(("check index", table_name), partial(_index_statement, table))
-            bound = statement.bind({"type": kind, "id": identity})
-            found.update((kind, identity, table_name, *row) for row in store.rows(statement, bound))
-    for kind, identity, *missing in wanted - found:
-        yield f"{kind}/{identity} lacks an index row: {missing}"
-    for kind, identity, *surplus in found - wanted:
-        yield f"{kind}/{identity} has an index row too many: {surplus}"
+    return _Due(wanted, {(stored.type, stored.id), *((row[0], row[1]) for row in wanted)})
 
 
-def _index_statement(table: Table) -> Select[Any]:
+def _found(store: SqlStore, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[Row]]:
+    """The index rows that there are for some resources, by type and id."""
+    by_type: dict[str, list[str]] = {}
+    for kind, identity in keys:
+        by_type.setdefault(kind, []).append(identity)
+    found: dict[tuple[str, str], list[Row]] = {}
+    for kind, ids in by_type.items():
+        for name, table in tables.INDEXES.items():
+            build = partial(_index_statement, store.statements.dialect, table)
+            statement = store.statements.get(("check index", name), build)
+            for identity, *values in store.rows(statement, statement.bind({"type": kind, "ids": store.sequence(ids)})):
+                found.setdefault((kind, identity), []).append((kind, identity, name, *values))
+    return found
+
+
+def _index_statement(dialect: Dialect, table: Table) -> Select[Any]:
     values = [column for column in table.columns if column.name not in ("type", "id", "row", "words")]
-    return select(*values).where(
-        table.c.type == bindparam("type", type_=Text()), table.c.id == bindparam("id", type_=Text())
-    )
+    found = select(table.c.id, *values).where(table.c.type == bindparam("type", type_=Text()))
+    return found.where(one_of(dialect, table.c.id, "ids"))

@@ -13,6 +13,9 @@ from apothecary.search.rows import Indexed
 
 T = TypeVar("T")
 
+# What stands for the method of a version that no client sent: `apothecary load` wrote it.
+LOADED = "LOAD"
+
 
 class Stored(NamedTuple):
     """One version of a resource as it lies in the store. `body` is None for a deletion; `updated` is in microseconds
@@ -176,6 +179,9 @@ class Reader(Protocol):
 
     def all_of_type(self, resource_type: str) -> Iterator[Stored]:
         """Every current resource of a type."""
+
+    def sent(self, resource_type: str) -> Iterator[Stored]:
+        """The current resources of a type whose last version was not loaded: a client sent it, or a content folder."""
 
     def types(self) -> list[str]:
         """The types of which there is any resource."""

@@ -162,7 +162,7 @@ class PostgresqlStore(SqlStore):
     def prepare(self, *, make: bool = True) -> None:
         for _ in range(ATTEMPTS):
             with self.connection() as connection:
-                if schema.is_current(self._stamp(connection), make=make):
+                if schema.is_current(stamp(connection), make=make):
                     return
                 try:
                     with connection.transaction():
@@ -174,17 +174,18 @@ class PostgresqlStore(SqlStore):
                 return
         raise StartError("other servers make the tables of this database at the same time; start again")
 
-    def _stamp(self, connection: Connection) -> str | None:
-        """The revision of the tables; None where there are none."""
-        exists = "SELECT to_regclass(%s) IS NOT NULL, to_regclass('resource') IS NOT NULL"
-        stamped, ours = connection.execute(exists, [schema.STAMP]).fetchone() or (False, False)
-        if not stamped:
-            return schema.UNSTAMPED if ours else None
-        found = connection.execute(f"SELECT version_num FROM {schema.STAMP}").fetchone()  # noqa: S608 (a constant)
-        return str(found[0]) if found else schema.UNSTAMPED
-
     def close(self) -> None:
         self._pool.close()
+
+
+def stamp(connection: Connection) -> str | None:
+    """The revision of the tables; None where there are none."""
+    exists = "SELECT to_regclass(%s) IS NOT NULL, to_regclass('resource') IS NOT NULL"
+    stamped, ours = connection.execute(exists, [schema.STAMP]).fetchone() or (False, False)
+    if not stamped:
+        return schema.UNSTAMPED if ours else None
+    found = connection.execute(f"SELECT version_num FROM {schema.STAMP}").fetchone()  # noqa: S608 (a constant)
+    return str(found[0]) if found else schema.UNSTAMPED
 
 
 # Fewer rows are inserted: a COPY has a cost of its own.

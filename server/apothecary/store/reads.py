@@ -9,6 +9,7 @@ from sqlalchemy import (
     Integer,
     Select,
     Text,
+    and_,
     bindparam,
     exists,
     func,
@@ -22,6 +23,7 @@ from sqlalchemy.engine import Dialect
 from apothecary.search.contained import CONTAINS, MARK
 from apothecary.search.parameters import ANY, CANONICAL
 from apothecary.store import tables
+from apothecary.store.contract import LOADED
 from apothecary.store.fragments import by_url, one_of
 
 _TYPE = bindparam("type", type_=Text())
@@ -154,6 +156,13 @@ def all_of_type() -> Select[Any]:
         .order_by(row.id)
         .limit(_LIMIT)
     )
+
+
+def sent() -> Select[Any]:
+    """The same without those that were loaded."""
+    row, version = tables.resource, tables.version.c
+    same = (version.type == row.c.type, version.id == row.c.id, version.version == row.c.version)
+    return all_of_type().join(tables.version, and_(*same)).where(version.method != literal(LOADED))
 
 
 def referenced(dialect: Dialect, parameter: bool, target_type: bool) -> Select[Any]:

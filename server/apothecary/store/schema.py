@@ -47,7 +47,7 @@ def is_current(found: str | None, *, make: bool = True) -> bool:
     Raises SchemaError for tables that it can neither use nor make: the message says what to run.
     """
     if found is None and not make:
-        raise SchemaError("the database has no tables of Apothecary's")
+        raise SchemaError("the database holds no resources yet: apothecary serve or apothecary load makes the tables")
     if found is None or found == REVISION:
         return found is not None
     raise SchemaError(_why_not(found, revisions()))

@@ -130,10 +130,20 @@ class SqlReader(SqlSearcher, Reader):
         return bound | dict(zip(("at_low", "at_high"), at or (), strict=False))
 
     def all_of_type(self, resource_type: str) -> Iterator[Stored]:
+        return self._pages("all of type", reads.all_of_type, resource_type)
+
+    def sent(self, resource_type: str) -> Iterator[Stored]:
+        return self._pages("sent", reads.sent, resource_type)
+
+    def _pages(self, name: str, build: Callable[[], Executable], resource_type: str) -> Iterator[Stored]:
+        """What the statement `name` gives of a type, some hundred at a time."""
         last = ""
-        while batch := self._fetch("all of type", reads.all_of_type, type=resource_type, after=last, limit=500):
+        while batch := self._fetch(name, build, type=resource_type, after=last, limit=500):
             yield from (Stored(*row) for row in batch)
             last = batch[-1][1]
+            if len(batch) < 500:
+                # What is written at the end meanwhile is not waited for: there might be no end of it.
+                return
 
     def types(self) -> list[str]:
         return [row[0] for row in self._fetch("types", reads.types)]

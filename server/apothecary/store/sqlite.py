@@ -141,22 +141,17 @@ class SqliteStore(SqlStore):
 
     def prepare(self, *, make: bool = True) -> None:
         connection = self._connection()
-        if schema.is_current(self._stamp(), make=make):
+        if schema.is_current(stamp(connection), make=make):
             return
         with self._begun(connection):
             # Another process may have made the tables while this one waited for the lock.
-            if not schema.is_current(self._stamp()):
+            if not schema.is_current(stamp(connection)):
                 for one in schema.statements(self.statements.dialect):
                     connection.execute(one)
 
-    def _stamp(self) -> str | None:
-        """The revision of the tables; None where there are none."""
-        connection = self._connection()
-        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if schema.STAMP not in names:
-            return schema.UNSTAMPED if names & {"resource", "state"} else None
-        found = connection.execute(f"SELECT version_num FROM {schema.STAMP}").fetchone()  # noqa: S608 (a constant)
-        return str(found[0]) if found else schema.UNSTAMPED
+    def damage(self) -> list[str]:
+        """What SQLite itself finds wrong in the file: https://www.sqlite.org/pragma.html#pragma_integrity_check"""
+        return integrity(self._connection())
 
     def close(self) -> None:
         with self._lock:
@@ -177,6 +172,24 @@ class _Transaction(SqlTransaction):
         self.flush()
         # The store's connection of this thread is the one that the transaction runs on.
         return self._store.rows(statement, bound)
+
+
+def stamp(connection: sqlite3.Connection) -> str | None:
+    """The revision of the tables; None where there are none."""
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if schema.STAMP not in names:
+        return schema.UNSTAMPED if names & {"resource", "state"} else None
+    found = connection.execute(f"SELECT version_num FROM {schema.STAMP}").fetchone()  # noqa: S608 (a constant)
+    return str(found[0]) if found else schema.UNSTAMPED
+
+
+def integrity(connection: sqlite3.Connection) -> list[str]:
+    """What SQLite finds wrong in the file of a connection; nothing where it is sound."""
+    try:
+        found = [str(line) for (line,) in connection.execute("PRAGMA integrity_check")]
+    except sqlite3.DatabaseError as error:
+        return [str(error)]
+    return [] if found == ["ok"] else found
 
 
 def _use_wal(connection: sqlite3.Connection, seconds: float) -> None:
