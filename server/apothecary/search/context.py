@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from apothecary.search.inexact import Vocabulary
 from apothecary.search.parameters import Registry
 from apothecary.search.terminology import Terminology
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """One request's view of the server. It never changes: a request takes the registry once, and keeps it."""
 
     registry: Registry

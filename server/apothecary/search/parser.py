@@ -34,8 +34,11 @@ def parse(context: Context, pairs: Pairs) -> Search:
     """
     handling = Handling(context.strict)
     criteria = Criteria(context, handling)
-    controls = control.parse([pair for pair in pairs if control.concerns(pair[0])], context, handling)
-    filters = [pair for pair in pairs if not control.concerns(pair[0])]
+    shaping: list[tuple[str, str]] = []
+    filters: list[tuple[str, str]] = []
+    for pair in pairs:
+        (shaping if control.concerns(pair[0]) else filters).append(pair)
+    controls = control.parse(shaping, context, handling)
     types, applied = _types(context, handling, [value for name, value in filters if name == "_type"])
     filters, named, expanded = _named(context.registry, types, filters)
     applied += named
