@@ -87,6 +87,7 @@ class Settings:
     open_writes: bool = setting(
         False, "Accept writes on an address that is not loopback, without authorization. Meant for closed networks."
     )
+    read_only: bool = setting(False, "Refuse every write over REST, whatever the address.")
     page_size: int = setting(20, "Matches on a search page when _count is not given.")
     page_size_limit: int = setting(1000, "Largest _count; a larger one is capped and the self link shows it.")
     open_world_types: str = setting(
@@ -162,9 +163,16 @@ class Settings:
 
     def to_environment(self) -> None:
         """Set the `APOTHECARY_...` variables of this process, and so of its children, to these settings."""
-        for one in fields(self):
-            value = getattr(self, one.name)
-            os.environ[PREFIX + one.name.upper()] = str(value).lower() if isinstance(value, bool) else str(value)
+        os.environ.update(self.variables())
+
+    def environment(self) -> dict[str, str]:
+        """This process's environment for a server with these settings, whatever `APOTHECARY_...` variables it has."""
+        return {name: text for name, text in os.environ.items() if not name.startswith(PREFIX)} | self.variables()
+
+    def variables(self) -> dict[str, str]:
+        """These settings as `APOTHECARY_...` variables."""
+        values = ((PREFIX + one.name.upper(), getattr(self, one.name)) for one in fields(self))
+        return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in values}
 
     @property
     def loopback(self) -> bool:
@@ -179,7 +187,16 @@ class Settings:
     @property
     def writable(self) -> bool:
         """Whether REST writes are open: on loopback, or when the setting says so."""
-        return self.loopback or self.open_writes
+        return self.why_read_only is None
+
+    @property
+    def why_read_only(self) -> str | None:
+        """What stands against writes over REST, as a clause; None where nothing does."""
+        if self.read_only:
+            return f"the setting {PREFIX}READ_ONLY says so"
+        if not self.loopback and not self.open_writes:
+            return f"{self.host} is not a loopback address and no authorization is configured"
+        return None
 
     def served_types(self, available: tuple[str, ...]) -> tuple[str, ...]:
         """The resource types to serve out of those a FHIR version has, sorted."""

@@ -41,11 +41,8 @@ def serve(**options: Any) -> None:
     for sentence in report.dangling:
         click.echo(f"warning: {sentence}", err=True)
     if not settings.writable:
-        click.echo(
-            f"read-only: {settings.host} is not a loopback address and no authorization is configured "
-            "(open writes with APOTHECARY_OPEN_WRITES=true)",
-            err=True,
-        )
+        opening = "" if settings.read_only else " (open writes with APOTHECARY_OPEN_WRITES=true)"
+        click.echo(f"read-only: {settings.why_read_only}{opening}", err=True)
     click.echo(f"serving http://{settings.host}:{settings.port}/fhir", err=True)
     _run(settings)
 
