@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 from apothecary.app import make_service
@@ -22,43 +18,15 @@ from apothecary.settings import Settings
 from apothecary.store.check import disagreements
 from apothecary.store.contract import Stored
 from apothecary.store.open import open_store
-from tests.conformance.harness import ROOT, Answer, OverHttp, wait_until_ready
+from apothecary.testing import ServerProcess
+from tests.conformance.harness import Answer
 
 JSON = {"Content-Type": "application/fhir+json"}
 
 
-class ServerProcess:
-    """`apothecary serve` with two workers on a port of its own; can be started again after it was killed."""
-
-    def __init__(self, database: str, **settings: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("APOTHECARY_")}
-        given = {"database": database, "content": "", "workers": "2", "port": str(self.port), **settings}
-        self._environment |= {f"APOTHECARY_{name.upper()}": value for name, value in given.items()}
-        self._process: subprocess.Popen[str] | None = None
-
-    def start(self) -> None:
-        """Start, and wait until requests are answered."""
-        command = [sys.executable, "-c", "from apothecary.cli import main; main()", "serve"]
-        self._process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=self._environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
-        wait_until_ready(OverHttp(self.port), self._process)
-
-    def kill(self) -> None:
-        """SIGKILL to the server and its workers, with whatever they were doing."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+def server_on(database: str, folder: Path) -> ServerProcess:
+    """A server of two workers on `database`, to be started, killed and started again; its log is in `folder`."""
+    return ServerProcess(folder, {"database": database, "workers": 2})
 
 
 class Client:
