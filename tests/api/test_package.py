@@ -98,7 +98,7 @@ def test_search_can_be_called_however_it_was_imported(imports: str) -> None:
     assert run(f"{imports}\nprint({answer})") == "1\n"
 
 
-USER = """
+RIGHT = """
 from __future__ import annotations
 
 import apothecary
@@ -122,9 +122,17 @@ assert_valid(medication, profile=load_profiles("package.tgz"))
 def test(apothecary_server: ServerProcess) -> None:
     url: str = apothecary_server.r4b + apothecary_server.log
     assert url
+"""
 
+# What a line must be refused for stands in its comment.
+WRONG = """
+import apothecary
 
-{more}
+apothecary.validate(3)  # Argument 1 to "validate" has incompatible type "int"
+apothecary.search(3, content="x")  # Argument 1 to "search" has incompatible type "int"
+apothecary.sarch  # Module has no attribute "sarch"
+apothecary.read("Medication/x")  # Missing positional argument "content" in call to "read"
+number: int = apothecary.models({})  # Incompatible types in assignment
 """
 
 
