@@ -42,10 +42,12 @@ def apothecary_settings(pytestconfig: pytest.Config) -> Mapping[str, Any]:
         if not equals:
             raise pytest.UsageError(f"apothecary_settings: {line!r} is not name = value")
         settings[name.strip()] = value.strip()
-    named = pytestconfig.getoption("--apothecary-content")
-    content = pytestconfig.invocation_params.dir / named if named else pytestconfig.getini("apothecary_content")
-    if content:
-        settings["content"] = pytestconfig.rootpath / content
+    if ini := pytestconfig.getini("apothecary_content"):
+        settings["content"] = ini
+    if option := pytestconfig.getoption("--apothecary-content"):
+        settings["content"] = pytestconfig.invocation_params.dir / option
+    if settings.get("content"):
+        settings["content"] = pytestconfig.rootpath / settings["content"]
     return settings
 
 

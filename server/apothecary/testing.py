@@ -159,6 +159,13 @@ class ServerProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._process = None
+        # Workers are nobody's children now, so that nobody is told of their end: it is seen by their silence.
+        while self._is_open():
+            time.sleep(0.01)
+
+    def _is_open(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((self.settings.host, self.port)) == 0
 
     def close(self) -> None:
         """Stop for good, and give the port back."""
@@ -233,7 +240,7 @@ def _message(resource: Given, issues: Sequence[Issue]) -> str:
 
     lines = [f"{resource_name(document(resource).value) or 'the resource'} is not valid: {_counted(issues)}"]
     for issue in issues[:MOST_SHOWN]:
-        place = f" at {issue.expression[0]}" if issue.expression else ""
+        place = f" at {printable(issue.expression[0])}" if issue.expression else ""
         lines += [f"  {issue.severity}[{issue.rule}]{place}", f"    {printable(issue.diagnostics)}"]
         if issue.remedy:
             lines.append(f"    help: {printable(issue.remedy)}")
