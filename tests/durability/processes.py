@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
@@ -22,6 +23,9 @@ from apothecary.testing import ServerProcess
 from tests.conformance.harness import Answer
 
 JSON = {"Content-Type": "application/fhir+json"}
+# The server closes a connection on which nothing was asked for 30 seconds. A client that waited so long for others, on
+# a busy machine, must not take that for a lost answer.
+IDLE_SECONDS = 10.0
 
 
 def server_on(database: str, folder: Path) -> ServerProcess:
@@ -30,17 +34,21 @@ def server_on(database: str, folder: Path) -> ServerProcess:
 
 
 class Client:
-    """One connection that is kept open, and opened again after it broke."""
+    """One connection that is kept open, and opened again after it broke or was not used for long."""
 
     def __init__(self, port: int) -> None:
         self._connection = HTTPConnection("127.0.0.1", port, timeout=60)
+        self._used = time.monotonic()
 
     def send(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
         """Raises OSError or HTTPException where no answer came."""
+        if time.monotonic() - self._used > IDLE_SECONDS:
+            self.close()
         try:
             text = None if body is None else json.dumps(body)
             self._connection.request(method, f"/fhir/r5{path}", text, JSON | dict(headers or {}))
             response = self._connection.getresponse()
+            self._used = time.monotonic()
             return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
         except BaseException:
             self.close()
