@@ -124,8 +124,8 @@ def test_settings_can_come_from_a_fixture(pytester: pytest.Pytester, content: Pa
 import pytest
 
 @pytest.fixture(scope="session")
-def apothecary_settings(apothecary_settings, tmp_path_factory):
-    return {**apothecary_settings, "content": "drugs", "fhir_version": "R4", "read_only": False, "workers": 2}
+def apothecary_settings(apothecary_settings):
+    return {**apothecary_settings, "content": "drugs", "fhir_version": "R4", "read_only": False}
 """
     )
     pytester.makepyfile(
