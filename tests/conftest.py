@@ -13,6 +13,8 @@ from xdist.workermanage import WorkerController
 
 from tests.databases import URL_VARIABLE, Cluster, DatabaseUnavailable, fresh_database, shared_cluster
 
+pytest_plugins = ["pytester"]
+
 _DIRECTORY = pytest.StashKey[Path]()
 _OWNER = pytest.StashKey[int]()
 

@@ -34,7 +34,15 @@ ONLY_IN = {
     "os.environ": ("apothecary.settings",),
     "os.getenv": ("apothecary.settings",),
 }
-VALIDATOR = ("apothecary.cli.validate", "apothecary.validation", "apothecary.reports", "apothecary.fhir")
+VALIDATOR = (
+    "apothecary.cli.validate",
+    "apothecary.api.validate",
+    "apothecary.testing",
+    "apothecary.pytest_plugin",
+    "apothecary.validation",
+    "apothecary.reports",
+    "apothecary.fhir",
+)
 NOT_FOR_THE_VALIDATOR = {"flask", "werkzeug", "sqlalchemy", "psycopg", "sqlite3", "fhir", "pydantic"}
 
 
@@ -102,7 +110,9 @@ def test_a_module_says_what_it_is_for_and_stays_readable(path: Path) -> None:
 
 def test_every_library_that_the_server_imports_is_a_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = {name for requirement in project["dependencies"] for name in distributions_named(requirement)}
+    optional = [one for extra in project["optional-dependencies"].values() for one in extra]
+    requirements = [*project["dependencies"], *optional]
+    declared = {name for requirement in requirements for name in distributions_named(requirement)}
     distributions = packages_distributions()
     undeclared = {
         f"{dotted_name(path)}: {name}"

@@ -107,3 +107,29 @@ def test_the_served_types_are_the_family_all_or_those_named() -> None:
 def test_a_type_that_no_version_of_fhir_has_stops_the_start() -> None:
     with pytest.raises(StartError, match="Medicaton"):
         Settings(resource_types="Medicaton").served_types(tuple(definitions(FhirVersion.R5).resource_types()))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, None),
+        ({"open_writes": True, "host": "0.0.0.0"}, None),  # noqa: S104 (nothing listens)
+        ({"host": "0.0.0.0"}, "0.0.0.0 is not a loopback address"),  # noqa: S104 (nothing listens)
+        ({"read_only": True}, "APOTHECARY_READ_ONLY"),
+        ({"read_only": True, "open_writes": True, "host": "0.0.0.0"}, "APOTHECARY_READ_ONLY"),  # noqa: S104 (nothing listens)
+    ],
+)
+def test_what_closes_writes_is_said(given: dict[str, Any], said: str | None) -> None:
+    settings = Settings(**given)
+    assert settings.writable is (said is None)
+    assert said is None or said in str(settings.why_read_only)
+
+
+def test_the_environment_of_a_child_has_these_settings_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APOTHECARY_NONSENSE", "1")
+    monkeypatch.setenv("APOTHECARY_PAGE_SIZE", "7")
+    monkeypatch.setenv("OTHER", "kept")
+    given = Settings(port=1, read_only=True, fhir_version=FhirVersion.R4B)
+    environment = given.environment()
+    assert Settings.from_environment(environment) == given
+    assert environment["OTHER"] == "kept"

@@ -91,6 +91,7 @@ class Settings:
     open_writes: bool = setting(
         False, "Accept writes on an address that is not loopback, without authorization. Meant for closed networks."
     )
+    read_only: bool = setting(False, "Refuse every write over REST, whatever the address.")
     page_size: int = setting(20, "Matches on a search page when _count is not given.")
     page_size_limit: int = setting(1000, "Largest _count; a larger one is capped and the self link shows it.")
     open_world_types: str = setting(
@@ -168,6 +169,11 @@ class Settings:
                 values[name] = _convert(option, value, hints[name], known[name]) if isinstance(value, str) else value
         return cls(**values)
 
+    def environment(self) -> dict[str, str]:
+        """This process's environment for a server with these settings, whatever `APOTHECARY_...` variables it has."""
+        own = {variable: as_text(getattr(self, one.name)) for variable, one in variables().items()}
+        return {name: text for name, text in os.environ.items() if not name.startswith(PREFIX)} | own
+
     @property
     def loopback(self) -> bool:
         """Whether the server listens on this machine only."""
@@ -181,7 +187,16 @@ class Settings:
     @property
     def writable(self) -> bool:
         """Whether REST writes are open: on loopback, or when the setting says so."""
-        return self.loopback or self.open_writes
+        return self.why_read_only is None
+
+    @property
+    def why_read_only(self) -> str | None:
+        """What stands against writes over REST, as a clause; None where nothing does."""
+        if self.read_only:
+            return f"the setting {PREFIX}READ_ONLY says so"
+        if not self.loopback and not self.open_writes:
+            return f"{self.host} is not a loopback address and no authorization is configured"
+        return None
 
     def served_types(self, available: tuple[str, ...]) -> tuple[str, ...]:
         """The resource types to serve out of those a FHIR version has, sorted."""

@@ -181,8 +181,8 @@ def test_a_damaged_file_is_a_defect_and_no_traceback(sqlite_database_url: str, t
     [
         (lambda path: None, "there is no such database"),
         (lambda path: path.write_bytes(b""), "holds no resources yet"),
-        (lambda path: path.write_bytes(b"no database" * 100), "not a database"),
-        (lambda path: path.mkdir(), "there is no such database"),
+        (lambda path: path.write_bytes(b"no database" * 100), "the file is no SQLite database"),
+        (lambda path: path.mkdir(), "it is a folder, not a file"),
     ],
     ids=["absent", "empty", "text", "folder"],
 )

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import yaml
@@ -23,6 +20,7 @@ from apothecary.fhir.json import dumps, parse
 from apothecary.settings import MEDICATION_FAMILY, Settings
 from apothecary.store.open import open_store
 from apothecary.store.sql import SqlStore
+from apothecary.testing import ServerProcess
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -125,37 +123,9 @@ def fill(database_url: str, content: Path) -> SqlStore:
 
 @contextmanager
 def served(settings: Mapping[str, str]) -> Iterator[OverHttp]:
-    """`apothecary serve` in a process of its own until the block ends; `settings` become `APOTHECARY_...` variables."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("APOTHECARY_")}
-    environment |= {f"APOTHECARY_{name.upper()}": value for name, value in settings.items()}
-    command = [sys.executable, "-c", "from apothecary.cli import main; main()", "serve", "--port", str(port)]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    server = OverHttp(port)
-    try:
-        wait_until_ready(server, process)
-        yield server
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
-
-
-def wait_until_ready(server: OverHttp, process: subprocess.Popen[str], seconds: float = 30) -> None:
-    """Until the server answers. Raises RuntimeError with its output when it ends instead, or takes too long."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            raise RuntimeError(f"the server ended: {process.communicate()[0]}")
-        try:
-            if server.ask("GET", "/readyz").status == 200:
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise RuntimeError("the server did not answer in time")
+    """`apothecary serve` in a process of its own until the block ends."""
+    with TemporaryDirectory(prefix="apothecary-served-") as folder, ServerProcess(Path(folder), settings) as server:
+        yield OverHttp(server.port)
 
 
 def table(name: str) -> dict[str, Any]:

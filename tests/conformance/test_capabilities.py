@@ -7,6 +7,7 @@ parameter that is claimed and does not run is an error.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -230,16 +231,18 @@ def test_parameters_claimed_for_the_system_work_over_all_types(content_server: I
         assert answer.status == 200, (one, answer.body)
 
 
-def test_a_read_only_server_claims_no_writing(content_server: InProcess) -> None:
-    from dataclasses import replace
-
-    settings = replace(content_server.settings, host="0.0.0.0")  # noqa: S104 (the address makes it read-only; nothing listens)
-    closed = InProcess(settings, content_server.store)
-    rest = statement(closed, "/fhir")["rest"][0]
+@pytest.mark.parametrize("closed", [{"host": "0.0.0.0"}, {"read_only": True}])  # noqa: S104 (nothing listens)
+def test_a_read_only_server_claims_no_writing_and_takes_none(content_server: InProcess, closed: dict[str, Any]) -> None:
+    server = InProcess(replace(content_server.settings, **closed), content_server.store)
+    rest = statement(server, "/fhir")["rest"][0]
     codes = {one["code"] for resource in rest["resource"] for one in resource["interaction"]}
     codes |= {one["code"] for one in rest["interaction"]}
     assert not codes & WRITING
     assert "Read-only" in rest["documentation"]
+    body = '{"resourceType": "Medication"}'
+    answer = server.ask("POST", "/fhir/Medication", {"Content-Type": "application/fhir+json"}, body)
+    assert answer.status == 403
+    assert rest["documentation"].removeprefix("Read-only: ").rstrip(".") in answer.body.decode()
 
 
 def test_the_statement_is_cached_by_its_etag(content_server: InProcess) -> None:

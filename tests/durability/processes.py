@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 from apothecary.app import make_service
@@ -22,57 +19,36 @@ from apothecary.settings import Settings
 from apothecary.store.check import disagreements
 from apothecary.store.contract import Stored
 from apothecary.store.open import open_store
-from tests.conformance.harness import ROOT, Answer, OverHttp, wait_until_ready
+from apothecary.testing import ServerProcess
+from tests.conformance.harness import Answer
 
 JSON = {"Content-Type": "application/fhir+json"}
+# The server closes a connection on which nothing was asked for 30 seconds. A client that waited so long for others, on
+# a busy machine, must not take that for a lost answer.
+IDLE_SECONDS = 10.0
 
 
-class ServerProcess:
-    """`apothecary serve` with two workers on a port of its own; can be started again after it was killed."""
-
-    def __init__(self, database: str, **settings: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("APOTHECARY_")}
-        given = {"database": database, "content": "", "workers": "2", "port": str(self.port), **settings}
-        self._environment |= {f"APOTHECARY_{name.upper()}": value for name, value in given.items()}
-        self._process: subprocess.Popen[str] | None = None
-
-    def start(self) -> None:
-        """Start, and wait until requests are answered."""
-        command = [sys.executable, "-c", "from apothecary.cli import main; main()", "serve"]
-        self._process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=self._environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
-        wait_until_ready(OverHttp(self.port), self._process)
-
-    def kill(self) -> None:
-        """SIGKILL to the server and its workers, with whatever they were doing."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+def server_on(database: str, folder: Path) -> ServerProcess:
+    """A server of two workers on `database`, to be started, killed and started again; its log is in `folder`."""
+    return ServerProcess(folder, {"database": database, "workers": 2})
 
 
 class Client:
-    """One connection that is kept open, and opened again after it broke."""
+    """One connection that is kept open, and opened again after it broke or was not used for long."""
 
     def __init__(self, port: int) -> None:
         self._connection = HTTPConnection("127.0.0.1", port, timeout=60)
+        self._used = time.monotonic()
 
     def send(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
         """Raises OSError or HTTPException where no answer came."""
+        if time.monotonic() - self._used > IDLE_SECONDS:
+            self.close()
         try:
             text = None if body is None else json.dumps(body)
             self._connection.request(method, f"/fhir/r5{path}", text, JSON | dict(headers or {}))
             response = self._connection.getresponse()
+            self._used = time.monotonic()
             return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
         except BaseException:
             self.close()

@@ -19,8 +19,9 @@ from apothecary.interactions.create import create
 from apothecary.settings import Settings
 from apothecary.store.check import disagreements
 from apothecary.store.open import open_store
+from apothecary.testing import ServerProcess
 from tests.databases import fresh_database, running_cluster
-from tests.durability.processes import Client, ServerProcess, medication, unsound
+from tests.durability.processes import Client, medication, server_on, unsound
 
 KILLS = 20
 
@@ -115,8 +116,8 @@ def crash_repeatedly(server: ServerProcess, crash: Callable[[], None], kills: in
 
 
 @pytest.mark.slow
-def test_nothing_acknowledged_is_lost_when_the_server_is_killed(database_url: str) -> None:
-    server = ServerProcess(database_url)
+def test_nothing_acknowledged_is_lost_when_the_server_is_killed(database_url: str, tmp_path: Path) -> None:
+    server = server_on(database_url, tmp_path)
 
     def crash() -> None:
         server.kill()
@@ -126,9 +127,9 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed(database_url: st
 
 
 @pytest.mark.slow
-def test_nothing_acknowledged_is_lost_when_postgresql_is_killed(postgresql_url: str) -> None:
+def test_nothing_acknowledged_is_lost_when_postgresql_is_killed(postgresql_url: str, tmp_path: Path) -> None:
     with running_cluster(durable=True) as cluster, fresh_database(cluster.url) as url:
-        server = ServerProcess(url)
+        server = server_on(url, tmp_path)
 
         def crash() -> None:
             cluster.crash()

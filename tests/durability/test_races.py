@@ -16,16 +16,17 @@ import pytest
 from apothecary.app import create_app
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
-from tests.durability.processes import JSON, ServerProcess, clients, medication, unsound
+from apothecary.testing import ServerProcess
+from tests.durability.processes import JSON, clients, medication, server_on, unsound
 
 RIVALS = 8
 
 
 @pytest.fixture
-def two_servers(database_url: str) -> Iterator[list[ServerProcess]]:
+def two_servers(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ServerProcess]]:
     """Two servers of two workers each, on one database."""
     with ExitStack() as stack:
-        servers = [ServerProcess(database_url) for _ in range(2)]
+        servers = [server_on(database_url, tmp_path_factory.mktemp("server")) for _ in range(2)]
         for one in servers:
             stack.callback(one.kill)
             one.start()

@@ -84,10 +84,8 @@ def _prepare(settings: Settings) -> None:
     for sentence in (*report.dangling, *report.overruled, *((differs,) if differs else ())):
         say(f"warning: {sentence}")
     if not settings.writable:
-        say(
-            f"read-only: {settings.host} is not a loopback address and no authorization is configured "
-            "(open writes with APOTHECARY_OPEN_WRITES=true)"
-        )
+        opening = "" if settings.read_only else " (open writes with APOTHECARY_OPEN_WRITES=true)"
+        say(f"read-only: {settings.why_read_only}{opening}")
 
 
 def _run(settings: Settings, bound: socket.socket, stop: Stop, stack: ExitStack) -> int:

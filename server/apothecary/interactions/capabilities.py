@@ -124,10 +124,7 @@ def _documentation(service: Service) -> str:
     settings = service.settings
     if settings.writable:
         return "Reads, searches and writes are open; every write is validated."
-    return (
-        f"Read-only: the server listens on {settings.host} without authorization, "
-        "and writes were not opened (APOTHECARY_OPEN_WRITES)."
-    )
+    return f"Read-only: {settings.why_read_only}."
 
 
 def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:

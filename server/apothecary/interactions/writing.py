@@ -44,10 +44,11 @@ def nothing_deleted(resource_type: str, resource_id: str = "") -> Written:
 
 def check_writable(service: Service) -> None:
     """Raises Forbidden where this server does not take writes."""
-    if not service.settings.writable:
+    settings = service.settings
+    if not settings.writable:
+        remedy = "Listen on a loopback address, or open writes with APOTHECARY_OPEN_WRITES=true."
         raise Forbidden(
-            f"this server is read-only: it listens on {service.settings.host} without authorization",
-            remedy="Listen on a loopback address, or open writes with APOTHECARY_OPEN_WRITES=true.",
+            f"this server is read-only: {settings.why_read_only}", remedy=None if settings.read_only else remedy
         )
 
 
