@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.harness import ROOT, OverHttp, served
+from tests.missing import missing
 
 SHOWN_ADDRESS = "http://127.0.0.1:8080"
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -61,7 +62,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OverHttp]:
 @pytest.mark.parametrize(("command", "shown"), SESSION, ids=[command for command, _ in SESSION])
 def test_the_answer_is_the_one_that_is_shown(server: OverHttp, command: str, shown: list[str]) -> None:
     if shutil.which("curl") is None:
-        pytest.skip("needs curl")
+        missing("curl is not installed")
     words = shlex.split(command.replace(SHOWN_ADDRESS, server.address))
     assert words[0] == "curl"
     answer = subprocess.run([words[0], "--silent", *words[1:]], capture_output=True, text=True, check=True, timeout=30)

@@ -15,6 +15,7 @@ from apothecary.errors import StartError
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.databases import Cluster, DatabaseUnavailable, find_binaries, running_cluster, running_standby
+from tests.missing import missing
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +78,7 @@ def pair() -> Iterator[Pair]:
     try:
         find_binaries()
     except DatabaseUnavailable as error:
-        pytest.skip(str(error))
+        missing(str(error))
     with running_cluster() as primary, running_standby(primary) as standby:
         yield Pair(primary, standby)
 
