@@ -70,6 +70,7 @@ def test_the_nearest_file_with_the_table_is_found(tmp_path: Path) -> None:
         ("[validate]\nmax-issues = -1", "from 0"),
         ("[validate]\nmax-issues = true", "from 0"),
         ("[validate]\nbaseline = 1", "write a path"),
+        ("validate = " + "[" * 50_000, r"apothecary\.toml: "),
     ],
 )
 def test_what_means_nothing_is_refused(tmp_path: Path, text: str, said: str) -> None:

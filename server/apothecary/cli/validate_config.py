@@ -68,6 +68,8 @@ def _read(path: Path) -> Config | None:
         raise StartError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise StartError(f"{path}: {error}") from error
+    except RecursionError:
+        raise StartError(f"{path}: is nested too deeply") from None
     table: Any = document
     for name in _table(path).split("."):
         table = table.get(name) if isinstance(table, dict) else None
