@@ -11,7 +11,8 @@ NEWEST := .venv-newest
 LOCKING := .venv-lock
 UV := $(LOCKING)/bin/uv
 UPGRADE ?= --upgrade
-PYTEST := -m pytest -n auto --dist loadfile
+# A file stays with one process while its turn lasts; who has nothing left takes half of what another still has.
+PYTEST := -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test test-fast test-minimum test-newest lint lock format definitions benchmark clean

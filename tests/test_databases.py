@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psycopg
@@ -25,6 +24,7 @@ from tests.databases import (
     shared_cluster,
 )
 from tests.missing import missing
+from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
 
@@ -117,10 +117,7 @@ def test_the_server_ends_when_its_session_is_killed(has_binaries: None) -> None:
         assert owner.stdout is not None
         port, directory = owner.stdout.readline().split()
         owner.kill()
-    deadline = time.monotonic() + 20
-    while Path(directory).exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not Path(directory).exists()
+    assert until(lambda: not Path(directory).exists())
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(port)))
 

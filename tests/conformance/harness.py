@@ -23,6 +23,7 @@ from apothecary.fhir.json import dumps, parse
 from apothecary.settings import MEDICATION_FAMILY, Settings
 from apothecary.store.open import open_store
 from apothecary.store.sql import SqlStore
+from tests.waiting import PATIENCE
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -88,7 +89,7 @@ class OverHttp:
         self.address = f"http://127.0.0.1:{port}"
 
     def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: str | None = None) -> Answer:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request(method, path.removeprefix(self.address), body, dict(headers or {}))
             response = connection.getresponse()
@@ -141,10 +142,10 @@ def served(settings: Mapping[str, str]) -> Iterator[OverHttp]:
         yield server
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE)
 
 
-def wait_until_ready(server: OverHttp, process: subprocess.Popen[str], seconds: float = 30) -> None:
+def wait_until_ready(server: OverHttp, process: subprocess.Popen[str], seconds: float = PATIENCE) -> None:
     """Until the server answers. Raises RuntimeError with its output when it ends instead, or takes too long."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -26,6 +26,7 @@ from apothecary.fhir.releases import FhirVersion
 from tests.conformance.harness import ROOT, OverHttp, served
 from tests.missing import missing
 from tests.versions.corpus import content
+from tests.waiting import PATIENCE
 
 TOUR = Path(__file__).parent / "clients"
 # Outside the tests' own folders, so that it is installed once.
@@ -172,7 +173,7 @@ def fhir_kit() -> Path:
 def test_fhir_kit_client_tours_a_base(live: OverHttp, fhir_kit: Path, version: FhirVersion) -> None:
     form = "doseForm" if version is FhirVersion.R5 else "form"
     command = ["node", "tour.mjs", f"{live.address}/fhir/{version.segment}", form]
-    done = subprocess.run(command, cwd=fhir_kit, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, cwd=fhir_kit, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     assert found == {

@@ -13,6 +13,7 @@ import pytest
 
 from tests.conformance.harness import ROOT, OverHttp, served
 from tests.missing import missing
+from tests.waiting import PATIENCE
 
 SHOWN_ADDRESS = "http://127.0.0.1:8080"
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -65,7 +66,9 @@ def test_the_answer_is_the_one_that_is_shown(server: OverHttp, command: str, sho
         missing("curl is not installed")
     words = shlex.split(command.replace(SHOWN_ADDRESS, server.address))
     assert words[0] == "curl"
-    answer = subprocess.run([words[0], "--silent", *words[1:]], capture_output=True, text=True, check=True, timeout=30)
+    answer = subprocess.run(
+        [words[0], "--silent", *words[1:]], capture_output=True, text=True, check=True, timeout=PATIENCE
+    )
     real = answer.stdout.replace(server.address, SHOWN_ADDRESS).splitlines()
     assert mismatch(shown, real) is None, answer.stdout[:3000]
 

@@ -23,6 +23,7 @@ from apothecary.store.check import disagreements
 from apothecary.store.contract import Stored
 from apothecary.store.open import open_store
 from tests.conformance.harness import ROOT, Answer, OverHttp, wait_until_ready
+from tests.waiting import PATIENCE
 
 JSON = {"Content-Type": "application/fhir+json"}
 
@@ -65,7 +66,7 @@ class Client:
     """One connection that is kept open, and opened again after it broke."""
 
     def __init__(self, port: int) -> None:
-        self._connection = HTTPConnection("127.0.0.1", port, timeout=60)
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
 
     def send(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
         """Raises OSError or HTTPException where no answer came."""
