@@ -5,11 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-dev
+PIP := $(BIN)/python -m pip
 MINIMUM := .venv-minimum
-PYTEST := -m pytest -n auto --dist loadfile
+NEWEST := .venv-newest
+LOCKING := .venv-lock
+UV := $(LOCKING)/bin/uv
+UPGRADE ?= --upgrade
+# A file stays with one process while its turn lasts; who has nothing left takes half of what another still has.
+PYTEST := -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-minimum lint format benchmark clean
+.PHONY: help serve test test-fast test-minimum test-newest lint lock format definitions benchmark clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
@@ -18,23 +24,33 @@ serve: $(RUNTIME) ## set up, then serve resources/ on http://127.0.0.1:8080
 	$(BIN)/apothecary serve
 
 test: $(DEVELOPMENT) ## set up, then run every test
+	@$(call fetch_packages,$(VENV))
 	$(BIN)/python $(PYTEST)
 
 test-fast: $(DEVELOPMENT) ## the tests that take no more than a moment each
 	$(BIN)/python $(PYTEST) -m "not slow"
 
 test-minimum: $(MINIMUM)/.installed ## every test, with the oldest dependencies that pyproject.toml allows
+	@$(call fetch_packages,$(MINIMUM))
 	$(MINIMUM)/bin/python $(PYTEST)
 
-lint: $(DEVELOPMENT) ## style, formatting, types, and the direction of imports
+test-newest: $(NEWEST)/.installed ## every test, with the newest dependencies that pyproject.toml allows
+	@$(call fetch_packages,$(NEWEST))
+	$(NEWEST)/bin/python $(PYTEST)
+
+lint: $(DEVELOPMENT) ## style, formatting, types, the direction of imports, and dependencies that are used
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry server/apothecary
 
 format: $(DEVELOPMENT) ## let ruff mend style and formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+lock: $(UV) ## renew requirements/ with the newest versions that pyproject.toml allows; with UPGRADE= only what it changed
+	$(compile_requirements)
 
 definitions: $(DEVELOPMENT) ## compile server/apothecary/fhir/data from the official FHIR packages (needs npm, or the packages in .cache/)
 	$(BIN)/python -m scripts.definitions
@@ -47,25 +63,34 @@ benchmark: $(DEVELOPMENT) ## throughput against a bare Flask app (wants wrk), th
 	$(BIN)/python -m benchmarks.versions_http
 
 clean: ## forget the environments and every cache
-	rm -rf $(VENV) $(MINIMUM) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(MINIMUM) $(NEWEST) $(LOCKING) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # A stamp is written only after everything before it worked: an environment without one is half made and made anew.
-$(RUNTIME): pyproject.toml
+# What is installed is what requirements/ says, to the hash; `make lock` renews it.
+$(RUNTIME): pyproject.toml requirements/run.txt requirements/build.txt
 	@$(call require_python)
 	@$(call make_venv,$(VENV),$(RUNTIME))
-	$(BIN)/python -m pip install --quiet --editable .
+	$(PIP) install --quiet --require-hashes --requirement requirements/run.txt --requirement requirements/build.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(DEVELOPMENT): $(RUNTIME)
-	$(BIN)/python -m pip install --quiet --group dev
+$(DEVELOPMENT): $(RUNTIME) requirements/dev.txt
+	$(PIP) install --quiet --require-hashes --requirement requirements/dev.txt
 	@touch $@
 
-$(MINIMUM)/.installed: pyproject.toml
+$(UV): requirements/lock.txt
 	@$(call require_python)
-	@$(call make_venv,$(MINIMUM),$@)
-	$(MINIMUM)/bin/python -m pip install --quiet uv
-	$(MINIMUM)/bin/uv pip install --quiet --python $(MINIMUM)/bin/python --resolution lowest-direct --editable . --group dev
+	@$(call make_venv,$(LOCKING),$(UV))
+	$(LOCKING)/bin/python -m pip install --quiet --require-hashes --requirement requirements/lock.txt
 	@touch $@
+
+$(MINIMUM)/.installed $(NEWEST)/.installed: pyproject.toml $(UV)
+	@$(call make_venv,$(@D),$@)
+	$(UV) pip install --quiet --python $(@D)/bin/python --resolution $(RESOLUTION) --editable . --group dev
+	@touch $@
+
+$(MINIMUM)/.installed: RESOLUTION := lowest-direct
+$(NEWEST)/.installed: RESOLUTION := highest
 
 # Debian's python3 comes without ensurepip, so it can start `venv` but not finish it.
 define require_python
@@ -75,8 +100,21 @@ $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	echo "'$(PYTHON)' cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 endef
 
-# pip learnt --group (dependency groups, PEP 735) in 25.1.
 define make_venv
-{ { test -e $(2) && $(1)/bin/python -c '' 2>/dev/null; } || $(PYTHON) -m venv --clear $(1); } && \
-$(1)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+{ test -e $(2) && $(1)/bin/python -c '' 2>/dev/null; } || $(PYTHON) -m venv --clear $(1)
+endef
+
+# Only continuous integration must have them: elsewhere the tests that read the packages are skipped, and say so.
+define fetch_packages
+$(1)/bin/python -m scripts.fetch_examples || test -z "$$CI"
+endef
+
+# One file for all Pythons and systems. What several files name has one version; no host is written down.
+COMPILE = $(UV) pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
+	--custom-compile-command "make lock" $(UPGRADE) pyproject.toml
+define compile_requirements
+$(COMPILE) --group dev --group build --output-file requirements/dev.txt
+$(COMPILE) --constraint requirements/dev.txt --output-file requirements/run.txt
+$(COMPILE:pyproject.toml=) --constraint requirements/dev.txt --group build --output-file requirements/build.txt
+$(COMPILE:pyproject.toml=) --constraint requirements/dev.txt --group lock --output-file requirements/lock.txt
 endef

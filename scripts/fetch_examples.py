@@ -1,19 +1,19 @@
-"""Fetch the official examples of each release into `.cache/`, for tests and benchmarks
-(https://hl7.org/fhir/R5/downloads.html).
+"""Fetch the official packages of each release into `.cache/`: the examples, for tests and benchmarks, and what the
+tables are compiled from (https://hl7.org/fhir/R5/downloads.html).
 
-`python -m scripts.fetch_examples [--cache DIR]` downloads what is not there yet and checks each package against its
-SHA-256.
+`python -m scripts.fetch_examples [--cache DIR]` downloads what is not there yet with npm and checks each package
+against its SHA-256.
 """
 
 from __future__ import annotations
 
 import argparse
-import tarfile
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from apothecary.fhir.releases import FhirVersion
-from scripts.definitions.packages import Package, obtain
+from scripts.definitions.packages import CORE, EXPANSIONS, Package, PackageError, files, obtain
 
 PACKAGES = {
     FhirVersion.R4: Package(
@@ -31,24 +31,23 @@ CACHE = Path(".cache")
 
 def examples(version: FhirVersion, cache: Path = CACHE) -> Iterator[tuple[str, bytes]]:
     """File name and text of each example resource of a release; the package is downloaded when it is not in `cache`."""
-    with tarfile.open(obtain(PACKAGES[version], cache)) as tar:
-        for member in sorted(tar.getmembers(), key=lambda member: member.name):
-            name = member.name.removeprefix("package/")
-            if not name.endswith(".json") or "/" in name or name.startswith(".") or name == "package.json":
-                continue
-            stream = tar.extractfile(member)
-            if stream is not None:
-                yield name, stream.read()
+    return files(obtain(PACKAGES[version], cache))
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cache", type=Path, default=CACHE)
-    cache = parser.parse_args().cache
-    for package in PACKAGES.values():
-        print(obtain(package, cache))
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; 1 when a package is missing or is not the one that was pinned."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.fetch_examples", description=__doc__)
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where the packages are kept (%(default)s)")
+    cache = parser.parse_args(arguments).cache
+    # R4's definitions and examples are one package.
+    try:
+        for package in dict.fromkeys((*PACKAGES.values(), *CORE.values(), *EXPANSIONS.values())):
+            obtain(package, cache)
+    except PackageError as error:
+        print(f"The official FHIR packages are not complete in {cache}: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

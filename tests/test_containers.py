@@ -23,6 +23,7 @@ import yaml
 from jsonschema import Draft201909Validator
 
 import apothecary
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "server" / "apothecary"
@@ -141,7 +142,7 @@ def test_the_image_is_healthy_while_healthz_says_so(status: int, healthy: bool) 
     with answering(status) as (port, asked):
         environment = {**os.environ, "APOTHECARY_PORT": str(port)}
         command = [sys.executable, *arguments]
-        finished = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=30)
+        finished = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=PATIENCE)
     assert (finished.returncode == 0) is healthy
     assert asked == ["/healthz"]
 

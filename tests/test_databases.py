@@ -7,14 +7,24 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 
-from tests.databases import DatabaseUnavailable, find_binaries, fresh_database, running_cluster, shared_cluster
+from tests import databases
+from tests.databases import (
+    DatabaseUnavailable,
+    copy_programs,
+    find_binaries,
+    fresh_database,
+    packaged_binaries,
+    running_cluster,
+    shared_cluster,
+)
+from tests.missing import missing
+from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,9 +35,7 @@ def has_binaries() -> None:
     try:
         find_binaries()
     except DatabaseUnavailable as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
+        missing(str(error))
 
 
 def run(url: str, *statements: str) -> list[object]:
@@ -109,10 +117,7 @@ def test_the_server_ends_when_its_session_is_killed(has_binaries: None) -> None:
         assert owner.stdout is not None
         port, directory = owner.stdout.readline().split()
         owner.kill()
-    deadline = time.monotonic() + 20
-    while Path(directory).exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not Path(directory).exists()
+    assert until(lambda: not Path(directory).exists())
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(port)))
 
@@ -120,5 +125,31 @@ def test_the_server_ends_when_its_session_is_killed(has_binaries: None) -> None:
 def test_a_machine_without_postgresql_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(Path, "glob", lambda self, pattern: iter(()))
+    monkeypatch.setattr(databases, "PACKAGE", "no_such_package")
     with pytest.raises(DatabaseUnavailable, match="apt-get install postgresql"):
         find_binaries()
+
+
+@pytest.fixture
+def packaged() -> Path:
+    """The programs that the development group brings; there are wheels for Linux, macOS and Windows."""
+    folders = packaged_binaries()
+    if not folders:
+        missing("the package with PostgreSQL's programs is not installed")
+    return folders[0]
+
+
+def test_a_machine_without_postgresql_has_the_packaged_one(packaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(databases, "installed_binaries", list)
+    assert find_binaries() == packaged
+    with running_cluster() as cluster:
+        (version,) = run(cluster.url, "SHOW server_version_num")
+    assert packaged.parent.name == f"pginstall{int(str(version)) // 10_000}"
+
+
+def test_packaged_programs_run_where_they_are_copied_to(packaged: Path, tmp_path: Path) -> None:
+    copied = copy_programs(packaged, tmp_path)
+    assert copied.is_relative_to(tmp_path)
+    assert copy_programs(packaged, tmp_path) == copied
+    said = subprocess.run([copied / "initdb", "--version"], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("initdb (PostgreSQL)")

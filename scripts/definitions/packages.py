@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from apothecary.fhir.releases import FhirVersion
@@ -54,25 +55,71 @@ EXPANSIONS = {
 }
 
 
+DOWNLOAD_SECONDS = 300
+
+
 class PackageError(Exception):
     """A package could not be had, or is not the one that was pinned."""
 
 
 def obtain(package: Package, cache: Path) -> Path:
-    """The verified tarball of `package` in `cache`, downloaded by npm when it is not there."""
+    """The verified tarball of `package` in `cache`, downloaded by npm when it is not there.
+
+    Raises PackageError when it cannot be had, or is not the one that was pinned.
+    """
     path = cache / package.file_name
     if not path.is_file():
         cache.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            ["npm", "pack", "--silent", f"{package.name}@{package.version}"],
-            cwd=cache,
-            check=True,
-            stdout=subprocess.DEVNULL,
+        with TemporaryDirectory(dir=cache) as folder:
+            _download(package, Path(folder))
+            _check(package, Path(folder) / package.file_name)
+            # In one step: what is half downloaded never stands in the cache, whoever else downloads it.
+            (Path(folder) / package.file_name).replace(path)
+    _check(package, path)
+    return path
+
+
+def _download(package: Package, folder: Path) -> None:
+    wanted = f"{package.name}@{package.version}"
+    by_hand = f"on a machine that has it, `npm pack {wanted}` makes {package.file_name}: put that into .cache/"
+    try:
+        done = subprocess.run(
+            ["npm", "pack", "--fetch-retries=1", wanted],
+            cwd=folder,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=DOWNLOAD_SECONDS,
         )
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        raise PackageError(f"npm is not installed; {by_hand}") from None
+    except subprocess.TimeoutExpired:
+        raise PackageError(f"npm did not bring {wanted} within {DOWNLOAD_SECONDS} seconds") from None
+    if done.returncode:
+        raise PackageError(f"npm cannot bring {wanted}: {done.stderr.strip()[-500:]}")
+
+
+def _check(package: Package, path: Path) -> None:
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise PackageError(f"{path}: {error.strerror}") from None
     if found != package.sha256:
         raise PackageError(f"{path}: SHA-256 is {found}, expected {package.sha256}")
-    return path
+
+
+def files(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and text of each JSON file at the top of the tarball, without its `package/` and its own manifests.
+
+    They come as they stand: whoever sorts the members of a compressed file first unpacks it again and again.
+    """
+    with tarfile.open(path) as tar:
+        for member in tar:
+            name = member.name.removeprefix("package/")
+            if name.endswith(".json") and "/" not in name and not name.startswith(".") and name != "package.json":
+                stream = tar.extractfile(member)
+                if stream is not None:
+                    yield name, stream.read()
 
 
 def manifest(path: Path) -> Resource:
@@ -87,15 +134,11 @@ def manifest(path: Path) -> Resource:
 
 def resources(path: Path, *types: str) -> Iterator[Resource]:
     """The resources of `types` in the tarball, in the order of their file names."""
-    wanted = tuple(f"package/{name}-" for name in types)
-    with tarfile.open(path) as tar:
-        for member in sorted(tar.getmembers(), key=lambda member: member.name):
-            if member.name.startswith(wanted) and member.name.endswith(".json"):
-                stream = tar.extractfile(member)
-                if stream is not None:
-                    resource = json.load(stream)
-                    if resource.get("resourceType") in types:
-                        yield resource
+    wanted = tuple(f"{name}-" for name in types)
+    for _, text in sorted((name, text) for name, text in files(path) if name.startswith(wanted)):
+        resource = json.loads(text)
+        if resource.get("resourceType") in types:
+            yield resource
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from apothecary.testing import ServerProcess
 
-_SETTINGS = "settings of apothecary_server, one a line: name = value, as docs/settings.md has them in lower case"
+_SETTINGS = "settings of apothecary_server, one a line: name = value; the names of `apothecary settings`, in lower case"
 _CONTENT = "folder of FHIR files that apothecary_server serves, relative to the rootdir; none by default"
 _WRITES = "whether apothecary_server takes writes; by default it is read-only, because tests share it"
 

@@ -96,6 +96,7 @@ def test_a_release_is_named_in_every_form_that_options_take(tmp_path: Path, name
         ("[validate]\nmax-issues = 1.0", ":2:14: validate.max-issues: write a whole number"),
         ("[validate]\nbaseline = 2020-01-01", ":2:12: validate.baseline: write a text"),
         ("[validate.exclude]", ":1:1: validate.exclude: write a list"),
+        ("validate = " + "[" * 50_000, ": arrays and inline tables are nested too deeply"),
     ],
 )
 @pytest.mark.parametrize("read", [read_config, lambda path: find_config(path.parent)])

@@ -21,6 +21,7 @@ from apothecary.settings import MEDICATION_FAMILY, Settings
 from apothecary.store.open import open_store
 from apothecary.store.sql import SqlStore
 from apothecary.testing import ServerProcess
+from tests.waiting import PATIENCE
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -86,7 +87,7 @@ class OverHttp:
         self.address = f"http://127.0.0.1:{port}"
 
     def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: str | None = None) -> Answer:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request(method, path.removeprefix(self.address), body, dict(headers or {}))
             response = connection.getresponse()

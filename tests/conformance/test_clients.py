@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import importlib
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -25,7 +24,9 @@ from fhirpy.base.exceptions import OperationOutcome, ResourceNotFound
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion
 from tests.conformance.harness import ROOT, OverHttp, served
+from tests.missing import missing
 from tests.versions.corpus import content
+from tests.waiting import PATIENCE
 
 TOUR = Path(__file__).parent / "clients"
 # Outside the tests' own folders, so that it is installed once.
@@ -151,7 +152,7 @@ def fhir_kit() -> Path:
     continuous integration.
     """
     if shutil.which("node") is None or shutil.which("npm") is None:
-        _unavailable("node and npm are not installed (Debian: apt-get install nodejs npm)")
+        missing("node and npm are not installed (Debian: apt-get install nodejs npm)")
     INSTALLED.mkdir(parents=True, exist_ok=True)
     with (INSTALLED / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -163,22 +164,16 @@ def fhir_kit() -> Path:
             done = subprocess.run(command, cwd=INSTALLED, capture_output=True, text=True, check=False, timeout=300)
             if done.returncode:
                 manifest.unlink()
-                _unavailable(f"npm could not install fhir-kit-client: {done.stderr[-500:]}")
+                missing(f"npm could not install fhir-kit-client: {done.stderr[-500:]}")
         shutil.copy(TOUR / "tour.mjs", INSTALLED / "tour.mjs")
     return INSTALLED
-
-
-def _unavailable(reason: str) -> None:
-    if os.environ.get("CI"):
-        raise RuntimeError(reason)
-    pytest.skip(reason)
 
 
 @pytest.mark.slow
 def test_fhir_kit_client_tours_a_base(live: OverHttp, fhir_kit: Path, version: FhirVersion) -> None:
     form = "doseForm" if version is FhirVersion.R5 else "form"
     command = ["node", "tour.mjs", f"{live.address}/fhir/{version.segment}", form]
-    done = subprocess.run(command, cwd=fhir_kit, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, cwd=fhir_kit, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     assert found == {

@@ -14,6 +14,7 @@ import pytest
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.conformance.harness import BASE, InProcess, problems, served, told
+from tests.waiting import PATIENCE
 
 JSON = {"Content-Type": "application/fhir+json"}
 LIMIT = 2000
@@ -72,7 +73,7 @@ def test_several_are_deleted_at_once_where_the_setting_allows(small_server: InPr
 @pytest.mark.slow
 def test_a_body_in_chunks_is_read_whole_or_refused(tmp_path: Path) -> None:
     settings = {"database": f"sqlite:///{tmp_path / 'chunks.db'}", "content": "", "body_limit": str(LIMIT)}
-    with served(settings) as live, closing(HTTPConnection("127.0.0.1", live.port, timeout=30)) as connection:
+    with served(settings) as live, closing(HTTPConnection("127.0.0.1", live.port, timeout=PATIENCE)) as connection:
         for path in ("/Medication", "/Medication/$validate"):
             for length, status in ((10, (200, 201)), (LIMIT, (413,)), (10 * LIMIT, (413,))):
                 text = medication(length).encode()

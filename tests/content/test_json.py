@@ -103,6 +103,12 @@ def test_a_hundred_thousand_levels_are_told_and_not_fallen_into(opening: str) ->
     assert column <= MAX_DEPTH * len(opening) + len(opening)
 
 
+@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 400, 900, 3000])
+def test_levels_that_a_parser_would_take_are_told_too(levels: int) -> None:
+    assert told("[" * MAX_DEPTH + "]" * MAX_DEPTH) == []
+    assert told("[" * levels + "]" * levels) == [("too-deep", 1, MAX_DEPTH + 1)]
+
+
 def test_numbers_of_any_length_are_read() -> None:
     assert told("[" + "9" * 10_000 + ", 1e999999999, -0.0]") == []
 

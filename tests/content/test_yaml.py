@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
 from apothecary.content.yaml import MAX_ALIASED_NODES, read_yaml
-from apothecary.fhir.json import FhirDecimal
+from apothecary.fhir.json import MAX_DEPTH, FhirDecimal
 from apothecary.fhir.releases import FhirVersion
 
 
@@ -116,6 +117,13 @@ def test_every_value_is_found_where_it_stands() -> None:
         ("&a x: *a\n*a : 2\n", [("yaml-alias", 1, 7)]),
         ("[" * 100_000, [("too-deep", 1, 201)]),
         ("- " * 100_000, [("too-deep", 1, 401)]),
+        ("[" * 201, [("too-deep", 1, 201)]),
+        ("[" * 200, [("yaml-syntax", 1, 201)]),
+        ("{a: " * 100_000, [("too-deep", 1, 801)]),
+        ("[{a: " * 100_000, [("too-deep", 1, 501)]),
+        ("a: " + "[" * 5000, [("too-deep", 1, 203)]),
+        ("[" * 250 + "\x00", [("too-deep", 1, 201)]),
+        ("é" * 30 + ": " + "[" * 250 + "%", [("too-deep", 1, 232)]),
     ],
     ids=lambda value: value[:12] if isinstance(value, str) else "",
 )
@@ -129,6 +137,17 @@ def test_a_billion_laughs_are_not_laughed() -> None:
     ((rule, line, _),) = told("\n".join(lines))
     assert rule == "yaml-alias"
     assert line == len(str(MAX_ALIASED_NODES)) - 1
+
+
+@pytest.mark.parametrize("loader", ["CSafeLoader", "SafeLoader"])
+def test_the_limit_of_nesting_is_the_same_with_and_without_the_library_in_c(
+    loader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apothecary.content.yaml._Loader", getattr(yaml, loader))
+    for opening, width in (("[", 1), ("{a: ", 4), ("- ", 2)):
+        assert told(opening * 5000) == [("too-deep", 1, MAX_DEPTH * width + 1)]
+    sound = "[" * MAX_DEPTH + "]" * MAX_DEPTH
+    assert read_yaml("x.yaml", sound).issues == ()
 
 
 def test_an_alias_stands_for_its_value() -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from tests.conformance.harness import ROOT, OverHttp, served
 from tests.docs.sessions import SHOWN_ADDRESS, Command, mismatch, session
+from tests.missing import missing
+from tests.waiting import PATIENCE
 
 SESSION = session((ROOT / "README.md").read_text())
 
@@ -25,10 +27,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OverHttp]:
 @pytest.mark.parametrize("command", SESSION, ids=[command.line for command in SESSION])
 def test_the_answer_is_the_one_that_is_shown(server: OverHttp, command: Command) -> None:
     if shutil.which("curl") is None:
-        pytest.skip("needs curl")
+        missing("curl is not installed")
     words = shlex.split(command.line.replace(SHOWN_ADDRESS, server.address))
     assert words[0] == "curl"
-    answer = subprocess.run([words[0], "--silent", *words[1:]], capture_output=True, text=True, check=True, timeout=30)
+    answer = subprocess.run(
+        [words[0], "--silent", *words[1:]], capture_output=True, text=True, check=True, timeout=PATIENCE
+    )
     real = answer.stdout.replace(server.address, SHOWN_ADDRESS).splitlines()
     assert mismatch(command.shown, real) is None, answer.stdout[:3000]
 

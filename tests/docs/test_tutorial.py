@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.harness import ROOT, OverHttp, wait_until_ready
+from tests.conformance.harness import ROOT, OverHttp
 from tests.docs.sessions import SHOWN_ADDRESS, Change, Command, Save, mismatch, steps
+from tests.missing import missing
+from tests.waiting import PATIENCE, until
 
 PAGE = (ROOT / "docs" / "tutorial.md").read_text()
 STEPS = list(steps(PAGE))
@@ -51,19 +53,28 @@ class Reader:
             ["bash", "-c", f"exec {line}"], cwd=self.folder, env=self._environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        wait_until_ready(self.server, self._process, seconds=120)
+        assert until(self._is_ready), "the server does not answer"
+
+    def _is_ready(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise AssertionError(f"the server ended: {self._process.communicate()[0]}")
+        try:
+            return self.server.ask("GET", "/readyz").status == 200
+        except OSError:
+            return False
 
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.communicate(timeout=60)
+            self._process.communicate(timeout=PATIENCE)
             self._process = None
 
     def run(self, line: str) -> list[str]:
         """The lines that a command writes, on standard output and on standard error."""
         line = re.sub(r"\bcurl ", "curl --silent ", line.replace(SHOWN_ADDRESS, self.server.address))
         done = subprocess.run(
-            ["bash", "-c", line], cwd=self.folder, env=self._environment, text=True, timeout=120, check=False,
+            ["bash", "-c", line], cwd=self.folder, env=self._environment, text=True, timeout=PATIENCE, check=False,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         return done.stdout.replace(self.server.address, SHOWN_ADDRESS).splitlines()
@@ -81,7 +92,7 @@ def reader(folder: Path) -> Iterator[Reader]:
 @pytest.mark.slow
 def test_every_step_does_what_the_page_says(tmp_path: Path) -> None:
     if shutil.which("curl") is None:
-        pytest.skip("needs curl")
+        missing("curl is not installed")
     folder = tmp_path / "empty"
     folder.mkdir()
     with reader(folder) as one:

@@ -21,6 +21,7 @@ from apothecary.store.contract import Stored
 from apothecary.store.open import open_store
 from apothecary.testing import ServerProcess
 from tests.conformance.harness import Answer
+from tests.waiting import PATIENCE
 
 JSON = {"Content-Type": "application/fhir+json"}
 # The server closes a connection on which nothing was asked for 30 seconds. A client that waited so long for others, on
@@ -37,7 +38,7 @@ class Client:
     """One connection that is kept open, and opened again after it broke or was not used for long."""
 
     def __init__(self, port: int) -> None:
-        self._connection = HTTPConnection("127.0.0.1", port, timeout=60)
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         self._used = time.monotonic()
 
     def send(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:

@@ -22,6 +22,7 @@ from apothecary.store.open import open_store
 from apothecary.testing import ServerProcess
 from tests.databases import fresh_database, running_cluster
 from tests.durability.processes import Client, medication, server_on, unsound
+from tests.waiting import PATIENCE, until
 
 KILLS = 20
 
@@ -73,9 +74,14 @@ class Writer(threading.Thread):
         else:
             self.refused.append((answer.status, answer.body))
 
+    def get_on(self) -> None:
+        """Wait until one more of each was acknowledged: a slow machine is tested by as much work as a fast one."""
+        created, done = len(self.created), len(self.done)
+        assert until(lambda: len(self.created) > created and len(self.done) > done), self.refused[:3]
+
     def stop(self) -> None:
         self.ended.set()
-        self.join(timeout=60)
+        self.join(timeout=PATIENCE)
         assert not self.is_alive()
 
 
@@ -106,9 +112,10 @@ def crash_repeatedly(server: ServerProcess, crash: Callable[[], None], kills: in
     writer.start()
     try:
         for _ in range(kills):
-            time.sleep(random.uniform(0.1, 0.5))
+            writer.get_on()
+            time.sleep(random.uniform(0.0, 0.2))
             crash()
-        time.sleep(0.3)
+        writer.get_on()
         return writer
     finally:
         writer.stop()

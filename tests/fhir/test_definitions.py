@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import subprocess
+import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from apothecary.fhir.definitions import Definitions, SearchParameterDefinition, Structure, definitions, property_name
 from apothecary.fhir.expressions import branches, leads_to
 from apothecary.fhir.releases import FhirVersion
+from tests.waiting import PATIENCE
 
 DATA = Path(__file__).parents[2] / "server/apothecary/fhir/data"
 R4, R4B, R5 = FhirVersion
@@ -213,12 +216,12 @@ def test_the_regex_of_a_primitive_type_accepts_what_the_type_allows(
 
 
 def test_every_regex_compiles_and_white_space_does_not_make_it_slow(tables: Definitions) -> None:
-    for name in tables.primitive_types():
-        regex = tables.structure(name).regex
-        if regex is not None:
-            started = time.perf_counter()
-            re.fullmatch(regex, "A" * 40 + " " * 400 + "!")
-            assert time.perf_counter() - started < 1, name
+    found = [tables.structure(name).regex for name in tables.primitive_types()]
+    # In a process that can be given up: what goes back over every way to part the text would take longer than anyone
+    # can wait, and all of them together take milliseconds.
+    program = "import json, re, sys; [re.fullmatch(one, 'A' * 40 + ' ' * 400 + '!') for one in json.load(sys.stdin)]"
+    text = json.dumps([regex for regex in found if regex is not None])
+    subprocess.run([sys.executable, "-c", program], input=text, text=True, check=True, timeout=PATIENCE)
 
 
 def test_integers_have_the_limits_of_their_type() -> None:
@@ -390,16 +393,6 @@ def test_loading_a_type_reads_no_other_file(tmp_path: Path) -> None:
     assert tables.structure("Medication.ingredient").properties["item"].type == "CodeableReference"
     with pytest.raises(FileNotFoundError):
         tables.structure("Quantity")
-
-
-def test_a_type_loads_in_a_millisecond_or_so(tables: Definitions) -> None:
-    fresh = Definitions(tables.version)
-    fresh.resource_types()
-    started = time.process_time()
-    for name in fresh.resource_types():
-        fresh.structure(name)
-    # The mean over all resource types, with room for a busy machine; measured alone it is about 0.2 ms.
-    assert (time.process_time() - started) / len(fresh.resource_types()) < 0.005
 
 
 def test_threads_see_the_same_tables() -> None:

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from apothecary.fhir.json import DuplicateKey, compact, dumps, parse, pretty
+from apothecary.fhir.json import MAX_DEPTH, DuplicateKey, compact, dumps, parse, pretty
 
 EXACT = (
     '{"a":0.50}',
@@ -37,6 +37,21 @@ def test_a_key_that_stands_twice_is_an_error(text: str) -> None:
 def test_what_is_not_json_is_a_value_error(text: str | bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse(text)
+
+
+@pytest.mark.parametrize("inside", ["", '"a[{]}"', '"\\\\"', '"\\"["', "1.50", '"\u00e9"'])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"[": ', "}")])
+def test_the_limit_of_nesting_is_ours_whatever_the_parser_can_do(opening: str, closing: str, inside: str) -> None:
+    deepest = inside or "[]"
+    levels = MAX_DEPTH - (not inside)
+    assert parse(opening * levels + deepest + closing * levels)
+    for more in (1, 50, 1_000, 100_000):
+        with pytest.raises(ValueError, match=f"deeper than {MAX_DEPTH} levels"):
+            parse(opening * (levels + more) + deepest + closing * (levels + more))
+
+
+def test_many_brackets_beside_one_another_are_not_deep() -> None:
+    assert len(parse("[" + ",".join(['{"a": ["[[["]}'] * 5000) + "]")) == 5000
 
 
 def test_half_a_surrogate_pair_cannot_be_written() -> None:

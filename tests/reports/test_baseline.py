@@ -30,7 +30,9 @@ def test_the_file_does_not_depend_on_the_order_of_findings(tmp_path: Path) -> No
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2}', '{"version": 1, "findings": [{}]}', None])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"version": 2}', '{"version": 1, "findings": [{}]}', "[" * 50_000, None]
+)
 def test_what_is_no_baseline_is_refused(tmp_path: Path, text: str | None) -> None:
     path = tmp_path / "baseline.json"
     if text is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from apothecary.app import create_app
 from apothecary.rest.metrics import BUCKETS, Metrics
 from apothecary.settings import Settings
 from benchmarks.servers import apothecary, fetch, free_port, running
+from tests.waiting import until
 
 LINE = re.compile(r'[a-z_]+(\{[a-z]+="[^"\\\n]*"(,[a-z]+="[^"\\\n]*")*\})? [0-9.e+-]+')
 
@@ -126,13 +126,8 @@ def test_all_workers_of_a_server_are_counted_whichever_answers(sqlite_database_u
     with running(apothecary(port, tmp_path, sqlite_database_url, workers=2), port, "/readyz"):
         for _ in range(40):
             assert fetch(port, "/fhir/Substance")[0] == 200
-        end = time.monotonic() + 15
         wanted = '{interaction="search-type",type="Substance",status="2xx"}'
-        seen = [0.0]
-        while seen[-1] < 40 and time.monotonic() < end:
-            seen.append(requests(fetch(port, "/metrics")[1].decode()).get(wanted, 0))
-            time.sleep(0.2)
-        assert seen[-1] == 40
+        assert until(lambda: requests(fetch(port, "/metrics")[1].decode()).get(wanted, 0) == 40)
 
 
 def test_the_request_log_says_what_was_asked_and_no_values(

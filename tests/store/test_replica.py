@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psycopg
@@ -15,6 +14,8 @@ from apothecary.errors import StartError
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.databases import Cluster, DatabaseUnavailable, find_binaries, running_cluster, running_standby
+from tests.missing import missing
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +29,7 @@ class Pair:
 
     def settings(self, **changes: str) -> Settings:
         urls = {"database": self.primary.url, "read_database": self.standby.url} | changes
-        return Settings(content="", request_seconds=5.0, **urls)
+        return Settings(content="", **urls)
 
     def app(self) -> Apothecary:
         """One server process, as far as the replica is concerned."""
@@ -62,22 +63,12 @@ class Pair:
         return until(lambda: self.ask(self.standby, f"SELECT pg_last_wal_replay_lsn() >= '{here}'") is True)
 
 
-def until(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
-    """Whether `holds` comes true in time."""
-    end = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
-
-
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
     try:
         find_binaries()
     except DatabaseUnavailable as error:
-        pytest.skip(str(error))
+        missing(str(error))
     with running_cluster() as primary, running_standby(primary) as standby:
         yield Pair(primary, standby)
 

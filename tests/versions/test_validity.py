@@ -9,7 +9,7 @@ import pytest
 from apothecary.fhir.json import parse
 from apothecary.fhir.releases import FhirVersion
 from apothecary.versions import convert, convertible
-from scripts.fetch_examples import CACHE, PACKAGES, examples
+from tests.official import official_examples
 from tests.versions.corpus import FAMILY, broken_rules, case_id, cases, refused_by_models
 
 # What the other release's invariants demand and the source does not say. The value is why it cannot be had.
@@ -60,10 +60,8 @@ def test_fhir_resources_reads_converted_content_and_examples(
     ],
 )
 def test_every_official_example_of_the_family_is_valid_there(source: FhirVersion, target: FhirVersion) -> None:
-    if not (CACHE / PACKAGES[source].file_name).is_file():
-        pytest.skip("the examples are not in .cache: python -m scripts.fetch_examples")
     found: dict[str, set[str]] = {}
-    for name, text in examples(source):
+    for name, text in official_examples(source):
         resource = parse(text)
         kind = resource.get("resourceType", "")
         # Bundles of definitions take minutes and hold what the packages hold singly.

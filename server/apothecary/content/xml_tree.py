@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
-from apothecary.content.json_syntax import MAX_DEPTH
+from apothecary.fhir.json import MAX_DEPTH
 
 # Between namespace and name, as expat reports them; a space can be part of neither.
 _SEPARATOR = " "

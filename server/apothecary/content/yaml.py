@@ -16,9 +16,9 @@ from typing import Any
 import yaml
 
 from apothecary.content.documents import Document, Lines, PlacedIssue, Pointer, RecordedPositions, reading_issue
-from apothecary.content.json_syntax import MAX_DEPTH
 from apothecary.content.literals import typed
 from apothecary.fhir.definitions import Definitions, definitions
+from apothecary.fhir.json import MAX_DEPTH
 from apothecary.fhir.releases import FhirVersion
 
 MAX_ALIASED_NODES = 100_000
@@ -41,20 +41,39 @@ def read_yaml(file: str, text: str, version: FhirVersion = FhirVersion.R5) -> Do
     readable = True
     value = None
     try:
-        for event in _events(text):
-            builder.take(event)
+        builder.read(text)
         value = _resolved(builder.root, None, definitions(version))
     except _Stop as stop:
+        builder, stop = _first(text, builder, stop)
         builder.issues.append(stop.placed)
         readable = False
     return Document(file, text, "yaml", value, RecordedPositions(builder.places), tuple(builder.issues), readable)
 
 
 class _Stop(Exception):
-    """The rest of the document cannot be read."""
+    """The rest of the document cannot be read. `offset` is where the parser itself gave up."""
 
-    def __init__(self, rule: str, message: str, place: tuple[int, int], remedy: str | None = None) -> None:
+    def __init__(
+        self, rule: str, message: str, place: tuple[int, int], remedy: str | None = None, offset: int | None = None
+    ) -> None:
         self.placed = PlacedIssue(reading_issue(rule, message, remedy), *place)
+        self.offset = offset
+
+
+def _first(text: str, builder: _Builder, stop: _Stop) -> tuple[_Builder, _Stop]:
+    """What ends the reading, and what was read until then.
+
+    The parser looks ahead: a fault, or a limit of its own, behind the place where the document is nested too deeply
+    hides that place. So what stands before its fault is read once more without the rest.
+    """
+    if stop.offset is not None:
+        before = _Builder()
+        try:
+            before.read(text[: stop.offset])
+        except _Stop as earlier:
+            if earlier.placed.issue.rule == "too-deep":
+                return before, earlier
+    return builder, stop
 
 
 def _events(text: str) -> Iterator[Any]:
@@ -63,13 +82,15 @@ def _events(text: str) -> Iterator[Any]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         # libyaml puts the end of a text without a last line break on a line that does not exist.
-        place = Lines(text).place(min(mark.index, len(text))) if mark else (1, 1)
+        offset = min(mark.index, len(text)) if mark else 0
         said = f"{error.context or 'The text is not YAML'}: {error.problem or 'it cannot be read'}."
-        raise _Stop("yaml-syntax", said[0].upper() + said[1:], place) from None
+        place = Lines(text).place(offset)
+        raise _Stop("yaml-syntax", said[0].upper() + said[1:], place, offset=offset) from None
     except yaml.YAMLError as error:
         # A ReaderError counts in the text, not in lines.
-        place = Lines(text).place(getattr(error, "position", 0))
-        raise _Stop("yaml-syntax", "A character stands here that YAML does not allow.", place) from None
+        offset = getattr(error, "position", 0)
+        said = "A character stands here that YAML does not allow."
+        raise _Stop("yaml-syntax", said, Lines(text).place(offset), offset=offset) from None
 
 
 def _place(event: Any) -> tuple[int, int]:
@@ -99,6 +120,11 @@ class _Builder:
     anchors: dict[str, tuple[Any, int]] = field(default_factory=dict)
     aliased: int = 0
     documents: int = 0
+
+    def read(self, text: str) -> None:
+        """Build what `text` writes. Raises _Stop."""
+        for event in _events(text):
+            self.take(event)
 
     def take(self, event: Any) -> None:
         match event:

@@ -43,7 +43,7 @@ class Baseline:
             return cls(Counter({entry["fingerprint"]: int(entry["count"]) for entry in document["findings"]}))
         except OSError as error:
             raise StartError(f"{path}: cannot be read: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise StartError(f"{path}: not a baseline; write one with --write-baseline") from error
 
     def knows(self, finding: Finding) -> bool:

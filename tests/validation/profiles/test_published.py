@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
@@ -14,7 +13,7 @@ from apothecary.fhir.json import parse
 from apothecary.fhir.releases import FhirVersion
 from apothecary.validation import Options, validate
 from apothecary.validation.profiles import Profiles
-from scripts.fetch_examples import CACHE, PACKAGES, examples
+from tests.official import official_examples
 
 pytestmark = pytest.mark.slow
 BLOOD_PRESSURE = "http://hl7.org/fhir/StructureDefinition/bp"
@@ -23,9 +22,7 @@ BLOOD_PRESSURE = "http://hl7.org/fhir/StructureDefinition/bp"
 @cache
 def published() -> list[dict[str, Any]]:
     """All resources of the R4 package: it holds the definitions beside the examples."""
-    if not (CACHE / PACKAGES[FhirVersion.R4].file_name).is_file() and shutil.which("npm") is None:
-        pytest.skip("the examples are not in .cache and npm is not here")
-    return [resource for _, text in examples(FhirVersion.R4) if "resourceType" in (resource := parse(text))]
+    return [resource for _, text in official_examples(FhirVersion.R4) if "resourceType" in (resource := parse(text))]
 
 
 def broken(resource: Any, profiles: Profiles) -> set[tuple[str | None, str]]:

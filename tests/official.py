@@ -1,0 +1,33 @@
+"""The official packages in `.cache/`: `make test` fetches them with npm, once, and the tests only read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from apothecary.fhir.releases import FhirVersion
+from scripts.definitions.packages import CORE, EXPANSIONS, Package, obtain
+from scripts.fetch_examples import PACKAGES, examples
+from tests.missing import missing
+
+CACHE = Path(__file__).parent.parent / ".cache"
+
+
+def official_examples(version: FhirVersion) -> Iterator[tuple[str, bytes]]:
+    """File name and text of each official example of a release, checked by hash; without the package the test is
+    skipped, but fails in continuous integration.
+    """
+    _need(PACKAGES[version])
+    return examples(version, CACHE)
+
+
+def definition_packages() -> list[Path]:
+    """The packages that the tables are compiled from, likewise."""
+    wanted = (*CORE.values(), *EXPANSIONS.values())
+    _need(*wanted)
+    return [obtain(package, CACHE) for package in wanted]
+
+
+def _need(*packages: Package) -> None:
+    if absent := [package.file_name for package in packages if not (CACHE / package.file_name).is_file()]:
+        missing(f"{', '.join(absent)} not in .cache/: python -m scripts.fetch_examples")
