@@ -24,7 +24,6 @@ from apothecary.search.parameters import EXTRACTION, Registry
 from apothecary.search.registries import make_registries
 from apothecary.settings import Settings
 from apothecary.store.contract import Reader, Store, Stored, Transaction
-from apothecary.versions import convert
 
 # Under these names the store remembers what the last sync left.
 FILES, INDEX, SYNCED = "content files", "index", "content synced"
@@ -222,11 +221,6 @@ def _write(
     return Report(unchanged, created, updated, deleted)
 
 
-def _r5_form(stored: Stored) -> JSON:
-    resource: JSON = parse(stored.body or b"")
-    return convert(resource, FhirVersion(stored.fhir_version), FhirVersion.R5).resource
-
-
 def _reindex(transaction: Transaction, registry: Registry, report: Report, fresh: set[str]) -> Report:
     """Index rows made anew for every resource but those that this sync wrote."""
     count = 0
@@ -235,7 +229,7 @@ def _reindex(transaction: Transaction, registry: Registry, report: Report, fresh
             if stored.body is None or f"{stored.type}/{stored.id}" in fresh:
                 continue
             try:
-                rows = registry.rows(_r5_form(stored))
+                rows = registry.rows(parse(stored.body), FhirVersion(stored.fhir_version))
             except (ValueError, FhirError) as error:
                 raise ContentError(f"{stored.type}/{stored.id}", 0, 0, f"a value cannot be indexed: {error}") from None
             transaction.index(stored, rows, fresh=False)
