@@ -82,17 +82,20 @@ class Comparison:
                 pair.refuted = True
                 continue
             pair.more = pair.more or more
-            if written is not name[0]:
-                for path, tracks in self._elements[other].items():
-                    if path not in pair.met and self._reads(other, tracks, forms[other[0]], solid[name]):
-                        pair.met.add(path)
+            if written is not name[0] and not pair.met.issuperset(self._elements[other]):
+                pair.met.update(self._met(other, forms[other[0]], solid[name]))
 
-    def _reads(self, other: Name, tracks: list[Track], form: JSON, rows: set[IndexRow]) -> bool:
-        """Whether some of `rows` come from the element that `tracks` of the other parameter lead to."""
+    def _met(self, other: Name, form: JSON, rows: set[IndexRow]) -> Iterator[Path]:
+        """The elements of the other parameter that some of `rows` come from, and can come from no other of them."""
         one = self._known[other]
-        return any(
-            not rows.isdisjoint(_rows(one.extract(track, node), one)) for track in tracks for node in track.walk(form)
-        )
+        by_path = {
+            path: {row for track in tracks for node in track.walk(form) for row in _rows(one.extract(track, node), one)}
+            for path, tracks in self._elements[other].items()
+        }
+        for path, found in by_path.items():
+            elsewhere = set().union(*(rest for another, rest in by_path.items() if another != path))
+            if not rows.isdisjoint(found - elsewhere):
+                yield path
 
     def keys(self, version: FhirVersion) -> dict[str, str]:
         """The names in the index by code, where they are not the same."""

@@ -2,23 +2,25 @@
 
 Every place in a type has its own turn: each time it is filled, the next of its types, codes, targets and lengths is
 taken. So after enough resources each of them was used, whatever stands beside it. Values are all different, so that
-one is never taken for another.
+one is never taken for another. Codes cannot be: so every other resource leaves out some of its elements, not always
+the same.
 """
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from apothecary.fhir.definitions import Definitions, Element, Property, definitions
+from apothecary.fhir.definitions import Definitions, Property, definitions
 from apothecary.fhir.json import JSON
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search.parameter import standard_parameters
 
 # Resources of a type: no fewer, for the mixtures; no more, for the time.
-FEWEST, MOST = 12, 60
+FEWEST, MOST = 24, 60
 # Backbones inside backbones, and data types inside data types, are filled so deep.
 _BACKBONES, _DATATYPES = 5, 4
 _LEFT_OUT = frozenset({"id", "extension", "modifierExtension", "contained", "implicitRules", "meta"})
@@ -35,7 +37,7 @@ def resources(version: FhirVersion, resource_type: str) -> Iterator[JSON]:
     maker = _Maker(version, resource_type)
     count = 0
     while count < FEWEST or (count < MOST and not maker.whole):
-        yield {"resourceType": resource_type, "id": f"g-{count}", **maker.resource()}
+        yield {"resourceType": resource_type, "id": f"g-{count}", **maker.resource(sparse=count % 2 == 1)}
         count += 1
 
 
@@ -45,6 +47,8 @@ class _Maker:
         self._type = resource_type
         self._turns: dict[str, tuple[int, int]] = {}
         self._open: list[str] = []
+        self._sparse = False
+        self._random = random.Random(f"{version} {resource_type}")  # noqa: S311 (the same resources every time)
         self._count = 0
         self._extensions = _extensions(version, resource_type)
         expressions = " ".join(one.expression for one in standard_parameters(resource_type, version))
@@ -55,7 +59,8 @@ class _Maker:
         """Whether every place has had all of its turns."""
         return all(taken >= options for taken, options in self._turns.values())
 
-    def resource(self) -> JSON:
+    def resource(self, *, sparse: bool) -> JSON:
+        self._sparse = sparse
         made = self._structure(self._type, self._type, 0, 0)
         return {"meta": self._meta(), **made}
 
@@ -89,17 +94,26 @@ class _Maker:
             types = by_path.get(element.path, [])
             if not types or element.name in _LEFT_OUT or types[0].type == "Narrative":
                 continue
-            if element.min == 0 and self._too_deep(element, types, backbones, datatypes):
+            if element.min == 0 and (self._too_deep(types, backbones, datatypes) or self._is_left_out()):
                 continue
             here = f"{place}.{element.name}"
             one = types[self._turn(f"{here}=", len(types))] if len(types) > 1 else types[0]
             values = [self._value(one, here, backbones, datatypes) for _ in range(self._length(one, here, backbones))]
             made[one.name] = values if one.element.is_list else values[0]
-        self._extend(made, place)
         self._open.pop()
+        if not made and self._sparse:
+            # An element must say something.
+            self._sparse = False
+            made = self._structure(name, place, backbones, datatypes)
+            self._sparse = True
+            return made
+        self._extend(made, place)
         return made or {"extension": [{"url": "http://example.org/nothing", "valueBoolean": True}]}
 
-    def _too_deep(self, element: Element, types: Sequence[Property], backbones: int, datatypes: int) -> bool:
+    def _is_left_out(self) -> bool:
+        return self._sparse and self._random.random() < 0.4
+
+    def _too_deep(self, types: Sequence[Property], backbones: int, datatypes: int) -> bool:
         if datatypes >= _DATATYPES or backbones >= _BACKBONES:
             return True
         # A structure inside itself: once is enough to be met.

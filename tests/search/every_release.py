@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
-from urllib.parse import quote
 
 import fhirpathpy
 from fhirpathpy.models import models
@@ -21,6 +20,7 @@ from apothecary.fhir.definitions import SearchParameterDefinition, definitions
 from apothecary.fhir.json import JSON, dumps, parse
 from apothecary.fhir.references import parse_reference
 from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions.search import prepare
 from apothecary.search.text import fold
 from apothecary.store.contract import Stored
 from apothecary.versions import convert
@@ -97,7 +97,7 @@ class Walk:
 
     def _found(self, name: tuple[str, str, str], found: Mapping[str, list[str]]) -> None:
         version, kind, code = name
-        present = self._all(version, f"{kind}?{code}:missing=false")
+        present = self._all(version, kind, (f"{code}:missing", "false"))
         assert found.keys() <= set(present), f":missing=false lacks {sorted(found.keys() - set(present))[:3]}"
         by_value: dict[str, set[str]] = {}
         for identity, values in found.items():
@@ -106,10 +106,10 @@ class Walk:
         # Of every release some: the first and the last that have any.
         chosen = [*by_value][:_MOST] + [*by_value][-_MOST:]
         for value in dict.fromkeys(chosen):
-            ids = self._all(version, f"{kind}?{code}={quote(value, safe='')}")
+            ids = self._all(version, kind, (code, value))
             assert by_value[value] <= set(ids), f"{code}={value} lacks {sorted(by_value[value] - set(ids))[:3]}"
         if name[2] not in ("_text", "_content") and self._sorts(version, kind, code):
-            ordered = self._all(version, f"{kind}?_sort={code}")
+            ordered = self._all(version, kind, ("_sort", code))
             last = max(ordered.index(one) for one in found)
             assert last < len(present), f"_sort={code} puts one with a value behind those without"
 
@@ -128,17 +128,20 @@ class Walk:
             answer = self._ask(version, f"{target_type}?_id={target_id}&_revinclude={kind}:{code}&_count=1")
             assert (kind, identity) in _included(answer), f"_revinclude of {target_type}/{target_id} lacks {identity}"
             if not targets or "Resource" in targets or target_type in targets:
-                ids = self._all(version, f"{kind}?{code}:{target_type}._id={target_id}")
+                ids = self._all(version, kind, (f"{code}:{target_type}._id", target_id))
                 assert identity in ids, f"{code}:{target_type}._id={target_id} lacks {identity}"
-                ids = self._all(version, f"{target_type}?_has:{kind}:{code}:_id={identity}")
+                ids = self._all(version, target_type, (f"_has:{kind}:{code}:_id", identity))
                 assert target_id in ids, f"_has:{kind}:{code}:_id={identity} lacks {target_id}"
 
     def _sorts(self, version: str, kind: str, code: str) -> bool:
         answer = self.server.ask("GET", f"/fhir/{version.lower()}/{kind}?_sort={code}&_count=1", STRICT)
         return answer.status == 200
 
-    def _all(self, version: str, query: str) -> list[str]:
-        return self._ask(version, f"{query}&_count=1000").ids
+    def _all(self, version: str, kind: str, *pairs: tuple[str, str]) -> list[str]:
+        """The ids of all matches, in order. What HTTP adds to a search is tested elsewhere, and costs more."""
+        service, base = self.server.service, f"http://localhost/fhir/{version.lower()}"
+        found = prepare(service, FhirVersion(version), base, kind, [*pairs, ("_count", "100000")], strict=True)
+        return [hit.id for hit in service.reader.search(found.search.query).hits]
 
     def _ask(self, version: str, query: str) -> Answer:
         answer = self.server.ask("GET", f"/fhir/{version.lower()}/{query}", STRICT)

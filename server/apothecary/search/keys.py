@@ -9,6 +9,7 @@ it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -43,6 +44,12 @@ def renamed(version: FhirVersion, resource_type: str) -> Mapping[str, str]:
     """The parameters of a type that R5 calls otherwise: its code by theirs."""
     listed = _keys()[version].get(resource_type, {}) if version is not FhirVersion.R5 else {}
     return {code: name for code, name in listed.items() if owner(name) is FhirVersion.R5}
+
+
+@cache
+def fingerprint() -> str:
+    """Another one for each content of the file."""
+    return hashlib.sha256(DATA.read_bytes()).hexdigest()[:12]
 
 
 @cache

@@ -20,7 +20,7 @@ from apothecary.search.text import key
 from apothecary.search.words import passages
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
-EXTRACTION = 10
+EXTRACTION = f"10 {keys.fingerprint()}"
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
 # points to a resource must be known before it is deleted.
@@ -105,7 +105,8 @@ class Registry:
             name = keys.key(self.version, resource_type, code)
             same = known.get(name)
             if same is None:
-                result[code] = replace(one, indexed_as=name)
+                foreign = name if keys.owner(name) is not canonical.version else keys.own(self.version, code)
+                result[code] = replace(one, indexed_as=foreign)
             else:
                 # What the parameter may be asked is what the index was filled with.
                 same = replace(same, code=code, url=one.url, description=one.description, indexed_as=same.index)
