@@ -47,13 +47,13 @@ def count(rows: Sequence[Indexed]) -> int:
 
 
 def seconds(works: Sequence[Callable[[], object]], runs: int) -> list[float]:
-    """The median time of each, run in turn: so each has the same neighbours on the machine."""
+    """The median processor time of each, run in turn."""
     times: list[list[float]] = [[] for _ in works]
     for _ in range(runs):
         for work, taken in zip(works, times, strict=True):
-            begin = time.perf_counter()
+            begin = time.process_time()
             work()
-            taken.append(time.perf_counter() - begin)
+            taken.append(time.process_time() - begin)
     return [statistics.median(taken) for taken in times]
 
 

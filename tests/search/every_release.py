@@ -181,14 +181,15 @@ def _asked(kind: str, node: Any) -> Iterator[str]:
         literal = node.get("reference", node) if isinstance(node, dict) else node
         if isinstance(literal, dict):
             literal = literal.get("reference")
-        if isinstance(literal, str) and not literal.startswith("#"):
+        # One word is what a client writes for an id, of whatever type.
+        if isinstance(literal, str) and not literal.startswith("#") and re.search("[:/]", literal):
             yield literal
     elif kind == "uri" and isinstance(node, str):
         yield _escaped(node)
     elif kind == "number" and isinstance(node, int | float) and not isinstance(node, bool):
         yield str(node)
     elif kind == "quantity" and isinstance(node, dict) and "value" in node and "comparator" not in node:
-        system, code = node.get("system", ""), node.get("code", node.get("unit", ""))
+        system, code = node.get("system", ""), node.get("code", "")
         yield f"{node['value']}|{_escaped(system)}|{_escaped(code)}" if system and code else str(node["value"])
 
 
