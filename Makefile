@@ -55,6 +55,9 @@ lock: $(UV) ## renew requirements/ with the newest versions that pyproject.toml 
 definitions: $(DEVELOPMENT) ## compile server/apothecary/fhir/data from the official FHIR packages (needs npm, or the packages in .cache/)
 	$(BIN)/python -m scripts.definitions
 
+search-keys: $(DEVELOPMENT) ## work out which search parameters of R4 and R4B share their index rows with R5 (needs npm, or the packages in .cache/)
+	$(BIN)/python -m scripts.search_keys
+
 benchmark: $(DEVELOPMENT) ## throughput against a bare Flask app (wants wrk), the cold start, and writes
 	$(BIN)/python -m benchmarks.http
 	$(BIN)/python -m benchmarks.startup

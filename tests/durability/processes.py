@@ -13,7 +13,6 @@ from typing import Any
 from apothecary.app import make_service
 from apothecary.fhir.json import parse
 from apothecary.fhir.releases import FhirVersion
-from apothecary.interactions.forms import canonical
 from apothecary.search.rows import IndexRow
 from apothecary.settings import Settings
 from apothecary.store.check import disagreements
@@ -82,7 +81,7 @@ def unsound(database: str) -> list[str]:
         registry = make_service(settings, store).registry(FhirVersion.R5)
 
         def rows_of(stored: Stored) -> list[IndexRow]:
-            return registry.rows(canonical(parse(stored.body or b""), FhirVersion(stored.fhir_version)))
+            return registry.rows(parse(stored.body or b""), FhirVersion(stored.fhir_version))
 
         return list(disagreements(store, rows_of))
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import count
+from itertools import count, cycle
 from typing import Any
 from urllib.parse import quote
 
@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apothecary.fhir.json import dumps
+from apothecary.fhir.releases import FhirVersion
 from apothecary.settings import Settings
 from apothecary.store import plan
 from apothecary.store.contract import Stored
 from apothecary.store.open import open_store
+from apothecary.versions import convert, convertible
 from tests.conformance.harness import BASE, InProcess
 from tests.conformance.walk import forwards
 from tests.properties.search_model import (
@@ -261,18 +263,25 @@ def test_the_index_finds_what_a_look_at_every_resource_finds(
     versions = count(1)
 
     # The resources of one example replace those of the one before: updates and deletions must leave no rows behind.
-    @given(world=worlds, asked=st.lists(searches(), min_size=30, max_size=30))
+    # Each is written in some release: what is found does not depend on it.
+    @given(
+        world=worlds,
+        releases=st.lists(one_of(list(FhirVersion)), min_size=7, max_size=7),
+        asked=st.lists(searches(), min_size=30, max_size=30),
+    )
     @settings(max_examples=50, deadline=None)
-    def check(world: dict[str, dict[str, Any] | None], asked: list[Any]) -> None:
+    def check(world: dict[str, dict[str, Any] | None], releases: list[FhirVersion], asked: list[Any]) -> None:
         version = next(versions)
         with store.transaction() as transaction:
-            for key, content in world.items():
+            for (key, content), wished in zip(world.items(), cycle(releases), strict=False):
                 kind, _, identity = key.partition("/")
-                resource = None if content is None else {"resourceType": kind, "id": identity, **content}
-                body = None if resource is None else dumps(resource)
-                rows = [] if resource is None else registry.rows(resource)
-                method = "DELETE" if resource is None else "PUT"
-                transaction.write(Stored(kind, identity, version, version * 1000, "R5", body), method, rows)
+                written = wished if convertible(kind, FhirVersion.R5, wished) else FhirVersion.R5
+                body, rows, method = None, [], "DELETE"
+                if content is not None:
+                    resource = {"resourceType": kind, "id": identity, **content}
+                    form = convert(resource, FhirVersion.R5, written).resource
+                    body, rows, method = dumps(form), registry.rows(form, written), "PUT"
+                transaction.write(Stored(kind, identity, version, version * 1000, written, body), method, rows)
         held = with_contained({key: content for key, content in world.items() if content is not None})
         for resource_type, wanted, sort, size, contained, returned in asked:
             parts = [f"{quote(one.name(), safe=':')}={quote(one.written(), safe='')}" for one in wanted]

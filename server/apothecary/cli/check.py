@@ -24,7 +24,7 @@ def check(database: str | None) -> None:
     """
     from apothecary.app import registries_of
     from apothecary.content.sync import index_is_due
-    from apothecary.content.synced import r5_form
+    from apothecary.fhir.json import parse
     from apothecary.fhir.releases import FhirVersion
     from apothecary.search.rows import Indexed
     from apothecary.store.check import disagreements, how_many
@@ -41,7 +41,9 @@ def check(database: str | None) -> None:
         unserved = sorted(set(store.types()) - set(registry.types))
 
         def rows_of(stored: Stored) -> list[Indexed] | None:
-            return None if due or not registry.serves(stored.type) else registry.rows(r5_form(stored))
+            if due or not registry.serves(stored.type):
+                return None
+            return registry.rows(parse(stored.body or b""), FhirVersion(stored.fhir_version))
 
         with _progress(total) as advance:
             for sentence in _with_index(due, disagreements(store, rows_of, advance)):

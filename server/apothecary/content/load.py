@@ -25,7 +25,6 @@ from apothecary.search.parameters import Registry
 from apothecary.search.rows import Indexed
 from apothecary.store.contract import LOADED, Store, Stored, Transaction
 from apothecary.validation import validate
-from apothecary.versions import convert
 
 # A transaction holds so many resources, or so many characters of text: large enough that committing costs little,
 # small enough that other writers need not wait long.
@@ -195,7 +194,7 @@ class Loader:
             issues = [one for one in validate(item.resource, item.version) if one.severity in ("error", "fatal")]
         if not issues:
             try:
-                return list(self._registries[FhirVersion.R5].rows(_canonical(item.resource, item.version)))
+                return self._registries[FhirVersion.R5].rows(item.resource, item.version)
             except (ValueError, TypeError, AttributeError, LookupError) as error:
                 # Without validation a value may be of any shape.
                 issues = [Issue("error", "value", f"a value cannot be indexed: {error}")]
@@ -232,11 +231,6 @@ def _links(entries: list[object]) -> dict[str, str]:
         if isinstance(url, str) and url.startswith("urn:") and isinstance(resource, dict):
             found[url] = f"{resource.get('resourceType')}/{_identity(resource, url)}"
     return found
-
-
-def _canonical(resource: JSON, version: FhirVersion) -> JSON:
-    """The R5 form, of which the index is made."""
-    return resource if version is FhirVersion.R5 else convert(resource, version, FhirVersion.R5).resource
 
 
 def _failure(document: Document, pointer: Pointer, reason: str) -> Failure:

@@ -19,7 +19,7 @@ from apothecary.content.files import ContentFile, content_paths, read_folder
 from apothecary.content.synced import LEFT, Left, Synced, changed, file_hash, r5_form, remember, says_the_same, synced
 from apothecary.errors import ContentError, FhirError
 from apothecary.fhir.definitions import definitions
-from apothecary.fhir.json import JSON, dumps
+from apothecary.fhir.json import JSON, dumps, parse
 from apothecary.fhir.meta import stamp
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import instant, now
@@ -280,7 +280,7 @@ def _reindex(transaction: Transaction, registry: Registry, report: Report, writt
             if stored.body is None or f"{stored.type}/{stored.id}" in written:
                 continue
             try:
-                rows = registry.rows(r5_form(stored))
+                rows = registry.rows(parse(stored.body), FhirVersion(stored.fhir_version))
             except (ValueError, FhirError) as error:
                 raise ContentError(f"{stored.type}/{stored.id}", 0, 0, f"a value cannot be indexed: {error}") from None
             transaction.index(stored, rows, fresh=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -71,12 +71,20 @@ def past(base: str, one: Past, body: bytes | None) -> bytes:
 
 
 def bundle(
-    kind: str, links: Sequence[bytes], entries: Sequence[bytes], total: int | None, issues: Sequence[Issue] = ()
+    kind: str,
+    links: Sequence[bytes],
+    entries: Sequence[bytes],
+    total: int | None,
+    issues: Sequence[Issue] = (),
+    tags: Sequence[Mapping[str, str]] = (),
 ) -> bytes:
     """A whole Bundle; `entry` is left out when there is none, because FHIR has no empty arrays. `issues` are about the
     Bundle itself, from R5 on: https://hl7.org/fhir/R5/bundle-definitions.html#Bundle.issues
     """
-    parts = [b'{"resourceType":"Bundle","type":"%b"' % kind.encode()]
+    parts = [b'{"resourceType":"Bundle"']
+    if tags:
+        parts.append(b',"meta":{"tag":%b}' % _text(tags))
+    parts.append(b',"type":"%b"' % kind.encode())
     if total is not None:
         parts.append(b',"total":%d' % total)
     if links:

@@ -100,7 +100,7 @@ def json_in(one: Stored, version: FhirVersion) -> JSON:
 
 
 def canonical(resource: JSON, version: FhirVersion) -> JSON:
-    """The R5 form of a resource: what the index is made of."""
+    """The R5 form of a resource."""
     return resource if version is FhirVersion.R5 else convert(resource, version, FhirVersion.R5).resource
 
 

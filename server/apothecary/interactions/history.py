@@ -9,7 +9,7 @@ from apothecary.errors import BadRequest, Issue, NotFound, NotSupported
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import Span, parse_span
-from apothecary.interactions import bundle
+from apothecary.interactions import bundle, left_out
 from apothecary.interactions.forms import body_in
 from apothecary.interactions.service import Service, check_id
 from apothecary.search import links
@@ -73,10 +73,11 @@ def history_of(
     The system is what this FHIR version has of it: a type that it lacks cannot stand in its bundles.
     """
     types: Sequence[str] | None = None
+    lacking: Sequence[str] = ()
     if resource_type is not None:
         service.check_type(version, resource_type)
     elif version is not FhirVersion.R5:
-        types = service.registry(version).types
+        types, lacking = service.registry(version).types, left_out.types(service, version)
     asked = _parameters(service, version, pairs, strict)
     path = f"{resource_type}/_history" if resource_type else "_history"
     cursor = links.read(service.secret, path, asked.applied, asked.token) if asked.token else None
@@ -89,7 +90,9 @@ def history_of(
         found = service.reader.history_of(
             resource_type, count=asked.count + 1, types=types, before=before, since=asked.since, at=asked.at
         )
-    return _answer(service, version, base, path, asked, found, total, lambda last: (last.updated, last.version))
+    more = service.reader.history_of_total(None, types=lacking, since=asked.since, at=asked.at) if lacking else 0
+    told = left_out.of_history(version, base, more, asked.applied)
+    return _answer(service, version, base, path, asked, found, total, lambda last: (last.updated, last.version), told)
 
 
 def _answer(
@@ -101,8 +104,11 @@ def _answer(
     found: Sequence[Past],
     total: int,
     place: Callable[[Past], tuple[int, ...]],
+    told: tuple[dict[str, str], str] | None = None,
 ) -> bytes:
-    """The bundle of one page; `found` holds one more than the page where there is another."""
+    """The bundle of one page; `found` holds one more than the page where there is another. `told` is what there is to
+    say of versions that it cannot show.
+    """
     page = found[: asked.count]
     shown = [*asked.applied, (links.PAGE, asked.token)] if asked.token else asked.applied
     addresses = [bundle.link("self", bundle.address(base, path, shown))]
@@ -112,8 +118,10 @@ def _answer(
         last = page[-1]
         following = links.write(service.secret, path, asked.applied, Cursor(place(last), last.type, last.id))
         addresses.append(bundle.link("next", bundle.address(base, path, [*asked.applied, (links.PAGE, following)])))
+    if told:
+        addresses.append(bundle.link("alternate", told[1]))
     entries = [bundle.past(base, one, body_in(one, version) if one.body is not None else None) for one in page]
-    return bundle.bundle("history", addresses, entries, total, asked.issues)
+    return bundle.bundle("history", addresses, entries, total, asked.issues, [told[0]] if told else ())
 
 
 def _parameters(service: Service, version: FhirVersion, pairs: Pairs, strict: bool) -> Asked:

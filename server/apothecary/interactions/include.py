@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from apothecary.errors import BadRequest
 from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions.left_out import types
 from apothecary.interactions.service import Service
 from apothecary.search.contained import unmarked
 from apothecary.search.query import Include
@@ -14,13 +15,18 @@ from apothecary.store.contract import Hit, Stored
 Key = tuple[str, str]
 
 
-def included(service: Service, version: FhirVersion, includes: Sequence[Include], hits: Sequence[Hit]) -> list[Stored]:
-    """The resources that the includes add to a page: each once, none that is a match, cycles or not.
+def included(
+    service: Service, version: FhirVersion, includes: Sequence[Include], hits: Sequence[Hit]
+) -> tuple[list[Stored], set[Key]]:
+    """The resources that the includes add to a page: each once, none that is a match, cycles or not. And those that
+    they would add if `version` had their type.
 
     Raises BadRequest where there are more than the limit: a list that was cut short could be taken for the whole.
     """
     limit = service.settings.include_limit
+    lacking = set(types(service, version))
     known: dict[Key, None] = {(hit.type, hit.id): None for hit in hits}
+    left_out: dict[Key, None] = {}
     frontier: list[Key] = list(known)
     first = True
     while frontier:
@@ -28,7 +34,8 @@ def included(service: Service, version: FhirVersion, includes: Sequence[Include]
         for include in includes:
             # An include without :iterate looks at the matches only.
             if first or include.iterate:
-                fresh.update(dict.fromkeys(_step(service, version, include, frontier, limit)))
+                fresh.update(dict.fromkeys(_step(service, include, frontier, limit)))
+        left_out.update((key, None) for key in fresh if key[0] in lacking)
         frontier = [key for key in fresh if key not in known and service.registries[version].serves(key[0])]
         known.update(dict.fromkeys(frontier))
         if len(known) - len(hits) > limit:
@@ -41,10 +48,11 @@ def included(service: Service, version: FhirVersion, includes: Sequence[Include]
         first = False
     wanted = list(known)[len(hits) :]
     order = {key: number for number, key in enumerate(wanted)}
-    return sorted(service.reader.read_many(wanted), key=lambda one: order[one.type, one.id])
+    found = sorted(service.reader.read_many(wanted), key=lambda one: order[one.type, one.id])
+    return found, service.reader.existing(list(left_out)) if left_out else set()
 
 
-def _step(service: Service, version: FhirVersion, include: Include, keys: Sequence[Key], limit: int) -> list[Key]:
+def _step(service: Service, include: Include, keys: Sequence[Key], limit: int) -> list[Key]:
     """What one include adds to some resources, following it once."""
     reader, found = service.reader, list[Key]()
     if include.reverse:
@@ -54,7 +62,8 @@ def _step(service: Service, version: FhirVersion, include: Include, keys: Sequen
         if targets and include.by_url:
             found += reader.naming(include.source_type, include.by_url, targets, limit + 1)
         return found
-    types = service.registry(version).types if include.target_type is None else (include.target_type,)
+    # Those of a type that this version lacks are found too, to be counted.
+    targeted = service.registry(FhirVersion.R5).types if include.target_type is None else (include.target_type,)
     for source_type in dict.fromkeys(key[0] for key in keys):
         # A contained resource that is shown by itself brings along what it points to.
         if include.source_type not in ("*", unmarked(source_type)):
@@ -62,5 +71,5 @@ def _step(service: Service, version: FhirVersion, include: Include, keys: Sequen
         ids = [resource_id for kind, resource_id in keys if kind == source_type]
         found += reader.referenced(source_type, include.parameter, include.target_type, ids, limit + 1)
         if include.by_url or include.by_url is None:
-            found += reader.named(source_type, include.by_url, types, ids, limit + 1)
+            found += reader.named(source_type, include.by_url, targeted, ids, limit + 1)
     return found

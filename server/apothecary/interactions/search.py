@@ -9,14 +9,14 @@ from dataclasses import replace
 from apothecary.errors import BadRequest, Issue
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import now
-from apothecary.interactions import bundle
+from apothecary.interactions import bundle, left_out
 from apothecary.interactions.contained import contained_in
 from apothecary.interactions.forms import body_in
 from apothecary.interactions.include import included
 from apothecary.interactions.prepared import Prepared
 from apothecary.interactions.service import Service
 from apothecary.interactions.subset import subset
-from apothecary.interactions.terminology import held
+from apothecary.interactions.terminology import Held, held
 from apothecary.search import links
 from apothecary.search.contained import is_marked, unmarked, url_path
 from apothecary.search.context import Context
@@ -60,20 +60,9 @@ def prepare(
     registry = service.registry(version)
     if resource_type is not None:
         service.check_type(version, resource_type)
-    settings = service.settings
+    types = registry.types if resource_type is None else (resource_type,)
     terminology = held(service, version, base)
-    context = Context(
-        registry,
-        registry.types if resource_type is None else (resource_type,),
-        (base,),
-        now(),
-        strict,
-        settings.page_size,
-        settings.page_size_limit,
-        settings.search_clause_limit,
-        service.reader,
-        terminology=terminology,
-    )
+    context = _context(service, version, base, types, terminology, strict=strict)
     tokens = [value for name, value in pairs if name == links.PAGE]
     found = parse(context, [(name, value) for name, value in pairs if name != links.PAGE])
     if len(tokens) > 1:
@@ -92,11 +81,30 @@ def prepare(
     return Prepared(found, url, bundle.link("self", url), lasting=not terminology.asked)
 
 
+def _context(
+    service: Service, version: FhirVersion, base: str, types: Sequence[str], terminology: Held, *, strict: bool = False
+) -> Context:
+    settings = service.settings
+    return Context(
+        service.registry(version),
+        tuple(types),
+        (base,),
+        now(),
+        strict,
+        settings.page_size,
+        settings.page_size_limit,
+        settings.search_clause_limit,
+        service.reader,
+        terminology=terminology,
+    )
+
+
 def answer(service: Service, version: FhirVersion, base: str, resource_type: str | None, prepared: Prepared) -> bytes:
     """Run a search and put the bundle together."""
     found = prepared.search
+    more = [] if resource_type else _left_out(service, version, base, found)
     if found.count_only:
-        return bundle.bundle("searchset", [prepared.opening], _outcomes(found, ()), service.reader.count(found.query))
+        return bundle.bundle("searchset", [prepared.opening], _outcomes(found, more), service.reader.count(found.query))
     started = time.perf_counter()
     page = service.reader.search(found.query)
     seconds = time.perf_counter() - started
@@ -115,18 +123,26 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
         shown = body if whole else subset(body, version, found.summary, found.elements)
         entries.append(bundle.match(prefix, address, shown, score=hit.score))
     if found.includes:
-        for one in included(service, version, found.includes, page.hits):
+        added, lacking = included(service, version, found.includes, page.hits)
+        more += left_out.of_includes(version, base, list(lacking))
+        for one in added:
             # _elements speaks of the matches only: https://hl7.org/fhir/R4/search.html#elements
             shown = body_in(one, version)
             body = shown if found.summary == "false" else subset(shown, version, found.summary, ())
             entries.append(bundle.match(prefix, f"{one.type}/{one.id}", body, b"include"))
-    more = [] if page.hits else list(_nothing_found(service, resource_type, found))
+    more += [] if page.hits else _nothing_found(service, resource_type, found)
     if found.explain:
         more.append(_explanation(service, found, page, seconds))
     entries += _outcomes(found, more)
     return bundle.bundle(
         "searchset", _links(service, base, resource_type, prepared, page), entries, _total(service, found, page)
     )
+
+
+def _left_out(service: Service, version: FhirVersion, base: str, found: Search) -> list[Issue]:
+    """What is told of matches of a search over the system whose types this version does not have."""
+    context = _context(service, FhirVersion.R5, base, (), held(service, FhirVersion.R5, base))
+    return left_out.of_search(service, version, base, context, found)
 
 
 def _outcomes(found: Search, more: Sequence[Issue]) -> list[bytes]:

@@ -13,7 +13,7 @@ from apothecary.fhir.json import JSON, dumps, parse
 from apothecary.fhir.meta import stamp
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import now
-from apothecary.interactions.forms import canonical, untagged
+from apothecary.interactions.forms import untagged
 from apothecary.interactions.service import Service
 from apothecary.store.contract import Stored, Transaction
 from apothecary.validation import Options, validate
@@ -142,7 +142,7 @@ def _texts(node: Any) -> Iterator[str]:
 def rows(service: Service, version: FhirVersion, resource: JSON) -> Any:
     """The index rows of a resource. Raises Unprocessable for a value that no index can hold."""
     try:
-        return service.registries[FhirVersion.R5].rows(canonical(resource, version))
+        return service.registries[FhirVersion.R5].rows(resource, version)
     except ValueError as error:
         raise Unprocessable(f"a value cannot be indexed for search: {error}", code="value") from None
 

@@ -115,8 +115,13 @@ def without_scores(controls: Controls, handling: Handling) -> None:
     if any(one.column == "score" for one in controls.sort):
         handling.unknown("_sort", reason, "_sort=_score", wider=False)
         controls.sort = tuple(one for one in controls.sort if one.column != "score")
-        kept = ",".join(("-" if one.descending else "") + one.parameter for one in controls.sort)
-        controls.applied = [(name, kept if name == "_sort" else value) for name, value in controls.applied]
+        controls.applied = [
+            (
+                name,
+                ",".join(one for one in value.split(",") if one.lstrip("-") != "_score") if name == "_sort" else value,
+            )
+            for name, value in controls.applied
+        ]
     if ("_score", "true") in controls.applied:
         handling.unknown("_score", reason, "_score=true", wider=False)
         controls.applied.remove(("_score", "true"))
@@ -223,14 +228,16 @@ def _sort_key(text: str, context: Context, handling: Handling) -> Sort | None:
         return Sort(code, None, "id", descending)
     if code == "_score":
         return Sort(code, None, "score", descending)
-    parameter = next((found for one in context.types if (found := context.registry.get(one, code))), None)
+    having = {kind: found for kind in context.types if (found := context.registry.get(kind, code))}
+    parameter = next(iter(having.values()), None)
     if parameter is None or parameter.type not in SORT_COLUMNS:
         reason = f"{'/'.join(context.types[:3])} cannot be sorted by {code!r}"
         meant = instead(context.registry, context.types[:1], code, SORT_COLUMNS)
         handling.unknown("_sort", reason, f"_sort={text}", wider=False, meant=meant)
         return None
     table, smallest, largest = SORT_COLUMNS[parameter.type]
-    return Sort(parameter.index, table, largest if descending else smallest, descending)
+    otherwise = tuple((kind, found.index) for kind, found in having.items() if found.index != parameter.index)
+    return Sort(parameter.index, table, largest if descending else smallest, descending, otherwise)
 
 
 def _include(name: str, value: str, context: Context, handling: Handling) -> Include | None:
@@ -244,17 +251,22 @@ def _include(name: str, value: str, context: Context, handling: Handling) -> Inc
         raise BadRequest(f"{shown}: write {base}=Type:parameter or {base}=Type:parameter:TargetType", expression=name)
     source, code, *rest = parts
     target = rest[0] if rest else None
+    registry = context.registry
     for kind in (source, *rest):
-        if not context.registry.serves(kind):
+        if not registry.serves(kind):
+            # A type that only this release lacks: what would be added is counted, and said to be left out.
+            if registry.newest.serves(kind) and (base == "_revinclude" or kind != source):
+                registry = registry.newest
+                continue
             meant = did_you_mean(kind, context.registry.types)
             handling.unknown(name, f"this server has no resource type {kind!r}", shown, wider=False, meant=meant)
             return None
     if code == "*":
-        by_url = tuple(one.index for one in context.registry.parameters(source).values() if one.by_url)
+        by_url = tuple(one.index for one in registry.parameters(source).values() if one.by_url)
         return Include(source, None, target, base == "_revinclude", bool(modifier), by_url)
-    parameter = context.registry.get(source, code)
+    parameter = registry.get(source, code)
     if parameter is None or parameter.type != "reference":
-        meant = instead(context.registry, (source,), code, ("reference",))
+        meant = instead(registry, (source,), code, ("reference",))
         handling.unknown(name, f"{source} has no reference parameter {code!r}", shown, wider=False, meant=meant)
         return None
     return Include(

@@ -142,7 +142,7 @@ class SearchParameter:
 
     def extract(self, track: Track, node: Any, systems: Systems = STANDARD) -> Iterator[IndexRow]:
         """The index rows of one value at the end of `track`."""
-        return self.kind.extract(self.index, Value(track.type, node, track.value_set, systems=systems))
+        return self.kind.extract(self.index, Value(track.type, node, track.value_set, 0, systems, self.version))
 
     @cached_property
     def readable(self) -> tuple[Track, ...]:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from apothecary.errors import StartError
-from apothecary.fhir.paths import Track
 from apothecary.fhir.references import local_targets
 from apothecary.fhir.releases import FhirVersion
-from apothecary.search import contained, renames
+from apothecary.search import contained, keys
+from apothecary.search.extraction import Convert, Forms, Reading
 from apothecary.search.named import NamedQuery
 from apothecary.search.normalisation import STANDARD, Systems
-from apothecary.search.parameter import COLUMNS, SearchParameter, from_resource, standard_parameters
+from apothecary.search.parameter import SearchParameter, from_resource, standard_parameters
 from apothecary.search.rows import ContainedRow, Indexed, IndexRow, ReferenceRow, StringRow, TextRow, TokenRow
 from apothecary.search.text import key
 from apothecary.search.words import passages
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
-EXTRACTION = 9
+EXTRACTION = f"10 {keys.fingerprint()}"
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
 # points to a resource must be known before it is deleted.
@@ -30,23 +30,13 @@ ANY = "*"
 CANONICAL = "#canonical"
 
 
-Convert = Callable[[Mapping[str, Any], FhirVersion], Mapping[str, Any] | None]
-"""An R5 resource as another release writes it; None where that release has no such type."""
-
-
-Reading = tuple[dict[str, list[tuple[SearchParameter, Track]]], list[SearchParameter]]
-"""How the parameters of a type are read: tracks by the element they begin with, and parameters to be asked one by one.
-"""
-
-
 class Registry:
     """The parameters of every served type, in one FHIR version. Loads a type's parameters when it is first asked for
     them.
 
-    There is one index for all versions, made by the registry of R5 from the R5 form of each resource. The registry of
-    another version maps its parameters to that index, and hands those that R5 has nothing like to the R5 registry,
-    which
-    reads them from the converted resource.
+    There is one index for all versions, made by the registry of R5: from the R5 form of each resource for its own
+    parameters and those of other versions that find the same, from the R4 or R4B form for the others. Which are which,
+    `apothecary.search.keys` knows.
     """
 
     def __init__(
@@ -61,8 +51,8 @@ class Registry:
         systems: Systems = STANDARD,
     ) -> None:
         """`content` holds SearchParameter resources (R5), `systems` what the content says of code systems; `canonical`
-        is the registry of R5, for that of another version; `convert` is what the registry of R5 reads others'
-        parameters with. Raises StartError for a parameter that cannot work.
+        is the registry of R5, for that of another version; `convert` gives the registry of R5 the other forms of a
+        resource. Raises StartError for a parameter that cannot work.
         """
         self.version = version
         self.systems: Systems = systems if canonical is None else canonical.systems
@@ -79,6 +69,11 @@ class Registry:
                 self._own.setdefault(parameter.resource_type, []).append(parameter)
         if canonical is not None:
             canonical._others.append(self)
+
+    @property
+    def newest(self) -> Registry:
+        """The registry of R5, which has every type that is served."""
+        return self._canonical or self
 
     def serves(self, resource_type: str) -> bool:
         return resource_type in self.served
@@ -107,16 +102,15 @@ class Registry:
         known = canonical.parameters(resource_type) if canonical.serves(resource_type) else {}
         result = {}
         for code, one in standard.items():
-            same = known.get(renames.RENAMED.get((resource_type, code), code))
-            carried = renames.carried(resource_type, code)
-            if same is not None and _alike(one, same):
-                # What the parameter may be asked is what the index was filled with.
-                result[code] = replace(same, code=code, url=one.url, description=one.description, indexed_as=same.index)
-            elif carried is not None:
-                foreign = replace(one, version=FhirVersion.R5, expression=carried, components=())
-                result[code] = replace(foreign, indexed_as=f"{self.version}.{code}")
+            name = keys.key(self.version, resource_type, code)
+            same = known.get(name)
+            if same is None:
+                foreign = name if keys.owner(name) is not canonical.version else keys.own(self.version, code)
+                result[code] = replace(one, indexed_as=foreign)
             else:
-                result[code] = replace(one, indexed_as=f"{self.version}.{code}")
+                # What the parameter may be asked is what the index was filled with.
+                same = replace(same, code=code, url=one.url, description=one.description, indexed_as=same.index)
+                result[code] = replace(same, targets=one.targets)
         result.update(
             {code: one for code, one in known.items() if one.url in canonical.own_urls and code not in result}
         )
@@ -127,57 +121,35 @@ class Registry:
         """The canonical URLs of the parameters that came with the content."""
         return frozenset(one.url for found in self._own.values() for one in found)
 
-    def _foreign(self, resource_type: str) -> list[tuple[Registry, SearchParameter]]:
-        """Parameters of other versions that R5 has nothing like, with the registries they are of."""
-        found = self._foreign_known.get(resource_type)
-        if found is None:
-            found = [
-                (other, one)
-                for other in self._others
-                if other.serves(resource_type)
-                for one in other.parameters(resource_type).values()
-                if one.index.startswith(f"{other.version}.")
-            ]
-            self._foreign_known[resource_type] = found
-        return found
-
-    @cached_property
-    def _foreign_known(self) -> dict[str, list[tuple[Registry, SearchParameter]]]:
-        return {}
+    def _foreign(self, resource_type: str) -> list[tuple[FhirVersion, list[SearchParameter]]]:
+        """The parameters of other versions whose rows are read from the form of their version."""
+        return [
+            (other.version, found)
+            for other in self._others
+            if other.serves(resource_type)
+            if (found := [p for p in other.parameters(resource_type).values() if keys.owner(p.index) is other.version])
+        ]
 
     def get(self, resource_type: str, code: str) -> SearchParameter | None:
         return self.parameters(resource_type).get(code)
 
-    def _reading(self, kind: str) -> Reading:
-        """The ways into a resource by its first element: most parameters look at elements that a resource does not
-        have.
-        """
+    def _reading(self, kind: str) -> dict[FhirVersion, Reading]:
+        """What is read from the form of each version."""
         found = self._readings.get(kind)
         if found is None:
-            by_element: dict[str, list[tuple[SearchParameter, Track]]] = {}
-            others = []
-            for parameter in self.parameters(kind).values():
-                if parameter.code in COLUMNS:
-                    continue
-                tracks = parameter.readable
-                whole = parameter.composite is not None or parameter.of_resource
-                if whole or not all(one.steps and isinstance(one.steps[0], str) for one in tracks):
-                    others.append(parameter)
-                    continue
-                for track in tracks:
-                    by_element.setdefault(str(track.steps[0]), []).append((parameter, track))
-            found = self._readings[kind] = by_element, others
+            parameters = [(self.version, [*self.parameters(kind).values()]), *self._foreign(kind)]
+            found = self._readings[kind] = {version: Reading(some) for version, some in parameters}
         return found
 
     @cached_property
-    def _readings(self) -> dict[str, Reading]:
+    def _readings(self) -> dict[str, dict[FhirVersion, Reading]]:
         return {}
 
     def _text_names(self, kind: str) -> Set[str]:
         """The names in the index whose string rows hold whole texts. Others are for looking up a part of a value."""
         found = self._text_names_known.get(kind)
         if found is None:
-            known = (*self.parameters(kind).values(), *(one for _, one in self._foreign(kind)))
+            known = (*self.parameters(kind).values(), *(one for _, some in self._foreign(kind) for one in some))
             found = self._text_names_known[kind] = frozenset(one.index for one in known)
         return found
 
@@ -185,60 +157,46 @@ class Registry:
     def _text_names_known(self) -> dict[str, frozenset[str]]:
         return {}
 
-    def rows(self, resource: Mapping[str, Any]) -> list[Indexed]:
-        """Every index row of `resource` (R5), without repetitions; those of contained resources come first. Raises
-        ValueError for a value that cannot be indexed.
+    def rows(self, resource: Mapping[str, Any], version: FhirVersion = FhirVersion.R5) -> list[Indexed]:
+        """Every index row of `resource`, written in `version`, without repetitions; those of contained resources come
+        first. Raises ValueError for a value that cannot be indexed, and what conversion raises.
         """
-        found = self._rows(resource)
-        url, version = resource.get("url"), resource.get("version")
+        forms = Forms(resource, version, self._convert)
+        whole = forms.of(self.version) or {}
+        found = self._rows(forms, whole["resourceType"])
+        url, named = whole.get("url"), whole.get("version")
         if isinstance(url, str):
-            named = key(url), key(version) if isinstance(version, str) else ""
-            found[ReferenceRow(CANONICAL, "", "", *named)] = None
-        for target in local_targets(resource):
+            found[ReferenceRow(CANONICAL, "", "", key(url), key(named) if isinstance(named, str) else "")] = None
+        for target in local_targets(whole):
             found[ReferenceRow(ANY, str(target.type), str(target.id), "", target.version or "")] = None
-        return self._contained(resource, found) if resource.get("contained") else list(found)
+        return self._contained(forms, whole, found) if whole.get("contained") else list(found)
 
-    def _contained(self, resource: Mapping[str, Any], found: Iterable[IndexRow]) -> list[Indexed]:
+    def _contained(self, forms: Forms, whole: Mapping[str, Any], found: Iterable[IndexRow]) -> list[Indexed]:
         """The rows of a resource and of what it contains. A type that is not served is not searched either."""
-        types = contained.local_types(resource)
+        types = contained.local_types(whole)
         inside: list[ContainedRow] = []
         links: list[ReferenceRow] = []
-        for local, one in zip(contained.local_ids(resource), resource["contained"], strict=True):
-            if self.serves(one["resourceType"]):
-                own = contained.pointed((*self._rows(one), TokenRow("_id", "", local)), types)
-                inside.append(ContainedRow(one["resourceType"], local, tuple(own)))
+        for local, one, its in zip(
+            contained.local_ids(whole), whole["contained"], forms.contained(self.version), strict=True
+        ):
+            kind = one["resourceType"]
+            if self.serves(kind):
+                own = contained.pointed((*self._rows(its, kind), TokenRow("_id", "", local)), types)
+                inside.append(ContainedRow(kind, local, tuple(own)))
                 links.append(ReferenceRow(contained.CONTAINS, types[f"#{local}"], f"#{local}", "", ""))
         if not inside:
             return list(found)
         return [*inside, *links, *contained.pointed(found, types)]
 
-    def _rows(self, resource: Mapping[str, Any]) -> dict[IndexRow, None]:
+    def _rows(self, forms: Forms, kind: str) -> dict[IndexRow, None]:
         """The rows of one resource, without those that stand for its references whoever reads them."""
-        kind = resource["resourceType"]
         found: dict[IndexRow, None] = {}
-        by_element, others = self._reading(kind)
-        for element in resource:
-            for parameter, track in by_element.get(element, ()):
-                for node in track.walk(resource):
-                    found.update(dict.fromkeys(parameter.extract(track, node, self.systems)))
-        for parameter in others:
-            found.update(dict.fromkeys(parameter.rows(resource, self.systems)))
-        converted: dict[FhirVersion, Mapping[str, Any] | None] = {self.version: resource}
-        for _, parameter in self._foreign(kind):
-            if parameter.version not in converted:
-                converted[parameter.version] = self._convert(resource, parameter.version) if self._convert else None
-            form = converted[parameter.version]
+        for version, reading in self._reading(kind).items():
+            form = forms.of(version)
             if form is not None:
-                found.update(dict.fromkeys(parameter.rows(form, self.systems)))
+                found.update(dict.fromkeys(reading.rows(form, self.systems)))
         found.update(dict.fromkeys(_texts(found, self._text_names(kind))))
         return found
-
-
-def _alike(one: SearchParameter, other: SearchParameter) -> bool:
-    """Whether two releases mean the same by a parameter. `_profile` became a reference in R5; its values did not
-    change.
-    """
-    return one.type == other.type or one.code == "_profile"
 
 
 def _texts(rows: Iterable[IndexRow], names: Set[str]) -> Iterator[TextRow]:

@@ -12,12 +12,22 @@ from apothecary.search.predicates import Predicate
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """One key of `_sort`: table and column to order by; table None means a column of the resource, or its score."""
+    """One key of `_sort`: table and column to order by; table None means a column of the resource, or its score.
+
+    `parameter` is a name in the index, and `otherwise` names it for the types where it is another.
+    """
 
     parameter: str
     table: str | None
     column: str
     descending: bool
+    otherwise: tuple[tuple[str, str], ...] = ()
+
+    def of(self, resource_type: str) -> Sort:
+        """The key for resources of one type."""
+        if not self.otherwise:
+            return self
+        return Sort(dict(self.otherwise).get(resource_type, self.parameter), self.table, self.column, self.descending)
 
 
 BEST_FIRST = Sort("_score", None, "score", True)

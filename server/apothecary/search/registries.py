@@ -28,7 +28,7 @@ def make_registries(
     queries = tuple(named_queries(operation_definitions))
     served = {version: settings.served_types(definitions(version).resource_types()) for version in FhirVersion}
     canonical = Registry(
-        FhirVersion.R5, served[FhirVersion.R5], search_parameters, convert=_from_r5, queries=queries, systems=systems
+        FhirVersion.R5, served[FhirVersion.R5], search_parameters, convert=_converted, queries=queries, systems=systems
     )
     return {
         version: canonical
@@ -39,12 +39,15 @@ def make_registries(
 
 
 def _known(types: Iterable[str], canonical: Iterable[str]) -> list[str]:
-    """The types of a release that R5 has too: the index holds R5 forms, so others can be neither stored nor found."""
+    """The types of a release that R5 has too: everything in the index has an R5 form, so others can neither be stored
+    nor found.
+    """
     known = frozenset(canonical)
     return [one for one in types if one in known]
 
 
-def _from_r5(resource: Mapping[str, Any], version: FhirVersion) -> Mapping[str, Any] | None:
-    if not convertible(resource["resourceType"], FhirVersion.R5, version):
+def _converted(resource: Mapping[str, Any], source: FhirVersion, target: FhirVersion) -> Mapping[str, Any] | None:
+    # What R5 cannot hold is refused: all that is stored has an R5 form.
+    if target is not FhirVersion.R5 and not convertible(resource["resourceType"], source, target):
         return None
-    return convert(dict(resource), FhirVersion.R5, version).resource
+    return convert(dict(resource), source, target).resource

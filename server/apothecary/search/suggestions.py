@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Sequence
 
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion
+from apothecary.search import keys
 from apothecary.search.parameter import SearchParameter, standard_parameters
 from apothecary.search.parameters import Registry
-from apothecary.search.renames import RENAMED
 from apothecary.suggestions import did_you_mean
 
 # Parameters that every search takes besides those of its types.
@@ -109,11 +109,12 @@ def _elsewhere(registry: Registry, types: Sequence[str], code: str, kinds: Colle
     """Where else there is a parameter of that code: under another name, in another release, at other types."""
     if len(types) == 1 and kinds is None:
         resource_type = types[0]
-        for (kind, older), newer in RENAMED.items():
-            if kind == resource_type and code == older and registry.get(kind, newer) is not None:
-                return f"FHIR {registry.version} calls it {newer!r}."
-            if kind == resource_type and code == newer and registry.get(kind, older) is not None:
-                return f"FHIR {registry.version} calls it {older!r}."
+        for version in FhirVersion:
+            for older, newer in keys.renamed(version, resource_type).items():
+                if code == older and registry.get(resource_type, newer) is not None:
+                    return f"FHIR {registry.version} calls it {newer!r}."
+                if code == newer and registry.get(resource_type, older) is not None:
+                    return f"FHIR {registry.version} calls it {older!r}."
         having = [version for version in FhirVersion if code in _codes(resource_type, version)]
         if having:
             return f"{resource_type} has it in FHIR {' and '.join(having)}: ask the base of that release."

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
+from apothecary.search.contained import unmarked
 from apothecary.search.predicates import Predicate
 from apothecary.search.query import Query
 from apothecary.store import choosing, fulltext, plan
@@ -37,9 +38,8 @@ class SqlSearcher(ABC):
     def listing(self, query: Query, resource_type: str, predicate: Predicate | None) -> Listing:
         """What a query lists of one type."""
         phrase = partial(fulltext.phrase, self.statements.dialect)
-        return Listing(
-            resource_type, predicate, values(predicate, self.sequence, phrase), tuple(query.sort), query.scored
-        )
+        sort = tuple(one.of(unmarked(resource_type)) for one in query.sort)
+        return Listing(resource_type, predicate, values(predicate, self.sequence, phrase), sort, query.scored)
 
     def search(self, query: Query) -> Page:
         backwards = query.cursor is not None and query.cursor.backwards

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from apothecary.fhir.releases import FhirVersion
 from apothecary.search.advanced import Similar
 from apothecary.search.normalisation import STANDARD, Systems
 from apothecary.search.predicates import Predicate
@@ -17,8 +18,8 @@ from apothecary.search.terminology import Terminology
 class Value:
     """One value that a parameter's expression selected: its FHIR type and its JSON.
 
-    `value_set` is the required binding of a `code`; `element` numbers the element inside a composite parameter;
-    `systems` says how codes stand in the index.
+    `value_set` is the required binding of a `code` in the release `version`; `element` numbers the element inside a
+    composite parameter; `systems` says how codes stand in the index.
     """
 
     type: str
@@ -26,6 +27,7 @@ class Value:
     value_set: str | None = None
     element: int = 0
     systems: Systems = STANDARD
+    version: FhirVersion = FhirVersion.R5
 
 
 @dataclass(frozen=True, slots=True)

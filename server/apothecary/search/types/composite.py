@@ -66,7 +66,8 @@ class Composite:
         for track in path.tracks:
             if track.type in part.kind.ELEMENTS:
                 for value in track.walk(node):
-                    yield from part.kind.extract(part.name, Value(track.type, value, track.value_set, element, systems))
+                    found = Value(track.type, value, track.value_set, element, systems, self.version)
+                    yield from part.kind.extract(part.name, found)
 
     def predicate(self, text: str, request: Request) -> Predicate:
         """`value$value`, one for each component. Raises ValueError for another number of values."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from apothecary.errors import NotSupported
 from apothecary.fhir.references import is_id, parse_reference, split_canonical
+from apothecary.fhir.releases import FhirVersion
 from apothecary.search.predicates import Compare, Condition, Every, Predicate, Row, Some
 from apothecary.search.rows import IndexRow, ReferenceRow, StringRow, TokenRow
 from apothecary.search.text import KEY_LENGTH, fold, key, unescape
@@ -17,6 +19,9 @@ TABLES = ("reference",)
 MODIFIERS = frozenset({"missing", "identifier", "text", "text-advanced", "code-text", "above", "below"})
 """Besides these, the name of a resource type is a modifier: `subject:Medication=1`."""
 PREFIXES: frozenset[str] = frozenset()
+CARRIED = frozenset(
+    f"http://hl7.org/fhir/{version.mime}/StructureDefinition/extension-Reference.reference" for version in FhirVersion
+)
 ELEMENTS = frozenset({"Reference", "CodeableReference", "canonical", "uri", "url", "oid", "uuid", "Resource"})
 
 
@@ -32,7 +37,7 @@ def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
             if "id" in json:
                 yield ReferenceRow(parameter, json["resourceType"], json["id"], "", "", element)
             return
-        literal = json.get("reference")
+        literal = json.get("reference") or _carried(json)
         yield (
             _row(parameter, literal, element)
             if isinstance(literal, str)
@@ -48,6 +53,14 @@ def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
         if isinstance(display, str) and display.strip():
             folded = fold(display)
             yield StringRow(parameter, folded[:KEY_LENGTH], folded, display, element)
+
+
+def _carried(reference: Mapping[str, Any]) -> str | None:
+    """What a reference says that points to a type which this release does not have.
+
+    https://hl7.org/fhir/R5/versions.html#extensions
+    """
+    return next((one.get("valueString") for one in reference.get("extension", ()) if one.get("url") in CARRIED), None)
 
 
 def _row(parameter: str, literal: str, element: int) -> ReferenceRow:

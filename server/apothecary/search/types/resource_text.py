@@ -65,7 +65,9 @@ def content(node: Mapping[str, Any], structure: str, version: FhirVersion) -> It
             continue
         for one in value if isinstance(value, list) else (value,):
             if isinstance(one, dict):
-                yield from content(one, one.get("resourceType") or kind, version)
+                # Only a resource names its type so: elements may have that name too (Consent.provision.resourceType).
+                named = one.get("resourceType")
+                yield from content(one, named if isinstance(named, str) else kind, version)
             elif isinstance(one, str):
                 if kind == "xhtml":
                     yield from _blocks(one)

@@ -49,9 +49,11 @@ BOOLEAN_SYSTEM = "http://terminology.hl7.org/CodeSystem/special-values"
 
 
 @lru_cache(maxsize=4096)
-def implied_system(value_set: str, code: str) -> str:
-    """The system of a `code` element, implied by its required binding; empty where the binding leaves it open."""
-    bound = definitions(FhirVersion.R5).value_set(value_set)
+def implied_system(value_set: str, code: str, version: FhirVersion = FhirVersion.R5) -> str:
+    """The system of a `code` element, implied by its required binding in its release; empty where that leaves it
+    open.
+    """
+    bound = definitions(version).value_set(value_set)
     if bound is None:
         return ""
     return bound.system_of(code) or ""
@@ -87,7 +89,8 @@ def _rows(parameter: str, kind: str, json: object, value: Value) -> Iterator[Ind
     elif kind == "boolean":
         yield TokenRow(parameter, BOOLEAN_SYSTEM, "true" if json else "false", value.element)
     elif isinstance(json, str):
-        system = implied_system(value.value_set, json) if value.value_set and kind == "code" else ""
+        bound = value.value_set if kind == "code" else None
+        system = implied_system(bound, json, value.version) if bound else ""
         yield from _code(parameter, system, json, value)
 
 
