@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from apothecary.errors import FhirError, Issue
 from apothecary.fhir.releases import FhirVersion
@@ -57,7 +56,7 @@ def of_search(service: Service, version: FhirVersion, base: str, context: Contex
     for kind in service.reader.types() if lacking else ():
         if kind in lacking:
             try:
-                query = parse(replace(context, types=(kind,), strict=True), asked).query
+                query = parse(context._replace(types=(kind,), strict=True), asked).query
             except FhirError:
                 continue  # the type has no such parameter, so nothing of it matches
             counts[kind] = service.reader.count(query)
