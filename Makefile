@@ -15,7 +15,7 @@ UPGRADE ?= --upgrade
 PYTEST := -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-minimum test-newest lint lock format definitions benchmark clean
+.PHONY: help serve test test-fast test-minimum test-newest lint lock format definitions search-keys search-walk benchmark clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
@@ -57,6 +57,10 @@ definitions: $(DEVELOPMENT) ## compile server/apothecary/fhir/data from the offi
 
 search-keys: $(DEVELOPMENT) ## work out which search parameters of R4 and R4B share their index rows with R5 (needs npm, or the packages in .cache/)
 	$(BIN)/python -m scripts.search_keys
+
+search-walk: $(DEVELOPMENT) ## ask by every search parameter of every release for every official example (some minutes)
+	$(BIN)/python -m scripts.fetch_examples
+	$(BIN)/python -m pytest -n auto --dist load tests/search/test_every_release.py tests/scripts/test_search_keys.py
 
 benchmark: $(DEVELOPMENT) ## throughput against a bare Flask app (wants wrk), the cold start, and writes
 	$(BIN)/python -m benchmarks.http
