@@ -20,6 +20,7 @@ from apothecary.fhir.meta import stamp
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import now
 from apothecary.search.normalisation import Systems
+from apothecary.search.own import bases
 from apothecary.search.parameters import EXTRACTION, Registry
 from apothecary.search.registries import make_registries
 from apothecary.settings import Settings
@@ -67,7 +68,8 @@ def sync(settings: Settings, store: Store) -> Report:
             str(folder), 0, 0, "there is no such folder; name one with --content, or serve none with --content ''"
         )
     types = settings.served_types(definitions(FhirVersion.R5).resource_types())
-    if folder is not None and store.state(AT_REST) == _at_rest(folder, types, store):
+    address = settings.base_url
+    if folder is not None and store.state(AT_REST) == _at_rest(folder, types, address, store):
         # Byte for byte what the last sync read: nothing needs to be parsed.
         return Report(unchanged=len(_known(store)))
     files = (
@@ -82,23 +84,23 @@ def sync(settings: Settings, store: Store) -> Report:
             str(first.path), 0, 0, f"{', '.join(unserved)} is not served; add it to APOTHECARY_RESOURCE_TYPES"
         )
     hashes = {key: _hash(one) for key, one in files.items()}
-    if _in_step(store, types, files, hashes):
-        _remember_rest(store, folder, types)
+    if _in_step(store, types, address, files, hashes):
+        _remember_rest(store, folder, types, address)
         return Report(unchanged=len(files))
     known = _known(store)
     for key, file in files.items():
         if hashes[key] != known.get(key):
             refuse_invalid(file)
     report = store.write(lambda transaction: _sync(settings, transaction, types, files, hashes))
-    _remember_rest(store, folder, types)
-    return replace(report, dangling=tuple(dangling(files, types)))
+    _remember_rest(store, folder, types, address)
+    return replace(report, dangling=tuple(dangling(files, types, bases(settings))))
 
 
-def _at_rest(folder: Path, types: tuple[str, ...], reader: Reader) -> str:
+def _at_rest(folder: Path, types: tuple[str, ...], address: str, reader: Reader) -> str:
     """Stands for everything that a sync looks at: the code, the files' bytes, and the stored resources that decide what
     the index holds.
     """
-    digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)}".encode())
+    digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)} {address}".encode())
     for path in content_paths(folder):
         digest.update(f"\0{path.relative_to(folder)}\0".encode())
         digest.update(path.read_bytes())
@@ -107,18 +109,24 @@ def _at_rest(folder: Path, types: tuple[str, ...], reader: Reader) -> str:
     return digest.hexdigest()
 
 
-def _remember_rest(store: Store, folder: Path | None, types: tuple[str, ...]) -> None:
+def _remember_rest(store: Store, folder: Path | None, types: tuple[str, ...], address: str) -> None:
     if folder is not None:
-        rest = _at_rest(folder, types, store)
+        rest = _at_rest(folder, types, address, store)
         store.write(lambda transaction: transaction.set_state(AT_REST, rest))
 
 
-def _in_step(reader: Reader, types: tuple[str, ...], files: Mapping[str, ContentFile], hashes: dict[str, str]) -> bool:
+def _in_step(
+    reader: Reader,
+    types: tuple[str, ...],
+    address: str,
+    files: Mapping[str, ContentFile],
+    hashes: dict[str, str],
+) -> bool:
     """Whether there is nothing to do: the same files, and the index rows of the same rules."""
     known = _known(reader)
     if hashes != known:
         return False
-    key = _index_key(types, _own_parameters(reader, files, known), case.after(reader, files, known))
+    key = _index_key(types, address, _own_parameters(reader, files, known), case.after(reader, files, known))
     return reader.state(INDEX) == key
 
 
@@ -152,7 +160,7 @@ def _sync(
     known = _known(transaction)
     own = _own_parameters(transaction, files, known)
     systems = case.after(transaction, files, known)
-    index = _index_key(types, own, systems)
+    index = _index_key(types, settings.base_url, own, systems)
     registry = make_registries(settings, own.values(), systems=systems)[FhirVersion.R5]
     report = _write(transaction, registry, files, hashes, known)
     if index != transaction.state(INDEX):
@@ -175,11 +183,11 @@ def _hash(file: ContentFile) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def _index_key(types: tuple[str, ...], own: Mapping[str, JSON], systems: Systems) -> str:
-    """Changes when the index rows of some resource would: the code, the served types, the definitions, the content's
-    parameters or what its code systems say of case.
+def _index_key(types: tuple[str, ...], address: str, own: Mapping[str, JSON], systems: Systems) -> str:
+    """Changes when the index rows of some resource would: the code, the served types, the public address, the
+    definitions, the content's parameters or what its code systems say of case.
     """
-    digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)}".encode())
+    digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)} {address}".encode())
     digest.update(dumps(dict(systems.case_sensitive)))
     for key in sorted(own):
         # Versions and dates of the parameter resources say nothing about what they index.

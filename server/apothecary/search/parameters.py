@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from apothecary.errors import StartError
 from apothecary.fhir.paths import Track
-from apothecary.fhir.references import local_targets
+from apothecary.fhir.references import local_targets, localised
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search import contained, renames
 from apothecary.search.named import NamedQuery
@@ -59,10 +59,12 @@ class Registry:
         convert: Convert | None = None,
         queries: Iterable[NamedQuery] = (),
         systems: Systems = STANDARD,
+        own: Sequence[str] = (),
     ) -> None:
         """`content` holds SearchParameter resources (R5), `systems` what the content says of code systems; `canonical`
         is the registry of R5, for that of another version; `convert` is what the registry of R5 reads others'
-        parameters with. Raises StartError for a parameter that cannot work.
+        parameters with; `own` are the addresses that the settings name as this server's. Raises StartError for a
+        parameter that cannot work.
         """
         self.version = version
         self.systems: Systems = systems if canonical is None else canonical.systems
@@ -74,6 +76,7 @@ class Registry:
         self._convert = convert
         self._others: list[Registry] = []
         self.queries = tuple(queries)
+        self.own = tuple(own)
         for resource in content:
             for parameter in from_resource(resource, version, self.served):
                 self._own.setdefault(parameter.resource_type, []).append(parameter)
@@ -185,10 +188,12 @@ class Registry:
     def _text_names_known(self) -> dict[str, frozenset[str]]:
         return {}
 
-    def rows(self, resource: Mapping[str, Any]) -> list[Indexed]:
-        """Every index row of `resource` (R5), without repetitions; those of contained resources come first. Raises
-        ValueError for a value that cannot be indexed.
+    def rows(self, resource: Mapping[str, Any], own: Sequence[str] = ()) -> list[Indexed]:
+        """Every index row of `resource` (R5), without repetitions; those of contained resources come first. A reference
+        to one of `own`, or of the addresses in the settings, is one to this server. Raises ValueError for a value that
+        cannot be indexed.
         """
+        resource = localised(resource, own or self.own)
         found = self._rows(resource)
         url, version = resource.get("url"), resource.get("version")
         if isinstance(url, str):
