@@ -174,7 +174,15 @@ def test_a_resource_claims_its_release(resource: object, version: FhirVersion | 
     [
         (b"resourceType: X\nfhirVersion: 4.0.1\n", FhirVersion.R4),
         (b'<X xmlns="http://hl7.org/fhir"><fhirVersion value="4.3.0"/></X>', FhirVersion.R4B),
-        (b'<profile value="http://hl7.org/fhir/4.0/StructureDefinition/X"/>', FhirVersion.R4),
+        (b'<X><meta><profile value="http://hl7.org/fhir/4.0/StructureDefinition/X"/></meta></X>', FhirVersion.R4),
+        (b"meta:\n  profile:\n    - http://hl7.org/fhir/4.0/StructureDefinition/X\n", FhirVersion.R4),
+        (b"meta: {profile: ['http://hl7.org/fhir/4.3/StructureDefinition/X'], source: x}\n", FhirVersion.R4B),
+        (b"entry:\n  - meta:\n      profile: [http://hl7.org/fhir/StructureDefinition/X|4.0.1]\n", FhirVersion.R4),
+        (b'<X><extension url="http://hl7.org/fhir/5.0/StructureDefinition/extension-X.y"/></X>', None),
+        (b'<X><meta><extension url="http://hl7.org/fhir/5.0/StructureDefinition/e"/></meta></X>', None),
+        (b"extension:\n  - url: http://hl7.org/fhir/5.0/StructureDefinition/extension-X.y\n", None),
+        (b"meta:\n  source: http://hl7.org/fhir/5.0/StructureDefinition/X\n", None),
+        (b"meta:\n  versionId: 1\nprofile: http://hl7.org/fhir/5.0/StructureDefinition/X\n", None),
         (b'<X xmlns="http://hl7.org/fhir"/>', None),
     ],
 )

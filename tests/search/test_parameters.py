@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from apothecary.errors import StartError
-from apothecary.fhir.definitions import definitions
+from apothecary.fhir.definitions import Component, SearchParameterDefinition, definitions
 from apothecary.fhir.paths import compile_path
 from apothecary.fhir.releases import FhirVersion
-from apothecary.search.parameter import COLUMNS
+from apothecary.search.parameter import COLUMNS, standard_parameters
 from apothecary.search.parameters import Registry
+from apothecary.search.rows import TokenRow
 
 ANY_VALUE = "selects the value of an extension, which may be of any type; what the parameter's type can read is read"
 NOT_A_DATE = "selects every type of a choice; an age, a range or a text is no point in time"
@@ -113,3 +114,49 @@ def test_a_parameter_that_does_not_apply_is_left_out(changes: dict[str, Any]) ->
 def test_a_parameter_that_cannot_work_stops_the_start_with_its_reason(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(StartError, match=reason):
         registry(parameter(**changes)).parameters("Medication")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", FhirVersion)
+def test_every_parameter_of_the_specification_can_be_evaluated(
+    version: FhirVersion, caplog: pytest.LogCaptureFixture
+) -> None:
+    for resource_type in definitions(version).resource_types():
+        for parameter in standard_parameters(resource_type, version):
+            parameter.check()
+    assert not caplog.records
+
+
+def test_a_parameter_that_cannot_be_evaluated_is_named_and_left_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def one(code: str, expression: str, *components: Component) -> SearchParameterDefinition:
+        kind = "composite" if components else "token"
+        return SearchParameterDefinition(
+            code, f"http://ex.org/{code}", kind, expression, "Medication", components=components
+        )
+
+    listed = {
+        "good": one("good", "Medication.status"),
+        "nowhere": one("nowhere", "Medication.nothing"),
+        "parts": one(
+            "parts", "Medication.ingredient", Component("", "isActive", "token"), Component("", "x()", "token")
+        ),
+        "root": one(
+            "root",
+            "Medication.ingredient",
+            Component("", "isActive", "token"),
+            Component("", "%resource.status", "token"),
+        ),
+    }
+    monkeypatch.setattr(type(definitions(FhirVersion.R5)), "search_parameters", lambda self, name: listed)
+    found = list(standard_parameters("Medication", FhirVersion.R5))
+    assert [parameter.code for parameter in found] == ["good", "root"]
+    assert ["nowhere" in text or "parts" in text for text in caplog.messages] == [True, True]
+    resource = {
+        "resourceType": "Medication",
+        "status": "active",
+        "ingredient": [{"isActive": True}, {"isActive": False}],
+    }
+    rows = {(row.parameter, row.code, row.element) for row in found[1].rows(resource) if isinstance(row, TokenRow)}
+    assert {("root$1", "active", 1), ("root$1", "active", 2)} <= rows

@@ -399,6 +399,36 @@ def test_a_bundle_carries_what_it_cannot_say_on_meta() -> None:
     assert convert(there, R4, R5).resource == bundle
 
 
+@pytest.mark.parametrize("target", [R4, R4B])
+@pytest.mark.parametrize("kind", ["SubstanceDefinition", "AdministrableProductDefinition"])
+def test_the_type_of_a_reference_is_known_from_what_it_leads_to(target: FhirVersion, kind: str) -> None:
+    """R4 and R4B allow a Group alone; what is there says it as well as `Type/id` does."""
+    link = "urn:uuid:0efb1188-04f0-44ba-bfe7-000000000002"
+    subject: JSON = {"resourceType": kind} | ({"status": "active"} if kind.startswith("A") else {})
+    subject |= {"routeOfAdministration": [{"code": CLONAZEPAM}]} if kind.startswith("A") else {}
+    plan = {"resourceType": "PlanDefinition", "status": "draft", "subjectReference": {"reference": link}}
+    group = {"resourceType": "PlanDefinition", "status": "draft", "subjectReference": {"reference": f"{link}3"}}
+    entries = [
+        {"fullUrl": "urn:uuid:0efb1188-04f0-44ba-bfe7-000000000001", "resource": plan},
+        {"fullUrl": "urn:uuid:0efb1188-04f0-44ba-bfe7-000000000004", "resource": group},
+        {"fullUrl": link, "resource": subject},
+        {"fullUrl": f"{link}3", "resource": {"resourceType": "Group", "type": "person", "membership": "enumerated"}},
+    ]
+    inside = {
+        "resourceType": "PlanDefinition",
+        "contained": [{**subject, "id": "s"}],
+        "status": "draft",
+        "subjectReference": {"reference": "#s"},
+    }
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    for resource, placed in ((bundle, lambda one: one["entry"][0]["resource"]), (inside, lambda one: one)):
+        converted = convert(resource, R5, target).resource
+        assert "subjectReference" not in placed(converted)
+        assert placed(converted)["extension"][0]["valueReference"] == placed(resource)["subjectReference"]
+        assert convert(converted, target, R5).resource == resource
+    assert convert(bundle, R5, target).resource["entry"][1]["resource"]["subjectReference"] == {"reference": f"{link}3"}
+
+
 def test_a_foreign_extension_stays_what_it_is() -> None:
     resource = {
         "resourceType": "Medication",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from apothecary.content.files import ContentFile
 from apothecary.content.read import read_bytes
 from apothecary.errors import ContentError
-from apothecary.fhir.references import literals, parse_reference
+from apothecary.fhir.references import literals, localise, parse_reference
 from apothecary.fhir.releases import FhirVersion
 from apothecary.validation import validate
 
@@ -24,10 +24,12 @@ def refuse_invalid(file: ContentFile) -> None:
     raise ContentError(str(file.path), line, column, f"{first.diagnostics}{more}", tuple(errors))
 
 
-def dangling(files: Mapping[str, ContentFile], types: Collection[str]) -> Iterator[str]:
-    """A sentence for each reference of a file to a local resource that no file holds."""
+def dangling(files: Mapping[str, ContentFile], types: Collection[str], own: Sequence[str] = ()) -> Iterator[str]:
+    """A sentence for each reference of a file to a local resource that no file holds; `own` are the addresses of this
+    server.
+    """
     for file in files.values():
         for path, literal in literals(file.value):
-            target = parse_reference(literal)
+            target = parse_reference(localise(literal, own))
             if target.relative and target.type in types and f"{target.type}/{target.id}" not in files:
                 yield f"{file.path}: {path} points to {literal}, which is not in the content"

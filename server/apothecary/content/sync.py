@@ -24,6 +24,7 @@ from apothecary.fhir.meta import stamp
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import instant, now
 from apothecary.search.normalisation import Systems
+from apothecary.search.own import bases
 from apothecary.search.parameters import EXTRACTION, Registry
 from apothecary.search.registries import make_registries
 from apothecary.settings import Settings
@@ -71,7 +72,9 @@ def sync(settings: Settings, store: Store) -> Report:
         said = "this is no folder" if folder.exists() else "there is no such folder"
         raise ContentError(str(folder), 0, 0, f"{said}; name one with --content, or serve none with --content ''")
     types = settings.served_types(definitions(FhirVersion.R5).resource_types())
-    if folder is not None and store.state(AT_REST) == _at_rest(folder, types, store) and store.state(LEFT) is not None:
+    address = settings.base_url
+    rest = _at_rest(folder, types, address, store) if folder is not None else None
+    if rest is not None and store.state(AT_REST) == rest and store.state(LEFT) is not None:
         # Byte for byte what the last sync read: nothing needs to be parsed.
         return Report(unchanged=len(synced(store).files))
     files = content_files(folder)
@@ -82,21 +85,21 @@ def sync(settings: Settings, store: Store) -> Report:
             str(first.path), 0, 0, f"{', '.join(unserved)} is not served; add it to APOTHECARY_RESOURCE_TYPES"
         )
     hashes = {key: file_hash(one) for key, one in files.items()}
-    if _in_step(store, types, files, hashes):
-        _remember_rest(store, folder, types)
+    if _in_step(store, types, address, files, hashes):
+        _remember_rest(store, folder, types, address)
         return Report(unchanged=len(files))
     for key in sorted(changed(hashes, synced(store).files)):
         refuse_invalid(files[key])
     report = store.write(lambda transaction: _sync(settings, transaction, types, files, hashes))
-    _remember_rest(store, folder, types)
-    return replace(report, dangling=tuple(dangling(files, types)))
+    _remember_rest(store, folder, types, address)
+    return replace(report, dangling=tuple(dangling(files, types, bases(settings))))
 
 
-def _at_rest(folder: Path, types: tuple[str, ...], reader: Reader) -> str:
+def _at_rest(folder: Path, types: tuple[str, ...], address: str, reader: Reader) -> str:
     """Stands for everything that a sync looks at: the code, the files' bytes, and the stored resources that decide what
     the index holds.
     """
-    digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)}".encode())
+    digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)} {address}".encode())
     for path in content_paths(folder):
         digest.update(f"\0{path.relative_to(folder)}\0".encode())
         digest.update(path.read_bytes())
@@ -105,19 +108,19 @@ def _at_rest(folder: Path, types: tuple[str, ...], reader: Reader) -> str:
     return digest.hexdigest()
 
 
-def _remember_rest(store: Store, folder: Path | None, types: tuple[str, ...]) -> None:
+def _remember_rest(store: Store, folder: Path | None, types: tuple[str, ...], address: str) -> None:
     if folder is not None:
-        rest = _at_rest(folder, types, store)
+        rest = _at_rest(folder, types, address, store)
         store.write(lambda transaction: transaction.set_state(AT_REST, rest))
 
 
 def index_is_due(settings: Settings, reader: Reader) -> bool:
-    """Whether the next sync makes the index anew: it was made by other search parameters, code systems, types or
-    another version.
+    """Whether the next sync makes the index anew: it was made by other search parameters, code systems, types, another
+    address or another version.
     """
     made = reader.state(INDEX)
     types = settings.served_types(definitions(FhirVersion.R5).resource_types())
-    return made is not None and made != _index_key(types, *_deciding(reader, {}, {}, {}))
+    return made is not None and made != _index_key(types, settings.base_url, *_deciding(reader, {}, {}, {}))
 
 
 def content_files(folder: Path | None) -> dict[str, ContentFile]:
@@ -127,12 +130,18 @@ def content_files(folder: Path | None) -> dict[str, ContentFile]:
     return {f"{one.resource_type}/{one.id}": one for one in read_folder(folder, known_types=_all_types())}
 
 
-def _in_step(reader: Reader, types: tuple[str, ...], files: Mapping[str, ContentFile], hashes: dict[str, str]) -> bool:
+def _in_step(
+    reader: Reader,
+    types: tuple[str, ...],
+    address: str,
+    files: Mapping[str, ContentFile],
+    hashes: dict[str, str],
+) -> bool:
     """Whether there is nothing to do: the same files, and the index rows of the same rules."""
     last = synced(reader)
     if hashes != last.files or last.left is None:
         return False
-    return reader.state(INDEX) == _index_key(types, *_deciding(reader, files, hashes, last.files))
+    return reader.state(INDEX) == _index_key(types, address, *_deciding(reader, files, hashes, last.files))
 
 
 def _deciding(
@@ -165,7 +174,7 @@ def _sync(
     """
     last = synced(transaction)
     own, systems = _deciding(transaction, files, hashes, last.files)
-    index = _index_key(types, own, systems)
+    index = _index_key(types, settings.base_url, own, systems)
     registry = make_registries(settings, own.values(), systems=systems)[FhirVersion.R5]
     writing = _Writing(transaction, registry, last)
     for key, file in files.items():
@@ -185,11 +194,11 @@ def _all_types() -> frozenset[str]:
     return frozenset(definitions(FhirVersion.R5).resource_types())
 
 
-def _index_key(types: tuple[str, ...], own: Mapping[str, JSON], systems: Systems) -> str:
-    """Changes when the index rows of some resource would: the code, the served types, the definitions, the content's
-    parameters or what its code systems say of case.
+def _index_key(types: tuple[str, ...], address: str, own: Mapping[str, JSON], systems: Systems) -> str:
+    """Changes when the index rows of some resource would: the code, the served types, the public address, the
+    definitions, the content's parameters or what its code systems say of case.
     """
-    digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)}".encode())
+    digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)} {address}".encode())
     digest.update(dumps(dict(systems.case_sensitive)))
     for key in sorted(own):
         # Versions and dates of the parameter resources say nothing about what they index, and a stored one has its type

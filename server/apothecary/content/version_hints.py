@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from apothecary.fhir.releases import FhirVersion, parse_version
@@ -40,10 +41,32 @@ def hinted_in_text(data: bytes) -> FhirVersion | None:
     found = _IN_TEXT.search(head)
     if found and (version := parse_version(found.group(1).decode())):
         return version
-    for url in re.findall(rb"http://hl7\.org/fhir/[^\s\"'<>]+", head):
+    for url in _profiles_in(head):
         if version := _profile_version(url.decode("utf-8", "replace")):
             return version
     return None
+
+
+def _profiles_in(head: bytes) -> Iterator[bytes]:
+    """The addresses that stand as `meta.profile` in the beginning of a text in XML or YAML. Those of extensions say
+    nothing: a resource of one release may hold elements of another.
+    """
+    for meta in re.findall(rb"<meta\b[^>]*>(.*?)</meta>", head, re.DOTALL):
+        yield from re.findall(rb"<profile\s+value\s*=\s*[\"']([^\"']*)", meta)
+    depth: int | None = None
+    key = b""
+    for line in head.splitlines():
+        if depth is not None and line.strip() and len(line) - len(line.lstrip(b" ")) <= depth:
+            depth = None
+        start = re.match(rb"([ -]*)meta:", line)
+        if depth is None and start:
+            depth, key = len(start[1]), b""
+        if depth is not None:
+            # A key or an address at a time; an address is of the key before it.
+            for name, url in re.findall(rb"(?:([A-Za-z]+):(?=\s|$))|(http://[^\s\"',\]}]+)", line):
+                key = name or key
+                if url and key == b"profile":
+                    yield url
 
 
 def _profile_version(url: str) -> FhirVersion | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
@@ -47,6 +48,7 @@ __all__ = [
 ]
 
 _DATA = Path(__file__).parent / "data"
+_ANY_RESOURCE = frozenset({"Resource", "DomainResource"})
 
 
 class Component(msgspec.Struct, frozen=True):
@@ -163,6 +165,14 @@ class Definitions:
             self._structures.update(table.structures())
             found = self._structures[name]
         return found
+
+    def structure_of(self, value: Mapping[str, Any], declared: str) -> str:
+        """The shape of a value that stands where `declared` does. Where any resource may stand it says itself which one
+        it is; elsewhere `resourceType` is an element like others, as in Consent.provision
+        (https://hl7.org/fhir/R5/json.html#resources).
+        """
+        name = value.get("resourceType") if declared in _ANY_RESOURCE else None
+        return name if isinstance(name, str) and self.is_resource_type(name) else declared
 
     def value_set(self, url: str) -> ValueSet | None:
         """The value set of that canonical url, a `|version` ignored; None when the tables have none."""

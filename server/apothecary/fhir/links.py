@@ -61,7 +61,7 @@ class _Rewriter:
                 return self._resolve(value) or value
             return self._of_narrative(value) if kind == "xhtml" and self._narrative else value
         if isinstance(value, dict):
-            return self.object(value, value.get("resourceType", structure))
+            return self.object(value, self._tables.structure_of(value, structure))
         if isinstance(value, list):
             items = [self._value(item, kind, structure) for item in value]
             return items if any(new is not old for new, old in zip(items, value, strict=True)) else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -13,6 +13,8 @@ _LITERAL = re.compile(
     rf"(?:(?P<base>[a-z][a-z0-9+.\-]*://.+?)/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>{_ID})(?:/_history/(?P<version>{_ID}))?",
     re.ASCII,
 )
+
+_CRITERIA = re.compile(r"[A-Z][A-Za-z]+\?", re.ASCII)
 
 
 class Reference(NamedTuple):
@@ -40,6 +42,39 @@ def parse_reference(text: str) -> Reference:
     if match is None:
         return Reference(text)
     return Reference(text, match["base"], match["type"], match["id"], match["version"])
+
+
+def localise(literal: str, bases: Iterable[str]) -> str:
+    """`literal` without the base of this server, where it begins with one of `bases` and names a resource there."""
+    for base in bases:
+        if literal.startswith(base) and literal[len(base) : len(base) + 1] == "/":
+            rest = literal[len(base) + 1 :]
+            return rest if parse_reference(rest.partition("?")[0]).relative or _CRITERIA.match(rest) else literal
+    return literal
+
+
+def localised(resource: Mapping[str, Any], bases: Sequence[str]) -> Mapping[str, Any]:
+    """`resource` with its references to this server's own absolute addresses made relative; itself where it has none.
+    Other elements stay: the `url` of a canonical resource is its name, whatever address it looks like.
+    """
+    return resource if not bases else _localised(resource, bases)
+
+
+def _localised(node: Any, bases: Sequence[str]) -> Any:
+    if isinstance(node, list):
+        items = [_localised(item, bases) if isinstance(item, dict) else item for item in node]
+        return items if any(new is not old for new, old in zip(items, node, strict=True)) else node
+    changed: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, dict | list):
+            new: Any = _localised(value, bases)
+        elif key == "reference" and isinstance(value, str) and value.startswith("http"):
+            new = localise(value, bases)
+        else:
+            continue
+        if new is not value:
+            changed[key] = new
+    return {**node, **changed} if changed else node
 
 
 def literals(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

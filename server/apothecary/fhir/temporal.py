@@ -91,6 +91,12 @@ def _time(match: re.Match[str], text: str, start: int) -> Span:
     return Span(low, low + 10 ** (6 - len(digits)))
 
 
+def is_cut(text: str) -> bool:
+    """Whether what the date in `text` means lies inside the microsecond that `parse_span` gives for it."""
+    match = _DATE_TIME.fullmatch(text)
+    return match is not None and bool((match["fraction"] or "")[6:].strip("0"))
+
+
 def now() -> int:
     """This instant in microseconds since 1970, cut to milliseconds: the precision of `meta.lastUpdated`."""
     return int(datetime.now(UTC).timestamp() * 1000) * 1000

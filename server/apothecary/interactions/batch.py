@@ -12,6 +12,7 @@ from apothecary.interactions import integrity
 from apothecary.interactions.answers import Context, of_failure, of_get, of_write
 from apothecary.interactions.bundle import bundle as make_bundle
 from apothecary.interactions.entries import Entry, read_bundle, read_entry
+from apothecary.interactions.identities import named
 from apothecary.interactions.perform import perform
 from apothecary.interactions.service import Service
 from apothecary.interactions.transaction import transaction
@@ -51,7 +52,8 @@ def _refuse_dependence(entry: Entry, urls: Set[str]) -> None:
     """Raises BadRequest for a link to another entry: https://hl7.org/fhir/R5/http.html#brules forbids them in a
     batch.
     """
-    for path, literal in literals(entry.resource or {}):
+    linked = [*literals(entry.resource or {}), *(("criteria", one) for one in named(entry, urls))]
+    for path, literal in linked:
         if literal in urls and literal.startswith("urn:"):
             raise BadRequest(
                 f"{literal} is another entry of the batch, and entries of a batch do not depend on each other",
@@ -62,5 +64,5 @@ def _refuse_dependence(entry: Entry, urls: Set[str]) -> None:
 
 def _checked(context: Context, inside: Transaction, entry: Entry) -> Written:
     written = perform(context, inside, entry)
-    integrity.check(context.service, inside, written)
+    integrity.check(context.service, inside, context.base, written)
     return written[0] if written else nothing_deleted(entry.resource_type)

@@ -18,11 +18,11 @@ STATUS = {"POST": "201 Created", "PUT": "200 OK", "PATCH": "200 OK", "DELETE": "
 
 
 def address(base: str, path: str | None, pairs: Sequence[tuple[str, str]]) -> str:
-    """What a link of a Bundle points to: `path` under `base`, the base itself without one, with its parameters. Bars,
-    commas, colons and stars stay readable; everything else is percent-encoded.
+    """What a link of a Bundle points to: `path` under `base`, the base itself without one, with its parameters. Commas,
+    colons and stars stay readable; all that no URI may hold is percent-encoded (RFC 3986, 3.4), bars among it.
     """
     url = f"{base}/{path}" if path else base
-    return f"{url}?{urlencode(pairs, quote_via=quote, safe='|,:/$*')}" if pairs else url
+    return f"{url}?{urlencode(pairs, quote_via=quote, safe=',:/$*')}" if pairs else url
 
 
 def link(relation: str, url: str) -> bytes:

@@ -6,11 +6,12 @@ Always strict: criteria that would be ignored could make a write hit another res
 from __future__ import annotations
 
 from apothecary.errors import BadRequest, PreconditionFailed
+from apothecary.fhir.references import localise
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import now
 from apothecary.interactions.service import Service
 from apothecary.interactions.terminology import held
-from apothecary.search import control
+from apothecary.search import control, own
 from apothecary.search.context import Context
 from apothecary.search.parser import parse
 from apothecary.search.query import Query
@@ -24,7 +25,7 @@ def matches(
     """The resources that meet `criteria` (a query string), at most `limit`. Raises BadRequest for criteria that select
     nothing.
     """
-    pairs = [(name, value) for name, value in decode(criteria.removeprefix("?")) if value]
+    pairs = [(name, value) for name, value in decode(query_of(service, base, resource_type, criteria)) if value]
     for name, _ in pairs:
         if name in control.NAMES:
             raise BadRequest(f"{name} selects nothing and cannot stand in criteria", expression=name)
@@ -35,7 +36,7 @@ def matches(
     context = Context(
         service.registry(version),
         (resource_type,),
-        (base,),
+        own.bases(service.settings, base),
         now(),
         strict=True,
         clause_limit=service.settings.search_clause_limit,
@@ -45,6 +46,22 @@ def matches(
     return list(reader.search(Query(query.predicates, (), limit)).hits)
 
 
+def query_of(service: Service, base: str, resource_type: str, criteria: str) -> str:
+    """The query string alone. Some clients write criteria with the type, or the whole address of the type, before it:
+    https://hl7.org/fhir/R5/http.html#ccreate. Raises BadRequest for another type or server.
+    """
+    place, mark, query = criteria.partition("?")
+    if not mark or "=" in place:
+        return criteria
+    if localise(f"{place}?", own.bases(service.settings, base)) not in ("?", f"{resource_type}?"):
+        raise BadRequest(
+            f"the criteria are of {place}, the resource is a {resource_type}",
+            expression="criteria",
+            remedy=f"Write {resource_type}?{query}, or the query alone.",
+        )
+    return query
+
+
 def single(
     service: Service, reader: Reader, version: FhirVersion, base: str, resource_type: str, criteria: str
 ) -> Hit | None:
@@ -52,7 +69,7 @@ def single(
     found = matches(service, reader, version, base, resource_type, criteria, 2)
     if len(found) > 1:
         raise PreconditionFailed(
-            f"{resource_type}?{criteria.removeprefix('?')} matches several resources, among them "
+            f"{resource_type}?{query_of(service, base, resource_type, criteria)} matches several resources, among them "
             f"{found[0].id} and {found[1].id}",
             code="multiple-matches",
             remedy="Write criteria that only one resource meets, such as an identifier.",

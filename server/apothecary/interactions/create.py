@@ -27,5 +27,5 @@ def create(
         found = single(service, transaction, version, base, resource["resourceType"], if_none_exist)
         if found is not None:
             return Written(200, Stored(*found[:6]))
-    stored = put(service, transaction, version, resource, new_id(), None, "POST")
+    stored = put(service, transaction, version, base, resource, new_id(), None, "POST")
     return Written(201, stored, resource)

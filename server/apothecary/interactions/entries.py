@@ -15,6 +15,7 @@ from apothecary.interactions.patch import Patcher, fhirpath_patcher, json_patche
 from apothecary.interactions.service import Service, check_id
 from apothecary.interactions.update import check_identity
 from apothecary.interactions.writing import check, check_writable
+from apothecary.search.own import bases, below
 from apothecary.search.text import decode
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -138,7 +139,7 @@ def _read(service: Service, version: FhirVersion, base: str, raw: Any, entry: En
         request["url"].encode()
     except UnicodeEncodeError:
         raise NotFound("the url holds half of a surrogate pair, so nothing is there") from None
-    path, _, entry.criteria = request["url"].removeprefix(base).lstrip("/").partition("?")
+    path, _, entry.criteria = below(request["url"], bases(service.settings, base)).lstrip("/").partition("?")
     entry.path = path
     if method not in METHODS:
         raise MethodNotAllowed(
@@ -161,7 +162,7 @@ def _read(service: Service, version: FhirVersion, base: str, raw: Any, entry: En
     if method in ("POST", "PUT"):
         if "resource" not in raw:
             raise InvalidContent(f"a {method} has a resource", expression="resource", code="required")
-        entry.resource = check(version, raw["resource"], entry.resource_type, of_transaction=of_transaction)
+        entry.resource = check(service, version, raw["resource"], entry.resource_type, of_transaction=of_transaction)
         if method == "PUT" and entry.resource_id:
             check_identity(entry.resource, entry.resource_id)
     elif method == "PATCH":

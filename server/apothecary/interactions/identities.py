@@ -4,20 +4,22 @@ other, and the links between them: https://hl7.org/fhir/R5/http.html#trules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin
 
 from apothecary.errors import BadRequest, FhirError, PreconditionFailed
 from apothecary.fhir.links import rewrite
-from apothecary.fhir.references import parse_reference
+from apothecary.fhir.references import localise, parse_reference
 from apothecary.interactions.answers import Context
-from apothecary.interactions.conditional import matches, single
+from apothecary.interactions.conditional import matches, query_of, single
 from apothecary.interactions.entries import Entry
 from apothecary.interactions.ids import new_id
 from apothecary.interactions.perform import patch_target
 from apothecary.interactions.update import target_of
+from apothecary.search.own import bases
+from apothecary.search.text import decode, split
 from apothecary.store.contract import Stored, Transaction
 
 
@@ -37,16 +39,79 @@ class Identity:
         return f"{self.resource_type}/{self.id}"
 
 
-def identities(context: Context, transaction: Transaction, entries: Iterable[Entry]) -> dict[int, Identity]:
-    """The resource of every POST, PUT and PATCH by the entry's number. Raises what finding it raises, the entry
-    named.
+def identities(
+    context: Context, transaction: Transaction, entries: Sequence[Entry]
+) -> tuple[list[Entry], dict[int, Identity]]:
+    """The entries with their criteria resolved, and the resource of every POST, PUT and PATCH by the entry's number.
+    An entry whose criteria name another entry comes after that one. Raises what finding it raises, the entry named.
     """
     result: dict[int, Identity] = {}
     conditional: dict[tuple[str, str], Identity] = {}
+    addresses = {one.full_url: one for one in entries if one.full_url and one.method in ("POST", "PUT", "PATCH")}
+    ready: dict[int, Entry] = {}
+    waiting = list(entries)
+    while waiting:
+        settled = {url: result[one.number].name for url, one in addresses.items() if one.number in result}
+        free = [one for one in waiting if not named(one, addresses) - settled.keys()]
+        if not free:
+            first = waiting[0]
+            others = ", ".join(sorted(named(first, addresses) - settled.keys()))
+            problem = BadRequest(
+                f"the criteria name {others}, whose criteria name this entry",
+                expression="criteria",
+                remedy="Write criteria that do not name each other's entries.",
+            )
+            raise first.named(problem)
+        done = {one.number for one in free}
+        waiting = [one for one in waiting if one.number not in done]
+        resolved = [_with_links(one, settled) for one in free]
+        ready.update((one.number, one) for one in resolved)
+        _settle(context, transaction, resolved, result, conditional)
+    return [ready[one.number] for one in entries], result
+
+
+def _criteria(entry: Entry) -> str:
+    if entry.method == "POST":
+        return entry.if_none_exist or ""
+    return entry.criteria if entry.method in ("PUT", "PATCH", "DELETE") else ""
+
+
+def _values(criteria: str) -> Iterator[str]:
+    """Every value between the commas of every parameter."""
+    for _, value in decode(criteria.partition("?")[2] or criteria):
+        yield from split(value, ",")
+
+
+def named(entry: Entry, addresses: Container[str]) -> set[str]:
+    """The addresses of other entries that the criteria of an entry name."""
+    criteria = _criteria(entry)
+    return {one for one in _values(criteria) if one in addresses and one != entry.full_url} if criteria else set()
+
+
+def _with_links(entry: Entry, settled: Mapping[str, str]) -> Entry:
+    """`entry` with the entries that its criteria name replaced by their resources, as in references
+    (https://hl7.org/fhir/R5/http.html#trules).
+    """
+    if not named(entry, settled):
+        return entry
+    place, mark, query = _criteria(entry).rpartition("?")
+    pairs = [(name, ",".join(settled.get(one, one) for one in split(value, ","))) for name, value in decode(query)]
+    criteria = f"{place}{mark}{urlencode(pairs)}"
+    return replace(entry, if_none_exist=criteria) if entry.method == "POST" else replace(entry, criteria=criteria)
+
+
+def _settle(
+    context: Context,
+    transaction: Transaction,
+    entries: Iterable[Entry],
+    result: dict[int, Identity],
+    conditional: dict[tuple[str, str], Identity],
+) -> None:
     for entry in entries:
         try:
             if entry.method == "POST" and entry.if_none_exist is not None:
-                key = entry.resource_type, entry.if_none_exist
+                kind = entry.resource_type
+                key = kind, query_of(context.service, context.base, kind, entry.if_none_exist)
                 if key in conditional:
                     result[entry.number] = replace(conditional[key], exists=True)
                 else:
@@ -62,7 +127,6 @@ def identities(context: Context, transaction: Transaction, entries: Iterable[Ent
                 result[entry.number] = Identity(entry.resource_type, patch_target(context, transaction, entry))
         except FhirError as error:
             raise entry.named(error) from None
-    return result
 
 
 def _created_unless(context: Context, transaction: Transaction, entry: Entry) -> Identity:
@@ -71,6 +135,15 @@ def _created_unless(context: Context, transaction: Transaction, entry: Entry) ->
     if found is None:
         return Identity(kind, new_id())
     return Identity(kind, found.id, exists=True, found=Stored(*found[:6]))
+
+
+def refuse_early(entries: Iterable[Entry]) -> None:
+    """Raises BadRequest for a deletion whose criteria name another entry: it happens before there is anything."""
+    addresses = {one.full_url for one in entries if one.full_url}
+    for entry in entries:
+        if entry.method == "DELETE" and (names := named(entry, addresses)):
+            problem = f"deletions come first, so the criteria cannot name {', '.join(sorted(names))}, another entry"
+            raise entry.named(BadRequest(problem, expression="criteria"))
 
 
 def refuse_overlap(changed: Iterable[tuple[Entry, str]]) -> None:
@@ -143,9 +216,10 @@ class Links:
         """
         context = self._context
         registry = context.service.registry(context.version)
+        own = bases(context.service.settings, context.base)
 
         def resolve(link: str) -> str | None:
-            kind, question, criteria = link.partition("?")
+            kind, question, criteria = localise(link, own).partition("?")
             if not question or not registry.serves(kind):
                 return None
             found = single(context.service, transaction, context.version, context.base, kind, criteria)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from apothecary.errors import BadRequest
+from apothecary.errors import BadRequest, Issue
+from apothecary.fhir.json import parse
+from apothecary.fhir.references import literals, localise, parse_reference
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.left_out import types
 from apothecary.interactions.service import Service
@@ -34,7 +36,7 @@ def included(
         for include in includes:
             # An include without :iterate looks at the matches only.
             if first or include.iterate:
-                fresh.update(dict.fromkeys(_step(service, include, frontier, limit)))
+                fresh.update(dict.fromkeys(_step(service, version, include, frontier, limit)))
         left_out.update((key, None) for key in fresh if key[0] in lacking)
         frontier = [key for key in fresh if key not in known and service.registries[version].serves(key[0])]
         known.update(dict.fromkeys(frontier))
@@ -52,15 +54,33 @@ def included(
     return found, service.reader.existing(list(left_out)) if left_out else set()
 
 
-def _step(service: Service, include: Include, keys: Sequence[Key], limit: int) -> list[Key]:
+def other_versions(shown: Sequence[Hit | Stored], own: Sequence[str]) -> Iterator[Issue]:
+    """A warning where what is shown is not the version that a reference in it names:
+    https://hl7.org/fhir/R5/references.html#literal. `own` are the addresses of this server.
+    """
+    current = {(one.type, one.id): one.version for one in shown}
+    found: dict[str, str] = {}
+    for one in shown:
+        if b"/_history/" not in (one.body or b""):
+            continue
+        for _, literal in literals(parse(one.body or b"")):
+            target = parse_reference(localise(literal, own))
+            there = current.get((str(target.type), str(target.id))) if target.relative and target.version else None
+            if there is not None and str(there) != target.version:
+                found[literal] = f"{literal}, which {one.type}/{one.id} points to, is shown in its version {there}"
+    for text in found.values():
+        yield Issue("warning", "business-rule", text, ("_include",), remedy="Read the version itself.")
+
+
+def _step(service: Service, version: FhirVersion, include: Include, keys: Sequence[Key], limit: int) -> list[Key]:
     """What one include adds to some resources, following it once."""
     reader, found = service.reader, list[Key]()
     if include.reverse:
         targets = [key for key in keys if include.target_type in (None, unmarked(key[0]))]
-        if targets:
-            found += reader.referring(include.source_type, include.parameter, targets, limit + 1)
-        if targets and include.by_url:
-            found += reader.naming(include.source_type, include.by_url, targets, limit + 1)
+        for source_type, by_url in _sources(service, version, include) if targets else ():
+            found += reader.referring(source_type, include.parameter, targets, limit + 1)
+            if by_url:
+                found += reader.naming(source_type, by_url, targets, limit + 1)
         return found
     # Those of a type that this version lacks are found too, to be counted.
     targeted = service.registry(FhirVersion.R5).types if include.target_type is None else (include.target_type,)
@@ -73,3 +93,16 @@ def _step(service: Service, include: Include, keys: Sequence[Key], limit: int) -
         if include.by_url or include.by_url is None:
             found += reader.named(source_type, include.by_url, targeted, ids, limit + 1)
     return found
+
+
+def _sources(service: Service, version: FhirVersion, include: Include) -> Iterator[tuple[str, Sequence[str]]]:
+    """The types whose references a reverse include follows, each with its parameters that may hold canonical URLs."""
+    if include.source_type != "*":
+        yield include.source_type, include.by_url or ()
+        return
+    asked, newest = service.registries[version], service.registries[FhirVersion.R5]
+    for one in service.reader.types():
+        # Those of a type that this version lacks are found too, to be counted.
+        registry = asked if asked.serves(one) else newest
+        if registry.serves(one):
+            yield one, tuple(found.index for found in registry.parameters(one).values() if found.by_url)

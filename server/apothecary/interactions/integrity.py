@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from apothecary.errors import Conflict, Issue, Unprocessable
-from apothecary.fhir.references import literals, parse_reference
+from apothecary.fhir.references import literals, localise, parse_reference
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.service import Service
 from apothecary.interactions.writing import Written
+from apothecary.search.own import bases
 from apothecary.store.contract import Transaction
 
 # How many referrers an error names.
@@ -22,28 +23,31 @@ Placed = Sequence[tuple[Written, str]]
 """What was written, each with the entry of a bundle that wrote it, such as `Bundle.entry[3]`; empty for none."""
 
 
-def check(service: Service, transaction: Transaction, written: Iterable[Written]) -> None:
-    """Raises Unprocessable for references to nothing, Conflict for deletions of what others point to."""
-    check_placed(service, transaction, [(one, "") for one in written])
+def check(service: Service, transaction: Transaction, base: str, written: Iterable[Written]) -> None:
+    """`base` is where the request came to. Raises Unprocessable for references to nothing, Conflict for deletions of
+    what others point to.
+    """
+    check_placed(service, transaction, base, [(one, "") for one in written])
 
 
-def check_placed(service: Service, transaction: Transaction, written: Placed) -> None:
+def check_placed(service: Service, transaction: Transaction, base: str, written: Placed) -> None:
     """The same for the entries of a transaction: the errors name them."""
     if service.settings.references == "enforced":
         # Most resources of a large load have no reference; searching their text is faster than walking them.
         mentioning = [(one, entry) for one, entry in written if b'"reference":' in (one.stored.body or b"")]
-        _targets(service, transaction, mentioning)
+        _targets(service, transaction, base, mentioning)
     if service.settings.delete_referenced == "refused":
         _deletions(transaction, [(one, entry) for one, entry in written if one.stored.deleted and one.stored.version])
 
 
-def _targets(service: Service, transaction: Transaction, written: Placed) -> None:
+def _targets(service: Service, transaction: Transaction, base: str, written: Placed) -> None:
     # Older releases lack types that their references, or the extensions of a conversion, may still point to.
     served = service.registry(FhirVersion.R5)
+    own = bases(service.settings, base)
     wanted: dict[tuple[str, str], tuple[str, str]] = {}
     for one, entry in written:
         for path, literal in literals(one.resource or {}):
-            target = parse_reference(literal)
+            target = parse_reference(localise(literal, own))
             if target.relative and target.type and target.id and served.serves(target.type):
                 place = f"{entry}.resource.{path.partition('.')[2]}" if entry else path
                 wanted.setdefault((target.type, target.id), (place, literal))

@@ -5,6 +5,7 @@ https://hl7.org/fhir/R5/fhirpatch.html
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import jsonpatch
@@ -14,6 +15,7 @@ from apothecary.fhir.json import JSON
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions import fhirpath_patch, patch_parameters
 from apothecary.interactions.forms import json_in
+from apothecary.interactions.patch_pointers import lack
 from apothecary.interactions.preconditions import check_match
 from apothecary.interactions.service import Service, check_id
 from apothecary.interactions.writing import Written, check, put, same_content
@@ -39,19 +41,25 @@ def json_patcher(operations: Any) -> Patcher:
     if not isinstance(operations, list):
         raise BadRequest("a JSON Patch is an array of operations", code="structure")
     try:
-        patch = jsonpatch.JsonPatch(operations)
+        steps = [jsonpatch.JsonPatch([one]) for one in operations]
     except _FAILURES as error:
         raise BadRequest(f"this is not a JSON Patch: {error}", code="structure") from None
 
     def apply(resource: JSON) -> JSON:
-        try:
-            result = patch.apply(resource)
-        except jsonpatch.JsonPatchTestFailed as error:
-            raise Unprocessable(
-                f"a test of the patch failed: {' '.join(str(error).split())}", code="processing"
-            ) from None
-        except _FAILURES as error:
-            raise Unprocessable(f"the patch cannot be applied: {error}", code="processing") from None
+        result: Any = deepcopy(resource)
+        for number, (one, step) in enumerate(zip(operations, steps, strict=True)):
+            try:
+                result = step.apply(result, in_place=True)
+            except jsonpatch.JsonPatchTestFailed:
+                reason = f"a test of the patch failed: {one['path'] or 'the resource'} is not what it says"
+                raise Unprocessable(f"operation {number}: {reason}", code="processing") from None
+            except _FAILURES:
+                # What the library says quotes its own data.
+                reason = lack(result, one) or "it does not fit the resource"
+                raise Unprocessable(
+                    f"the patch cannot be applied: operation {number}, {one['op']} {one['path']}: {reason}",
+                    code="processing",
+                ) from None
         if not isinstance(result, dict):
             raise Unprocessable("the patch leaves no resource", code="processing")
         return result
@@ -69,6 +77,7 @@ def patch(
     service: Service,
     transaction: Transaction,
     version: FhirVersion,
+    base: str,
     resource_type: str,
     resource_id: str,
     patcher: Patcher,
@@ -89,8 +98,8 @@ def patch(
     result = patcher(json_in(current, version))
     if result.get("resourceType") != resource_type or result.get("id") != resource_id:
         raise Unprocessable("a patch may change neither the type nor the id of a resource", code="business-rule")
-    check(version, result, resource_type)
+    check(service, version, result, resource_type)
     if current.fhir_version == version and same_content(result, current):
         return Written(200, current)
-    stored = put(service, transaction, version, result, resource_id, current, "PATCH")
+    stored = put(service, transaction, version, base, result, resource_id, current, "PATCH")
     return Written(200, stored, result)

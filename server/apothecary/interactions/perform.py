@@ -24,7 +24,7 @@ def perform(context: Context, transaction: Transaction, entry: Entry) -> list[Wr
     if entry.method == "PUT" and resource is not None:
         conditions = entry.if_match, entry.if_none_match
         if entry.resource_id:
-            return [update(service, transaction, version, resource, entry.resource_id, *conditions)]
+            return [update(service, transaction, version, base, resource, entry.resource_id, *conditions)]
         return [conditional_update(service, transaction, version, base, resource, entry.criteria, *conditions)]
     if entry.patcher is not None:
         return [patch_entry(context, transaction, entry, patch_target(context, transaction, entry), entry.patcher)]
@@ -49,5 +49,12 @@ def patch_entry(
 ) -> Written:
     """Run a PATCH whose target is known."""
     return patch(
-        context.service, transaction, context.version, entry.resource_type, resource_id, patcher, entry.if_match
+        context.service,
+        transaction,
+        context.version,
+        context.base,
+        entry.resource_type,
+        resource_id,
+        patcher,
+        entry.if_match,
     )

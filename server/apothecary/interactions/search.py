@@ -12,17 +12,21 @@ from apothecary.fhir.temporal import now
 from apothecary.interactions import bundle, left_out
 from apothecary.interactions.contained import contained_in
 from apothecary.interactions.forms import body_in
-from apothecary.interactions.include import included
+from apothecary.interactions.include import included, other_versions
 from apothecary.interactions.prepared import Prepared
 from apothecary.interactions.service import Service
 from apothecary.interactions.subset import subset
 from apothecary.interactions.terminology import Held, held
-from apothecary.search import links
+from apothecary.search import links, own
 from apothecary.search.contained import is_marked, unmarked, url_path
 from apothecary.search.context import Context
 from apothecary.search.parser import parse
 from apothecary.search.query import Cursor, Search
 from apothecary.store.contract import Hit, Page
+
+# A total that nobody asked for is counted no further.
+FEW = 200
+_MANY = "many"
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -88,7 +92,7 @@ def _context(
     return Context(
         service.registry(version),
         tuple(types),
-        (base,),
+        own.bases(settings, base),
         now(),
         strict,
         settings.page_size,
@@ -122,15 +126,16 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
             body, address = body_in(hit, version), f"{hit.type}/{hit.id}"
         shown = body if whole else subset(body, version, found.summary, found.elements)
         entries.append(bundle.match(prefix, address, shown, score=hit.score))
+    more += [] if page.hits else _nothing_found(service, resource_type, found)
     if found.includes:
         added, lacking = included(service, version, found.includes, page.hits)
         more += left_out.of_includes(version, base, list(lacking))
+        more += other_versions([*page.hits, *added], own.bases(service.settings, base))
         for one in added:
             # _elements speaks of the matches only: https://hl7.org/fhir/R4/search.html#elements
             shown = body_in(one, version)
             body = shown if found.summary == "false" else subset(shown, version, found.summary, ())
             entries.append(bundle.match(prefix, f"{one.type}/{one.id}", body, b"include"))
-    more += [] if page.hits else _nothing_found(service, resource_type, found)
     if found.explain:
         more.append(_explanation(service, found, page, seconds))
     entries += _outcomes(found, more)
@@ -174,10 +179,26 @@ def _nothing_found(service: Service, resource_type: str | None, found: Search) -
 
 
 def _total(service: Service, found: Search, page: Page) -> int | None:
-    """The number of matches over all pages: when it was asked for, or when this page shows it."""
-    if found.total == "accurate":
-        return service.reader.count(found.query)
-    return len(page.hits) if not page.more_after and not page.more_before else None
+    """The number of matches over all pages: when it was asked for, when this page shows it, or when it is cheap.
+    https://hl7.org/fhir/R5/search.html#total
+    """
+    if not page.more_after and not page.more_before:
+        return len(page.hits)
+    if found.total == "unasked":
+        return _few(service, found, page)
+    return service.reader.count(found.query) if found.total == "accurate" else None
+
+
+def _few(service: Service, found: Search, page: Page) -> int | None:
+    """The number of matches where there are few. That there are many is remembered with the search: a total may always
+    be left out.
+    """
+    if found.query.memo.get(_MANY) or len(page.hits) > FEW:
+        return None
+    counted = service.reader.count_few(found.query, FEW)
+    if counted is None:
+        found.query.memo[_MANY] = True
+    return counted
 
 
 def _links(service: Service, base: str, resource_type: str | None, prepared: Prepared, page: Page) -> list[bytes]:

@@ -55,6 +55,8 @@ class Service:
     searches: Cache = field(default_factory=Cache)
     terminology: Known = field(default_factory=Known)
     """What `reader` told of value sets and code systems."""
+    profiles: Known = field(default_factory=Known)
+    """What `reader` told of profiles."""
     statements: dict[tuple[FhirVersion, str], tuple[bytes, str]] = field(default_factory=dict)
     """CapabilityStatements that were computed, with their ETags, by version and base."""
     lock: threading.Lock = field(default_factory=threading.Lock)

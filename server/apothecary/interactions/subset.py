@@ -69,7 +69,7 @@ def _summary(json: Any, structure: str, version: FhirVersion) -> Any:
     kept: JSON = {}
     properties = definitions(version).structure(structure).properties
     for key, value in json.items():
-        if key == "resourceType":
+        if key == "resourceType" and "." not in structure:
             kept[key] = value
             continue
         one = properties.get(key.removeprefix("_"))

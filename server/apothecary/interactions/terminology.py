@@ -19,6 +19,7 @@ from apothecary.fhir.terminology import CodeSystem, ValueSet
 from apothecary.fhir.value_sets import Expansion, expand
 from apothecary.interactions.known import Answers, Known
 from apothecary.interactions.service import Service
+from apothecary.search.own import bases
 from apothecary.search.parameters import Registry
 from apothecary.search.query import Query
 from apothecary.search.text import escape
@@ -200,6 +201,6 @@ def held(service: Service, version: FhirVersion, base: str, reader: Reader | Non
     return Held(
         service.reader if reader is None else reader,
         service.registry(version),
-        (base,),
+        bases(service.settings, base),
         service.terminology if own else Known(),
     )

@@ -12,7 +12,14 @@ from apothecary.fhir.references import literals
 from apothecary.interactions import integrity
 from apothecary.interactions.answers import Context, of_get, of_write
 from apothecary.interactions.entries import Entry, read_entry
-from apothecary.interactions.identities import Identity, Links, identities, refuse_ambiguity, refuse_overlap
+from apothecary.interactions.identities import (
+    Identity,
+    Links,
+    identities,
+    refuse_ambiguity,
+    refuse_early,
+    refuse_overlap,
+)
 from apothecary.interactions.known import Known
 from apothecary.interactions.perform import patch_entry, perform
 from apothecary.interactions.update import update
@@ -31,6 +38,7 @@ def transaction(context: Context, raw: Sequence[Any]) -> list[bytes]:
         read_entry(context.service, context.version, context.base, number, one, of_transaction=True)
         for number, one in enumerate(raw)
     ]
+    refuse_early(entries)
     refuse_overlap((one, one.full_url) for one in entries if one.full_url and one.method in ("POST", "PUT"))
     return context.service.store.write(lambda inside: _Run(context, inside, entries).answers())
 
@@ -40,7 +48,9 @@ class _Run:
 
     def __init__(self, context: Context, inside: Transaction, entries: Sequence[Entry]) -> None:
         # What the bundle reads, it reads with its own writes.
-        self.context = replace(context, service=replace(context.service, reader=inside, terminology=Known()))
+        self.context = replace(
+            context, service=replace(context.service, reader=inside, terminology=Known(), profiles=Known())
+        )
         self.inside = inside
         self.entries = sorted(entries, key=lambda entry: ORDER[entry.method])
         self.written: dict[int, list[Written]] = {}
@@ -51,7 +61,7 @@ class _Run:
         for entry in deletions:
             with _Naming(entry):
                 self.written[entry.number] = perform(self.context, self.inside, entry)
-        settled = identities(self.context, self.inside, self.entries)
+        self.entries, settled = identities(self.context, self.inside, self.entries)
         refuse_overlap(self._changed(deletions, settled))
         links = Links(self.context, self.entries, settled)
         for entry in self.entries:
@@ -61,7 +71,7 @@ class _Run:
         self._resolve_conditional_references(links)
         refuse_ambiguity(self.context, self.inside, self.entries, settled)
         placed = [(one, entry.expression) for entry in self.entries for one in self.written.get(entry.number, ())]
-        integrity.check_placed(self.context.service, self.inside, placed)
+        integrity.check_placed(self.context.service, self.inside, self.context.base, placed)
         for entry in self.entries:
             if entry.method in ("GET", "HEAD"):
                 with _Naming(entry):
@@ -91,10 +101,10 @@ class _Run:
             return Written(200, there or Stored(identity.resource_type, identity.id, 0, 0, context.version, None))
         resource: JSON = links.resolved(entry, entry.resource)
         if entry.method == "POST":
-            stored = put(context.service, inside, context.version, resource, identity.id, None, "POST")
+            stored = put(context.service, inside, context.version, context.base, resource, identity.id, None, "POST")
             return Written(201, stored, resource)
         conditions = entry.if_match, entry.if_none_match
-        return update(context.service, inside, context.version, resource, identity.id, *conditions)
+        return update(context.service, inside, context.version, context.base, resource, identity.id, *conditions)
 
     def _resolve_conditional_references(self, links: Links) -> None:
         """The last step of a transaction, so that they find what any entry wrote."""
@@ -107,7 +117,10 @@ class _Run:
                 with _Naming(entry):
                     resource = links.conditional(self.inside, one.resource)
                     if resource is not one.resource:
-                        stored = amend(self.context.service, self.inside, self.context.version, one.stored, resource)
+                        context = self.context
+                        stored = amend(
+                            context.service, self.inside, context.version, context.base, one.stored, resource
+                        )
                         self.written[entry.number][place] = one._replace(stored=stored, resource=resource)
 
     def _answer(self, entry: Entry) -> bytes:

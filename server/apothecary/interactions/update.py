@@ -28,6 +28,7 @@ def update(
     service: Service,
     transaction: Transaction,
     version: FhirVersion,
+    base: str,
     resource: JSON,
     resource_id: str,
     if_match: str | None = None,
@@ -44,7 +45,7 @@ def update(
     exists = current is not None and not current.deleted
     if current is not None and exists and current.fhir_version == version and same_content(resource, current):
         return Written(200, current)
-    stored = put(service, transaction, version, resource, resource_id, current, "PUT")
+    stored = put(service, transaction, version, base, resource, resource_id, current, "PUT")
     return Written(200 if exists else 201, stored, resource)
 
 
@@ -60,7 +61,7 @@ def conditional_update(
 ) -> Written:
     """Update the one resource that meets the criteria, or create it. Raises PreconditionFailed for several."""
     target = target_of(service, transaction, version, base, resource, criteria)
-    return update(service, transaction, version, resource, target, if_match, if_none_match)
+    return update(service, transaction, version, base, resource, target, if_match, if_none_match)
 
 
 def target_of(

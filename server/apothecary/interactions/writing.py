@@ -14,7 +14,9 @@ from apothecary.fhir.meta import stamp
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import now
 from apothecary.interactions.forms import untagged
+from apothecary.interactions.profiles import profiles_for
 from apothecary.interactions.service import Service
+from apothecary.search.own import bases
 from apothecary.store.contract import Stored, Transaction
 from apothecary.validation import Options, validate
 
@@ -52,13 +54,12 @@ def check_writable(service: Service) -> None:
         )
 
 
-_PLAIN = Options()
-_OF_TRANSACTION = Options(conditional_references=True)
-
-
-def check(version: FhirVersion, resource: Any, resource_type: str, *, of_transaction: bool = False) -> JSON:
-    """`resource`, if it is a valid `resource_type`; conditional references may stand in entries of a transaction.
-    Raises InvalidContent with every issue, BadRequest for another type.
+def check(
+    service: Service, version: FhirVersion, resource: Any, resource_type: str, *, of_transaction: bool = False
+) -> JSON:
+    """`resource`, if it is a valid `resource_type`, and what the profiles ask that it claims and that are held here;
+    conditional references may stand in entries of a transaction. Raises InvalidContent with every issue, BadRequest for
+    another type.
     """
     if not isinstance(resource, dict):
         raise InvalidContent(f"a {resource_type} is a JSON object", expression=resource_type)
@@ -68,7 +69,7 @@ def check(version: FhirVersion, resource: Any, resource_type: str, *, of_transac
             f"the body is a {found}, the address is of {resource_type}" if found else "the body has no resourceType",
             expression="resourceType",
         )
-    options = _OF_TRANSACTION if of_transaction else _PLAIN
+    options = Options(conditional_references=of_transaction, profiles=profiles_for(service, resource))
     found_issues = validate(resource, version, options=options)
     issues = [issue for issue in found_issues if issue.severity in ("error", "fatal")]
     if issues:
@@ -87,13 +88,14 @@ def put(
     service: Service,
     transaction: Transaction,
     version: FhirVersion,
+    base: str,
     resource: JSON,
     resource_id: str,
     current: Stored | None,
     method: str,
 ) -> Stored:
-    """Store `resource`, valid and complete but for its meta, as the version after `current`. Raises Unprocessable where
-    a value cannot be indexed.
+    """Store `resource`, valid and complete but for its meta, as the version after `current`; `base` is where the
+    request came to. Raises Unprocessable where a value cannot be indexed.
     """
     resource = untagged(resource)
     number = current.version + 1 if current is not None else 1
@@ -103,16 +105,18 @@ def put(
         moment = max(moment, current.updated + 1000)
     body = _stamped(resource, resource_id, number, moment)
     stored = Stored(resource["resourceType"], resource_id, number, moment, version, body)
-    transaction.write(stored, method, rows(service, version, resource))
+    transaction.write(stored, method, rows(service, version, base, resource))
     return stored
 
 
-def amend(service: Service, transaction: Transaction, version: FhirVersion, written: Stored, resource: JSON) -> Stored:
+def amend(
+    service: Service, transaction: Transaction, version: FhirVersion, base: str, written: Stored, resource: JSON
+) -> Stored:
     """Store another body for a version that this transaction has written. Raises Unprocessable where a value cannot be
     indexed.
     """
     stored = written._replace(body=_stamped(resource, written.id, written.version, written.updated))
-    transaction.amend(stored, rows(service, version, resource))
+    transaction.amend(stored, rows(service, version, base, resource))
     return stored
 
 
@@ -139,10 +143,10 @@ def _texts(node: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def rows(service: Service, version: FhirVersion, resource: JSON) -> Any:
-    """The index rows of a resource. Raises Unprocessable for a value that no index can hold."""
+def rows(service: Service, version: FhirVersion, base: str, resource: JSON) -> Any:
+    """The index rows of a resource that came to `base`. Raises Unprocessable for a value that no index can hold."""
     try:
-        return service.registries[FhirVersion.R5].rows(resource, version)
+        return service.registries[FhirVersion.R5].rows(resource, version, bases(service.settings, base))
     except ValueError as error:
         raise Unprocessable(f"a value cannot be indexed for search: {error}", code="value") from None
 

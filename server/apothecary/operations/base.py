@@ -27,6 +27,9 @@ class Call:
     posted: Any
     wanted: FhirVersion | None = None
     """The version that the answer is asked in; `version` is that of the request."""
+    if_none_exist: str | None = None
+    if_match: str | None = None
+    """The headers of the interaction that `$validate` is asked about."""
 
     def parameter(self, name: str) -> Any:
         """The value of a parameter: from a posted Parameters resource, or from the address. None where it is absent."""

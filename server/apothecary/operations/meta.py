@@ -12,12 +12,13 @@ from typing import Any
 from apothecary.errors import BadRequest, Gone, InvalidContent, NotFound
 from apothecary.fhir.json import JSON, dumps, parse
 from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions.profiles import profiles_for
 from apothecary.interactions.read import read
 from apothecary.interactions.service import check_id
 from apothecary.interactions.writing import check_writable, rows
 from apothecary.operations.base import Call, Operation
 from apothecary.store.contract import Transaction
-from apothecary.validation import validate
+from apothecary.validation import Options, validate
 
 # What meta operations are about, and what makes two entries the same.
 _SETS = ("profile", "security", "tag")
@@ -100,11 +101,12 @@ def _change(call: Call, combine: Any) -> JSON:
         # Version and time are the server's; given ones are not looked at.
         resource["meta"] = combine(resource["meta"], given)
         kept = FhirVersion(current.fhir_version)
-        issues = [issue for issue in validate(resource, kept) if issue.severity in ("error", "fatal")]
+        options = Options(profiles=profiles_for(call.service, resource))
+        issues = [issue for issue in validate(resource, kept, options=options) if issue.severity in ("error", "fatal")]
         if issues:
             raise InvalidContent("the meta is not valid", issues=issues)
         changed = current._replace(body=dumps(resource))
-        transaction.amend(changed, rows(call.service, kept, resource))
+        transaction.amend(changed, rows(call.service, kept, call.base, resource))
         meta: JSON = resource["meta"]
         return meta
 

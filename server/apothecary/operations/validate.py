@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from apothecary.errors import BadRequest, Issue, StartError
+from apothecary.errors import BadRequest, FhirError, Issue, StartError
 from apothecary.fhir.json import JSON, parse
+from apothecary.interactions import integrity
+from apothecary.interactions.create import create
+from apothecary.interactions.delete import delete
+from apothecary.interactions.profiles import definitions_held, profiles_for
 from apothecary.interactions.read import read
+from apothecary.interactions.update import check_identity, update
+from apothecary.interactions.writing import Written, check, check_writable
 from apothecary.operations.base import Call, Operation
 from apothecary.reports.operation_outcome import operation_outcome
+from apothecary.store.contract import Transaction
 from apothecary.validation import Options, validate
 from apothecary.validation.profiles import CORE, Profiles
 
@@ -16,10 +23,16 @@ MODES = ("create", "update", "delete", "profile")
 
 
 def run(call: Call) -> JSON:
-    """The issues of a resource as an OperationOutcome; nothing is stored. Raises BadRequest without a resource."""
+    """The issues of a resource as an OperationOutcome; nothing is stored. With a mode of an interaction they are what
+    that would be answered with. Raises BadRequest without a resource.
+    """
     mode = call.parameter("mode")
     if mode is not None and mode not in MODES:
         raise BadRequest(f"mode={mode}: write one of {', '.join(MODES)}", expression="mode", code="value")
+    if mode == "profile" and call.parameter("profile") is None:
+        raise BadRequest("mode=profile needs the parameter profile", expression="profile", code="required")
+    if mode == "delete":
+        return operation_outcome(_trial(call, mode, None))
     resource = _resource(call)
     if (
         call.resource_type is not None
@@ -30,10 +43,61 @@ def run(call: Call) -> JSON:
             f"the resource is a {resource.get('resourceType')}, the address is of {call.resource_type}",
             expression="resourceType",
         )
-    profiles = _profiles(call, resource)
-    issues = validate(resource, call.version, options=Options(profiles=profiles))
+    options = Options(profiles=_profiles(call, resource) or profiles_for(call.service, resource))
+    issues = list(validate(resource, call.version, options=options))
+    if mode in ("create", "update") and not any(one.severity in ("error", "fatal") for one in issues):
+        issues = [*_trial(call, mode, resource), *issues]
     # An outcome has at least one issue: https://hl7.org/fhir/R5/operationoutcome.html
     return operation_outcome(issues or [Issue("information", "informational", "The resource is valid.")])
+
+
+class _Undone(Exception):
+    """Ends a trial, so that nothing of it stays."""
+
+    def __init__(self, written: Written) -> None:
+        super().__init__()
+        self.written = written
+
+
+def _trial(call: Call, mode: str, resource: Any) -> list[Issue]:
+    """What an interaction would be answered with: it is run, and undone."""
+
+    def work(transaction: Transaction) -> None:
+        written = _interaction(call, transaction, mode, resource)
+        integrity.check(call.service, transaction, call.base, [written])
+        raise _Undone(written)
+
+    try:
+        check_writable(call.service)
+        call.service.store.write(work)
+    except _Undone as done:
+        if done.written.status == 200 and mode == "create":
+            name = f"{done.written.stored.type}/{done.written.stored.id}"
+            return [Issue("information", "informational", f"{name} meets If-None-Exist, so nothing would be created.")]
+        if done.written.status == 204:
+            there = "It could be deleted." if done.written.stored.version else "There is nothing to delete."
+            return [Issue("information", "informational", there)]
+    except FhirError as error:
+        return list(error.issues)
+    return []
+
+
+def _interaction(call: Call, transaction: Transaction, mode: str, resource: Any) -> Written:
+    service, version, base = call.service, call.version, call.base
+    if mode == "delete":
+        if call.resource_type is None or call.resource_id is None:
+            raise BadRequest("mode=delete is about a resource: call [base]/[type]/[id]/$validate", expression="mode")
+        return delete(transaction, call.resource_type, call.resource_id, call.if_match)
+    kind = resource["resourceType"]
+    service.check_type(version, kind)
+    check(service, version, resource, kind)
+    if mode == "create":
+        return create(service, transaction, version, base, resource, call.if_none_exist)
+    identity = call.resource_id or resource.get("id")
+    if identity is None:
+        raise BadRequest("an update is of an id, and the resource has none", expression=f"{kind}.id", code="required")
+    check_identity(resource, identity)
+    return update(service, transaction, version, base, resource, identity, call.if_match)
 
 
 def _profiles(call: Call, resource: Any) -> Profiles | None:
@@ -44,14 +108,8 @@ def _profiles(call: Call, resource: Any) -> Profiles | None:
     type_name = resource.get("resourceType") if isinstance(resource, dict) else None
     if url is None or url == f"{CORE}{type_name}":
         return None
-    held = (
-        parse(stored.body)
-        for kind in ("StructureDefinition", "ValueSet", "CodeSystem")
-        for stored in call.service.reader.all_of_type(kind)
-        if stored.body is not None
-    )
     try:
-        profiles = Profiles(held, (str(url),))
+        profiles = Profiles(definitions_held(call.service), (str(url),))
         profile = profiles.profile(str(url), call.version)
     except StartError as error:
         raise BadRequest(

@@ -126,7 +126,7 @@ class Exchange:
         return "HTTP_PREFER" in self.environ and self.preference("handling") == "strict"
 
     def preference(self, name: str) -> str | None:
-        """What the client prefers for `handling` or `return`. Raises BadRequest for a value that means nothing."""
+        """What the client prefers for `handling` or `return`; None where it does not say, or nothing that is known."""
         header = self.environ.get("HTTP_PREFER")
         return _preferences(header).get(name) if header else None
 
@@ -222,31 +222,29 @@ def _first(header: str | None) -> str | None:
     return header.split(",")[0].strip() if header else None
 
 
-# https://hl7.org/fhir/R5/http.html#ops and https://hl7.org/fhir/R5/search.html#errors; other preferences may be ignored
-# (RFC 7240).
+# https://hl7.org/fhir/R5/http.html#ops and https://hl7.org/fhir/R5/search.html#errors
 _PREFERENCES = {
     "return": {"minimal": "minimal", "representation": "representation", "operationoutcome": "OperationOutcome"},
     "handling": {"strict": "strict", "lenient": "lenient"},
 }
 
 
+# One preference with its parameters; quoted text may hold commas and semicolons.
+_PREFERENCE = re.compile(r'(?:[^",;]|"(?:[^"\\]|\\.)*"?)+')
+
+
 @lru_cache(maxsize=64)
 def _preferences(header: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for one in header.replace(";", ",").split(","):
-        name, equals, value = one.partition("=")
+    """The preferences that are known. Others are ignored, be it for their name or their value, and of one that stands
+    twice the first counts (RFC 7240, 2). Some clients write semicolons for commas.
+    """
+    found: dict[str, str | None] = {}
+    for one in _PREFERENCE.findall(header):
+        name, _, value = one.partition("=")
         known = _PREFERENCES.get(name.strip().lower())
-        if known is None or not equals:
-            continue
-        text = value.strip().strip('"')
-        if text.lower() not in known:
-            raise BadRequest(
-                f"Prefer: {one.strip()} means nothing",
-                expression="Prefer",
-                remedy=f"Write {name.strip()}= with {' or '.join(known.values())}.",
-            )
-        found[name.strip().lower()] = known[text.lower()]
-    return found
+        if known is not None:
+            found.setdefault(name.strip().lower(), known.get(value.strip().strip('"').lower()))
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def too_large(service: Service) -> TooLarge:

@@ -46,6 +46,8 @@ class OperationViews(BaseViews):
             tuple(exchange.pairs),
             posted,
             exchange.version,
+            request.headers.get("If-None-Exist"),
+            request.headers.get("If-Match"),
         )
         answer = dumps(found.run(call))
         return exchange.respond(answer, [], version=found.answer_version(call) if found.answer_version else None)

@@ -147,7 +147,11 @@ def _subset(
 
 
 def _read_form(exchange: Exchange) -> None:
-    """The parameters in the body of a search by POST: https://hl7.org/fhir/R5/http.html#search"""
+    """The parameters in the body of a search by POST; there may be none, where all stand in the address.
+    https://hl7.org/fhir/R5/http.html#search
+    """
+    if not request.headers.get("Content-Type") and not exchange.body():
+        return
     check_content_type(request.headers.get("Content-Type", ""), exchange.version, FORM)
     try:
         exchange.add(exchange.body().decode("utf-8"))

@@ -38,6 +38,9 @@ def register(app: Flask, service: Service, metrics: Metrics) -> None:
         # Without this, `metadata` would be taken for a resource type that is not served.
         others = ["POST", "PUT", "PATCH", "DELETE"]
         app.add_url_rule(f"{prefix}/metadata", f"{prefix} not capabilities", _only_read, methods=others)
+        for path in ("/_search", "/<resource_type>/_search"):
+            elsewhere = ["GET", "PUT", "PATCH", "DELETE"]
+            app.add_url_rule(f"{prefix}{path}", f"{prefix} not {path}", _only_posted, methods=elsewhere)
         by_route: dict[tuple[str, str], str] = {}
         for one in capabilities.INTERACTIONS:
             # batch and transaction share an address, and so a view.
@@ -63,6 +66,17 @@ def _only_read() -> Answer:
         f"{request.method} is not offered at {request.path}",
         remedy="Allowed here: GET, HEAD, OPTIONS.",
         headers={"Allow": "GET, HEAD, OPTIONS"},
+    )
+
+
+def _only_posted(resource_type: str | None = None) -> Answer:
+    """https://hl7.org/fhir/R5/http.html#search"""
+    query = request.environ.get("QUERY_STRING", "")
+    address = request.path.removesuffix("/").removesuffix("/_search")
+    raise MethodNotAllowed(
+        f"_search is POSTed to, with the parameters as a form; {request.method} is not offered there",
+        remedy=f"GET {address}{f'?{query}' if query else ' with the parameters behind a question mark'}.",
+        headers={"Allow": "POST, OPTIONS"},
     )
 
 

@@ -37,7 +37,7 @@ class WritingViews(BaseViews):
 
     def create(self, resource_type: str) -> Answer:
         exchange = self._writing(resource_type)
-        resource = check(exchange.written, body(exchange), resource_type)
+        resource = check(self.service, exchange.written, body(exchange), resource_type)
         criteria = request.headers.get("If-None-Exist")
         return self._run(
             exchange, lambda t: create(self.service, t, exchange.written, exchange.base, resource, criteria)
@@ -45,16 +45,19 @@ class WritingViews(BaseViews):
 
     def update(self, resource_type: str, resource_id: str) -> Answer:
         exchange = self._writing(resource_type)
-        resource = check(exchange.written, body(exchange), resource_type)
+        resource = check(self.service, exchange.written, body(exchange), resource_type)
         check_identity(resource, resource_id)
         match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
         return self._run(
-            exchange, lambda t: update(self.service, t, exchange.written, resource, resource_id, match, none_match)
+            exchange,
+            lambda t: update(
+                self.service, t, exchange.written, exchange.base, resource, resource_id, match, none_match
+            ),
         )
 
     def conditional_update(self, resource_type: str) -> Answer:
         exchange = self._writing(resource_type)
-        resource = check(exchange.written, body(exchange), resource_type)
+        resource = check(self.service, exchange.written, body(exchange), resource_type)
         match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
         criteria = _criteria(exchange)
         return self._run(
@@ -70,7 +73,9 @@ class WritingViews(BaseViews):
         match = request.headers.get("If-Match")
         return self._run(
             exchange,
-            lambda t: patch(self.service, t, exchange.written, resource_type, resource_id, patcher, match),
+            lambda t: patch(
+                self.service, t, exchange.written, exchange.base, resource_type, resource_id, patcher, match
+            ),
         )
 
     def conditional_patch(self, resource_type: str) -> Answer:
@@ -81,7 +86,7 @@ class WritingViews(BaseViews):
             found = conditional.single(self.service, t, exchange.written, exchange.base, resource_type, criteria)
             if found is None:
                 raise NotFound(f"{resource_type}?{criteria} finds nothing to patch")
-            return patch(self.service, t, exchange.written, resource_type, found.id, patcher, match)
+            return patch(self.service, t, exchange.written, exchange.base, resource_type, found.id, patcher, match)
 
         return self._run(exchange, work)
 
@@ -97,7 +102,7 @@ class WritingViews(BaseViews):
 
         def work(t: Transaction) -> list[Written]:
             done = conditional_delete(self.service, t, exchange.written, exchange.base, resource_type, criteria, match)
-            integrity.check(self.service, t, done)
+            integrity.check(self.service, t, exchange.base, done)
             return done
 
         done = self.service.store.write(work)
@@ -133,7 +138,7 @@ class WritingViews(BaseViews):
 
         def whole(t: Transaction) -> Written:
             written = work(t)
-            integrity.check(self.service, t, [written])
+            integrity.check(self.service, t, exchange.base, [written])
             return written
 
         return self._answer(exchange, self.service.store.write(whole))

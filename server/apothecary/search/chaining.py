@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from apothecary.errors import BadRequest
 from apothecary.search.parameter import SearchParameter
 from apothecary.search.parameters import Registry
@@ -67,8 +69,12 @@ def names_type(parameter: SearchParameter, modifier: str) -> bool:
     return True
 
 
-def reverse(registry: Registry, resource_type: str, name: str) -> tuple[str, SearchParameter, str]:
-    """The type, the reference and the parameter that `_has:Type:reference:parameter` names. Raises BadRequest.
+def reverse(
+    registry: Registry, resource_type: str, name: str, searched: Sequence[str] = ()
+) -> tuple[str, SearchParameter, str]:
+    """The type, the reference and the parameter that `_has:Type:reference:parameter` names. Of several types that are
+    `searched` at once, those that the reference never points to have no matches. Raises BadRequest where it points to
+    none.
 
     https://hl7.org/fhir/R5/search.html#has
     """
@@ -82,6 +88,6 @@ def reverse(registry: Registry, resource_type: str, name: str) -> tuple[str, Sea
     parameter = reference(registry, source, code, name)
     if parameter is None:
         raise lacking(registry, source, code, name, place=f"{name}: ", kinds=("reference",))
-    if resource_type not in targets(registry, parameter, None):
+    if not {resource_type, *searched} & set(targets(registry, parameter, None)):
         raise BadRequest(f"{name}: {source}.{code} never points to {resource_type}", expression=name)
     return source, parameter, rest

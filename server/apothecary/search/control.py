@@ -40,7 +40,7 @@ class Controls:
 
     count: int
     sort: tuple[Sort, ...] = ()
-    total: Literal["none", "accurate"] = "none"
+    total: Literal["unasked", "none", "accurate"] = "unasked"
     summary: str = "false"
     elements: tuple[str, ...] = ()
     score: bool = True
@@ -241,18 +241,19 @@ def _sort_key(text: str, context: Context, handling: Handling) -> Sort | None:
 
 
 def _include(name: str, value: str, context: Context, handling: Handling) -> Include | None:
-    """`Source:parameter` or `Source:parameter:Target`: https://hl7.org/fhir/R5/search.html#include"""
+    """`Source:parameter` or `Source:parameter:Target`; `*` for all references of all types, as `*:*` is.
+    https://hl7.org/fhir/R5/search.html#include
+    """
     base, _, modifier = name.partition(":")
-    parts = value.split(":")
+    parts = ["*", "*"] if value == "*" else value.split(":")
     shown = f"{name}={value}"
-    if value == "*" and base == "_include":
-        return Include("*", None, None, False, bool(modifier), None)
     if len(parts) not in (2, 3) or not all(parts):
         raise BadRequest(f"{shown}: write {base}=Type:parameter or {base}=Type:parameter:TargetType", expression=name)
     source, code, *rest = parts
     target = rest[0] if rest else None
     registry = context.registry
-    for kind in (source, *rest):
+    everything = (source, code) == ("*", "*")
+    for kind in rest if everything else (source, *rest):
         if not registry.serves(kind):
             # A type that only this release lacks: what would be added is counted, and said to be left out.
             if registry.newest.serves(kind) and (base == "_revinclude" or kind != source):
@@ -261,6 +262,8 @@ def _include(name: str, value: str, context: Context, handling: Handling) -> Inc
             meant = did_you_mean(kind, context.registry.types)
             handling.unknown(name, f"this server has no resource type {kind!r}", shown, wider=False, meant=meant)
             return None
+    if everything:
+        return Include("*", None, target, base == "_revinclude", bool(modifier), None)
     if code == "*":
         by_url = tuple(one.index for one in registry.parameters(source).values() if one.by_url)
         return Include(source, None, target, base == "_revinclude", bool(modifier), by_url)

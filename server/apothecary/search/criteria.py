@@ -9,7 +9,7 @@ from functools import partial
 
 from apothecary.errors import NotSupported, TooCostly
 from apothecary.fhir.references import is_id
-from apothecary.fhir.temporal import parse_span
+from apothecary.fhir.temporal import is_cut, parse_span
 from apothecary.search.chaining import names_type
 from apothecary.search.context import Context
 from apothecary.search.handling import Handling
@@ -21,6 +21,8 @@ from apothecary.search.text import split, unescape
 from apothecary.search.types import date
 from apothecary.search.types.base import Request, split_prefix
 
+NO_VALUE = "there is no value between the commas"
+
 # Modifiers that find what is not found otherwise; resources without any value are among that.
 _NEGATIONS = frozenset({"not", "not-in"})
 
@@ -31,6 +33,8 @@ class Criteria:
     def __init__(self, context: Context, handling: Handling) -> None:
         self.context = context
         self.handling = handling
+        self.types = context.types
+        """The types that are searched: those that `_type` leaves."""
         self.inexact = Inexact(context.vocabulary, handling)
         self._values = 0
 
@@ -60,12 +64,13 @@ class Criteria:
             frozenset() if parameter.code in COLUMNS else parameter.path.types,
             self.registry.systems,
             self.context.terminology,
+            partial(self.handling.fruitless, f"{parameter.code}:{modifier}" if modifier else parameter.code),
             partial(self.inexact.similar, parameter) if parameter.by_word else None,
         )
         inner = None if modifier == "not" else modifier
         found = [_one(parameter, inner, text, request) for text in split(value, ",") if text]
         if not found:
-            raise ValueError("there is no value between the commas")
+            raise ValueError(NO_VALUE)
         # Counted as they are made: a chain over references to anything multiplies with each link.
         self._values += len(found)
         if self._values > self.context.clause_limit * len(self.context.types):
@@ -98,10 +103,10 @@ def _one(parameter: SearchParameter, modifier: str | None, text: str, request: R
         return Resource(Compare("id", "=", text))
     if parameter.code == "_lastUpdated":
         comparator, literal = split_prefix(unescape(text), "date")
+        literal = literal.replace(" ", "+")
+        span, cut = parse_span(literal), is_cut(literal)
         # The column holds the first microsecond of the millisecond that lastUpdated names.
-        return Resource(
-            date.condition(comparator, parse_span(literal.replace(" ", "+")), request.now, "updated", "updated", 1000)
-        )
+        return Resource(date.condition(comparator, span, request.now, "updated", "updated", 1000, cut))
     return parameter.predicate(modifier, text, request)
 
 

@@ -140,7 +140,10 @@ class FilterParser:
 
     def _has(self, resource_type: str, path: str) -> Predicate:
         """`_has:Source:reference:parameter operator value`: what points here meets the comparison."""
-        source, parameter, rest = reverse(self.registry, resource_type, path)
+        searched = self.criteria.types
+        source, parameter, rest = reverse(
+            self.registry, resource_type, path, searched if resource_type in searched else ()
+        )
         return parameter.led_from(self._path(source, rest))
 
     def _bracket(self, resource_type: str, name: str) -> Predicate:

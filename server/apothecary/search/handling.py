@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from apothecary.errors import Issue, NotSupported
+from apothecary.errors import BadRequest, Issue, NotSupported
 
 
 @dataclass(slots=True)
@@ -32,6 +32,17 @@ class Handling:
                 remedy=remedy,
             )
         )
+
+    def fruitless(self, name: str, reason: str) -> None:
+        """Report a value that nothing can have: a warning in the answer, or BadRequest when the client asked for
+        strictness.
+        """
+        if self.strict:
+            raise BadRequest(f"{name}: {reason}", expression=name, code="value")
+        issue = Issue("warning", "value", f"{name}: {reason}, so nothing matches that", (name,))
+        # A chain over several types comes here once for each.
+        if issue not in self.issues:
+            self.issues.append(issue)
 
     def tell(self, issue: Issue) -> None:
         """Say something of a parameter that runs, though not as the client may think."""

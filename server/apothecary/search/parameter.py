@@ -6,6 +6,7 @@ https://hl7.org/fhir/R5/searchparameter.html
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,6 +33,8 @@ from apothecary.search.types import (
 )
 from apothecary.search.types.base import Request, SearchType, Value
 from apothecary.search.types.composite import Component, Composite
+
+log = logging.getLogger("apothecary")
 
 TYPES: Mapping[str, SearchType] = {
     module.NAME: module for module in (date, number, quantity, reference, string, token, uri)
@@ -95,7 +98,11 @@ class SearchParameter:
             Component(f"{self.index}${number}", TYPES[kind], expression)
             for number, (kind, expression) in enumerate(self.components)
         )
-        return Composite(tuple(parts), self.path, self.version)
+        return Composite(tuple(parts), self.path, self.version, self.resource_type)
+
+    def check(self) -> None:
+        """Raises PathError where an expression of the parameter cannot be evaluated."""
+        _ = self.composite.paths if self.composite is not None else self.path
 
     @cached_property
     def by_url(self) -> bool:
@@ -170,6 +177,9 @@ class SearchParameter:
 
 
 def standard_parameters(resource_type: str, version: FhirVersion) -> Iterator[SearchParameter]:
+    """The parameters that the specification defines for a type, but for what this server cannot evaluate: that is named
+    in the log.
+    """
     for code, one in definitions(version).search_parameters(resource_type).items():
         if code in resource_text.PARAMETERS:
             # Of type special in R5, and _text of type string in some releases.
@@ -178,7 +188,7 @@ def standard_parameters(resource_type: str, version: FhirVersion) -> Iterator[Se
         components = tuple((part.type, part.expression) for part in one.components)
         readable = all(kind in TYPES for kind, _ in components) if components else one.type in TYPES
         if readable and (one.expression or code in COLUMNS):
-            yield SearchParameter(
+            parameter = SearchParameter(
                 resource_type,
                 code,
                 one.type,
@@ -189,6 +199,13 @@ def standard_parameters(resource_type: str, version: FhirVersion) -> Iterator[Se
                 one.targets,
                 components,
             )
+            try:
+                parameter.check()
+            except PathError as error:
+                # Not offered rather than refusing every write of the type.
+                log.warning("the search parameter %s of FHIR %s is not served: %s", one.url, version, error)
+                continue
+            yield parameter
 
 
 def from_resource(

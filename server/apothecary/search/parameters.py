@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from apothecary.errors import StartError
-from apothecary.fhir.references import local_targets
+from apothecary.fhir.references import local_targets, localised
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search import contained, keys
 from apothecary.search.extraction import Convert, Forms, Reading
@@ -49,10 +49,12 @@ class Registry:
         convert: Convert | None = None,
         queries: Iterable[NamedQuery] = (),
         systems: Systems = STANDARD,
+        own: Sequence[str] = (),
     ) -> None:
         """`content` holds SearchParameter resources (R5), `systems` what the content says of code systems; `canonical`
         is the registry of R5, for that of another version; `convert` gives the registry of R5 the other forms of a
-        resource. Raises StartError for a parameter that cannot work.
+        resource; `own` are the addresses that the settings name as this server's. Raises StartError for a parameter
+        that cannot work.
         """
         self.version = version
         self.systems: Systems = systems if canonical is None else canonical.systems
@@ -64,6 +66,7 @@ class Registry:
         self._convert = convert
         self._others: list[Registry] = []
         self.queries = tuple(queries)
+        self.own = tuple(own)
         for resource in content:
             for parameter in from_resource(resource, version, self.served):
                 self._own.setdefault(parameter.resource_type, []).append(parameter)
@@ -157,11 +160,14 @@ class Registry:
     def _text_names_known(self) -> dict[str, frozenset[str]]:
         return {}
 
-    def rows(self, resource: Mapping[str, Any], version: FhirVersion = FhirVersion.R5) -> list[Indexed]:
+    def rows(
+        self, resource: Mapping[str, Any], version: FhirVersion = FhirVersion.R5, own: Sequence[str] = ()
+    ) -> list[Indexed]:
         """Every index row of `resource`, written in `version`, without repetitions; those of contained resources come
-        first. Raises ValueError for a value that cannot be indexed, and what conversion raises.
+        first. A reference to one of `own`, or of the addresses in the settings, is one to this server. Raises
+        ValueError for a value that cannot be indexed, and what conversion raises.
         """
-        forms = Forms(resource, version, self._convert)
+        forms = Forms(localised(resource, own or self.own), version, self._convert)
         whole = forms.of(self.version) or {}
         found = self._rows(forms, whole["resourceType"])
         url, named = whole.get("url"), whole.get("version")

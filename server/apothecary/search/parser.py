@@ -40,6 +40,7 @@ def parse(context: Context, pairs: Pairs) -> Search:
         (shaping if control.concerns(pair[0]) else filters).append(pair)
     controls = control.parse(shaping, context, handling)
     types, applied = _types(context, handling, [value for name, value in filters if name == "_type"])
+    criteria.types = types
     filters, named, expanded = _named(context.registry, types, filters)
     applied += named
     predicates, ran = _wanted(criteria, types, filters)
@@ -234,7 +235,8 @@ def _chain(criteria: Criteria, resource_type: str, link: str, rest: str, value: 
 
 def _has(criteria: Criteria, resource_type: str, name: str, value: str, depth: int) -> Predicate:
     """`_has:Source:reference:parameter=...`: https://hl7.org/fhir/R5/search.html#has"""
-    source, parameter, rest = reverse(criteria.registry, resource_type, name)
+    searched = criteria.types if resource_type in criteria.types else ()
+    source, parameter, rest = reverse(criteria.registry, resource_type, name, searched)
     inner = _predicate(criteria, source, rest, value, depth + 1)
     if inner is None:
         raise lacking(criteria.registry, source, rest, name, place=f"{name}: ")

@@ -80,7 +80,7 @@ class Search:
 
     query: Query
     applied: tuple[tuple[str, str], ...]
-    total: Literal["none", "accurate"] = "none"
+    total: Literal["unasked", "none", "accurate"] = "unasked"
     summary: str = "false"
     elements: tuple[str, ...] = ()
     page_size: int = 20

@@ -7,6 +7,7 @@ from typing import Any
 
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion
+from apothecary.search import own
 from apothecary.search.named import named_queries
 from apothecary.search.normalisation import STANDARD, Systems
 from apothecary.search.parameters import Registry
@@ -28,7 +29,13 @@ def make_registries(
     queries = tuple(named_queries(operation_definitions))
     served = {version: settings.served_types(definitions(version).resource_types()) for version in FhirVersion}
     canonical = Registry(
-        FhirVersion.R5, served[FhirVersion.R5], search_parameters, convert=_converted, queries=queries, systems=systems
+        FhirVersion.R5,
+        served[FhirVersion.R5],
+        search_parameters,
+        convert=_converted,
+        queries=queries,
+        systems=systems,
+        own=own.bases(settings),
     )
     return {
         version: canonical

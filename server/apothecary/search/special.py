@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apothecary.errors import BadRequest, NotSupported
 from apothecary.fhir.references import is_id, parse_reference
-from apothecary.search.criteria import Criteria
+from apothecary.search.criteria import NO_VALUE, Criteria
 from apothecary.search.filter import FilterParser
 from apothecary.search.parameters import Registry
 from apothecary.search.predicates import Compare, Every, Has, Predicate, Resource, any_of
@@ -36,9 +36,10 @@ def predicate(criteria: Criteria, resource_type: str, name: str, value: str) -> 
     if name == "_filter":
         return FilterParser(criteria, value).parse(resource_type)
     registry = criteria.registry
-    if name == "_list":
-        return any_of([_member(registry, name, "List", text) for text in split(value, ",") if text])
-    return any_of([_in(registry, text) for text in split(value, ",") if text])
+    texts = [text for text in split(value, ",") if text]
+    if not texts:
+        raise ValueError(NO_VALUE)
+    return any_of([_member(registry, name, "List", text) if name == "_list" else _in(registry, text) for text in texts])
 
 
 def _member(registry: Registry, name: str, holder: str, text: str) -> Predicate:

@@ -139,6 +139,9 @@ class Reader(Protocol):
     def count(self, query: Query) -> int:
         """How many resources match, over all pages."""
 
+    def count_few(self, query: Query, limit: int) -> int | None:
+        """How many resources match, over all pages; None where that is more than `limit`, or not cheap to say."""
+
     def similar(self, resource_type: str, parameter: str, word: str) -> Sequence[tuple[str, int]]:
         """The words in the texts of a parameter that are most like `word`, best first, with how much they are, in
         millionths.

@@ -87,6 +87,13 @@ def total(dialect: Dialect, listing: Listing) -> Select[Any]:
     return counted.where(not_(row.c.deleted), compiler.probe(predicate, listing.kinds, row.c.id))
 
 
+def few(dialect: Dialect, listing: Listing, start: Start) -> Select[Any]:
+    """How many resources match, counted no further than a limit, from where a page without order would start."""
+    compiler = Compiler(dialect, listing.predicate)
+    found, walked = _base(compiler, Order(compiler, listing, start, Place()))
+    return select(func.count()).select_from(found.with_only_columns(walked.c.id).limit(LIMIT).subquery())
+
+
 def page(dialect: Dialect, listing: Listing, start: Start, place: Place) -> Select[Any]:
     """One page of hits: the columns of the resource, its sort keys, and its score where that is asked for and no key.
     `start` is the part whose source drives the search, or what is walked along.

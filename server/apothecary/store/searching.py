@@ -128,6 +128,22 @@ class SqlSearcher(ABC):
                 lines += [f"  {row[-1] if sqlite else row[0]}" for row in self.rows(explained, bound)]
         return lines
 
+    def count_few(self, query: Query, limit: int) -> int | None:
+        unordered, result = Query(query.predicates), 0
+        for resource_type, predicate in query.predicates.items():
+            listing = self.listing(unordered, resource_type, predicate)
+            start, _ = choosing.choose(self, listing)
+            if predicate is not None and not isinstance(start, int):
+                return None  # every resource of the type would be looked at
+            statement = self.statements.get(
+                ("few", resource_type, listing.shape, start), partial(plan.few, self.statements.dialect, listing, start)
+            )
+            bound = statement.bind({**listing.values, "limit": limit + 1 - result})
+            result += int(self.rows(statement, bound)[0][0])
+            if result > limit:
+                return None
+        return result
+
     def count(self, query: Query) -> int:
         result = 0
         for resource_type, predicate in query.predicates.items():

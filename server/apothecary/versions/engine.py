@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -24,9 +25,9 @@ class Engine:
         self.direction = direction
         self._plans: dict[tuple[str, str], Plan] = {}
 
-    def new_run(self) -> Run:
-        """A conversion to begin."""
-        return _PlannedRun(self)
+    def new_run(self, links: Mapping[str, str] | None = None) -> Run:
+        """A conversion to begin; `links` are those of `Run`."""
+        return _PlannedRun(self, links)
 
     def plan(self, source: str, target: str) -> Plan:
         """How the structure `source` becomes `target`."""
@@ -42,8 +43,8 @@ class _PlannedRun(Run):
 
     __slots__ = ("_engine",)
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine.direction)
+    def __init__(self, engine: Engine, links: Mapping[str, str] | None) -> None:
+        super().__init__(engine.direction, links)
         self._engine = engine
 
     def way(self, source: str, target: str) -> Way:
@@ -54,7 +55,7 @@ class _PlannedRun(Run):
 
     def back(self) -> Run:
         inverse = self.direction.inverse
-        return engine(inverse.source.version, inverse.target.version).new_run()
+        return engine(inverse.source.version, inverse.target.version).new_run(self.links)
 
     def placed(
         self, structures: tuple[str, str], part: str | None, name: str, value: Any, companion: JSON | None

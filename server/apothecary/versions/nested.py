@@ -6,8 +6,11 @@ HL7's cross-version packages write such a resource as Basic: its own elements in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from apothecary.fhir.json import JSON
 from apothecary.versions.carry import add_items, decode, encode, items_of
+from apothecary.versions.direction import Direction
 from apothecary.versions.run import Run
 
 _TYPES = "http://hl7.org/fhir/fhir-types"
@@ -30,6 +33,25 @@ _COMMON = frozenset(
 
 def convert_nested(run: Run, resource: JSON) -> JSON:
     """`resource` in the target release; as Basic when its type is not there, and back from Basic when it is again."""
+    if not ("contained" in resource or resource.get("resourceType") == "Bundle"):
+        return _convert(run, resource)
+    around = run.links
+    run.links = {**around, **_links(resource, run.direction)}
+    try:
+        return _convert(run, resource)
+    finally:
+        run.links = around
+
+
+def _links(resource: JSON, direction: Direction) -> dict[str, str]:
+    """The types of the entries and of the contained resources, by what references to them say."""
+    listed = [(f"#{one.get('id')}", one) for one in resource.get("contained", ())]
+    if resource.get("resourceType") == "Bundle":
+        listed += [(one.get("fullUrl"), one["resource"]) for one in resource.get("entry", ()) if "resource" in one]
+    return {link: _restored(one, direction) or one["resourceType"] for link, one in listed if link is not None}
+
+
+def _convert(run: Run, resource: JSON) -> JSON:
     direction = run.direction
     name = resource.get("resourceType", "")
     if not direction.source.is_resource_type(name):
@@ -65,11 +87,18 @@ def _to_basic(name: str, resource: JSON, run: Run) -> JSON:
     return basic
 
 
-def _from_basic(basic: JSON, run: Run) -> JSON | None:
-    direction = run.direction
-    codings = basic.get("code", {}).get("coding", ())
+def _restored(basic: JSON, direction: Direction) -> str | None:
+    """The type that a Basic stands for and becomes in the target; None for any other resource."""
+    codings: Sequence[JSON] = basic.get("code", {}).get("coding", ()) if basic.get("resourceType") == "Basic" else ()
     name = codings[0].get("code") if len(codings) == 1 and codings[0].get("system") == _TYPES else None
     if name is None or direction.source.is_resource_type(name) or not direction.target.is_resource_type(name):
+        return None
+    return str(name)
+
+
+def _from_basic(basic: JSON, run: Run) -> JSON | None:
+    direction, name = run.direction, _restored(basic, run.direction)
+    if name is None:
         return None
     structure = direction.target.structure(name)
     elements = {direction.their_url(element.path.removesuffix("[x]")): element for element in structure.elements}

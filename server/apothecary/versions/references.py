@@ -23,20 +23,23 @@ def checked(direction: Direction, source: Property, target: Property, convert: C
         return convert
 
     def convert_checked(value: Any, companion: JSON | None, run: Run) -> Converted | None:
-        return None if refused(_referred_type(value)) else convert(value, companion, run)
+        return None if refused(_referred_type(value, run)) else convert(value, companion, run)
 
     return convert_checked
 
 
-def _referred_type(reference: Any) -> str | None:
-    """The type of resource that a Reference, or the reference of a CodeableReference, names, as far as it tells."""
+def _referred_type(reference: Any, run: Run) -> str | None:
+    """The type of resource that a Reference, or the reference of a CodeableReference, names, as far as it or what is
+    around it tells.
+    """
     if isinstance(reference.get("reference"), dict):
         reference = reference["reference"]
     named = reference.get("type")
     if isinstance(named, str):
         return named
-    found = _LITERAL_TYPE.search(reference.get("reference") or "")
-    return found[1] if found else None
+    literal = reference.get("reference") or ""
+    found = _LITERAL_TYPE.search(literal)
+    return found[1] if found else run.links.get(literal)
 
 
 def into_codeable(direction: Direction, member: str) -> Converter:
@@ -82,13 +85,13 @@ def from_codeable(direction: Direction, member: str, refused: Callable[[str | No
     def convert(value: Any, companion: JSON | None, run: Run) -> Converted | None:
         frame: JSON = run.companion({key: value[key] for key in ("id", "extension") if key in value}) or {}
         mine, theirs = value.get(member), value.get(other)
-        if member == "reference" and refused is not None and mine is not None and refused(_referred_type(mine)):
+        if member == "reference" and refused is not None and mine is not None and refused(_referred_type(mine, run)):
             return None
         reason = None
         if mine is None:
             if theirs is None:
                 return Converted(frame, None)
-            if member == "reference" or (refused is not None and not refused(_referred_type(theirs))):
+            if member == "reference" or (refused is not None and not refused(_referred_type(theirs, run))):
                 # A Reference that only displays a concept helps less than the concept in its extension; and where a
                 # Reference may stand, a reference does.
                 return None

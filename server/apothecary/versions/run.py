@@ -7,7 +7,7 @@ values in turn; these ask the run for the way of an inner value, so that none of
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from apothecary.errors import Issue
@@ -27,10 +27,12 @@ class Placed(NamedTuple):
 class Run(ABC):
     """One conversion under way: its direction, what has been approximated so far, and the ways of inner values."""
 
-    __slots__ = ("direction", "issues")
+    __slots__ = ("direction", "issues", "links")
 
-    def __init__(self, direction: Direction) -> None:
+    def __init__(self, direction: Direction, links: Mapping[str, str] | None = None) -> None:
         self.direction = direction
+        self.links: Mapping[str, str] = links or {}
+        """The types of what references without a type lead to: entries of the Bundle around, contained resources."""
         self.issues: list[Issue] = []
 
     @abstractmethod

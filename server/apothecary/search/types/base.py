@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,6 +30,10 @@ class Value:
     version: FhirVersion = FhirVersion.R5
 
 
+def _refuse(reason: str) -> None:
+    raise ValueError(reason)
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What the meaning of a value depends on besides itself: this server's base URLs, the time, the parameter's
@@ -44,6 +48,8 @@ class Request:
     """The FHIR types that the parameter's expression can select."""
     systems: Systems = STANDARD
     terminology: Terminology | None = None
+    fruitless: Callable[[str], None] = _refuse
+    """What to do about a value that nothing can have, told why: it may raise, or note that."""
     similar: Similar | None = None
     """Finds words of the parameter's texts that look like one; None where the parameter has no inexact search."""
 

@@ -21,6 +21,7 @@ from apothecary.search.text import split
 from apothecary.search.types.base import Request, SearchType, Value
 
 MODIFIERS = frozenset({"missing"})
+_RESOURCE = "%resource."
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,13 @@ class Component:
     kind: SearchType
     expression: str
 
+    @property
+    def root(self) -> bool:
+        """Whether the expression begins at the resource, not at the composite's element:
+        https://hl7.org/fhir/R4/searchparameter-definitions.html#SearchParameter.component.expression
+        """
+        return self.expression.startswith(_RESOURCE)
+
 
 @dataclass(frozen=True)
 class Composite:
@@ -39,23 +47,33 @@ class Composite:
     components: tuple[Component, ...]
     path: Path
     version: FhirVersion
+    resource_type: str
 
     @cached_property
-    def _paths(self) -> list[list[Path]]:
-        """For each track of the parameter, the paths of the components from there. Raises PathError."""
+    def paths(self) -> list[list[Path]]:
+        """For each track of the parameter, the paths of the components from there, or from the resource. Raises
+        PathError.
+        """
         return [
-            [compile_path(self.version, track.structure, one.expression) for one in self.components]
+            [
+                compile_path(
+                    self.version,
+                    self.resource_type if one.root else track.structure,
+                    one.expression.removeprefix(_RESOURCE),
+                )
+                for one in self.components
+            ]
             for track in self.path.tracks
         ]
 
     def rows(self, resource: Mapping[str, Any], systems: Systems = STANDARD) -> Iterator[IndexRow]:
         """The rows of every element that has all components; an element that lacks one can match nothing."""
         element = 0
-        for track, paths in zip(self.path.tracks, self._paths, strict=True):
+        for track, paths in zip(self.path.tracks, self.paths, strict=True):
             for node in track.walk(resource):
                 element += 1
                 found = [
-                    list(self._component(part, path, node, element, systems))
+                    list(self._component(part, path, resource if part.root else node, element, systems))
                     for part, path in zip(self.components, paths, strict=True)
                 ]
                 if all(found):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from apothecary.fhir.temporal import BEGINNING, END, Span, parse_span
+from apothecary.fhir.temporal import BEGINNING, END, Span, is_cut, parse_span
 from apothecary.search.predicates import Compare, Condition, Every, Predicate, Row, Some
 from apothecary.search.rows import DateRow, IndexRow
 from apothecary.search.text import unescape
@@ -49,18 +49,27 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
     """A prefix and a date of any precision. Raises ValueError where it is no date."""
     comparator, literal = split_prefix(unescape(text), "date")
     # A plus sign that a client forgot to percent-encode arrives as a space.
-    span = parse_span(literal.replace(" ", "+"))
-    return Row("date", parameter, condition(comparator, span, request.now))
+    literal = literal.replace(" ", "+")
+    where = condition(comparator, parse_span(literal), request.now, cut=is_cut(literal))
+    return Row("date", parameter, where)
 
 
-def condition(comparator: str, span: Span, now: int, low: str = "low", high: str = "high", width: int = 0) -> Condition:
+def condition(
+    comparator: str,
+    span: Span,
+    now: int,
+    low: str = "low",
+    high: str = "high",
+    width: int = 0,
+    cut: bool = False,
+) -> Condition:
     """The comparison of `span` with the span [low, high) of a row; `width` is subtracted where one column stands for
-    both ends.
+    both ends. The index holds microseconds: a date that was `cut` to one is compared so that nothing is missed.
     """
     start, end = span
     contained = Every((Compare(low, ">=", start), Compare(high, "<=", end - width)))
-    above = Compare(high, ">", end - width)
-    below = Compare(low, "<", start)
+    above = Compare(high, ">", (start if cut else end) - width)
+    below = Compare(low, "<", end if cut else start)
     match comparator:
         case "eq":
             return contained

@@ -97,9 +97,7 @@ def _base_units(
 
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
-    """`number`, `number|system|code` or `number||code`, with a prefix. Raises ValueError for other forms and unknown
-    UCUM units.
-    """
+    """`number`, `number|system|code` or `number||code`, with a prefix. Raises ValueError for other forms."""
     parts = split(text, "|")
     if len(parts) not in (1, 3):
         raise ValueError(f"{text!r}: a quantity is number, number|system|code or number||code")
@@ -120,13 +118,18 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
     written = Row("quantity", parameter, Every((*conditions, compared)))
     if system != UCUM or not code:
         return written
-    return any_of([written, *_in_base_units(parameter, comparator, value, around, code)])
+    try:
+        return any_of([written, *_in_base_units(parameter, comparator, value, around, code)])
+    except UcumError as error:
+        # It finds what is written so, if anything: other units of the same kind are not known.
+        request.fruitless(str(error))
+        return written
 
 
 def _in_base_units(
     parameter: str, comparator: str, value: Decimal, around: tuple[Decimal, Decimal], code: str
 ) -> list[Predicate]:
-    base = canonical(value, code)  # UcumError is a ValueError that says what is wrong with the unit
+    base = canonical(value, code)
     ends = [canonical(end, code) for end in around]
     if base is None or ends[0] is None or ends[1] is None:
         return []

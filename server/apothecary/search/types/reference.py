@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from apothecary.errors import NotSupported
-from apothecary.fhir.references import is_id, parse_reference, split_canonical
+from apothecary.fhir.references import is_id, localise, parse_reference, split_canonical
 from apothecary.fhir.releases import FhirVersion
-from apothecary.search.predicates import Compare, Condition, Every, Predicate, Row, Some
+from apothecary.search.predicates import Compare, Condition, Every, Nothing, Or, Predicate, Row, Some
 from apothecary.search.rows import IndexRow, ReferenceRow, StringRow, TokenRow
 from apothecary.search.text import KEY_LENGTH, fold, key, unescape
 from apothecary.search.types import token
@@ -94,15 +94,17 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
     wanted = unescape(text)
     if modifier in ("above", "below"):
         return _hierarchy(parameter, modifier, wanted, request)
-    for base in request.bases:
-        if wanted.startswith(base + "/"):
-            wanted = wanted[len(base) + 1 :]
-            break
+    written, wanted = wanted, localise(wanted, request.bases)
     if modifier is not None:
-        return _of_type(parameter, modifier, wanted)
+        return _of_type(parameter, modifier, wanted, request)
     reference = parse_reference(wanted)
     if reference.relative:
-        return Row("reference", parameter, _local(str(reference.type), str(reference.id), reference.version))
+        local = Row("reference", parameter, _local(str(reference.type), str(reference.id), reference.version))
+        if wanted == written or "canonical" not in request.elements:
+            return local
+        # It may also be the canonical URL of something, which is looked for as it is written.
+        other = parse_reference(written)
+        return Or((local, Row("reference", parameter, _url(other.base, written, other.type, other.id, other.version))))
     if reference.base is None and is_id(wanted) and ":" not in wanted:
         types = request.targets or ()
         if len(types) == 1 and types[0] != "Resource":
@@ -140,11 +142,12 @@ def _hierarchy(parameter: str, modifier: str, wanted: str, request: Request) -> 
     return Row("reference", parameter, Every((same, versions)))
 
 
-def _of_type(parameter: str, kind: str, wanted: str) -> Predicate:
+def _of_type(parameter: str, kind: str, wanted: str, request: Request) -> Predicate:
     reference = parse_reference(wanted)
     if reference.relative:
         if reference.type != kind:
-            raise ValueError(f"{wanted!r} is not a {kind}, as the modifier :{kind} says")
+            request.fruitless(f"{wanted!r} is not a {kind}, as the modifier :{kind} says")
+            return Nothing()
         wanted = str(reference.id)
     if not is_id(wanted):
         raise ValueError(f"{wanted!r}: with a type as the modifier, write the id alone, or {kind}/id")

@@ -58,16 +58,14 @@ def narrative(resource: Mapping[str, Any]) -> list[str]:
 
 def content(node: Mapping[str, Any], structure: str, version: FhirVersion) -> Iterator[str]:
     """Every text in `node`, a resource or element of the shape `structure`: narrative, strings, markdown and codes."""
-    shape = _shape(structure, version)
+    tables, shape = definitions(version), _shape(structure, version)
     for name, value in node.items():
         kind = shape.get(name)
         if kind is None:
             continue
         for one in value if isinstance(value, list) else (value,):
             if isinstance(one, dict):
-                # Only a resource names its type so: elements may have that name too (Consent.provision.resourceType).
-                named = one.get("resourceType")
-                yield from content(one, named if isinstance(named, str) else kind, version)
+                yield from content(one, tables.structure_of(one, kind), version)
             elif isinstance(one, str):
                 if kind == "xhtml":
                     yield from _blocks(one)

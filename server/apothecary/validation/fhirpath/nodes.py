@@ -56,10 +56,8 @@ class Environment:
 
 def item_of(tables: Definitions, value: Any, structure: str) -> Node:
     """A resource or element as the focus of an expression."""
-    if isinstance(value, dict) and "resourceType" in value:
-        name = value["resourceType"]
-        if isinstance(name, str) and tables.is_resource_type(name):
-            return Node(value, name, name)
+    if isinstance(value, dict):
+        structure = tables.structure_of(value, structure)
     return Node(value, structure, structure)
 
 

@@ -1,0 +1,44 @@
+"""Why an operation of a JSON Patch does not fit a resource, in words of the resource: https://www.rfc-editor.org/rfc/rfc6902"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def lack(resource: Any, operation: Mapping[str, Any]) -> str | None:
+    """What the resource lacks for an operation; None where its pointers lead somewhere."""
+    adding = operation["op"] in ("add", "copy", "move")
+    found = _lack(resource, operation["from"], False) if operation["op"] in ("copy", "move") else None
+    return found or _lack(resource, operation["path"], adding)
+
+
+def _lack(resource: Any, pointer: str, adding: bool) -> str | None:
+    """Where `pointer` stops (https://www.rfc-editor.org/rfc/rfc6901); `adding` needs only what its end stands in."""
+    if pointer and not pointer.startswith("/"):
+        return f"{pointer!r} is no JSON Pointer; one begins with a slash"
+    node, place = resource, "the resource"
+    steps = [one.replace("~1", "/").replace("~0", "~") for one in pointer.split("/")[1:]]
+    for number, step in enumerate(steps):
+        last = adding and number == len(steps) - 1
+        if isinstance(node, list):
+            if last and step == "-":
+                return None
+            if not (step.isascii() and step.isdigit()):
+                return f"{place} is a list, so a number follows it, or - at the end; {step!r} is neither"
+            if int(step) > len(node) - (0 if last else 1):
+                items = "item" if len(node) == 1 else "items"
+                return f"{place} has {len(node)} {items}, counted from 0; there is no {step}"
+            if last:
+                return None
+            node = node[int(step)]
+        elif isinstance(node, dict):
+            if last:
+                return None
+            if step not in node:
+                return f"{place} has no {step!r}; add it first, as a whole"
+            node = node[step]
+        else:
+            return f"{place} is a single value, so nothing is inside it"
+        place = f"/{'/'.join(steps[: number + 1])}"
+    return None
