@@ -58,7 +58,6 @@ SEARCHES = [
     "?_type=Medication,Organization",
     "Medication?code:nonsense=1",
     "Medication?_id=a&_pretty=true&_format=json",
-    "Medicatio?_id=a",
     "Patient",
     "Medication?_page=nonsense",
     "Medication?_id=%ff",
@@ -80,6 +79,17 @@ def test_a_search_has_the_answer_of_the_server(server: InProcess, query: str, re
     assert refused.value.status == answer.status
     assert operation_outcome(refused.value.issues)["issue"] == answer.json["issue"]
     assert str(refused.value) == answer.json["issue"][0]["details"]["text"]
+
+
+@pytest.mark.parametrize("release", ["R4", "R4B", "R5"])
+def test_a_type_that_does_not_exist_is_refused_with_what_was_meant(server: InProcess, release: str) -> None:
+    """As by the server, which names an address besides."""
+    answer = server.ask("GET", f"/fhir/{release.lower()}/Medicatio?_id=a")
+    with pytest.raises(FhirError) as refused:
+        search("Medicatio?_id=a", CONTENT, release)
+    assert refused.value.status == answer.status
+    assert str(refused.value) == answer.json["issue"][0]["details"]["text"]
+    assert "did you mean 'Medication'?" in str(refused.value)
 
 
 @pytest.mark.parametrize("release", ["R4", "R4B", "R5"])

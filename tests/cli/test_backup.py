@@ -26,8 +26,9 @@ from apothecary.store import postgresql_backup
 from apothecary.store.open import open_store
 from tests.conformance.harness import ROOT, served, write_content
 from tests.databases import fresh_database
-from tests.durability.processes import ServerProcess, unsound
+from tests.durability.processes import server_on, unsound
 from tests.durability.test_crashes import Writer
+from tests.waiting import until
 
 TABLES = sorted(set(postgresql_backup.TABLES) - {"index_text"})
 
@@ -87,17 +88,17 @@ def everything(url: str) -> dict[str, list[str]]:
 def test_a_backup_under_load_has_all_that_was_acknowledged_before_it_began(
     database_url: str, other_url: str, tmp_path: Path
 ) -> None:
-    server = ServerProcess(database_url)
+    server = server_on(database_url, tmp_path)
     server.start()
     writers = [Writer(server.port) for _ in range(3)]
     for writer in writers:
         writer.start()
     try:
-        wait_for(lambda: all(len(writer.created) > 15 for writer in writers))
+        assert until(lambda: all(len(writer.created) > 15 for writer in writers))
         before = [(set(writer.created), set(writer.done)) for writer in writers]
         done(run("backup", str(tmp_path / "copy"), "--database", database_url))
         at_its_end = [len(writer.created) for writer in writers]
-        wait_for(lambda: all(len(one.created) > count for one, count in zip(writers, at_its_end, strict=True)))
+        assert until(lambda: all(len(one.created) > count for one, count in zip(writers, at_its_end, strict=True)))
     finally:
         for writer in writers:
             writer.stop()
@@ -111,14 +112,6 @@ def test_a_backup_under_load_has_all_that_was_acknowledged_before_it_began(
     # Versions, resources and index are those of one moment: transactions are whole, too.
     assert unsound(other_url) == []
     assert run("check", "--database", other_url).exit_code == 0
-
-
-def wait_for(condition: object, seconds: float = 60) -> None:
-    assert callable(condition)
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_what_is_restored_is_what_was_there_to_the_byte(database_url: str, other_url: str, tmp_path: Path) -> None:
@@ -371,7 +364,7 @@ def test_a_restore_that_is_killed_leaves_the_old_or_the_new(postgresql_database_
         time.sleep(part / 50)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        wait_for(lambda: not counted(url, OTHERS))
+        assert until(lambda: not counted(url, OTHERS))
         assert everything(url) in (old, new)
 
 
