@@ -8,7 +8,7 @@ from apothecary.errors import NotSupported
 from apothecary.fhir.references import is_id, parse_reference, split_canonical
 from apothecary.search.predicates import Compare, Condition, Every, Predicate, Row, Some
 from apothecary.search.rows import IndexRow, ReferenceRow, StringRow, TokenRow
-from apothecary.search.text import KEY_LENGTH, fold, key, unescape
+from apothecary.search.text import KEY_LENGTH, bare, key, unescape
 from apothecary.search.types import token
 from apothecary.search.types.base import Request, Value
 
@@ -46,7 +46,7 @@ def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
                     yield row
         display = json.get("display")
         if isinstance(display, str) and display.strip():
-            folded = fold(display)
+            folded = bare(display)
             yield StringRow(parameter, folded[:KEY_LENGTH], folded, display, element)
 
 
