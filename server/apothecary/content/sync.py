@@ -195,31 +195,33 @@ def _write(
     known: Mapping[str, str],
 ) -> Report:
     unchanged = created = updated = deleted = 0
-    moment = now()
+    moment = transaction.moment()
     for key, file in files.items():
         current = transaction.read(file.resource_type, file.id)
         if known.get(key) == hashes[key] and current is not None and not current.deleted:
             unchanged += 1
             continue
-        version = current.version + 1 if current else 1
-        body = stamp(file.value, file.id, version, moment)
+        version, made = _next(current, moment)
+        body = stamp(file.value, file.id, version, made)
         try:
             rows = registry.rows(file.value)
         except ValueError as error:
             raise ContentError(str(file.path), 0, 0, f"a value cannot be indexed: {error}") from None
-        transaction.write(Stored(file.resource_type, file.id, version, moment, FhirVersion.R5, body), "PUT", rows)
+        transaction.write(Stored(file.resource_type, file.id, version, made, FhirVersion.R5, body), "PUT", rows)
         created, updated = (created, updated + 1) if current and not current.deleted else (created + 1, updated)
     for key in known.keys() - files.keys():
         resource_type, _, resource_id = key.partition("/")
         current = transaction.read(resource_type, resource_id)
         if current is not None and not current.deleted:
-            transaction.write(
-                Stored(resource_type, resource_id, current.version + 1, moment, current.fhir_version, None),
-                "DELETE",
-                (),
-            )
+            gone = Stored(resource_type, resource_id, *_next(current, moment), current.fhir_version, None)
+            transaction.write(gone, "DELETE", ())
             deleted += 1
     return Report(unchanged, created, updated, deleted)
+
+
+def _next(current: Stored | None, moment: int) -> tuple[int, int]:
+    """The version after `current`, and its time: that of the sync, but after `current`."""
+    return (1, moment) if current is None else (current.version + 1, max(moment, current.updated + 1000))
 
 
 def _r5_form(stored: Stored) -> JSON:

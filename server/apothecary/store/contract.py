@@ -187,6 +187,12 @@ class Reader(Protocol):
 class Transaction(Reader, Protocol):
     """A unit of work: all of it or nothing. Reads inside see its own writes."""
 
+    def moment(self, current: Stored | None = None) -> int:
+        """The time of a write, in microseconds since 1970: this instant, but never before that of a write which the
+        database had when the transaction began, whatever the clock says, and after that of `current`. So whoever asks
+        for what changed since the last change that he knows misses nothing when a clock goes back.
+        """
+
     def write(self, stored: Stored, method: str, rows: Iterable[Indexed]) -> None:
         """Make `stored` the current version. Raises Conflict where the version before it is not the current one."""
 
