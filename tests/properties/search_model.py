@@ -34,7 +34,7 @@ JOINING = "'’-."
 def unfold(text: str) -> str:
     """Without case, accents and punctuation; white space between words is one space."""
     decomposed = unicodedata.normalize("NFD", text.casefold())
-    letters = [LETTERS.get(c, c) for c in decomposed if unicodedata.category(c) != "Mn"]
+    letters = list("".join(LETTERS.get(c, c) for c in decomposed if unicodedata.category(c) != "Mn"))
     for place in range(len(letters)):
         around = letters[max(0, place - 1)], letters[min(len(letters) - 1, place + 1)]
         # One sign between two digits is part of a number.

@@ -9,7 +9,7 @@ from dataclasses import replace
 from apothecary.errors import BadRequest, Issue
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import now
-from apothecary.interactions import bundle
+from apothecary.interactions import bundle, kept
 from apothecary.interactions.contained import contained_in
 from apothecary.interactions.forms import body_in
 from apothecary.interactions.include import included
@@ -75,21 +75,28 @@ def prepare(
         terminology=terminology,
     )
     tokens = [value for name, value in pairs if name == links.PAGE]
-    found = parse(context, [(name, value) for name, value in pairs if name != links.PAGE])
+    pairs = [(name, value) for name, value in pairs if name != links.PAGE]
     if len(tokens) > 1:
         raise BadRequest(f"{links.PAGE} stands twice in the request", expression=links.PAGE)
+    token, shown = tokens[0] if tokens else "", None
+    if token.startswith(kept.MARK):
+        if pairs:
+            raise BadRequest(f"{links.PAGE} of this kind stands for a whole search", expression=links.PAGE)
+        shown = [(links.PAGE, token)]
+        pairs, token = kept.search_of(service, resource_type or "", token)
+    found = parse(context, pairs)
     applied = list(found.applied)
-    if tokens:
-        cursor = links.read(service.secret, resource_type or "", applied, tokens[0])
+    if token:
+        cursor = links.read(service.secret, resource_type or "", applied, token)
         found = replace(found, query=replace(found.query, cursor=cursor, memo={}))
-        applied.append((links.PAGE, tokens[0]))
+        applied.append((links.PAGE, token))
     if terminology.warnings:
         found = replace(found, warnings=(*found.warnings, *terminology.warnings))
     if found.max_results is not None:
         left = max(0, found.max_results - _seen(found))
         found = replace(found, query=replace(found.query, count=min(found.query.count, left), memo={}))
-    url = bundle.address(base, resource_type, applied)
-    return Prepared(found, url, bundle.link("self", url), lasting=not terminology.asked)
+    url = bundle.address(base, resource_type, shown or applied)
+    return Prepared(found, url, bundle.link("self", url), lasting=not terminology.asked and shown is None)
 
 
 def answer(service: Service, version: FhirVersion, base: str, resource_type: str | None, prepared: Prepared) -> bytes:
@@ -176,12 +183,16 @@ def _links(service: Service, base: str, resource_type: str | None, prepared: Pre
         before = max(0, seen - prepared.search.page_size) if backwards else seen + len(page.hits)
         return page_at(Cursor(hit.sort, hit.type, hit.id, backwards, before if limit is not None else 0))
 
-    def page_at(cursor: Cursor) -> str:
-        token = links.write(service.secret, resource_type or "", pairs, cursor)
-        return bundle.address(base, resource_type, [*pairs, (links.PAGE, token)])
+    def page_at(cursor: Cursor | None) -> str:
+        token = "" if cursor is None else links.write(service.secret, resource_type or "", pairs, cursor)
+        url = bundle.address(base, resource_type, [*pairs, (links.PAGE, token)] if token else pairs)
+        if len(url) <= service.settings.url_limit:
+            return url
+        # Only a search by POST can be so long, and its links are read with GET.
+        return bundle.address(base, resource_type, [kept.address_of(service, resource_type or "", pairs, token)])
 
     if page.more_before:
-        result.append(bundle.link("first", bundle.address(base, resource_type, pairs)))
+        result.append(bundle.link("first", page_at(None)))
         if page.hits:
             result.append(bundle.link("previous", beside(page.hits[0], True)))
     if page.more_after and page.hits and (limit is None or seen + len(page.hits) < limit):

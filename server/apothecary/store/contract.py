@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from apothecary.search.query import Query
 from apothecary.search.rows import Indexed
@@ -184,6 +184,7 @@ class Reader(Protocol):
         """What the server remembers about the database under a name."""
 
 
+@runtime_checkable
 class Transaction(Reader, Protocol):
     """A unit of work: all of it or nothing. Reads inside see its own writes."""
 
@@ -205,6 +206,8 @@ class Transaction(Reader, Protocol):
         """Replace the index rows of a resource; `fresh` says that it has none yet."""
 
     def set_state(self, name: str, value: str) -> None: ...
+
+    def forget_state(self, name: str) -> None: ...
 
 
 class Store(Reader, Protocol):

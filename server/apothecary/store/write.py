@@ -295,6 +295,9 @@ class SqlTransaction(SqlReader, Transaction):
         """Write rows of one index table."""
         self._cursor.executemany(self._writes.insert_rows[name].text, rows)
 
-    def set_state(self, name: str, value: str) -> None:
+    def forget_state(self, name: str) -> None:
         self._run(self._writes.delete_state, name=name)
+
+    def set_state(self, name: str, value: str) -> None:
+        self.forget_state(name)
         self._run(self._writes.insert_state, name=name, value=value)
