@@ -1,8 +1,8 @@
 """Searches that came by POST and are longer than an address may be: the database keeps their parameters, so that the
 links to their pages are short. https://hl7.org/fhir/R5/http.html#paging
 
-They are kept for a day from the last page that was read, and no more of them than fit into a bounded space: those that came first go first. Any process
-and any server of the database finds them.
+They are kept for a day from the last page that was read, and no more of them than fit into a bounded space: those that
+came first go first. Any process and any server of the database finds them.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from apothecary.errors import BadRequest, Issue
 from apothecary.fhir.releases import FhirVersion
-from apothecary.fhir.temporal import now
+from apothecary.fhir.temporal import instant, now
 from apothecary.interactions import bundle, kept
 from apothecary.interactions.contained import contained_in
 from apothecary.interactions.forms import body_in
@@ -128,6 +128,7 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
             body = shown if found.summary == "false" else subset(shown, version, found.summary, ())
             entries.append(bundle.match(prefix, f"{one.type}/{one.id}", body, b"include"))
     more = [] if page.hits else list(_nothing_found(service, resource_type, found))
+    more += _changed(service, found)
     if found.explain:
         more.append(_explanation(service, found, page, seconds))
     entries += _outcomes(found, more)
@@ -164,6 +165,25 @@ def _nothing_found(service: Service, resource_type: str | None, found: Search) -
     return (Issue("warning", "not-found", text),)
 
 
+def _newest_first(found: Search) -> bool:
+    return bool(found.query.sort) and found.query.sort[0].column == "updated" and found.query.sort[0].descending
+
+
+def _changed(service: Service, found: Search) -> Sequence[Issue]:
+    """A warning on a further page of the newest first, where a match changed since the first page: it stands before
+    that now, so these pages may never show it. https://hl7.org/fhir/R5/http.html#paging
+    """
+    cursor = found.query.cursor
+    if cursor is None or not cursor.newest or not _newest_first(found):
+        return ()
+    top = service.reader.search(replace(found.query, cursor=None, count=1, memo={})).hits
+    if not top or top[0].updated <= cursor.newest:
+        return ()
+    since = instant(cursor.newest)
+    text = f"matches changed since the first page of this search was read; ask for them with _lastUpdated=gt{since}"
+    return (Issue("warning", "incomplete", text, ("_sort",)),)
+
+
 def _total(service: Service, found: Search, page: Page) -> int | None:
     """The number of matches over all pages: when it was asked for, or when this page shows it."""
     if found.total == "accurate":
@@ -178,10 +198,15 @@ def _links(service: Service, base: str, resource_type: str | None, prepared: Pre
         return result
     pairs = [pair for pair in prepared.search.applied if pair[0] != links.PAGE]
     seen, limit = _seen(prepared.search), prepared.search.max_results
+    cursor, newest = prepared.search.query.cursor, 0
+    if cursor is not None:
+        newest = cursor.newest
+    elif page.hits and _newest_first(prepared.search):
+        newest = page.hits[0].updated
 
     def beside(hit: Hit, backwards: bool) -> str:
         before = max(0, seen - prepared.search.page_size) if backwards else seen + len(page.hits)
-        return page_at(Cursor(hit.sort, hit.type, hit.id, backwards, before if limit is not None else 0))
+        return page_at(Cursor(hit.sort, hit.type, hit.id, backwards, before if limit is not None else 0, newest))
 
     def page_at(cursor: Cursor | None) -> str:
         token = "" if cursor is None else links.write(service.secret, resource_type or "", pairs, cursor)
@@ -198,7 +223,7 @@ def _links(service: Service, base: str, resource_type: str | None, prepared: Pre
     if page.more_after and page.hits and (limit is None or seen + len(page.hits) < limit):
         result.append(bundle.link("next", beside(page.hits[-1], False)))
         if limit is None:
-            result.append(bundle.link("last", page_at(Cursor((), "", "", True))))
+            result.append(bundle.link("last", page_at(Cursor((), "", "", True, 0, newest))))
     return result
 
 
