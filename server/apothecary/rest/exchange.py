@@ -25,7 +25,10 @@ Pairs = list[tuple[str, str]]
 
 CONTENT_TYPE = {version: f"application/fhir+json; charset=utf-8; fhirVersion={version.mime}" for version in FhirVersion}
 VARY = "Accept, Accept-Encoding, Prefer"
-EXPOSED = "ETag, Last-Modified, Location, Content-Location, X-Request-Id, Retry-After"
+EXPOSED = (
+    "ETag, Last-Modified, Location, Content-Location, Content-Disposition, X-Request-Id, X-Security-Context, "
+    "Retry-After"
+)
 # The cookie in which a client brings along how much of a standby's log it must see.
 POSITION = "apothecary-position"
 
@@ -41,9 +44,11 @@ class Exchange:
 
     __slots__ = ("_body", "base_version", "environ", "general", "pairs", "prefix", "service", "text", "wanted")
 
-    def __init__(self, service: Service, prefix: str, base_version: FhirVersion | None) -> None:
-        """`prefix` is the path of the base; `base_version` its version, None where the request chooses. Raises
-        FhirError.
+    def __init__(
+        self, service: Service, prefix: str, base_version: FhirVersion | None, *, native: bool = False
+    ) -> None:
+        """`prefix` is the path of the base; `base_version` its version, None where the request chooses; `native` is for
+        content in its own type, for which `Accept` says nothing of FHIR. Raises FhirError.
         """
         self.service = service
         self.prefix = prefix
@@ -63,7 +68,7 @@ class Exchange:
         if self.text:
             self.add(self.text)
         self.wanted: Negotiated = negotiate(
-            self.environ.get("HTTP_ACCEPT", ""),
+            "" if native else self.environ.get("HTTP_ACCEPT", ""),
             self.environ.get("HTTP_USER_AGENT", ""),
             self.general.get("_format"),
             self.general.get("_pretty"),
@@ -166,6 +171,11 @@ class Exchange:
         headers += (("Content-Type", CONTENT_TYPE[version or self.version]), ("Vary", VARY))
         if self.wanted.pretty and body:
             body = pretty(body) + b"\n"
+        return finish(self.service, self.environ, Answer(body, status, headers))
+
+    def respond_native(self, body: bytes, headers: list[tuple[str, str]], status: int = 200) -> Answer:
+        """The answer that is no FHIR: `headers` say what it is."""
+        headers.append(("Vary", VARY))
         return finish(self.service, self.environ, Answer(body, status, headers))
 
     def not_modified(self, version: int | str, updated: int | None) -> bool:

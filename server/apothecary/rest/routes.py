@@ -21,7 +21,7 @@ from apothecary.rest.writing import WritingViews
 
 REQUEST_HEADERS = (
     "Accept, Authorization, Content-Encoding, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, "
-    "Prefer, X-Request-Id"
+    "Prefer, X-Request-Id, X-Security-Context"
 )
 
 
