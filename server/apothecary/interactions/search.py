@@ -14,10 +14,11 @@ from apothecary.interactions.contained import contained_in
 from apothecary.interactions.forms import body_in
 from apothecary.interactions.include import included
 from apothecary.interactions.prepared import Prepared
-from apothecary.interactions.service import Service
+from apothecary.interactions.service import Service, check_id
 from apothecary.interactions.subset import subset
 from apothecary.interactions.terminology import held
 from apothecary.search import links
+from apothecary.search.compartments import ALL, Compartment, types_in
 from apothecary.search.contained import is_marked, unmarked, url_path
 from apothecary.search.context import Context
 from apothecary.search.parser import parse
@@ -36,16 +37,17 @@ def search(
     *,
     strict: bool = False,
     text: str | None = None,
+    compartment: Compartment | None = None,
 ) -> bytes:
     """The searchset as JSON text. `pairs` are the decoded parameters; `text`, where given, is what they were decoded
-    from.
+    from; `compartment` leaves what belongs to a patient or the like.
 
     Raises BadRequest and its children, NotFound for a type that is not served.
     """
-    key = (version, base, resource_type, text, strict) if text is not None else None
+    key = (version, base, resource_type, compartment, text, strict) if text is not None else None
     prepared = service.searches.get(key) if key is not None else None
     if prepared is None:
-        prepared = prepare(service, version, base, resource_type, pairs, strict=strict)
+        prepared = prepare(service, version, base, resource_type, pairs, strict=strict, compartment=compartment)
         # `ap` compares dates with the time of the request; value sets, and which words resemble one, may change.
         passing = prepared.search.inexact or any(value.startswith("ap") or ",ap" in value for _, value in pairs)
         if key is not None and prepared.lasting and not passing:
@@ -54,17 +56,33 @@ def search(
 
 
 def prepare(
-    service: Service, version: FhirVersion, base: str, resource_type: str | None, pairs: Pairs, *, strict: bool
+    service: Service,
+    version: FhirVersion,
+    base: str,
+    resource_type: str | None,
+    pairs: Pairs,
+    *,
+    strict: bool,
+    compartment: Compartment | None = None,
 ) -> Prepared:
     """Parse the parameters and find the page that `_page` names."""
     registry = service.registry(version)
-    if resource_type is not None:
+    types = registry.types
+    if compartment is not None:
+        service.check_type(version, compartment.type)
+        check_id(compartment.id)
+        if resource_type is not None:
+            service.check_type(version, resource_type)
+        types = types_in(registry, compartment, resource_type or ALL)
+    elif resource_type is not None:
         service.check_type(version, resource_type)
+        types = (resource_type,)
+    path = _path(resource_type, compartment)
     settings = service.settings
     terminology = held(service, version, base)
     context = Context(
         registry,
-        registry.types if resource_type is None else (resource_type,),
+        types,
         (base,),
         now(),
         strict,
@@ -83,11 +101,11 @@ def prepare(
         if pairs:
             raise BadRequest(f"{links.PAGE} of this kind stands for a whole search", expression=links.PAGE)
         shown = [(links.PAGE, token)]
-        pairs, token = kept.search_of(service, resource_type or "", token)
-    found = parse(context, pairs)
+        pairs, token = kept.search_of(service, path, token)
+    found = parse(context, pairs, compartment)
     applied = list(found.applied)
     if token:
-        cursor = links.read(service.secret, resource_type or "", applied, token)
+        cursor = links.read(service.secret, path, applied, token)
         found = replace(found, query=replace(found.query, cursor=cursor, memo={}))
         applied.append((links.PAGE, token))
     if terminology.warnings:
@@ -95,8 +113,13 @@ def prepare(
     if found.max_results is not None:
         left = max(0, found.max_results - _seen(found))
         found = replace(found, query=replace(found.query, count=min(found.query.count, left), memo={}))
-    url = bundle.address(base, resource_type, shown or applied)
-    return Prepared(found, url, bundle.link("self", url), lasting=not terminology.asked and shown is None)
+    url = bundle.address(base, path, shown or applied)
+    return Prepared(found, url, bundle.link("self", url), path, lasting=not terminology.asked and shown is None)
+
+
+def _path(resource_type: str | None, compartment: Compartment | None) -> str:
+    """Where a search stands below its base."""
+    return "/".join([*compartment, resource_type or ALL]) if compartment else resource_type or ""
 
 
 def answer(service: Service, version: FhirVersion, base: str, resource_type: str | None, prepared: Prepared) -> bytes:
@@ -132,9 +155,7 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
     if found.explain:
         more.append(_explanation(service, found, page, seconds))
     entries += _outcomes(found, more)
-    return bundle.bundle(
-        "searchset", _links(service, base, resource_type, prepared, page), entries, _total(service, found, page)
-    )
+    return bundle.bundle("searchset", _links(service, base, prepared, page), entries, _total(service, found, page))
 
 
 def _outcomes(found: Search, more: Sequence[Issue]) -> list[bytes]:
@@ -191,9 +212,9 @@ def _total(service: Service, found: Search, page: Page) -> int | None:
     return len(page.hits) if not page.more_after and not page.more_before else None
 
 
-def _links(service: Service, base: str, resource_type: str | None, prepared: Prepared, page: Page) -> list[bytes]:
+def _links(service: Service, base: str, prepared: Prepared, page: Page) -> list[bytes]:
     """self, and first, previous, next and last where there are other pages."""
-    result = [prepared.opening]
+    result, path = [prepared.opening], prepared.path
     if not (page.more_after or page.more_before):
         return result
     pairs = [pair for pair in prepared.search.applied if pair[0] != links.PAGE]
@@ -209,12 +230,12 @@ def _links(service: Service, base: str, resource_type: str | None, prepared: Pre
         return page_at(Cursor(hit.sort, hit.type, hit.id, backwards, before if limit is not None else 0, newest))
 
     def page_at(cursor: Cursor | None) -> str:
-        token = "" if cursor is None else links.write(service.secret, resource_type or "", pairs, cursor)
-        url = bundle.address(base, resource_type, [*pairs, (links.PAGE, token)] if token else pairs)
+        token = "" if cursor is None else links.write(service.secret, path, pairs, cursor)
+        url = bundle.address(base, path, [*pairs, (links.PAGE, token)] if token else pairs)
         if len(url) <= service.settings.url_limit:
             return url
         # Only a search by POST can be so long, and its links are read with GET.
-        return bundle.address(base, resource_type, [kept.address_of(service, resource_type or "", pairs, token)])
+        return bundle.address(base, path, [kept.address_of(service, path, pairs, token)])
 
     if page.more_before:
         result.append(bundle.link("first", page_at(None)))

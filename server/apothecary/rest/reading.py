@@ -15,6 +15,7 @@ from apothecary.rest.exchange import Exchange, entity_headers
 from apothecary.rest.negotiation import check_content_type
 from apothecary.rest.responses import Answer
 from apothecary.rest.views import BaseViews
+from apothecary.search.compartments import ALL, Compartment
 from apothecary.search.suggestions import unknown_elements
 
 FORM = frozenset({"application/x-www-form-urlencoded"})
@@ -124,6 +125,22 @@ class ReadingViews(BaseViews):
             exchange.pairs,
             strict=exchange.strict,
             text=text,
+        )
+        return exchange.respond(body, [])
+
+    def search_compartment(self, compartment: str, resource_id: str, resource_type: str) -> Answer:
+        """https://hl7.org/fhir/R5/search.html#searchcontexts"""
+        exchange = self.exchange()
+        if request.method == "POST":
+            _read_form(exchange)
+        body = search.search(
+            self.service,
+            exchange.version,
+            exchange.base,
+            None if resource_type == ALL else resource_type,
+            exchange.pairs,
+            strict=exchange.strict,
+            compartment=Compartment(compartment, resource_id),
         )
         return exchange.respond(body, [])
 
