@@ -15,6 +15,7 @@ from apothecary.fhir.definitions import Definitions, ExtensionDefinition
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.structures import TypeTable
 from scripts.definitions import page
+from scripts.definitions.compartments import compartments
 from scripts.definitions.extensions import extensions
 from scripts.definitions.ledger import Repairs
 from scripts.definitions.packages import CORE, EXPANSIONS, manifest, obtain, read_source
@@ -38,6 +39,8 @@ def compile_release(version: FhirVersion, cache: Path, folder: Path) -> list[str
         _write(folder / "types" / f"{name}.json", _type_text(table))
     published = extensions(source)
     _write(folder / "extensions.json", _lines(published))
+
+    _write(folder / "compartments.json", _lines(compartments(source)))
 
     search = SearchCompiler(source, Definitions(version, folder), repairs)
     for name, parameters in search.tables().items():

@@ -150,13 +150,15 @@ class Source:
     search_parameters: dict[str, Resource]
     value_sets: dict[str, Resource]
     code_systems: dict[str, Resource]
+    compartments: dict[str, Resource]
     expansions: dict[str, Resource]
 
 
 def read_source(version: FhirVersion, cache: Path) -> Source:
     """All that the compiler reads for `version`."""
     by_kind: dict[str, dict[str, Resource]] = {
-        name: {} for name in ("StructureDefinition", "SearchParameter", "ValueSet", "CodeSystem")
+        name: {}
+        for name in ("StructureDefinition", "SearchParameter", "ValueSet", "CodeSystem", "CompartmentDefinition")
     }
     for resource in resources(obtain(CORE[version], cache), *by_kind):
         if "url" in resource:
@@ -168,5 +170,6 @@ def read_source(version: FhirVersion, cache: Path) -> Source:
         search_parameters=by_kind["SearchParameter"],
         value_sets=by_kind["ValueSet"],
         code_systems=by_kind["CodeSystem"],
+        compartments=by_kind["CompartmentDefinition"],
         expansions={resource["url"]: resource for resource in expanded},
     )

@@ -86,7 +86,7 @@ class Settings:
     )
     trust_forwarded: bool = setting(
         False,
-        "Believe X-Forwarded-Host, -Proto and -Prefix when building links. Only behind a proxy that sets them.",
+        "Believe Forwarded, X-Forwarded-Host, -Proto, -Port and -Prefix in links. Only behind a proxy that sets them.",
     )
     open_writes: bool = setting(
         False, "Accept writes on an address that is not loopback, without authorization. Meant for closed networks."

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from apothecary.fhir.json import dumps
 from apothecary.fhir.meta import stamp
 from apothecary.fhir.temporal import now
+from apothecary.settings import Settings
 from apothecary.store.contract import Stored
-from tests.conformance.harness import BASE, InProcess, problems, settings_for, write_content
+from apothecary.store.open import open_store
+from tests.conformance.harness import BASE, Answer, InProcess, problems, settings_for, write_content
 from tests.conformance.walk import backwards, forwards
 
 SEARCHES = (
@@ -76,8 +80,6 @@ def test_a_page_of_another_type_is_refused(server: InProcess) -> None:
 @pytest.mark.parametrize("order", ["", "&_sort=status", "&_sort=-_id"])
 def test_resources_written_between_pages_disturb_no_other(database_url: str, tmp_path: Path, order: str) -> None:
     """What was there from the beginning comes exactly once, whatever is added before and behind the page in hand."""
-    from apothecary.store.open import open_store
-
     content = tmp_path / "content"
     write_content(content, [])
     content.mkdir(exist_ok=True)
@@ -110,3 +112,59 @@ def test_resources_written_between_pages_disturb_no_other(database_url: str, tmp
     store.close()
     assert sorted(one for one in seen if one in wanted) == wanted
     assert len(seen) == len(set(seen))
+
+
+@pytest.mark.parametrize("base", ["/fhir/r4", "/fhir/r4b", "/fhir/r5"])
+@pytest.mark.parametrize("order", ["_lastUpdated", "-_lastUpdated", "-_lastUpdated,-_id"])
+@pytest.mark.parametrize("scope", ["/Organization?", "?_type=Organization,Substance&"])
+def test_pages_in_the_order_of_change_lose_nothing_in_silence_while_others_write(
+    database_url: str, base: str, order: str, scope: str
+) -> None:
+    """While the pages are read somebody changes what was seen and what was not."""
+    settings = Settings(database=database_url, content="")
+    live = InProcess(settings, open_store(settings))
+    clock = [now()]
+    live.store.clock = lambda: clock[0]
+
+    def put(identity: str) -> None:
+        clock[0] += 1000
+        resource = {"resourceType": "Organization", "id": identity, "name": f"at {clock[0]}", "active": True}
+        body = dumps(resource).decode()
+        answer = live.ask("PUT", f"{base}/Organization/{identity}", {"Content-Type": "application/fhir+json"}, body)
+        assert answer.status in (200, 201)
+
+    wanted = [f"o{number}" for number in range(9)]
+    for identity in wanted:
+        put(identity)
+    quiet = forwards(live, f"{base}{scope}_count=2&_sort={order}")
+    assert [one["search"]["mode"] for page in quiet for one in page.json["entry"]] == ["match"] * 9
+
+    changes = iter(["o0", "o7", "o4", "o8"])
+    seen: list[tuple[str, str]] = []
+    told_of: set[str] = set()
+    link: str | None = f"{base}{scope}_count=2&_sort={order}"
+    while link is not None:
+        page = live.ask("GET", link)
+        seen += [(one["resource"]["id"], one["resource"]["meta"]["versionId"]) for one in matches(page)]
+        for issue in (one for entry in page.json["entry"][len(page.ids) :] for one in entry["resource"]["issue"]):
+            assert issue["code"] == "incomplete"
+            remedy = issue["details"]["text"].rpartition(" ")[2]
+            told_of = set(live.ask("GET", f"{base}/Organization?{remedy}").ids)
+        if (changed := next(changes, None)) is not None:
+            put(changed)
+        link = page.links.get("next")
+    live.store.close()
+    assert len(seen) == len(set(seen))  # what comes again is another version
+    found = {identity for identity, _ in seen}
+    if order == "_lastUpdated":
+        assert found == set(wanted)
+        assert not told_of
+    else:
+        assert len(found) == len(seen)
+        assert found | told_of == set(wanted)
+        assert found != set(wanted)
+        assert told_of
+
+
+def matches(page: Answer) -> list[dict[str, Any]]:
+    return [one for one in page.json["entry"] if one["search"]["mode"] == "match"]

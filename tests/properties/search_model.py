@@ -27,10 +27,20 @@ CASE_SENSITIVE = (MEDICATION_STATUS, GENDER, USE_TYPE, SPECIAL_VALUES)
 GRAMS = {"g": Decimal(1), "mg": Decimal("0.001"), "ug": Decimal("0.000001")}
 
 
+LETTERS = {"æ": "ae", "ø": "o", "ł": "l", "đ": "d", "þ": "th", "œ": "oe"}
+JOINING = "'’-."
+
+
 def unfold(text: str) -> str:
-    """Without case and accents; white space between words is one space."""
+    """Without case, accents and punctuation; white space between words is one space."""
     decomposed = unicodedata.normalize("NFD", text.casefold())
-    return " ".join("".join(c for c in decomposed if unicodedata.category(c) != "Mn").split())
+    letters = list("".join(LETTERS.get(c, c) for c in decomposed if unicodedata.category(c) != "Mn"))
+    for place in range(len(letters)):
+        around = letters[max(0, place - 1)], letters[min(len(letters) - 1, place + 1)]
+        # One sign between two digits is part of a number.
+        if unicodedata.category(letters[place])[0] == "P" and not all(one.isdigit() for one in around):
+            letters[place] = "" if letters[place] in JOINING else " "
+    return " ".join("".join(letters).split())
 
 
 def with_contained(world: World) -> World:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from apothecary.search.text import KEY_LENGTH, escape, fold, key, split, unescape, wanted
+from apothecary.search.text import KEY_LENGTH, bare, escape, fold, key, split, unescape, wanted
 
 
 @pytest.mark.parametrize(
@@ -42,11 +44,53 @@ def test_any_other_backslash_is_refused(text: str) -> None:
         ("Straße", "strasse"),
         ("ﬁne", "fine"),
         ("İ", "i"),
+        ("Łódź Ærø cœur Đorđe Þór", "lodz aero coeur dorde thor"),
+        ("Ǿ", "o"),
+        ("O'Neill", "o'neill"),
         (" ", ""),
     ],
 )
 def test_folding_leaves_letters_only(text: str, folded: str) -> None:
     assert fold(text) == folded
+
+
+@pytest.mark.parametrize(
+    ("text", "compared"),
+    [
+        ("O'Neill", "oneill"),
+        ("O’Neill", "oneill"),
+        ("Co-trimoxazole", "cotrimoxazole"),
+        ("co\u2011trimoxazole", "cotrimoxazole"),
+        ("St. John's wort", "st johns wort"),
+        ("amoxicillin/clavulanate", "amoxicillin clavulanate"),
+        ("amoxicillin / clavulanate", "amoxicillin clavulanate"),
+        ("Smith,John", "smith john"),
+        ("(R)-salbutamol", "r salbutamol"),
+        ("snake_case", "snake case"),
+        ("5 % + 2", "5 + 2"),
+        ("¿Qué?", "que"),
+        ("---", ""),
+    ],
+)
+def test_punctuation_is_not_compared(text: str, compared: str) -> None:
+    assert bare(text) == compared
+
+
+@pytest.mark.parametrize("text", ["1.5 mg", "0,5 ml", "12-14", "1/2", "10:30", "1.-5", "5+"])
+def test_what_stands_between_digits_is_no_punctuation(text: str) -> None:
+    assert bare(text) == text
+
+
+@given(st.text(alphabet="aß1 2.-'/+_%é\u00b7Ł", max_size=12))
+def test_what_was_compared_once_is_compared_alike(text: str) -> None:
+    assert bare(bare(text)) == bare(text)
+
+
+@given(st.text(alphabet="aB1 2.-'/+_%", max_size=12), st.data())
+def test_any_part_of_a_text_is_found_in_it(text: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(text)))
+    part = text[start : data.draw(st.integers(start, len(text)))]
+    assert bare(part) in bare(text)
 
 
 def test_a_text_of_which_nothing_is_left_cannot_be_searched() -> None:

@@ -20,7 +20,6 @@ from apothecary.fhir.links import rewrite
 from apothecary.fhir.meta import stamp
 from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
-from apothecary.fhir.temporal import now
 from apothecary.search.parameters import Registry
 from apothecary.search.rows import Indexed
 from apothecary.store.contract import LOADED, Store, Stored, Transaction
@@ -246,12 +245,9 @@ def _write(ready: list[_Ready], transaction: Transaction) -> tuple[int, int]:
     """How many were created and updated."""
     created = updated = 0
     for resource, identity, fhir_version, rows in ready:
-        kind, moment = resource["resourceType"], now()
+        kind = resource["resourceType"]
         current = transaction.read(kind, identity)
-        version = 1
-        if current is not None:
-            # Versions of one resource are in the order of time, even when clocks are not.
-            version, moment = current.version + 1, max(moment, current.updated + 1000)
+        version, moment = current.version + 1 if current is not None else 1, transaction.moment(current)
         body = stamp(resource, identity, version, moment)
         transaction.write(Stored(kind, identity, version, moment, fhir_version, body), LOADED, rows)
         if current is None or current.deleted:

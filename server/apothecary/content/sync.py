@@ -215,7 +215,7 @@ class _Writing:
         self._transaction = transaction
         self._registry = registry
         self._last = last
-        self._moment = now()
+        self._moment = transaction.moment()
         self.report = Report()
         self.left: dict[str, Left] = {}
         self.written: set[str] = set()

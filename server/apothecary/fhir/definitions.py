@@ -109,6 +109,15 @@ class ExtensionDefinition(msgspec.Struct, frozen=True, omit_defaults=True, renam
     extensions: tuple[ExtensionDefinition, ...] = ()
 
 
+class CompartmentDefinition(msgspec.Struct, frozen=True, array_like=True):
+    """A compartment: the codes of the parameters that lead into it, by resource type.
+    https://hl7.org/fhir/R5/compartmentdefinition.html
+    """
+
+    url: str
+    types: dict[str, tuple[str, ...]]
+
+
 class _Index(msgspec.Struct, frozen=True, rename="camel"):
     """`types.json`: the names of all types by kind."""
 
@@ -220,6 +229,15 @@ class Definitions:
     def extension(self, url: str) -> ExtensionDefinition | None:
         """The extension published under `url`; None when this release's core package has none."""
         return self._extensions.get(url.partition("|")[0])
+
+    def compartments(self) -> Mapping[str, CompartmentDefinition]:
+        """The compartments by the type of the resource whose they are."""
+        return self._compartments
+
+    @cached_property
+    def _compartments(self) -> Mapping[str, CompartmentDefinition]:
+        path = self._folder / "compartments.json"
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, CompartmentDefinition])
 
     @cached_property
     def _index(self) -> _Index:

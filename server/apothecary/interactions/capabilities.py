@@ -19,6 +19,7 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import instant
 from apothecary.interactions.service import Service
 from apothecary.search import special
+from apothecary.search.compartments import served
 from apothecary.search.parameters import Registry
 
 DESCRIPTION = (
@@ -26,7 +27,7 @@ DESCRIPTION = (
     "what is not here may still be true."
 )
 
-Level = Literal["instance", "type", "conditional", "system"]
+Level = Literal["instance", "type", "conditional", "compartment", "system"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,9 @@ INTERACTIONS: tuple[Interaction, ...] = (
     Interaction("update", "conditional", "PUT", "/<resource_type>", writes=True),
     Interaction("patch", "conditional", "PATCH", "/<resource_type>", writes=True),
     Interaction("delete", "conditional", "DELETE", "/<resource_type>", writes=True),
+    # Told by `rest.compartment`: https://hl7.org/fhir/R5/http.html#search
+    Interaction("search-compartment", "compartment", "GET", "/<compartment>/<resource_id>/<resource_type>"),
+    Interaction("search-compartment", "compartment", "POST", "/<compartment>/<resource_id>/<resource_type>/_search"),
     Interaction("transaction", "system", "POST", "", writes=True),
     Interaction("batch", "system", "POST", "", writes=True),
     Interaction("history-system", "system", "GET", "/_history"),
@@ -115,9 +119,15 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
                 "interaction": [{"code": code} for code in offered(service, "system")],
                 "searchParam": _common_parameters(registry),
                 "operation": _operations(service, {"system"}),
+                **_compartments(registry),
             }
         ],
     }
+
+
+def _compartments(registry: Registry) -> JSON:
+    known = [one.url for one in served(registry).values()]
+    return {"compartment": known} if known else {}
 
 
 def _documentation(service: Service) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from apothecary.errors import PreconditionFailed
 from apothecary.fhir.releases import FhirVersion
-from apothecary.fhir.temporal import now
 from apothecary.interactions.conditional import matches
 from apothecary.interactions.preconditions import check_match
 from apothecary.interactions.service import Service, check_id
@@ -19,7 +18,7 @@ def delete(transaction: Transaction, resource_type: str, resource_id: str, if_ma
     check_match(if_match, current, f"{resource_type}/{resource_id}")
     if current is None or current.deleted:
         return Written(204, current) if current is not None else nothing_deleted(resource_type, resource_id)
-    moment = max(now(), current.updated + 1000)
+    moment = transaction.moment(current)
     stored = Stored(resource_type, resource_id, current.version + 1, moment, current.fhir_version, None)
     transaction.write(stored, "DELETE", ())
     return Written(204, stored)

@@ -20,6 +20,8 @@ class Prepared:
     self_url: str
     opening: bytes
     """The JSON of the link to itself, ready to stand in the bundle."""
+    path: str = ""
+    """Where the search stands below its base."""
     lasting: bool = True
     """Whether the same text means the same later on, whatever is written in between."""
 

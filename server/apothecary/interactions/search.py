@@ -8,16 +8,17 @@ from dataclasses import replace
 
 from apothecary.errors import BadRequest, Issue
 from apothecary.fhir.releases import FhirVersion
-from apothecary.fhir.temporal import now
-from apothecary.interactions import bundle, left_out
+from apothecary.fhir.temporal import instant, now
+from apothecary.interactions import bundle, kept, left_out
 from apothecary.interactions.contained import contained_in
 from apothecary.interactions.forms import body_in
 from apothecary.interactions.include import included, other_versions
 from apothecary.interactions.prepared import Prepared
-from apothecary.interactions.service import Service
+from apothecary.interactions.service import Service, check_id
 from apothecary.interactions.subset import subset
 from apothecary.interactions.terminology import Held, held
 from apothecary.search import links, own
+from apothecary.search.compartments import ALL, Compartment, types_in
 from apothecary.search.contained import is_marked, unmarked, url_path
 from apothecary.search.context import Context
 from apothecary.search.parser import parse
@@ -40,16 +41,17 @@ def search(
     *,
     strict: bool = False,
     text: str | None = None,
+    compartment: Compartment | None = None,
 ) -> bytes:
     """The searchset as JSON text. `pairs` are the decoded parameters; `text`, where given, is what they were decoded
-    from.
+    from; `compartment` leaves what belongs to a patient or the like.
 
     Raises BadRequest and its children, NotFound for a type that is not served.
     """
-    key = (version, base, resource_type, text, strict) if text is not None else None
+    key = (version, base, resource_type, compartment, text, strict) if text is not None else None
     prepared = service.searches.get(key) if key is not None else None
     if prepared is None:
-        prepared = prepare(service, version, base, resource_type, pairs, strict=strict)
+        prepared = prepare(service, version, base, resource_type, pairs, strict=strict, compartment=compartment)
         # `ap` compares dates with the time of the request; value sets, and which words resemble one, may change.
         passing = prepared.search.inexact or any(value.startswith("ap") or ",ap" in value for _, value in pairs)
         if key is not None and prepared.lasting and not passing:
@@ -58,31 +60,58 @@ def search(
 
 
 def prepare(
-    service: Service, version: FhirVersion, base: str, resource_type: str | None, pairs: Pairs, *, strict: bool
+    service: Service,
+    version: FhirVersion,
+    base: str,
+    resource_type: str | None,
+    pairs: Pairs,
+    *,
+    strict: bool,
+    compartment: Compartment | None = None,
 ) -> Prepared:
     """Parse the parameters and find the page that `_page` names."""
     registry = service.registry(version)
-    if resource_type is not None:
+    types = registry.types
+    if compartment is not None:
+        service.check_type(version, compartment.type)
+        check_id(compartment.id)
+        if resource_type is not None:
+            service.check_type(version, resource_type)
+        types = types_in(registry, compartment, resource_type or ALL)
+    elif resource_type is not None:
         service.check_type(version, resource_type)
-    types = registry.types if resource_type is None else (resource_type,)
+        types = (resource_type,)
+    path = _path(resource_type, compartment)
     terminology = held(service, version, base)
     context = _context(service, version, base, types, terminology, strict=strict)
     tokens = [value for name, value in pairs if name == links.PAGE]
-    found = parse(context, [(name, value) for name, value in pairs if name != links.PAGE])
+    pairs = [(name, value) for name, value in pairs if name != links.PAGE]
     if len(tokens) > 1:
         raise BadRequest(f"{links.PAGE} stands twice in the request", expression=links.PAGE)
+    token, shown = tokens[0] if tokens else "", None
+    if token.startswith(kept.MARK):
+        if pairs:
+            raise BadRequest(f"{links.PAGE} of this kind stands for a whole search", expression=links.PAGE)
+        shown = [(links.PAGE, token)]
+        pairs, token = kept.search_of(service, path, token)
+    found = parse(context, pairs, compartment)
     applied = list(found.applied)
-    if tokens:
-        cursor = links.read(service.secret, resource_type or "", applied, tokens[0])
+    if token:
+        cursor = links.read(service.secret, path, applied, token)
         found = replace(found, query=replace(found.query, cursor=cursor, memo={}))
-        applied.append((links.PAGE, tokens[0]))
+        applied.append((links.PAGE, token))
     if terminology.warnings:
         found = replace(found, warnings=(*found.warnings, *terminology.warnings))
     if found.max_results is not None:
         left = max(0, found.max_results - _seen(found))
         found = replace(found, query=replace(found.query, count=min(found.query.count, left), memo={}))
-    url = bundle.address(base, resource_type, applied)
-    return Prepared(found, url, bundle.link("self", url), lasting=not terminology.asked)
+    url = bundle.address(base, path, shown or applied)
+    return Prepared(found, url, bundle.link("self", url), path, lasting=not terminology.asked and shown is None)
+
+
+def _path(resource_type: str | None, compartment: Compartment | None) -> str:
+    """Where a search stands below its base."""
+    return "/".join([*compartment, resource_type or ALL]) if compartment else resource_type or ""
 
 
 def _context(
@@ -136,12 +165,11 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
             shown = body_in(one, version)
             body = shown if found.summary == "false" else subset(shown, version, found.summary, ())
             entries.append(bundle.match(prefix, f"{one.type}/{one.id}", body, b"include"))
+    more += _changed(service, found)
     if found.explain:
         more.append(_explanation(service, found, page, seconds))
     entries += _outcomes(found, more)
-    return bundle.bundle(
-        "searchset", _links(service, base, resource_type, prepared, page), entries, _total(service, found, page)
-    )
+    return bundle.bundle("searchset", _links(service, base, prepared, page), entries, _total(service, found, page))
 
 
 def _left_out(service: Service, version: FhirVersion, base: str, found: Search) -> list[Issue]:
@@ -178,6 +206,25 @@ def _nothing_found(service: Service, resource_type: str | None, found: Search) -
     return (Issue("warning", "not-found", text),)
 
 
+def _newest_first(found: Search) -> bool:
+    return bool(found.query.sort) and found.query.sort[0].column == "updated" and found.query.sort[0].descending
+
+
+def _changed(service: Service, found: Search) -> Sequence[Issue]:
+    """A warning on a further page of the newest first, where a match changed since the first page: it stands before
+    that now, so these pages may never show it. https://hl7.org/fhir/R5/http.html#paging
+    """
+    cursor = found.query.cursor
+    if cursor is None or not cursor.newest or not _newest_first(found):
+        return ()
+    top = service.reader.search(replace(found.query, cursor=None, count=1, memo={})).hits
+    if not top or top[0].updated <= cursor.newest:
+        return ()
+    since = instant(cursor.newest)
+    text = f"matches changed since the first page of this search was read; ask for them with _lastUpdated=gt{since}"
+    return (Issue("warning", "incomplete", text, ("_sort",)),)
+
+
 def _total(service: Service, found: Search, page: Page) -> int | None:
     """The number of matches over all pages: when it was asked for, when this page shows it, or when it is cheap.
     https://hl7.org/fhir/R5/search.html#total
@@ -201,30 +248,39 @@ def _few(service: Service, found: Search, page: Page) -> int | None:
     return counted
 
 
-def _links(service: Service, base: str, resource_type: str | None, prepared: Prepared, page: Page) -> list[bytes]:
+def _links(service: Service, base: str, prepared: Prepared, page: Page) -> list[bytes]:
     """self, and first, previous, next and last where there are other pages."""
-    result = [prepared.opening]
+    result, path = [prepared.opening], prepared.path
     if not (page.more_after or page.more_before):
         return result
     pairs = [pair for pair in prepared.search.applied if pair[0] != links.PAGE]
     seen, limit = _seen(prepared.search), prepared.search.max_results
+    cursor, newest = prepared.search.query.cursor, 0
+    if cursor is not None:
+        newest = cursor.newest
+    elif page.hits and _newest_first(prepared.search):
+        newest = page.hits[0].updated
 
     def beside(hit: Hit, backwards: bool) -> str:
         before = max(0, seen - prepared.search.page_size) if backwards else seen + len(page.hits)
-        return page_at(Cursor(hit.sort, hit.type, hit.id, backwards, before if limit is not None else 0))
+        return page_at(Cursor(hit.sort, hit.type, hit.id, backwards, before if limit is not None else 0, newest))
 
-    def page_at(cursor: Cursor) -> str:
-        token = links.write(service.secret, resource_type or "", pairs, cursor)
-        return bundle.address(base, resource_type, [*pairs, (links.PAGE, token)])
+    def page_at(cursor: Cursor | None) -> str:
+        token = "" if cursor is None else links.write(service.secret, path, pairs, cursor)
+        url = bundle.address(base, path, [*pairs, (links.PAGE, token)] if token else pairs)
+        if len(url) <= service.settings.url_limit:
+            return url
+        # Only a search by POST can be so long, and its links are read with GET.
+        return bundle.address(base, path, [kept.address_of(service, path, pairs, token)])
 
     if page.more_before:
-        result.append(bundle.link("first", bundle.address(base, resource_type, pairs)))
+        result.append(bundle.link("first", page_at(None)))
         if page.hits:
             result.append(bundle.link("previous", beside(page.hits[0], True)))
     if page.more_after and page.hits and (limit is None or seen + len(page.hits) < limit):
         result.append(bundle.link("next", beside(page.hits[-1], False)))
         if limit is None:
-            result.append(bundle.link("last", page_at(Cursor((), "", "", True))))
+            result.append(bundle.link("last", page_at(Cursor((), "", "", True, 0, newest))))
     return result
 
 

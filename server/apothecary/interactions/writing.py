@@ -12,7 +12,6 @@ from apothecary.errors import BadRequest, Forbidden, InvalidContent, Unprocessab
 from apothecary.fhir.json import JSON, dumps, parse
 from apothecary.fhir.meta import stamp
 from apothecary.fhir.releases import FhirVersion
-from apothecary.fhir.temporal import now
 from apothecary.interactions.forms import untagged
 from apothecary.interactions.profiles import profiles_for
 from apothecary.interactions.service import Service
@@ -99,10 +98,7 @@ def put(
     """
     resource = untagged(resource)
     number = current.version + 1 if current is not None else 1
-    moment = now()
-    if current is not None:
-        # Versions of one resource are in the order of time, even when clocks are not.
-        moment = max(moment, current.updated + 1000)
+    moment = transaction.moment(current)
     body = _stamped(resource, resource_id, number, moment)
     stored = Stored(resource["resourceType"], resource_id, number, moment, version, body)
     transaction.write(stored, method, rows(service, version, base, resource))

@@ -20,7 +20,7 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.service import Service
 from apothecary.reports.operation_outcome import operation_outcome
 from apothecary.rest import addresses
-from apothecary.rest.exchange import CHOSEN, CONTENT_TYPE, finish, request_id, too_large
+from apothecary.rest.exchange import CHOSEN, CONTENT_TYPE, VARY, finish, request_id, too_large
 from apothecary.rest.negotiation import READERS
 from apothecary.rest.responses import Answer
 
@@ -96,5 +96,5 @@ def _answer(service: Service, status: int, issues: tuple[Issue, ...], headers: d
     environ: dict[str, Any] = request.environ
     if environ.get("HTTP_USER_AGENT", "").startswith(READERS):
         body = pretty(body) + b"\n"
-    headers["Content-Type"] = CONTENT_TYPE[_version(service)]
+    headers |= {"Content-Type": CONTENT_TYPE[_version(service)], "Vary": VARY}
     return finish(service, environ, Answer(body, status, list(headers.items())))

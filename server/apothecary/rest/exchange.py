@@ -14,6 +14,9 @@ from apothecary.fhir.json import pretty
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import http_date
 from apothecary.interactions.service import Service
+from apothecary.rest import forwarded
+from apothecary.rest.encoding import inflate
+from apothecary.rest.forwarded import HOST, PATH, SCHEMES
 from apothecary.rest.negotiation import Negotiated, negotiate, written_in
 from apothecary.rest.responses import Answer
 from apothecary.search.suggestions import instead_of_sent
@@ -22,11 +25,13 @@ from apothecary.search.text import decode
 Pairs = list[tuple[str, str]]
 
 CONTENT_TYPE = {version: f"application/fhir+json; charset=utf-8; fhirVersion={version.mime}" for version in FhirVersion}
-EXPOSED = "ETag, Last-Modified, Location, Content-Location, X-Request-Id, Retry-After"
+VARY = "Accept, Accept-Encoding, Prefer"
+EXPOSED = (
+    "ETag, Last-Modified, Location, Content-Location, Content-Disposition, X-Request-Id, X-Security-Context, "
+    "Retry-After"
+)
 # The cookie in which a client brings along how much of a standby's log it must see.
 POSITION = "apothecary-position"
-_HOST = re.compile(r"[A-Za-z0-9._-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?", re.ASCII)
-_SCHEMES = ("http", "https")
 
 # Parameters that concern the form of any answer: https://hl7.org/fhir/R5/http.html#parameters
 GENERAL = frozenset({"_format", "_pretty"})
@@ -38,11 +43,13 @@ CHOSEN = "apothecary.fhir_version"
 class Exchange:
     """A request in hand. Cheap to make: what most requests do not use is worked out when it is asked for."""
 
-    __slots__ = ("base_version", "environ", "general", "pairs", "prefix", "service", "text", "wanted")
+    __slots__ = ("_body", "base_version", "environ", "general", "pairs", "prefix", "service", "text", "wanted")
 
-    def __init__(self, service: Service, prefix: str, base_version: FhirVersion | None) -> None:
-        """`prefix` is the path of the base; `base_version` its version, None where the request chooses. Raises
-        FhirError.
+    def __init__(
+        self, service: Service, prefix: str, base_version: FhirVersion | None, *, native: bool = False
+    ) -> None:
+        """`prefix` is the path of the base; `base_version` its version, None where the request chooses; `native` is for
+        content in its own type, for which `Accept` says nothing of FHIR. Raises FhirError.
         """
         self.service = service
         self.prefix = prefix
@@ -57,11 +64,12 @@ class Exchange:
                 remedy="POST the search to [type]/_search instead.",
             )
         self.pairs: Pairs = []
+        self._body: bytes | None = None
         self.general: dict[str, str] = {}
         if self.text:
             self.add(self.text)
         self.wanted: Negotiated = negotiate(
-            self.environ.get("HTTP_ACCEPT", ""),
+            "" if native else self.environ.get("HTTP_ACCEPT", ""),
             self.environ.get("HTTP_USER_AGENT", ""),
             self.general.get("_format"),
             self.general.get("_pretty"),
@@ -85,12 +93,20 @@ class Exchange:
         return self.wanted.version
 
     def body(self) -> bytes:
-        """What the request carries. Raises TooLarge; werkzeug does so where the length is said beforehand."""
-        data = request.get_data()
-        # A body that comes in chunks is cut off at the limit, and must not pass for the whole.
-        if request.content_length is None and len(data) >= self.service.settings.body_limit:
-            raise too_large(self.service)
-        return data
+        """What the request carries, without its `Content-Encoding`. Raises TooLarge, as werkzeug does where the length
+        is said beforehand; UnsupportedMediaType and BadRequest for a body that is not in the coding that it names.
+        """
+        if self._body is None:
+            limit = self.service.settings.body_limit
+            data = request.get_data()
+            # A body that comes in chunks is cut off at the limit, and must not pass for the whole.
+            if request.content_length is None and len(data) >= limit:
+                raise too_large(self.service)
+            found = inflate(data, self.environ.get("HTTP_CONTENT_ENCODING", ""), limit)
+            if found is None:
+                raise too_large(self.service)
+            self._body = found
+        return self._body
 
     @property
     def written(self) -> FhirVersion:
@@ -115,9 +131,7 @@ class Exchange:
             environ.get("SCRIPT_NAME", ""),
         )
         if settings.trust_forwarded:
-            scheme = _first(environ.get("HTTP_X_FORWARDED_PROTO")) or scheme
-            host = _first(environ.get("HTTP_X_FORWARDED_HOST")) or host
-            path = _first(environ.get("HTTP_X_FORWARDED_PREFIX")) or path
+            scheme, host, path = forwarded.address(environ, scheme, host, path)
         return _address(scheme, host, path.rstrip("/") + self.prefix)
 
     @property
@@ -155,9 +169,14 @@ class Exchange:
         self, body: bytes, headers: list[tuple[str, str]], status: int = 200, version: FhirVersion | None = None
     ) -> Answer:
         """The answer, with the headers that every FHIR answer has."""
-        headers += (("Content-Type", CONTENT_TYPE[version or self.version]), ("Vary", "Accept, Prefer"))
+        headers += (("Content-Type", CONTENT_TYPE[version or self.version]), ("Vary", VARY))
         if self.wanted.pretty and body:
             body = pretty(body) + b"\n"
+        return finish(self.service, self.environ, Answer(body, status, headers))
+
+    def respond_native(self, body: bytes, headers: list[tuple[str, str]], status: int = 200) -> Answer:
+        """The answer that is no FHIR: `headers` say what it is."""
+        headers.append(("Vary", VARY))
         return finish(self.service, self.environ, Answer(body, status, headers))
 
     def not_modified(self, version: int | str, updated: int | None) -> bool:
@@ -213,13 +232,9 @@ def origin_allowed(setting: str, origin: str) -> str | None:
 
 @lru_cache(maxsize=256)
 def _address(scheme: str, host: str, path: str) -> str:
-    if scheme not in _SCHEMES or _HOST.fullmatch(host) is None or re.fullmatch(r"[A-Za-z0-9._~/-]*", path) is None:
+    if scheme not in SCHEMES or HOST.fullmatch(host) is None or PATH.fullmatch(path) is None:
         raise BadRequest(f"{scheme}://{host} is not an address that links could be made of", expression="Host")
     return f"{scheme}://{host}{path}"
-
-
-def _first(header: str | None) -> str | None:
-    return header.split(",")[0].strip() if header else None
 
 
 # https://hl7.org/fhir/R5/http.html#ops and https://hl7.org/fhir/R5/search.html#errors

@@ -8,11 +8,14 @@ from collections.abc import Iterable
 from flask import request
 
 from apothecary.errors import BadRequest, NotSupported
+from apothecary.fhir.json import parse
 from apothecary.interactions import capabilities, history, read, search, subset
+from apothecary.rest import binary
 from apothecary.rest.exchange import Exchange, entity_headers
 from apothecary.rest.negotiation import check_content_type
 from apothecary.rest.responses import Answer
 from apothecary.rest.views import BaseViews
+from apothecary.search.compartments import ALL, Compartment
 from apothecary.search.suggestions import unknown_elements
 
 FORM = frozenset({"application/x-www-form-urlencoded"})
@@ -41,14 +44,28 @@ class ReadingViews(BaseViews):
     # -- https://hl7.org/fhir/R5/http.html#read
 
     def read(self, resource_type: str, resource_id: str) -> Answer:
-        exchange = self.exchange()
+        native = self.wants_content(resource_type)
+        exchange = self.exchange(native=native)
         found = read.read(self.service, exchange.version, resource_type, resource_id)
-        return self._resource(exchange, resource_type, found.version, found.updated, found.body or b"")
+        answer = self._content if native else self._resource
+        return answer(exchange, resource_type, found.version, found.updated, found.body or b"")
 
     def vread(self, resource_type: str, resource_id: str, version_id: str) -> Answer:
-        exchange = self.exchange()
+        native = self.wants_content(resource_type)
+        exchange = self.exchange(native=native)
         found = read.vread(self.service, exchange.version, resource_type, resource_id, version_id)
-        return self._resource(exchange, resource_type, found.version, found.updated, found.body or b"")
+        answer = self._content if native else self._resource
+        return answer(exchange, resource_type, found.version, found.updated, found.body or b"")
+
+    def _content(self, exchange: Exchange, resource_type: str, version: int, updated: int, body: bytes) -> Answer:
+        """What a Binary holds, in its own type: https://hl7.org/fhir/R5/binary.html"""
+        headers = entity_headers(version, updated)
+        _, ignored = exchange.parameters(())
+        headers += (_warning(f"{one} is not a parameter of read and was ignored") for one in ignored)
+        if exchange.not_modified(version, updated):
+            return exchange.respond_native(b"", headers, 304)
+        content, told = binary.content(parse(body))
+        return exchange.respond_native(content, [*headers, *told])
 
     def _resource(self, exchange: Exchange, resource_type: str, version: int, updated: int, body: bytes) -> Answer:
         headers = entity_headers(version, updated)
@@ -108,6 +125,22 @@ class ReadingViews(BaseViews):
             exchange.pairs,
             strict=exchange.strict,
             text=text,
+        )
+        return exchange.respond(body, [])
+
+    def search_compartment(self, compartment: str, resource_id: str, resource_type: str) -> Answer:
+        """https://hl7.org/fhir/R5/search.html#searchcontexts"""
+        exchange = self.exchange()
+        if request.method == "POST":
+            _read_form(exchange)
+        body = search.search(
+            self.service,
+            exchange.version,
+            exchange.base,
+            None if resource_type == ALL else resource_type,
+            exchange.pairs,
+            strict=exchange.strict,
+            compartment=Compartment(compartment, resource_id),
         )
         return exchange.respond(body, [])
 

@@ -10,6 +10,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from flask import Response
 from werkzeug.datastructures import Headers
 
+from apothecary.rest.encoding import LEAST, accepts_gzip, deflate, worth_it
+
 _LINES = {status.value: f"{status.value} {status.phrase.upper()}" for status in HTTPStatus}
 
 
@@ -44,12 +46,19 @@ class Answer(Response):
         self._headers.append((name, value))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        headers = self._headers
+        headers, body = self._headers, self._body
+        if len(body) >= LEAST and "HTTP_ACCEPT_ENCODING" in environ and self._compressible(environ):
+            body = deflate(body)
+            headers.append(("Content-Encoding", "gzip"))
         # RFC 9110: a 204 or 304 has no content, and says nothing of its length.
         if self._status_code not in (204, 304):
-            headers.append(("Content-Length", str(len(self._body))))
+            headers.append(("Content-Length", str(len(body))))
         start_response(_LINES[self._status_code], headers)
-        return () if environ["REQUEST_METHOD"] == "HEAD" else (self._body,)
+        return () if environ["REQUEST_METHOD"] == "HEAD" else (body,)
+
+    def _compressible(self, environ: WSGIEnvironment) -> bool:
+        kind = next((value for name, value in self._headers if name == "Content-Type"), "")
+        return accepts_gzip(environ["HTTP_ACCEPT_ENCODING"]) and worth_it(kind)
 
     def close(self) -> None:
         """There is nothing to close."""

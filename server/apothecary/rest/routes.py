@@ -20,8 +20,8 @@ from apothecary.rest.responses import Answer
 from apothecary.rest.writing import WritingViews
 
 REQUEST_HEADERS = (
-    "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, "
-    "X-Request-Id"
+    "Accept, Authorization, Content-Encoding, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, "
+    "Prefer, X-Request-Id, X-Security-Context"
 )
 
 
@@ -85,7 +85,11 @@ def _index(service: Service) -> Answer:
     held = [one for one in service.reader.types() if service.registry(service.settings.fhir_version).serves(one)]
     if "text/html" in request.environ.get("HTTP_ACCEPT", ""):
         body = pages.index(list(bases(service)), held, capabilities.DESCRIPTION).encode()
-        headers = [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"), ("Vary", "Accept")]
+        headers = [
+            ("Content-Type", "text/html; charset=utf-8"),
+            ("Cache-Control", "no-store"),
+            ("Vary", "Accept, Accept-Encoding"),
+        ]
         return finish(service, request.environ, Answer(body, 200, headers))
     start = {"metadata": "/fhir/metadata"} | {one: f"/fhir/{one}" for one in sorted(held)}
     return _plain(service, {"name": "Apothecary", "about": pages.ABOUT, "bases": list(bases(service)), "start": start})
@@ -99,7 +103,7 @@ def _ready(service: Service) -> Answer:
 
 def _metrics(service: Service, metrics: Metrics) -> Answer:
     """What Prometheus asks for."""
-    headers = [("Content-Type", CONTENT_TYPE), ("Cache-Control", "no-store")]
+    headers = [("Content-Type", CONTENT_TYPE), ("Cache-Control", "no-store"), ("Vary", "Accept-Encoding")]
     return finish(service, request.environ, Answer(metrics.text().encode(), 200, headers))
 
 

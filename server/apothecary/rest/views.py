@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from flask import request
+
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.service import Service
+from apothecary.rest import binary
 from apothecary.rest.exchange import Exchange
 
 
@@ -16,6 +19,12 @@ class BaseViews:
         self.prefix = prefix
         self.version = version
 
-    def exchange(self) -> Exchange:
-        """The request in hand. Raises FhirError where it cannot be answered in the form that it asks for."""
-        return Exchange(self.service, self.prefix, self.version)
+    def exchange(self, *, native: bool = False) -> Exchange:
+        """The request in hand; `native` where it is not about FHIR's form. Raises FhirError where it cannot be answered
+        in the form that it asks for.
+        """
+        return Exchange(self.service, self.prefix, self.version, native=native)
+
+    def wants_content(self, resource_type: str) -> bool:
+        """Whether the request in hand wants what a Binary holds: https://hl7.org/fhir/R5/binary.html"""
+        return resource_type == binary.TYPE and binary.wants_content(request.headers.get("Accept", ""), request.args)

@@ -20,6 +20,7 @@ from apothecary.interactions.service import check_id
 from apothecary.interactions.update import check_identity, conditional_update, update
 from apothecary.interactions.writing import Written, check, check_writable
 from apothecary.reports.operation_outcome import operation_outcome
+from apothecary.rest import binary
 from apothecary.rest.exchange import Exchange, entity_headers
 from apothecary.rest.negotiation import check_content_type
 from apothecary.rest.responses import Answer
@@ -37,7 +38,7 @@ class WritingViews(BaseViews):
 
     def create(self, resource_type: str) -> Answer:
         exchange = self._writing(resource_type)
-        resource = check(self.service, exchange.written, body(exchange), resource_type)
+        resource = check(self.service, exchange.written, _sent(exchange, resource_type), resource_type)
         criteria = request.headers.get("If-None-Exist")
         return self._run(
             exchange, lambda t: create(self.service, t, exchange.written, exchange.base, resource, criteria)
@@ -45,7 +46,7 @@ class WritingViews(BaseViews):
 
     def update(self, resource_type: str, resource_id: str) -> Answer:
         exchange = self._writing(resource_type)
-        resource = check(self.service, exchange.written, body(exchange), resource_type)
+        resource = check(self.service, exchange.written, _sent(exchange, resource_type, resource_id), resource_type)
         check_identity(resource, resource_id)
         match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
         return self._run(
@@ -57,7 +58,7 @@ class WritingViews(BaseViews):
 
     def conditional_update(self, resource_type: str) -> Answer:
         exchange = self._writing(resource_type)
-        resource = check(self.service, exchange.written, body(exchange), resource_type)
+        resource = check(self.service, exchange.written, _sent(exchange, resource_type), resource_type)
         match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
         criteria = _criteria(exchange)
         return self._run(
@@ -126,7 +127,7 @@ class WritingViews(BaseViews):
     # -- what all of them do
 
     def _writing(self, resource_type: str) -> Exchange:
-        exchange = self.exchange()
+        exchange = self.exchange(native=self.wants_content(resource_type))
         check_writable(self.service)
         # What is written must also be there to be shown.
         for version in {exchange.written, exchange.version}:
@@ -166,6 +167,16 @@ def body(exchange: Exchange, kinds: frozenset[str] = FHIR_JSON) -> Any:
     """The JSON of the request's body. Raises UnsupportedMediaType, and InvalidContent with line and column."""
     check_content_type(request.headers.get("Content-Type", ""), exchange.written, kinds)
     return read_json(exchange.body())
+
+
+def _sent(exchange: Exchange, resource_type: str, resource_id: str | None = None) -> Any:
+    """The resource of a request: its body, or the Binary whose content the body is, which has the id of its address."""
+    if resource_type == binary.TYPE:
+        kind, context = request.headers.get("Content-Type", ""), request.headers.get(binary.CONTEXT)
+        found = binary.wrapped(kind, exchange.body(), context)
+        if found is not None:
+            return found if resource_id is None else {**found, "id": resource_id}
+    return body(exchange)
 
 
 def read_json(text: bytes) -> Any:

@@ -27,7 +27,7 @@ from apothecary.search.predicates import (
     Some,
     any_of,
 )
-from apothecary.search.text import KEY_LENGTH, fold
+from apothecary.search.text import KEY_LENGTH, something
 from apothecary.search.types.base import COMPARATORS
 
 _TOKEN = re.compile(r'\s*(?:(?P<text>"(?:[^"\\]|\\.)*")|(?P<sign>[()\[\]])|(?P<word>[^\s()\[\]"]+))')
@@ -221,7 +221,7 @@ class FilterParser:
             raise NotSupported(f"_id takes eq ne pr, not {operator}", expression="_filter")
         if parameter.type == "uri":
             return Row("uri", parameter.index, Compare("value", _TEXT[operator], text))  # type: ignore[arg-type] # operators all
-        return Row("string", parameter.index, _text(operator, fold(text)))
+        return Row("string", parameter.index, _text(operator, something(text)))
 
 
 # Operators on texts as operators on a column.
@@ -239,7 +239,7 @@ _TEXT = {
 
 
 def _text(operator: str, folded: str) -> Condition:
-    """A comparison of a text without case and accents; beginnings use the indexed column as well."""
+    """A comparison of a text without case, accents and punctuation; beginnings use the indexed column as well."""
     compare = Compare("folded", _TEXT[operator], folded)  # type: ignore[arg-type] # the values of _TEXT are operators
     if operator in ("eq", "sw"):
         return Every((Compare("prefix", "prefix", folded[:KEY_LENGTH]), compare))

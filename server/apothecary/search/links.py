@@ -27,7 +27,9 @@ def _sign(secret: bytes, scope: str, pairs: Sequence[tuple[str, str]], payload: 
 
 def write(secret: bytes, scope: str, pairs: Sequence[tuple[str, str]], cursor: Cursor) -> str:
     """The token of a page. `scope` is the searched path, `pairs` the parameters as the self link shows them."""
-    payload = msgspec.json.encode([cursor.values, cursor.resource_type, cursor.id, cursor.backwards, cursor.seen])
+    payload = msgspec.json.encode(
+        [cursor.values, cursor.resource_type, cursor.id, cursor.backwards, cursor.seen, cursor.newest]
+    )
     return base64.urlsafe_b64encode(_sign(secret, scope, pairs, payload) + payload).decode().rstrip("=")
 
 
@@ -38,11 +40,11 @@ def read(secret: bytes, scope: str, pairs: Sequence[tuple[str, str]], token: str
         signature, payload = raw[:_SIGNATURE], raw[_SIGNATURE:]
         if not hmac.compare_digest(signature, _sign(secret, scope, pairs, payload)):
             raise ValueError
-        values, resource_type, identity, backwards, seen = msgspec.json.decode(payload)
+        values, resource_type, identity, backwards, seen, newest = msgspec.json.decode(payload)
     except ValueError:
         raise BadRequest(
             f"{PAGE} is not a page of this search",
             expression=PAGE,
             remedy="Follow the links of an answer as they are; to change the search, start it without _page.",
         ) from None
-    return Cursor(tuple(values), resource_type, identity, backwards, seen)
+    return Cursor(tuple(values), resource_type, identity, backwards, seen, newest)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from apothecary.errors import BadRequest, FhirError, NotEnumerable, NotSupported, TooCostly, UnknownTerminology
-from apothecary.search import control, special
+from apothecary.search import compartments, control, special
 from apothecary.search.chaining import lacking, reference, reverse, targets
 from apothecary.search.contained import spread
 from apothecary.search.context import Context
@@ -28,9 +28,9 @@ Pairs = Sequence[tuple[str, str]]
 DEPTH = 8
 
 
-def parse(context: Context, pairs: Pairs) -> Search:
-    """The search that a request asks for. `pairs` are the decoded parameters in order, without those that concern the
-    format or the page. Raises BadRequest and its children.
+def parse(context: Context, pairs: Pairs, compartment: compartments.Compartment | None = None) -> Search:
+    """The search that a request asks for, in a compartment or everywhere. `pairs` are the decoded parameters in order,
+    without those that concern the format or the page. Raises BadRequest and its children.
     """
     handling = Handling(context.strict)
     criteria = Criteria(context, handling)
@@ -45,6 +45,9 @@ def parse(context: Context, pairs: Pairs) -> Search:
     applied += named
     predicates, ran = _wanted(criteria, types, filters)
     applied += [pair for pair in ran if pair not in expanded]
+    if compartment is not None:
+        inside = {one: compartments.predicate(criteria, compartment, one) for one in predicates}
+        predicates = {one: all_of([inside[one], *([found] if found else [])]) for one, found in predicates.items()}
     predicates = spread(predicates, controls.contained, controls.contained_type, context.registry.types)
     if any(sum(1 for _ in clauses(p)) > context.clause_limit for p in predicates.values() if p is not None):
         raise too_costly(context)

@@ -37,6 +37,7 @@ BEST_FIRST = Sort("_score", None, "score", True)
 class Cursor:
     """The place of a page: the sort values, type and id of the resource beside it; `backwards` asks for the page before
     it. Without an id, and backwards, it is the end of the list. `seen` counts the matches on the pages before.
+    `newest` is the time of the newest match when the first page was read, of a search for the newest first.
     """
 
     values: tuple[str | int | None, ...]
@@ -44,6 +45,7 @@ class Cursor:
     id: str
     backwards: bool = False
     seen: int = 0
+    newest: int = 0
 
 
 @dataclass(frozen=True, slots=True)

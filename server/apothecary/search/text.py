@@ -6,6 +6,7 @@ https://hl7.org/fhir/R5/search.html#escaping and https://hl7.org/fhir/R5/search.
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from functools import lru_cache
 from urllib.parse import unquote_plus
@@ -56,11 +57,16 @@ def unescape(text: str) -> str:
 
 
 def wanted(text: str) -> str:
-    """`text` of a query, unescaped and folded. Raises ValueError where nothing is left: all begin with nothing."""
-    folded = fold(unescape(text))
-    if not folded:
+    """`text` of a query, unescaped and bare. Raises ValueError where nothing is left: all begin with nothing."""
+    return something(unescape(text))
+
+
+def something(text: str) -> str:
+    """`text`, bare. Raises ValueError where nothing is left."""
+    found = bare(text)
+    if not found:
         raise ValueError(f"{text!r} has no letter, digit or sign to look for")
-    return folded
+    return found
 
 
 def escape(text: str) -> str:
@@ -70,16 +76,64 @@ def escape(text: str) -> str:
     return text
 
 
+# Letters that are letters of their own to Unicode, and that people who lack the key write like this: the rules of
+# CLDR's transform Latin-ASCII, https://github.com/unicode-org/cldr/blob/main/common/transforms/Latin-ASCII.xml
+_LETTERS = str.maketrans(
+    {"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "ŧ": "t", "ŋ": "n", "ı": "i"}
+)
+
+
 @lru_cache(maxsize=16384)
 def fold(text: str) -> str:
-    """`text` without case, accents, or differences of white space: `Muñoz  Cañadas` is `munoz canadas`.
+    """`text` without case, accents, or differences of white space: `Muñoz  Cañadas` is `munoz canadas`, and `Łódź` is
+    `lodz`.
 
     Unicode compatibility decomposition, combining marks removed, full case folding; one space between words.
     """
     if text.isascii():
         return " ".join(text.casefold().split())
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())
+    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).translate(_LETTERS).split())
+
+
+# What joins the parts of one word: apostrophes, hyphens and dashes, full stops, the middle dot.
+_JOINING = frozenset("'\u2018\u2019\u02bc\u2032`-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u00ad.\u00b7\u30fb")
+
+
+def bare(text: str) -> str:
+    """`text` as string parameters compare it: folded, and without punctuation. `O'Neill, Jean-Paul` is `oneill
+    jeanpaul`.
+
+    What joins the parts of a word goes, other punctuation is read as a space; symbols (`+`, `<`) stay, and so does what
+    stands between two digits, or `1.5 mg` were `15 mg`.
+    """
+    return _bare(fold(text))
+
+
+# What is neither a letter, a digit nor white space.
+_SIGNS = re.compile(r"(?:[^\w\s]|_)+")
+
+
+@lru_cache(maxsize=16384)
+def _bare(folded: str) -> str:
+    if folded.replace(" ", "").isalnum():
+        return folded
+    return " ".join(_SIGNS.sub(_symbols, folded).split())
+
+
+def _symbols(signs: re.Match[str]) -> str:
+    """What stays of signs that follow each other."""
+    text, start, end = signs.string, signs.start(), signs.end()
+    if start and text[start - 1].isdecimal() and text[end : end + 1].isdecimal():
+        return signs[0]
+    return "".join(map(_symbol, signs[0]))
+
+
+@lru_cache(maxsize=1024)
+def _symbol(sign: str) -> str:
+    if sign in _JOINING:
+        return ""
+    return " " if unicodedata.category(sign).startswith("P") else sign
 
 
 def key(text: str) -> str:

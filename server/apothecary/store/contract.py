@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from apothecary.search.query import Query
 from apothecary.search.rows import Indexed
@@ -193,8 +193,15 @@ class Reader(Protocol):
         """What the server remembers about the database under a name."""
 
 
+@runtime_checkable
 class Transaction(Reader, Protocol):
     """A unit of work: all of it or nothing. Reads inside see its own writes."""
+
+    def moment(self, current: Stored | None = None) -> int:
+        """The time of a write, in microseconds since 1970: this instant, but never before that of a write which the
+        database had when the transaction began, whatever the clock says, and after that of `current`. So whoever asks
+        for what changed since the last change that he knows misses nothing when a clock goes back.
+        """
 
     def write(self, stored: Stored, method: str, rows: Iterable[Indexed]) -> None:
         """Make `stored` the current version. Raises Conflict where the version before it is not the current one."""
@@ -208,6 +215,8 @@ class Transaction(Reader, Protocol):
         """Replace the index rows of a resource; `fresh` says that it has none yet."""
 
     def set_state(self, name: str, value: str) -> None: ...
+
+    def forget_state(self, name: str) -> None: ...
 
 
 class Store(Reader, Protocol):

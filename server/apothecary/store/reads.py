@@ -129,6 +129,11 @@ def history_of_total(dialect: Dialect, resource_type: bool, types: bool, since: 
     return _window(dialect, select(func.count()).select_from(tables.version), resource_type, types, since, at)
 
 
+def newest() -> Select[Any]:
+    """The time of the last write; 0 where there was none."""
+    return select(func.coalesce(func.max(tables.version.c.updated), 0))
+
+
 def referrers() -> Select[Any]:
     """The resources of any type whose references point to one resource. What a contained resource points to, its
     container does.

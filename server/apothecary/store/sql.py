@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from abc import abstractmethod
@@ -13,6 +14,7 @@ from sqlalchemy import Executable
 from sqlalchemy.engine import Dialect
 
 from apothecary.errors import Busy
+from apothecary.fhir.temporal import instant, now
 from apothecary.store import reads, similar
 from apothecary.store.contract import Past, Reader, Store, Stored, Transaction
 from apothecary.store.searching import SqlSearcher
@@ -21,7 +23,12 @@ from apothecary.store.statements import Statements
 # How often a transaction is tried before its client is told to try again.
 ATTEMPTS = 12
 
+# How far, in microseconds, a clock may be behind the database before the log says so.
+BEHIND = 10_000_000
+
 T = TypeVar("T")
+
+log = logging.getLogger("apothecary")
 
 
 class SqlReader(SqlSearcher, Reader):
@@ -247,6 +254,22 @@ class SqlStore(SqlReader, Store):
 
     def __init__(self, dialect: Dialect) -> None:
         super().__init__(Statements(dialect))
+        self.clock: Callable[[], int] = now
+        """Gives this instant in microseconds since 1970."""
+        self._told = False
+
+    def instant(self, newest: int) -> int:
+        """The time of a write to a database whose last one is of `newest`."""
+        here = self.clock()
+        if newest - here > BEHIND and not self._told:
+            self._told = True
+            log.warning(
+                "the clock here says %s and the newest change in the database is of %s: until the clock gets there, "
+                "changes bear that time",
+                instant(here),
+                instant(newest),
+            )
+        return max(here, newest)
 
     @abstractmethod
     def prepare(self, *, make: bool = True) -> None:

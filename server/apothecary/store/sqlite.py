@@ -165,7 +165,7 @@ class _Transaction(SqlTransaction):
     """An open transaction, whose reads are bounded in time like all others."""
 
     def __init__(self, store: SqliteStore, writes: Writes, connection: sqlite3.Connection) -> None:
-        super().__init__(store.statements, writes, connection)
+        super().__init__(store, writes, connection)
         self._store = store
 
     def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:

@@ -33,7 +33,7 @@ from apothecary.search.words import trigrams
 from apothecary.store import fulltext, reads, tables
 from apothecary.store.contract import Stored, Transaction
 from apothecary.store.sql import SqlReader, SqlStore
-from apothecary.store.statements import Statement, Statements
+from apothecary.store.statements import Statement
 
 # New rows are held back until there are this many, or the transaction reads something else than a resource by its key,
 # or ends: one call for many is much cheaper.
@@ -63,6 +63,7 @@ class Writes:
             name: get(("delete rows", name), partial(_delete_rows, table)) for name, table in tables.INDEXES.items()
         }
         self.contained = get("contained", reads.contained)
+        self.newest = get("newest", reads.newest)
         self.delete_resource = get("delete resource", partial(_delete_rows, tables.resource))
         self.insert_words = get("insert words", partial(_insert_missing, tables.vocabulary, store.statements.dialect))
         self.delete_state = get(
@@ -121,8 +122,12 @@ def _delete_rows(table: Table) -> Delete:
 class SqlTransaction(SqlReader, Transaction):
     """One open transaction of a `SqlStore`: reads see its writes."""
 
-    def __init__(self, statements: Statements, writes: Writes, cursor: Cursor) -> None:
+    def __init__(self, store: SqlStore, writes: Writes, cursor: Cursor, newest: int | None = None) -> None:
+        """`newest` is the time of the last write in the database; None where it is looked up when it is needed."""
+        statements = store.statements
         super().__init__(statements)
+        self._instant = store.instant
+        self._newest = newest
         self._writes = writes
         self._cursor = cursor
         self.sqlite = statements.dialect.name == "sqlite"
@@ -148,6 +153,13 @@ class SqlTransaction(SqlReader, Transaction):
             return new[0]
         found = self._cursor.execute(self._read.text, (resource_type, resource_id)).fetchall()
         return Stored(*found[0]) if found else None
+
+    def moment(self, current: Stored | None = None) -> int:
+        if self._newest is None:
+            self._newest = int(self._run(self._writes.newest).fetchone()[0])
+        after = 0 if current is None else current.updated + 1000
+        self._newest = max(self._instant(self._newest), after)
+        return self._newest
 
     def write(self, stored: Stored, method: str, rows: Iterable[Indexed]) -> None:
         kind, identity, version, updated, fhir_version, body = stored
@@ -283,6 +295,9 @@ class SqlTransaction(SqlReader, Transaction):
         """Write rows of one index table."""
         self._cursor.executemany(self._writes.insert_rows[name].text, rows)
 
-    def set_state(self, name: str, value: str) -> None:
+    def forget_state(self, name: str) -> None:
         self._run(self._writes.delete_state, name=name)
+
+    def set_state(self, name: str, value: str) -> None:
+        self.forget_state(name)
         self._run(self._writes.insert_state, name=name, value=value)

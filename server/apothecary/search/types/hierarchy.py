@@ -1,19 +1,25 @@
 """`:in`, `:not-in`, `:above` and `:below` on tokens: https://hl7.org/fhir/R5/search.html#modifiers
 
 The first two take a value set, the others a code with its system. What a code subsumes is said by the code system, or
-by the way its codes are written (an NDC of a package holds that of its product).
+by the way its codes are written (an NDC of a package holds that of its product, `text/xml` is above
+`text/xml; charset=utf-8`: https://hl7.org/fhir/R5/search.html#modifierbelow).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 from apothecary.errors import NotSupported
-from apothecary.search.normalisation import NOTATIONS
+from apothecary.search.normalisation import FOLDED, NOTATIONS
 from apothecary.search.predicates import Compare, Every, Nothing, Predicate, Row, any_of
 from apothecary.search.terminology import Terminology
 from apothecary.search.text import key, split, unescape
 from apothecary.search.types.base import Request
+
+# The system of media types: https://www.rfc-editor.org/info/bcp13
+MIME_TYPES = "urn:ietf:bcp:13"
+_MIME_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+*-]*(?:\s*;.*)?")
 
 Codes = Mapping[str, tuple[str, ...]]
 
@@ -23,6 +29,8 @@ def predicate(parameter: str, modifier: str, text: str, request: Request) -> Pre
     if modifier in ("in", "not-in"):
         return _any_code(parameter, _held(request).members(unescape(text)))
     parts = [unescape(part) for part in split(text, "|")]
+    if "code" in request.elements and parts[0] in (parts[-1], MIME_TYPES) and _MIME_TYPE.fullmatch(parts[-1]):
+        return _media(parameter, modifier, parts[0] if len(parts) == 2 else None, parts[-1])
     if len(parts) != 2 or not all(parts):
         raise ValueError(f"{text!r}: :{modifier} needs system|code, for a code alone does not say where it stands")
     system, code = parts
@@ -34,6 +42,21 @@ def predicate(parameter: str, modifier: str, text: str, request: Request) -> Pre
         return any_of([Row("token", parameter, of_system(system, one)) for one in where])
     held = _held(request)
     return _any_code(parameter, held.below(system, code) if modifier == "below" else held.above(system, code))
+
+
+def _media(parameter: str, modifier: str, system: str | None, kind: str) -> Predicate:
+    """Media types that are `kind` with parameters or without, or that `kind` is: their form says what they are below.
+    `text/` and `text/*` stand for all of their kind.
+    """
+    kind = kind.casefold().removesuffix("*")
+    whole = kind.partition(";")[0].rstrip()
+    exact = [kind] if modifier == "below" else [kind, whole]
+    further: Sequence[str] = ()
+    if modifier == "below" and ";" not in kind:
+        further = ("",) if kind.endswith("/") else (";", " ;")
+    where = [Compare("code", "=", key(FOLDED + one)) for one in dict.fromkeys(exact)]
+    where += [Compare("code", "prefix", key(f"{FOLDED}{kind}{one}")) for one in further]
+    return any_of([Row("token", parameter, of_system(system, one) if system else one) for one in where])
 
 
 def of_system(system: str, code: Compare) -> Every:

@@ -10,7 +10,7 @@ from apothecary.fhir.references import is_id, localise, parse_reference, split_c
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search.predicates import Compare, Condition, Every, Nothing, Or, Predicate, Row, Some
 from apothecary.search.rows import IndexRow, ReferenceRow, StringRow, TokenRow
-from apothecary.search.text import KEY_LENGTH, fold, key, unescape
+from apothecary.search.text import KEY_LENGTH, bare, key, unescape
 from apothecary.search.types import token
 from apothecary.search.types.base import Request, Value
 
@@ -51,7 +51,7 @@ def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
                     yield row
         display = json.get("display")
         if isinstance(display, str) and display.strip():
-            folded = fold(display)
+            folded = bare(display)
             yield StringRow(parameter, folded[:KEY_LENGTH], folded, display, element)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from apothecary.search import advanced
 from apothecary.search.predicates import Compare, Every, Predicate, Row
 from apothecary.search.rows import IndexRow, StringRow
-from apothecary.search.text import KEY_LENGTH, fold, unescape, wanted
+from apothecary.search.text import KEY_LENGTH, bare, unescape, wanted
 from apothecary.search.types.base import Request, Value
 
 NAME = "string"
@@ -30,7 +30,7 @@ _PARTS = {
 def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
     """One row for each text of the value."""
     for text in _texts(value.type, value.json):
-        folded = fold(text)
+        folded = bare(text)
         yield StringRow(parameter, folded[:KEY_LENGTH], folded, text, value.element)
 
 
@@ -50,21 +50,19 @@ def _texts(kind: str, json: object) -> Iterator[str]:
 
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
-    """Begins with (default) or contains, without case and accents; `:exact` compares the text as written; `:text` is a
-    query in the language of `advanced`.
+    """Begins with (default) or contains, without case, accents and punctuation; `:exact` compares the text as
+    written; `:text` is a query in the language of `advanced`.
     """
     if modifier == "text":
         return advanced.predicate(parameter, text)
+    if modifier == "exact":
+        exact = unescape(text)
+        narrowed = Compare("prefix", "=", bare(exact)[:KEY_LENGTH])
+        return Row("string", parameter, Every((narrowed, Compare("exact", "=", exact))))
     folded = wanted(text)
     if modifier == "contains":
         return Row("string", parameter, Compare("folded", "contains", folded))
     beginning = Compare("prefix", "prefix", folded[:KEY_LENGTH])
-    if modifier == "exact":
-        return Row(
-            "string",
-            parameter,
-            Every((Compare("prefix", "=", folded[:KEY_LENGTH]), Compare("exact", "=", unescape(text)))),
-        )
     if len(folded) <= KEY_LENGTH:
         return Row("string", parameter, beginning)
     return Row("string", parameter, Every((beginning, Compare("folded", "prefix", folded))))

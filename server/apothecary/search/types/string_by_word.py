@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from apothecary.search import advanced
 from apothecary.search.predicates import And, Compare, Predicate, Row
 from apothecary.search.rows import IndexRow, StringRow, VocabularyRow
-from apothecary.search.text import KEY_LENGTH, wanted
+from apothecary.search.text import KEY_LENGTH, fold, wanted
 from apothecary.search.types import string
 from apothecary.search.types.base import Request, Value
 from apothecary.search.words import WORD, words
@@ -34,13 +34,28 @@ def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
     for row in string.extract(parameter, value):
         yield row
         if isinstance(row, StringRow):
-            folded = row.folded
-            for position in sorted({0, *(match.start() for match in WORD.finditer(folded))}):
-                # No longer than the key: the texts from every word on would grow with the square of the value.
-                beginning = folded[position : position + KEY_LENGTH]
+            # Words are told apart before the punctuation goes: both parts of `co-trimoxazole` begin one.
+            folded = fold(row.exact)
+            for beginning in _beginnings(folded, row.folded):
                 yield StringRow(starts(parameter), beginning, beginning, "", row.element)
             for word in words(folded):
                 yield VocabularyRow(parameter, word)
+
+
+def _beginnings(folded: str, bare: str) -> Iterator[str]:
+    """What of a text begins at each of its words, no longer than the key: the texts from every word on would grow with
+    the square of the value. `bare` is `folded` without its punctuation.
+    """
+    # Letters and digits are in both, one for one.
+    places = [place for place, character in enumerate(bare) if character.isalnum()]
+    numbers = {0}
+    before = counted = 0
+    for match in WORD.finditer(folded):
+        counted += sum(map(str.isalnum, folded[before : match.start()]))
+        before = match.start()
+        numbers.add(places[counted])
+    for place in sorted(numbers):
+        yield bare[place : place + KEY_LENGTH]
 
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:

@@ -14,7 +14,7 @@ from apothecary.search import advanced
 from apothecary.search.normalisation import FOLDED, STANDARD, any_forms
 from apothecary.search.predicates import Compare, Every, Predicate, Row, Some, any_of
 from apothecary.search.rows import IndexRow, StringRow, TokenRow
-from apothecary.search.text import KEY_LENGTH, fold, key, split, unescape, wanted
+from apothecary.search.text import KEY_LENGTH, bare, key, split, unescape, wanted
 from apothecary.search.types import hierarchy
 from apothecary.search.types.base import Request, Value
 from apothecary.search.types.hierarchy import of_system
@@ -124,7 +124,7 @@ def _identifier(parameter: str, identifier: dict[str, object], value: Value) -> 
 
 def _text(parameter: str, text: object, element: int) -> Iterator[IndexRow]:
     if isinstance(text, str) and text.strip():
-        folded = fold(text)
+        folded = bare(text)
         yield StringRow(parameter, folded[:KEY_LENGTH], folded, text, element)
 
 

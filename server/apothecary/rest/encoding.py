@@ -1,0 +1,86 @@
+"""How bodies are compressed on their way: with gzip, or not at all. https://hl7.org/fhir/R5/http.html and
+https://www.rfc-editor.org/rfc/rfc9110#section-8.4
+"""
+
+from __future__ import annotations
+
+import zlib
+from functools import lru_cache
+
+from apothecary.errors import BadRequest, UnsupportedMediaType
+
+# Shorter bodies fit into one packet as they are.
+LEAST = 1024
+# The level: most of what can be won, in a fraction of the time.
+_LEVEL = 1
+# The format of gzip, to zlib.
+_GZIP = 31
+_NAMES = ("gzip", "x-gzip")
+
+
+@lru_cache(maxsize=256)
+def accepts_gzip(header: str) -> bool:
+    """Whether an answer to `Accept-Encoding: header` is to be compressed: gzip is acceptable, and not less than
+    the answer as it is. https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3
+    """
+    qualities: dict[str, float] = {}
+    for one in header.split(","):
+        name, _, parameter = one.partition(";")
+        key, _, value = parameter.partition("=")
+        try:
+            quality = float(value) if key.strip().lower() == "q" else 1.0
+        except ValueError:
+            continue
+        qualities[name.strip().lower()] = quality
+    gzip = next((qualities[name] for name in _NAMES if name in qualities), qualities.get("*", 0.0))
+    return gzip > 0 and gzip >= qualities.get("identity", 0.0)
+
+
+@lru_cache(maxsize=64)
+def worth_it(content_type: str) -> bool:
+    """Whether bodies of a type get smaller: text does, pictures and PDF are compressed as they are."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind.startswith("text/") or kind.endswith(("json", "xml", "javascript"))
+
+
+def deflate(body: bytes) -> bytes:
+    """`body` in gzip."""
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+    return packer.compress(body) + packer.flush()
+
+
+def inflate(body: bytes, coding: str, limit: int) -> bytes | None:
+    """`body` without its `Content-Encoding: coding`; None where it is longer than `limit`, as soon as that shows.
+    Raises UnsupportedMediaType for another coding than gzip, BadRequest for what is no gzip.
+    """
+    name = coding.strip().lower()
+    if name in ("", "identity"):
+        return body
+    if name not in _NAMES:
+        raise UnsupportedMediaType(
+            f"Content-Encoding: {coding} cannot be read here",
+            expression="Content-Encoding",
+            remedy="Send the body in gzip, or as it is.",
+            headers={"Accept-Encoding": "gzip"},
+        )
+    parts: list[bytes] = []
+    left = limit
+    try:
+        # There may be several after each other: https://www.rfc-editor.org/rfc/rfc1952#section-2.2
+        while body or not parts:
+            unpacker = zlib.decompressobj(_GZIP)
+            part = unpacker.decompress(body, left + 1)
+            if len(part) > left:
+                return None
+            if not unpacker.eof:
+                raise BadRequest(
+                    "the body is gzip that ends too early", expression="Content-Encoding", code="structure"
+                )
+            parts.append(part)
+            left -= len(part)
+            body = unpacker.unused_data
+    except zlib.error:
+        raise BadRequest(
+            "the body is not the gzip that Content-Encoding promises", expression="Content-Encoding", code="structure"
+        ) from None
+    return b"".join(parts)

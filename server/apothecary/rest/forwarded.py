@@ -1,0 +1,59 @@
+"""The address under which a proxy is known, as it tells: `Forwarded` (https://www.rfc-editor.org/rfc/rfc7239) and the
+`X-Forwarded-` headers. Links are made of it: https://hl7.org/fhir/R5/http.html#root
+
+Only where the server is told to believe the proxy. What cannot be part of an address is ignored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from werkzeug.http import parse_list_header
+
+SCHEMES = ("http", "https")
+HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?", re.ASCII)
+PATH = re.compile(r"[A-Za-z0-9._~/-]*")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def address(environ: Mapping[str, Any], scheme: str, host: str, path: str) -> tuple[str, str, str]:
+    """Scheme, host and path before the base, as the nearest to the client tells them; where it tells nothing of one,
+    that of the request.
+    """
+    told = _forwarded(environ.get("HTTP_FORWARDED"))
+    proto = told.get("proto") or _first(environ, "PROTO")
+    if proto.lower() in SCHEMES:
+        scheme = proto.lower()
+    if HOST.fullmatch(told.get("host", "")):
+        host = told["host"]
+    else:
+        if HOST.fullmatch(named := _first(environ, "HOST")):
+            host = named
+        host = _with_port(scheme, host, _first(environ, "PORT"))
+    prefix = _first(environ, "PREFIX")
+    return scheme, host, prefix if prefix.startswith("/") and PATH.fullmatch(prefix) else path
+
+
+def _forwarded(header: str | None) -> dict[str, str]:
+    """The pairs of the first element of `Forwarded`, by name in lower case."""
+    elements = parse_list_header(header) if header else []
+    # No part of an address holds a semicolon; many proxies write a port without the quotes that it needs.
+    pairs = (one.partition("=") for one in elements[0].split(";")) if elements else ()
+    return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+
+
+def _with_port(scheme: str, host: str, port: str) -> str:
+    """`host` at the port that clients use; without it where that goes without saying."""
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+        return host
+    named = HOST.fullmatch(host)
+    if named is None:
+        return host
+    return named[1] if _DEFAULT_PORTS.get(scheme) == int(port) else f"{named[1]}:{int(port)}"
+
+
+def _first(environ: Mapping[str, Any], name: str) -> str:
+    value: str = environ.get(f"HTTP_X_FORWARDED_{name}", "")
+    return value.partition(",")[0].strip()
