@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from apothecary.cli import main
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["R4", "R4B", "R5", "4.0.1"])
 def test_the_schema_of_a_type_tells_sound_from_wrong(version: str) -> None:
     result = CliRunner().invoke(main, ["schema", "Medication", "--fhir-version", version], catch_exceptions=False)

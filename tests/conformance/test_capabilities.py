@@ -18,6 +18,8 @@ from apothecary.settings import MEDICATION_FAMILY
 from tests.conformance.harness import Answer, InProcess
 from tests.versions.corpus import broken_rules, refused_by_models
 
+pytestmark = pytest.mark.slow
+
 STRICT = {"Prefer": "handling=strict"}
 # The FHIR version of every base; /fhir is what it is set to by default.
 BASES = {"/fhir": FhirVersion.R5, **{f"/fhir/{version.segment}": version for version in FhirVersion}}

@@ -28,6 +28,8 @@ from tests.missing import missing
 from tests.versions.corpus import content
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 TOUR = Path(__file__).parent / "clients"
 # Outside the tests' own folders, so that it is installed once.
 INSTALLED = ROOT / ".cache" / "fhir-kit-client"
@@ -169,7 +171,6 @@ def fhir_kit() -> Path:
     return INSTALLED
 
 
-@pytest.mark.slow
 def test_fhir_kit_client_tours_a_base(live: OverHttp, fhir_kit: Path, version: FhirVersion) -> None:
     form = "doseForm" if version is FhirVersion.R5 else "form"
     command = ["node", "tour.mjs", f"{live.address}/fhir/{version.segment}", form]

@@ -19,6 +19,8 @@ from tests.conformance.conftest import session_database
 from tests.conformance.harness import BASE, HERE, ROOT, Answer, InProcess, problems, table, told
 from tests.conformance.walk import forwards
 
+pytestmark = pytest.mark.slow
+
 WORLD = json.loads((HERE / "contained.json").read_text())
 SEARCHES = [(query, found) for section in table("contained.yaml").values() for query, found in section.items()]
 

@@ -22,6 +22,8 @@ from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.conformance.harness import BASE, Answer, InProcess, problems
 
+pytestmark = pytest.mark.slow
+
 TYPES = definitions(FhirVersion.R5).resource_types()
 MODIFIERS = (
     *("missing", "exact", "contains", "text", "not", "in", "not-in", "above", "below", "of-type", "identifier"),

@@ -325,6 +325,7 @@ def test_search_parameters_are_those_of_the_type_and_its_bases() -> None:
         definitions(R5).search_parameters("Nope")
 
 
+@pytest.mark.slow
 def test_every_search_expression_parses_as_fhirpath() -> None:
     found = {parameter.expression for version in FhirVersion for parameter in all_parameters(definitions(version))}
     expressions = found - {None}

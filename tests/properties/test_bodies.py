@@ -13,6 +13,8 @@ from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.conformance.harness import BASE, InProcess, problems
 
+pytestmark = pytest.mark.slow
+
 TOLERANT = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 FHIR = {"Content-Type": "application/fhir+json"}
 PATCH = {"Content-Type": "application/json-patch+json"}

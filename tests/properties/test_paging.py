@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from apothecary.store.contract import Stored
 from apothecary.store.open import open_store
 from tests.conformance.harness import BASE, InProcess
 from tests.conformance.walk import backwards, forwards
+
+pytestmark = pytest.mark.slow
 
 REGISTRY = Registry(FhirVersion.R5, ("Medication",))
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from apothecary.search.filter import OPERATORS
 from tests.conformance.harness import BASE, InProcess, problems
 
+pytestmark = pytest.mark.slow
+
 # fmt: off
 CODES = (
     "_id", "_lastUpdated", "_tag", "_profile", "_security", "_source", "_count", "_sort", "_total", "_summary",

@@ -33,6 +33,8 @@ from tests.properties.search_model import (
     with_contained,
 )
 
+pytestmark = pytest.mark.slow
+
 PREFIXES = ("", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb")
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 KINDS = "http://terminology.hl7.org/CodeSystem/v2-0203"

@@ -265,6 +265,7 @@ def chunked(port: int, path: str, chunks: list[bytes]) -> tuple[int, bytes]:
     return int(status.split()[1]), rest.partition(b"\r\n\r\n")[2]
 
 
+@pytest.mark.slow
 def test_a_body_in_chunks_is_read_and_has_the_same_limit(
     sqlite_database_url: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,6 +290,7 @@ def killed_at_the_end(server: subprocess.Popen[bytes]) -> Iterator[None]:
             os.killpg(server.pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_request_under_way_is_answered_before_the_server_stops(postgresql_database_url: str, tmp_path: Any) -> None:
     port = free_port()
     answers: list[int] = []

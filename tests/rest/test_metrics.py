@@ -121,6 +121,7 @@ def test_processes_add_up_and_what_an_ended_one_counted_stays(tmp_path: Path) ->
     assert sorted(requests(first.text()).values()) == [1, 2]
 
 
+@pytest.mark.slow
 def test_all_workers_of_a_server_are_counted_whichever_answers(sqlite_database_url: str, tmp_path: Path) -> None:
     port = free_port()
     with running(apothecary(port, tmp_path, sqlite_database_url, workers=2), port, "/readyz"):

@@ -183,6 +183,7 @@ store.close()
 """
 
 
+@pytest.mark.slow
 def test_servers_that_start_together_on_one_empty_database_all_come_up(database_url: str, tmp_path: Path) -> None:
     (tmp_path / "Substance").mkdir()
     for number in range(20):
@@ -199,6 +200,7 @@ def test_servers_that_start_together_on_one_empty_database_all_come_up(database_
     assert rows(database_url, "SELECT count(*) FROM version") == [[(20,)]]
 
 
+@pytest.mark.slow
 def test_an_ordinary_start_does_not_load_alembic(sqlite_database_url: str) -> None:
     program = (
         "import sys; from apothecary.settings import Settings; from apothecary.app import create_app;"

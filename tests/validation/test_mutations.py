@@ -101,6 +101,7 @@ def replaced(resource: Any, at: Pointer, new: Any) -> Any:
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "name", "resource"), vendored(), ids=lambda value: value if isinstance(value, str) else ""
 )

@@ -89,6 +89,7 @@ def test_two_implementations_read_a_schema_alike(version: FhirVersion, resource:
         assert fast.is_valid(broken) == reference.is_valid(broken), label
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", FhirVersion)
 def test_every_resource_type_has_a_schema_that_is_one(version: FhirVersion) -> None:
     for name in definitions(version).resource_types():

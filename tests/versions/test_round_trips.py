@@ -75,6 +75,7 @@ def test_a_resource_with_every_element_comes_back_as_it_went(
         assert canonical(there_and_back(resource, source, target)) == canonical(resource)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 @given(data=st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
