@@ -172,7 +172,7 @@ def test_a_folder_may_hold_other_files_which_are_counted() -> None:
     write("all/x.json", SOUND)
     result = run("all")
     assert result.exit_code == 0
-    assert "in 1 resource of 1 file; 1 file without FHIR passed over" in result.stderr
+    assert "in 1 resource of 1 file; 1 file without FHIR skipped" in result.stderr
 
 
 def test_rules_are_switched_off_by_option_and_lowered_by_configuration() -> None:

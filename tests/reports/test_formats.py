@@ -187,7 +187,7 @@ def test_every_format_tells_of_no_findings() -> None:
         (
             Report(known=4, mended=1, skipped=1, seconds=1.5),
             "No findings in 0 resources of 0 files; 4 known from the baseline; 1 of the baseline no longer found; "
-            "1 file without FHIR passed over (1.50 s).",
+            "1 file without FHIR skipped (1.50 s).",
         ),
     ],
 )

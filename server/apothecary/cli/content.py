@@ -25,7 +25,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @content.command()
 @_options
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to tell.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Format of the output.")
 def status(folder: str | None, database: str | None, form: str) -> None:
     """Name the resources in which the database and the files differ.
 
@@ -50,7 +50,7 @@ def status(folder: str | None, database: str | None, form: str) -> None:
 
         click.echo(json.dumps({"drift": found}, indent=2))
     told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    click.echo(told or "in step", err=True)
+    click.echo(told or "no differences", err=True)
     sys.exit(1 if kinds else 0)
 
 
@@ -59,7 +59,7 @@ def status(folder: str | None, database: str | None, form: str) -> None:
 @_options
 @click.option("--theirs", is_flag=True, help="Where both changed, take the server's version.")
 @click.option("--ours", is_flag=True, help="Where both changed, keep the file.")
-@click.option("--dry-run", is_flag=True, help="Only tell what would be written and removed.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be written and removed.")
 def pull(
     resources: tuple[str, ...], folder: str | None, database: str | None, theirs: bool, ours: bool, dry_run: bool
 ) -> None:

@@ -11,7 +11,7 @@ from apothecary.settings import Settings
 
 @click.command()
 @click.option("--database", help="SQLAlchemy URL: sqlite:///file.db or postgresql+psycopg://...")
-@click.option("--check", is_flag=True, help="Only tell whether there is something to do: then the status is 1.")
+@click.option("--check", is_flag=True, help="Only check whether there is something to do: then the status is 1.")
 def migrate(database: str | None, check: bool) -> None:
     """Bring the database's tables up to date. Make a backup before.
 

@@ -36,7 +36,7 @@ class Listed:
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="How to tell.",
+    help="Format of the output.",
 )
 def rules(format_name: str) -> None:
     """List the rules of `apothecary validate`: id, severity and what each asks.

@@ -14,7 +14,7 @@ import click
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="How to tell.",
+    help="Format of the output.",
 )
 def settings(format_name: str) -> None:
     """List the variables that set how a server runs, with their defaults.

@@ -53,7 +53,7 @@ class ValidateTable(Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
         | UnsetType
     ) = UNSET
     max_issues: (
-        Annotated[int, Meta(ge=0, description="Most findings that are told; 0 tells all. 1000 when it is not given.")]
+        Annotated[int, Meta(ge=0, description="Most findings that are shown; 0 shows all. 1000 when it is not given.")]
         | UnsetType
     ) = UNSET
     profiles: Annotated[

@@ -98,5 +98,5 @@ def _git(*arguments: str) -> bytes:
         raise StartError(f"git cannot be run: {error.strerror}") from error
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().partition("\n")[0]
-        raise StartError(f"git cannot tell what changed: {said}")
+        raise StartError(f"git could not list what changed: {said}")
     return done.stdout

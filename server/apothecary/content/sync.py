@@ -54,7 +54,7 @@ class Report:
             ("created", self.created),
             ("updated", self.updated),
             ("deleted", self.deleted),
-            ("indexed anew", self.reindexed),
+            ("reindexed", self.reindexed),
         )
         return ", ".join(f"{count} {name}" for name, count in counts if count) or "no content"
 

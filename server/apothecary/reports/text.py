@@ -59,7 +59,7 @@ def summary(report: Report) -> str:
     if report.mended:
         parts.append(f"{report.mended} of the baseline no longer found")
     if report.skipped:
-        parts.append(f"{_plain(report.skipped, 'file')} without FHIR passed over")
+        parts.append(f"{_plain(report.skipped, 'file')} without FHIR skipped")
     return f"{'; '.join(parts)} ({report.seconds:.2f} s)."
 
 

@@ -67,7 +67,7 @@ def _translate(error: HTTPException) -> FhirError:
     if isinstance(error, RoutingNotFound):
         return NotFound(
             f"there is nothing at {request.path}",
-            remedy="Addresses are [base]/[type], [base]/[type]/[id] and those below; GET /fhir/metadata tells all.",
+            remedy="Addresses are [base]/[type], [base]/[type]/[id] and those below; GET /fhir/metadata lists all.",
         )
     if isinstance(error, RoutingMethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))

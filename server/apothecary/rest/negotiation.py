@@ -55,7 +55,7 @@ def negotiate(
         raise NotAcceptable(
             f"fhirVersion={wanted.mime} was asked for at the base of FHIR {base}",
             expression="Accept",
-            remedy=f"Use [server]/fhir, or leave fhirVersion out; this base speaks {base.mime}.",
+            remedy=f"Use [server]/fhir, or leave fhirVersion out; this base answers in {base.mime}.",
         )
     if pretty not in (None, "", "true", "false"):
         raise BadRequest(f"_pretty={pretty}: write true or false", expression="_pretty")
@@ -90,7 +90,7 @@ def _version(parameters: dict[str, str], served: frozenset[FhirVersion]) -> Fhir
     if version is None or version not in served:
         offered = ", ".join(one.mime for one in sorted(served))
         raise NotAcceptable(
-            f"fhirVersion={text} is not spoken here", expression="Accept", remedy=f"This server speaks {offered}."
+            f"fhirVersion={text} is not available here", expression="Accept", remedy=f"This server has {offered}."
         )
     return version
 

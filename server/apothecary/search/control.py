@@ -85,7 +85,7 @@ def parse(pairs: Sequence[tuple[str, str]], context: Context, handling: Handling
     if ("_containedType", controls.contained_type) in controls.applied and controls.contained == "false":
         handling.unknown(
             "_containedType",
-            "_containedType means nothing without _contained=true or _contained=both",
+            "_containedType has no effect without _contained=true or _contained=both",
             f"_containedType={controls.contained_type}",
             wider=False,
         )
