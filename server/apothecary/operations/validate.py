@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from apothecary.content.definitions import DEFINING, refusal
 from apothecary.errors import BadRequest, Issue, StartError
 from apothecary.fhir.json import JSON, parse
 from apothecary.interactions.read import read
 from apothecary.operations.base import Call, Operation
 from apothecary.reports.operation_outcome import operation_outcome
+from apothecary.search.defined import Defining
 from apothecary.validation import Options, validate
 from apothecary.validation.profiles import CORE, Profiles
 
@@ -31,9 +33,23 @@ def run(call: Call) -> JSON:
             expression="resourceType",
         )
     profiles = _profiles(call, resource)
-    issues = validate(resource, call.version, options=Options(profiles=profiles))
+    issues = [*validate(resource, call.version, options=Options(profiles=profiles)), *_servable(call, resource)]
     # An outcome has at least one issue: https://hl7.org/fhir/R5/operationoutcome.html
     return operation_outcome(issues or [Issue("information", "informational", "The resource is valid.")])
+
+
+def _servable(call: Call, resource: Any) -> list[Issue]:
+    """What a write of a definition would be refused for: no search could be answered by it."""
+    kind = resource.get("resourceType") if isinstance(resource, dict) else None
+    if kind not in DEFINING:
+        return []
+    given = Defining(resource, call.version, f"{kind}/{resource.get('id', '')}")
+    try:
+        reason = refusal(call.service.settings, call.service.reader, given)
+    except (TypeError, AttributeError):
+        # Of another shape than its type has: that was told.
+        return []
+    return [Issue("error", "business-rule", reason, (kind,), rule="unservable-definition")] if reason else []
 
 
 def _profiles(call: Call, resource: Any) -> Profiles | None:

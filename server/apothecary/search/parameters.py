@@ -7,20 +7,20 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from apothecary.errors import StartError
 from apothecary.fhir.references import local_targets
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search import contained, keys
+from apothecary.search.defined import Own
 from apothecary.search.extraction import Convert, Forms, Reading
 from apothecary.search.named import NamedQuery
 from apothecary.search.normalisation import STANDARD, Systems
-from apothecary.search.parameter import SearchParameter, from_resource, standard_parameters
+from apothecary.search.parameter import SearchParameter, standard_parameters
 from apothecary.search.rows import ContainedRow, Indexed, IndexRow, ReferenceRow, StringRow, TextRow, TokenRow
 from apothecary.search.text import key
 from apothecary.search.words import passages
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
-EXTRACTION = f"10 {keys.fingerprint()}"
+EXTRACTION = f"11 {keys.fingerprint()}"
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
 # points to a resource must be known before it is deleted.
@@ -43,30 +43,27 @@ class Registry:
         self,
         version: FhirVersion,
         types: Iterable[str],
-        content: Iterable[Mapping[str, Any]] = (),
+        own: Own | None = None,
         *,
         canonical: Registry | None = None,
         convert: Convert | None = None,
         queries: Iterable[NamedQuery] = (),
         systems: Systems = STANDARD,
     ) -> None:
-        """`content` holds SearchParameter resources (R5), `systems` what the content says of code systems; `canonical`
-        is the registry of R5, for that of another version; `convert` gives the registry of R5 the other forms of a
-        resource. Raises StartError for a parameter that cannot work.
+        """`own` holds what SearchParameter resources define, `systems` what the content says of code systems;
+        `canonical` is the registry of R5, for that of another version; `convert` gives the registry of R5 the other
+        forms of a resource.
         """
         self.version = version
         self.systems: Systems = systems if canonical is None else canonical.systems
         self.types = tuple(sorted(types))
         self.served = frozenset(self.types)
-        self._own: dict[str, list[SearchParameter]] = {}
+        self.own = own or Own()
         self._loaded: dict[str, dict[str, SearchParameter]] = {}
         self._canonical = canonical
         self._convert = convert
         self._others: list[Registry] = []
         self.queries = tuple(queries)
-        for resource in content:
-            for parameter in from_resource(resource, version, self.served):
-                self._own.setdefault(parameter.resource_type, []).append(parameter)
         if canonical is not None:
             canonical._others.append(self)
 
@@ -79,26 +76,20 @@ class Registry:
         return resource_type in self.served
 
     def parameters(self, resource_type: str) -> Mapping[str, SearchParameter]:
-        """All parameters of the type by code, those of the content over standard ones of the same code."""
+        """All parameters of the type by code, defined ones over standard ones of the same code and URL."""
         loaded = self._loaded.get(resource_type)
         if loaded is None:
             loaded = {one.code: one for one in standard_parameters(resource_type, self.version)}
             if self._canonical is not None:
                 loaded = self._mapped(resource_type, loaded, self._canonical)
-            for own in self._own.get(resource_type, ()):
-                standard = loaded.get(own.code)
-                if standard is not None and standard.url != own.url:
-                    raise StartError(
-                        f"SearchParameter {own.url}: {resource_type} has {own.code!r} already, {standard.url}"
-                    )
-                loaded[own.code] = own
+            loaded |= self.own.of(self.version, resource_type)
             self._loaded[resource_type] = loaded
         return loaded
 
     def _mapped(
         self, resource_type: str, standard: Mapping[str, SearchParameter], canonical: Registry
     ) -> dict[str, SearchParameter]:
-        """The parameters of this version, each with its name in the index, and the product's own."""
+        """The parameters of this version, each with its name in the index."""
         known = canonical.parameters(resource_type) if canonical.serves(resource_type) else {}
         result = {}
         for code, one in standard.items():
@@ -111,15 +102,7 @@ class Registry:
                 # What the parameter may be asked is what the index was filled with.
                 same = replace(same, code=code, url=one.url, description=one.description, indexed_as=same.index)
                 result[code] = replace(same, targets=one.targets)
-        result.update(
-            {code: one for code, one in known.items() if one.url in canonical.own_urls and code not in result}
-        )
         return result
-
-    @cached_property
-    def own_urls(self) -> frozenset[str]:
-        """The canonical URLs of the parameters that came with the content."""
-        return frozenset(one.url for found in self._own.values() for one in found)
 
     def _foreign(self, resource_type: str) -> list[tuple[FhirVersion, list[SearchParameter]]]:
         """The parameters of other versions whose rows are read from the form of their version."""
@@ -137,7 +120,8 @@ class Registry:
         """What is read from the form of each version."""
         found = self._readings.get(kind)
         if found is None:
-            parameters = [(self.version, [*self.parameters(kind).values()]), *self._foreign(kind)]
+            here = [one for one in self.parameters(kind).values() if keys.owner(one.index) is self.version]
+            parameters = [(self.version, here), *self._foreign(kind)]
             found = self._readings[kind] = {version: Reading(some) for version, some in parameters}
         return found
 

@@ -177,8 +177,8 @@ class Reader(Protocol):
     def referrers(self, resource_type: str, resource_id: str, limit: int) -> list[tuple[str, str]]:
         """Keys of the resources, of any type, that point to one resource; at most `limit`."""
 
-    def all_of_type(self, resource_type: str) -> Iterator[Stored]:
-        """Every current resource of a type."""
+    def all_of_type(self, resource_type: str, after: str = "", page: int = 500) -> Iterator[Stored]:
+        """Every current resource of a type with an id behind `after`, in the order of ids; read `page` at a time."""
 
     def sent(self, resource_type: str) -> Iterator[Stored]:
         """The current resources of a type whose last version was not loaded: a client sent it, or a content folder."""
@@ -192,6 +192,9 @@ class Reader(Protocol):
 
 class Transaction(Reader, Protocol):
     """A unit of work: all of it or nothing. Reads inside see its own writes."""
+
+    touched: set[tuple[str, str]]
+    """The keys of which it has written a version."""
 
     def write(self, stored: Stored, method: str, rows: Iterable[Indexed]) -> None:
         """Make `stored` the current version. Raises Conflict where the version before it is not the current one."""
