@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from apothecary.cli import main
 from apothecary.content.definitions import INDEXED, serving
 from apothecary.content.indexing import BATCH, Indexing, progress
 from apothecary.content.sync import sync
+from apothecary.search.named import CRITERIA
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.conformance.harness import Answer, InProcess
@@ -218,6 +220,45 @@ def test_deleting_one_takes_it_away_and_bringing_it_back_does_not_trust_the_old_
     assert ids(second, "Medication?colour=red") == ["between"]
     assert put(first, COLOUR | {"status": "retired"}).status == 200
     assert second.ask("GET", "/fhir/r5/Medication?colour=red", STRICT).status == 400
+
+
+def test_a_named_query_works_at_once_and_one_without_criteria_is_refused(place: Place) -> None:
+    first, second = place.server(), place.server()
+    put(first, red("m"))
+    query = {
+        "resourceType": "OperationDefinition",
+        "id": "by-id",
+        "url": "http://ex.org/by-id",
+        "name": "ById",
+        "status": "active",
+        "kind": "query",
+        "code": "by-id",
+        "resource": ["Medication"],
+        "system": False,
+        "type": True,
+        "instance": False,
+        "parameter": [{"name": "it", "use": "in", "min": 1, "max": "1", "type": "string", "searchType": "token"}],
+    }
+    assert put(first, query).status == 422
+    assert put(first, query | {"extension": [{"url": CRITERIA, "valueString": "_id={it}"}]}).status == 201
+    assert ids(second, "Medication?_query=by-id&it=m") == ["m"]
+    assert first.ask("DELETE", "/fhir/r5/OperationDefinition/by-id").status == 204
+    assert second.ask("GET", "/fhir/r5/Medication?_query=by-id&it=m", STRICT).status == 400
+
+
+def test_writes_go_on_while_the_index_is_made(place: Place) -> None:
+    server = place.server()
+    for number in range(300):
+        put(server, red(f"old{number}"))
+    put(server, COLOUR)
+    work = threading.Thread(target=Indexing(place.settings, place.store).run)
+    work.start()
+    statuses = {put(server, red(f"old{number}")).status for number in range(0, 300, 3)}
+    statuses |= {put(server, red(f"new{number}")).status for number in range(100)}
+    work.join()
+    Indexing(place.settings, place.store).run()
+    assert statuses <= {200, 201}
+    assert server.ask("GET", "/fhir/r5/Medication?colour=red&_summary=count", STRICT).json["total"] == 400
 
 
 def test_a_composite_is_served_by_the_definitions_or_the_elements_of_its_components(place: Place) -> None:
