@@ -237,7 +237,7 @@ def test_a_named_query_works_at_once_and_one_without_criteria_is_refused(place: 
         "system": False,
         "type": True,
         "instance": False,
-        "parameter": [{"name": "it", "use": "in", "min": 1, "max": "1", "type": "string", "searchType": "token"}],
+        "parameter": [{"name": "it", "use": "in", "min": 1, "max": "1", "type": "string"}],
     }
     assert put(first, query).status == 422
     assert put(first, query | {"extension": [{"url": CRITERIA, "valueString": "_id={it}"}]}).status == 201
