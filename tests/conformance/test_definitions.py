@@ -237,7 +237,10 @@ def test_a_named_query_works_at_once_and_one_without_criteria_is_refused(place: 
         "system": False,
         "type": True,
         "instance": False,
-        "parameter": [{"name": "it", "use": "in", "min": 1, "max": "1", "type": "string"}],
+        "parameter": [
+            {"name": "it", "use": "in", "min": 1, "max": "1", "type": "string", "searchType": "token"},
+            {"name": "result", "use": "out", "min": 1, "max": "1", "type": "Bundle"},
+        ],
     }
     assert put(first, query).status == 422
     assert put(first, query | {"extension": [{"url": CRITERIA, "valueString": "_id={it}"}]}).status == 201

@@ -31,10 +31,22 @@ class Live:
         self._tell(self._latest)
 
     @property
+    def latest(self) -> Serving:
+        """What any thread saw last: enough for what the settings decide, such as the types."""
+        return self._latest
+
+    @property
     def now(self) -> Serving:
-        """What this thread saw last."""
+        """What this thread saw last; where a request began since, it looks again."""
+        reader: Reader | None = getattr(self._here, "due", None)
+        if reader is not None:
+            return self.look(reader)
         found: Serving | None = getattr(self._here, "serving", None)
         return found or self._latest
+
+    def begin(self, reader: Reader) -> None:
+        """A request begins in this thread. What asks for nothing that a definition decides costs no look."""
+        self._here.due = reader
 
     def look(self, reader: Reader) -> Serving:
         """Bring this thread's view in step with `reader`: one look at one key, where nothing changed."""
@@ -47,7 +59,7 @@ class Live:
             known = self._latest = known._replace(incomplete=incomplete(own, reader))
         if known.incomplete:
             self._due()
-        self._here.serving = known
+        self._here.serving, self._here.due = known, None
         return known
 
     def _tell(self, known: Serving) -> None:

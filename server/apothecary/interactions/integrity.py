@@ -39,7 +39,7 @@ def check_placed(service: Service, transaction: Transaction, written: Placed) ->
 
 def _targets(service: Service, transaction: Transaction, written: Placed) -> None:
     # Older releases lack types that their references, or the extensions of a conversion, may still point to.
-    served = service.registry(FhirVersion.R5)
+    served = service.registries[FhirVersion.R5]
     wanted: dict[tuple[str, str], tuple[str, str]] = {}
     for one, entry in written:
         for path, literal in literals(one.resource or {}):

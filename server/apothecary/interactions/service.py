@@ -65,8 +65,8 @@ class Service:
 
     @property
     def registries(self) -> Mapping[FhirVersion, Registry]:
-        """What can be searched for in each version, as this request sees it."""
-        return self.live.now.registries
+        """A registry for each version, for what the settings decide: the versions and their types."""
+        return self.live.latest.registries
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in a transaction with what can be searched for then, and commit it; again where another came
@@ -105,7 +105,8 @@ class Service:
         return frozenset(name.strip() for name in self.settings.open_world_types.split(",") if name.strip())
 
     def registry(self, version: FhirVersion) -> Registry:
-        return self.registries[version]
+        """What can be searched for, as this request sees it."""
+        return self.live.now.registries[version]
 
     def check_type(self, version: FhirVersion, resource_type: str) -> None:
         """Raises NotFound with a hint where this server has no such type in `version`."""
