@@ -16,7 +16,7 @@ from itertools import islice
 import msgspec
 
 from apothecary.content.definitions import GENERATION, Serving, remember_indexed, served_types, serving
-from apothecary.errors import ApothecaryError
+from apothecary.errors import ApothecaryError, FhirError
 from apothecary.fhir.json import parse
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import now
@@ -118,6 +118,8 @@ class Indexing:
                         return
                 self.run()
                 self._over.wait(PAUSE)
+        except FhirError as error:
+            log.warning("the index is not in step with the definitions yet, the next request tries it again: %s", error)
         except Exception:
             if not self._over.is_set():
                 log.exception("the index could not be brought in step with the definitions; the next request tries it")
