@@ -9,18 +9,14 @@ from flask import Flask, Request, Response
 from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter
 
-from apothecary.content import case
-from apothecary.fhir.json import JSON
-from apothecary.fhir.releases import FhirVersion
-from apothecary.interactions.forms import json_in
+from apothecary.content.indexing import Indexing
+from apothecary.content.live import Live
 from apothecary.interactions.service import Service
 from apothecary.operations import OPERATIONS
 from apothecary.rest import errors, routes
 from apothecary.rest.metrics import Metrics
 from apothecary.rest.observe import Observed
 from apothecary.rest.routing import Adapter, Router
-from apothecary.search.parameters import Registry
-from apothecary.search.registries import make_registries
 from apothecary.settings import Settings
 from apothecary.store.contract import Transaction
 from apothecary.store.open import open_replica, open_store
@@ -61,6 +57,8 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     routes.register(app, service, metrics)
     app.wsgi_app = Observed(app.wsgi_app, service, metrics)  # type: ignore[method-assign] # Flask's way to wrap an app
     app.router = Router(app.url_map, routes.bases(service))
+    # What an earlier server left half done goes on.
+    service.live.look(store)
     return app
 
 
@@ -68,19 +66,8 @@ def make_service(settings: Settings, store: SqlStore) -> Service:
     """The parts that interactions work with."""
     replica = open_replica(settings, store)
     secret = _secret(settings, store)
-    return Service(settings, store, replica or store, registries_of(settings, store), secret, OPERATIONS, replica)
-
-
-def registries_of(settings: Settings, store: SqlStore) -> dict[FhirVersion, Registry]:
-    """What can be searched for in each FHIR version, the parameters and named queries that the store holds among it."""
-    return make_registries(
-        settings, _held(store, "SearchParameter"), _held(store, "OperationDefinition"), case.remembered(store)
-    )
-
-
-def _held(store: SqlStore, resource_type: str) -> list[JSON]:
-    """The resources of one type in the store, in R5."""
-    return [json_in(one, FhirVersion.R5) for one in store.all_of_type(resource_type) if one.body is not None]
+    live = Live(settings, store, Indexing(settings, store).wake)
+    return Service(settings, store, replica or store, live, secret, OPERATIONS, replica)
 
 
 def _secret(settings: Settings, store: SqlStore) -> bytes:

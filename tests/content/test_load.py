@@ -16,7 +16,6 @@ from apothecary.cli import main
 from apothecary.content.load import Failure, Loader, load
 from apothecary.content.read import read_bytes
 from apothecary.fhir.releases import FhirVersion
-from apothecary.search.registries import make_registries
 from apothecary.settings import Settings
 from apothecary.store.contract import Stored, Transaction
 from apothecary.store.open import open_store
@@ -165,7 +164,7 @@ def test_what_cannot_run_ends_with_status_2(sqlite_database_url: str, tmp_path: 
 
 
 def loader(store: SqlStore, failed: list[Failure] | None = None) -> Loader:
-    return Loader(store, make_registries(Settings(), ()), [].append if failed is None else failed.append)
+    return Loader(store, Settings(), [].append if failed is None else failed.append)
 
 
 def test_one_resource_twice_in_a_load_gets_two_versions_and_a_deleted_one_returns(database_url: str) -> None:

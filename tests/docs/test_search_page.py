@@ -9,6 +9,7 @@ from apothecary.fhir.json import parse
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.capabilities import INTERACTIONS
 from apothecary.search import control, filter, special
+from apothecary.search.defined import Defining
 from apothecary.search.named import named_queries
 from apothecary.search.parameter import TYPES
 from apothecary.validation import validate
@@ -67,7 +68,8 @@ def test_the_named_query_of_the_page_is_valid_and_can_be_asked() -> None:
     assert example is not None
     definition = parse(example[1].encode())
     assert not [issue for issue in validate(definition, FhirVersion.R5) if issue.severity == "error"]
-    (query,) = named_queries([definition])
+    refused: dict[str, str] = {}
+    (query,) = named_queries([Defining(definition)], refused)
     assert query.expand({"holder": "acme"}) == [("marketingauthorizationholder.name", "acme")]
 
 

@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from apothecary.fhir.releases import FhirVersion
+from apothecary.search.defined import Defining
 from apothecary.search.registries import make_registries
 from apothecary.search.suggestions import instead, instead_of_sent, unknown_elements
 from apothecary.settings import Settings
 
 FOLDER = Path(__file__).parent.parent.parent / "resources" / "SearchParameter"
-REGISTRIES = make_registries(Settings(), [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))])
+REGISTRIES = make_registries(
+    Settings(), [Defining(json.loads(path.read_text())) for path in sorted(FOLDER.glob("*.json"))]
+)
 R4, R5 = REGISTRIES[FhirVersion.R4], REGISTRIES[FhirVersion.R5]
 
 

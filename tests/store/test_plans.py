@@ -12,7 +12,6 @@ from flask.testing import FlaskClient
 from apothecary.app import create_app
 from apothecary.content.load import Loader, load
 from apothecary.content.read import read_bytes
-from apothecary.search.registries import make_registries
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from apothecary.store.sql import SqlStore
@@ -52,7 +51,7 @@ def resources() -> Iterator[dict[str, object]]:
 @pytest.fixture
 def store(database_url: str) -> Iterator[SqlStore]:
     store = open_store(Settings(database=database_url))
-    loader = Loader(store, make_registries(Settings(), ()), lambda failure: pytest.fail(str(failure)), validation=False)
+    loader = Loader(store, Settings(), lambda failure: pytest.fail(str(failure)), validation=False)
     load(loader, (read_bytes("m", json.dumps(one).encode(), "ndjson") for one in resources()))
     yield store
     store.close()

@@ -31,15 +31,20 @@ def load(paths: tuple[str, ...], database: str | None, fhir_version: str | None,
     transaction Bundle the resources are loaded. What the database holds already is left as it is, so a load that was
     interrupted is run again. The status is 0 when all was loaded, 1 when something was not, 2 when it could not run.
     """
-    from apothecary.app import registries_of
     from apothecary.store.open import opened
 
     settings = Settings.from_environment(database=database, fhir_version=fhir_version)
     listed = sources(paths)
     with opened(settings) as store, _progress(listed, settings.fhir_version) as progress:
-        registries = registries_of(settings, store)
-        loader = Loader(store, registries, _say, version=settings.fhir_version, validation=validation)
+        loader = Loader(store, settings, _say, version=settings.fhir_version, validation=validation)
         done = load_documents(loader, progress)
+        known = loader.definitions
+    for reason in known.refused.values():
+        click.echo(f"warning: not served: {reason}", err=True)
+    if known.incomplete:
+        click.echo(
+            "a server indexes what was stored before for the new search parameters, now or when it starts", err=True
+        )
     click.echo(str(done), err=True)
     sys.exit(1 if done.failed else 0)
 

@@ -7,12 +7,14 @@ interrupted is taken up by running it again. References are not followed: what t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from apothecary.content.definitions import DEFINING, Serving, changed
 from apothecary.content.documents import Document, Pointer
+from apothecary.content.live import Live
 from apothecary.content.version_hints import hinted_version
 from apothecary.errors import Issue
 from apothecary.fhir.json import JSON
@@ -20,8 +22,8 @@ from apothecary.fhir.links import rewrite
 from apothecary.fhir.meta import stamp
 from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
-from apothecary.search.parameters import Registry
 from apothecary.search.rows import Indexed
+from apothecary.settings import Settings
 from apothecary.store.contract import LOADED, Store, Stored, Transaction
 from apothecary.validation import validate
 
@@ -92,7 +94,7 @@ class Loader:
     def __init__(
         self,
         store: Store,
-        registries: Mapping[FhirVersion, Registry],
+        settings: Settings,
         failed: Callable[[Failure], None],
         *,
         version: FhirVersion = FhirVersion.R5,
@@ -100,7 +102,8 @@ class Loader:
     ) -> None:
         self.loaded = Loaded()
         self._store = store
-        self._registries = registries
+        self._settings = settings
+        self._live = Live(settings, store, quiet=True)
         self._version = version
         self._tell = failed
         self._validation = validation
@@ -127,6 +130,7 @@ class Loader:
     def flush(self) -> None:
         """Write what was taken in, in one transaction; the end of a load."""
         items, self._batch, self._characters = list(self._batch.values()), {}, 0
+        self._live.look(self._store)
         stored = {(one.type, one.id): one for one in self._store.read_many([item.key for item in items])}
         ready = []
         for item in items:
@@ -136,9 +140,26 @@ class Loader:
             elif (rows := self._rows(item)) is not None:
                 ready.append(_Ready(item.resource, item.id, item.version, rows))
         if ready:
-            created, updated = self._store.write(partial(_write, ready))
+            created, updated = self._store.write(partial(self._write, ready))
             self.loaded.created += created
             self.loaded.updated += updated
+
+    @property
+    def definitions(self) -> Serving:
+        """What can be searched for after what was loaded, and what of it cannot be served."""
+        return self._live.look(self._store)
+
+    def _write(self, ready: list[_Ready], transaction: Transaction) -> tuple[int, int]:
+        """How many were created and updated."""
+        made = self._live.now.generation
+        if self._live.look(transaction).generation != made:
+            # Somebody defined another parameter since the rows were made.
+            registry = self._live.now.registries[FhirVersion.R5]
+            ready = [one._replace(rows=registry.rows(one.resource, one.version)) for one in ready]
+        done = _write(ready, transaction)
+        if any(kind in DEFINING for kind, _ in transaction.touched):
+            changed(self._settings, transaction)
+        return done
 
     # -- what a document holds
 
@@ -170,7 +191,7 @@ class Loader:
     def _item(self, document: Document, pointer: Pointer, resource: JSON, full_url: str | None) -> Iterator[_Item]:
         kind = resource.get("resourceType")
         version = hinted_version(resource) or self._version
-        if not isinstance(kind, str) or not self._registries[version].serves(kind):
+        if not isinstance(kind, str) or not self._live.now.registries[version].serves(kind):
             not_served = f"is a {kind}, which is not served in FHIR {version} (see APOTHECARY_RESOURCE_TYPES)"
             said = "has no resourceType" if kind is None else not_served
             self._fail(_failure(document, pointer, f"the resource {said}"))
@@ -193,7 +214,7 @@ class Loader:
             issues = [one for one in validate(item.resource, item.version) if one.severity in ("error", "fatal")]
         if not issues:
             try:
-                return self._registries[FhirVersion.R5].rows(item.resource, item.version)
+                return self._live.now.registries[FhirVersion.R5].rows(item.resource, item.version)
             except (ValueError, TypeError, AttributeError, LookupError) as error:
                 # Without validation a value may be of any shape.
                 issues = [Issue("error", "value", f"a value cannot be indexed: {error}")]

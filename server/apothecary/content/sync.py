@@ -8,21 +8,32 @@ because it was reviewed; that is said by name, and the other version stays in th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from apothecary import __version__
 from apothecary.content import case
 from apothecary.content.checks import dangling, refuse_invalid
+from apothecary.content.definitions import (
+    DEFINING,
+    INDEXED,
+    held,
+    in_order,
+    indexed,
+    remember_generation,
+    remember_indexed,
+    served_types,
+)
 from apothecary.content.files import ContentFile, content_paths, read_folder
-from apothecary.content.synced import LEFT, Left, Synced, changed, file_hash, r5_form, remember, says_the_same, synced
+from apothecary.content.synced import LEFT, Left, Synced, changed, file_hash, remember, says_the_same, synced
 from apothecary.errors import ContentError, FhirError
 from apothecary.fhir.definitions import definitions
-from apothecary.fhir.json import JSON, dumps, parse
+from apothecary.fhir.json import dumps, parse
 from apothecary.fhir.meta import stamp
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import instant, now
+from apothecary.search.defined import Defining
 from apothecary.search.normalisation import Systems
 from apothecary.search.own import bases
 from apothecary.search.parameters import EXTRACTION, Registry
@@ -71,8 +82,7 @@ def sync(settings: Settings, store: Store) -> Report:
     if folder is not None and not folder.is_dir():
         said = "this is no folder" if folder.exists() else "there is no such folder"
         raise ContentError(str(folder), 0, 0, f"{said}; name one with --content, or serve none with --content ''")
-    types = settings.served_types(definitions(FhirVersion.R5).resource_types())
-    address = settings.base_url
+    types, address = served_types(settings), settings.base_url
     rest = _at_rest(folder, types, address, store) if folder is not None else None
     if rest is not None and store.state(AT_REST) == rest and store.state(LEFT) is not None:
         # Byte for byte what the last sync read: nothing needs to be parsed.
@@ -115,12 +125,12 @@ def _remember_rest(store: Store, folder: Path | None, types: tuple[str, ...], ad
 
 
 def index_is_due(settings: Settings, reader: Reader) -> bool:
-    """Whether the next sync makes the index anew: it was made by other search parameters, code systems, types, another
-    address or another version.
+    """Whether the next sync makes the index anew: it was made by other code systems, types, another address or another
+    version.
     """
     made = reader.state(INDEX)
-    types = settings.served_types(definitions(FhirVersion.R5).resource_types())
-    return made is not None and made != _index_key(types, settings.base_url, *_deciding(reader, {}, {}, {}))
+    wanted = _index_key(served_types(settings), settings.base_url, case.after(reader, {}, {}))
+    return made is not None and made != wanted
 
 
 def content_files(folder: Path | None) -> dict[str, ContentFile]:
@@ -139,27 +149,20 @@ def _in_step(
 ) -> bool:
     """Whether there is nothing to do: the same files, and the index rows of the same rules."""
     last = synced(reader)
-    if hashes != last.files or last.left is None:
+    if hashes != last.files or last.left is None or reader.state(INDEXED) is None:
         return False
-    return reader.state(INDEX) == _index_key(types, address, *_deciding(reader, files, hashes, last.files))
+    return reader.state(INDEX) == _index_key(types, address, case.after(reader, {}, {}))
 
 
-def _deciding(
-    reader: Reader, files: Mapping[str, ContentFile], hashes: Mapping[str, str], known: Mapping[str, str]
-) -> tuple[dict[str, JSON], Systems]:
-    """What decides over the index after the sync: the SearchParameter resources, and what code systems say of case.
-
-    The folder's word counts for its new and changed files, the store's for all others that stay.
+def _defining(
+    reader: Reader, kind: str, files: Mapping[str, ContentFile], fresh: Mapping[str, ContentFile], gone: Set[str]
+) -> list[Defining]:
+    """The definitions of one kind as they will be after the sync: the folder's word counts for its new and changed
+    files, the store's for all others that stay.
     """
-    fresh = {key: files[key] for key in changed(hashes, known)}
-    gone = known.keys() - files.keys()
-    own = {
-        key: r5_form(one)
-        for one in reader.all_of_type("SearchParameter")
-        if (key := f"SearchParameter/{one.id}") not in gone and key not in fresh
-    }
-    own |= {key: one.value for key, one in fresh.items() if one.resource_type == "SearchParameter"}
-    return own, case.after(reader, fresh, gone)
+    kept = [one for one in held(reader, kind) if one.name not in gone and one.name not in fresh]
+    new = [Defining(one.value, name=key) for key, one in fresh.items() if one.resource_type == kind]
+    return in_order([*kept, *new], files)
 
 
 def _sync(
@@ -173,17 +176,33 @@ def _sync(
     the first one's sync is what the others find.
     """
     last = synced(transaction)
-    own, systems = _deciding(transaction, files, hashes, last.files)
-    index = _index_key(types, settings.base_url, own, systems)
-    registry = make_registries(settings, own.values(), systems=systems)[FhirVersion.R5]
+    fresh = {key: files[key] for key in changed(hashes, last.files)}
+    gone = last.files.keys() - files.keys()
+    systems = case.after(transaction, fresh, gone)
+    parameters, queries = (_defining(transaction, kind, files, fresh, gone) for kind in sorted(DEFINING, reverse=True))
+    registry = make_registries(settings, parameters, queries, systems)[FhirVersion.R5]
+    refused = registry.own.refused
+    for key in sorted(refused.keys() & files.keys()):
+        # What was reviewed is mended where it lies; what was stored otherwise keeps no server from starting.
+        raise ContentError(str(files[key].path), 0, 0, refused[key])
+    index = _index_key(types, settings.base_url, systems)
+    wanted, there = registry.own.wanted, indexed(transaction)
     writing = _Writing(transaction, registry, last)
     for key, file in files.items():
         writing.file(key, file, hashes[key])
-    for key in sorted(last.files.keys() - files.keys()):
+    for key in sorted(gone):
         writing.gone(key)
     report = writing.report
-    if index != transaction.state(INDEX):
+    # Parameters that came otherwise are left to the server that follows: it answers meanwhile.
+    ours = any(key.startswith("SearchParameter/") for key in (*fresh, *gone))
+    anew = index != transaction.state(INDEX) or (ours and wanted != there)
+    if anew:
         report = _reindex(transaction, registry, report, writing.written)
+        remember_indexed(transaction, wanted)
+    elif transaction.state(INDEXED) is None:
+        remember_indexed(transaction, {})
+    if anew or any(kind in DEFINING for kind, _ in transaction.touched):
+        remember_generation(transaction)
     remember(transaction, hashes, writing.left, now())
     transaction.set_state(INDEX, index)
     case.remember(transaction, systems)
@@ -194,17 +213,12 @@ def _all_types() -> frozenset[str]:
     return frozenset(definitions(FhirVersion.R5).resource_types())
 
 
-def _index_key(types: tuple[str, ...], address: str, own: Mapping[str, JSON], systems: Systems) -> str:
+def _index_key(types: tuple[str, ...], address: str, systems: Systems) -> str:
     """Changes when the index rows of some resource would: the code, the served types, the public address, the
-    definitions, the content's parameters or what its code systems say of case.
+    definitions of the specification or what the content's code systems say of case.
     """
     digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)} {address}".encode())
     digest.update(dumps(dict(systems.case_sensitive)))
-    for key in sorted(own):
-        # Versions and dates of the parameter resources say nothing about what they index, and a stored one has its type
-        # and id in another place than its file.
-        said = {name: value for name, value in own[key].items() if name not in ("resourceType", "id", "meta", "text")}
-        digest.update(dumps([key, said]))
     return digest.hexdigest()
 
 

@@ -41,7 +41,7 @@ def _alone(context: Context, number: int, raw: Any, urls: Set[str]) -> bytes:
             _refuse_dependence(entry, urls)
             if entry.method in ("GET", "HEAD"):
                 return of_get(context, entry)
-            return of_write(context, context.service.store.write(lambda inside: _checked(context, inside, entry)))
+            return of_write(context, context.service.write(lambda inside: _checked(context, inside, entry)))
         except FhirError as error:
             raise entry.named(error) from None
     except FhirError as error:

@@ -8,11 +8,12 @@ the table that the routes are made of. A test sends a real request for every cla
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
 from apothecary import __version__
+from apothecary.content.indexing import progress
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.json import JSON, dumps
 from apothecary.fhir.releases import FhirVersion
@@ -72,7 +73,12 @@ INTERACTIONS: tuple[Interaction, ...] = (
 
 def capabilities(service: Service, version: FhirVersion, base: str) -> tuple[bytes, str]:
     """The statement as JSON text, and its ETag. Computed once for a version and base."""
-    key = (version, base)
+    known = service.live.now
+    key = (version, base, known.generation)
+    if known.incomplete:
+        # Its progress is told as it is now.
+        body = dumps(statement(service, version, base))
+        return body, f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
     found = service.statements.get(key)
     if found is None:
         body = dumps(statement(service, version, base))
@@ -131,10 +137,24 @@ def _compartments(registry: Registry) -> JSON:
 
 
 def _documentation(service: Service) -> str:
-    settings = service.settings
+    settings, known = service.settings, service.live.now
+    said = [f"Read-only: {settings.why_read_only}."]
     if settings.writable:
-        return "Reads, searches and writes are open; every write is validated."
-    return f"Read-only: {settings.why_read_only}."
+        said = ["Reads, searches and writes are open; every write is validated."]
+    if known.incomplete:
+        names = [f"{kind}?{name}" for kind, some in sorted(known.incomplete.items()) for name in sorted(some)]
+        said.append(
+            f"The index is incomplete for {_some(names)}: {progress(service.reader, known.generation)}. A search by "
+            "them warns, and is refused under handling=strict."
+        )
+    if known.refused:
+        said.append(f"Not served: {_some([f'{name} ({why})' for name, why in sorted(known.refused.items())])}.")
+    return " ".join(said)
+
+
+def _some(names: Sequence[str], limit: int = 20) -> str:
+    """The first of many names."""
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
 def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:

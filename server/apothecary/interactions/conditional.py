@@ -11,7 +11,7 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import now
 from apothecary.interactions.service import Service
 from apothecary.interactions.terminology import held
-from apothecary.search import control, own
+from apothecary.search import control, incomplete, own
 from apothecary.search.context import Context
 from apothecary.search.parser import parse
 from apothecary.search.query import Query
@@ -23,7 +23,7 @@ def matches(
     service: Service, reader: Reader, version: FhirVersion, base: str, resource_type: str, criteria: str, limit: int
 ) -> list[Hit]:
     """The resources that meet `criteria` (a query string), at most `limit`. Raises BadRequest for criteria that select
-    nothing.
+    nothing, Busy where the index cannot tell yet.
     """
     pairs = [(name, value) for name, value in decode(query_of(service, base, resource_type, criteria)) if value]
     for name, _ in pairs:
@@ -43,6 +43,8 @@ def matches(
         terminology=held(service, version, base, reader),
     )
     query = parse(context, pairs).query
+    if missing := incomplete.asked(query, service.live.now.incomplete):
+        raise incomplete.refused(missing)
     return list(reader.search(Query(query.predicates, (), limit)).hits)
 
 

@@ -42,7 +42,7 @@ def check_placed(service: Service, transaction: Transaction, base: str, written:
 
 def _targets(service: Service, transaction: Transaction, base: str, written: Placed) -> None:
     # Older releases lack types that their references, or the extensions of a conversion, may still point to.
-    served = service.registry(FhirVersion.R5)
+    served = service.registries[FhirVersion.R5]
     own = bases(service.settings, base)
     wanted: dict[tuple[str, str], tuple[str, str]] = {}
     for one, entry in written:

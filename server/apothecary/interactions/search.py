@@ -17,7 +17,7 @@ from apothecary.interactions.prepared import Prepared
 from apothecary.interactions.service import Service, check_id
 from apothecary.interactions.subset import subset
 from apothecary.interactions.terminology import Held, held
-from apothecary.search import links, own
+from apothecary.search import incomplete, links, own
 from apothecary.search.compartments import ALL, Compartment, types_in
 from apothecary.search.contained import is_marked, unmarked, url_path
 from apothecary.search.context import Context
@@ -46,9 +46,11 @@ def search(
     """The searchset as JSON text. `pairs` are the decoded parameters; `text`, where given, is what they were decoded
     from; `compartment` leaves what belongs to a patient or the like.
 
-    Raises BadRequest and its children, NotFound for a type that is not served.
+    Raises BadRequest and its children, NotFound for a type that is not served; Busy where the index of a parameter is
+    incomplete and the search is `strict`.
     """
-    key = (version, base, resource_type, compartment, text, strict) if text is not None else None
+    known = service.live.now.generation
+    key = (version, base, resource_type, compartment, text, strict, known) if text is not None else None
     prepared = service.searches.get(key) if key is not None else None
     if prepared is None:
         prepared = prepare(service, version, base, resource_type, pairs, strict=strict, compartment=compartment)
@@ -102,11 +104,17 @@ def prepare(
         applied.append((links.PAGE, token))
     if terminology.warnings:
         found = replace(found, warnings=(*found.warnings, *terminology.warnings))
+    missing = incomplete.asked((found.query, found.includes), service.live.now.incomplete)
+    if missing and strict:
+        raise incomplete.refused(missing)
+    if missing:
+        found = replace(found, warnings=(*found.warnings, incomplete.warning(missing)))
     if found.max_results is not None:
         left = max(0, found.max_results - _seen(found))
         found = replace(found, query=replace(found.query, count=min(found.query.count, left), memo={}))
     url = bundle.address(base, path, shown or applied)
-    return Prepared(found, url, bundle.link("self", url), path, lasting=not terminology.asked and shown is None)
+    lasting = not terminology.asked and shown is None and not missing
+    return Prepared(found, url, bundle.link("self", url), path, lasting=lasting)
 
 
 def _path(resource_type: str | None, compartment: Compartment | None) -> str:

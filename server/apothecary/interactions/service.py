@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from apothecary.errors import BadRequest, NotFound
+from apothecary.content.definitions import DEFINING, changed
+from apothecary.content.live import Live
+from apothecary.errors import BadRequest, Issue, NotFound, Unprocessable
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
@@ -16,9 +18,11 @@ from apothecary.interactions.known import Known
 from apothecary.interactions.prepared import Cache
 from apothecary.search.parameters import Registry
 from apothecary.settings import Settings
-from apothecary.store.contract import Reader, Replica, Store
+from apothecary.store.contract import Reader, Replica, Store, Transaction
 from apothecary.suggestions import or_rather
 from apothecary.versions import where_instead
+
+T = TypeVar("T")
 
 
 class OfferedOperation(Protocol):
@@ -38,7 +42,7 @@ class OfferedOperation(Protocol):
 
 @dataclass
 class Service:
-    """One server's parts. `registries` has an entry for each FHIR version that has a base, `operations` one for each
+    """One server's parts. `live` has a registry for each FHIR version that has a base, `operations` an entry for each
     code that is offered.
 
     `reader` is what reads and searches go to: the store itself, a replica of it, or an open transaction.
@@ -47,7 +51,7 @@ class Service:
     settings: Settings
     store: Store
     reader: Reader
-    registries: Mapping[FhirVersion, Registry]
+    live: Live
     secret: bytes
     operations: Mapping[str, OfferedOperation]
     replica: Replica | None = None
@@ -57,9 +61,45 @@ class Service:
     """What `reader` told of value sets and code systems."""
     profiles: Known = field(default_factory=Known)
     """What `reader` told of profiles."""
-    statements: dict[tuple[FhirVersion, str], tuple[bytes, str]] = field(default_factory=dict)
-    """CapabilityStatements that were computed, with their ETags, by version and base."""
+    statements: dict[tuple[FhirVersion, str, str], tuple[bytes, str]] = field(default_factory=dict)
+    """CapabilityStatements that were computed, with their ETags, by version, base and generation of the definitions."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def registries(self) -> Mapping[FhirVersion, Registry]:
+        """A registry for each version, for what the settings decide: the versions and their types."""
+        return self.live.latest.registries
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in a transaction with what can be searched for then, and commit it; again where another came
+        between. Raises Unprocessable where it writes a definition that could not be served.
+        """
+
+        defining = False
+
+        def whole(transaction: Transaction) -> T:
+            nonlocal defining
+            self.live.look(transaction)
+            result = work(transaction)
+            defining = any(kind in DEFINING for kind, _ in transaction.touched)
+            if defining:
+                self._define(transaction)
+            return result
+
+        done = self.store.write(whole)
+        if defining:
+            self.live.look(self.store)
+        return done
+
+    def _define(self, transaction: Transaction) -> None:
+        refused = changed(self.settings, transaction).refused
+        issues = [
+            Issue("error", "business-rule", reason, (name.partition("/")[0],), rule="unservable-definition")
+            for name, reason in sorted(refused.items())
+            if (*name.split("/"),) in transaction.touched
+        ]
+        if issues:
+            raise Unprocessable("a definition could not be served", issues=issues)
 
     @cached_property
     def open_world(self) -> frozenset[str]:
@@ -67,7 +107,8 @@ class Service:
         return frozenset(name.strip() for name in self.settings.open_world_types.split(",") if name.strip())
 
     def registry(self, version: FhirVersion) -> Registry:
-        return self.registries[version]
+        """What can be searched for, as this request sees it."""
+        return self.live.now.registries[version]
 
     def check_type(self, version: FhirVersion, resource_type: str) -> None:
         """Raises NotFound with a hint where this server has no such type in `version`."""

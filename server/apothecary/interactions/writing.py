@@ -142,7 +142,7 @@ def _texts(node: Any) -> Iterator[str]:
 def rows(service: Service, version: FhirVersion, base: str, resource: JSON) -> Any:
     """The index rows of a resource that came to `base`. Raises Unprocessable for a value that no index can hold."""
     try:
-        return service.registries[FhirVersion.R5].rows(resource, version, bases(service.settings, base))
+        return service.registry(FhirVersion.R5).rows(resource, version, bases(service.settings, base))
     except ValueError as error:
         raise Unprocessable(f"a value cannot be indexed for search: {error}", code="value") from None
 

@@ -110,7 +110,7 @@ def _change(call: Call, combine: Any) -> JSON:
         meta: JSON = resource["meta"]
         return meta
 
-    return _answer(call.service.store.write(work))
+    return _answer(call.service.write(work))
 
 
 def _answer(meta: JSON) -> JSON:

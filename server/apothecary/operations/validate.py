@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from apothecary.content.definitions import DEFINING, refusal
 from apothecary.errors import BadRequest, FhirError, Issue, StartError
 from apothecary.fhir.json import JSON, parse
 from apothecary.interactions import integrity
@@ -15,6 +16,7 @@ from apothecary.interactions.update import check_identity, update
 from apothecary.interactions.writing import Written, check, check_writable
 from apothecary.operations.base import Call, Operation
 from apothecary.reports.operation_outcome import operation_outcome
+from apothecary.search.defined import Defining
 from apothecary.store.contract import Transaction
 from apothecary.validation import Options, validate
 from apothecary.validation.profiles import CORE, Profiles
@@ -44,7 +46,7 @@ def run(call: Call) -> JSON:
             expression="resourceType",
         )
     options = Options(profiles=_profiles(call, resource) or profiles_for(call.service, resource))
-    issues = list(validate(resource, call.version, options=options))
+    issues = [*validate(resource, call.version, options=options), *_servable(call, resource)]
     if mode in ("create", "update") and not any(one.severity in ("error", "fatal") for one in issues):
         issues = [*_trial(call, mode, resource), *issues]
     # An outcome has at least one issue: https://hl7.org/fhir/R5/operationoutcome.html
@@ -69,7 +71,7 @@ def _trial(call: Call, mode: str, resource: Any) -> list[Issue]:
 
     try:
         check_writable(call.service)
-        call.service.store.write(work)
+        call.service.write(work)
     except _Undone as done:
         if done.written.status == 200 and mode == "create":
             name = f"{done.written.stored.type}/{done.written.stored.id}"
@@ -98,6 +100,20 @@ def _interaction(call: Call, transaction: Transaction, mode: str, resource: Any)
         raise BadRequest("an update is of an id, and the resource has none", expression=f"{kind}.id", code="required")
     check_identity(resource, identity)
     return update(service, transaction, version, base, resource, identity, call.if_match)
+
+
+def _servable(call: Call, resource: Any) -> list[Issue]:
+    """What a write of a definition would be refused for: no search could be answered by it."""
+    kind = resource.get("resourceType") if isinstance(resource, dict) else None
+    if kind not in DEFINING:
+        return []
+    given = Defining(resource, call.version, f"{kind}/{resource.get('id', '')}")
+    try:
+        reason = refusal(call.service.settings, call.service.reader, given)
+    except (TypeError, AttributeError):
+        # Of another shape than its type has: that was told.
+        return []
+    return [Issue("error", "business-rule", reason, (kind,), rule="unservable-definition")] if reason else []
 
 
 def _profiles(call: Call, resource: Any) -> Profiles | None:

@@ -62,7 +62,7 @@ def _first(service: Service, version: FhirVersion, part: str) -> str:
     """What follows a base: a type, `metadata`, `_history`, or as it is."""
     if part.startswith("$"):
         return part
-    names = (*service.registry(version).types, "metadata", "_history", "_search")
+    names = (*service.registries[version].types, "metadata", "_history", "_search")
     return nearest(part, names) or part
 
 
@@ -75,7 +75,7 @@ def _type(service: Service, part: str) -> str | None:
 def _exists(service: Service, version: FhirVersion, rest: list[str]) -> bool:
     if not rest:
         return True
-    served = service.registry(version).serves(rest[0])
+    served = service.registries[version].serves(rest[0])
     return served or (len(rest) == 1 and (rest[0] in ("metadata", "_history") or rest[0].startswith("$")))
 
 

@@ -82,7 +82,7 @@ def _only_posted(resource_type: str | None = None) -> Answer:
 
 def _index(service: Service) -> Answer:
     """What a person finds at the root, in a browser or with curl."""
-    held = [one for one in service.reader.types() if service.registry(service.settings.fhir_version).serves(one)]
+    held = [one for one in service.reader.types() if service.registries[service.settings.fhir_version].serves(one)]
     if "text/html" in request.environ.get("HTTP_ACCEPT", ""):
         body = pages.index(list(bases(service)), held, capabilities.DESCRIPTION).encode()
         headers = [

@@ -106,7 +106,7 @@ class WritingViews(BaseViews):
             integrity.check(self.service, t, exchange.base, done)
             return done
 
-        done = self.service.store.write(work)
+        done = self.service.write(work)
         if len(done) == 1:
             return self._answer(exchange, done[0])
         issue = Issue("information", "informational", f"{len(done)} resources were deleted")
@@ -142,7 +142,7 @@ class WritingViews(BaseViews):
             integrity.check(self.service, t, exchange.base, [written])
             return written
 
-        return self._answer(exchange, self.service.store.write(whole))
+        return self._answer(exchange, self.service.write(whole))
 
     def _answer(self, exchange: Exchange, written: Written) -> Answer:
         """https://hl7.org/fhir/R5/http.html#ops: the body is the resource unless the client prefers less."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from apothecary.errors import BadRequest, StartError
+from apothecary.errors import BadRequest
+from apothecary.search.defined import Defining, DefinitionError
 from apothecary.search.text import decode
 
 CRITERIA = "https://example.org/fhir/StructureDefinition/query-criteria"
@@ -48,20 +48,30 @@ class NamedQuery:
         return result
 
 
-def named_queries(resources: Iterable[Mapping[str, Any]]) -> Iterator[NamedQuery]:
-    """The queries that OperationDefinition resources define. Raises StartError for one without criteria."""
-    for one in resources:
-        if one.get("kind") != "query" or one.get("status") == "retired":
+def named_queries(given: Iterable[Defining], refused: dict[str, str]) -> Iterator[NamedQuery]:
+    """The queries that OperationDefinition resources define; why others cannot be asked comes into `refused`."""
+    for one in given:
+        if one.resource.get("kind") != "query" or one.resource.get("status") == "retired":
             continue
-        label = one.get("url") or f"OperationDefinition/{one.get('id')}"
-        criteria = [e.get("valueString") for e in one.get("extension", ()) if e.get("url") == CRITERIA]
-        if len(criteria) != 1 or not isinstance(criteria[0], str):
-            raise StartError(f"{label}: a query needs its criteria in the extension {CRITERIA}")
-        parameters = {p["name"]: p.get("min", 0) > 0 for p in one.get("parameter", ()) if p.get("use") == "in"}
-        pairs = tuple(decode(criteria[0]))
-        unknown = {place for _, value in pairs for place in _PLACE.findall(value)} - parameters.keys()
-        if unknown:
-            raise StartError(
-                f"{label}: the criteria use {', '.join(sorted(unknown))}, which is no parameter of the query"
-            )
-        yield NamedQuery(one["code"], frozenset(one.get("resource", ())), parameters, pairs, one.get("url", ""))
+        try:
+            yield _query(one)
+        except DefinitionError as error:
+            refused[one.name or one.label] = str(error)
+
+
+def _query(given: Defining) -> NamedQuery:
+    """Raises DefinitionError for a definition without criteria, or with criteria that cannot be filled in."""
+    one, label = given.resource, given.label
+    criteria = [e.get("valueString") for e in one.get("extension", ()) if e.get("url") == CRITERIA]
+    if len(criteria) != 1 or not isinstance(criteria[0], str):
+        raise DefinitionError(f"{label}: a query needs its criteria in the extension {CRITERIA}")
+    if not isinstance(one.get("code"), str):
+        raise DefinitionError(f"{label}: a query needs a code to be asked by")
+    parameters = {p["name"]: p.get("min", 0) > 0 for p in one.get("parameter", ()) if p.get("use") == "in"}
+    pairs = tuple(decode(criteria[0]))
+    unknown = {place for _, value in pairs for place in _PLACE.findall(value)} - parameters.keys()
+    if unknown:
+        raise DefinitionError(
+            f"{label}: the criteria use {', '.join(sorted(unknown))}, which is no parameter of the query"
+        )
+    return NamedQuery(one["code"], frozenset(one.get("resource", ())), parameters, pairs, one.get("url", ""))

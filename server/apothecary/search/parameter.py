@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from apothecary.errors import StartError
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.paths import Path, PathError, Track, compile_path
 from apothecary.fhir.releases import FhirVersion
@@ -206,57 +205,3 @@ def standard_parameters(resource_type: str, version: FhirVersion) -> Iterator[Se
                 log.warning("the search parameter %s of FHIR %s is not served: %s", one.url, version, error)
                 continue
             yield parameter
-
-
-def from_resource(
-    resource: Mapping[str, Any], version: FhirVersion, served: frozenset[str]
-) -> Iterator[SearchParameter]:
-    """The parameters that a SearchParameter resource defines, one for each served base type; a retired one defines
-    none.
-    """
-    name = resource.get("url") or f"SearchParameter/{resource.get('id')}"
-    if resource.get("status") == "retired":
-        return
-    kind, expression = resource.get("type"), resource.get("expression")
-    if kind not in TYPES:
-        raise StartError(
-            f"{name}: type {kind!r} is not one that content may define; those are {', '.join(sorted(TYPES))}"
-        )
-    if not expression:
-        raise StartError(f"{name}: a SearchParameter needs an expression to be searched by")
-    for base in resource.get("base", ()):
-        if base not in served:
-            continue
-        parameter = SearchParameter(
-            base,
-            resource["code"],
-            str(kind),
-            name,
-            resource.get("description", ""),
-            _own_branches(expression, base),
-            version,
-            tuple(resource.get("target", ())),
-            by_word=kind == "string" and _by_word(resource),
-        )
-        try:
-            readable = parameter.path.types & parameter.kind.ELEMENTS
-        except PathError as error:
-            raise StartError(f"{name}: {error}") from None
-        if not readable:
-            raise StartError(f"{name}: a {kind} parameter cannot read {', '.join(sorted(parameter.path.types))}")
-        yield parameter
-
-
-def _by_word(resource: Mapping[str, Any]) -> bool:
-    """Whether a SearchParameter has the extension that asks for matches at the beginning of any word."""
-    return any(
-        one.get("url") == string_by_word.EXTENSION and one.get("valueBoolean") is True
-        for one in resource.get("extension", ())
-    )
-
-
-def _own_branches(expression: str, base: str) -> str:
-    """The branches of a union that start at `base`; an expression over several types names each."""
-    branches = [branch.strip() for branch in expression.split("|")]
-    own = [branch for branch in branches if branch.lstrip("(").startswith((f"{base}.", "Resource.", "DomainResource."))]
-    return " | ".join(own) if own else expression

@@ -7,14 +7,14 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from apothecary.errors import StartError
 from apothecary.fhir.references import local_targets, localised
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search import contained, keys
+from apothecary.search.defined import Own
 from apothecary.search.extraction import Convert, Forms, Reading
 from apothecary.search.named import NamedQuery
 from apothecary.search.normalisation import STANDARD, Systems
-from apothecary.search.parameter import SearchParameter, from_resource, standard_parameters
+from apothecary.search.parameter import SearchParameter, standard_parameters
 from apothecary.search.rows import ContainedRow, Indexed, IndexRow, ReferenceRow, StringRow, TextRow, TokenRow
 from apothecary.search.text import key
 from apothecary.search.words import passages
@@ -43,33 +43,29 @@ class Registry:
         self,
         version: FhirVersion,
         types: Iterable[str],
-        content: Iterable[Mapping[str, Any]] = (),
+        own: Own | None = None,
         *,
         canonical: Registry | None = None,
         convert: Convert | None = None,
         queries: Iterable[NamedQuery] = (),
         systems: Systems = STANDARD,
-        own: Sequence[str] = (),
+        bases: Sequence[str] = (),
     ) -> None:
-        """`content` holds SearchParameter resources (R5), `systems` what the content says of code systems; `canonical`
-        is the registry of R5, for that of another version; `convert` gives the registry of R5 the other forms of a
-        resource; `own` are the addresses that the settings name as this server's. Raises StartError for a parameter
-        that cannot work.
+        """`own` holds what SearchParameter resources define, `systems` what the content says of code systems;
+        `canonical` is the registry of R5, for that of another version; `convert` gives the registry of R5 the other
+        forms of a resource; `bases` are the addresses that the settings name as this server's.
         """
         self.version = version
         self.systems: Systems = systems if canonical is None else canonical.systems
         self.types = tuple(sorted(types))
         self.served = frozenset(self.types)
-        self._own: dict[str, list[SearchParameter]] = {}
+        self.own = own or Own()
         self._loaded: dict[str, dict[str, SearchParameter]] = {}
         self._canonical = canonical
         self._convert = convert
         self._others: list[Registry] = []
         self.queries = tuple(queries)
-        self.own = tuple(own)
-        for resource in content:
-            for parameter in from_resource(resource, version, self.served):
-                self._own.setdefault(parameter.resource_type, []).append(parameter)
+        self.bases = tuple(bases)
         if canonical is not None:
             canonical._others.append(self)
 
@@ -82,26 +78,20 @@ class Registry:
         return resource_type in self.served
 
     def parameters(self, resource_type: str) -> Mapping[str, SearchParameter]:
-        """All parameters of the type by code, those of the content over standard ones of the same code."""
+        """All parameters of the type by code, defined ones over standard ones of the same code and URL."""
         loaded = self._loaded.get(resource_type)
         if loaded is None:
             loaded = {one.code: one for one in standard_parameters(resource_type, self.version)}
             if self._canonical is not None:
                 loaded = self._mapped(resource_type, loaded, self._canonical)
-            for own in self._own.get(resource_type, ()):
-                standard = loaded.get(own.code)
-                if standard is not None and standard.url != own.url:
-                    raise StartError(
-                        f"SearchParameter {own.url}: {resource_type} has {own.code!r} already, {standard.url}"
-                    )
-                loaded[own.code] = own
+            loaded |= self.own.of(self.version, resource_type)
             self._loaded[resource_type] = loaded
         return loaded
 
     def _mapped(
         self, resource_type: str, standard: Mapping[str, SearchParameter], canonical: Registry
     ) -> dict[str, SearchParameter]:
-        """The parameters of this version, each with its name in the index, and the product's own."""
+        """The parameters of this version, each with its name in the index."""
         known = canonical.parameters(resource_type) if canonical.serves(resource_type) else {}
         result = {}
         for code, one in standard.items():
@@ -114,15 +104,7 @@ class Registry:
                 # What the parameter may be asked is what the index was filled with.
                 same = replace(same, code=code, url=one.url, description=one.description, indexed_as=same.index)
                 result[code] = replace(same, targets=one.targets)
-        result.update(
-            {code: one for code, one in known.items() if one.url in canonical.own_urls and code not in result}
-        )
         return result
-
-    @cached_property
-    def own_urls(self) -> frozenset[str]:
-        """The canonical URLs of the parameters that came with the content."""
-        return frozenset(one.url for found in self._own.values() for one in found)
 
     def _foreign(self, resource_type: str) -> list[tuple[FhirVersion, list[SearchParameter]]]:
         """The parameters of other versions whose rows are read from the form of their version."""
@@ -140,7 +122,8 @@ class Registry:
         """What is read from the form of each version."""
         found = self._readings.get(kind)
         if found is None:
-            parameters = [(self.version, [*self.parameters(kind).values()]), *self._foreign(kind)]
+            here = [one for one in self.parameters(kind).values() if keys.owner(one.index) is self.version]
+            parameters = [(self.version, here), *self._foreign(kind)]
             found = self._readings[kind] = {version: Reading(some) for version, some in parameters}
         return found
 
@@ -161,13 +144,13 @@ class Registry:
         return {}
 
     def rows(
-        self, resource: Mapping[str, Any], version: FhirVersion = FhirVersion.R5, own: Sequence[str] = ()
+        self, resource: Mapping[str, Any], version: FhirVersion = FhirVersion.R5, bases: Sequence[str] = ()
     ) -> list[Indexed]:
         """Every index row of `resource`, written in `version`, without repetitions; those of contained resources come
-        first. A reference to one of `own`, or of the addresses in the settings, is one to this server. Raises
+        first. A reference to one of `bases`, or of the addresses in the settings, is one to this server. Raises
         ValueError for a value that cannot be indexed, and what conversion raises.
         """
-        forms = Forms(localised(resource, own or self.own), version, self._convert)
+        forms = Forms(localised(resource, bases or self.bases), version, self._convert)
         whole = forms.of(self.version) or {}
         found = self._rows(forms, whole["resourceType"])
         url, named = whole.get("url"), whole.get("version")

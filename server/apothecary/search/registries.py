@@ -7,9 +7,10 @@ from typing import Any
 
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion
-from apothecary.search import own
+from apothecary.search.defined import Defining, Own
 from apothecary.search.named import named_queries
 from apothecary.search.normalisation import STANDARD, Systems
+from apothecary.search.own import bases
 from apothecary.search.parameters import Registry
 from apothecary.settings import Settings
 from apothecary.versions import convert, convertible
@@ -17,30 +18,30 @@ from apothecary.versions import convert, convertible
 
 def make_registries(
     settings: Settings,
-    search_parameters: Iterable[Mapping[str, Any]],
-    operation_definitions: Iterable[Mapping[str, Any]] = (),
+    search_parameters: Iterable[Defining],
+    operation_definitions: Iterable[Defining] = (),
     systems: Systems = STANDARD,
 ) -> dict[FhirVersion, Registry]:
-    """The registry of each FHIR version, with the SearchParameter and OperationDefinition resources (R5) of the
-    content, and what it says of code systems.
-
-    Raises StartError for one that cannot work.
+    """The registry of each FHIR version, with what SearchParameter and OperationDefinition resources define, and what
+    the content says of code systems. What cannot be served is left out, and stands in `Registry.own.refused`.
     """
-    queries = tuple(named_queries(operation_definitions))
     served = {version: settings.served_types(definitions(version).resource_types()) for version in FhirVersion}
+    types = {version: _known(some, served[FhirVersion.R5]) for version, some in served.items()}
+    own = Own(search_parameters, {version: frozenset(some) for version, some in types.items()})
+    queries = tuple(named_queries(operation_definitions, own.refused))
     canonical = Registry(
         FhirVersion.R5,
         served[FhirVersion.R5],
-        search_parameters,
+        own,
         convert=_converted,
         queries=queries,
         systems=systems,
-        own=own.bases(settings),
+        bases=bases(settings),
     )
     return {
         version: canonical
         if version is FhirVersion.R5
-        else Registry(version, _known(served[version], served[FhirVersion.R5]), canonical=canonical, queries=queries)
+        else Registry(version, types[version], own, canonical=canonical, queries=queries)
         for version in FhirVersion
     }
 

@@ -180,8 +180,8 @@ class Reader(Protocol):
     def referrers(self, resource_type: str, resource_id: str, limit: int) -> list[tuple[str, str]]:
         """Keys of the resources, of any type, that point to one resource; at most `limit`."""
 
-    def all_of_type(self, resource_type: str) -> Iterator[Stored]:
-        """Every current resource of a type."""
+    def all_of_type(self, resource_type: str, after: str = "", page: int = 500) -> Iterator[Stored]:
+        """Every current resource of a type with an id behind `after`, in the order of ids; read `page` at a time."""
 
     def sent(self, resource_type: str) -> Iterator[Stored]:
         """The current resources of a type whose last version was not loaded: a client sent it, or a content folder."""
@@ -196,6 +196,9 @@ class Reader(Protocol):
 @runtime_checkable
 class Transaction(Reader, Protocol):
     """A unit of work: all of it or nothing. Reads inside see its own writes."""
+
+    touched: set[tuple[str, str]]
+    """The keys of which it has written a version."""
 
     def moment(self, current: Stored | None = None) -> int:
         """The time of a write, in microseconds since 1970: this instant, but never before that of a write which the

@@ -136,19 +136,21 @@ class SqlReader(SqlSearcher, Reader):
         bound = {"type": resource_type, "types": self.sequence(types or ()), "since": since}
         return bound | dict(zip(("at_low", "at_high"), at or (), strict=False))
 
-    def all_of_type(self, resource_type: str) -> Iterator[Stored]:
-        return self._pages("all of type", reads.all_of_type, resource_type)
+    def all_of_type(self, resource_type: str, after: str = "", page: int = 500) -> Iterator[Stored]:
+        return self._pages("all of type", reads.all_of_type, resource_type, after, page)
 
     def sent(self, resource_type: str) -> Iterator[Stored]:
         return self._pages("sent", reads.sent, resource_type)
 
-    def _pages(self, name: str, build: Callable[[], Executable], resource_type: str) -> Iterator[Stored]:
+    def _pages(
+        self, name: str, build: Callable[[], Executable], resource_type: str, after: str = "", page: int = 500
+    ) -> Iterator[Stored]:
         """What the statement `name` gives of a type, some hundred at a time."""
-        last = ""
-        while batch := self._fetch(name, build, type=resource_type, after=last, limit=500):
+        last = after
+        while batch := self._fetch(name, build, type=resource_type, after=last, limit=page):
             yield from (Stored(*row) for row in batch)
             last = batch[-1][1]
-            if len(batch) < 500:
+            if len(batch) < page:
                 # What is written at the end meanwhile is not waited for: there might be no end of it.
                 return
 

@@ -138,6 +138,7 @@ class SqlTransaction(SqlReader, Transaction):
         self._contained: list[dict[str, Any]] = []
         """Rows of contained resources that are not inserted yet. Their text is that of the container."""
         self._words: dict[tuple[str, str, str], bool] = {}
+        self.touched: set[tuple[str, str]] = set()
 
     def _run(self, statement: Statement, **named: Any) -> Any:
         return self._cursor.execute(statement.text, statement.bind(named))
@@ -163,6 +164,7 @@ class SqlTransaction(SqlReader, Transaction):
 
     def write(self, stored: Stored, method: str, rows: Iterable[Indexed]) -> None:
         kind, identity, version, updated, fhir_version, body = stored
+        self.touched.add((kind, identity))
         if version == 1:
             if self.read(kind, identity) is not None:
                 raise Conflict(f"{kind}/{identity} exists already")

@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
-from apothecary.fhir.paths import Path, compile_path
+from apothecary.fhir.paths import Path, PathError, compile_path
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search.normalisation import STANDARD, Systems
 from apothecary.search.predicates import Joined, Or, Predicate, Row, any_of
@@ -65,6 +65,13 @@ class Composite:
             ]
             for track in self.path.tracks
         ]
+
+    def check(self) -> None:
+        """Raises PathError where a component's expression leads nowhere, or to nothing that its type reads."""
+        for number, one in enumerate(self.components):
+            found = {name for paths in self.paths for name in paths[number].types}
+            if not found & one.kind.ELEMENTS:
+                raise PathError(f"{one.expression!r}: a {one.kind.NAME} cannot read {', '.join(sorted(found))}")
 
     def rows(self, resource: Mapping[str, Any], systems: Systems = STANDARD) -> Iterator[IndexRow]:
         """The rows of every element that has all components; an element that lacks one can match nothing."""
