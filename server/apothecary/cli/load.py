@@ -41,7 +41,7 @@ def load(paths: tuple[str, ...], database: str | None, fhir_version: str | None,
         known = loader.definitions
     for reason in known.refused.values():
         click.echo(f"warning: not served: {reason}", err=True)
-    if known.incomplete:
+    if known.incomplete and (done.created or done.updated):
         click.echo(
             "a server indexes what was stored before for the new search parameters, now or when it starts", err=True
         )
