@@ -60,7 +60,7 @@ search-keys: $(DEVELOPMENT) ## work out which search parameters of R4 and R4B sh
 
 search-walk: $(DEVELOPMENT) ## ask by every search parameter of every release for every official example (some minutes)
 	$(BIN)/python -m scripts.fetch_examples
-	$(BIN)/python -m pytest -n auto --dist load tests/search/test_every_release.py tests/scripts/test_search_keys.py
+	$(BIN)/python -m pytest -n auto --dist load -m walk
 
 benchmark: $(DEVELOPMENT) ## throughput against a bare Flask app (wants wrk), the cold start, and writes
 	$(BIN)/python -m benchmarks.http

@@ -42,7 +42,10 @@ def locked(url: str) -> Iterator[Callable[[Served], bool]]:
         plain = url.replace("+psycopg", "")
         with psycopg.connect(plain) as other, psycopg.connect(plain, autocommit=True) as observer:
             other.execute("LOCK TABLE resource, state IN ACCESS EXCLUSIVE MODE")
-            yield lambda _: bool(observer.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchall())
+            # Other tests wait on the same server, each in a database of its own.
+            waiting = """SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                         WHERE NOT granted AND datname = current_database()"""
+            yield lambda _: bool(observer.execute(waiting).fetchall())
 
 
 def asleep(server: Served, path: str) -> bool:

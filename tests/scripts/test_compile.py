@@ -30,7 +30,7 @@ Resource = dict[str, Any]
 
 def source(**kinds: list[Resource]) -> Source:
     """An R5 source with the given resources."""
-    names = ("structures", "search_parameters", "value_sets", "code_systems", "expansions")
+    names = ("structures", "search_parameters", "value_sets", "code_systems", "compartments", "expansions")
     return Source(R5, **{name: {item["url"]: item for item in kinds.get(name, [])} for name in names})
 
 

@@ -16,6 +16,7 @@ from scripts.fetch_examples import CACHE, PACKAGES
 from scripts.search_keys import page
 from scripts.search_keys.__main__ import by_type, compared, types
 from scripts.search_keys.compare import OLDER, Comparison
+from tests.missing import missing
 
 SHIPPED: dict[str, dict[str, dict[str, str]]] = json.loads(keys.DATA.read_bytes())
 R4, R4B, R5 = FhirVersion
@@ -49,10 +50,10 @@ def test_what_is_shipped_follows_from_resources_that_use_every_element(resource_
     assert compared(resource_type) == shipped(resource_type)
 
 
-@pytest.mark.slow
+@pytest.mark.walk
 def test_what_is_shipped_follows_from_every_official_example() -> None:
     if not all((CACHE / package.file_name).is_file() for package in PACKAGES.values()):
-        pytest.skip("the examples are not in .cache: python -m scripts.fetch_examples")
+        missing("the examples are not in .cache: python -m scripts.fetch_examples")
     texts = by_type()
     wrong = {name for name in types() if compared(name, texts.get(name)) != shipped(name)}
     assert wrong == set()

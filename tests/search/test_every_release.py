@@ -21,6 +21,7 @@ from apothecary.versions import convert, convertible
 from scripts.fetch_examples import CACHE, PACKAGES, examples
 from scripts.search_keys.generate import resources
 from tests.conformance.harness import InProcess
+from tests.missing import missing
 from tests.search.every_release import Walk, put
 
 # Types whose parameters differ between the releases in every way: renamed, retyped, dropped, moved, other targets.
@@ -73,13 +74,13 @@ def test_each_release_finds_what_is_in_its_form_of_a_resource(database_url: str)
     assert not walk.failures, "\n".join(f"{name}: {failure}" for name, failure in walk.failures.items())
 
 
-@pytest.mark.slow
+@pytest.mark.walk
 @pytest.mark.parametrize("version", FhirVersion)
 def test_each_release_finds_what_is_in_every_official_example(
     tmp_path_factory: pytest.TempPathFactory, version: FhirVersion
 ) -> None:
     if not all((CACHE / package.file_name).is_file() for package in PACKAGES.values()):
-        pytest.skip("the examples are not in .cache: python -m scripts.fetch_examples")
+        missing("the examples are not in .cache: python -m scripts.fetch_examples")
     server = server_of(f"sqlite:///{tmp_path_factory.mktemp('examples') / 'apothecary.db'}")
     taken = [one for one in official() if one[1]["resourceType"] not in refused(server)]
     walk = Walk(server, put(server, taken))

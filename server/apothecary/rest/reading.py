@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from flask import request
+from werkzeug.exceptions import NotFound as NoSuchAddress
 
 from apothecary.errors import BadRequest, NotSupported
 from apothecary.fhir.json import parse
@@ -130,6 +131,8 @@ class ReadingViews(BaseViews):
 
     def search_compartment(self, compartment: str, resource_id: str, resource_type: str) -> Answer:
         """https://hl7.org/fhir/R5/search.html#searchcontexts"""
+        if resource_type != ALL and not resource_type[:1].isupper():
+            raise NoSuchAddress()  # no name of a type, so nothing of a compartment
         exchange = self.exchange()
         if request.method == "POST":
             _read_form(exchange)
