@@ -28,7 +28,7 @@ test: $(DEVELOPMENT) ## set up, then run every test
 	$(BIN)/python $(PYTEST)
 
 test-fast: $(DEVELOPMENT) ## the tests that take no more than a moment each
-	$(BIN)/python $(PYTEST) -m "not slow"
+	$(BIN)/python $(PYTEST) -m "not slow and not walk"
 
 test-minimum: $(MINIMUM)/.installed ## every test, with the oldest dependencies that pyproject.toml allows
 	@$(call fetch_packages,$(MINIMUM))
