@@ -115,6 +115,10 @@ def test_most_examples_are_written() -> None:
     assert len(EXAMPLES) > len(vendored()) // 2
 
 
+# Without it a Binary comes as its content.
+AS_JSON = {"Accept": "application/fhir+json"}
+
+
 @pytest.mark.parametrize(("version", "file"), EXAMPLES, ids=lambda value: value.stem if isinstance(value, Path) else "")
 def test_an_example_written_in_its_version_is_read_in_all_of_them(
     open_server: InProcess, version: FhirVersion, file: Path
@@ -127,16 +131,16 @@ def test_an_example_written_in_its_version_is_read_in_all_of_them(
     address = f"/{kind}/{resource['id']}"
     written = open_server.ask("PUT", base_of(version) + address, JSON_HEADERS, dumps(resource).decode())
     assert written.status in (200, 201), written.body
-    own = parse(open_server.ask("GET", base_of(version) + address).body)
+    own = parse(open_server.ask("GET", base_of(version) + address, AS_JSON).body)
     del own["meta"]
     assert dumps(own) == dumps(resource)
     for other in FhirVersion:
-        answer = open_server.ask("GET", base_of(other) + address)
+        answer = open_server.ask("GET", base_of(other) + address, AS_JSON)
         if definitions(other).is_resource_type(kind):
             assert answer.status == 200, answer.body
             assert_readable(answer.json, other)
-            assert open_server.ask("GET", f"{base_of(other)}{address}/_history/1").body == answer.body
-            found = open_server.ask("GET", f"{base_of(other)}/{kind}?_id={resource['id']}")
+            assert open_server.ask("GET", f"{base_of(other)}{address}/_history/1", AS_JSON).body == answer.body
+            found = open_server.ask("GET", f"{base_of(other)}/{kind}?_id={resource['id']}", AS_JSON)
             assert found.json["entry"][0]["resource"] == answer.json
         else:
             assert answer.status == 404

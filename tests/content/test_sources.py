@@ -93,7 +93,7 @@ def test_only_what_git_says_changed_is_checked(repository: Path, monkeypatch: py
 @pytest.mark.usefixtures("repository")
 @pytest.mark.parametrize("revision", ["no-such-revision", "--output=stolen"])
 def test_a_revision_that_git_does_not_know_is_an_error(revision: str) -> None:
-    with pytest.raises(StartError, match="git cannot tell"):
+    with pytest.raises(StartError, match="git could not list"):
         changed_since(revision, [])
     assert not Path("stolen").exists()
 
@@ -103,5 +103,5 @@ def test_without_a_repository_nothing_can_be_said_to_have_changed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    with pytest.raises(StartError, match="git cannot tell"):
+    with pytest.raises(StartError, match="git could not list"):
         changed_since("HEAD", [])

@@ -93,7 +93,7 @@ def test_what_files_bring_keeps_the_order(database_url: str, tmp_path: Path) -> 
     write_content(folder, [{"resourceType": "Organization", "id": "a", "name": "A", "active": True}])
     behind = started(database_url, NOON - HOUR, str(folder))
     sync(behind.settings, behind.store)
-    loader = Loader(behind.store, behind.service.registries, lambda failure: pytest.fail(str(failure)))
+    loader = Loader(behind.store, behind.settings, lambda failure: pytest.fail(str(failure)))
     text = dumps({"resourceType": "Organization", "id": "b", "name": "B", "active": True})
     assert load(loader, [read_bytes("loose.json", text)]).created == 1
     assert times(behind) == [instant(NOON)] * 3

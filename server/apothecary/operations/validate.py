@@ -105,7 +105,7 @@ def _interaction(call: Call, transaction: Transaction, mode: str, resource: Any)
 def _servable(call: Call, resource: Any) -> list[Issue]:
     """What a write of a definition would be refused for: no search could be answered by it."""
     kind = resource.get("resourceType") if isinstance(resource, dict) else None
-    if kind not in DEFINING:
+    if not isinstance(kind, str) or kind not in DEFINING:
         return []
     given = Defining(resource, call.version, f"{kind}/{resource.get('id', '')}")
     try:
