@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http.client import HTTPException
@@ -18,7 +18,7 @@ from apothecary.app import create_app
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from apothecary.testing import ServerProcess
-from tests.durability.processes import JSON, clients, medication, server_on, unsound
+from tests.durability.processes import JSON, Client, clients, medication, server_on, unsound
 
 RIVALS = 8
 
@@ -56,6 +56,23 @@ def at_once(rivals: int, work: Callable[[int, Barrier], Any]) -> list[Any]:
     return [one.result() for one in running]
 
 
+# The answer never came: the process that had the request ended. What it did is whole or absent, and nobody knows which.
+LOST = 0
+
+
+def status(
+    client: Client, method: str, path: str, body: dict[str, Any], headers: Mapping[str, str] | None = None
+) -> int:
+    client: Client, method: str, path: str, body: dict[str, Any], headers: Mapping[str, str] | None = None
+) -> int:
+    """The status of the answer, or LOST; what the server said of it is printed with its log."""
+    try:
+        return client.send(method, path, body, headers).status
+    except HTTPException as error:
+        print(f"no answer to {method} {path}: {error!r}")
+        return LOST
+
+
 @pytest.mark.slow
 def test_each_version_has_one_winner(two_servers: list[ServerProcess], database_url: str) -> None:
     contests = 1000
@@ -67,13 +84,14 @@ def test_each_version_has_one_winner(two_servers: list[ServerProcess], database_
             for version in range(1, contests + 1):
                 barrier.wait(timeout=120)
                 body = medication(f"{number}-{version}", id="prize")
-                statuses.append(
-                    connected[number].send("PUT", "/Medication/prize", body, {"If-Match": f'W/"{version}"'}).status
-                )
+                condition = {"If-Match": f'W/"{version}"'}
+                statuses.append(status(connected[number], "PUT", "/Medication/prize", body, condition))
             return statuses
 
         for statuses in zip(*at_once(RIVALS, compete), strict=True):
-            assert Counter(statuses) == {200: 1, 412: RIVALS - 1}
+            found = Counter(statuses)
+            assert found[200] == 1 or (found[200] == 0 and found[LOST])
+            assert found[200] + found[412] + found[LOST] == RIVALS
         last = connected[0].send("GET", "/Medication/prize").json
         assert last["meta"]["versionId"] == str(contests + 1)
         assert unsound(database_url) == []
@@ -91,18 +109,12 @@ def test_simultaneous_conditional_creates_leave_one_resource(
             for _ in range(rounds):
                 barrier.wait(timeout=120)
                 condition = {"If-None-Exist": "identifier=http://ex.org/sku|ONE"}
-                try:
-                    answer = connected[number].send("POST", "/Medication", medication("ONE"), condition)
-                except HTTPException as lost:
-                    # What the condition is for: whoever got no answer may ask again.
-                    print(f"client {number} got no answer: {lost!r}")
-                    answer = connected[number].send("POST", "/Medication", medication("ONE"), condition)
-                statuses.append(answer.status)
+                statuses.append(status(connected[number], "POST", "/Medication", medication("ONE"), condition))
             return statuses
 
         statuses = Counter(status for one in at_once(rivals, create) for status in one)
         assert statuses[201] <= 1
-        assert statuses[200] + statuses[201] == rivals * rounds
+        assert statuses[200] + statuses[201] + statuses[LOST] == rivals * rounds
         found = connected[0].send("GET", "/Medication?identifier=http://ex.org/sku|ONE&_total=accurate").json
         assert found["total"] == 1
         assert unsound(database_url) == []
@@ -129,12 +141,14 @@ def test_simultaneous_transactions_with_one_condition_leave_one_resource(
                 ]
                 barrier.wait(timeout=120)
                 bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-                statuses.append(connected[number].send("POST", "", bundle).status)
+                statuses.append(status(connected[number], "POST", "", bundle))
             return statuses
 
-        assert {status for one in at_once(RIVALS, transact) for status in one} == {200}
+        statuses = Counter(one for some in at_once(RIVALS, transact) for one in some)
+        assert statuses.keys() <= {200, LOST}
         assert connected[0].send("GET", "/Organization?_total=accurate").json["total"] == 10
-        assert connected[0].send("GET", "/Medication?_total=accurate&_count=0").json["total"] == 10 * RIVALS
+        total = connected[0].send("GET", "/Medication?_total=accurate&_count=0").json["total"]
+        assert statuses[200] <= total <= 10 * RIVALS
         assert unsound(database_url) == []
 
 

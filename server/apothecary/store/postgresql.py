@@ -21,7 +21,6 @@ from psycopg.errors import (
     SerializationFailure,
     UniqueViolation,
 )
-from psycopg.pq import Format
 from psycopg_pool import ConnectionPool, PoolTimeout
 from sqlalchemy import BigInteger, Integer, SmallInteger, Table, Text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -154,8 +153,7 @@ class PostgresqlStore(SqlStore):
             statement = self._writes.newest
             ((newest,),) = connection.cursor(binary=True).execute(statement.text, statement.bind({})).fetchall()
             with connection.transaction():
-                cursor = _Cursor(connection)
-                cursor.format = Format.BINARY
+                cursor = connection.cursor(binary=True)
                 transaction = _Transaction(self, self._writes, cursor, newest)
                 yield transaction
                 transaction.flush()
@@ -193,20 +191,6 @@ def stamp(connection: Connection) -> str | None:
         return schema.UNSTAMPED if ours else None
     found = connection.execute(f"SELECT version_num FROM {schema.STAMP}").fetchone()  # noqa: S608 (a constant)
     return str(found[0]) if found else schema.UNSTAMPED
-
-
-class _Cursor(psycopg.Cursor[Any]):
-    """A cursor that sends many rows one after the other.
-
-    psycopg would send them in a pipeline (https://www.postgresql.org/docs/current/libpq-pipeline-mode.html). Where the
-    database refuses a transaction in the middle of one, for another that came first, a process was seen to end by
-    SIGSEGV (psycopg 3.3.9), with the requests that it had.
-    """
-
-    def executemany(self, query: Any, params_seq: Any, *, returning: bool = False) -> None:
-        """Without results."""
-        for bound in params_seq:
-            self.execute(query, bound)
 
 
 # Fewer rows are inserted: a COPY has a cost of its own.
