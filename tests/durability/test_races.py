@@ -63,8 +63,6 @@ LOST = 0
 def status(
     client: Client, method: str, path: str, body: dict[str, Any], headers: Mapping[str, str] | None = None
 ) -> int:
-    client: Client, method: str, path: str, body: dict[str, Any], headers: Mapping[str, str] | None = None
-) -> int:
     """The status of the answer, or LOST; what the server said of it is printed with its log."""
     try:
         return client.send(method, path, body, headers).status
