@@ -49,7 +49,8 @@ class Issue:
     `code` is from https://hl7.org/fhir/R5/valueset-issue-type.html; `expression` holds FHIRPath locations; `rule` is
     the stable id of
     the rule that was broken; `pointer` is the JSON path (keys and indexes) from which a position in a file can be
-    found.
+    found. `kind` and `message` are what terminology servers have agreed on: a code of tx-issue-type
+    (https://hl7.org/fhir/tools/CodeSystem/tx-issue-type) and the id of the message.
     """
 
     severity: Severity
@@ -59,6 +60,8 @@ class Issue:
     rule: str | None = None
     remedy: str | None = None
     pointer: tuple[str | int, ...] | None = None
+    kind: str | None = None
+    message: str | None = None
 
     @property
     def rank(self) -> int:

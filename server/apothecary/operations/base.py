@@ -30,20 +30,33 @@ class Call:
     if_none_exist: str | None = None
     if_match: str | None = None
     """The headers of the interaction that `$validate` is asked about."""
+    accept_language: str | None = None
+    """The header of that name."""
 
     def parameter(self, name: str) -> Any:
         """The value of a parameter: from a posted Parameters resource, or from the address. None where it is absent."""
-        if isinstance(self.posted, dict) and self.posted.get("resourceType") == "Parameters":
-            listed = self.posted.get("parameter", [])
-            if not isinstance(listed, list):
-                raise InvalidContent("Parameters.parameter is a list", expression="Parameters.parameter")
-            for one in listed:
-                if isinstance(one, dict) and one.get("name") == name:
-                    values = [value for key, value in one.items() if key.startswith("value") or key == "resource"]
-                    if len(values) != 1:
-                        raise BadRequest(f"the parameter {name!r} has one value", expression="Parameters.parameter")
-                    return values[0]
-        return next((value for key, value in self.pairs if key == name), None)
+        return next(iter(self.values(name)), None)
+
+    def values(self, name: str) -> list[Any]:
+        """All values of a parameter that may repeat: those that were posted, else those of the address."""
+        found = []
+        for one in self.listed:
+            if one.get("name") == name:
+                values = [value for key, value in one.items() if key.startswith("value") or key == "resource"]
+                if len(values) != 1:
+                    raise BadRequest(f"the parameter {name!r} has one value", expression="Parameters.parameter")
+                found.append(values[0])
+        return found or [value for key, value in self.pairs if key == name]
+
+    @property
+    def listed(self) -> list[Any]:
+        """The elements of a posted Parameters resource."""
+        if not isinstance(self.posted, dict) or self.posted.get("resourceType") != "Parameters":
+            return []
+        listed = self.posted.get("parameter", [])
+        if not isinstance(listed, list):
+            raise InvalidContent("Parameters.parameter is a list", expression="Parameters.parameter")
+        return [one for one in listed if isinstance(one, dict)]
 
 
 @dataclass(frozen=True, slots=True)
