@@ -32,7 +32,7 @@ class RegularExpression:
 
     def __init__(self, compiled: Any) -> None:
         self._compiled = compiled
-        self._size = compiled.programsize
+        self._size: int = compiled.programsize
 
     def found_in(self, text: str, budget: Budget) -> bool:
         """Whether the pattern matches some part of `text`: FHIRPath's matches()."""
