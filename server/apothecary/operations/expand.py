@@ -49,7 +49,7 @@ def run(call: Call) -> JSON:
         active_only=flag(call, "activeOnly"),
         languages=terms.languages,
         include_designations=flag(call, "includeDesignations"),
-        include_definition_of_value_set=flag(call, "includeDefinition"),
+        include_definition=flag(call, "includeDefinition"),
         designations=terms.texts("designation"),
         properties=terms.texts("property"),
         exclude_nested=flag(call, "excludeNested"),

@@ -19,6 +19,7 @@ from apothecary.terminology.problems import not_found
 Item = tuple[str, str, Any]
 
 _TAKEN = frozenset({"code", "system", "version", "coding", "property", "date", *COMMON})
+_NO_SUPPLEMENT = "VALUESET_SUPPLEMENT_MISSING"
 # What the answer always tells, so that nobody need ask for it.
 _ALWAYS = frozenset({"url", "system", "name", "version", "display", "code"})
 
@@ -47,7 +48,8 @@ def run(call: Call) -> JSON:
             )
         concept = system.find(known(system, code))
     except UnknownTerminology as error:
-        raise not_found(error, "code") from None
+        # A supplement that is wanted and not held is named by its own issue.
+        raise not_found(error, *(() if error.issues[0].message == _NO_SUPPLEMENT else ("code",))) from None
     assert concept is not None  # noqa: S101 (`known` raises)
     wanted = frozenset(terms.texts("property")) or frozenset({"*"})
     return parameters(*_told(system, concept, wanted, terms.languages))
@@ -55,7 +57,7 @@ def run(call: Call) -> JSON:
 
 def _told(system: CodeSystem, concept: Concept, wanted: frozenset[str], languages: Languages | None) -> Iterator[Item]:
     names = named(Entry(system.url, system.version, concept.code, system, concept))
-    display, used = names.shown(languages)
+    display, _ = names.shown(languages)
     every = "*" in wanted
     yield "name", "String", system.name or system.url
     yield "version", "String", system.version
@@ -68,16 +70,24 @@ def _told(system: CodeSystem, concept: Concept, wanted: frozenset[str], language
         yield "definition", "String", concept.definition or None
     languages_wanted = {one.removeprefix("lang.") for one in wanted if one.startswith("lang.")}
     if every or "designation" in wanted or languages_wanted:
-        if names.display and used is not None:
+        if names.display:
             yield _designation(names.language, PREFERRED, names.display)
         for one in names.designations:
             if every or "designation" in wanted or one.language in languages_wanted:
-                yield _designation(one.language, one.use, one.value)
+                yield _designation(one.language, one.use, one.value, one.source)
+    for supplement in system.supplements:
+        yield "used-supplement", "Canonical", supplement
     yield from _properties(system, concept, wanted, every=every)
 
 
-def _designation(language: str, use: Any, value: str) -> Item:
-    return "designation", "part", [("language", "Code", language or None), ("use", "Coding", use), ("value", "String", value)]
+def _designation(language: str, use: Any, value: str, source: str | None = None) -> Item:
+    parts = [
+        ("language", "Code", language or None),
+        ("use", "Coding", use),
+        ("source", "Canonical", source),
+        ("value", "String", value),
+    ]
+    return "designation", "part", parts
 
 
 def _properties(system: CodeSystem, concept: Concept, wanted: frozenset[str], *, every: bool) -> Iterator[Item]:

@@ -32,12 +32,12 @@ def run(call: Call) -> JSON:
     without a code, and what finding the value set raises.
     """
     of_set = call.resource_type == "ValueSet"
+    given = codings(call)
     refuse_others(call, TAKEN_BY_VALUE_SET if of_set else TAKEN)
     for name in ("date", "context"):
         if call.parameter(name) is not None:
             raise NotSupported(f"{name}: nothing here depends on it", expression=name)
     terms = Terms(call)
-    given = codings(call)
     validator = Validator(
         terms.resolver,
         Rules(
@@ -73,8 +73,6 @@ def codings(call: Call) -> Given:
     if not found:
         raise BadRequest(
             "there is no code to validate",
-            expression="code",
-            code="required",
             remedy="Give code with system (or inferSystem), coding, or codeableConcept.",
         )
     return found

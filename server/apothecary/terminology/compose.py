@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from apothecary.errors import FhirError
+from apothecary.errors import BudgetSpent, FhirError
+from apothecary.fhir.budgets import Budget
 from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.filters import Test
 from apothecary.terminology.model import Concept
@@ -18,7 +19,7 @@ from apothecary.terminology.problems import too_long
 from apothecary.terminology.versions import matches
 
 # Concepts and includes that one question may look at: some seconds.
-MOST_STEPS = 1_000_000
+MOST_STEPS = 2_000_000
 
 
 class Question(NamedTuple):
@@ -69,13 +70,21 @@ class Steps:
         self.name = name
         self.found: dict[tuple[int, str | None], Entry | None] = {}
         self.lists: dict[int, list[Entry]] = {}
-        self._left = limit
+        self.budget = Budget(limit)
 
     def take(self, number: int = 1) -> None:
         """Raises TooCostly."""
-        self._left -= number
-        if self._left < 0:
-            raise too_long(self.name)
+        try:
+            self.budget.spend(number)
+        except BudgetSpent:
+            raise too_long(self.name) from None
+
+    def meets(self, concept: Concept, tests: tuple[Test, ...]) -> bool:
+        """Whether a concept meets all tests. Raises TooCostly."""
+        try:
+            return all(test(concept, self.budget) for test in tests)
+        except BudgetSpent:
+            raise too_long(self.name) from None
 
 
 @dataclass(eq=False, slots=True)
@@ -111,7 +120,7 @@ class Part:
         if self.url is not None:
             if question.system != self.url or not self._speaks_of(question.version):
                 return None
-            entry = self._own(question)
+            entry = self._own(question, steps)
             if entry is None:
                 return None
         for one in self.sets:
@@ -124,7 +133,7 @@ class Part:
     def _speaks_of(self, version: str | None) -> bool:
         return self.anyhow or version is None or self.version is None or matches(version, self.version)
 
-    def _own(self, question: Question) -> Entry | None:
+    def _own(self, question: Question, steps: Steps) -> Entry | None:
         url, code, _ = question
         system = self.system
         if system is None or not system.held:
@@ -135,16 +144,16 @@ class Part:
             trusted = self.trusted or not system.complete
             element = None if self.listed is None or not trusted else self.listed.get(code)
             return None if element is None else Entry(url, system.version, code, element=element)
-        return self._of(system, concept)
+        return self._of(system, concept, steps)
 
-    def _of(self, system: CodeSystem, concept: Concept) -> Entry | None:
+    def _of(self, system: CodeSystem, concept: Concept, steps: Steps) -> Entry | None:
         element: Mapping[str, Any] = {}
         if self.listed is not None:
             found = self.listed.get(concept.code)
             if found is None:
                 return None
             element = found
-        elif not all(test(concept) for test in self._tests(system)):
+        elif not steps.meets(concept, self._tests(system)):
             return None
         return Entry(system.url, system.version, concept.code, system, concept, element)
 
@@ -169,7 +178,7 @@ class Part:
                     return False
             elif self.tests is not None:
                 system, concept = entry.system, entry.concept
-                if system is None or concept is None or not all(test(concept) for test in self._tests(system)):
+                if system is None or concept is None or not steps.meets(concept, self._tests(system)):
                     return False
         question = Question(entry.url, entry.code, entry.version)
         return all(one.find(question, steps) is not None for one in self.sets)
@@ -189,7 +198,7 @@ class Part:
     def _listed(self, steps: Steps) -> Iterator[Entry]:
         for code in self.listed or ():
             steps.take()
-            found = self._own(Question(self.url or "", code))
+            found = self._own(Question(self.url or "", code), steps)
             if found is not None:
                 yield found
 
@@ -200,7 +209,7 @@ class Part:
         tests = self._tests(system)
         for concept in system.codes():
             steps.take()
-            if all(test(concept) for test in tests):
+            if steps.meets(concept, tests):
                 yield Entry(system.url, system.version, concept.code, system, concept)
 
     @staticmethod

@@ -16,7 +16,9 @@ from apothecary.terminology.problems import too_costly
 from apothecary.terminology.shown import JSON, Shower
 
 # Of the value set's own elements an expansion shows those that say what it is of.
-_HEAD = ("url", "version", "name", "title", "status", "experimental", "date", "publisher", "description", "language")
+_HEAD = ("url", "version", "name", "title", "status", "experimental", "date", "publisher", "language")
+# With its definition, these go along.
+_DEFINITION = ("extension", "description", "contained", "compose")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,6 @@ class Wanted:
     languages: Languages | None = None
     include_designations: bool = False
     include_definition: bool = False
-    include_definition_of_value_set: bool = False
     designations: tuple[str, ...] = ()
     properties: tuple[str, ...] = ()
     exclude_nested: bool = False
@@ -63,7 +64,6 @@ def expand(members: Members, head: Mapping[str, Any], wanted: Wanted) -> JSON:
         wanted.include_designations,
         wanted.designations,
         wanted.properties,
-        wanted.include_definition,
         several=_several(entries),
     )
     paged = wanted.offset is not None or wanted.count is not None or bool(wanted.filter)
@@ -79,7 +79,7 @@ def expand(members: Members, head: Mapping[str, Any], wanted: Wanted) -> JSON:
         told["property"] = [{"code": code} | ({"uri": uri} if uri else {}) for code, uri in shower.told.items()]
     if contains:
         told["contains"] = contains
-    names = (*_HEAD, "compose") if wanted.include_definition_of_value_set else _HEAD
+    names = (*_HEAD, *_DEFINITION) if wanted.include_definition else _HEAD
     shown = {name: head[name] for name in names if name in head}
     shown.setdefault("status", "active")
     return {"resourceType": "ValueSet", **shown, "expansion": told}

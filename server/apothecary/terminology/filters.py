@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from apothecary.errors import NotEnumerable, UnknownTerminology
+from apothecary.errors import NotEnumerable, RegularExpressionError, UnknownTerminology
+from apothecary.fhir.budgets import Budget
+from apothecary.fhir.regular_expressions import regular_expression
 from apothecary.terminology.code_systems import CodeSystem, standard_name
 from apothecary.terminology.model import Concept
 from apothecary.terminology.problems import invalid_value_set
 
-Test = Callable[[Concept], bool]
-
-_LONGEST_PATTERN = 500
+# What a concept must meet; the budget is that of the question.
+Test = Callable[[Concept, Budget], bool]
 
 
 def tests(system: CodeSystem, filters: Iterable[Mapping[str, Any]], where: str) -> tuple[Test, ...]:
@@ -50,27 +50,27 @@ def known(system: CodeSystem, code: str) -> str:
 
 def _below(system: CodeSystem, code: str, *, itself: bool) -> Test:
     codes = system.descendants(code) | ({code} if itself else frozenset())
-    return lambda concept: concept.code in codes
+    return lambda concept, _: concept.code in codes
 
 
 def _not_below(system: CodeSystem, code: str) -> Test:
     codes = system.descendants(code) | {code}
-    return lambda concept: concept.code not in codes
+    return lambda concept, _: concept.code not in codes
 
 
 def _above(system: CodeSystem, code: str) -> Test:
     codes = system.ancestors(code) | {code}
-    return lambda concept: concept.code in codes
+    return lambda concept, _: concept.code in codes
 
 
 def _child(system: CodeSystem, code: str) -> Test:
     codes = frozenset(system.children_of(code))
-    return lambda concept: concept.code in codes
+    return lambda concept, _: concept.code in codes
 
 
 def _leaf(system: CodeSystem, code: str) -> Test:
     codes = frozenset(one for one in system.descendants(code) if not system.children_of(one))
-    return lambda concept: concept.code in codes
+    return lambda concept, _: concept.code in codes
 
 
 _HIERARCHY: Mapping[str, Callable[[CodeSystem, str], Test]] = {
@@ -88,18 +88,22 @@ def _compared(system: CodeSystem, name: str, operator: str, value: str) -> Test:
     match operator:
         case "=":
             wanted = known(system, value) if standard_name(name) in ("parent", "child") else value
-            return lambda concept: wanted in values(concept)
+            return lambda concept, _: wanted in values(concept)
         case "in" | "not-in":
             listed = frozenset(part.strip() for part in value.split(","))
             within = operator == "in"
-            return lambda concept: listed.isdisjoint(values(concept)) is not within
+            return lambda concept, _: listed.isdisjoint(values(concept)) is not within
         case "exists":
             if value not in ("true", "false"):
                 raise NotEnumerable(f"the filter {name} exists {value!r} of {system.url}: write true or false")
-            return lambda concept: bool(values(concept)) is (value == "true")
+            return lambda concept, _: bool(values(concept)) is (value == "true")
         case "regex":
-            fits = _pattern(system, value)
-            return lambda concept: any(fits(one) for one in values(concept))
+            try:
+                pattern = regular_expression(value)
+            except RegularExpressionError as error:
+                raise NotEnumerable(f"a filter on {system.url}: {error}") from None
+            # https://hl7.org/fhir/R5/valueset-filter-operator.html: the whole value matches.
+            return lambda concept, budget: any(pattern.matches(one, budget) for one in values(concept))
     raise NotEnumerable(f"the filter {name} {operator} {value!r} of {system.url} is not known here")
 
 
@@ -126,13 +130,3 @@ def _values(system: CodeSystem, name: str) -> Callable[[Concept], tuple[str, ...
     wanted = system.codes_of(name)
     return lambda concept: tuple(one.text for one in concept.properties if one.code in wanted)
 
-
-def _pattern(system: CodeSystem, text: str) -> Callable[[str], bool]:
-    """A regular expression for whole values (https://hl7.org/fhir/R5/valueset-filter-operator.html, regex)."""
-    if len(text) > _LONGEST_PATTERN:
-        raise NotEnumerable(f"the regular expression {text[:80]!r} of a filter on {system.url} is too long")
-    try:
-        pattern = re.compile(text)
-    except re.error as error:
-        raise NotEnumerable(f"{text!r}, of a filter on {system.url}, is no regular expression: {error}") from None
-    return lambda value: pattern.fullmatch(value) is not None

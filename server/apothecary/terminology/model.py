@@ -22,6 +22,8 @@ class Designation(msgspec.Struct, frozen=True, gc=False):
     language: str = ""
     use: Mapping[str, Any] | None = None
     json: Mapping[str, Any] = {}
+    source: str | None = None
+    """The supplement that added it, as `url|version`."""
 
     @property
     def withdrawn(self) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from apothecary.fhir import terminology as tables
 from apothecary.terminology.code_systems import CONCEPT_PROPERTIES, CodeSystem, standard_name
 from apothecary.terminology.model import Concept, Designation, Property, PropertyDefinition, designations, objects
@@ -97,11 +99,12 @@ def supplemented(system: CodeSystem, supplement: CodeSystem) -> CodeSystem:
         if base is None:
             continue
         named = (Designation(added.display, supplement.language),) if added.display else ()
+        further = tuple(msgspec.structs.replace(one, source=supplement.canonical) for one in (*named, *added.designations))
         concepts[code] = Concept(
             base.code,
             base.display,
             base.definition,
-            base.designations + named + added.designations,
+            base.designations + further,
             base.properties + added.properties,
             base.extensions + added.extensions,
         )

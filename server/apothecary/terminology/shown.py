@@ -11,7 +11,7 @@ from typing import Any
 from apothecary.terminology.code_systems import CONCEPT_PROPERTIES
 from apothecary.terminology.compose import Entry
 from apothecary.terminology.languages import PREFERRED, Languages, Named, named
-from apothecary.terminology.model import Designation, Property, objects
+from apothecary.terminology.model import STANDARDS_STATUS, Designation, Property, objects
 
 JSON = dict[str, Any]
 
@@ -30,6 +30,7 @@ _COPIED = frozenset(
     _STRUCTURE + name
     for name in ("rendering-style", "rendering-xhtml", "valueset-deprecated", "valueset-concept-definition")
 )
+_OF_DESIGNATIONS = frozenset({f"{_STRUCTURE}coding-sctdescid", STANDARDS_STATUS})
 
 
 @dataclass(slots=True)
@@ -43,7 +44,6 @@ class Shower:
     include_designations: bool = False
     designations: tuple[str, ...] = ()
     properties: tuple[str, ...] = ()
-    definition: bool = False
     told: dict[str, str] = field(default_factory=dict)
     several: frozenset[str] = frozenset()
     """The systems of which the expansion holds more than one version: their codes say which."""
@@ -91,7 +91,7 @@ class Shower:
             yield {**language, "use": PREFERRED, "value": names.display}
         for one in names.designations:
             if one is not used and self._wanted(one.language, one.use):
-                yield dict(one.json) or _element(one)
+                yield _element(one)
 
     def _wanted(self, language: str, use: Mapping[str, Any] | None) -> bool:
         if not self.designations:
@@ -99,7 +99,7 @@ class Shower:
         for one in self.designations:
             system, bar, code = one.rpartition("|")
             if system == _LANGUAGE_SYSTEM or not bar:
-                if language.lower() == code.lower() or language.lower().startswith(f"{code.lower()}-"):
+                if language.lower() == code.lower():
                     return True
             elif use is not None and (use.get("system"), use.get("code")) == (system, code):
                 return True
@@ -119,7 +119,7 @@ class Shower:
             status = system.status(concept)
             if status and status != "active" and "status" not in self.properties:
                 said["status"] = self._tell(Property("status", "Code", status), f"{CONCEPT_PROPERTIES}status")
-            if (self.definition or "definition" in self.properties) and concept.definition:
+            if "definition" in self.properties and concept.definition:
                 value = Property("definition", "String", concept.definition)
                 yield self._tell(value, f"{CONCEPT_PROPERTIES}definition")
             for name in self.properties:
@@ -138,7 +138,13 @@ class Shower:
 
 
 def _element(one: Designation) -> JSON:
-    found: JSON = {"language": one.language} if one.language else {}
+    extensions = [each for each in objects(one.json.get("extension")) if each.get("url") in _OF_DESIGNATIONS]
+    found: JSON = {"extension": extensions} if extensions else {}
+    if one.language:
+        found["language"] = one.language
     if one.use is not None:
         found["use"] = one.use
+    additional = one.json.get("additionalUse")
+    if isinstance(additional, list):
+        found["additionalUse"] = additional
     return {**found, "value": one.value}
