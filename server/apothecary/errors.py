@@ -37,9 +37,10 @@ ApothecaryError
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal, Self, get_args
 
 Severity = Literal["fatal", "error", "warning", "information"]
 
@@ -100,6 +101,12 @@ class FhirError(ApothecaryError):
         first = Issue("error", code or self.code, diagnostics, where, rule=rule, remedy=remedy)
         self.issues: tuple[Issue, ...] = tuple(issues) or (first,)
         self.headers: Mapping[str, str] = headers or {}
+
+    def with_issues(self, issues: Iterable[Issue]) -> Self:
+        """The same error, told by other issues."""
+        other = copy.copy(self)
+        other.issues = tuple(issues)
+        return other
 
 
 class BadRequest(FhirError):

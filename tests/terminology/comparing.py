@@ -63,7 +63,9 @@ def compare(expected: Any, actual: Any, path: str = "", name: str = "", text: bo
                 found.add(compare(value, actual[key], here, key, text=words))
         for key in actual:
             if key not in wanted and key not in optional and key not in IGNORED:
-                (found.texts if key == "diagnostics" else found.hard).append(f"{path}.{key} is too much: {actual[key]!r}"[:300])
+                (found.texts if key == "diagnostics" else found.hard).append(
+                    f"{path}.{key} is too much: {actual[key]!r}"[:300]
+                )
     elif isinstance(expected, list):
         if not isinstance(actual, list):
             found.hard.append(f"{path}: {actual!r} is no list")
@@ -110,10 +112,9 @@ def _same(expected: Any, actual: Any) -> bool:
         if kind == "external":
             return rest.partition(":")[2] in actual
         return kind in MARKERS and MARKERS[kind].fullmatch(actual) is not None
-    return type(expected) is type(actual) and expected == actual or (
-        isinstance(expected, int | float) and isinstance(actual, int | float)
-        and not isinstance(expected, bool) and not isinstance(actual, bool) and expected == actual
-    )
+    if isinstance(expected, int | float) and not isinstance(expected, bool):
+        return isinstance(actual, int | float) and not isinstance(actual, bool) and expected == actual
+    return type(expected) is type(actual) and bool(expected == actual)
 
 
 def _short(value: Any) -> str:

@@ -57,7 +57,9 @@ class Test:
         """How an answer differs from that of the expected ones that is nearest."""
         if not self._status_fits(answer.status):
             return Difference([f"status {answer.status}, expected {self.status}: {answer.body[:300]!r}"])
-        return min((compare(one, answer.json) for one in self.responses), key=lambda one: (len(one.hard), len(one.texts)))
+        return min(
+            (compare(one, answer.json) for one in self.responses), key=lambda one: (len(one.hard), len(one.texts))
+        )
 
     def _status_fits(self, status: int) -> bool:
         return f"{status // 100}xx" == self.status

@@ -51,7 +51,7 @@ class Entry:
         """The same error, with issues that name this entry."""
         request = f"{self.method} {self.path or self.resource_type}"
         issues = [_placed(issue, self.expression, request) for issue in error.issues]
-        return type(error)(str(error), issues=issues, headers=error.headers)
+        return error.with_issues(issues)
 
 
 # Where the headers of an interaction by itself stand in an entry.

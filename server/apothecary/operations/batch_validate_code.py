@@ -37,7 +37,10 @@ def _one(call: Call, shared: list[Any], asked: JSON) -> JSON:
             raise BadRequest("a validation is Parameters", expression="validation", code="structure")
         own = [one for one in asked.get("parameter", ()) if isinstance(one, dict)]
         names = {one.get("name") for one in own}
-        posted = {"resourceType": "Parameters", "parameter": [*own, *(one for one in shared if one.get("name") not in names)]}
+        posted = {
+            "resourceType": "Parameters",
+            "parameter": [*own, *(one for one in shared if one.get("name") not in names)],
+        }
         return validate_code.run(replace(call, posted=posted, pairs=()))
     except FhirError as error:
         return operation_outcome(error.issues)

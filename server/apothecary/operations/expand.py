@@ -62,11 +62,11 @@ def run(call: Call) -> JSON:
 
 
 def _asked(call: Call) -> list[JSON]:
-    found = []
-    for name, kind in _TOLD:
-        for value in call.values(name):
-            found.append({"name": name, f"value{kind}": _typed(call, name, kind, value)})
-    return found
+    return [
+        {"name": name, f"value{kind}": _typed(call, name, kind, value)}
+        for name, kind in _TOLD
+        for value in call.values(name)
+    ]
 
 
 def _typed(call: Call, name: str, kind: str, value: Any) -> Any:

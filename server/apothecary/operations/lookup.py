@@ -30,7 +30,9 @@ def run(call: Call) -> JSON:
     """
     refuse_others(call, _TAKEN)
     if text(call, "date") is not None:
-        raise BadRequest("date: no code system here says what it was on a date", expression="date", code="not-supported")
+        raise BadRequest(
+            "date: no code system here says what it was on a date", expression="date", code="not-supported"
+        )
     terms = Terms(call)
     given = call.parameter("coding")
     if given is not None:
@@ -107,7 +109,11 @@ def _properties(system: CodeSystem, concept: Concept, wanted: frozenset[str], *,
 
 
 def _property(code: str, kind: str, value: Any, description: str | None = None) -> Item:
-    return "property", "part", [("code", "Code", code), ("value", kind, value), ("description", "String", description or None)]
+    return (
+        "property",
+        "part",
+        [("code", "Code", code), ("value", kind, value), ("description", "String", description or None)],
+    )
 
 
 OPERATION = Operation(

@@ -55,7 +55,9 @@ class Terms:
     def compiler(self) -> Compiler:
         """Raises UnknownTerminology where a supplement is not held."""
         given = [canonical(one, self.call.version) for one in resources(self.call, "tx-resource")]
-        return self.held.asked_with(given, self._versions("system"), self._versions("valueset"), self.texts("useSupplement"))
+        return self.held.asked_with(
+            given, self._versions("system"), self._versions("valueset"), self.texts("useSupplement")
+        )
 
     @property
     def resolver(self) -> Resolver:

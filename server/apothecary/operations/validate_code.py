@@ -42,7 +42,8 @@ def run(call: Call) -> JSON:
         terms.resolver,
         Rules(
             languages=terms.languages,
-            lenient_display_validation=flag(call, "lenient-display-validation") or text(call, "mode") == "lenient-display-validation",
+            lenient_display_validation=flag(call, "lenient-display-validation")
+            or text(call, "mode") == "lenient-display-validation",
             infer_system=flag(call, "inferSystem"),
             abstract=flag(call, "abstract", default=True),
             active_only=flag(call, "activeOnly"),
@@ -84,7 +85,10 @@ def _in_set(terms: Terms, validator: Validator, given: Given) -> JSON:
     by_code = call.parameter("coding") is None and call.parameter("codeableConcept") is None
     if by_code and given[0][0].system is None and not flag(call, "inferSystem"):
         raise BadRequest(
-            "the code has no system", expression="system", code="required", remedy="Write system=..., or inferSystem=true."
+            "the code has no system",
+            expression="system",
+            code="required",
+            remedy="Write system=..., or inferSystem=true.",
         )
     judged = [validator.in_value_set(members, one, place) for one, place in given]
     if not isinstance(call.parameter("codeableConcept"), dict):
@@ -95,8 +99,12 @@ def _in_set(terms: Terms, validator: Validator, given: Given) -> JSON:
         issues += [_of_one(issue) for issue in one.issues if good is not one or issue.kind != "not-in-vs"]
     if good is None and not any(issue.message == _NO_SUCH_SET for issue in issues):
         issues.insert(0, none_in(members))
-    return _answer(good or Judgement(given[0][0], unknown=_all(judged, "unknown"), cause=_all(judged, "cause")),
-                   _unique(issues), concept=call.parameter("codeableConcept"), found=good is not None)
+    return _answer(
+        good or Judgement(given[0][0], unknown=_all(judged, "unknown"), cause=_all(judged, "cause")),
+        _unique(issues),
+        concept=call.parameter("codeableConcept"),
+        found=good is not None,
+    )
 
 
 _NO_SUCH_SET = "Unable_to_resolve_value_Set_"

@@ -97,13 +97,14 @@ class Compiler:
 
     def _tabled(self, found: tables.ValueSet) -> Iterator[Part]:
         for url, concepts in found.concepts.items():
-            listed = {code: {"display": display} if display else {} for code, display in concepts.items()}
+            listed: dict[str, Mapping[str, Any]] = {
+                code: {"display": display} if display else {} for code, display in concepts.items()
+            }
             system = self.held(url, None)
             yield Part(url, system.version if system is not None else None, system, listed, trusted=True)
         if not found.complete:
             error = NotEnumerable(f"the codes of {found.url} cannot be listed: {found.reason}")
-            for url in found.systems or (None,):
-                yield Part(url, missing=error)
+            yield from (Part(url, missing=error) for url in found.systems or (None,))
 
     def _stored(self, name: str, expansion: Mapping[str, Any], steps: Steps) -> Iterator[Part]:
         """The codes of an expansion that came with the value set; a page or a part says that codes are missing."""
@@ -244,8 +245,8 @@ class _Builder:
                 raise invalid_value_set(f"The value set {name} is not contained in {self._above[-1]}")
             if name in self._above:
                 raise circle(self._above[0], (*self._above, name))
-            return self._compiler._resource(inner, (*self._above, name), self._steps, self._container)  # noqa: SLF001
-        found = self._compiler._named(name, self._above, self._steps)  # noqa: SLF001
+            return self._compiler._resource(inner, (*self._above, name), self._steps, self._container)
+        found = self._compiler._named(name, self._above, self._steps)
         self.used += [found.name, *found.used]
         return found
 

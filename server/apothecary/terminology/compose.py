@@ -103,7 +103,7 @@ class Part:
     sets: tuple[Members, ...] = ()
     missing: FhirError | None = None
     trusted: bool = False
-    """Whether what is listed counts even where the code system does not have it: an expansion that was made elsewhere."""
+    """Whether what is listed counts even where the code system lacks it: an expansion that was made elsewhere."""
     anyhow: bool = False
     """Whether it speaks of every version of its system: an exclude that names none."""
     _made: dict[int, tuple[CodeSystem, tuple[Test, ...]]] = field(default_factory=dict)

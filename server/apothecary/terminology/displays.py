@@ -25,7 +25,9 @@ def check(entry: Entry, display: str, languages: Languages | None, where: str, *
         return _of_no_language(names, display, about, asked, where, lenient=lenient)
     listed = " or ".join(f"'{value}'{f' ({language})' if language else ''}" for value, language in fitting[:20])
     choice = f"is {listed}" if len(fitting) == 1 else f"is one of {len(fitting)} choices: {listed}"
-    old = next((one for value, _, one in names.all() if one is not None and one.withdrawn and _same(display, value)), None)
+    old = next(
+        (one for value, _, one in names.all() if one is not None and one.withdrawn and _same(display, value)), None
+    )
     if old is not None:
         correct = " or ".join(f'"{value}"' for value, _ in fitting[:20])
         text = (

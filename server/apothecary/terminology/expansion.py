@@ -101,13 +101,17 @@ def _abstract(entry: Entry) -> bool:
 
 def _has(entry: Entry, words: Iterable[str], wanted: Wanted) -> bool:
     names = named(entry)
-    text = fold(" ".join((entry.code, *(value for value, _, one in names.all() if one is None or _searched(one, wanted)))))
+    text = fold(
+        " ".join((entry.code, *(value for value, _, one in names.all() if one is None or _searched(one, wanted))))
+    )
     return all(word in text for word in words)
 
 
 def _searched(one: Designation, wanted: Wanted) -> bool:
     """Whether a designation is looked into: it is where it is shown."""
-    return wanted.include_designations or (wanted.languages is not None and wanted.languages.rank(one.language) is not None)
+    return wanted.include_designations or (
+        wanted.languages is not None and wanted.languages.rank(one.language) is not None
+    )
 
 
 def fold(text: str) -> str:

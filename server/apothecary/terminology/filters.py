@@ -129,4 +129,3 @@ def _values(system: CodeSystem, name: str) -> Callable[[Concept], tuple[str, ...
         return lambda concept: ("true",) if system.is_inactive(concept) else ("false",)
     wanted = system.codes_of(name)
     return lambda concept: tuple(one.text for one in concept.properties if one.code in wanted)
-

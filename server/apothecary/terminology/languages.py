@@ -14,7 +14,9 @@ from apothecary.errors import BadRequest
 from apothecary.terminology.compose import Entry
 from apothecary.terminology.model import Designation, designations, objects
 
-_RANGE = re.compile(r"\s*(?P<tag>\*|[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)\s*(?:;\s*q\s*=\s*(?P<q>[01](?:\.[0-9]{0,3})?)\s*)?")
+_RANGE = re.compile(
+    r"\s*(?P<tag>\*|[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)\s*(?:;\s*q\s*=\s*(?P<q>[01](?:\.[0-9]{0,3})?)\s*)?"
+)
 _MOST = 50
 PREFERRED = {
     "system": "http://terminology.hl7.org/CodeSystem/hl7TermMaintInfra",
@@ -42,7 +44,9 @@ class Languages:
             match = _RANGE.fullmatch(one)
             if match is None or len(ranges) > _MOST:
                 raise BadRequest(
-                    f"{text[:100]!r} is no list of languages such as de-CH, de;q=0.8", expression=expression, code="value"
+                    f"{text[:100]!r} is no list of languages such as de-CH, de;q=0.8",
+                    expression=expression,
+                    code="value",
                 )
             quality = float(match["q"] or 1)
             if match["tag"] == "*":

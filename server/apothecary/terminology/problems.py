@@ -61,7 +61,7 @@ def not_found(error: UnknownTerminology, *expression: str) -> NotFound:
 
 
 def missing_supplement(canonicals: Iterable[str]) -> FhirError:
-    """A supplement that a value set or a request wants, and that is not held: without it the answer would be another."""
+    """A supplement that is wanted and not held: without it the answer would be another."""
     listed = ", ".join(canonicals)
     text = f"Required supplement not found: {listed}"
     return UnknownTerminology(

@@ -70,7 +70,7 @@ def code_system(resource: Mapping[str, Any]) -> CodeSystem:
 
 
 def from_tables(system: tables.CodeSystem) -> CodeSystem:
-    """One of the code systems that the specification publishes: its tables hold neither definitions nor designations."""
+    """A code system that the specification publishes: its tables hold neither definitions nor designations."""
     said: dict[str, list[Property]] = {}
     for name, by_code in system.properties.items():
         for code, values in by_code.items():
@@ -99,7 +99,9 @@ def supplemented(system: CodeSystem, supplement: CodeSystem) -> CodeSystem:
         if base is None:
             continue
         named = (Designation(added.display, supplement.language),) if added.display else ()
-        further = tuple(msgspec.structs.replace(one, source=supplement.canonical) for one in (*named, *added.designations))
+        further = tuple(
+            msgspec.structs.replace(one, source=supplement.canonical) for one in (*named, *added.designations)
+        )
         concepts[code] = Concept(
             base.code,
             base.display,

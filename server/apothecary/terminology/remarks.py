@@ -71,7 +71,9 @@ def languages_of(members: Members) -> Languages | None:
 
 def not_in(coding: Coding, members: Members, place: Place) -> Issue:
     said = f" ('{coding.display}')" if coding.display else ""
-    text = f"The provided code '{coding.system or ''}#{coding.code}{said}' was not found in the value set '{members.name}'"
+    text = (
+        f"The provided code '{coding.system or ''}#{coding.code}{said}' was not found in the value set '{members.name}'"
+    )
     message = "None_of_the_provided_codes_are_in_the_value_set_one"
     return Issue("error", "code-invalid", text, (place.code,), kind="not-in-vs", message=message)
 
@@ -105,12 +107,16 @@ def not_active(coding: Coding, place: Place) -> Issue:
 def inactive(coding: Coding, status: str | None, place: Place) -> Issue:
     said = f"{status} and inactive" if status not in (None, "inactive", "active") else "inactive"
     text = f"The concept '{coding.code}' has a status of {said} and its use should be reviewed"
-    return Issue("warning", "business-rule", text, (place.whole,), kind="code-comment", message="INACTIVE_CONCEPT_FOUND")
+    return Issue(
+        "warning", "business-rule", text, (place.whole,), kind="code-comment", message="INACTIVE_CONCEPT_FOUND"
+    )
 
 
 def deprecated(coding: Coding, status: str, place: Place) -> Issue:
     text = f"The concept '{coding.code}' is {status} and its use should be reviewed"
-    return Issue("warning", "business-rule", text, (place.whole,), kind="code-comment", message="DEPRECATED_CONCEPT_FOUND")
+    return Issue(
+        "warning", "business-rule", text, (place.whole,), kind="code-comment", message="DEPRECATED_CONCEPT_FOUND"
+    )
 
 
 def is_deprecated_in(entry: Entry) -> bool:
@@ -164,7 +170,9 @@ def cannot_infer(coding: Coding, members: Members, holding: Sequence[str], place
 
 def relative_system(place: Place) -> Issue:
     text = "Coding.system must be an absolute reference, not a local reference"
-    return Issue("error", "invalid", text, (place.system,), kind="invalid-data", message="Terminology_TX_System_Relative")
+    return Issue(
+        "error", "invalid", text, (place.system,), kind="invalid-data", message="Terminology_TX_System_Relative"
+    )
 
 
 def system_is_value_set(url: str, place: Place) -> Issue:
@@ -179,14 +187,16 @@ def system_is_supplement(system: CodeSystem, place: Place) -> Issue:
 
 
 def other_system(coding: Coding, system: CodeSystem, place: Place) -> Issue:
-    text = f"The code is of the CodeSystem '{coding.system}', not of '{system.url}', which it is to be validated against"
+    text = (
+        f"The code is of the CodeSystem '{coding.system}', not of '{system.url}', which it is to be validated against"
+    )
     return Issue("error", "invalid", text, (place.system,), kind="invalid-data")
 
 
 def other_version(coding: Coding, entry: Entry, place: Place) -> Issue:
     text = (
-        f"The code system '{coding.system}' version '{entry.version or ''}' in the ValueSet include is different to the "
-        f"one in the value ('{coding.version}')"
+        f"The code system '{coding.system}' version '{entry.version or ''}' in the ValueSet include is different to "
+        f"the one in the value ('{coding.version}')"
     )
     return Issue("error", "invalid", text, (place.version,), kind="vs-invalid", message="VALUESET_VALUE_MISMATCH")
 

@@ -39,7 +39,10 @@ class Versions:
         """Raises BadRequest where the version that was found is not the one that it must be."""
         checked = self.check.get(url)
         if checked is not None and not matches(checked, version):
-            text = f"The version '{version}' is not allowed for system '{url}': required to be '{checked}' by a version-check parameter"
+            text = (
+                f"The version '{version}' is not allowed for system '{url}': required to be '{checked}' by a "
+                "version-check parameter"
+            )
             issue = Issue("error", "exception", text, kind="version-error", message="VALUESET_VERSION_CHECK")
             raise BadRequest(text, issues=[issue])
 

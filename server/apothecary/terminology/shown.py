@@ -123,9 +123,9 @@ class Shower:
                 value = Property("definition", "String", concept.definition)
                 yield self._tell(value, f"{CONCEPT_PROPERTIES}definition")
             for name in self.properties:
-                for one in system.values(concept, name):
-                    declared = system.properties.get(one.code)
-                    yield self._tell(one, declared.uri if declared is not None else "")
+                for found in system.values(concept, name):
+                    declared = system.properties.get(found.code)
+                    yield self._tell(found, declared.uri if declared is not None else "")
                 if name in ("parent", "child"):
                     codes = system.parents_of(concept.code) if name == "parent" else system.children_of(concept.code)
                     for code in codes:

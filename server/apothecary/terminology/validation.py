@@ -120,7 +120,9 @@ class Validator:
             found.inside = True
             return found
         found.issues.append(say.not_in(coding, members, place))
-        other = members.find(Question(coding.system or "", coding.code), Steps(members.name)) if coding.version else None
+        other = (
+            members.find(Question(coding.system or "", coding.code), Steps(members.name)) if coding.version else None
+        )
         if other is not None:
             found.issues.append(say.other_version(coding, other, place))
         if concept is None:
@@ -135,11 +137,11 @@ class Validator:
     @staticmethod
     def _open(members: Members, url: str | None) -> bool:
         """Whether the value set takes whatever is a code of that system."""
-        return any(one.url == url and one.listed is None and one.tests is None and not one.sets for one in members.includes)
+        return any(
+            one.url == url and one.listed is None and one.tests is None and not one.sets for one in members.includes
+        )
 
-    def _of_unknown_system(
-        self, members: Members, found: Judgement, entry: Entry | None, place: Place
-    ) -> Judgement:
+    def _of_unknown_system(self, members: Members, found: Judgement, entry: Entry | None, place: Place) -> Judgement:
         """The code system is not held: the value set may list the code all the same."""
         coding = found.coding
         if entry is not None:
