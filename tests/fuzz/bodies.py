@@ -36,7 +36,9 @@ class Bodies:
     def written(self, value: Any) -> tuple[bytes, str]:
         """A body, and the media type that says what it is."""
         if isinstance(value, dict) and self.dice.chance(0.06):
-            return self.xml(value), self.dice.choice(("application/fhir+xml", "application/xml", "application/xml+fhir"))
+            return self.xml(value), self.dice.choice(
+                ("application/fhir+xml", "application/xml", "application/xml+fhir")
+            )
         content = spelled(self.dice, value)
         if self.dice.chance(0.04):
             content = damaged(self.dice, content)
@@ -52,13 +54,17 @@ class Bodies:
 
     def bundle(self) -> JSON:
         """A batch or transaction, seldom another Bundle."""
-        kind = self.dice.choice(("batch", "transaction", "transaction", self.dice.choice(("collection", "history", "x"))))
+        kind = self.dice.choice(
+            ("batch", "transaction", "transaction", self.dice.choice(("collection", "history", "x")))
+        )
         entries = [self.entry() for _ in range(self.dice.few(8, 1))]
         if self.dice.chance(0.3) and len(entries) > 1:
             # One that points to another.
             resource = entries[0].get("resource")
             if isinstance(resource, dict):
-                resource["extension"] = [{"url": "http://example.org/x", "valueReference": {"reference": entries[1].get("fullUrl", "#")}}]
+                resource["extension"] = [
+                    {"url": "http://example.org/x", "valueReference": {"reference": entries[1].get("fullUrl", "#")}}
+                ]
         bundle: JSON = {"resourceType": "Bundle", "type": kind, "entry": entries}
         return mutated(self.dice, bundle) if self.dice.chance(0.25) else bundle
 
@@ -70,11 +76,15 @@ class Bodies:
         if method in ("PUT", "DELETE", "PATCH") and self.dice.chance(0.2):
             url = f"{kind}?{self.queries.search(kind)}"
         if method == "POST" and self.dice.chance(0.2):
-            url = self.dice.choice((f"{kind}/$validate", "$validate", f"{kind}/_search", "", "/", f"{kind}/{resource_id}/$meta-add"))
+            url = self.dice.choice(
+                (f"{kind}/$validate", "$validate", f"{kind}/_search", "", "/", f"{kind}/{resource_id}/$meta-add")
+            )
         request: JSON = {"method": method, "url": url if self.dice.chance(0.95) else text(self.dice)}
         for name in ("ifMatch", "ifNoneMatch", "ifNoneExist", "ifModifiedSince"):
             if self.dice.chance(0.07):
-                request[name] = self.dice.choice(('W/"1"', '"1"', "*", "identifier=a|b", "2020-01-01T00:00:00Z", text(self.dice)))
+                request[name] = self.dice.choice(
+                    ('W/"1"', '"1"', "*", "identifier=a|b", "2020-01-01T00:00:00Z", text(self.dice))
+                )
         entry: JSON = {"request": request}
         if method in ("POST", "PUT"):
             entry["resource"] = self.resource(kind, resource_id)
@@ -86,7 +96,14 @@ class Bodies:
 
     def reading(self, kind: str, resource_id: str) -> str:
         """An address that a GET in a bundle goes to."""
-        ways = (f"{kind}/{resource_id}", f"{kind}?{self.queries.search(kind)}", f"{kind}/{resource_id}/_history", "metadata", "_history", kind)
+        ways = (
+            f"{kind}/{resource_id}",
+            f"{kind}?{self.queries.search(kind)}",
+            f"{kind}/{resource_id}/_history",
+            "metadata",
+            "_history",
+            kind,
+        )
         return self.dice.choice(ways)
 
     def patch_in_binary(self) -> JSON:
@@ -104,8 +121,12 @@ class Bodies:
             return anything(self.dice)
         if self.dice.chance(0.5):
             # One that mostly fits.
-            path = self.dice.choice(("/status", "/meta", "/extension", "/language", "/meta/tag", "/implicitRules", "/url"))
-            value = self.dice.choice((*CODES, *URIS[:3], [{"url": "http://example.org/x", "valueString": "a"}], {"tag": [{"code": "a"}]}))
+            path = self.dice.choice(
+                ("/status", "/meta", "/extension", "/language", "/meta/tag", "/implicitRules", "/url")
+            )
+            value = self.dice.choice(
+                (*CODES, *URIS[:3], [{"url": "http://example.org/x", "valueString": "a"}], {"tag": [{"code": "a"}]})
+            )
             return {"op": self.dice.choice(("add", "add", "replace", "remove", "test")), "path": path, "value": value}
         operation = {"op": self.dice.choice(_OPERATIONS), "path": self.dice.choice(_POINTERS)}
         if self.dice.chance(0.7):
@@ -123,10 +144,25 @@ class Bodies:
     def _path_step(self, kind: str) -> JSON:
         if self.dice.chance(0.5):
             # One that mostly fits.
-            name, choice, given = self.dice.choice((("language", "valueCode", "en"), ("status", "valueCode", "active"), ("implicitRules", "valueUri", "http://x/y")))
+            name, choice, given = self.dice.choice(
+                (
+                    ("language", "valueCode", "en"),
+                    ("status", "valueCode", "active"),
+                    ("implicitRules", "valueUri", "http://x/y"),
+                )
+            )
             ways = (
-                [{"name": "type", "valueCode": "add"}, {"name": "path", "valueString": kind}, {"name": "name", "valueString": name}, {"name": "value", choice: given}],
-                [{"name": "type", "valueCode": "replace"}, {"name": "path", "valueString": f"{kind}.{name}"}, {"name": "value", choice: given}],
+                [
+                    {"name": "type", "valueCode": "add"},
+                    {"name": "path", "valueString": kind},
+                    {"name": "name", "valueString": name},
+                    {"name": "value", choice: given},
+                ],
+                [
+                    {"name": "type", "valueCode": "replace"},
+                    {"name": "path", "valueString": f"{kind}.{name}"},
+                    {"name": "value", choice: given},
+                ],
                 [{"name": "type", "valueCode": "delete"}, {"name": "path", "valueString": f"{kind}.{name}"}],
             )
             return {"name": "operation", "part": self.dice.choice(ways)}
@@ -148,7 +184,9 @@ class Bodies:
         """A FHIRPath expression: the one of a search parameter, one made of it, or odd."""
         known = [one.expression for _, one in sorted(parameters(self.version, kind).items()) if one.expression]
         begin = self.dice.choice((kind, f"{kind}.{self.dice.choice(_NAMES)}", *known[:20]))
-        return self.dice.choice((begin, begin + self.dice.choice(_STEPS), begin + self.dice.choice(_STEPS) * 9, text(self.dice)))
+        return self.dice.choice(
+            (begin, begin + self.dice.choice(_STEPS), begin + self.dice.choice(_STEPS) * 9, text(self.dice))
+        )
 
     def call(self, kind: str, operation: str) -> JSON:
         """The Parameters of an operation."""
@@ -168,9 +206,18 @@ class Bodies:
             system, _, code = self.dice.choice(TOKENS).partition("|")
             return {"valueCoding": {"system": system, "code": code}}
         if name == "codeableConcept":
-            return {"valueCodeableConcept": {"coding": [{"system": "http://loinc.org", "code": "x"}, anything(self.dice)]}}
+            return {
+                "valueCodeableConcept": {"coding": [{"system": "http://loinc.org", "code": "x"}, anything(self.dice)]}
+            }
         if name == "meta":
-            return {"valueMeta": {"tag": [{"system": self.dice.choice(URIS), "code": self.dice.choice(CODES)}], "x": anything(self.dice)} if self.dice.chance(0.3) else {"tag": [{"code": "a"}]}}
+            return {
+                "valueMeta": {
+                    "tag": [{"system": self.dice.choice(URIS), "code": self.dice.choice(CODES)}],
+                    "x": anything(self.dice),
+                }
+                if self.dice.chance(0.3)
+                else {"tag": [{"code": "a"}]}
+            }
         if name == "part":
             return {"part": [{"name": "a", "valueString": "b"}]}
         return {self.dice.choice(_VALUES): text(self.dice)}
@@ -181,7 +228,11 @@ class Bodies:
         include: JSON = {"system": system}
         if self.dice.chance(0.6):
             include["filter"] = [
-                {"property": self.dice.choice(("concept", "code", "display", "parent", "x", "status")), "op": self.dice.choice(_FILTERS), "value": text(self.dice)}
+                {
+                    "property": self.dice.choice(("concept", "code", "display", "parent", "x", "status")),
+                    "op": self.dice.choice(_FILTERS),
+                    "value": text(self.dice),
+                }
                 for _ in range(self.dice.few(3, 1))
             ]
         if self.dice.chance(0.3):
@@ -196,34 +247,183 @@ class Bodies:
 
 MEDIA_TYPES = (
     *("application/json", "text/json", "application/json+fhir", "application/fhir+xml", "application/json-patch+json"),
-    *("application/x-www-form-urlencoded", "text/plain", "application/fhir+json; fhirVersion=4.0", "application/octet-stream"),
-    *("application/fhir+json; fhirVersion=9.9", "application/fhir+json; charset=utf-16", "application/fhir+turtle", "", "x", "/"),
-    *("application/fhir+json; charset=", "multipart/form-data; boundary=x", "application/fhir+json;;;", "application/merge-patch+json"),
-    *("application/fhir+ndjson", "application/x-yaml", "text/html", "APPLICATION/FHIR+JSON", "application/fhir+json, text/plain"),
+    *(
+        "application/x-www-form-urlencoded",
+        "text/plain",
+        "application/fhir+json; fhirVersion=4.0",
+        "application/octet-stream",
+    ),
+    *(
+        "application/fhir+json; fhirVersion=9.9",
+        "application/fhir+json; charset=utf-16",
+        "application/fhir+turtle",
+        "",
+        "x",
+        "/",
+    ),
+    *(
+        "application/fhir+json; charset=",
+        "multipart/form-data; boundary=x",
+        "application/fhir+json;;;",
+        "application/merge-patch+json",
+    ),
+    *(
+        "application/fhir+ndjson",
+        "application/x-yaml",
+        "text/html",
+        "APPLICATION/FHIR+JSON",
+        "application/fhir+json, text/plain",
+    ),
 )
 OPERATIONS = (
-    *("validate", "meta", "meta-add", "meta-delete", "convert", "expand", "lookup", "subsumes", "validate-code", "everything"),
+    *(
+        "validate",
+        "meta",
+        "meta-add",
+        "meta-delete",
+        "convert",
+        "expand",
+        "lookup",
+        "subsumes",
+        "validate-code",
+        "everything",
+    ),
     *("export", "translate", "closure", "x", "", "validate-"),
 )
 ARGUMENTS = (
-    *("resource", "mode", "profile", "url", "code", "system", "version", "coding", "codeableConcept", "display", "filter", "count"),
-    *("offset", "valueSet", "codeSystem", "codeA", "codeB", "codingA", "codingB", "property", "meta", "input", "from", "to", "part"),
-    *("activeOnly", "includeDesignations", "valueSetVersion", "inferSystem", "displayLanguage", "exclude-system", "system-version", "x", ""),
+    *(
+        "resource",
+        "mode",
+        "profile",
+        "url",
+        "code",
+        "system",
+        "version",
+        "coding",
+        "codeableConcept",
+        "display",
+        "filter",
+        "count",
+    ),
+    *(
+        "offset",
+        "valueSet",
+        "codeSystem",
+        "codeA",
+        "codeB",
+        "codingA",
+        "codingB",
+        "property",
+        "meta",
+        "input",
+        "from",
+        "to",
+        "part",
+    ),
+    *(
+        "activeOnly",
+        "includeDesignations",
+        "valueSetVersion",
+        "inferSystem",
+        "displayLanguage",
+        "exclude-system",
+        "system-version",
+        "x",
+        "",
+    ),
 )
 _OPERATIONS = ("add", "remove", "replace", "move", "copy", "test", "x")
 _POINTERS = (
-    *("", "/", "/status", "/id", "/meta", "/meta/tag", "/meta/tag/-", "/meta/tag/0", "/code", "/code/coding/0", "/code/coding/-1"),
-    *("/resourceType", "/a~2", "/~", "status", "/text/div", "/identifier/-", "/identifier/99999999999999999999", "/contained/0/id"),
+    *(
+        "",
+        "/",
+        "/status",
+        "/id",
+        "/meta",
+        "/meta/tag",
+        "/meta/tag/-",
+        "/meta/tag/0",
+        "/code",
+        "/code/coding/0",
+        "/code/coding/-1",
+    ),
+    *(
+        "/resourceType",
+        "/a~2",
+        "/~",
+        "status",
+        "/text/div",
+        "/identifier/-",
+        "/identifier/99999999999999999999",
+        "/contained/0/id",
+    ),
     *("/" + "a/" * 300, "/é", "/\ud800", "/extension/0/url"),
 )
-_NAMES = ("status", "code", "identifier", "extension", "text", "id", "meta", "contained", "name", "x", "coding", "resourceType")
+_NAMES = (
+    "status",
+    "code",
+    "identifier",
+    "extension",
+    "text",
+    "id",
+    "meta",
+    "contained",
+    "name",
+    "x",
+    "coding",
+    "resourceType",
+)
 _VALUES = (
-    *("valueString", "valueCode", "valueBoolean", "valueInteger", "valueDecimal", "valueCoding", "valueUri", "valueCanonical"),
-    *("valueReference", "valueCodeableConcept", "valueIdentifier", "valueQuantity", "part", "resource", "valueX", "_valueString"),
+    *(
+        "valueString",
+        "valueCode",
+        "valueBoolean",
+        "valueInteger",
+        "valueDecimal",
+        "valueCoding",
+        "valueUri",
+        "valueCanonical",
+    ),
+    *(
+        "valueReference",
+        "valueCodeableConcept",
+        "valueIdentifier",
+        "valueQuantity",
+        "part",
+        "resource",
+        "valueX",
+        "_valueString",
+    ),
 )
 _STEPS = (
-    *(".where(true)", "[0]", ".first()", ".extension", ".ofType(string)", ".repeat(extension)", ".descendants()", ".children()"),
-    *(".where(status = 'active')", "[-1]", "[99]", ".(", ".x", "..", ".as(Quantity)", ".resolve()", ".matches('(a|a)*b')", " | Patient"),
-    *(".select(%resource.descendants())", ".combine(%resource)", ".replaceMatches('', 'xxxxxxxx')", " and true", ".trace('x')"),
+    *(
+        ".where(true)",
+        "[0]",
+        ".first()",
+        ".extension",
+        ".ofType(string)",
+        ".repeat(extension)",
+        ".descendants()",
+        ".children()",
+    ),
+    *(
+        ".where(status = 'active')",
+        "[-1]",
+        "[99]",
+        ".(",
+        ".x",
+        "..",
+        ".as(Quantity)",
+        ".resolve()",
+        ".matches('(a|a)*b')",
+        " | Patient",
+    ),
+    *(
+        ".select(%resource.descendants())",
+        ".combine(%resource)",
+        ".replaceMatches('', 'xxxxxxxx')",
+        " and true",
+        ".trace('x')",
+    ),
 )
 _FILTERS = ("=", "is-a", "descendent-of", "is-not-a", "regex", "in", "not-in", "generalizes", "child-of", "exists", "x")

@@ -11,8 +11,8 @@ from tests.fuzz.bodies import ARGUMENTS, MEDIA_TYPES, OPERATIONS, Bodies
 from tests.fuzz.dice import dice_for
 from tests.fuzz.material import Material
 from tests.fuzz.mutate import damaged, deep, encoded, odd_text
-from tests.fuzz.words import ODD, identity, text
 from tests.fuzz.wire import Request
+from tests.fuzz.words import ODD, identity, text
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -103,7 +103,9 @@ class Maker:
         if self.dice.chance(0.15):
             self.header("If-None-Exist", self.queries.search(self.kind))
         if self.kind == "Binary" and self.dice.chance(0.5):
-            return self.done("POST", "Binary", "", odd_text(self.dice), self.dice.choice((*MEDIA_TYPES, "application/pdf")))
+            return self.done(
+                "POST", "Binary", "", odd_text(self.dice), self.dice.choice((*MEDIA_TYPES, "application/pdf"))
+            )
         return self.sent("POST", self.kind, self.bodies.resource(self.kind))
 
     def update(self) -> Request:
@@ -137,7 +139,9 @@ class Maker:
         name = self.dice.choice(OPERATIONS[:9] if self.dice.chance(0.9) else OPERATIONS)
         if name in ("expand", "lookup", "subsumes", "validate-code"):
             self.kind = self.dice.choice(("ValueSet", "CodeSystem", "ConceptMap"))
-        level = self.dice.choice(("", f"{self.kind}/", f"{self.kind}/{self.id}/") if self.dice.chance(0.4) else _LEVELS.get(name, ("",)))
+        level = self.dice.choice(
+            ("", f"{self.kind}/", f"{self.kind}/{self.id}/") if self.dice.chance(0.4) else _LEVELS.get(name, ("",))
+        )
         level = level.format(kind=self.kind, id=self.id)
         path = f"{level}${name}"
         pairs = [(self.dice.choice(ARGUMENTS), text(self.dice)) for _ in range(self.dice.few(4))]
@@ -151,15 +155,27 @@ class Maker:
         return self.sent("POST", path, self.bodies.call(self.kind, name), query)
 
     def beside(self) -> Request:
-        paths = ("/", "/healthz", "/readyz", "/metrics", "/openapi.json", f"{self.base}/openapi.json", f"{self.base}/metadata")
-        target = self.dice.choice((*paths, "/favicon.ico", "//", "/fhir/", "/fhir/r3", "/fhir//r5", "/.well-known/smart-configuration", "*"))
+        paths = (
+            "/",
+            "/healthz",
+            "/readyz",
+            "/metrics",
+            "/openapi.json",
+            f"{self.base}/openapi.json",
+            f"{self.base}/metadata",
+        )
+        target = self.dice.choice(
+            (*paths, "/favicon.ico", "//", "/fhir/", "/fhir/r3", "/fhir//r5", "/.well-known/smart-configuration", "*")
+        )
         method = self.dice.choice(("GET", "GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"))
         query = self.queries.search(self.kind) if self.dice.chance(0.3) else ""
         return self.finished(method, target, query, b"")
 
     def nothing(self) -> Request:
         """Any method at any address with any body."""
-        method = self.dice.choice(("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "x", "get"))
+        method = self.dice.choice(
+            ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "x", "get")
+        )
         parts = (self.kind, self.id, "_history", "$validate", "_search", "metadata", "x", "", "1")
         path = "/".join(self.dice.choice(parts) for _ in range(self.dice.few(6)))
         body = self.dice.choice((b"", odd_text(self.dice), deep(self.dice)))
@@ -170,7 +186,9 @@ class Maker:
     def header(self, name: str, value: str) -> None:
         """A header, as far as one can be made of it: no line ends, and bytes beyond ASCII as UTF-8."""
         found = value.encode("utf-8", "surrogatepass").decode("latin-1")
-        self.headers.append((name, "".join(one for one in found if one == "\t" or (one >= " " and one != "\x7f")).strip()))
+        self.headers.append(
+            (name, "".join(one for one in found if one == "\t" or (one >= " " and one != "\x7f")).strip())
+        )
 
     def sent(self, method: str, path: str, value: object, query: str = "") -> Request:
         """A request with a JSON or XML body."""
@@ -211,20 +229,52 @@ class Maker:
 _INSTANCE = ("{kind}/{id}/",)
 _TYPE = ("{kind}/", "{kind}/{id}/")
 _LEVELS = {
-    **{name: _INSTANCE for name in ("meta-add", "meta-delete")},
-    **{name: ("ValueSet/", "ValueSet/{id}/") for name in ("expand",)},
-    **{name: ("CodeSystem/", "CodeSystem/{id}/") for name in ("lookup", "subsumes")},
-    **{name: ("CodeSystem/", "ValueSet/", "CodeSystem/{id}/", "ValueSet/{id}/") for name in ("validate-code",)},
-    **{name: ("", *_TYPE) for name in ("validate", "meta", "convert")},
+    **dict.fromkeys(("meta-add", "meta-delete"), _INSTANCE),
+    **dict.fromkeys(("expand",), ("ValueSet/", "ValueSet/{id}/")),
+    **dict.fromkeys(("lookup", "subsumes"), ("CodeSystem/", "CodeSystem/{id}/")),
+    **dict.fromkeys(("validate-code",), ("CodeSystem/", "ValueSet/", "CodeSystem/{id}/", "ValueSet/{id}/")),
+    **dict.fromkeys(("validate", "meta", "convert"), ("", *_TYPE)),
 }
 _AGENTS = ("curl/8.5.0", "Mozilla/5.0", "x")
 _HEADERS: tuple[tuple[str, float, tuple[str, ...]], ...] = (
-    ("Accept", 0.15, (*MEDIA_TYPES, "*/*", *["application/fhir+json"] * 20, "text/html", "application/fhir+json;q=0.1,*/*;q=0", "application/fhir+json; fhirVersion=4.0", ",,,", "a" * 3000)),
+    (
+        "Accept",
+        0.15,
+        (
+            *MEDIA_TYPES,
+            "*/*",
+            *["application/fhir+json"] * 20,
+            "text/html",
+            "application/fhir+json;q=0.1,*/*;q=0",
+            "application/fhir+json; fhirVersion=4.0",
+            ",,,",
+            "a" * 3000,
+        ),
+    ),
     ("Accept-Encoding", 0.1, ("gzip", "gzip;q=0", "*", "identity;q=0", "br, gzip;q=x", "")),
-    ("Prefer", 0.2, ("handling=strict", "handling=strict", "handling=lenient", "return=minimal", "return=OperationOutcome", "return=representation", "respond-async", '="', "return=x;handling=strict", ",,;=")),
+    (
+        "Prefer",
+        0.2,
+        (
+            "handling=strict",
+            "handling=strict",
+            "handling=lenient",
+            "return=minimal",
+            "return=OperationOutcome",
+            "return=representation",
+            "respond-async",
+            '="',
+            "return=x;handling=strict",
+            ",,;=",
+        ),
+    ),
     ("If-Match", 0.06, ('W/"1"', '"1"', "*", 'W/"x"', "1", 'W/"1", W/"2"', "")),
     ("If-None-Match", 0.06, ('W/"1"', "*", '"1"', "x", "")),
-    ("If-Modified-Since", 0.04, ("Wed, 21 Oct 2015 07:28:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "x", "Mon, 01 Jan 0001 00:00:00 GMT", "-1")),
+    (
+        "If-Modified-Since",
+        0.04,
+        ("Wed, 21 Oct 2015 07:28:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "x", "Mon, 01 Jan 0001 00:00:00 GMT", "-1"),
+    ),
     ("User-Agent", 0.1, _AGENTS),
     ("X-Request-Id", 0.05, ("1", "a" * 300, "é", "")),
     ("Origin", 0.03, ("http://localhost", "http://evil.example", "null", "x", "http://localhost:8080")),

@@ -12,8 +12,34 @@ from tests.fuzz.words import DATES, NUMBERS, ODD, REFERENCES, URIS, text
 
 Place = tuple[Any, Any]
 _KEYS = (
-    *("id", "resourceType", "meta", "text", "div", "extension", "url", "value", "contained", "reference", "status", "code"),
-    *("system", "_status", "_id", "fullUrl", "entry", "expression", "versionId", "lastUpdated", "profile", "", "\ud800", "x"),
+    *(
+        "id",
+        "resourceType",
+        "meta",
+        "text",
+        "div",
+        "extension",
+        "url",
+        "value",
+        "contained",
+        "reference",
+        "status",
+        "code",
+    ),
+    *(
+        "system",
+        "_status",
+        "_id",
+        "fullUrl",
+        "entry",
+        "expression",
+        "versionId",
+        "lastUpdated",
+        "profile",
+        "",
+        "\ud800",
+        "x",
+    ),
 )
 
 
@@ -101,7 +127,19 @@ def spelled(dice: Dice, value: Any) -> bytes:
 
 _FRAGMENTS = (
     *(b"", b"{", b"}", b"[", b"]", b",", b":", b'"', b"null", b"-1e99", b"\xff", b"\xc3", b"\\ud800", b"\\u0000", b"<"),
-    *(b">", b"&x;", b"&#0;", b"\x00", b"*a", b"\xef\xbb\xbf", b"</", b"<!DOCTYPE a>", b"<?x?>", b"]]>", b"\xed\xa0\x80"),
+    *(
+        b">",
+        b"&x;",
+        b"&#0;",
+        b"\x00",
+        b"*a",
+        b"\xef\xbb\xbf",
+        b"</",
+        b"<!DOCTYPE a>",
+        b"<?x?>",
+        b"]]>",
+        b"\xed\xa0\x80",
+    ),
 )
 
 
@@ -155,7 +193,21 @@ def odd_text(dice: Dice) -> bytes:
     """Bytes without any form."""
     return dice.choice(
         (
-            *(b"", b" ", b"null", b"0", b'""', b"[]", b"{}", b"\xef\xbb\xbf{}", b"\x00", b"<a/>", b"<", b"%", b"a=b&c=d"),
+            *(
+                b"",
+                b" ",
+                b"null",
+                b"0",
+                b'""',
+                b"[]",
+                b"{}",
+                b"\xef\xbb\xbf{}",
+                b"\x00",
+                b"<a/>",
+                b"<",
+                b"%",
+                b"a=b&c=d",
+            ),
             '{"resourceType":"Medication"}'.encode("utf-16"),
             b'{"resourceType":"Medication","resourceType":"Patient"}',
             b'{"resourceType":"Medication"}{"resourceType":"Medication"}',

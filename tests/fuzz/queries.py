@@ -47,7 +47,13 @@ class Queries:
                 (2, lambda: self.chained(kind)),
                 (2, lambda: self.reversed(kind)),
                 (1, lambda: ("_filter", self.filter(kind, 3))),
-                (1, lambda: (self.dice.choice(("_list", "_in", "_query", "_type", "_text", "_content")), text(self.dice))),
+                (
+                    1,
+                    lambda: (
+                        self.dice.choice(("_list", "_in", "_query", "_type", "_text", "_content")),
+                        text(self.dice),
+                    ),
+                ),
                 (0.5, lambda: (text(self.dice), text(self.dice))),
             )
         )
@@ -101,7 +107,9 @@ class Queries:
         """An expression of https://hl7.org/fhir/R5/search_filter.html"""
         if depth and self.dice.chance(0.5):
             one, other = self.filter(kind, depth - 1), self.filter(kind, depth - 1)
-            return self.dice.choice((f"({one})", f"{one} and {other}", f"({one} or {other})", f"not ({one})", f"{one} {other}"))
+            return self.dice.choice(
+                (f"({one})", f"{one} and {other}", f"({one} or {other})", f"not ({one})", f"{one} {other}")
+            )
         name, given = self.dice.one(((4, lambda: self.plain(kind)), (1, lambda: self.chained(kind))))
         operator = self.dice.choice(_OPERATORS)
         given = self.dice.choice((given, f'"{given}"', f'"{given}', text(self.dice)))
@@ -115,13 +123,17 @@ class Queries:
         if self.dice.chance(0.1):
             return name, text(self.dice)
         if base in ("_include", "_revinclude"):
-            source = kind if base == "_include" and self.dice.chance(0.8) else self.material.kind(self.dice, self.version)
+            source = (
+                kind if base == "_include" and self.dice.chance(0.8) else self.material.kind(self.dice, self.version)
+            )
             references = [c for c, one in parameters(self.version, source).items() if one.type == "reference"]
             code = self.dice.choice(sorted(references)) if references else "subject"
             target = self.material.kind(self.dice, self.version)
             return name, self.dice.choice(("*", "*:*", f"{source}:*", f"{source}:{code}", f"{source}:{code}:{target}"))
         if base == "_sort":
-            return name, ",".join(self.dice.choice(("", "-")) + self.dice.choice(codes) for _ in range(1 + self.dice.few(3)))
+            return name, ",".join(
+                self.dice.choice(("", "-")) + self.dice.choice(codes) for _ in range(1 + self.dice.few(3))
+            )
         if base == "_type":
             return name, ",".join(self.material.kind(self.dice, self.version) for _ in range(1 + self.dice.few(4)))
         if base == "_elements":
@@ -141,7 +153,28 @@ def _quoted(given: str) -> str:
     return quote(given.encode("utf-8", "surrogatepass"), SAFE)
 
 
-_OPERATORS = ("eq", "ne", "co", "sw", "ew", "gt", "lt", "ge", "le", "ap", "sa", "eb", "pr", "po", "ss", "sb", "in", "ni", "re", "xx")
+_OPERATORS = (
+    "eq",
+    "ne",
+    "co",
+    "sw",
+    "ew",
+    "gt",
+    "lt",
+    "ge",
+    "le",
+    "ap",
+    "sa",
+    "eb",
+    "pr",
+    "po",
+    "ss",
+    "sb",
+    "in",
+    "ni",
+    "re",
+    "xx",
+)
 _VALUE_SETS = (
     *("http://hl7.org/fhir/ValueSet/medication-status", "http://hl7.org/fhir/ValueSet/administrative-gender"),
     *("http://hl7.org/fhir/ValueSet/observation-codes", "ValueSet/f1", "http://example.org/nothing", "#x"),

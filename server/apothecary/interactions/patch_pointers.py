@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-
 # What an operation needs beside `op` and `path`: https://www.rfc-editor.org/rfc/rfc6902#section-4
-_NEEDED = {"add": ("value",), "replace": ("value",), "test": ("value",), "move": ("from",), "copy": ("from",), "remove": ()}
+_NEEDED = {
+    "add": ("value",),
+    "replace": ("value",),
+    "test": ("value",),
+    "move": ("from",),
+    "copy": ("from",),
+    "remove": (),
+}
 # Positions are compared as numbers; no list has so many items that one would need more digits.
 _MOST_DIGITS = 18
 

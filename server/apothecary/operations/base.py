@@ -47,6 +47,15 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Argument:
+    """One parameter that an operation takes. `type` is a FHIR type; a primitive one may stand in the address."""
+
+    name: str
+    type: str
+    documentation: str
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One operation. `run` gives the resource that answers the call."""
 
@@ -59,3 +68,5 @@ class Operation:
     """The FHIR version of the answer, where that is not the version of the base."""
     types: frozenset[str] = frozenset()
     """The resource types that it is of; any, where none is named."""
+    arguments: tuple[Argument, ...] = ()
+    """What it can be given, for those who read a description of the server."""
