@@ -1,7 +1,7 @@
 """`make fuzz`: requests by chance to real servers on both databases, half of them each.
 
-`python -m tests.fuzz [--requests N] [--seed S] [--database sqlite|postgresql|both]`; with `--only N` it prints request N
-of the seed as a line for a shell.
+`python -m tests.fuzz [--requests N] [--seed S] [--database sqlite|postgresql|both]`; with `--only N` it prints
+request N of the seed as a line for a shell.
 """
 
 from __future__ import annotations

@@ -175,9 +175,8 @@ class Bodies:
             parts.append({"name": "name", "valueString": self.dice.choice(_NAMES)})
         if operation in ("add", "insert", "replace"):
             parts.append({"name": "value", self.dice.choice(_VALUES): anything(self.dice)})
-        for name in ("index", "source", "destination"):
-            if self.dice.chance(0.3):
-                parts.append({"name": name, "valueInteger": self.dice.choice((0, 1, 5, -1, 10**12))})
+        for name in self.dice.sample(("index", "source", "destination"), self.dice.few(3)):
+            parts += [{"name": name, "valueInteger": self.dice.choice((0, 1, 5, -1, 10**12))}]
         return {"name": "operation", "part": parts}
 
     def path(self, kind: str) -> str:

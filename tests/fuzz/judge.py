@@ -27,7 +27,7 @@ def fault(request: Request, answer: Answer) -> str | None:
         return None if _is_beneath_http(request, answer) else _outcome(kind, answer)
     if answer.status >= 300:
         return f"status {answer.status}"
-    return _content(kind, answer)
+    return _content(kind, answer, is_run=request.method == "POST" and request.target.count("/") <= 2)
 
 
 def _is_beneath_http(request: Request, answer: Answer) -> bool:
@@ -47,7 +47,8 @@ def _outcome(kind: str, answer: Answer) -> str | None:
     return None
 
 
-def _content(kind: str, answer: Answer) -> str | None:
+def _content(kind: str, answer: Answer, *, is_run: bool) -> str | None:
+    """`is_run`: whether a Bundle says what became of a batch, and is not one that somebody stored."""
     if not kind.startswith(_FHIR_JSON):
         return None
     if not answer.body:
@@ -55,7 +56,7 @@ def _content(kind: str, answer: Answer) -> str | None:
     found = _parsed(answer.body)
     if not isinstance(found, dict) or not isinstance(found.get("resourceType"), str):
         return "FHIR that is no resource"
-    if found["resourceType"] == "Bundle":
+    if is_run and found["resourceType"] == "Bundle":
         return _entries(found)
     return None
 

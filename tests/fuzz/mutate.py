@@ -117,7 +117,7 @@ def anything(dice: Dice, depth: int = 2) -> Any:
 
 
 def spelled(dice: Dice, value: Any) -> bytes:
-    """The value as JSON, in one of the ways that it can be spelled; now and then with a number that Python cannot say."""
+    """The value as JSON, in one of the ways that it can be spelled; seldom with a number that Python cannot say."""
     found = json.dumps(value, ensure_ascii=dice.chance(0.5), indent=dice.choice((None, None, 1)), default=float)
     if dice.chance(0.03):
         digits = dice.choice((*NUMBERS, "9" * 5000, "0." + "1" * 5000, "1E+2147483648"))

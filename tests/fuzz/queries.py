@@ -1,4 +1,4 @@
-"""Query strings: every parameter of every type, with modifiers, prefixes, chains and whatever else a search may hold."""
+"""Query strings: every parameter of every type, with modifiers, prefixes, chains and what else a search may hold."""
 
 from __future__ import annotations
 

@@ -111,7 +111,8 @@ class Run:
             result.statuses[made.about, status] += 1
             result.took(seconds, f"({status}) request {number}: {made.method} {made.target[:150]}")
             if wrong is not None:
-                line = f"request {number} of seed {self.seed}: {wrong}\n  {made.curl(f'http://127.0.0.1:{self.port}')}\n  {said}"
+                repeated = made.curl(f"http://127.0.0.1:{self.port}")
+                line = f"request {number} of seed {self.seed}: {wrong}\n  {repeated}\n  {said}"
                 result.faults.append(line)
                 tell(line)
 

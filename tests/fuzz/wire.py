@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
 
@@ -103,11 +104,9 @@ class Connection:
         if self._socket is None:
             self._socket = socket.create_connection(("127.0.0.1", self._port), self._patience)
         try:
-            try:
+            # What is refused before all of it was sent has its answer all the same.
+            with suppress(OSError):
                 self._socket.sendall(request.wire())
-            except OSError:
-                # Refused before all of it was sent; the answer may be there.
-                pass
             response = HTTPResponse(self._socket, method=request.method)
             try:
                 response.begin()

@@ -22,7 +22,8 @@ DATES = (
     "2020", "2020-02", "2020-02-29", "2021-02-29", "2020-13", "2020-00", "0000", "0001", "9999", "10000", "9999-12-31",
     "9999-12-31T23:59:60Z", "2020-01-01T00:00:00Z", "2020-01-01T00:00:00+14:00", "0001-01-01T00:00:00+14:00",
     "9999-12-31T23:59:59-14:00", "2020-01-01T24:00:00Z", "2020-01-01T00:00", "2020-01-01T00:00:00.123456789Z",
-    "2020-01-01T00:00:00+99:99", "2020-W01", "20200101", "today", "2020-01-01 00:00:00", "-2020", "2016-12-31T23:59:60Z",
+    "2020-01-01T00:00:00+99:99", "2020-W01", "20200101", "today", "2020-01-01 00:00:00", "-2020",
+    "2016-12-31T23:59:60Z",
 )
 PREFIXES = ("", "", "", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap", "po", "xx")
 TOKENS = (
@@ -33,8 +34,8 @@ TOKENS = (
 REFERENCES = (
     "Medication/f1", "Patient/f2", "Patient/", "/f1", "f1", "Medication/f1/_history/1", "Medication/f1/_history/0",
     "http://localhost/fhir/r5/Medication/f1", "http://example.org/fhir/Patient/1", "http://[", "urn:uuid:1", "#a", "#",
-    "urn:uuid:c757873d-ec9a-4326-a141-556f43239520", "http://example.org/thing|1", "http://example.org/thing", "Nothing/1",
-    "Patient/f1,Patient/f2", "Patient/" + "a" * 65, "https://a/b/c?d=e#f", "Medication?identifier=x",
+    "urn:uuid:c757873d-ec9a-4326-a141-556f43239520", "http://example.org/thing|1", "http://example.org/thing",
+    "Nothing/1",    "Patient/f1,Patient/f2", "Patient/" + "a" * 65, "https://a/b/c?d=e#f", "Medication?identifier=x",
 )
 URIS = (
     "http://example.org/thing", "http://example.org/", "urn:oid:1.2.3", "http://example.org/thing|1", "not a uri", "a:",
@@ -48,7 +49,7 @@ QUANTITIES = (
     "5|http://unitsofmeasure.org|10*99999999999", "5|http://unitsofmeasure.org|m999999999",
 )
 STRINGS = ("a", "A", "clon", "Amoxicillin 500 mg", "Zürich", "zurich", "100%", "_", "O'Brien", "Œ", "ﬀ", "١")
-CODES = ("active", "true", "false", "generated", "draft", "medication", "count", "data", "text", "accurate", "none", "both")
+CODES = ("active", "true", "false", "generated", "draft", "medication", "count", "data", "text", "none", "both")
 IDS = tuple(f"f{number}" for number in range(5))
 # fmt: on
 BY_TYPE = {

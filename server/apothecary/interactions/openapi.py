@@ -7,7 +7,9 @@ schemas are those of `apothecary schema`. https://hl7.org/fhir/R5/capabilitystat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from urllib.parse import quote
 
 from apothecary import __version__
 from apothecary.fhir.definitions import definitions
@@ -24,10 +26,11 @@ from apothecary.validation.schema import schema_definitions
 
 DOCUMENT = "openapi.json"
 """The address of the documents below a base; `?type=` names a type."""
-_PLACES = {"<resource_id>": "{id}", "<version_id>": "{vid}"}
+Place = tuple[str, str, Callable[[], JSON]]
+"""A path below the base, a method in lower case, and what makes the description of both."""
 _SCHEMAS = "#/components/schemas/"
 # What both kinds of documents speak of.
-_SHARED = ("Bundle", "OperationOutcome", "Parameters")
+_SHARED = ("Bundle", "OperationOutcome", "Parameters", "Resource")
 
 
 def document(service: Service, version: FhirVersion, base: str, resource_type: str | None = None) -> JSON:
@@ -47,24 +50,20 @@ class _Described:
 
     def whole(self) -> JSON:
         """What concerns no type, and where the rest is."""
-        paths: JSON = {"/metadata": {"get": self._capabilities()}}
-        self._add(paths, self._offered(("system",)), None)
+        paths: JSON = {"/metadata": {"get": self._capabilities()}} | _described(self._places(("system",), None))
         for name in self.registry.types:
-            of = f"{DOCUMENT}?type={name}#/paths/"
-            for path in self._paths(name):
-                paths[path] = {
-                    "$ref": of + path.replace("~", "~0").replace("/", "~1").replace("{", "%7B").replace("}", "%7D")
-                }
+            for path, _, _ in self._of(name):
+                paths.setdefault(path, {"$ref": f"{DOCUMENT}?type={name}#/paths/{_as_fragment(path)}"})
         about = f"The server's base of FHIR {self.version}. {capabilities.DESCRIPTION}"
         return self._document(f"Apothecary, FHIR {self.version}", about, paths, ("CapabilityStatement",))
 
     def of_type(self, name: str) -> JSON:
         """What concerns a type."""
         about = f"{name} of FHIR {self.version}. {capabilities.DESCRIPTION}"
-        return self._document(f"{name}, FHIR {self.version}", about, self._paths(name), (name,))
+        return self._document(f"{name}, FHIR {self.version}", about, _described(self._of(name)), (name,))
 
     def _document(self, title: str, about: str, paths: JSON, structures: Sequence[str]) -> JSON:
-        schemas = schema_definitions(self.version, dict.fromkeys((*structures, *_SHARED, "Resource")), _SCHEMAS)
+        schemas = schema_definitions(self.version, dict.fromkeys((*structures, *_SHARED)), _SCHEMAS)
         return {
             "openapi": "3.1.0",
             "info": {"title": title, "version": __version__, "description": about},
@@ -78,46 +77,46 @@ class _Described:
             },
         }
 
+    def _of(self, name: str) -> Iterator[Place]:
+        """Every path and method of a type."""
+        yield from self._places(("type", "instance", "conditional"), name)
+        for compartment in served(self.registry):
+            if name in types_in(self.registry, Compartment(compartment, ""), ALL):
+                for one in self._offered(("compartment",)):
+                    path = one.path.replace("<compartment>", compartment)
+                    yield self._place(path, one, name, f"{one.code}-{compartment}-{name}")
+
     def _offered(self, levels: Sequence[str]) -> Iterator[Interaction]:
         writable = self.service.settings.writable
         return (one for one in INTERACTIONS if one.level in levels and (writable or not one.writes))
 
-    def _paths(self, name: str) -> JSON:
-        """Every path of a type, with what can be done there."""
-        paths: JSON = {}
-        self._add(paths, self._offered(("type", "instance", "conditional")), name)
-        compartments = [
-            one for one in served(self.registry) if name in types_in(self.registry, Compartment(one, ""), ALL)
-        ]
-        for one in self._offered(("compartment",)):
-            for compartment in compartments:
-                path = one.path.replace("<compartment>", compartment).replace("<resource_type>", name)
-                self._put(paths, path, one, name, f"{one.code}-{compartment}-{name}")
-        return paths
-
-    def _add(self, paths: JSON, interactions: Iterator[Interaction], name: str | None) -> None:
-        """The paths of interactions, and those of operations of the same level."""
-        for one in interactions:
-            path = one.path.replace("<resource_type>", name or "")
+    def _places(self, levels: Sequence[str], name: str | None) -> Iterator[Place]:
+        """The paths and methods of the interactions of some levels, and of the operations."""
+        for one in self._offered(levels):
             level = "conditional-" if one.level == "conditional" else ""
-            self._put(paths, path or "/", one, name, "-".join(filter(None, (level + one.code, name))))
-        known = self.service.operations
+            yield self._place(one.path or "/", one, name, "-".join(filter(None, (level + one.code, name))))
         for level in ("system",) if name is None else ("type", "instance"):
+            begin = {"system": "", "type": f"/{name}", "instance": f"/{name}/{{id}}"}[level]
             for told in capabilities.operations(self.service, {level}, name):
-                begin = {"system": "", "type": f"/{name}", "instance": f"/{name}/{{id}}"}[level]
-                paths[f"{begin}/${told['name']}"] = self._operation(told, known[told["name"]], level, name)
+                known = self.service.operations[told["name"]]
+                for method in ("post",) if known.affects_state else ("get", "post"):
+                    made = partial(self._operation, told, known, method, level, name)
+                    yield f"{begin}/${told['name']}", method, made
 
-    def _put(self, paths: JSON, path: str, one: Interaction, name: str | None, identity: str) -> None:
-        for mark, place in _PLACES.items():
-            path = path.replace(mark, place)
-        item = paths.setdefault(path, {})
+    def _place(self, path: str, one: Interaction, name: str | None, identity: str) -> Place:
+        for mark, shown in (("<resource_type>", name or ""), ("<resource_id>", "{id}"), ("<version_id>", "{vid}")):
+            path = path.replace(mark, shown)
         posted = one.method == "POST" and one.code.startswith("search")
-        found = self._interaction(one, name, posted)
-        found["operationId"] = identity + ("-post" if posted else "")
-        found["parameters"] = [*_in_path(path), *found.get("parameters", ())]
-        found["tags"] = [name or "system"]
-        # Batch and transaction are one address and one method.
-        item.setdefault(one.method.lower(), found)
+
+        def made() -> JSON:
+            found = self._interaction(one, name, posted)
+            return found | {
+                "operationId": f"{identity}-post" if posted else identity,
+                "parameters": [*_in_path(path), *found["parameters"]],
+                "tags": [name or "system"],
+            }
+
+        return path, one.method.lower(), made
 
     def _interaction(self, one: Interaction, name: str | None, posted: bool) -> JSON:
         """What a client sends and gets: https://hl7.org/fhir/R5/http.html"""
@@ -187,30 +186,29 @@ class _Described:
             told = capabilities.of_type(self.service, self.registry, name)["searchParam"]
         return [*(parts.search_parameter(one) for one in told if one["name"] != "_has"), *parts.refs("others")]
 
-    def _operation(self, told: JSON, known: OfferedOperation, level: str, name: str | None) -> JSON:
+    def _operation(self, told: JSON, known: OfferedOperation, method: str, level: str, name: str | None) -> JSON:
         """https://hl7.org/fhir/R5/operations.html"""
-        primitives = [
-            one
+        tables = definitions(self.version)
+        asked = [
+            parts.argument(one.name, one.type, one.documentation)
             for one in known.arguments
-            if definitions(self.version).has_structure(one.type)
-            and definitions(self.version).structure(one.type).kind == "primitive-type"
+            if tables.has_structure(one.type) and tables.structure(one.type).kind == "primitive-type"
         ]
         said = " ".join(f"{one.name} ({one.type}): {one.documentation}" for one in known.arguments)
         where = "-".join(filter(None, (name, level)))
-        begin = parts.in_path("id") if level == "instance" else []
-        common: JSON = {
+        found: JSON = {
             "summary": f"${told['name']}",
             "description": f"{told['definition']}. {said}".strip(),
+            "operationId": f"{told['name']}-{where}" + ("-post" if method == "post" else ""),
+            "parameters": [
+                *(parts.refs("id") if level == "instance" else ()),
+                *asked,
+                *parts.refs("_format", "_pretty"),
+            ],
             "responses": _answers({"200": "Resource"}),
             "tags": [name or "system"],
         }
-        asked = [parts.argument(one.name, one.type, one.documentation) for one in primitives]
-        post = common | {"operationId": f"{told['name']}-{where}-post", "parameters": [*begin, *asked]}
-        post["requestBody"] = body("Resource") | {"required": False}
-        item: JSON = {"post": post}
-        if not known.affects_state:
-            item["get"] = common | {"operationId": f"{told['name']}-{where}", "parameters": [*begin, *asked]}
-        return item
+        return found | ({"requestBody": body("Resource") | {"required": False}} if method == "post" else {})
 
     def _capabilities(self) -> JSON:
         return {
@@ -222,8 +220,23 @@ class _Described:
         }
 
 
+def _described(places: Iterable[Place]) -> JSON:
+    """Paths with what can be done there. Batch and transaction are one address and one method."""
+    paths: JSON = {}
+    for path, method, made in places:
+        item = paths.setdefault(path, {})
+        if method not in item:
+            item[method] = made()
+    return paths
+
+
+def _as_fragment(path: str) -> str:
+    """A path as a JSON Pointer names it, as it stands in an address: https://www.rfc-editor.org/rfc/rfc6901#section-6"""
+    return quote(path.replace("~", "~0").replace("/", "~1"), safe="~$")
+
+
 def _in_path(path: str) -> list[JSON]:
-    return [one for name in ("id", "vid") if f"{{{name}}}" in path for one in parts.in_path(name)]
+    return [one for name in ("id", "vid") if f"{{{name}}}" in path for one in parts.refs(name)]
 
 
 def _answers(wanted: dict[str, str | None], *, entity: bool = False, native: bool = False) -> JSON:

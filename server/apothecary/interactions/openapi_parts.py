@@ -20,7 +20,8 @@ _NUMBER: JSON = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 _ID: JSON = {"type": "string", "pattern": r"^[A-Za-z0-9\-.]{1,64}$"}
 _VERSION: JSON = {"type": "string", "pattern": r"^[1-9][0-9]{0,8}$"}
 _PREFIX = "(eq|ne|gt|lt|ge|le|sa|eb|ap)?"
-_DATE = r"[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|1[0-9]|2[0-8])(T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?(Z|\+0[0-9]:00)?)?)?)?"
+_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?(Z|\+0[0-9]:00)?"
+_DATE = rf"[0-9]{{4}}(-(0[1-9]|1[0-2])(-(0[1-9]|1[0-9]|2[0-8])(T{_TIME})?)?)?"
 _DECIMAL = r"-?[0-9]{1,12}(\.[0-9]{1,12})?"
 # How a value is written, where its type says so: https://hl7.org/fhir/R5/search.html#ptypes
 _VALUES: Mapping[str, str] = {
@@ -131,11 +132,6 @@ def _key(name: str) -> str:
 
 
 PARAMETERS = {_key(name): one for name, one in PARAMETERS.items()}
-
-
-def in_path(name: str) -> list[JSON]:
-    """A parameter of the path."""
-    return refs(name)
 
 
 def headers(*names: str) -> JSON:
