@@ -33,6 +33,16 @@ class Call:
     accept_language: str | None = None
     """The header of that name."""
 
+    @property
+    def listed(self) -> list[JSON]:
+        """The parameters of a posted Parameters resource. Raises InvalidContent where they are no list of objects."""
+        if not isinstance(self.posted, dict) or self.posted.get("resourceType") != "Parameters":
+            return []
+        found = self.posted.get("parameter", [])
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            raise InvalidContent("Parameters.parameter is a list of objects", expression="Parameters.parameter")
+        return found
+
     def parameter(self, name: str) -> Any:
         """The value of a parameter: from a posted Parameters resource, or from the address. None where it is absent."""
         return next(iter(self.values(name)), None)
@@ -48,15 +58,14 @@ class Call:
                 found.append(values[0])
         return found or [value for key, value in self.pairs if key == name]
 
-    @property
-    def listed(self) -> list[Any]:
-        """The elements of a posted Parameters resource."""
-        if not isinstance(self.posted, dict) or self.posted.get("resourceType") != "Parameters":
-            return []
-        listed = self.posted.get("parameter", [])
-        if not isinstance(listed, list):
-            raise InvalidContent("Parameters.parameter is a list", expression="Parameters.parameter")
-        return [one for one in listed if isinstance(one, dict)]
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One parameter that an operation takes. `type` is a FHIR type; a primitive one may stand in the address."""
+
+    name: str
+    type: str
+    documentation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +81,5 @@ class Operation:
     """The FHIR version of the answer, where that is not the version of the base."""
     types: frozenset[str] = frozenset()
     """The resource types that it is of; any, where none is named."""
+    arguments: tuple[Argument, ...] = ()
+    """What it can be given, for those who read a description of the server."""

@@ -11,7 +11,7 @@ from typing import Any
 from apothecary.errors import BadRequest, FhirError, TooLarge
 from apothecary.fhir.json import JSON
 from apothecary.operations import validate_code
-from apothecary.operations.base import Call, Operation
+from apothecary.operations.base import Argument, Call, Operation
 from apothecary.operations.terms import item, resources
 from apothecary.reports.operation_outcome import operation_outcome
 
@@ -53,4 +53,8 @@ OPERATION = Operation(
     False,
     run,
     types=frozenset({"CodeSystem", "ValueSet"}),
+    arguments=(
+        Argument("validation", "Parameters", "The parameters of one $validate-code; it repeats."),
+        *validate_code.ARGUMENTS,
+    ),
 )

@@ -7,7 +7,7 @@ from typing import Any
 from apothecary.errors import NotSupported
 from apothecary.fhir.json import JSON
 from apothecary.fhir.releases import FhirVersion
-from apothecary.operations.base import Call, Operation
+from apothecary.operations.base import Argument, Call, Operation
 from apothecary.operations.terms import COMMON, Terms, flag, number, refuse_others, text
 from apothecary.terminology.expansion import Wanted, expand
 from apothecary.versions import convert
@@ -28,8 +28,23 @@ _TOLD = (
     ("check-system-version", "Uri"),
     ("force-system-version", "Uri"),
 )
-_TAKEN = frozenset(
-    {"url", "valueSet", "valueSetVersion", "property", "contextDirection", *COMMON, *(name for name, _ in _TOLD)}
+ARGUMENTS = (
+    Argument("url", "uri", "The value set, by its URL."),
+    Argument("valueSet", "ValueSet", "The value set itself."),
+    Argument("valueSetVersion", "string", "The version of the value set."),
+    Argument("filter", "string", "Only codes whose text contains these words."),
+    Argument("offset", "integer", "How many codes come before the page."),
+    Argument("count", "integer", "How many codes the page may have."),
+    Argument("activeOnly", "boolean", "Only codes that are in use."),
+    Argument("includeDesignations", "boolean", "Whether designations are shown."),
+    Argument("designation", "string", "Which designations are shown: language or use, as system|code."),
+    Argument("property", "string", "A property that is shown."),
+    Argument("includeDefinition", "boolean", "Whether the definition of the value set is shown."),
+    Argument("excludeNested", "boolean", "Whether the codes are one plain list."),
+    Argument("excludeNotForUI", "boolean", "Whether abstract codes are left out."),
+    Argument("excludePostCoordinated", "boolean", "There are no post-coordinated codes here."),
+    Argument("contextDirection", "code", "Not supported."),
+    *COMMON,
 )
 
 
@@ -38,7 +53,7 @@ def run(call: Call) -> JSON:
     contains `filter`. Raises NotFound for a value set that is not held, NotEnumerable where its codes cannot be listed,
     TooCostly where they are too many for one answer.
     """
-    refuse_others(call, _TAKEN)
+    refuse_others(call, ARGUMENTS)
     if text(call, "contextDirection") is not None:
         raise NotSupported("contextDirection: there are no contexts here", expression="contextDirection")
     terms = Terms(call)
@@ -87,4 +102,5 @@ OPERATION = Operation(
     False,
     run,
     types=frozenset({"ValueSet"}),
+    arguments=ARGUMENTS,
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from apothecary.errors import BadRequest, NotEnumerable, UnknownTerminology
 from apothecary.fhir.json import JSON
-from apothecary.operations.base import Call, Operation
+from apothecary.operations.base import Argument, Call, Operation
 from apothecary.operations.terms import COMMON, Terms, coding, parameters, refuse_others, text
 from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.compose import Entry
@@ -18,7 +18,14 @@ from apothecary.terminology.problems import not_found
 
 Item = tuple[str, str, Any]
 
-_TAKEN = frozenset({"code", "system", "version", "coding", "property", "date", *COMMON})
+ARGUMENTS = (
+    Argument("code", "code", "The code to look up."),
+    Argument("system", "uri", "The code system of the code."),
+    Argument("version", "string", "The version of the code system."),
+    Argument("coding", "Coding", "The code with its system, in place of both."),
+    Argument("property", "code", "What is told of the code; all, without one."),
+    *COMMON,
+)
 _NO_SUPPLEMENT = "VALUESET_SUPPLEMENT_MISSING"
 # What the answer always tells, so that nobody need ask for it.
 _ALWAYS = frozenset({"url", "system", "name", "version", "display", "code"})
@@ -28,11 +35,7 @@ def run(call: Call) -> JSON:
     """Name, display, definition, designations and properties of a code. Raises NotFound for a code that is not there,
     BadRequest without one.
     """
-    refuse_others(call, _TAKEN)
-    if text(call, "date") is not None:
-        raise BadRequest(
-            "date: no code system here says what it was on a date", expression="date", code="not-supported"
-        )
+    refuse_others(call, ARGUMENTS)
     terms = Terms(call)
     given = call.parameter("coding")
     if given is not None:
@@ -123,4 +126,5 @@ OPERATION = Operation(
     False,
     run,
     types=frozenset({"CodeSystem"}),
+    arguments=ARGUMENTS,
 )

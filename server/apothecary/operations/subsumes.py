@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from apothecary.errors import BadRequest, NotEnumerable
 from apothecary.fhir.json import JSON
-from apothecary.operations.base import Call, Operation
+from apothecary.operations.base import Argument, Call, Operation
 from apothecary.operations.terms import COMMON, Terms, coding, parameters, refuse_others, text
 from apothecary.terminology.filters import known
 
-_TAKEN = frozenset({"codeA", "codeB", "codingA", "codingB", "system", "version", "url", *COMMON})
+ARGUMENTS = (
+    Argument("codeA", "code", "The code that may subsume the other."),
+    Argument("codeB", "code", "The code that may be subsumed."),
+    Argument("system", "uri", "The code system of both."),
+    Argument("url", "uri", "The same."),
+    Argument("version", "string", "The version of the code system."),
+    Argument("codingA", "Coding", "The first code with its system."),
+    Argument("codingB", "Coding", "The second code with its system."),
+    *COMMON,
+)
 
 
 def run(call: Call) -> JSON:
     """`equivalent`, `subsumes`, `subsumed-by` or `not-subsumed`. Raises BadRequest for codes that are not held."""
-    refuse_others(call, _TAKEN)
+    refuse_others(call, ARGUMENTS)
     systems: set[str] = set()
     versions: set[str] = set()
     codes = []
@@ -57,4 +66,5 @@ OPERATION = Operation(
     False,
     run,
     types=frozenset({"CodeSystem"}),
+    arguments=ARGUMENTS,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.forms import canonical
 from apothecary.interactions.read import read
 from apothecary.interactions.terminology import Held, held
-from apothecary.operations.base import Call
+from apothecary.operations.base import Argument, Call
 from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.compiling import Compiler
 from apothecary.terminology.compose import Members
@@ -25,17 +25,17 @@ from apothecary.terminology.versions import by_url
 
 # What every terminology operation takes. `cache-id` is a promise that servers may keep: this one has nothing to gain.
 COMMON = (
-    "system-version",
-    "check-system-version",
-    "force-system-version",
-    "default-valueset-version",
-    "check-valueset-version",
-    "force-valueset-version",
-    "useSupplement",
-    "tx-resource",
-    "displayLanguage",
-    "cache-id",
-    "x-system-cache-id",
+    Argument("displayLanguage", "code", "The languages of displays, best first."),
+    Argument("system-version", "canonical", "The version of a code system where none is named: url|version."),
+    Argument("check-system-version", "canonical", "The version of a code system that must be found."),
+    Argument("force-system-version", "canonical", "The version of a code system that counts, whatever is named."),
+    Argument("default-valueset-version", "canonical", "The version of a value set where none is named."),
+    Argument("check-valueset-version", "canonical", "The version of a value set that must be found."),
+    Argument("force-valueset-version", "canonical", "The version of a value set that counts, whatever is named."),
+    Argument("useSupplement", "canonical", "A supplement to use."),
+    Argument("tx-resource", "Resource", "A CodeSystem or ValueSet that goes along with the request."),
+    Argument("cache-id", "id", "Taken and ignored."),
+    Argument("x-system-cache-id", "id", "Taken and ignored."),
 )
 # Resources that a request may bring along.
 _MOST_GIVEN = 1000
@@ -150,12 +150,13 @@ class Terms:
 _NO_SUCH_SET = "Unable_to_resolve_value_Set_"
 
 
-def refuse_others(call: Call, taken: Collection[str]) -> None:
+def refuse_others(call: Call, taken: Iterable[Argument]) -> None:
     """Raises NotSupported for a parameter that would change the answer and is not known here."""
+    names = {one.name for one in taken}
     for name in (*(name for name, _ in call.pairs), *(str(one.get("name")) for one in call.listed)):
-        if name not in taken:
+        if name not in names:
             raise NotSupported(
-                f"{name}: this parameter is not known here; those are {', '.join(sorted(taken))}", expression=name
+                f"{name}: this parameter is not known here; those are {', '.join(sorted(names))}", expression=name
             )
 
 

@@ -10,19 +10,37 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from apothecary.errors import BadRequest, Issue, NotSupported
+from apothecary.errors import BadRequest, Issue
 from apothecary.fhir.json import JSON
 from apothecary.fhir.references import split_canonical
-from apothecary.operations.base import Call, Operation
+from apothecary.operations.base import Argument, Call, Operation
 from apothecary.operations.terms import COMMON, Terms, coding, flag, item, parameters, refuse_others, text
 from apothecary.reports.operation_outcome import operation_outcome
 from apothecary.terminology.remarks import Place, none_in
 from apothecary.terminology.validation import Coding, Judgement, Rules, Validator, message
 
-_CODE = ("code", "display", "coding", "codeableConcept", "system", "version", "systemVersion", "date", "abstract")
-_WAYS = ("inferSystem", "lenient-display-validation", "activeOnly", "valueset-membership-only", "mode")
-TAKEN = frozenset({"url", *_CODE, *_WAYS, *COMMON})
-TAKEN_BY_VALUE_SET = TAKEN | {"valueSet", "valueSetVersion", "context"}
+OF_CODE_SYSTEM = (
+    Argument("url", "uri", "The value set or code system, by its URL."),
+    Argument("code", "code", "The code."),
+    Argument("system", "uri", "The code system of the code."),
+    Argument("systemVersion", "string", "The version of that code system."),
+    Argument("version", "string", "The version of the code system that is asked about."),
+    Argument("display", "string", "The display that is checked with the code."),
+    Argument("coding", "Coding", "The code with its system."),
+    Argument("codeableConcept", "CodeableConcept", "Several codes, of which one must be right."),
+    Argument("inferSystem", "boolean", "Whether the system may be found by the code."),
+    Argument("abstract", "boolean", "Whether an abstract code will do; it does by default."),
+    Argument("activeOnly", "boolean", "Whether only codes in use will do."),
+    Argument("lenient-display-validation", "boolean", "Whether a wrong display is a warning."),
+    Argument("valueset-membership-only", "boolean", "Whether nothing but membership is looked at."),
+    Argument("mode", "string", "lenient-display-validation means the same as that parameter."),
+    *COMMON,
+)
+ARGUMENTS = (
+    *OF_CODE_SYSTEM,
+    Argument("valueSet", "ValueSet", "The value set itself."),
+    Argument("valueSetVersion", "string", "The version of the value set."),
+)
 
 Given = Sequence[tuple[Coding, Place]]
 
@@ -33,10 +51,7 @@ def run(call: Call) -> JSON:
     """
     of_set = call.resource_type == "ValueSet"
     given = codings(call)
-    refuse_others(call, TAKEN_BY_VALUE_SET if of_set else TAKEN)
-    for name in ("date", "context"):
-        if call.parameter(name) is not None:
-            raise NotSupported(f"{name}: nothing here depends on it", expression=name)
+    refuse_others(call, ARGUMENTS if of_set else OF_CODE_SYSTEM)
     terms = Terms(call)
     validator = Validator(
         terms.resolver,
@@ -66,9 +81,7 @@ def codings(call: Call) -> Given:
         found = [(coding(given, "coding"), Place("Coding"))]
     else:
         code = text(call, "code")
-        version = text(call, "systemVersion")
-        if call.resource_type == "CodeSystem":
-            version = version or text(call, "version")
+        version = text(call, "systemVersion") or text(call, "version")
         one = Coding(text(call, "system"), code or "", text(call, "display"), version)
         found = [(one, Place())] if code else []
     if not found:
@@ -192,4 +205,5 @@ OPERATION = Operation(
     False,
     run,
     types=frozenset({"CodeSystem", "ValueSet"}),
+    arguments=ARGUMENTS,
 )
