@@ -6,7 +6,6 @@ import secrets
 from pathlib import Path
 
 from flask import Flask, Request, Response, request
-from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter
 
 from apothecary.content.indexing import Indexing
@@ -35,8 +34,7 @@ class Apothecary(Flask):
         return Adapter(self.router, request.environ)  # type: ignore[return-value] # all of it that Flask uses
 
     def make_default_options_response(self) -> Response:
-        adapter = request_ctx.url_adapter
-        return routes.preflight(self.service, adapter)
+        return routes.preflight(self.service, self.url_map.bind_to_environ(request.environ))
 
 
 def create_app(settings: Settings | None = None, store: SqlStore | None = None) -> Apothecary:

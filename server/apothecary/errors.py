@@ -23,6 +23,7 @@ ApothecaryError
 │   ├── UriTooLong            414  too-long
 │   ├── UnsupportedMediaType  415  not-supported
 │   ├── Misdirected           421  security     the request is for another host
+│   ├── HeaderTooLong         431  too-long
 │   ├── Unprocessable         422  processing   well-formed, but against a business rule
 │   └── Busy                  503  throttled    a limit of time or load; try again
 │       └── Unreachable       503  transient    the database does not answer
@@ -197,6 +198,11 @@ class Misdirected(FhirError):
 
     status = 421
     code = "security"
+
+
+class HeaderTooLong(FhirError):
+    status = 431
+    code = "too-long"
 
 
 class Unprocessable(FhirError):

@@ -14,7 +14,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from apothecary.errors import BadRequest, Misdirected
+from apothecary.errors import BadRequest, HeaderTooLong, Misdirected
 from apothecary.interactions.service import OPENING, Closed
 from apothecary.rest import forwarded
 from apothecary.settings import PREFIX, Settings
@@ -34,16 +34,17 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d*)?", re.ASCII)
 
 def admit(settings: Settings, environ: Mapping[str, Any]) -> None:
     """Raises the FhirError of a request that is not looked at any further."""
-    check_text(environ)
+    check_text(environ, settings.url_limit)
     check_host(settings, environ)
 
 
 # -- the address and the headers, as text
 
 
-def check_text(environ: Mapping[str, Any]) -> None:
-    """Raises BadRequest for an address or a header that is not UTF-8, or that holds U+0000: FHIR knows no other text
-    (https://hl7.org/fhir/R5/http.html#general), and a database may not store it.
+def check_text(environ: Mapping[str, Any], longest: int) -> None:
+    """Raises HeaderTooLong for a header longer than an address may be; BadRequest for an address or a header that is
+    not UTF-8, or that holds U+0000: FHIR knows no other text (https://hl7.org/fhir/R5/http.html#general), and a
+    database may not store it.
     """
     # WSGI hands over each byte as a character: https://peps.python.org/pep-3333/#unicode-issues
     for name in ("PATH_INFO", "QUERY_STRING"):
@@ -52,9 +53,15 @@ def check_text(environ: Mapping[str, Any]) -> None:
             where = "path" if name == "PATH_INFO" else "query"
             _check_bytes(text, f"the {where} of the address", where)
     for name in _READ:
-        if not (text := environ.get(name, "")).isascii():
-            header = name.removeprefix("HTTP_").replace("_", "-").title()
-            _check_bytes(text, f"the header {header}", header)
+        text = environ.get(name, "")
+        if text.isascii() and len(text) <= longest:
+            continue
+        header = name.removeprefix("HTTP_").replace("_", "-").title()
+        if len(text) > longest:
+            raise HeaderTooLong(
+                f"the header {header} is longer than {longest} bytes ({PREFIX}URL_LIMIT)", expression=header
+            )
+        _check_bytes(text, f"the header {header}", header)
 
 
 def _check_bytes(text: str, what: str, where: str) -> None:

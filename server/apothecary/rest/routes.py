@@ -117,16 +117,16 @@ def _plain(service: Service, value: dict[str, object]) -> Answer:
     return finish(service, request.environ, response)
 
 
-def preflight(service: Service, adapter: MapAdapter | None) -> Answer:
+def preflight(service: Service, adapter: MapAdapter) -> Answer:
     """The answer to a browser that asks whether a page may call: https://hl7.org/fhir/R5/security.html#cors
 
     A page of an origin that may only read is told the methods that read here, and nothing where it asks for another.
     """
     environ = request.environ
-    allowed = sorted(adapter.allowed_methods()) if adapter else []
+    allowed = sorted(adapter.allowed_methods())
     headers = [("Allow", ", ".join(allowed))]
     if not from_own_page(service.settings, environ):
-        allowed = [one for one in allowed if one in SAFE or (one == "POST" and adapter and _reads(service, adapter))]
+        allowed = [one for one in allowed if one in SAFE or (one == "POST" and _reads(service, adapter))]
     wanted = environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD", "GET")
     if wanted in allowed and shared_with(service.settings.cors_origins, environ.get("HTTP_ORIGIN", "")):
         headers += [
