@@ -68,11 +68,11 @@ def _check_bytes(text: str, what: str, where: str) -> None:
     """No message quotes the value: what somebody looked up is nobody's business."""
     remedy = "Encode it as UTF-8, and in an address with percent signs."
     if "\0" in text:
-        raise BadRequest(f"{what} holds the character U+0000, which is in no FHIR text", expression=where)
+        raise BadRequest(f"{what} holds the character U+0000, which is in no FHIR text", expression=where, code="value")
     try:
         text.encode("latin-1").decode()
     except UnicodeDecodeError:
-        raise BadRequest(f"{what} is not UTF-8 text", expression=where, remedy=remedy) from None
+        raise BadRequest(f"{what} is not UTF-8 text", expression=where, code="value", remedy=remedy) from None
 
 
 # -- the host
