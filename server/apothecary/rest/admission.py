@@ -29,7 +29,7 @@ _READ = (
     *("CONTENT_TYPE", "HTTP_ACCEPT", "HTTP_CONTENT_ENCODING", "HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE"),
     *("HTTP_IF_NONE_EXIST", "HTTP_IF_NONE_MATCH", "HTTP_PREFER", "HTTP_X_SECURITY_CONTEXT"),
 )
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d*)?", re.ASCII)
+_PORT = re.compile(r":\d+$", re.ASCII)
 
 
 def admit(settings: Settings, environ: Mapping[str, Any]) -> None:
@@ -79,14 +79,17 @@ def _check_bytes(text: str, what: str, where: str) -> None:
 
 
 def check_host(settings: Settings, environ: Mapping[str, Any]) -> None:
-    """Raises Misdirected for a Host that is none of this server's: a page whose name was made to mean this machine (DNS
-    rebinding) would otherwise count as the server's own. https://www.rfc-editor.org/rfc/rfc9110#section-7.2
+    """Raises BadRequest for a Host that is none, Misdirected for one that is none of this server's: a page whose name was
+    made to mean this machine (DNS rebinding) would otherwise count as the server's own.
+    https://www.rfc-editor.org/rfc/rfc9110#section-7.2
 
     A request without a Host comes from no browser.
     """
     host = environ.get("HTTP_HOST")
     if host is None or environ["PATH_INFO"] in PROBED:
         return
+    if forwarded.HOST.fullmatch(host) is None:
+        raise BadRequest("the header Host is not a host", expression="Host")
     if not _is_own(settings.hosts, settings.base_url, settings.host, environ.get("SERVER_NAME", ""), host):
         raise Misdirected(
             "the header Host names a server that this one does not know itself by",
@@ -97,10 +100,7 @@ def check_host(settings: Settings, environ: Mapping[str, Any]) -> None:
 
 @lru_cache(maxsize=256)
 def _is_own(hosts: str, base_url: str, configured: str, listening: str, host: str) -> bool:
-    found = _HOST.fullmatch(host)
-    if found is None:
-        return False
-    name = _plain(found[1])
+    name = _plain(host.rpartition(":")[0] if _PORT.search(host) else host)
     named = {_plain(one) for one in hosts.split(",") if one.strip()}
     if base_url:
         named.add(_plain(urlsplit(base_url).hostname or ""))
