@@ -79,8 +79,8 @@ def _check_bytes(text: str, what: str, where: str) -> None:
 
 
 def check_host(settings: Settings, environ: Mapping[str, Any]) -> None:
-    """Raises BadRequest for a Host that is none, Misdirected for one that is none of this server's: a page whose name was
-    made to mean this machine (DNS rebinding) would otherwise count as the server's own.
+    """Raises BadRequest for a Host that is none, Misdirected for one that is none of this server's: a page whose name
+    was made to mean this machine (DNS rebinding) would otherwise count as the server's own.
     https://www.rfc-editor.org/rfc/rfc9110#section-7.2
 
     A request without a Host comes from no browser.
