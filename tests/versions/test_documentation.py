@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "versions.md"
 def rows(table: Map) -> Iterator[tuple[str, str, str]]:
     """The rows of the documentation for one map: the element in R4 and R4B, in R5, and what is done."""
     older, newer = table.older, table.newer
-    if older != newer and not older.startswith("MedicationKnowledge."):
+    if "." in older and "." not in newer:
         yield f"`{older}`", f"`{newer}`", "the backbone became a data type"
     for part in table.newer_parts:
         yield f"`{older}`", f"`{newer}.{part}`", "its elements stand one level higher"
@@ -26,6 +26,12 @@ def rows(table: Map) -> Iterator[tuple[str, str, str]]:
     for name, value in table.values.items():
         if name not in table.renames:
             yield f"`{older}.{name}`", f"`{newer}.{name}`", value.says
+    for rule in table.regrouped:
+        named = [
+            ", ".join(f"`{kind}.{name}`" for name in names)
+            for kind, names in ((older, rule.older), (newer, rule.newer))
+        ]
+        yield named[0], named[1], rule.says
     for name, derived in table.derived.items():
         yield "", f"`{newer}.{name}`", derived.says
     for name, codes in table.codes.items():
@@ -35,6 +41,10 @@ def rows(table: Map) -> Iterator[tuple[str, str, str]]:
         for code, near in codes.older.items():
             if codes.newer.get(near) != code:
                 yield f"`{older}.{name}` = {near}", f"`{newer}.{to}` = {code}", _arrow(False, "←")
+
+
+def _named(structure: str, names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{structure}.{name}`" for name in names)
 
 
 def _arrow(both_ways: bool, direction: str) -> str:

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from apothecary.versions.maps import (
+    administration,
+    clinical,
     conformance,
     datatypes,
     documents,
     medication,
     medicationknowledge,
+    orders,
     people,
     provenance,
     substance,
@@ -30,6 +33,9 @@ ALL: tuple[Map, ...] = (
     *documents.MAPS,
     *terminology.MAPS,
     *conformance.MAPS,
+    *clinical.MAPS,
+    *orders.MAPS,
+    *administration.MAPS,
     *datatypes.MAPS,
 )
 
