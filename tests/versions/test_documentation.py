@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from apothecary.versions.maps import ALL
 from apothecary.versions.rules import Map
+from tests.search.unsaid import SHOWN_BY_EXAMPLE, UNSAID_BY_OLDER, UNSAID_BY_R5
 
 PAGE = Path(__file__).parents[2] / "docs" / "versions.md"
 
@@ -49,6 +50,21 @@ def _named(structure: str, names: tuple[str, ...]) -> str:
 
 def _arrow(both_ways: bool, direction: str) -> str:
     return "both ways" if both_ways else f"{direction} nearly"
+
+
+def unsaid(table: Mapping[tuple[str, str], str]) -> list[str]:
+    """The rows of the documentation for what a release cannot say."""
+    codes: dict[tuple[str, str], list[str]] = {}
+    for (kind, code), reason in sorted(table.items()):
+        if (kind, code) not in SHOWN_BY_EXAMPLE:
+            codes.setdefault((kind, reason), []).append(f"`{code}`")
+    return [f"| {kind} | {', '.join(some)} | {reason} |" for (kind, reason), some in codes.items()]
+
+
+def test_the_page_names_what_a_release_cannot_say() -> None:
+    tables = PAGE.read_text().partition("## What another release cannot say")[2].split("| --- | --- | --- |\n")[1:]
+    found = [one.partition("\n\n")[0].strip().splitlines() for one in tables]
+    assert found == [unsaid(UNSAID_BY_R5), unsaid(UNSAID_BY_OLDER)]
 
 
 def test_the_page_has_the_rows_of_every_map_and_no_other() -> None:
