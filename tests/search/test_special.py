@@ -102,8 +102,7 @@ def test_one_of_the_content_looks_for_words_too(server: InProcess) -> None:
     assert "a special parameter cannot read string" in refused.body.decode()
 
 
-@pytest.mark.parametrize(("base", "code"), [("r4", "near"), ("r4b", "near"), ("r5", "near"), ("r5", "contains")]
-)
+@pytest.mark.parametrize(("base", "code"), [("r4", "near"), ("r4b", "near"), ("r5", "near"), ("r5", "contains")])
 def test_what_needs_a_map_is_refused_with_the_reason(server: InProcess, base: str, code: str) -> None:
     query = f"/fhir/{base}/Location?{code}=42.2|-83.7|11.2|km"
     strict, lenient = server.ask("GET", query, STRICT), server.ask("GET", query)
