@@ -167,11 +167,12 @@ def primitive(structure: Structure) -> Schema:
     if name in _INTEGERS:
         low, high = integer_range(structure)
         return {"type": "integer", "minimum": low, "maximum": high}
-    schema: Schema = {"type": "string", "pattern": _NOT_BLANK}
+    schema: Schema = {"type": "string", "minLength": 1}
+    if name == "xhtml":
+        schema["pattern"] = _NOT_BLANK
     pattern = value_pattern(structure)
     if pattern is not None:
         schema["pattern"] = f"^(?:{pattern})$"
-        schema["minLength"] = 1
     if name != "base64Binary":
         schema["maxLength"] = MAX_STRING
     return schema
