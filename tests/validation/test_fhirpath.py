@@ -123,7 +123,7 @@ def test_an_independent_engine_agrees(expression: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "expression", ["a +", "(a", "a.b(", "noSuchFunction()", "%noSuchVariable", "a ~ b", "'open", "a b"]
+    "expression", ["a +", "(a", "a.b(", "noSuchFunction()", "%noSuchVariable", "a ~~ b", "'open", "a b"]
 )
 def test_what_is_not_understood_is_refused_when_it_is_compiled(expression: str) -> None:
     with pytest.raises(FhirPathError):

@@ -14,7 +14,7 @@ from apothecary.validation.fhirpath.values import TEXT_IN_A_STEP, text
 # (the context that `$this` and names refer to, the environment) -> the collection
 Compiled = Callable[[Items, Environment], Items]
 
-_NAMED = {
+_NAMED: dict[str, Callable[[Environment], Items]] = {
     "resource": lambda env: [env.resource],
     "rootResource": lambda env: [env.root],
     "context": lambda env: [env.context],

@@ -89,8 +89,9 @@ def _temporal(value: Any) -> Temporal | None:
     return value if isinstance(value, Temporal) else None
 
 
-def _undecided(env: Environment) -> None:
+def _undecided(env: Environment) -> bool | None:
     env.unresolved = True  # Empty, and not because nothing was there.
+    return None
 
 
 def equivalent(left: Items, right: Items, env: Environment) -> bool:
@@ -190,7 +191,11 @@ def compare(left: Items, right: Items, operator: str, env: Environment) -> bool 
     if isinstance(one, Quantity) or isinstance(other, Quantity):
         return _compare_quantities(one, other, operator)
     numbers = isinstance(one, int | Decimal) and isinstance(other, int | Decimal)
-    if isinstance(one, bool) or isinstance(other, bool) or not (numbers or (isinstance(one, str) and isinstance(other, str))):
+    if (
+        isinstance(one, bool)
+        or isinstance(other, bool)
+        or not (numbers or (isinstance(one, str) and isinstance(other, str)))
+    ):
         raise FhirPathError(f"{type(one).__name__} and {type(other).__name__} have no order")
     return _ORDERS[operator](one, other)
 

@@ -16,7 +16,8 @@ Kind = Literal["Date", "DateTime", "Time"]
 
 _TIME = r"(?P<hour>\d\d)(?::(?P<minute>\d\d)(?::(?P<second>\d\d(?:\.\d{1,12})?))?)?"
 _TEMPORAL = re.compile(
-    rf"(?P<year>\d{{4}})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d))?)?(?P<t>T(?:{_TIME}(?P<zone>Z|[+-]\d\d:\d\d)?)?)?", re.ASCII
+    rf"(?P<year>\d{{4}})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d))?)?(?P<t>T(?:{_TIME}(?P<zone>Z|[+-]\d\d:\d\d)?)?)?",
+    re.ASCII,
 )
 _TIME_ALONE = re.compile(_TIME, re.ASCII)
 # Precision in digits of each part that is written: https://hl7.org/fhirpath/#precision-integer
@@ -82,10 +83,7 @@ class Temporal:
     @property
     def precision(self) -> int:
         """The number of digits that are written."""
-        if self.kind == "Time":
-            digits = 2 * len(self.parts)
-        else:
-            digits = _DIGITS[len(self.parts) - 1]
+        digits = 2 * len(self.parts) if self.kind == "Time" else _DIGITS[len(self.parts) - 1]
         return digits + self.fraction
 
     def in_utc(self) -> Temporal:
@@ -203,7 +201,9 @@ def moved(start: Temporal, value: Decimal, unit: str) -> Temporal:
 def _by_months(start: Temporal, months: int) -> Temporal:
     if len(start.parts) == 1:
         months = int(months / 12) * 12
-    year, month = divmod(int(start.parts[0]) * 12 + (int(start.parts[1]) - 1 if len(start.parts) > 1 else 0) + months, 12)
+    year, month = divmod(
+        int(start.parts[0]) * 12 + (int(start.parts[1]) - 1 if len(start.parts) > 1 else 0) + months, 12
+    )
     if not 1 <= year <= 9999:
         raise NotTemporal("the date is outside the years 1 to 9999")
     parts: list[int | Decimal] = [year, month + 1, *start.parts[2:]][: len(start.parts)]
@@ -255,7 +255,9 @@ def boundary(value: Temporal, low: bool, precision: int | None) -> Temporal | No
     if not time and counts[digits] > 3 and zone is None:
         zone = 14 * 60 if low else -12 * 60
     kind: Kind = "Time" if time else "Date" if value.kind == "Date" and digits <= 8 else "DateTime"
-    return Temporal(kind, tuple(parts[: counts[digits]]), zone if counts[digits] > 3 else None, 3 if digits in (9, 17) else 0)
+    return Temporal(
+        kind, tuple(parts[: counts[digits]]), zone if counts[digits] > 3 else None, 3 if digits in (9, 17) else 0
+    )
 
 
 def _end(parts: list[int | Decimal], low: bool, time: bool) -> int | Decimal:

@@ -145,7 +145,9 @@ def number(value: Any) -> Any:
 
 def sound(value: Decimal) -> bool:
     """Whether a Decimal is a number of a length that can be worked with."""
-    return value.is_finite() and -_MOST_DIGITS <= value.adjusted() <= _MOST_DIGITS and len(value.as_tuple().digits) <= 200
+    return (
+        value.is_finite() and -_MOST_DIGITS <= value.adjusted() <= _MOST_DIGITS and len(value.as_tuple().digits) <= 200
+    )
 
 
 def text(value: Any) -> str | None:
@@ -155,6 +157,7 @@ def text(value: Any) -> str | None:
     if isinstance(value, str | int | Temporal):
         return str(value)
     if isinstance(value, Decimal):
-        return (str(value) if sound(value) else None) if value else "0" if not value.as_tuple().exponent else f"{value:f}"
+        return (
+            (str(value) if sound(value) else None) if value else "0" if not value.as_tuple().exponent else f"{value:f}"
+        )
     return str(value) if isinstance(value, Quantity) and sound(value.value) else None
-
