@@ -17,8 +17,8 @@ MAX_DEPTH = 100
 MAX_ISSUES = 1000
 # What the constraints of profiles may cost in one validation, in steps of about a microsecond, beside the few that each
 # evaluation may take anyway; what one of them may, and for how long.
-MAX_STEPS = 10_000_000
-MAX_STEPS_EACH = 1_000_000
+MAX_STEPS = 5_000_000
+MAX_STEPS_EACH = 500_000
 MAX_SECONDS_EACH = 10.0
 
 

@@ -19,7 +19,9 @@ def evaluate(expression: Compiled, environment: Environment) -> Items:
     """What a compiled expression finds in the context of an environment. Raises FhirPathError."""
     try:
         return expression([environment.context], environment)
-    except (ArithmeticError, BudgetSpent, RegularExpressionError) as error:
-        raise FhirPathError(str(error) or "the numbers are too large") from None
+    except (BudgetSpent, RegularExpressionError) as error:
+        raise FhirPathError(str(error)) from None
+    except ArithmeticError:
+        raise FhirPathError("the numbers are too large or too small") from None
     except RecursionError:
         raise FhirPathError("the expression is nested too deep") from None

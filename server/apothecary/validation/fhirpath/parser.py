@@ -10,7 +10,7 @@ from apothecary.validation.fhirpath.closures import Compiled, binary, constant
 from apothecary.validation.fhirpath.functions import FUNCTIONS
 from apothecary.validation.fhirpath.nodes import Environment, FhirPathError, Items
 from apothecary.validation.fhirpath.temporal import parse_temporal, parse_time
-from apothecary.validation.fhirpath.tokens import Token, tokens, unescaped
+from apothecary.validation.fhirpath.tokens import Token, shortened, tokens, unescaped
 from apothecary.validation.fhirpath.values import Quantity, calendar_word
 
 # Binding power of each binary operator; a greater one binds tighter.
@@ -45,7 +45,7 @@ class _Parser:
     """A precedence-climbing parser over one expression."""
 
     def __init__(self, text: str) -> None:
-        self.text = text if len(text) <= 200 else f"{text[:197]}..."
+        self.text = shortened(text)
         self.tokens = tokens(text)
         self.at = 0
         self.depth = 0

@@ -10,6 +10,7 @@ from apothecary.validation.fhirpath.nodes import FhirPathError
 _TOKEN = re.compile(
     r"""(?:
       (?P<space>\s+|//[^\n]*|/\*.*?\*/)
+    | (?P<open>/\*)
     | (?P<temporal>@(?:T[0-9:]+(?:\.[0-9]+)?
         |[0-9]{4}(?:-[0-9]{2}(?:-[0-9]{2})?)?
          (?:T(?:[0-9]{2}(?::[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?(?:Z|[+-][0-9]{2}:[0-9]{2})?)?)?))
@@ -45,16 +46,22 @@ def tokens(text: str) -> list[Token]:
     found, at = [], 0
     while at < len(text):
         match = _TOKEN.match(text, at)
-        if match is None:
-            raise FhirPathError(f"{text}: character {at + 1} is not understood")
+        kind = "open" if match is None else str(match.lastgroup)
+        if match is None or kind == "open":
+            # A comment that is not closed, too: what stands in it has no meaning.
+            raise FhirPathError(f"{shortened(text)}: character {at + 1} is not understood")
         at = match.end()
-        kind = str(match.lastgroup)
         if kind == "space":
             continue
         if kind in ("name", "quoted", "variable") and len(match[0]) > _LONGEST_NAME:
             raise FhirPathError(f"a name has at most {_LONGEST_NAME} characters")
         found.append(Token(kind, match[0]))
     return found
+
+
+def shortened(text: str) -> str:
+    """An expression as a message shows it."""
+    return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 def unescaped(literal: str) -> str:
