@@ -32,7 +32,7 @@ class Compiler:
         self.listed = 0
         """The codes and includes of all value sets that were compiled: what they take of memory."""
         self._known: dict[str, Members] = {}
-        self._kept: dict[bytes, Members] = {}
+        self._kept: dict[str, Members] = {}
 
     def named(self, canonical: str) -> Members:
         """The value set of a canonical url. Raises UnknownValueSet where it is not held."""
@@ -42,11 +42,11 @@ class Compiler:
         """A ValueSet resource."""
         return self._resource(resource, (), Steps(name_of(resource)), resource)
 
-    def kept(self, text: bytes, resource: Mapping[str, Any]) -> Members:
-        """A ValueSet resource that will be asked about again; `text` is what it was read from."""
-        known = self._kept.get(text)
+    def kept(self, name: str, resource: Mapping[str, Any]) -> Members:
+        """A ValueSet resource that will be asked about again, by a name that is its own."""
+        known = self._kept.get(name)
         if known is None:
-            known = self._kept[text] = self.resource(resource)
+            known = self._kept[name] = self.resource(resource)
         return known
 
     def _named(self, canonical: str, above: tuple[str, ...], steps: Steps) -> Members:
