@@ -11,7 +11,7 @@ from apothecary.terminology import filters
 from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.compose import Members, Part, Steps
 from apothecary.terminology.model import objects
-from apothecary.terminology.problems import circle, invalid_value_set
+from apothecary.terminology.problems import VersionRefused, circle, invalid_value_set
 from apothecary.terminology.resolver import Resolver
 from apothecary.terminology.sources import ValueSet
 
@@ -198,7 +198,7 @@ class _Builder:
         for name in names:
             try:
                 sets.append(self._set(str(name)))
-            except UnknownTerminology as error:
+            except (UnknownTerminology, VersionRefused) as error:
                 part.missing = part.missing or error
         part.sets = tuple(sets)
         return part
@@ -208,7 +208,7 @@ class _Builder:
         concepts = [*objects(element.get("concept"))]
         try:
             part.system = self._compiler.system(url, part.version, self._supplements)
-        except (UnknownTerminology, NotEnumerable) as error:
+        except (UnknownTerminology, NotEnumerable, VersionRefused) as error:
             if chosen or not concepts:
                 part.missing = error
         system = part.system

@@ -288,6 +288,16 @@ class Members:
                 found.update(dict.fromkeys(one.systems()))
         return list(found)
 
+    def system(self, url: str) -> CodeSystem | None:
+        """The code system of that url as the value set draws on it, None where it does not."""
+        for part in self.includes:
+            if part.url == url and part.system is not None:
+                return part.system
+            for one in part.sets:
+                if (found := one.system(url)) is not None:
+                    return found
+        return None
+
     def entries(self, steps: Steps) -> list[Entry]:
         """All codes that it holds, each once. Raises what says why they cannot be told, TooCostly for too many."""
         known = steps.lists.get(id(self))
