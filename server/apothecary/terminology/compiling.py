@@ -18,6 +18,8 @@ from apothecary.terminology.sources import ValueSet
 SUPPLEMENT = "http://hl7.org/fhir/StructureDefinition/valueset-supplement"
 # How deep value sets may include one another.
 _DEPTH = 50
+# Looking up a value set or code system costs as much as so many codes do.
+_LOOKUP = 1_000
 
 
 class Compiler:
@@ -163,7 +165,27 @@ class _Builder:
         self._steps = steps
         self._container = container
         self._supplements = supplements
+        self._seen: set[str] = set()
+        self._systems: dict[tuple[str, str | None], CodeSystem | FhirError] = {}
         self.used: list[str] = []
+
+    def _system(self, url: str, version: str | None) -> CodeSystem | FhirError:
+        """The code system that an include names, or why there is none; looked up once."""
+        known = self._systems.get((url, version))
+        if known is None:
+            self._look(f"{url}|{version or ''}")
+            try:
+                known = self._compiler.system(url, version, self._supplements)
+            except (UnknownTerminology, NotEnumerable, VersionRefused) as error:
+                known = error
+            self._systems[url, version] = known
+        return known
+
+    def _look(self, canonical: str) -> None:
+        """Take what it costs to look something up. Raises TooCostly."""
+        if canonical not in self._seen:
+            self._seen.add(canonical)
+            self._steps.take(_LOOKUP)
 
     def parts(self, compose: Mapping[str, Any], kind: str) -> list[Part]:
         """The includes, or the excludes. Lists of one system are put together."""
@@ -206,11 +228,11 @@ class _Builder:
     def _fill(self, part: Part, url: str, element: Mapping[str, Any], where: str) -> None:
         chosen = [*objects(element.get("filter"))]
         concepts = [*objects(element.get("concept"))]
-        try:
-            part.system = self._compiler.system(url, part.version, self._supplements)
-        except (UnknownTerminology, NotEnumerable, VersionRefused) as error:
-            if chosen or not concepts:
-                part.missing = error
+        found = self._system(url, part.version)
+        if isinstance(found, CodeSystem):
+            part.system = found
+        elif chosen or not concepts:
+            part.missing = found
         system = part.system
         if system is not None:
             part.version = system.version
@@ -239,6 +261,7 @@ class _Builder:
         return found
 
     def _set(self, name: str) -> Members:
+        self._look(name)
         if name.startswith("#"):
             inner = next((one for one in objects(self._container.get("contained")) if one.get("id") == name[1:]), None)
             if inner is None:

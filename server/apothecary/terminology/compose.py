@@ -181,7 +181,8 @@ class Part:
                 if system is None or concept is None or not steps.meets(concept, self._tests(system)):
                     return False
         question = Question(entry.url, entry.code, entry.version)
-        return all(one.find(question, steps) is not None for one in self.sets)
+        others = (one.find(question, steps) for one in self.sets)
+        return all(other is not None and not other.barred for other in others)
 
     def entries(self, steps: Steps) -> Iterator[Entry]:
         """All of them, in the order of the list or of the code system. Raises what says why that cannot be told."""
