@@ -12,6 +12,7 @@ from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from apothecary.errors import BadRequest
+from apothecary.fhir.caches import short_cache
 
 # Longest text that stands in an index key. PostgreSQL refuses index entries past about 2,700 bytes.
 KEY_LENGTH = 200
@@ -83,7 +84,7 @@ _LETTERS = str.maketrans(
 )
 
 
-@lru_cache(maxsize=16384)
+@short_cache(16384)
 def fold(text: str) -> str:
     """`text` without case, accents, or differences of white space: `Muñoz  Cañadas` is `munoz canadas`, and `Łódź` is
     `lodz`.
@@ -114,7 +115,7 @@ def bare(text: str) -> str:
 _SIGNS = re.compile(r"(?:[^\w\s]|_)+")
 
 
-@lru_cache(maxsize=16384)
+@short_cache(16384)
 def _bare(folded: str) -> str:
     if folded.replace(" ", "").isalnum():
         return folded
