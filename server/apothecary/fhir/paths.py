@@ -25,7 +25,7 @@ from apothecary.fhir.definitions import definitions
 from apothecary.fhir.regular_expressions import RegularExpression, regular_expression
 from apothecary.fhir.releases import FhirVersion
 
-_LONGEST = 10_000
+LONGEST = 10_000
 # A choice of types multiplies the ways through it: `extension.value.extension.value` has hundreds.
 _MOST_TRACKS = 250
 # The steps of one matches() on one value: about a second, for a value as long as a string may be.
@@ -95,8 +95,8 @@ class Path:
 @short_cache(4096, longest=500)
 def compile_path(version: FhirVersion, root: str, expression: str) -> Path:
     """`expression` as a walk from a value of type `root` (a type name or a backbone path). Raises PathError."""
-    if len(expression) > _LONGEST:
-        raise PathError(f"an expression has at most {_LONGEST} characters, this one {len(expression)}")
+    if len(expression) > LONGEST:
+        raise PathError(f"an expression has at most {LONGEST} characters, this one {len(expression)}")
     parser = _Parser(version, expression)
     try:
         tracks = parser.union([Track((), root.rpartition(".")[2] if "." in root else root, root)])
