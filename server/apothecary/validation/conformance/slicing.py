@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
+from apothecary.fhir.structures import Binding
 from apothecary.validation.conformance.support import Support
+from apothecary.validation.conformance.targets import reference_of
 from apothecary.validation.conformance.values import Occurrence, equals, fits, occurrences
 from apothecary.validation.fhirpath import FhirPathError, Node, compile_expression
 from apothecary.validation.invariants import environment_of
@@ -19,6 +20,7 @@ Conforms = Callable[[str, Node], bool]
 _STEP = re.compile(
     r"resolve\(\)|ofType\((?P<type>[A-Za-z.]+)\)|extension\(['\"](?P<url>[^'\"]+)['\"]\)|(?P<name>\$?\w+)"
 )
+POSITION = "position"
 _KNOWN = frozenset({"value", "pattern", "exists", "type", "profile"})
 
 
@@ -29,12 +31,16 @@ class Undecided(Exception):
 def belongs(
     support: Support, rules: ElementRules, discriminators: Iterable[Discriminator], item: Occurrence, conforms: Conforms
 ) -> bool:
-    """Whether `item` is of the slice `rules`: every discriminator says so. Raises Undecided.
+    """Whether `item` is of the slice `rules`: every discriminator says so, but for those by position, which are for
+    `at_position`. Raises Undecided.
 
     `conforms` is asked where a discriminator is of the type `profile`.
     """
     found = False
     for discriminator in discriminators:
+        if discriminator.type == POSITION:
+            found = True
+            continue
         if discriminator.type not in _KNOWN:
             raise Undecided(f"discriminators of type {discriminator.type} are not evaluated")
         if not _agrees(support, rules, discriminator, item, conforms):
@@ -43,6 +49,20 @@ def belongs(
     if not found:
         raise Undecided("no discriminator tells its slices apart")
     return True
+
+
+def at_position(slices: Iterable[ElementRules], position: int) -> int | None:
+    """The index of the slice that the item at `position` belongs to, where each slice has a fixed number of places and
+    only the last one may be open (https://hl7.org/fhir/R5/profiling.html#discriminator).
+    """
+    end = 0
+    for index, one in enumerate(slices):
+        if one.max is None:
+            return index
+        end += one.max
+        if position < end:
+            return index
+    return None
 
 
 def _agrees(
@@ -150,7 +170,7 @@ def _has_type(
     if steps and steps[-1][0] == "resolve()":
         allowed = {support.type_of(url) for one in wanted for each in one.types for url in each.targets} - {None}
         path = ".".join(step[0] for step in steps[:-1]) or "$this"
-        references = [_pointed(value) for value in _values(support, path, item)]
+        references = [reference_of(value.value)[0] for value in _values(support, path, item)]
         return any(target_type(text, support.run) in allowed for text in references if text is not None)
     codes = {each.code for one in wanted for each in one.types}
     if not codes and not steps:
@@ -165,26 +185,17 @@ def _has_type(
     )
 
 
-def _pointed(value: Node) -> str | None:
-    """The text of a Reference or CodeableReference, or a canonical itself."""
-    found: Any = value.value
-    while isinstance(found, dict):
-        found = found.get("reference")
-    return found if isinstance(found, str) else None
-
-
 def _is_criterion(rules: ElementRules) -> bool:
     """Whether an element's rules, or those of its slices, can tell values apart."""
     return _has_criterion(rules) or any(one.min and _is_criterion(one) for one in rules.slices)
 
 
+def _required(rules: ElementRules) -> list[Binding]:
+    return [one.binding for one in rules.bound if one.binding.strength == "required" and not one.usage]
+
+
 def _has_criterion(rules: ElementRules) -> bool:
-    return bool(
-        rules.fixed
-        or rules.pattern
-        or (rules.binding and rules.binding.strength == "required")
-        or any(map(_is_criterion, rules.children))
-    )
+    return bool(rules.fixed or rules.pattern or _required(rules) or any(map(_is_criterion, rules.children)))
 
 
 def _satisfies(support: Support, rules: ElementRules, node: Node) -> bool:
@@ -192,8 +203,8 @@ def _satisfies(support: Support, rules: ElementRules, node: Node) -> bool:
         return equals(node.value, rules.fixed.value)
     if rules.pattern is not None:
         return fits(node.value, rules.pattern.value)
-    if rules.binding is not None and rules.binding.strength == "required":
-        return support.is_bound(rules.binding, node) is not False
+    if required := _required(rules):
+        return all(support.is_bound(binding, node) is not False for binding in required)
     tables = support.run.tables
     for child in rules.children:
         inner = [found.node for found in occurrences(tables, node, child.name, None)]

@@ -14,7 +14,9 @@ from apothecary.fhir.terminology import ValueSet
 from apothecary.validation.bindings import CODINGS, SYNTAXES, holds
 from apothecary.validation.fhirpath import Node
 from apothecary.validation.profiles import Profiles
+from apothecary.validation.profiles.canonicals import split
 from apothecary.validation.profiles.model import ElementRules, Profile
+from apothecary.validation.profiles.registry import is_core
 from apothecary.validation.run import Run
 
 
@@ -42,6 +44,10 @@ class Support:
         """The type that a profile or a definition of the specification is for; None when it is not at hand."""
         return self.profiles.type_of(url, self.run.tables)
 
+    def is_core(self, url: str) -> bool:
+        """Whether a url is that of a type of the specification, of which nothing more is asked than it is."""
+        return is_core(url, self.run.tables) and self.profiles.find("StructureDefinition", url) is None
+
     def is_of(self, node: Node, code: str) -> bool:
         """Whether a value is of the type `code`, which may be what all resources are based on."""
         tables = self.run.tables
@@ -53,7 +59,7 @@ class Support:
 
     def is_bound(self, binding: Binding, node: Node) -> bool | None:
         """Whether an element has a code of the value set; None when that cannot be told."""
-        syntax = SYNTAXES.get(binding.value_set)
+        syntax = SYNTAXES.get(split(binding.value_set)[0])
         value_set = None if syntax is not None else self.value_set(binding)
         answers = [holds(coding, syntax, value_set) for coding in self.codes(node)]
         if True in answers:
