@@ -88,8 +88,12 @@ def code_defect(version: FhirVersion, binding: Binding, code: str) -> Defect | N
     return Defect(_rule(binding), f"is {shown(code)}, which is not a code of {binding.value_set}", remedy)
 
 
-def binding_check(version: FhirVersion, binding: Binding, type_name: str) -> BindingCheck | None:
-    """The check of a Coding, CodeableConcept, CodeableReference or Quantity; None when there is nothing to check."""
+def binding_check(
+    version: FhirVersion, binding: Binding, type_name: str, *, needs_code: bool = True
+) -> BindingCheck | None:
+    """The check of a Coding, CodeableConcept, CodeableReference or Quantity; None when there is nothing to check. A
+    required binding `needs_code`, but for one that only says what codes may be.
+    """
     if binding.strength not in ("required", "extensible"):
         return None
     value_set = definitions(version).value_set(binding.value_set)
@@ -106,7 +110,7 @@ def binding_check(version: FhirVersion, binding: Binding, type_name: str) -> Bin
         found = codings(value)
         if not found:
             # Text alone cannot be from the set, but whether a code would fit an extensible one nobody can tell.
-            if required and isinstance(value.get("text"), str):
+            if required and needs_code and isinstance(value.get("text"), str):
                 run.report(rule, at, f"has no code, but one of {binding.value_set} is required")
             return
         answers = [holds(coding, syntax, value_set) for coding in found]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from apothecary.fhir.code_systems import code_system
 from apothecary.fhir.terminology import ValueSet
 from apothecary.validation.profiles.valuesets import listed
 
@@ -20,6 +21,7 @@ def composed(*include: dict[str, Any], exclude: list[dict[str, Any]] | None = No
     return {"url": "urn:x", "compose": {"include": list(include), "exclude": exclude or []}}
 
 
+IS_A = {"property": "concept", "op": "is-a", "value": "a"}
 TREE, A1 = {"system": "urn:tree"}, {"system": "urn:tree", "concept": [{"code": "a1"}]}
 EXPANDED = {
     "contains": [{"system": "urn:s", "code": "g", "abstract": True, "contains": [{"system": "urn:s", "code": "c"}]}]
@@ -39,6 +41,11 @@ EXPANDED = {
         (composed({"system": "urn:part"}), "urn:tree", "a", False),
         (composed({"system": "urn:part"}, A1), "urn:tree", "a1", True),
         (composed({"system": "urn:tree", "filter": [{"property": "x"}]}), "urn:tree", "a", None),
+        (composed({"system": "urn:tree", "filter": [IS_A]}), "urn:tree", "a1", True),
+        (composed({"system": "urn:tree", "filter": [IS_A]}), "urn:tree", "b", False),
+        (composed({"system": "urn:tree", "filter": [{**IS_A, "value": "nowhere"}]}), "urn:tree", "b", None),
+        (composed(TREE, exclude=[{"system": "urn:tree", "filter": [IS_A]}]), "urn:tree", "a1", False),
+        (composed({"system": "urn:tree", "version": "2"}), "urn:tree", "a", None),
         (composed({"valueSet": ["urn:set"]}), "urn:tree", "z", True),
         (composed({**TREE, "valueSet": ["urn:set"]}), "urn:tree", "a", True),
         (composed({**TREE, "valueSet": ["urn:set"]}), "urn:tree", "z", False),
@@ -51,6 +58,6 @@ EXPANDED = {
     ],
 )
 def test_whether_a_code_is_in_the_set(resource: dict[str, Any], system: str, code: str, holds: bool | None) -> None:
-    found = listed(resource, SETS.get, SYSTEMS.get)
+    found = listed(resource, SETS.get, {url: code_system({"url": url, **one}) for url, one in SYSTEMS.items()}.get)
     assert found.contains(system, code) is holds
     assert found.complete or found.reason

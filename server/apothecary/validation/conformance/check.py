@@ -11,9 +11,8 @@ from apothecary.validation.conformance.slicing import POSITION, Undecided, at_po
 from apothecary.validation.conformance.support import Support
 from apothecary.validation.conformance.values import Occurrence, equals, fits, occurrences
 from apothecary.validation.diagnostics import shown
-from apothecary.validation.fhirpath import FhirPathError, Node, compile_expression
+from apothecary.validation.fhirpath import FhirPathError, Node
 from apothecary.validation.fhirpath.operators import truth
-from apothecary.validation.invariants import environment_of
 from apothecary.validation.profiles.canonicals import split
 from apothecary.validation.profiles.compile import CORE
 from apothecary.validation.profiles.model import Bound, ElementRules, Profile, Slicing
@@ -139,13 +138,13 @@ class Checker:
             return
         if answer is None:
             if self.support.codes(item.node):
-                self._unchecked(rules, item.at, f"the codes of {binding.value_set} cannot be listed")
+                self._unchecked(rules, item.at, self._unlisted(binding.value_set))
             return
         rule = _BINDING_RULES[binding.strength]
         found = self.support.codes(item.node)
         how = f"the {one.purpose} binding of {self.profile.name}" if one.purpose else self.profile.name
         if not found:
-            if binding.strength == "required" and item.value is not None:
+            if binding.strength == "required" and one.purpose != "maximum" and item.value is not None:
                 text = f"has no code, but {how} requires one of {binding.value_set}"
                 self._report(rule, item.at, text)
             return
@@ -155,12 +154,17 @@ class Checker:
         text = f"{said} not of {binding.value_set}, to which {how} binds it"
         self._report(rule, item.at, text, remedy=remedy_for(found, value_set))
 
+    def _unlisted(self, value_set: str) -> str:
+        found = self.support.profiles.value_set(value_set, self.run.tables.version)
+        reason = "it is not at hand" if found is None else found.reason
+        return f"the codes of {value_set} cannot be listed" + (f": {reason}" if reason else "")
+
     def _check_any(self, rules: ElementRules, one: Bound, found: list[Occurrence], at: At) -> None:
         """Check a binding that one of the items is enough for."""
         answers = [self.support.is_bound(one.binding, item.node) for item in found]
         if found and True not in answers:
             if None in answers:
-                self._unchecked(rules, found[0].at, f"the codes of {one.binding.value_set} cannot be listed")
+                self._unchecked(rules, found[0].at, self._unlisted(one.binding.value_set))
             else:
                 text = f"is, as all its like, not of {one.binding.value_set}, which {self.profile.name} asks of one"
                 self._report(_BINDING_RULES[one.binding.strength], found[0].at, text)
@@ -197,16 +201,16 @@ class Checker:
             self._check_constraint(rules, invariant, node, at)
 
     def _check_constraint(self, rules: ElementRules, invariant: Invariant, node: Node, at: At) -> None:
-        environment = environment_of(self.run, node)
         try:
-            kept = truth(compile_expression(invariant.expression)([node], environment))
-        except (FhirPathError, ArithmeticError, RecursionError) as error:
-            self._unchecked(rules, at, f"the constraint {invariant.key} cannot be evaluated ({error})")
+            found = self.support.evaluate(invariant.expression, node, self._conforms_to)
+            kept = truth(found.items)
+        except FhirPathError as error:
+            self._unchecked(rules, at, f"the constraint {invariant.key} is not evaluated ({error})")
             return
         if kept is True:
             return
-        if environment.unresolved:
-            self._unchecked(rules, at, f"the constraint {invariant.key} follows a reference that is not at hand")
+        if found.unresolved:
+            self._unchecked(rules, at, f"the constraint {invariant.key} asks for what is not at hand, or left open")
             return
         rule = "profile-constraint" if invariant.severity == "error" else "profile-advice"
         self._report(rule, at, f"breaks {invariant.key} of {self.profile.name}: {invariant.human.rstrip('.')}")
@@ -304,6 +308,10 @@ class Checker:
         inner = Checker(self.support, profile, silent=self.silent, nested=self.nested + 1)
         inner.told = self.told
         return inner
+
+    def _conforms_to(self, node: Node, url: str) -> bool | None:
+        """FHIRPath's conformsTo(); None where the profile is not at hand."""
+        return None if self.support.profile(url) is None else self._conforms(url, node)
 
     def _conforms(self, url: str, node: Node) -> bool:
         """Whether a value conforms to a profile, as far as that can be told; one that is not at hand is not met."""

@@ -78,7 +78,10 @@ class _Compiler:
     def _child(self, branch: Branch, parent: Structure | None, types: tuple[AllowedType, ...]) -> ElementRules:
         if parent is None and len(types) == 1 and self.tables.has_structure(types[0].code):
             parent = self.tables.structure(types[0].code)  # One form of a choice was chosen by the profile.
-        if parent is None or parent.abstract or (parent.kind == "primitive-type" and branch.name == "value"):
+        if parent is None or parent.abstract:
+            return self.rules(branch, None, None)
+        if parent.kind == "primitive-type" and branch.name == "value":
+            # Not an element of the tables, but what the primitive itself holds.
             return self.rules(branch, None, None)
         element = next((item for item in parent.elements if item.name == branch.name), None)
         found = parent.properties.get(branch.name)

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from apothecary.errors import StartError
+from apothecary.fhir.code_systems import code_system
 from apothecary.fhir.definitions import Context, Definitions, definitions
 from apothecary.fhir.releases import FhirVersion, parse_version
-from apothecary.fhir.terminology import ValueSet
+from apothecary.fhir.terminology import CodeSystem, ValueSet
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.profiles.bindings import contexts
 from apothecary.validation.profiles.canonicals import Canonicals, is_version, split
@@ -161,18 +162,31 @@ class Profiles:
         return split(canonical)[0].removeprefix(CORE) if is_core(canonical, tables) else None
 
     def value_set(self, canonical: str, version: FhirVersion) -> ValueSet | None:
-        """The codes of a value set, of the package or else of the specification; None when it is not at hand."""
+        """The codes of a value set, of the packages or else of the specification; None when it is not at hand in the
+        version that is named.
+        """
         key = (canonical, version)
         if key not in self._value_sets:
             self._value_sets[key] = None  # One that includes itself finds this and ends.
-            resource = self.find("ValueSet", canonical) or self.find("ValueSet", canonical.partition("|")[0])
+            resource = self.find("ValueSet", canonical)
             if resource is not None:
                 self._value_sets[key] = listed(
-                    resource, lambda url: self.value_set(url, version), lambda url: self.find("CodeSystem", url)
+                    resource, lambda url: self.value_set(url, version), lambda url: self.code_system(url, version)
                 )
-            else:
+            elif _is_published(canonical, version):
                 self._value_sets[key] = definitions(version).value_set(canonical)
         return self._value_sets[key]
+
+    def code_system(self, canonical: str, version: FhirVersion) -> CodeSystem | None:
+        """A code system, found as `value_set` finds its own; None also for one that is malformed."""
+        resource = self.find("CodeSystem", canonical)
+        if resource is None:
+            found = definitions(version).code_system(canonical)
+            return found if found is not None and is_version(found.version, split(canonical)[1]) else None
+        try:
+            return code_system(resource)
+        except (TypeError, AttributeError, KeyError, ValueError):
+            return None
 
     def contexts(self, url: str) -> tuple[Context, ...]:
         """Where the definition of an extension allows it; empty when it is not at hand or says nothing."""
@@ -190,6 +204,12 @@ def is_core(canonical: str, tables: Definitions) -> bool:
     url, asked = split(canonical)
     name = url.removeprefix(CORE)
     return name != url and is_version(tables.version.number, asked) and tables.has_structure(name)
+
+
+def _is_published(canonical: str, version: FhirVersion) -> bool:
+    """Whether a value set of the specification may be what a canonical names: most have the version of the release."""
+    asked = split(canonical)[1]
+    return is_version(version.number, asked) or not canonical.startswith("http://hl7.org/fhir/")
 
 
 def claims(resource: Mapping[str, Any]) -> list[tuple[int, str]]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from apothecary.fhir.terminology import ValueSet
+from apothecary.errors import NotEnumerable, TooCostly, UnknownTerminology
+from apothecary.fhir.code_systems import select
+from apothecary.fhir.terminology import CodeSystem, ValueSet
 
 # The codes of a canonical url, None where it is not at hand.
 FindSet = Callable[[str], ValueSet | None]
-FindSystem = Callable[[str], Mapping[str, Any] | None]
+FindSystem = Callable[[str], CodeSystem | None]
 _Concepts = dict[str, dict[str, str]]
 
 
@@ -101,14 +103,16 @@ def _of_system(url: str, system: str, include: Mapping[str, Any], find_system: F
         for item in named:
             _add(concepts, system, item)
         return ValueSet(url, concepts, (system,))
-    if _objects(include.get("filter")):
-        return ValueSet(url, {}, (system,), complete=False, reason=f"it filters {system}")
-    resource = find_system(system)
-    if resource is None or resource.get("content") != "complete":
-        return ValueSet(url, {}, (system,), complete=False, reason=f"the codes of {system} are not at hand")
-    for item in _nested(resource, "concept"):
-        _add(concepts, system, item)
-    return ValueSet(url, concepts, (system,))
+    version = include.get("version")
+    named_system = f"{system}|{version}" if isinstance(version, str) else system
+    found = find_system(named_system)
+    if found is None or found.content != "complete":
+        return ValueSet(url, {}, (system,), complete=False, reason=f"the codes of {named_system} are not at hand")
+    try:
+        codes = select(found, _objects(include.get("filter")))
+    except (NotEnumerable, UnknownTerminology, TooCostly) as error:
+        return ValueSet(url, {}, (system,), complete=False, reason=str(error))
+    return ValueSet(url, {system: codes}, (system,))
 
 
 def _add(concepts: _Concepts, system: Any, item: Mapping[str, Any]) -> None:
