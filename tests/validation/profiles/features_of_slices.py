@@ -181,6 +181,18 @@ def slices() -> list[Feature]:
             (lacking, "Patient"),
         ),
         Feature(
+            "a discriminator that a slice says nothing about",
+            "Patient",
+            [
+                _slicing("value:system", "value:use"),
+                e("Patient.identifier:own", min=1),
+                e("Patient.identifier:own.system", min=1, fixedUri=OWN),
+            ],
+            _identifiers({**MINE, "use": "old"}),
+            _identifiers(OTHER),
+            (lacking, "Patient"),
+        ),
+        Feature(
             "a slicing is closed",
             "Patient",
             [_slicing("value:system", rules="closed"), *_OWN[1:]],

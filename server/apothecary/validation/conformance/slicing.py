@@ -27,6 +27,10 @@ class Undecided(Exception):
     """That an item belongs to a slice cannot be told; the message is the reason."""
 
 
+class _Silent(Undecided):
+    """The slice says nothing about what one discriminator looks at."""
+
+
 def belongs(
     support: Support, rules: ElementRules, discriminators: Iterable[Discriminator], item: Occurrence, conforms: Conforms
 ) -> bool:
@@ -35,18 +39,22 @@ def belongs(
 
     `conforms` is asked where a discriminator is of the type `profile`.
     """
-    found = False
+    found, silent = False, "no discriminator tells its slices apart"
     for discriminator in discriminators:
         if discriminator.type == POSITION:
             found = True
             continue
         if discriminator.type not in _KNOWN:
             raise Undecided(f"discriminators of type {discriminator.type} are not evaluated")
-        if not _agrees(support, rules, discriminator, item, conforms):
-            return False
+        try:
+            if not _agrees(support, rules, discriminator, item, conforms):
+                return False
+        except _Silent as reason:
+            silent = str(reason)
+            continue
         found = True
     if not found:
-        raise Undecided("no discriminator tells its slices apart")
+        raise Undecided(silent)
     return True
 
 
@@ -74,17 +82,17 @@ def _agrees(
     values = _values(support, discriminator.path, item)
     if discriminator.type == "exists":
         if not wanted:
-            raise Undecided(f"nothing says whether {discriminator.path} exists")
+            raise _Silent(f"nothing says whether {discriminator.path} exists")
         forbidden = any(one.max == 0 for one in wanted)
         return not values if forbidden else bool(values)
     if discriminator.type == "profile":
         urls = [url for one in wanted for allowed in one.types for url in _profiles(allowed, steps)]
         if not urls:
-            raise Undecided(f"no profile is given for {discriminator.path}")
+            raise _Silent(f"no profile is given for {discriminator.path}")
         return any(conforms(url, value) for url in urls for value in values)
     criteria = [one for one in wanted if _is_criterion(one)]
     if not criteria:
-        raise Undecided(f"no value is given for {discriminator.path}")
+        raise _Silent(f"no value is given for {discriminator.path}")
     return all(any(_satisfies(support, one, value) for value in values) for one in criteria)
 
 
