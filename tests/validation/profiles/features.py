@@ -472,8 +472,10 @@ def bindings() -> list[Feature]:
 
     either = {**value_set("either"), "compose": {"include": [{"valueSet": [f"{SETS}warm|1.2"]}]}}
     without = value_set("without", exclude=[{"system": CODES, "concept": [{"code": "blue"}]}])
+    elsewhere = {"system": OWN, "filter": [{"property": "x", "op": "=", "value": "y"}]}
     expanded = {
         **value_set("expanded"),
+        "compose": {"include": [elsewhere]},
         "expansion": {"timestamp": "2020", "total": 1, "contains": [{"system": CODES, "code": "red"}]},
     }
     found = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from apothecary.fhir.references import split_canonical
 from apothecary.fhir.structures import Invariant
 from apothecary.validation.bindings import named, remedy_for
 from apothecary.validation.conformance import limits, targets
@@ -13,7 +14,6 @@ from apothecary.validation.conformance.values import Occurrence, equals, fits, o
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.fhirpath import FhirPathError, Node
 from apothecary.validation.fhirpath.operators import truth
-from apothecary.validation.profiles.canonicals import split
 from apothecary.validation.profiles.compile import CORE
 from apothecary.validation.profiles.model import Bound, ElementRules, Profile, Slicing
 from apothecary.validation.rules import BASE, Rule
@@ -148,15 +148,14 @@ class Checker:
                 text = f"has no code, but {how} requires one of {binding.value_set}"
                 self._report(rule, item.at, text)
             return
-        value_set = self.support.value_set(binding)
+        value_set = self.support.value_set(binding.value_set)
         listed = " and ".join(named(coding) for coding in found[:3])
         said = f"is {shown(item.value)}, which is" if isinstance(item.value, str) else f"has {listed},"
         text = f"{said} not of {binding.value_set}, to which {how} binds it"
         self._report(rule, item.at, text, remedy=remedy_for(found, value_set))
 
     def _unlisted(self, value_set: str) -> str:
-        found = self.support.profiles.value_set(value_set, self.run.tables.version)
-        reason = "it is not at hand" if found is None else found.reason
+        reason = self.support.value_set(value_set).reason
         return f"the codes of {value_set} cannot be listed" + (f": {reason}" if reason else "")
 
     def _check_any(self, rules: ElementRules, one: Bound, found: list[Occurrence], at: At) -> None:
@@ -222,7 +221,7 @@ class Checker:
         urls = [
             url for allowed in rules.types if self.support.is_of(item.node, allowed.code) for url in allowed.profiles
         ]
-        if any(split(url)[0].removeprefix(CORE) in _BUILT_IN or self.support.is_core(url) for url in urls):
+        if any(split_canonical(url)[0].removeprefix(CORE) in _BUILT_IN or self.support.is_core(url) for url in urls):
             return
         known = [found for url in urls if (found := self.support.profile(url)) is not None]
         if len(known) < len(urls) or self.nested >= _MOST_NESTED:

@@ -7,12 +7,12 @@ from __future__ import annotations
 from typing import Any
 
 from apothecary.errors import StartError
+from apothecary.fhir.references import split_canonical
 from apothecary.validation.conformance.check import Checker
 from apothecary.validation.conformance.support import Support
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.fhirpath import Node
 from apothecary.validation.profiles import CORE, Profiles
-from apothecary.validation.profiles.canonicals import split
 from apothecary.validation.profiles.model import Profile
 from apothecary.validation.profiles.registry import claims, is_core
 from apothecary.validation.rules import BASE
@@ -57,7 +57,7 @@ def _claimed(profiles: Profiles, resource: dict[str, Any], type_name: str, at: A
     for index, url in claims(resource):
         place = ((at, "meta", None), "profile", index)
         if is_core(url, run.tables) and profiles.find("StructureDefinition", url) is None:
-            core_type = split(url)[0].removeprefix(CORE)
+            core_type = split_canonical(url)[0].removeprefix(CORE)
             if core_type not in (type_name, "DomainResource", "Resource"):
                 run.report(BASE["profile-type"], place, f"is {shown(url)}, but the resource is a {type_name}")
             continue

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from apothecary.fhir.references import split_canonical
 from apothecary.fhir.structures import Binding
-from apothecary.fhir.terminology import ValueSet
 from apothecary.validation.bindings import CODINGS, SYNTAXES, holds
 from apothecary.validation.fhirpath import Node, compile_expression, evaluate
 from apothecary.validation.invariants import environment_of
 from apothecary.validation.profiles import Profiles
-from apothecary.validation.profiles.canonicals import split
 from apothecary.validation.profiles.model import ElementRules, Profile
 from apothecary.validation.profiles.registry import is_core
+from apothecary.validation.profiles.valuesets import CodeSet
 from apothecary.validation.run import Run
 
 # The steps that each evaluation has in any case; what published profiles ask takes fewer.
@@ -51,7 +51,7 @@ class Support:
         run = self.run
         environment = environment_of(run, node)
         environment.budget = run.budget.begin(run.options.max_steps_each, _EARNED)
-        environment.value_set = lambda url: self.profiles.value_set(url, run.tables.version)
+        environment.value_set = self.value_set
         environment.conforms = conforms
         return Evaluated(evaluate(compile_expression(expression), environment), environment.unresolved)
 
@@ -75,14 +75,14 @@ class Support:
         tables = self.run.tables
         return node.type == code or (code in ("Resource", "DomainResource") and tables.is_resource_type(node.type))
 
-    def value_set(self, binding: Binding) -> ValueSet | None:
-        """The codes that a binding names; None when they are not at hand."""
-        return self.profiles.value_set(binding.value_set, self.run.tables.version)
+    def value_set(self, canonical: str) -> CodeSet:
+        """The codes of a value set; one that is not at hand cannot tell them."""
+        return self.profiles.value_set(canonical, self.run.tables.version)
 
     def is_bound(self, binding: Binding, node: Node) -> bool | None:
         """Whether an element has a code of the value set; None when that cannot be told."""
-        syntax = SYNTAXES.get(split(binding.value_set)[0])
-        value_set = None if syntax is not None else self.value_set(binding)
+        syntax = SYNTAXES.get(split_canonical(binding.value_set)[0])
+        value_set = None if syntax is not None else self.value_set(binding.value_set)
         answers = [holds(coding, syntax, value_set) for coding in self.codes(node)]
         if True in answers:
             return True

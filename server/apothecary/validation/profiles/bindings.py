@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+from apothecary.fhir.references import split_canonical
 from apothecary.fhir.structures import Binding, Element
-from apothecary.validation.profiles.canonicals import split
 from apothecary.validation.profiles.model import Bound
 from apothecary.validation.profiles.tree import extended
 
@@ -92,5 +92,5 @@ def _of_parts(parts: list[dict[str, Any]]) -> Mapping[str, Any]:
 
 
 def _is_known(one: Binding, known: tuple[Binding, ...]) -> bool:
-    url = split(one.value_set)[0]
+    url = split_canonical(one.value_set)[0]
     return any(each.value_set == url and each.strength in (one.strength, "required") for each in known)

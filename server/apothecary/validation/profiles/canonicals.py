@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from apothecary.fhir.references import split_canonical
+from apothecary.terminology.versions import matches, order
+
 Resource = Mapping[str, Any]
-
-
-def split(canonical: str) -> tuple[str, str | None]:
-    """The url and the version of a canonical; a fragment is left out."""
-    url, _, version = canonical.partition("#")[0].partition("|")
-    return url, version or None
-
-
-def is_version(version: str | None, asked: str | None) -> bool:
-    """Whether a resource of `version` is what was asked for. None asks for any; fewer parts, as `4.0`, ask for all that
-    begin with them, as a date of fewer parts is every day in it.
-    """
-    return asked is None or version == asked or (version is not None and version.startswith(f"{asked}."))
 
 
 class Canonicals:
@@ -40,23 +29,20 @@ class Canonicals:
 
     def find(self, canonical: str) -> Resource | None:
         """The resource of that url, and of that version where one is named; the newest where several fit."""
-        url, asked = split(canonical)
-        fitting = [item for item in self._found.get(url, ()) if is_version(item[0], asked)]
+        url, asked = split_canonical(canonical)
+        fitting = [item for item in self._found.get(url, ()) if matches(asked, item[0])]
         if len(fitting) < 2:
             return fitting[0][1] if fitting else None
-        return max(fitting, key=lambda item: _order(item[0]))[1]
+        return max(fitting, key=lambda item: order(item[0]))[1]
+
+    def all(self, url: str) -> list[tuple[str | None, Resource]]:
+        """Every version of that url, in the order given."""
+        return self._found.get(url, [])
 
     def versions(self, url: str) -> list[str]:
         """The versions of that url that are at hand."""
-        return [version for version, _ in self._found.get(split(url)[0], ()) if version is not None]
+        return [version for version, _ in self._found.get(split_canonical(url)[0], ()) if version is not None]
 
     def __iter__(self) -> Iterator[Resource]:
         for found in self._found.values():
             yield from (resource for _, resource in found)
-
-
-def _order(version: str | None) -> tuple[tuple[int, int, str], ...]:
-    """Versions in order: numbers by their size, a release after its drafts (`1.0.0-ballot` before `1.0.0`)."""
-    parts: Iterable[str] = re.findall(r"\d+|[A-Za-z]+", version or "")
-    numbered = ((1, int(part[:18]), "") if part.isdigit() else (-1, 0, part) for part in parts)
-    return (*numbered, (0, 0, ""))

@@ -9,9 +9,9 @@ from typing import Any
 
 from apothecary.errors import StartError
 from apothecary.fhir.definitions import Definitions
+from apothecary.fhir.references import split_canonical
 from apothecary.fhir.structures import Element, Invariant, Structure
 from apothecary.validation.profiles.bindings import bound
-from apothecary.validation.profiles.canonicals import split
 from apothecary.validation.profiles.model import AllowedType, Discriminator, ElementRules, Fixed, Slicing
 from apothecary.validation.profiles.tree import Branch, extended
 
@@ -185,7 +185,7 @@ def _restricts_targets(types: tuple[AllowedType, ...], element: Element | None) 
     known = {item.code: {f"{CORE}{target}" for target in item.targets} for item in element.types} if element else {}
     return any(
         item.targets
-        and f"{CORE}Resource" not in (urls := {split(target)[0] for target in item.targets})
+        and f"{CORE}Resource" not in (urls := {split_canonical(target)[0] for target in item.targets})
         and urls != known.get(item.code)
         for item in types
     )

@@ -8,17 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from apothecary.errors import StartError
-from apothecary.fhir.code_systems import code_system
 from apothecary.fhir.definitions import Context, Definitions, definitions
+from apothecary.fhir.references import split_canonical
 from apothecary.fhir.releases import FhirVersion, parse_version
-from apothecary.fhir.terminology import CodeSystem, ValueSet
+from apothecary.terminology.versions import matches
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.profiles.bindings import contexts
-from apothecary.validation.profiles.canonicals import Canonicals, is_version, split
+from apothecary.validation.profiles.canonicals import Canonicals
 from apothecary.validation.profiles.compile import CORE, compile_rules
 from apothecary.validation.profiles.model import Profile
 from apothecary.validation.profiles.tree import Branch, extensions, overlay
-from apothecary.validation.profiles.valuesets import listed
+from apothecary.validation.profiles.valuesets import CodeSet, CodeSets
 
 # https://hl7.org/fhir/extensions/StructureDefinition-structuredefinition-imposeProfile.html
 IMPOSES = CORE + "structuredefinition-imposeProfile"
@@ -37,7 +37,7 @@ class Profiles:
         for resource in resources:
             self._add(resource)
         self._compiled: dict[tuple[str, FhirVersion], Profile | StartError] = {}
-        self._value_sets: dict[tuple[str, FhirVersion], ValueSet | None] = {}
+        self._code_sets: dict[FhirVersion, CodeSets] = {}
         self.asked = tuple(asked)
         for url in self.asked:
             self._require(url)
@@ -159,34 +159,19 @@ class Profiles:
         resource = self.find("StructureDefinition", canonical)
         if resource is not None:
             return str(resource.get("type"))
-        return split(canonical)[0].removeprefix(CORE) if is_core(canonical, tables) else None
+        return split_canonical(canonical)[0].removeprefix(CORE) if is_core(canonical, tables) else None
 
-    def value_set(self, canonical: str, version: FhirVersion) -> ValueSet | None:
-        """The codes of a value set, of the packages or else of the specification; None when it is not at hand in the
-        version that is named.
-        """
-        key = (canonical, version)
-        if key not in self._value_sets:
-            self._value_sets[key] = None  # One that includes itself finds this and ends.
-            resource = self.find("ValueSet", canonical)
-            if resource is not None:
-                self._value_sets[key] = listed(
-                    resource, lambda url: self.value_set(url, version), lambda url: self.code_system(url, version)
-                )
-            elif _is_published(canonical, version):
-                self._value_sets[key] = definitions(version).value_set(canonical)
-        return self._value_sets[key]
+    def value_set(self, canonical: str, version: FhirVersion) -> CodeSet:
+        """The codes of a value set, of the packages or else of the specification, in the version that is named."""
+        found = self._code_sets.get(version)
+        if found is None:
+            found = CodeSets(self._found["CodeSystem"], self._found["ValueSet"], version)
+            self._code_sets[version] = found
+        return found.find(canonical)
 
-    def code_system(self, canonical: str, version: FhirVersion) -> CodeSystem | None:
-        """A code system, found as `value_set` finds its own; None also for one that is malformed."""
-        resource = self.find("CodeSystem", canonical)
-        if resource is None:
-            found = definitions(version).code_system(canonical)
-            return found if found is not None and is_version(found.version, split(canonical)[1]) else None
-        try:
-            return code_system(resource)
-        except (TypeError, AttributeError, KeyError, ValueError):
-            return None
+    def __getstate__(self) -> dict[str, Any]:
+        # Compiled value sets are for this process: another one makes its own.
+        return {**self.__dict__, "_code_sets": {}}
 
     def contexts(self, url: str) -> tuple[Context, ...]:
         """Where the definition of an extension allows it; empty when it is not at hand or says nothing."""
@@ -201,15 +186,9 @@ class Profiles:
 
 def is_core(canonical: str, tables: Definitions) -> bool:
     """Whether a canonical is that of a type of the specification, in the release of `tables` where it has a version."""
-    url, asked = split(canonical)
+    url, asked = split_canonical(canonical)
     name = url.removeprefix(CORE)
-    return name != url and is_version(tables.version.number, asked) and tables.has_structure(name)
-
-
-def _is_published(canonical: str, version: FhirVersion) -> bool:
-    """Whether a value set of the specification may be what a canonical names: most have the version of the release."""
-    asked = split(canonical)[1]
-    return is_version(version.number, asked) or not canonical.startswith("http://hl7.org/fhir/")
+    return name != url and matches(asked, tables.version.number) and tables.has_structure(name)
 
 
 def claims(resource: Mapping[str, Any]) -> list[tuple[int, str]]:
