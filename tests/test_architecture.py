@@ -98,6 +98,43 @@ def test_a_misplaced_use_is_noticed(module: str, source: str, found: list[str]) 
     assert misplaced(module, source) == found
 
 
+def unprepared(source: str) -> list[int]:
+    """The lines where msgspec is given a type outside the module's own level: while one thread makes it ready there,
+    another that uses it ends the process by SIGSEGV.
+    """
+    found = []
+    tree = ast.parse(source)
+    functions = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
+    inside = {id(node) for function in functions for node in ast.walk(function)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="decode"), keywords=keywords) if any(
+                one.arg == "type" for one in keywords
+            ):
+                found.append(node.lineno)
+            case ast.Call(func=ast.Attribute(attr="Decoder", value=owner)) if id(node) in inside:
+                if ast.unparse(owner).startswith("msgspec"):
+                    found.append(node.lineno)
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted_name)
+def test_what_msgspec_decodes_is_known_to_it_before_threads_begin(path: Path) -> None:
+    assert unprepared(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("import msgspec\ndef f(x):\n    return msgspec.json.decode(x, type=T)", [3]),
+        ("import msgspec\ndef f(x):\n    return msgspec.json.Decoder(T).decode(x)", [3]),
+        ("import msgspec\nD = msgspec.json.Decoder(T)\ndef f(x):\n    return D.decode(x), msgspec.json.decode(x)", []),
+    ],
+)
+def test_a_type_that_msgspec_meets_late_is_noticed(source: str, lines: list[int]) -> None:
+    assert unprepared(source) == lines
+
+
 @pytest.mark.parametrize("path", MODULES, ids=dotted_name)
 def test_a_module_says_what_it_is_for_and_stays_readable(path: Path) -> None:
     source = path.read_text()

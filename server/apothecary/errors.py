@@ -25,6 +25,8 @@ ApothecaryError
 │   ├── Unprocessable         422  processing   well-formed, but against a business rule
 │   └── Busy                  503  throttled    a limit of time or load; try again
 │       └── Unreachable       503  transient    the database does not answer
+├── BudgetSpent               an evaluation costs too much (apothecary.fhir.budgets); whoever asked says what follows
+├── RegularExpressionError    no regular expression, or none that runs in linear time; whoever asked says what follows
 ├── UcumError                 a code that is not a unit (apothecary.fhir.ucum); whoever asked says what follows
 └── StartError                the command cannot run: exit status 2
     ├── ContentError          a file of the content is broken: file, line, column, reason
@@ -201,6 +203,14 @@ class Busy(FhirError):
 
 class Unreachable(Busy):
     code = "transient"
+
+
+class BudgetSpent(ApothecaryError):
+    """An evaluation takes more steps or time than it may; the message says which."""
+
+
+class RegularExpressionError(ApothecaryError):
+    """A text is no regular expression, or none that can be run in linear time and bounded memory."""
 
 
 class StartError(ApothecaryError):

@@ -68,6 +68,15 @@ SUBSTANCE = "http://ex.org/substances"
     ("ValueSet/$expand", {"valueSet": {"resource": {"resourceType": "ValueSet", "compose": {"include": [
         {"system": SUBSTANCE, "filter": [{"property": "code", "op": "generalizes", "value": "morphine-sulfate"}]}]}}}},
      {"codes": ["morphine", "morphine-sulfate"], "total": 2}),
+    *(
+        ("ValueSet/$expand", {"valueSet": {"resource": {"resourceType": "ValueSet", "compose": {"include": [
+            {"system": SUBSTANCE, "filter": [{"property": "code", "op": "regex", "value": pattern}]}]}}}}, expected)
+        for pattern, expected in (
+            ("(?:[A-Za-z ]|[A-Za-z ])*!", {"codes": [], "total": 0}),
+            ("(c|co|o)+d.*", {"codes": ["codeine"], "total": 1}),
+            (r"(.)\1", {"status": 400, "says": "invalid escape sequence"}),
+        )
+    ),
     ("ValueSet/$expand", {"surprise": {"valueString": "x"}}, {"status": 400, "says": "surprise"}),
 ])  # fmt: skip
 def test_an_operation_takes_posted_parameters(

@@ -64,6 +64,11 @@ REFUSED = (
     ("Medication.code.where(coding)", "comparison"),
     ("Medication.code is CodeableConcept", "resolve"),
     ("", "more"),
+    (r"Medication.code.text.matches('(a)\\1')", "invalid escape"),
+    ("Medication.code.text.matches('a(?=b)')", "perl operator"),
+    ("Medication.extension" + ".value.extension" * 4, "more ways"),
+    ("(" * 3_000 + "Medication.code" + ")" * 3_000, "deep"),
+    ("Medication.code" + " | Medication.code" * 1_000, "characters"),
 )
 
 
@@ -71,3 +76,14 @@ REFUSED = (
 def test_an_expression_outside_the_part_is_refused_when_it_is_compiled(expression: str, reason: str) -> None:
     with pytest.raises(PathError, match=reason):
         compile_path(FhirVersion.R5, "Medication", expression)
+
+
+def test_a_pattern_that_never_ends_elsewhere_is_matched_at_once() -> None:
+    path = compile_path(FhirVersion.R5, "Medication", "Medication.code.text.matches('^(a|a)*b$')")
+    assert list(path.values({"code": {"text": "a" * 100_000}})) == [("boolean", False)]
+
+
+def test_a_pattern_that_costs_too_much_on_a_long_text_is_told() -> None:
+    path = compile_path(FhirVersion.R5, "Medication", r"Medication.code.text.matches('\\S{1,1000}!')")
+    with pytest.raises(PathError, match="too many steps"):
+        list(path.values({"code": {"text": "a" * 1_000_000}}))

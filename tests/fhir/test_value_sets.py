@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from apothecary.errors import FhirError, NotEnumerable, UnknownTerminology
-from apothecary.fhir.code_systems import code_system
+from apothecary.errors import FhirError, NotEnumerable, TooCostly, UnknownTerminology
+from apothecary.fhir.code_systems import code_system, select
 from apothecary.fhir.terminology import CodeSystem, ValueSet
 from apothecary.fhir.value_sets import expand, expand_resource
 
@@ -93,6 +93,8 @@ ALL = {"mammal", "dog", "poodle", "beagle", "cat", "bird", "duck", "swimmer", "d
     ([("legs", "exists", "true")], {"cat", "duck"}),
     ([("legs", "exists", "false")], ALL - {"cat", "duck"}),
     ([("legs", "regex", "[0-3]")], {"duck"}),
+    ([("code", "regex", "(d+)+o")], set()),
+    ([("code", "regex", "(?:[a-z]|[a-z])*!")], set()),
     ([("tame", "=", "true")], {"duck"}),
     ([("parent", "=", "swimmer")], {"poodle", "duck"}),
     ([("child", "=", "duck")], {"bird", "swimmer"}),
@@ -173,14 +175,22 @@ def shelf(value_set: dict[str, Any]) -> Shelf:
     (filtered(("wings", "=", "2")), NotEnumerable, "wings"),
     (filtered(("code", "almost", "dog")), NotEnumerable, "almost"),
     (filtered(("code", "exists", "maybe")), NotEnumerable, "maybe"),
-    (filtered(("code", "regex", "(a+)+b")), NotEnumerable, "too costly"),
-    (filtered(("code", "regex", "(")), NotEnumerable, "no regular expression"),
+    (filtered(("code", "regex", "(")), NotEnumerable, "is not evaluated as a regular expression"),
+    (filtered(("code", "regex", r"(d)\1")), NotEnumerable, r"invalid escape sequence: \\1"),
+    (filtered(("code", "regex", "(?=d)o")), NotEnumerable, "invalid perl operator"),
 ])  # fmt: skip
 def test_what_cannot_be_listed_in_full_is_refused_by_name(
     include: dict[str, Any], error: type[FhirError], said: str
 ) -> None:
     with pytest.raises(error, match=said):
         expand("v", shelf(composed(include=[include])))
+
+
+def test_a_filter_that_costs_too_much_on_many_codes_is_refused() -> None:
+    concepts = [{"code": f"{number:06}", "display": "a" * 2_000} for number in range(100)]
+    system = code_system({"url": "many", "concept": concepts})
+    with pytest.raises(TooCostly, match="too costly"):
+        select(system, [{"property": "display", "op": "regex", "value": "[ -~]*a.{1,1000}!"}])
 
 
 def test_value_sets_that_include_each_other_for_ever_are_refused() -> None:

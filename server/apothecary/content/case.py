@@ -24,12 +24,16 @@ class _CodeSystem(msgspec.Struct, rename="camel"):
     case_sensitive: bool | None = None
 
 
+_CODE_SYSTEM = msgspec.json.Decoder(_CodeSystem)
+_CASE = msgspec.json.Decoder(dict[str, bool])
+
+
 def after(reader: Reader, fresh: Mapping[str, ContentFile], gone: Collection[str]) -> Systems:
     """What holds after a sync: what the folder's new and changed CodeSystems say, `fresh`, and those in the store that
     are neither replaced by them nor `gone`.
     """
     kept = (
-        msgspec.json.decode(one.body, type=_CodeSystem)
+        _CODE_SYSTEM.decode(one.body)
         for one in reader.all_of_type("CodeSystem")
         if one.body is not None and (key := f"CodeSystem/{one.id}") not in fresh and key not in gone
     )
@@ -39,7 +43,7 @@ def after(reader: Reader, fresh: Mapping[str, ContentFile], gone: Collection[str
 
 def remembered(reader: Reader) -> Systems:
     """What the index was made with: searches must look for codes as they stand there."""
-    return Systems(msgspec.json.decode(reader.state(CASE) or "{}", type=dict[str, bool]))
+    return Systems(_CASE.decode(reader.state(CASE) or "{}"))
 
 
 def remember(transaction: Transaction, systems: Systems) -> None:

@@ -33,6 +33,8 @@ INDEXED = "index of definitions"
 Names = Mapping[str, Mapping[str, str]]
 """By type and name in the index: what says how the rows are made; empty where the index holds rows of several kinds."""
 
+_NAMES = msgspec.json.Decoder(dict[str, dict[str, str]])
+
 
 class Serving(NamedTuple):
     """What can be searched for, as the store had it at one moment. It never changes."""
@@ -114,7 +116,7 @@ def incomplete(own: Own, reader: Reader) -> dict[str, frozenset[str]]:
 
 def indexed(reader: Reader) -> Names:
     """What the index holds of own parameters."""
-    return msgspec.json.decode(reader.state(INDEXED) or "{}", type=dict[str, dict[str, str]])
+    return _NAMES.decode(reader.state(INDEXED) or "{}")
 
 
 def remember_indexed(transaction: Transaction, names: Names) -> None:

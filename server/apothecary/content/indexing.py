@@ -66,6 +66,10 @@ class _Lease(msgspec.Struct, frozen=True):
     until: int
 
 
+_PROGRESS = msgspec.json.Decoder(Progress)
+_LEASE = msgspec.json.Decoder(_Lease)
+
+
 class _Lost(Exception):
     """Another process has the lease, or the definitions are others by now."""
 
@@ -73,7 +77,7 @@ class _Lost(Exception):
 def progress(reader: Reader, generation: str) -> Progress:
     """How far the index of these definitions is."""
     text = reader.state(PROGRESS)
-    found = msgspec.json.decode(text, type=Progress) if text else None
+    found = _PROGRESS.decode(text) if text else None
     return found if found is not None and found.generation == generation else Progress(generation)
 
 
@@ -136,7 +140,7 @@ class Indexing:
     def _hold(self, transaction: Transaction, known: Serving) -> None:
         """Take the lease, or keep it. Raises _Lost."""
         text = transaction.state(LEASE)
-        lease = msgspec.json.decode(text, type=_Lease) if text else None
+        lease = _LEASE.decode(text) if text else None
         if lease is not None and lease.owner != self._owner and lease.until > now():
             raise _Lost
         if (transaction.state(GENERATION) or "") != known.generation:

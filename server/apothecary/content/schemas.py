@@ -7,6 +7,7 @@ jsonschema, which finds every fault and is slow to load.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -17,6 +18,9 @@ from apothecary.errors import ContentError, InvalidFile
 from apothecary.suggestions import or_rather
 
 T = TypeVar("T")
+
+# msgspec makes ready what it knows of a type when it is first used, and another thread must not use it meanwhile.
+_CONVERTING = threading.Lock()
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -62,7 +66,8 @@ def read_as(kind: type[T], document: Document, within: Pointer = ()) -> T:
     for step in within:
         value = value[step]
     try:
-        return msgspec.convert(value, kind)
+        with _CONVERTING:
+            return msgspec.convert(value, kind)
     except msgspec.ValidationError as refused:
         found = dict.fromkeys(_faults(kind, document, value, within)) or {((), str(refused)): None}
     raise InvalidFile(placed(document, [((*within, *pointer), reason) for pointer, reason in found]))

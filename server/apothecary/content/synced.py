@@ -38,6 +38,10 @@ class Left(msgspec.Struct, array_like=True, frozen=True):
         return cls(stored.version, hashlib.sha256(stored.body or b"").hexdigest())
 
 
+_FILES = msgspec.json.Decoder(dict[str, str])
+_LEFT = msgspec.json.Decoder(dict[str, Left])
+
+
 @dataclass(frozen=True, slots=True)
 class Synced:
     """The state after the last sync: hashes of the files and what they became, by `Type/id`; the moment, in
@@ -61,9 +65,9 @@ class Synced:
 
 def synced(reader: Reader) -> Synced:
     """What the last sync left; nothing where there was none."""
-    files = msgspec.json.decode(reader.state(FILES) or "{}", type=dict[str, str])
+    files = _FILES.decode(reader.state(FILES) or "{}")
     left = reader.state(LEFT)
-    known = None if left is None else msgspec.json.decode(left, type=dict[str, Left])
+    known = None if left is None else _LEFT.decode(left)
     return Synced(files, known, int(reader.state(SYNCED) or 0))
 
 

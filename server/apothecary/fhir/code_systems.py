@@ -5,11 +5,12 @@ https://hl7.org/fhir/R5/codesystem.html and https://hl7.org/fhir/R5/codesystem-f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from apothecary.errors import NotEnumerable, UnknownTerminology
+from apothecary.errors import BudgetSpent, NotEnumerable, RegularExpressionError, TooCostly, UnknownTerminology
+from apothecary.fhir.budgets import Budget
+from apothecary.fhir.regular_expressions import regular_expression
 from apothecary.fhir.terminology import CodeSystem
 
 # Properties that make the hierarchy, by their usual codes and by the uris that say the same of others:
@@ -18,9 +19,8 @@ _UPWARDS = frozenset({"parent", "subsumedBy"})
 _DOWNWARDS = frozenset({"child"})
 _PROPERTIES = "http://hl7.org/fhir/concept-properties#"
 
-# Pattern that a quantifier stands inside a repeated group of: matching could take longer than anybody waits.
-_NESTED = re.compile(r"[+*}]\??\)[+*{]")
-_LONGEST_PATTERN = 500
+# What the regular expression of one filter may cost on all the codes together; about two seconds.
+_STEPS = 2_000_000
 
 
 def code_system(resource: Mapping[str, Any]) -> CodeSystem:
@@ -88,7 +88,8 @@ def known(system: CodeSystem, code: str) -> str:
 def select(system: CodeSystem, filters: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """The codes, with displays, that meet every one of `filters` (`ValueSet.compose.include.filter`).
 
-    Raises NotEnumerable for a filter that cannot be told here, UnknownTerminology for a code that is not there.
+    Raises NotEnumerable for a filter that cannot be told here, UnknownTerminology for a code that is not there,
+    TooCostly for a regular expression that costs more than it may.
     """
     chosen = [_test(system, one) for one in filters]
     return {code: display for code, display in system.concepts.items() if all(test(code) for test in chosen)}
@@ -114,8 +115,8 @@ def _test(system: CodeSystem, one: Mapping[str, Any]) -> Callable[[str], bool]:
                 raise NotEnumerable(f"the filter {name} exists {value!r} of {system.url}: write true or false")
             return lambda code: bool(values(code)) is (value == "true")
         case "regex":
-            pattern = _pattern(system, value)
-            return lambda code: any(pattern.fullmatch(one) is not None for one in values(code))
+            matches = _matching(system, value)
+            return lambda code: any(matches(one) for one in values(code))
     raise NotEnumerable(f"the filter {name} {operator} {value!r} of {system.url} is not known here")
 
 
@@ -151,11 +152,18 @@ def _values(system: CodeSystem, name: str) -> Callable[[str], Iterable[str]]:
     return lambda code: found.get(code, ())
 
 
-def _pattern(system: CodeSystem, text: str) -> re.Pattern[str]:
-    """A regular expression for whole values. Raises NotEnumerable for one that is none, or might run for ever."""
-    if len(text) > _LONGEST_PATTERN or _NESTED.search(text):
-        raise NotEnumerable(f"the regular expression {text[:80]!r} of a filter on {system.url} is too costly")
+def _matching(system: CodeSystem, text: str) -> Callable[[str], bool]:
+    """A test of whole values. Raises NotEnumerable for what is no regular expression; the test raises TooCostly."""
     try:
-        return re.compile(text)
-    except re.error as error:
-        raise NotEnumerable(f"{text!r}, of a filter on {system.url}, is no regular expression: {error}") from None
+        pattern = regular_expression(text)
+    except RegularExpressionError as error:
+        raise NotEnumerable(f"a filter on {system.url} cannot be told here: {error}") from None
+    budget = Budget(_STEPS)
+
+    def matches(value: str) -> bool:
+        try:
+            return pattern.matches(value, budget)
+        except BudgetSpent:
+            raise TooCostly(f"the regular expression {text[:80]!r} of a filter on {system.url} is too costly") from None
+
+    return matches

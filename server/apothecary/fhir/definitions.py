@@ -127,6 +127,19 @@ class _Index(msgspec.Struct, frozen=True, rename="camel"):
     primitive_types: tuple[str, ...]
 
 
+# Made here and not where they are used: msgspec makes ready what it knows of a Struct when the first decoder for it is
+# made or used. A second thread that decodes meanwhile finds it half made, and the process ends by SIGSEGV.
+_TYPE_TABLE = msgspec.json.Decoder(TypeTable)
+_VALUE_SET = msgspec.json.Decoder(ValueSet)
+_CODE_SYSTEM = msgspec.json.Decoder(CodeSystem)
+_SEARCH_PARAMETERS = msgspec.json.Decoder(dict[str, SearchParameterDefinition])
+_EXTENSIONS = msgspec.json.Decoder(dict[str, ExtensionDefinition])
+_COMPARTMENTS = msgspec.json.Decoder(dict[str, CompartmentDefinition])
+_INDEX = msgspec.json.Decoder(_Index)
+# Raw leaves each value set undecoded: finding one costs a scan of the file, not the objects of all.
+_LINES = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
 class Definitions:
     """The tables of one release. Get them by `definitions(version)`; only their compiler gives a folder of its own."""
 
@@ -170,7 +183,7 @@ class Definitions:
             type_name = name.partition(".")[0]
             if type_name not in self._types:
                 raise KeyError(name)
-            table = msgspec.json.decode((self._folder / "types" / f"{type_name}.json").read_bytes(), type=TypeTable)
+            table = _TYPE_TABLE.decode((self._folder / "types" / f"{type_name}.json").read_bytes())
             self._structures.update(table.structures())
             found = self._structures[name]
         return found
@@ -191,7 +204,7 @@ class Definitions:
             raw = self._value_set_lines.get(name)
             if raw is None:
                 return None
-            found = msgspec.json.decode(raw, type=ValueSet)
+            found = _VALUE_SET.decode(raw)
             self._value_sets[name] = found
         return found
 
@@ -207,7 +220,7 @@ class Definitions:
             raw = self._code_system_lines.get(name)
             if raw is None:
                 return None
-            found = msgspec.json.decode(raw, type=CodeSystem)
+            found = _CODE_SYSTEM.decode(raw)
             self._code_systems[name] = found
         return found
 
@@ -219,7 +232,7 @@ class Definitions:
             own: dict[str, SearchParameterDefinition] = {}
             path = self._folder / "search" / f"{resource_type}.json"
             if path.is_file():
-                own = msgspec.json.decode(path.read_bytes(), type=dict[str, SearchParameterDefinition])
+                own = _SEARCH_PARAMETERS.decode(path.read_bytes())
             if structure.base is not None and structure.base in self._types:
                 own = {**self.search_parameters(structure.base), **own}
             found = MappingProxyType(own)
@@ -237,11 +250,11 @@ class Definitions:
     @cached_property
     def _compartments(self) -> Mapping[str, CompartmentDefinition]:
         path = self._folder / "compartments.json"
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, CompartmentDefinition])
+        return _COMPARTMENTS.decode(path.read_bytes())
 
     @cached_property
     def _index(self) -> _Index:
-        return msgspec.json.decode((self._folder / "types.json").read_bytes(), type=_Index)
+        return _INDEX.decode((self._folder / "types.json").read_bytes())
 
     @cached_property
     def _resources(self) -> frozenset[str]:
@@ -254,16 +267,15 @@ class Definitions:
 
     @cached_property
     def _value_set_lines(self) -> Mapping[str, msgspec.Raw]:
-        # Raw leaves each value set undecoded: finding one costs a scan of the file, not the objects of all.
-        return msgspec.json.decode((self._folder / "valuesets.json").read_bytes(), type=dict[str, msgspec.Raw])
+        return _LINES.decode((self._folder / "valuesets.json").read_bytes())
 
     @cached_property
     def _code_system_lines(self) -> Mapping[str, msgspec.Raw]:
-        return msgspec.json.decode((self._folder / "codesystems.json").read_bytes(), type=dict[str, msgspec.Raw])
+        return _LINES.decode((self._folder / "codesystems.json").read_bytes())
 
     @cached_property
     def _extensions(self) -> Mapping[str, ExtensionDefinition]:
-        return msgspec.json.decode((self._folder / "extensions.json").read_bytes(), type=dict[str, ExtensionDefinition])
+        return _EXTENSIONS.decode((self._folder / "extensions.json").read_bytes())
 
 
 @cache

@@ -18,8 +18,17 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
+from apothecary.errors import BudgetSpent, RegularExpressionError
+from apothecary.fhir.budgets import Budget
 from apothecary.fhir.definitions import definitions
+from apothecary.fhir.regular_expressions import RegularExpression, regular_expression
 from apothecary.fhir.releases import FhirVersion
+
+_LONGEST = 10_000
+# A choice of types multiplies the ways through it: `extension.value.extension.value` has hundreds.
+_MOST_TRACKS = 1_000
+# The steps of one matches() on one value: about a second, for a value as long as a string may be.
+_MATCHING = 1_000_000
 
 Nodes = list[Any]
 Step = Callable[[Nodes], Nodes]
@@ -85,8 +94,13 @@ class Path:
 @lru_cache(maxsize=8192)
 def compile_path(version: FhirVersion, root: str, expression: str) -> Path:
     """`expression` as a walk from a value of type `root` (a type name or a backbone path). Raises PathError."""
+    if len(expression) > _LONGEST:
+        raise PathError(f"an expression has at most {_LONGEST} characters, this one {len(expression)}")
     parser = _Parser(version, expression)
-    tracks = parser.union([Track((), root.rpartition(".")[2] if "." in root else root, root)])
+    try:
+        tracks = parser.union([Track((), root.rpartition(".")[2] if "." in root else root, root)])
+    except RecursionError:
+        raise PathError(f"{expression[:40]!r}... is nested too deep") from None
     parser.end()
     return Path(expression, tuple(dict.fromkeys(tracks)))
 
@@ -225,6 +239,8 @@ class _Parser:
             raise PathError(
                 f"{self.expression!r}: {' or '.join(sorted({t.structure for t in tracks}))} has no element {name!r}"
             )
+        if len(found) > _MOST_TRACKS:
+            raise PathError(f"{self.expression!r} has more ways through the type than {_MOST_TRACKS}")
         return found
 
     def root(self, tracks: list[Track], name: str) -> list[Track]:
@@ -293,14 +309,11 @@ class _Parser:
         ]
 
     def function_matches(self, tracks: list[Track]) -> list[Track]:
-        pattern = re.compile(self.literal())
-        return [
-            _boolean(
-                lambda node: any(
-                    isinstance(v, str) and pattern.search(v) is not None for t in tracks for v in t.walk(node)
-                )
-            )
-        ]
+        try:
+            pattern = regular_expression(self.literal())
+        except RegularExpressionError as error:
+            raise PathError(f"{self.expression!r}: {error}") from None
+        return [_boolean(lambda node: any(_matches(pattern, v) for track in tracks for v in track.walk(node)))]
 
     def function_exists(self, tracks: list[Track]) -> list[Track]:
         return [_boolean(lambda node: any(track.walk(node) for track in tracks))]
@@ -320,6 +333,13 @@ _FUNCTIONS = {
     "first": "first",
     "matches": "matches",
 }
+
+
+def _matches(pattern: RegularExpression, value: Any) -> bool:
+    try:
+        return isinstance(value, str) and pattern.found_in(value, Budget(_MATCHING))
+    except BudgetSpent as error:
+        raise PathError(f"matches() on a text of {len(value)} characters: {error}") from None
 
 
 def _at(index: int, nodes: Nodes) -> Nodes:

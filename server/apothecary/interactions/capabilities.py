@@ -121,10 +121,10 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
                 "mode": "server",
                 "documentation": _documentation(service),
                 "security": {"cors": bool(service.settings.cors_origins)},
-                "resource": [_resource(service, registry, one) for one in registry.types],
+                "resource": [of_type(service, registry, one) for one in registry.types],
                 "interaction": [{"code": code} for code in offered(service, "system")],
-                "searchParam": _common_parameters(registry),
-                "operation": _operations(service, {"system"}),
+                "searchParam": common_parameters(registry),
+                "operation": operations(service, {"system"}),
                 **_compartments(registry),
             }
         ],
@@ -157,7 +157,7 @@ def _some(names: Sequence[str], limit: int = 20) -> str:
     return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
-def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
+def of_type(service: Service, registry: Registry, resource_type: str) -> JSON:
     """One type: https://hl7.org/fhir/R5/capabilitystatement-definitions.html#CapabilityStatement.rest.resource"""
     references = [code for code, one in registry.parameters(resource_type).items() if one.type == "reference"]
     codes = [*offered(service, "instance"), *offered(service, "type")]
@@ -176,7 +176,7 @@ def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
         result["searchRevInclude"] = reverse
     result["searchParam"] = _parameters(registry, resource_type)
     result["operation"] = [
-        *_operations(service, {"type", "instance"}, resource_type),
+        *operations(service, {"type", "instance"}, resource_type),
         # A named query is told as an operation: https://hl7.org/fhir/R5/search.html#query
         *(
             {"name": one.name, "definition": one.url}
@@ -187,7 +187,7 @@ def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
     return result
 
 
-def _operations(service: Service, levels: Set[str], resource_type: str | None = None) -> list[JSON]:
+def operations(service: Service, levels: Set[str], resource_type: str | None = None) -> list[JSON]:
     """The operations of any of `levels`, and of the type where one is given, that are open here."""
     return [
         {"name": code, "definition": one.definition}
@@ -262,7 +262,7 @@ def _system(registry: Registry) -> list[JSON]:
     return [{"name": "_type", "type": "special"}, *shared]
 
 
-def _common_parameters(registry: Registry) -> list[JSON]:
+def common_parameters(registry: Registry) -> list[JSON]:
     """Parameters that every served type has: a search over the system may use them."""
     common: set[str] | None = None
     for one in registry.types:

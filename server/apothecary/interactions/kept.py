@@ -39,6 +39,9 @@ class _Kept(msgspec.Struct, array_like=True):
     size: int
 
 
+_KEPT = msgspec.json.Decoder(list[_Kept])
+
+
 def address_of(service: Service, path: str, pairs: Pairs, token: str) -> tuple[str, str]:
     """The one parameter that stands for the page `token` of a search with `pairs`; without a token for its first.
     Raises TooCostly for a search that is too long to be kept.
@@ -83,12 +86,12 @@ def _source(service: Service) -> Reader:
 
 
 def _list(service: Service) -> list[_Kept]:
-    return msgspec.json.decode(_source(service).state(_LIST) or "[]", type=list[_Kept])
+    return _KEPT.decode(_source(service).state(_LIST) or "[]")
 
 
 def _keep(service: Service, one: _Kept, text: str) -> None:
     def work(transaction: Transaction) -> None:
-        held = msgspec.json.decode(transaction.state(_LIST) or "[]", type=list[_Kept])
+        held = _KEPT.decode(transaction.state(_LIST) or "[]")
         kept = [other for other in held if other.name != one.name and one.since - other.since < LASTING] + [one]
         while sum(other.size for other in kept) > MOST:
             kept.pop(0)

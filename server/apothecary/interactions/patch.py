@@ -15,7 +15,7 @@ from apothecary.fhir.json import JSON
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions import fhirpath_patch, patch_parameters
 from apothecary.interactions.forms import json_in
-from apothecary.interactions.patch_pointers import lack
+from apothecary.interactions.patch_pointers import incomplete, lack
 from apothecary.interactions.preconditions import check_match
 from apothecary.interactions.service import Service, check_id
 from apothecary.interactions.writing import Written, check, put, same_content
@@ -40,6 +40,9 @@ def json_patcher(operations: Any) -> Patcher:
     """A patcher from a JSON Patch document. Raises BadRequest for what is none."""
     if not isinstance(operations, list):
         raise BadRequest("a JSON Patch is an array of operations", code="structure")
+    for number, one in enumerate(operations):
+        if (reason := incomplete(one)) is not None:
+            raise BadRequest(f"this is not a JSON Patch: operation {number} {reason}", code="structure")
     try:
         steps = [jsonpatch.JsonPatch([one]) for one in operations]
     except _FAILURES as error:

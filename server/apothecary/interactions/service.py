@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, TypeVar
@@ -26,6 +26,17 @@ from apothecary.versions import where_instead
 T = TypeVar("T")
 
 
+class OfferedArgument(Protocol):
+    """What is said of a parameter of an operation: its name, its FHIR type, and what it means."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def documentation(self) -> str: ...
+
+
 class OfferedOperation(Protocol):
     """What the CapabilityStatement says of an operation; those of `apothecary.operations` are such.
     https://hl7.org/fhir/R5/operationdefinition.html
@@ -39,6 +50,8 @@ class OfferedOperation(Protocol):
     def types(self) -> frozenset[str]: ...
     @property
     def affects_state(self) -> bool: ...
+    @property
+    def arguments(self) -> Sequence[OfferedArgument]: ...
 
 
 @dataclass

@@ -9,7 +9,7 @@ from apothecary.fhir.json import JSON
 from apothecary.fhir.temporal import instant, now
 from apothecary.fhir.terminology import ValueSet
 from apothecary.fhir.value_sets import Expansion, expand_resource
-from apothecary.operations.base import Call, Operation
+from apothecary.operations.base import Argument, Call, Operation
 from apothecary.operations.terms import holdings, instance, number, refuse_others
 from apothecary.search.text import fold
 
@@ -82,4 +82,12 @@ OPERATION = Operation(
     False,
     run,
     types=frozenset({"ValueSet"}),
+    arguments=(
+        Argument("url", "uri", "The value set, by its URL."),
+        Argument("valueSet", "ValueSet", "The value set itself."),
+        Argument("valueSetVersion", "string", "The version of the value set."),
+        Argument("filter", "string", "Only codes whose text contains this."),
+        Argument("offset", "integer", "How many codes come before the page."),
+        Argument("count", "integer", "How many codes the page may have."),
+    ),
 )

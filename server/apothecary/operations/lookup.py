@@ -5,7 +5,7 @@ from __future__ import annotations
 from apothecary.errors import BadRequest, NotFound, UnknownTerminology
 from apothecary.fhir.code_systems import known
 from apothecary.fhir.json import JSON
-from apothecary.operations.base import Call, Operation
+from apothecary.operations.base import Argument, Call, Operation
 from apothecary.operations.terms import coding, holdings, parameters, properties, refuse_others, required_system
 
 
@@ -49,4 +49,10 @@ OPERATION = Operation(
     False,
     run,
     types=frozenset({"CodeSystem"}),
+    arguments=(
+        Argument("code", "code", "The code to look up."),
+        Argument("system", "uri", "The code system of the code."),
+        Argument("version", "string", "The version of the code system."),
+        Argument("coding", "Coding", "The code with its system, in place of both."),
+    ),
 )

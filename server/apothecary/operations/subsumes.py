@@ -5,7 +5,7 @@ from __future__ import annotations
 from apothecary.errors import BadRequest
 from apothecary.fhir.code_systems import known
 from apothecary.fhir.json import JSON
-from apothecary.operations.base import Call, Operation
+from apothecary.operations.base import Argument, Call, Operation
 from apothecary.operations.terms import coding, holdings, parameters, refuse_others, required_system
 
 
@@ -44,4 +44,12 @@ OPERATION = Operation(
     False,
     run,
     types=frozenset({"CodeSystem"}),
+    arguments=(
+        Argument("codeA", "code", "The code that may subsume the other."),
+        Argument("codeB", "code", "The code that may be subsumed."),
+        Argument("system", "uri", "The code system of both."),
+        Argument("version", "string", "The version of the code system."),
+        Argument("codingA", "Coding", "The first code with its system."),
+        Argument("codingB", "Coding", "The second code with its system."),
+    ),
 )

@@ -30,10 +30,7 @@ def holdings(call: Call) -> Held:
 
 def refuse_others(call: Call, taken: Collection[str]) -> None:
     """Raises NotSupported for a parameter that would change the answer and is not known here."""
-    names = [name for name, _ in call.pairs]
-    if isinstance(call.posted, dict) and call.posted.get("resourceType") == "Parameters":
-        names += [str(one.get("name")) for one in call.posted.get("parameter", ()) if isinstance(one, dict)]
-    for name in names:
+    for name in (*(name for name, _ in call.pairs), *(str(one.get("name")) for one in call.listed)):
         if name not in taken:
             raise NotSupported(
                 f"{name}: this parameter is not known here; those are {', '.join(sorted(taken))}", expression=name

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from apothecary.errors import BadRequest
 from apothecary.fhir.json import JSON
-from apothecary.operations.base import Call, Operation
+from apothecary.operations.base import Argument, Call, Operation
 from apothecary.operations.expand import expansion_of
 from apothecary.operations.terms import Code, coding, flag, holdings, parameters, refuse_others, required_system
 from apothecary.search.text import fold
@@ -90,4 +90,16 @@ OPERATION = Operation(
     False,
     run,
     types=frozenset({"CodeSystem", "ValueSet"}),
+    arguments=(
+        Argument("url", "uri", "The value set or code system, by its URL."),
+        Argument("code", "code", "The code."),
+        Argument("system", "uri", "The code system of the code."),
+        Argument("version", "string", "The version of the code system."),
+        Argument("display", "string", "The display that is checked with the code."),
+        Argument("coding", "Coding", "The code with its system."),
+        Argument("codeableConcept", "CodeableConcept", "Several codes, of which one must be right."),
+        Argument("inferSystem", "boolean", "Whether the system may be found by the code."),
+        Argument("valueSet", "ValueSet", "The value set itself."),
+        Argument("valueSetVersion", "string", "The version of the value set."),
+    ),
 )

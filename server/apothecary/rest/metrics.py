@@ -32,6 +32,8 @@ Labels = tuple[str, str, int]
 # For each: how many requests, how long they took in seconds, and how many ended in each bucket and above the last.
 Sums = dict[Labels, list[float]]
 
+_SUMS = msgspec.json.Decoder(list[tuple[Labels, list[float]]])
+
 
 class Metrics:
     """The counts of one process, and of all that share its folder."""
@@ -75,7 +77,7 @@ class Metrics:
         for path in self._file.parent.glob("*.json") if self._file is not None else ():
             if path != self._file:
                 with suppress(FileNotFoundError, msgspec.DecodeError):
-                    yield dict(msgspec.json.decode(path.read_bytes(), type=list[tuple[Labels, list[float]]]))
+                    yield dict(_SUMS.decode(path.read_bytes()))
 
     def publish(self) -> None:
         """Let the other processes see the counts of this one."""

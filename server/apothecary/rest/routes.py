@@ -10,10 +10,12 @@ from apothecary.errors import MethodNotAllowed
 from apothecary.fhir.json import dumps
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions import capabilities
+from apothecary.interactions.openapi import DOCUMENT
 from apothecary.interactions.service import Service
 from apothecary.rest import pages
 from apothecary.rest.exchange import finish, origin_allowed
 from apothecary.rest.metrics import CONTENT_TYPE, Metrics
+from apothecary.rest.openapi import OpenApiViews
 from apothecary.rest.operating import OperationViews
 from apothecary.rest.reading import ReadingViews
 from apothecary.rest.responses import Answer
@@ -35,9 +37,11 @@ def register(app: Flask, service: Service, metrics: Metrics) -> None:
     for prefix, version in bases(service).items():
         views = Views(service, prefix, version)
         app.add_url_rule(f"{prefix}/metadata", f"{prefix} capabilities", views.capabilities, methods=["GET"])
-        # Without this, `metadata` would be taken for a resource type that is not served.
+        app.add_url_rule(f"{prefix}/{DOCUMENT}", f"{prefix} openapi", views.openapi, methods=["GET"])
+        # Without this, they would be taken for resource types that are not served.
         others = ["POST", "PUT", "PATCH", "DELETE"]
-        app.add_url_rule(f"{prefix}/metadata", f"{prefix} not capabilities", _only_read, methods=others)
+        for name in ("metadata", DOCUMENT):
+            app.add_url_rule(f"{prefix}/{name}", f"{prefix} not {name}", _only_read, methods=others)
         for path in ("/_search", "/<resource_type>/_search"):
             elsewhere = ["GET", "PUT", "PATCH", "DELETE"]
             app.add_url_rule(f"{prefix}{path}", f"{prefix} not {path}", _only_posted, methods=elsewhere)
@@ -51,13 +55,15 @@ def register(app: Flask, service: Service, metrics: Metrics) -> None:
             app.add_url_rule(prefix + path, f"{prefix} {method} {code} {path}", view, methods=[method])
         for path in ("/$<operation>", "/<resource_type>/$<operation>", "/<resource_type>/<resource_id>/$<operation>"):
             app.add_url_rule(prefix + path, f"{prefix} operation {path}", views.operation, methods=["GET", "POST"])
+    at_default = Views(service, "/fhir", None)
+    app.add_url_rule(f"/{DOCUMENT}", "openapi", at_default.openapi, methods=["GET"])
     app.add_url_rule("/", "index", lambda: _index(service), methods=["GET"])
     app.add_url_rule("/healthz", "healthz", lambda: _plain(service, {"status": "ok"}), methods=["GET"])
     app.add_url_rule("/metrics", "metrics", lambda: _metrics(service, metrics), methods=["GET"])
     app.add_url_rule("/readyz", "readyz", lambda: _ready(service), methods=["GET"])
 
 
-class Views(ReadingViews, WritingViews, OperationViews):
+class Views(ReadingViews, WritingViews, OperationViews, OpenApiViews):
     """All views of one base."""
 
 

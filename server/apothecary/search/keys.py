@@ -23,6 +23,8 @@ DATA = Path(__file__).with_name("keys.json")
 Keys = Mapping[FhirVersion, Mapping[str, Mapping[str, str]]]
 """By release, resource type and code of the parameter."""
 
+_KEYS = msgspec.json.Decoder(dict[FhirVersion, dict[str, dict[str, str]]])
+
 
 def key(version: FhirVersion, resource_type: str, code: str) -> str:
     """The name in the index: a code of R5, or one of an older release with the release before it, as `own` makes it."""
@@ -54,4 +56,4 @@ def fingerprint() -> str:
 
 @cache
 def _keys() -> Keys:
-    return msgspec.json.decode(DATA.read_bytes(), type=dict[FhirVersion, dict[str, dict[str, str]]])
+    return _KEYS.decode(DATA.read_bytes())

@@ -29,7 +29,7 @@ from sqlalchemy.engine import Dialect
 
 from apothecary.errors import BadRequest, Busy, StartError, Unreachable
 from apothecary.store import schema, tables
-from apothecary.store.sql import ATTEMPTS, SqlStore, too_long
+from apothecary.store.sql import ATTEMPTS, SqlStore, too_complex, too_long
 from apothecary.store.statements import Statement
 from apothecary.store.write import SqlTransaction, Writes
 
@@ -126,6 +126,9 @@ class PostgresqlStore(SqlStore):
         except QueryCanceled:
             raise too_long(self._seconds) from None
         except psycopg.OperationalError as error:
+            # Class 54: https://www.postgresql.org/docs/current/errcodes-appendix.html
+            if error.sqlstate is not None and error.sqlstate.startswith("54"):
+                raise too_complex() from error
             if error.sqlstate is not None and not error.sqlstate.startswith(("08", "57P")):
                 raise
             # The server restarts or is gone, and the pool's other connections went with it.

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Executable
 from sqlalchemy.engine import Dialect
 
-from apothecary.errors import Busy
+from apothecary.errors import Busy, TooCostly
 from apothecary.fhir.temporal import instant, now
 from apothecary.store import reads, similar
 from apothecary.store.contract import Past, Reader, Store, Stored, Transaction
@@ -298,6 +298,16 @@ class SqlStore(SqlReader, Store):
                 # Apart in time, or the same writers meet again.
                 time.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))  # noqa: S311 (no secret)
         raise Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"})
+
+
+def too_complex() -> TooCostly:
+    """What a search is answered with that the database refuses for how deeply it is nested, or for how much it names:
+    https://www.sqlite.org/limits.html and https://www.postgresql.org/docs/current/limits.html
+    """
+    return TooCostly(
+        "the search is nested too deeply, or names too much at once, for the database",
+        remedy="Ask in steps: fewer links in a chain, fewer parameters.",
+    )
 
 
 def too_long(seconds: float) -> Busy:

@@ -55,6 +55,7 @@ class Run:
     __slots__ = (
         "bundle",
         "document",
+        "element_ids",
         "findings",
         "full_url",
         "max_depth",
@@ -76,6 +77,8 @@ class Run:
         self.root: JSON = document
         self.resource_at: At = None
         self.bundle: Any = None
+        # By resource (its identity), then by id: where the element is that has it.
+        self.element_ids: dict[int, dict[str, At]] = {}
         self.full_url: str | None = None
         self.unjudged: list[tuple[str, str]] = []
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any
 
+from apothecary.errors import BudgetSpent, RegularExpressionError
+from apothecary.fhir.budgets import Budget
+from apothecary.fhir.regular_expressions import RegularExpression, regular_expression
 from apothecary.fhir.temporal import parse_span
 from apothecary.validation.fhirpath.nodes import (
     Environment,
@@ -30,7 +32,7 @@ Compiled = Callable[[Items, Environment], Items]
 Call = Callable[[Items, Items, Environment], Items]
 
 _MOST_REPEATS = 100_000
-_LONGEST_MATCHED = 10_000
+_MATCHING = 1_000_000
 
 
 def _simple(function: Callable[[Items], Any]) -> Callable[[], Call]:
@@ -60,6 +62,8 @@ def _textual(function: Callable[..., Any]) -> Callable[..., Call]:
                 found = function(*values)
             except TypeError:
                 raise FhirPathError("an argument has the wrong type") from None
+            except (BudgetSpent, RegularExpressionError) as error:
+                raise FhirPathError(str(error)) from None
             return [] if found is None else [found]
 
         return call
@@ -258,16 +262,19 @@ def _to_string(items: Items) -> str | None:
     return None if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-@lru_cache(maxsize=256)
-def _pattern(text: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text, re.DOTALL)
-    except re.error as error:
-        raise FhirPathError(f"{text!r} is no regular expression: {error}") from None
-
-
 def _matches(text: str, pattern: str) -> bool:
-    return _pattern(pattern).search(text[:_LONGEST_MATCHED]) is not None
+    return _pattern(pattern).found_in(text, Budget(_MATCHING))
+
+
+def _replace_matches(text: str, pattern: str, substitution: str) -> str:
+    return _pattern(pattern).replaced_in(text, substitution, Budget(_MATCHING))
+
+
+def _pattern(text: str) -> RegularExpression:
+    try:
+        return regular_expression(text)
+    except RegularExpressionError as error:
+        raise FhirPathError(str(error)) from None
 
 
 def _substring(text: str, start: int, length: int | None = None) -> str | None:
@@ -310,7 +317,7 @@ FUNCTIONS: dict[str, Callable[..., Call]] = {
     "not": _simple(_negated),
     "ofType": _of_type,
     "repeat": _repeat,
-    "replaceMatches": _textual(lambda text, pattern, new: _pattern(pattern).sub(new, text)),
+    "replaceMatches": _textual(_replace_matches),
     "resolve": _resolve,
     "select": _select,
     "startsWith": _textual(str.startswith),
