@@ -22,6 +22,8 @@ ApothecaryError
 │   ├── TooLarge              413  too-long
 │   ├── UriTooLong            414  too-long
 │   ├── UnsupportedMediaType  415  not-supported
+│   ├── Misdirected           421  security     the request is for another host
+│   ├── HeaderTooLong         431  too-long
 │   ├── Unprocessable         422  processing   well-formed, but against a business rule
 │   └── Busy                  503  throttled    a limit of time or load; try again
 │       └── Unreachable       503  transient    the database does not answer
@@ -189,6 +191,18 @@ class UriTooLong(FhirError):
 class UnsupportedMediaType(FhirError):
     status = 415
     code = "not-supported"
+
+
+class Misdirected(FhirError):
+    """The request names a host that is not this server: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.20"""
+
+    status = 421
+    code = "security"
+
+
+class HeaderTooLong(FhirError):
+    status = 431
+    code = "too-long"
 
 
 class Unprocessable(FhirError):

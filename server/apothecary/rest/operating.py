@@ -38,7 +38,7 @@ class OperationViews(BaseViews):
         # Whether there is a body is seen by reading it: one that comes in chunks does not say how long it is.
         posted = body(exchange) if request.method == "POST" and exchange.body() else None
         call = Call(
-            self.service,
+            exchange.acting,
             exchange.written,
             exchange.base,
             resource_type,

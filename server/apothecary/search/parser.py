@@ -190,6 +190,8 @@ def _predicate(criteria: Criteria, resource_type: str, name: str, value: str, de
     """
     if depth > DEPTH:
         raise TooCostly(f"chains may be {DEPTH} deep at most", expression=name)
+    if depth:
+        criteria.follow()
     if name == "_has" or name.startswith("_has:"):
         return _has(criteria, resource_type, name, value, depth)
     if name in special.PARAMETERS:
@@ -229,10 +231,12 @@ def _chain(criteria: Criteria, resource_type: str, link: str, rest: str, value: 
         return any_of(found)
     if refused is not None:
         raise refused
+    # What was meant is looked for once, and in some of the types: a chain may end here for each of very many.
+    few = () if depth else possible[:20]
     raise BadRequest(
         f"{link}.{rest}: none of the types that {code} points to has a parameter {rest.partition('.')[0]!r}",
         expression=f"{link}.{rest}",
-        remedy=next(filter(None, (instead(criteria.registry, (one,), rest) for one in possible)), None),
+        remedy=next(filter(None, (instead(criteria.registry, (one,), rest) for one in few)), None),
     )
 
 
