@@ -48,7 +48,8 @@ CHANGES: Mapping[str, tuple[str, str]] = {
     "store/schema.py": (r'REVISION = "\d+"', f'REVISION = "{NEXT}"'),
     "search/parameters.py": (
         r'EXTRACTION = f"\d+ ((.|\n)*?)        return found\n\n\ndef _texts',
-        r'EXTRACTION = f"999 \1        found[TokenRow("_next", "", "yes")] = None\n        return found\n\n\ndef _texts',
+        r'EXTRACTION = f"999 \1        found[TokenRow("_next", "", "yes")] = None\n        return found'
+        r"\n\n\ndef _texts",
     ),
     "content/index_rules.py": (r"AT_ONCE = \d+", "AT_ONCE = 20"),
 }
