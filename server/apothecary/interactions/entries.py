@@ -9,7 +9,7 @@ from typing import Any
 
 from apothecary.errors import BadRequest, FhirError, InvalidContent, Issue, MethodNotAllowed, NotFound, TooLarge
 from apothecary.fhir.definitions import definitions
-from apothecary.fhir.json import JSON, parse
+from apothecary.fhir.json import JSON, no_text, parse
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.patch import Patcher, fhirpath_patcher, json_patcher
 from apothecary.interactions.service import Service, check_id
@@ -210,7 +210,10 @@ def _patcher(service: Service, resource: Any, version: FhirVersion) -> Patcher:
     if not isinstance(data, str):
         raise InvalidContent("the Binary of a PATCH has data", expression="resource.data", code="required")
     try:
-        operations = parse(base64.b64decode(data, validate=True))
+        patch = base64.b64decode(data, validate=True)
+        operations = parse(patch)
     except (ValueError, binascii.Error) as error:
         raise InvalidContent(f"the Binary does not hold a JSON Patch: {error}", expression="resource.data") from None
+    if (reason := no_text(patch, operations)) is not None:
+        raise InvalidContent(f"the Binary holds no JSON Patch: {reason}", expression="resource.data", code="value")
     return json_patcher(service.settings, operations)

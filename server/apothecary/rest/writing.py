@@ -9,7 +9,7 @@ from typing import Any
 from flask import request
 
 from apothecary.errors import BadRequest, InvalidContent, Issue, NotAcceptable, NotFound
-from apothecary.fhir.json import JSON, dumps, parse
+from apothecary.fhir.json import JSON, dumps, no_text, parse
 from apothecary.interactions import conditional, integrity
 from apothecary.interactions.batch import process
 from apothecary.interactions.create import create
@@ -39,7 +39,7 @@ class WritingViews(BaseViews):
     def create(self, resource_type: str) -> Answer:
         exchange = self._writing(resource_type)
         resource = check(self.service, exchange.written, _sent(exchange, resource_type), resource_type)
-        criteria = request.headers.get("If-None-Exist")
+        criteria = exchange.criteria_header
         return self._run(
             exchange, lambda t: create(self.service, t, exchange.written, exchange.base, resource, criteria)
         )
@@ -184,7 +184,7 @@ def read_json(text: bytes) -> Any:
     if not text.strip():
         raise InvalidContent("the request has no body", remedy="Send a resource as JSON.")
     try:
-        return parse(text)
+        found = parse(text)
     except json.JSONDecodeError as error:
         raise InvalidContent(
             f"the body is not JSON: line {error.lineno}, column {error.colno}: {error.msg}", rule="malformed-json"
@@ -193,6 +193,9 @@ def read_json(text: bytes) -> Any:
         raise InvalidContent(f"the body is not UTF-8 text, from byte {error.start}") from None
     except ValueError as error:
         raise InvalidContent(f"the body is not JSON: {error}") from None
+    if (reason := no_text(text, found)) is not None:
+        raise InvalidContent(f"the body is not FHIR: {reason}", code="value")
+    return found
 
 
 def _criteria(exchange: Exchange) -> str:
