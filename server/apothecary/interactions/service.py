@@ -14,7 +14,7 @@ from apothecary.errors import BadRequest, Issue, NotFound, Unprocessable
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
-from apothecary.interactions.known import Known
+from apothecary.interactions.known import Known, Models
 from apothecary.interactions.prepared import Cache
 from apothecary.search.parameters import Registry
 from apothecary.settings import Settings
@@ -84,6 +84,8 @@ class Service:
     """What `reader` told of value sets and code systems."""
     profiles: Known = field(default_factory=Known)
     """What `reader` told of profiles."""
+    models: Models = field(default_factory=Models)
+    """Code systems and value sets as they were read from their texts."""
     statements: dict[tuple[FhirVersion, str, str, Closed | None], tuple[bytes, str]] = field(default_factory=dict)
     """CapabilityStatements that were computed, with their ETags, by version, base, generation of the definitions and
     what stands against writes.
