@@ -110,6 +110,32 @@ def _depth(text: str) -> int:
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
+class _Parts(msgspec.Struct):
+    """The properties whose items are counted before they are read: https://hl7.org/fhir/R5/bundle.html and
+    https://hl7.org/fhir/R5/parameters.html
+    """
+
+    entry: list[msgspec.Raw] = []
+    parameter: list[msgspec.Raw] = []
+
+
+_parts = msgspec.json.Decoder(_Parts)
+_items = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def items(text: bytes) -> int:
+    """How many items a document has, an array, Bundle or Parameters resource, found in a fraction of the time and
+    memory that reading them takes. 0 for anything else, and for what is no JSON.
+    """
+    try:
+        if text.lstrip()[:1] == b"[":
+            return len(_items.decode(text))
+        found = _parts.decode(text)
+    except (msgspec.MsgspecError, RecursionError):
+        return 0
+    return max(len(found.entry), len(found.parameter))
+
+
 def no_text(document: bytes, value: Any) -> str | None:
     """What of `value`, parsed from `document`, is no text: U+0000, which no FHIR string has and PostgreSQL cannot hold,
     or half of a surrogate pair, which is not Unicode. None where all is text.

@@ -100,13 +100,18 @@ def read_bundle(service: Service, version: FhirVersion, bundle: Any) -> tuple[st
     entries = bundle.get("entry", [])
     if not isinstance(entries, list) or ("entry" in bundle and not entries):
         raise InvalidContent("Bundle.entry is a list with at least one entry", expression="Bundle.entry")
-    if len(entries) > service.settings.bundle_limit:
+    check_number(service, len(entries))
+    return kind, entries
+
+
+def check_number(service: Service, number: int) -> None:
+    """Raises TooLarge for a bundle of more entries than a server takes."""
+    if number > service.settings.bundle_limit:
         raise TooLarge(
-            f"the bundle has {len(entries)} entries, the limit is {service.settings.bundle_limit}",
+            f"the bundle has {number} entries, the limit is {service.settings.bundle_limit}",
             expression="Bundle.entry",
             remedy="Send several bundles; the operator of the server can allow larger ones (APOTHECARY_BUNDLE_LIMIT).",
         )
-    return kind, entries
 
 
 def read_entry(

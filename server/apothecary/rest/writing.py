@@ -9,13 +9,15 @@ from typing import Any
 from flask import request
 
 from apothecary.errors import BadRequest, InvalidContent, Issue, NotAcceptable, NotFound
-from apothecary.fhir.json import JSON, dumps, no_text, parse
+from apothecary.fhir.json import JSON, dumps, items, no_text, parse
 from apothecary.interactions import conditional, integrity
 from apothecary.interactions.batch import process
 from apothecary.interactions.create import create
 from apothecary.interactions.delete import conditional_delete, delete
+from apothecary.interactions.entries import check_number
 from apothecary.interactions.forms import body_in
 from apothecary.interactions.patch import Patcher, fhirpath_patcher, json_patcher, patch
+from apothecary.interactions.patch import check_number as patch_number
 from apothecary.interactions.service import check_id
 from apothecary.interactions.update import check_identity, conditional_update, update
 from apothecary.interactions.writing import Written, check, check_writable
@@ -121,6 +123,8 @@ class WritingViews(BaseViews):
                 remedy="Name one fhirVersion in Accept and Content-Type, or leave it out of Accept.",
             )
         returning = exchange.preference("return") or "minimal"
+        # What has too many is refused before it is read.
+        check_number(self.service, items(exchange.body()))
         answer = process(exchange.acting, exchange.written, exchange.base, body(exchange), returning=returning)
         return exchange.respond(answer, [])
 
@@ -213,6 +217,7 @@ def _criteria(exchange: Exchange) -> str:
 def _patcher(exchange: Exchange) -> Patcher:
     """The patch in the body: JSON Patch by its own media type (or an array in plain JSON), FHIRPath Patch otherwise."""
     kind = check_content_type(request.headers.get("Content-Type", ""), exchange.written, FHIR_JSON | {JSON_PATCH})
+    patch_number(exchange.service.settings, items(exchange.body()))
     document: JSON | list[Any] = read_json(exchange.body())
     if kind == JSON_PATCH or isinstance(document, list):
         return json_patcher(exchange.service.settings, document)
