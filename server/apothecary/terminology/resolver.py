@@ -153,7 +153,8 @@ class Resolver:
         for candidates in held:
             fitting = [one for one in _sorted(candidates) if matches(wanted, one.version)]
             if fitting:
-                return fitting[0]
+                # The very version goes before those that only begin like it.
+                return next((one for one in fitting if one.version == wanted), fitting[0])
         return None
 
 
