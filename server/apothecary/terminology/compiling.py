@@ -18,7 +18,7 @@ from apothecary.terminology.sources import ValueSet
 SUPPLEMENT = "http://hl7.org/fhir/StructureDefinition/valueset-supplement"
 # How deep value sets may include one another.
 _DEPTH = 50
-# Steps, of about a microsecond each, that an include or exclude takes, and the first look for a code system or value set.
+# Steps that an include or exclude takes, and the first look for a code system or value set.
 _PART = 10
 _LOOKUP = 1_000
 
