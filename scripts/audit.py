@@ -16,7 +16,9 @@ from pathlib import Path
 
 REQUIREMENTS = Path(__file__).parent.parent / "requirements"
 # What pip-audit says where a service did not answer; its own status is 1 for that and for a finding.
-UNREACHABLE = re.compile(r"ConnectionError|ServiceError|Could not connect|Max retries exceeded|Name or service not known")
+UNREACHABLE = re.compile(
+    r"ConnectionError|ServiceError|Could not connect|Max retries exceeded|Name or service not known"
+)
 SECONDS = "30"
 
 

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -27,6 +28,10 @@ from deploy.patroni.cluster import HOST, PASSWORD, Cluster, Node, running, until
 JSON = {"Content-Type": "application/fhir+json"}
 # Longer than any gap should be: a request that hangs for good is a defect.
 ANSWER_SECONDS = 60.0
+
+
+Happening = Callable[[Node, list["Writer"]], str]
+"""Does its harm to the leader while the writers write, and says what came of it."""
 
 
 class Writer(threading.Thread):
@@ -100,12 +105,12 @@ def lost(cluster: Cluster, database: str, writers: list[Writer]) -> set[str]:
     return {one for writer in writers for one in writer.acknowledged} - held
 
 
-def ask(node: Node, question: str, database: str = "postgres") -> object:
-    url = f"host={HOST} port={node.port} user=postgres password={PASSWORD} dbname={database}"
+def ask(node: Node, question: str) -> object:
+    """The first value of what a node answers."""
+    url = f"host={HOST} port={node.port} user=postgres password={PASSWORD} dbname=postgres"
     with psycopg.connect(url, autocommit=True) as connection:
-        row = connection.execute(question).fetchone() if not question.startswith("SELECT pg_wal") else None
-        if question.startswith("SELECT pg_wal"):
-            connection.execute(question)
+        cursor = connection.execute(question)
+        row = cursor.fetchone() if cursor.description else None
         return row[0] if row else None
 
 
@@ -115,7 +120,9 @@ class Trial:
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self.cluster, self.folder, self.failed = cluster, folder, False
 
-    def case(self, name: str, happen: object, *, through_haproxy: bool = False, **settings: object) -> None:
+    def case(
+        self, name: str, happen: Happening, *, through_haproxy: bool = False, **settings: Callable[[str], str]
+    ) -> None:
         """Run servers and writers while `happen(leader, writers)` does its harm; print what came of it."""
         database = name.split()[0].lower()
         leader = until(self.cluster.leader, "a leader")
@@ -128,7 +135,9 @@ class Trial:
                 folder = self.folder / f"{database}{number}"
                 folder.mkdir()
                 given = {"database": url, "workers": 2, **{key: make(database) for key, make in settings.items()}}
-                server = stack.enter_context(ServerProcess(folder, given))
+                server = ServerProcess(folder, given)
+                until(lambda: self._is_copied(database), "the database on every node")
+                stack.enter_context(server)
                 writers.append(Writer(server.port, keeps_cookies=bool(settings)))
             for writer in writers:
                 writer.start()
@@ -144,14 +153,18 @@ class Trial:
         refused = {status: sum(w.refused.get(status, 0) for w in writers) for w in writers for status in w.refused}
         self.failed |= bool(gone or unread or set(refused) - {503})
         print(
-            f"{name}: {sum(len(w.acknowledged) for w in writers)} acknowledged, {len(gone)} lost, {unread} not read back, "
-            f"gap {max(w.gap for w in writers):.1f} s, other answers {refused or 'none'}{told or ''}",
+            f"{name}: {sum(len(w.acknowledged) for w in writers)} acknowledged, {len(gone)} lost, "
+            f"{unread} not read back, gap {max(w.gap for w in writers):.1f} s, other answers {refused or 'none'}{told}",
             flush=True,
         )
         self.cluster.whole()
 
+    def _is_copied(self, database: str) -> bool:
+        question = f"SELECT count(*) FROM pg_database WHERE datname = '{database}'"  # noqa: S608 (a constant)
+        return all(ask(node, question) for node in self.cluster.nodes)
 
-def killed(cluster: Cluster) -> object:
+
+def killed(cluster: Cluster) -> Happening:
     def happen(leader: Node, _writers: list[Writer]) -> str:
         leader.kill()
         new = until(cluster.leader, "another leader")
@@ -161,18 +174,24 @@ def killed(cluster: Cluster) -> object:
     return happen
 
 
-def cut_off(cluster: Cluster) -> object:
-    """The leader stands still, as if its network were cut; it comes back when another leads, and must not take writes."""
+def cut_off(cluster: Cluster) -> Happening:
+    """The leader stands still, as a machine that nobody reaches: its connections stay open, and nothing comes.
+
+    When another leads, it is reset, as its watchdog would have done by then. Without a watchdog it may go on for the
+    moment until it sees that it leads no more: it acknowledges no write, but may answer reads from its past.
+    """
 
     def happen(leader: Node, writers: list[Writer]) -> str:
         leader.signal(signal.SIGSTOP)
         try:
-            new = until(lambda: next((n for n in cluster.nodes if n is not leader and _leads(n)), None), "another leader")
+            new = until(
+                lambda: next((n for n in cluster.nodes if n is not leader and _leads(n)), None), "another leader"
+            )
             for writer in writers:
                 writer.more()
         finally:
-            leader.signal(signal.SIGCONT)
-        until(lambda: not _leads(leader), "the old leader to give up")
+            leader.kill()
+        leader.start()
         return f"; {leader.name} -> {new.name}"
 
     return happen
@@ -183,13 +202,20 @@ def _leads(node: Node) -> bool:
     return state.get("role") in ("primary", "master") and state.get("state") == "running"
 
 
-def lagging(cluster: Cluster, standby: Node) -> object:
-    def happen(_leader: Node, writers: list[Writer]) -> str:
-        ask(standby, "SELECT pg_wal_replay_pause()")
-        for writer in writers:
-            writer.more(40)
-        behind = ask(standby, "SELECT pg_last_wal_receive_lsn() - pg_last_wal_replay_lsn()")
-        ask(standby, "SELECT pg_wal_replay_resume()")
+def lagging(standby: Node) -> Happening:
+    """The standby that is read from replays what happened minutes later."""
+
+    def happen(leader: Node, writers: list[Writer]) -> str:
+        for change in ("SET recovery_min_apply_delay = '5min'", "RESET recovery_min_apply_delay"):
+            ask(standby, f"ALTER SYSTEM {change}")
+            ask(standby, "SELECT pg_reload_conf()")
+            if change.startswith("SET"):
+                for writer in writers:
+                    writer.more(40)
+                end = ask(leader, "SELECT pg_current_wal_lsn()")
+                behind = int(str(ask(standby, f"SELECT '{end}'::pg_lsn - pg_last_wal_replay_lsn()")))
+        if not behind:
+            raise RuntimeError(f"{standby.name} did not lag: nothing was tried")
         return f"; {standby.name} was {behind} bytes behind"
 
     return happen
@@ -198,25 +224,33 @@ def lagging(cluster: Cluster, standby: Node) -> object:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--patroni", type=Path, required=True, help="Patroni's command")
-    parser.add_argument("--bin", type=Path, required=True, help="the folder of PostgreSQL's programs")
+    parser.add_argument("--bin", type=Path, help="the folder of PostgreSQL's programs; Debian's newest by default")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="apothecary-ha-", ignore_cleanup_errors=True) as name:
         os.chmod(name, 0o755)  # noqa: S103 (the nodes run as another account)
         folder, nodes = Path(name), Path(name) / "nodes"
         nodes.mkdir()
         try:
-            with running(nodes, given.patroni.absolute(), given.bin) as cluster:
+            with running(nodes, given.patroni.absolute(), given.bin or _programs()) as cluster:
                 trial = Trial(cluster, folder)
                 trial.case("Killed leader", killed(cluster))
                 trial.case("Proxied: killed leader, HAProxy", killed(cluster), through_haproxy=True)
                 trial.case("Cut off leader", cut_off(cluster))
                 standby = next(node for node in cluster.nodes if not _leads(node))
-                trial.case("Lagging replica", lagging(cluster, standby), read_database=lambda name: _url(standby, name))
+                trial.case("Lagging replica", lagging(standby), read_database=lambda name: _url(standby, name))
         except BaseException:
             for log in sorted(folder.glob("**/*.log")):
                 print(f"--- {log.name}\n{log.read_text('utf-8', 'replace')[-1500:]}", file=sys.stderr)
             raise
     return int(trial.failed)
+
+
+def _programs() -> Path:
+    """Where Debian keeps PostgreSQL's programs. Raises SystemExit where it has none."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    if not found:
+        raise SystemExit("PostgreSQL's programs are not in /usr/lib/postgresql: name their folder with --bin")
+    return found[-1]
 
 
 def _url(node: Node, database: str) -> str:
