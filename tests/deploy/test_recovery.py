@@ -15,18 +15,18 @@ import pytest
 
 from apothecary.app import create_app
 from apothecary.settings import Settings
-from tests.databases import Cluster, DatabaseUnavailable, find_binaries, installed_binaries, running_cluster
+from tests.databases import Cluster, DatabaseUnavailable, find_binaries, running_cluster
 from tests.missing import missing
 from tests.waiting import until
 
 SCRIPT = Path(__file__).parent.parent.parent / "deploy" / "backup" / "postgresql.sh"
 
 
-def run(*words: object, cluster: Cluster | None = None) -> subprocess.CompletedProcess[str]:
-    """The script, as the account that runs PostgreSQL."""
+def run(cluster: Cluster, *words: object) -> subprocess.CompletedProcess[str]:
+    """The script, as the account that runs PostgreSQL, connected to `cluster`."""
     account = "postgres" if os.geteuid() == 0 else None
-    place = {"PGHOST": "127.0.0.1", "PGPORT": str(cluster.port), "PGUSER": "postgres"} if cluster else {}
-    path = f"{find_binaries()}:{os.environ['PATH']}"
+    place = {"PGHOST": "127.0.0.1", "PGPORT": str(cluster.port), "PGUSER": "postgres"}
+    path = f"{cluster._binaries()}:{os.environ['PATH']}"
     # Read by this account: the other one may not look into the folder of the repository.
     return subprocess.run(
         ["bash", "-s", "-", *map(str, words)], input=SCRIPT.read_text(), text=True, capture_output=True, check=False,
@@ -46,18 +46,18 @@ class Archived:
 @pytest.fixture
 def archived() -> Iterator[Archived]:
     try:
-        find_binaries()
+        found = find_binaries()
     except DatabaseUnavailable as error:
         missing(str(error))
-    if not any((folder / "pg_verifybackup").exists() for folder in installed_binaries()) or not shutil.which("psql"):
-        missing("PostgreSQL's client and server programs (Debian: apt-get install postgresql)")
+    if not all((found / name).exists() for name in ("psql", "pg_verifybackup")):
+        missing("psql and pg_verifybackup beside PostgreSQL's other programs (Debian: apt-get install postgresql)")
     with running_cluster(durable=True) as cluster:
         # Beside the data, where the account of the server may write.
         for name in ("archive", "base"):
             (cluster.directory / name).mkdir()
             if os.geteuid() == 0:
                 shutil.chown(cluster.directory / name, "postgres", "postgres")
-        assert run("archive", cluster.directory / "archive", cluster=cluster).returncode == 0
+        assert run(cluster, "archive", cluster.directory / "archive").returncode == 0
         cluster.stop()
         cluster.start()
         yield Archived(cluster, cluster.directory)
@@ -81,7 +81,7 @@ def test_a_database_comes_back_as_it_was_before_a_mistake(archived: Archived) ->
         return f"/fhir/Substance/{answer.json['id']}"
 
     before_copy = create("before the copy")
-    done = run("base", archived.folder / "base", cluster=cluster)
+    done = run(cluster, "base", archived.folder / "base")
     assert done.returncode == 0, done.stderr
     after_copy = create("after the copy")
     moment = ask(cluster, "SELECT clock_timestamp()::text")
@@ -102,7 +102,7 @@ def test_a_database_comes_back_as_it_was_before_a_mistake(archived: Archived) ->
                 shutil.chown(recovered.directory, "postgres", "postgres")
             given = [target] if target else []
             data = recovered.directory / "data"
-            done = run("recover", archived.folder / "base", archived.folder / "archive", data, *given)
+            done = run(cluster, "recover", archived.folder / "base", archived.folder / "archive", data, *given)
             assert done.returncode == 0, done.stderr
             recovered.start()
             stack.callback(recovered.stop)
