@@ -15,17 +15,20 @@ from collections.abc import Iterable
 from pathlib import Path
 
 REQUIREMENTS = Path(__file__).parent.parent / "requirements"
-# What pip-audit says where a service did not answer; its own status is 1 for that and for a finding.
-UNREACHABLE = re.compile(
+# What pip-audit says where a service did not answer, or knows nothing of a package, as a mirror without advisories does:
+# its own status is 1 or 0 then.
+UNKNOWN = re.compile(
     r"ConnectionError|ServiceError|Could not connect|Max retries exceeded|Name or service not known"
+    r"|could not be audited"
 )
+FOUND = re.compile(r"Found [1-9]\d* known vulnerabilit")
 SECONDS = "30"
 
 
 def audit(file: Path, service: str) -> tuple[int, str]:
     """The status and the words of pip-audit for one file: 0 for no finding."""
     command = [
-        sys.executable, "-m", "pip_audit", "--requirement", str(file), "--disable-pip", "--no-deps",
+        sys.executable, "-m", "pip_audit", "--requirement", str(file), "--disable-pip", "--require-hashes",
         "--vulnerability-service", service, "--progress-spinner", "off", "--timeout", SECONDS,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -36,17 +39,18 @@ def main(files: Iterable[Path] = (), services: Iterable[str] = ("pypi", "osv")) 
     """0 for no finding and for a service that is not there, 1 for a finding or anything else that went wrong."""
     worst = 0
     for file in files or sorted(REQUIREMENTS.glob("*.txt")):
-        said = ""
+        answers = []
         for service in services:
             status, said = audit(file, service)
-            if not (status and UNREACHABLE.search(said)):
+            answers.append(said.strip())
+            if FOUND.search(said) or not UNKNOWN.search(said):
                 print(f"{file.name}: {said.strip()}")
                 worst = max(worst, int(bool(status)))
                 break
         else:
-            last = said.strip().splitlines()[-1] if said.strip() else "no answer"
             warning = "::warning::" if os.environ.get("GITHUB_ACTIONS") else "SKIPPED: "
-            print(f"{warning}{file.name} was not looked up, because no service answers: {last}", file=sys.stderr)
+            last = (answers[-1].splitlines() or ["no answer"])[-1]
+            print(f"{warning}{file.name} was not looked up, because no service could say: {last}", file=sys.stderr)
     return worst
 
 
