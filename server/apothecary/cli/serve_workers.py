@@ -7,6 +7,7 @@ reason in the log for each worker that ends, and workers that do not outlive the
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import signal
@@ -21,12 +22,13 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import Any
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.net import SocketHolder
 from granian.server import MPServer
 
 from apothecary.app import Apothecary, create_app
+from apothecary.cli.serve_connections import bound_in_time, end_overdue_bodies, most_connections
 from apothecary.cli.serve_listen import BACKLOG, listen, reachable
 from apothecary.cli.serve_log import logging_config, say
 from apothecary.cli.serve_stop import signal_name
@@ -49,13 +51,19 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
 
     def __init__(self, settings: Settings, bound: socket.socket, ready: Callable[[], None]) -> None:
         """`bound` is bound and does not listen yet; `ready` is called when the port has answered for the first time."""
+        connections = most_connections()
         super().__init__(
             "apothecary.app:create_app",
             address=settings.host,
             port=settings.port,
             interface=Interfaces.WSGI,
             workers=settings.workers,
-            blocking_threads=settings.threads,
+            # One for each connection: most wait, for a client or for their turn (`rest.gate`), and none for each other.
+            blocking_threads=connections,
+            backpressure=connections,
+            # HTTP/2 would let one connection ask for any number of threads, and granian would wait without limit for
+            # the first byte, from which it tells the two apart.
+            http=HTTPModes.http1,
             websockets=False,
             backlog=BACKLOG,
             log_level=LogLevels.info if settings.log_level == "debug" else LogLevels.warning,
@@ -100,6 +108,7 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
         """SIGHUP is taken as the other signals are, or ignored under `nohup`; granian would replace the workers."""
 
     def _init_shared_socket(self) -> None:
+        bound_in_time(self._bound)
         listen(self._bound)
         self._ssp, self._sfd, self._sso = None, self._bound.fileno(), self._bound
         self._shd = SocketHolder(self._sfd, False, BACKLOG)
@@ -150,11 +159,15 @@ def _application(settings: Settings) -> Apothecary:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(target=_end_with_supervisor, args=(settings.stop_seconds,), name="supervisor", daemon=True).start()
+    # A worker that is ended by a fault of a library's says in the log where it was.
+    faulthandler.enable()
     try:
-        return create_app(settings)
+        app = create_app(settings)
     except StartError as error:
         say(f"Error: {error}")
         sys.exit(2)
+    end_overdue_bodies(app.gate, settings.port, settings.body_seconds)
+    return app
 
 
 def _end_with_supervisor(seconds: float) -> None:

@@ -54,7 +54,8 @@ class Answer(Response):
         if self._status_code not in (204, 304):
             headers.append(("Content-Length", str(len(body))))
         start_response(_LINES[self._status_code], headers)
-        return () if environ["REQUEST_METHOD"] == "HEAD" else (body,)
+        # A list is sent as it is; over anything else granian would iterate.
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     def _compressible(self, environ: WSGIEnvironment) -> bool:
         kind = next((value for name, value in self._headers if name == "Content-Type"), "")
