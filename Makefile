@@ -15,7 +15,7 @@ UPGRADE ?= --upgrade
 PYTEST := -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-minimum test-newest lint lock format definitions search-keys search-walk benchmark clean
+.PHONY: help serve test test-fast test-minimum test-newest lint lock format definitions search-keys search-walk fuzz benchmark clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
@@ -61,6 +61,10 @@ search-keys: $(DEVELOPMENT) ## work out which search parameters of R4 and R4B sh
 search-walk: $(DEVELOPMENT) ## ask by every search parameter of every release for every official example (some minutes)
 	$(BIN)/python -m scripts.fetch_examples
 	$(BIN)/python -m pytest -n auto --dist load -m walk
+
+fuzz: $(DEVELOPMENT) ## 100,000 requests by chance to real servers on both databases (about half an hour)
+	$(BIN)/python -m scripts.fetch_examples
+	$(BIN)/python -m tests.fuzz --requests 100000
 
 benchmark: $(DEVELOPMENT) ## throughput against a bare Flask app (wants wrk), the cold start, and writes
 	$(BIN)/python -m benchmarks.http

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+import msgspec
 
 from apothecary.fhir.definitions import Binding, Element, Invariant, TypeRef
 from apothecary.fhir.structures import BACKBONES, Kind, TypeTable
@@ -12,6 +15,9 @@ from scripts.definitions.packages import Resource, Source
 _PROFILE = "http://hl7.org/fhir/StructureDefinition/"
 _FHIR_TYPE = _PROFILE + "structuredefinition-fhir-type"
 _REGEX = _PROFILE + "regex"
+_MAXIMUM = _PROFILE + "elementdefinition-maxValueSet"
+# `name.matches(...)` alone, or `fullUrl.contains(...).not()`: it is empty, which is no success, where there is no name.
+_UNGUARDED = re.compile(r"(\w+)\.(?:matches|contains)\('[^']*'\)(?:\.not\(\))?")
 _REFERRING = frozenset({"Reference", "canonical", "CodeableReference"})
 
 
@@ -61,6 +67,18 @@ def binding(published: Resource) -> Binding | None:
     return Binding(found["strength"], found["valueSet"].partition("|")[0])
 
 
+def max_value_set(published: Resource) -> str | None:
+    """The value set beyond which an ElementDefinition allows no code, without its version."""
+    found = published.get("binding", {})
+    named = [item["valueSet"] for item in found.get("additional", []) if item["purpose"] == "maximum"]
+    named += [
+        extension.get("valueCanonical") or extension["valueUri"]
+        for extension in found.get("extension", [])
+        if extension["url"] == _MAXIMUM
+    ]
+    return named[0].partition("|")[0] if named else None
+
+
 def invariants(published: Resource) -> tuple[Invariant, ...]:
     """The constraints that stand on an ElementDefinition."""
     return tuple(
@@ -101,7 +119,8 @@ class TypeCompiler:
 
     def _root_invariants(self, name: str) -> tuple[Invariant, ...]:
         definition = self._types[name]
-        own = invariants(definition["snapshot"]["element"][0])
+        paths = {element["path"]: element for element in definition["snapshot"]["element"]}
+        own = self._guarded(invariants(paths[name]), name, paths)
         base = type_name(definition.get("baseDefinition", ""))
         if base not in self._types or self._types[base]["kind"] != definition["kind"]:
             return own
@@ -121,7 +140,7 @@ class TypeCompiler:
         said = {rule.key for item in types if item.code not in BACKBONES for rule in self._type_rules(item.code)}
         if reference:
             said |= {rule.key for rule in invariants(paths[reference])}
-        rules = [rule for rule in invariants(published) if rule.key not in said]
+        rules = [rule for rule in self._guarded(invariants(published), path, paths) if rule.key not in said]
         for item in published.get("type", []):
             for profile in item.get("profile", []):
                 rules.extend(self._profile_rules(profile, {rule.key for rule in rules} | said))
@@ -136,7 +155,23 @@ class TypeCompiler:
             binding=binding(published),
             invariants=tuple(rules),
             content_reference=reference,
+            max_value_set=max_value_set(published),
         )
+
+    def _guarded(self, rules: tuple[Invariant, ...], path: str, paths: dict[str, Resource]) -> tuple[Invariant, ...]:
+        """The invariants of `path`, repaired where they test an element that may be absent as if it were there."""
+        return tuple(self._guard(rule, path, paths) for rule in rules)
+
+    def _guard(self, rule: Invariant, path: str, paths: dict[str, Resource]) -> Invariant:
+        where = f"{path} {rule.key}"
+        if self._repairs.has(where):
+            return msgspec.structs.replace(rule, expression=self._repairs.repaired(where, rule.expression) or "")
+        found = _UNGUARDED.fullmatch(rule.expression)
+        tested = paths.get(f"{path}.{found[1]}") if found is not None else None
+        if found is None or tested is None or tested["min"]:
+            return rule
+        self._repairs.apply_rule("invariant on an absent element", f"{path}: {rule.key}")
+        return msgspec.structs.replace(rule, expression=f"{found[1]}.exists() implies {rule.expression}")
 
     def _id_type(self, path: str, published: TypeRef) -> TypeRef:
         owner = self._types.get(path.removesuffix(".id"))

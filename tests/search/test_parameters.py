@@ -105,7 +105,8 @@ def test_a_parameter_that_does_not_apply_is_left_out(changes: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"type": "special"}, "type 'special'"),
+        ({"type": "resource"}, "type 'resource'"),
+        ({"type": "special"}, "a special parameter cannot read CodeableConcept"),
         ({"expression": None}, "needs an expression"),
         ({"expression": "Medication.bogus"}, "bogus"),
         ({"type": "date"}, "CodeableConcept"),

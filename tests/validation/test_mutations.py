@@ -77,7 +77,7 @@ def of_property(tables: Definitions, at: Pointer, value: Any, key: str, found: P
     wrong = 5 if isinstance(first, str) else "x"
     yield f"type of {key}", at, changed(wrong), frozenset({"wrong-type"})
     if isinstance(first, str):
-        yield f"blank {key}", at, changed(" "), frozenset({"empty-string"})
+        yield f"blank {key}", at, changed(""), frozenset({"empty-string"})
     binding = found.element.binding
     if found.type == "code" and binding is not None and binding.strength == "required":
         value_set = tables.value_set(binding.value_set)

@@ -14,6 +14,7 @@ from apothecary.errors import Issue, StartError
 from apothecary.fhir.releases import FhirVersion
 from apothecary.validation import Options
 from apothecary.validation import validate as _validate
+from apothecary.validation.other_release import release_hint
 
 if TYPE_CHECKING:
     from apothecary.validation.profiles import Profiles
@@ -56,7 +57,9 @@ def validate(
     if version is None:
         version = hinted_version(read.value) or (known.version_of(read.value) if known else None) or FhirVersion.R5
     options = Options(disabled=frozenset(disabled), medication_rules=medication_rules, profiles=known)
-    return found + _validate(read.value, version, options=options)
+    issues = _validate(read.value, version, options=options)
+    hint = release_hint(read.value, version, issues, options) if issues else None
+    return [*found, *([] if hint is None else [hint]), *issues]
 
 
 def _known(profiles: Profiles | Profile | Iterable[Profile]) -> Profiles | None:

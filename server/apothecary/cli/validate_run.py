@@ -62,7 +62,13 @@ class Check:
             known=None if known is None else known.__contains__,
             profiles=self.profiles,
         )
-        return validate(document.value, version, options=options)
+        found = validate(document.value, version, options=options)
+        if found:
+            from apothecary.validation.other_release import release_hint
+
+            hint = release_hint(document.value, version, found, options)
+            found = found if hint is None else [hint, *found]
+        return found
 
     def _profiled(self, value: Any) -> FhirVersion:
         found = self.profiles.version_of(value) if self.profiles is not None else None

@@ -78,6 +78,13 @@ RULES: tuple[Repair, ...] = (
     ),
     Repair(
         (_R4,),
+        "invariant on an absent element",
+        "x.matches(...), x.contains(...).not()",
+        "x.exists() implies ...",
+        "Of nothing the test is empty, and only true is a success; R4B has repaired bdl-8 and the rules of names.",
+    ),
+    Repair(
+        (_R4,),
         "resource id",
         "string",
         "id",
@@ -93,6 +100,33 @@ RULES: tuple[Repair, ...] = (
 )
 
 REPAIRS: tuple[Repair, ...] = (
+    # --- invariants ---
+    Repair(
+        (_R4,),
+        "Condition con-3",
+        "clinicalStatus.exists() or verificationStatus.coding.where(system='http://terminology.hl7.org/CodeSystem/"
+        "condition-ver-status' and code = 'entered-in-error').exists() or "
+        "category.select($this='problem-list-item').empty()",
+        "clinicalStatus.exists() or verificationStatus.coding.where(system='http://terminology.hl7.org/CodeSystem/"
+        "condition-ver-status' and code = 'entered-in-error').exists() or "
+        "category.coding.where(system='http://terminology.hl7.org/CodeSystem/condition-category' and "
+        "code='problem-list-item').empty()",
+        "A category is compared with a text, so that every Condition with one is complained of; R4B compares codes.",
+    ),
+    Repair(
+        (_R4,),
+        "Questionnaire.item.enableWhen que-7",
+        "operator = 'exists' implies (answer is Boolean)",
+        "operator = 'exists' implies (answer is boolean)",
+        "An element is never of a type of FHIRPath's own; R4B says boolean.",
+    ),
+    Repair(
+        (_R4,),
+        "RiskAssessment.prediction ras-2",
+        "probability is decimal implies (probability as decimal) <= 100",
+        "probability.exists($this is decimal) implies (probability as decimal) <= 100",
+        "Of nothing the test is empty, so that a prediction without a probability breaks it; R4B has repaired it.",
+    ),
     # --- primitive types ---
     Repair(
         (_R5,),

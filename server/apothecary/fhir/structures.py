@@ -38,6 +38,8 @@ class Invariant(msgspec.Struct, frozen=True):
 class Element(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """One element as the specification lists it; `path` and `name` keep the `[x]` of a choice.
 
+    `max_value_set` holds every code of the element, however weak its binding (before R5 the extension `maxValueSet`,
+    since then https://hl7.org/fhir/R5/valueset-additional-binding-purpose.html).
     `invariants` leaves out what already stands on the element's own type (`ele-1`, `ext-1`, ...); those of a backbone,
     `ele-1` included, stand on its `Structure`. So every rule is found exactly once.
     """
@@ -51,6 +53,15 @@ class Element(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     binding: Binding | None = None
     invariants: tuple[Invariant, ...] = ()
     content_reference: str | None = None
+    max_value_set: str | None = None
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """What codes are checked against: the binding, and the most that they may be of as a binding of its own."""
+        found = () if self.binding is None else (self.binding,)
+        if self.max_value_set is None or (self.binding is not None and self.binding.strength == "required"):
+            return found
+        return (*found, Binding("required", self.max_value_set))
 
     @property
     def name(self) -> str:

@@ -74,7 +74,7 @@ INTERACTIONS: tuple[Interaction, ...] = (
 def capabilities(service: Service, version: FhirVersion, base: str) -> tuple[bytes, str]:
     """The statement as JSON text, and its ETag. Computed once for a version and base."""
     known = service.live.now
-    key = (version, base, known.generation)
+    key = (version, base, known.generation, service.closed)
     if known.incomplete:
         # Its progress is told as it is now.
         body = dumps(statement(service, version, base))
@@ -93,7 +93,7 @@ def capabilities(service: Service, version: FhirVersion, base: str) -> tuple[byt
 
 def offered(service: Service, level: Level) -> list[str]:
     """The codes of the interactions of one level that are open here, in order."""
-    writable = service.settings.writable
+    writable = service.closed is None
     return list(dict.fromkeys(one.code for one in INTERACTIONS if one.level == level and (writable or not one.writes)))
 
 
@@ -111,20 +111,16 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
         "implementation": {"description": DESCRIPTION, "url": base},
         "fhirVersion": version.number,
         "format": ["application/fhir+json", "json"],
-        **(
-            {"patchFormat": ["application/json-patch+json", "application/fhir+json"]}
-            if service.settings.writable
-            else {}
-        ),
+        **({"patchFormat": ["application/json-patch+json", "application/fhir+json"]} if service.closed is None else {}),
         "rest": [
             {
                 "mode": "server",
                 "documentation": _documentation(service),
                 "security": {"cors": bool(service.settings.cors_origins)},
-                "resource": [_resource(service, registry, one) for one in registry.types],
+                "resource": [of_type(service, registry, one) for one in registry.types],
                 "interaction": [{"code": code} for code in offered(service, "system")],
-                "searchParam": _common_parameters(registry),
-                "operation": _operations(service, {"system"}),
+                "searchParam": common_parameters(registry),
+                "operation": operations(service, {"system"}),
                 **_compartments(registry),
             }
         ],
@@ -137,9 +133,10 @@ def _compartments(registry: Registry) -> JSON:
 
 
 def _documentation(service: Service) -> str:
-    settings, known = service.settings, service.live.now
-    said = [f"Read-only: {settings.why_read_only}."]
-    if settings.writable:
+    known, closed = service.live.now, service.closed
+    if closed is not None:
+        said = [f"Read-only: {closed.reason}."]
+    else:
         said = ["Reads, searches and writes are open; every write is validated."]
     if known.incomplete:
         names = [f"{kind}?{name}" for kind, some in sorted(known.incomplete.items()) for name in sorted(some)]
@@ -157,7 +154,7 @@ def _some(names: Sequence[str], limit: int = 20) -> str:
     return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
-def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
+def of_type(service: Service, registry: Registry, resource_type: str) -> JSON:
     """One type: https://hl7.org/fhir/R5/capabilitystatement-definitions.html#CapabilityStatement.rest.resource"""
     references = [code for code, one in registry.parameters(resource_type).items() if one.type == "reference"]
     codes = [*offered(service, "instance"), *offered(service, "type")]
@@ -168,7 +165,7 @@ def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
         "versioning": "versioned",
         "readHistory": "vread" in codes,
         "conditionalRead": "full-support",
-        **(_conditional(service, registry.version) if service.settings.writable else {}),
+        **(_conditional(service, registry.version) if service.closed is None else {}),
         "searchInclude": ["*", *(f"{resource_type}:{code}" for code in sorted(references))],
     }
     reverse = reverse_includes(registry, resource_type)
@@ -176,7 +173,7 @@ def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
         result["searchRevInclude"] = reverse
     result["searchParam"] = _parameters(registry, resource_type)
     result["operation"] = [
-        *_operations(service, {"type", "instance"}, resource_type),
+        *operations(service, {"type", "instance"}, resource_type),
         # A named query is told as an operation: https://hl7.org/fhir/R5/search.html#query
         *(
             {"name": one.name, "definition": one.url}
@@ -187,14 +184,14 @@ def _resource(service: Service, registry: Registry, resource_type: str) -> JSON:
     return result
 
 
-def _operations(service: Service, levels: Set[str], resource_type: str | None = None) -> list[JSON]:
+def operations(service: Service, levels: Set[str], resource_type: str | None = None) -> list[JSON]:
     """The operations of any of `levels`, and of the type where one is given, that are open here."""
     return [
         {"name": code, "definition": one.definition}
         for code, one in sorted(service.operations.items())
         if one.levels & levels
         and (not one.types or resource_type in one.types)
-        and (service.settings.writable or not one.affects_state)
+        and (service.closed is None or not one.affects_state)
     ]
 
 
@@ -262,7 +259,7 @@ def _system(registry: Registry) -> list[JSON]:
     return [{"name": "_type", "type": "special"}, *shared]
 
 
-def _common_parameters(registry: Registry) -> list[JSON]:
+def common_parameters(registry: Registry) -> list[JSON]:
     """Parameters that every served type has: a search over the system may use them."""
     common: set[str] | None = None
     for one in registry.types:

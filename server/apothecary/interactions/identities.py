@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode
 
 from apothecary.errors import BadRequest, FhirError, PreconditionFailed
 from apothecary.fhir.links import rewrite
@@ -199,13 +199,14 @@ class Links:
         # Without addresses there is nothing that a link could mean.
         if not self._targets:
             return resource
-        base = entry.full_url if entry.full_url.startswith(("http://", "https://")) else ""
+        # What stands before Type/id. Whatever else a fullUrl may be, it is only compared.
+        root = entry.full_url.rsplit("/", 2)[0] if entry.full_url.startswith(("http://", "https://")) else ""
 
         def resolve(link: str) -> str | None:
             target = self._targets.get(link)
-            if target is None and base and parse_reference(link).relative:
+            if target is None and root and parse_reference(link).relative:
                 # [root]/Type/id is beside the entry's own fullUrl [root]/Type/id.
-                target = self._targets.get(urljoin(base, f"../{link}"))
+                target = self._targets.get(f"{root}/{link}")
             return target
 
         return rewrite(resource, self._context.version, resolve)

@@ -30,20 +30,42 @@ class Call:
     if_none_exist: str | None = None
     if_match: str | None = None
     """The headers of the interaction that `$validate` is asked about."""
+    accept_language: str | None = None
+    """The header of that name."""
+
+    @property
+    def listed(self) -> list[JSON]:
+        """The parameters of a posted Parameters resource. Raises InvalidContent where they are no list of objects."""
+        if not isinstance(self.posted, dict) or self.posted.get("resourceType") != "Parameters":
+            return []
+        found = self.posted.get("parameter", [])
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            raise InvalidContent("Parameters.parameter is a list of objects", expression="Parameters.parameter")
+        return found
 
     def parameter(self, name: str) -> Any:
         """The value of a parameter: from a posted Parameters resource, or from the address. None where it is absent."""
-        if isinstance(self.posted, dict) and self.posted.get("resourceType") == "Parameters":
-            listed = self.posted.get("parameter", [])
-            if not isinstance(listed, list):
-                raise InvalidContent("Parameters.parameter is a list", expression="Parameters.parameter")
-            for one in listed:
-                if isinstance(one, dict) and one.get("name") == name:
-                    values = [value for key, value in one.items() if key.startswith("value") or key == "resource"]
-                    if len(values) != 1:
-                        raise BadRequest(f"the parameter {name!r} has one value", expression="Parameters.parameter")
-                    return values[0]
-        return next((value for key, value in self.pairs if key == name), None)
+        return next(iter(self.values(name)), None)
+
+    def values(self, name: str) -> list[Any]:
+        """All values of a parameter that may repeat: those that were posted, else those of the address."""
+        found = []
+        for one in self.listed:
+            if one.get("name") == name:
+                values = [value for key, value in one.items() if key.startswith("value") or key == "resource"]
+                if len(values) != 1:
+                    raise BadRequest(f"the parameter {name!r} has one value", expression="Parameters.parameter")
+                found.append(values[0])
+        return found or [value for key, value in self.pairs if key == name]
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One parameter that an operation takes. `type` is a FHIR type; a primitive one may stand in the address."""
+
+    name: str
+    type: str
+    documentation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +81,5 @@ class Operation:
     """The FHIR version of the answer, where that is not the version of the base."""
     types: frozenset[str] = frozenset()
     """The resource types that it is of; any, where none is named."""
+    arguments: tuple[Argument, ...] = ()
+    """What it can be given, for those who read a description of the server."""

@@ -11,7 +11,7 @@ from apothecary.errors import BadRequest, InvalidContent
 from apothecary.fhir.json import JSON
 from apothecary.fhir.releases import FhirVersion, parse_version
 from apothecary.interactions.forms import in_version
-from apothecary.operations.base import Call, Operation
+from apothecary.operations.base import Argument, Call, Operation
 from apothecary.validation import validate
 
 
@@ -66,4 +66,9 @@ OPERATION = Operation(
     False,
     run,
     target_version,
+    arguments=(
+        Argument("resource", "Resource", "The resource to convert, unless the body is the resource itself."),
+        Argument("source", "code", "The release that it is in: R4, R4B or R5. The base's by default."),
+        Argument("target", "code", "The release to convert to: R4, R4B or R5."),
+    ),
 )

@@ -16,7 +16,7 @@ from apothecary.interactions.profiles import profiles_for
 from apothecary.interactions.read import read
 from apothecary.interactions.service import check_id
 from apothecary.interactions.writing import check_writable, rows
-from apothecary.operations.base import Call, Operation
+from apothecary.operations.base import Argument, Call, Operation
 from apothecary.store.contract import Transaction
 from apothecary.validation import Options, validate
 
@@ -118,8 +118,9 @@ def _answer(meta: JSON) -> JSON:
 
 
 _BASE = "http://hl7.org/fhir/OperationDefinition/Resource-"
+_GIVEN = (Argument("meta", "Meta", "The profiles, tags and labels to add or to take away."),)
 OPERATIONS = (
     Operation("meta", f"{_BASE}meta", frozenset({"system", "type", "instance"}), False, get),
-    Operation("meta-add", f"{_BASE}meta-add", frozenset({"instance"}), True, add),
-    Operation("meta-delete", f"{_BASE}meta-delete", frozenset({"instance"}), True, remove),
+    Operation("meta-add", f"{_BASE}meta-add", frozenset({"instance"}), True, add, arguments=_GIVEN),
+    Operation("meta-delete", f"{_BASE}meta-delete", frozenset({"instance"}), True, remove, arguments=_GIVEN),
 )

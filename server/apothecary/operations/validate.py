@@ -14,7 +14,7 @@ from apothecary.interactions.profiles import definitions_held, profiles_for
 from apothecary.interactions.read import read
 from apothecary.interactions.update import check_identity, update
 from apothecary.interactions.writing import Written, check, check_writable
-from apothecary.operations.base import Call, Operation
+from apothecary.operations.base import Argument, Call, Operation
 from apothecary.reports.operation_outcome import operation_outcome
 from apothecary.search.defined import Defining
 from apothecary.store.contract import Transaction
@@ -164,4 +164,9 @@ OPERATION = Operation(
     frozenset({"system", "type", "instance"}),
     False,
     run,
+    arguments=(
+        Argument("resource", "Resource", "The resource to check, unless the body is the resource itself."),
+        Argument("mode", "code", f"What it is checked for: {', '.join(MODES)}."),
+        Argument("profile", "canonical", "The profile that it is checked against."),
+    ),
 )

@@ -5,15 +5,21 @@
 from __future__ import annotations
 
 from flask import Flask, request
+from werkzeug.routing import MapAdapter
 
 from apothecary.errors import MethodNotAllowed
 from apothecary.fhir.json import dumps
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions import capabilities
+from apothecary.interactions.openapi import DOCUMENT
 from apothecary.interactions.service import Service
 from apothecary.rest import pages
-from apothecary.rest.exchange import finish, origin_allowed
+from apothecary.rest.admission import SAFE, from_own_page, shared_with
+from apothecary.rest.exchange import finish
+from apothecary.rest.headers import page_policy
 from apothecary.rest.metrics import CONTENT_TYPE, Metrics
+from apothecary.rest.observe import interaction_of
+from apothecary.rest.openapi import OpenApiViews
 from apothecary.rest.operating import OperationViews
 from apothecary.rest.reading import ReadingViews
 from apothecary.rest.responses import Answer
@@ -35,9 +41,11 @@ def register(app: Flask, service: Service, metrics: Metrics) -> None:
     for prefix, version in bases(service).items():
         views = Views(service, prefix, version)
         app.add_url_rule(f"{prefix}/metadata", f"{prefix} capabilities", views.capabilities, methods=["GET"])
-        # Without this, `metadata` would be taken for a resource type that is not served.
+        app.add_url_rule(f"{prefix}/{DOCUMENT}", f"{prefix} openapi", views.openapi, methods=["GET"])
+        # Without this, they would be taken for resource types that are not served.
         others = ["POST", "PUT", "PATCH", "DELETE"]
-        app.add_url_rule(f"{prefix}/metadata", f"{prefix} not capabilities", _only_read, methods=others)
+        for name in ("metadata", DOCUMENT):
+            app.add_url_rule(f"{prefix}/{name}", f"{prefix} not {name}", _only_read, methods=others)
         for path in ("/_search", "/<resource_type>/_search"):
             elsewhere = ["GET", "PUT", "PATCH", "DELETE"]
             app.add_url_rule(f"{prefix}{path}", f"{prefix} not {path}", _only_posted, methods=elsewhere)
@@ -51,13 +59,15 @@ def register(app: Flask, service: Service, metrics: Metrics) -> None:
             app.add_url_rule(prefix + path, f"{prefix} {method} {code} {path}", view, methods=[method])
         for path in ("/$<operation>", "/<resource_type>/$<operation>", "/<resource_type>/<resource_id>/$<operation>"):
             app.add_url_rule(prefix + path, f"{prefix} operation {path}", views.operation, methods=["GET", "POST"])
+    at_default = Views(service, "/fhir", None)
+    app.add_url_rule(f"/{DOCUMENT}", "openapi", at_default.openapi, methods=["GET"])
     app.add_url_rule("/", "index", lambda: _index(service), methods=["GET"])
     app.add_url_rule("/healthz", "healthz", lambda: _plain(service, {"status": "ok"}), methods=["GET"])
     app.add_url_rule("/metrics", "metrics", lambda: _metrics(service, metrics), methods=["GET"])
     app.add_url_rule("/readyz", "readyz", lambda: _ready(service), methods=["GET"])
 
 
-class Views(ReadingViews, WritingViews, OperationViews):
+class Views(ReadingViews, WritingViews, OperationViews, OpenApiViews):
     """All views of one base."""
 
 
@@ -89,6 +99,7 @@ def _index(service: Service) -> Answer:
             ("Content-Type", "text/html; charset=utf-8"),
             ("Cache-Control", "no-store"),
             ("Vary", "Accept, Accept-Encoding"),
+            page_policy([pages.STYLE]),
         ]
         return finish(service, request.environ, Answer(body, 200, headers))
     start = {"metadata": "/fhir/metadata"} | {one: f"/fhir/{one}" for one in sorted(held)}
@@ -112,21 +123,34 @@ def _plain(service: Service, value: dict[str, object]) -> Answer:
     return finish(service, request.environ, response)
 
 
-def preflight(service: Service, allowed: list[str]) -> Answer:
-    """The answer to a browser that asks whether it may call: https://hl7.org/fhir/R5/security.html#cors"""
-    headers = [("Allow", ", ".join(sorted(allowed)))]
-    origin = request.environ.get("HTTP_ORIGIN")
-    permitted = origin_allowed(service.settings.cors_origins, origin) if origin else None
-    if permitted:
+def preflight(service: Service, adapter: MapAdapter) -> Answer:
+    """The answer to a browser that asks whether a page may call: https://hl7.org/fhir/R5/security.html#cors
+
+    A page of an origin that may only read is told the methods that read here, and nothing where it asks for another.
+    """
+    environ = request.environ
+    allowed = sorted(adapter.allowed_methods())
+    headers = [("Allow", ", ".join(allowed))]
+    if not from_own_page(service.settings, environ):
+        allowed = [one for one in allowed if one in SAFE or (one == "POST" and _reads(service, adapter))]
+    wanted = environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD", "GET")
+    if wanted in allowed and shared_with(service.settings.cors_origins, environ.get("HTTP_ORIGIN", "")):
         headers += [
-            ("Access-Control-Allow-Methods", ", ".join(sorted(allowed))),
+            ("Access-Control-Allow-Methods", ", ".join(allowed)),
             (
                 "Access-Control-Allow-Headers",
-                request.environ.get(
-                    "HTTP_ACCESS_CONTROL_REQUEST_HEADERS",
-                    REQUEST_HEADERS,
-                ),
+                environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", REQUEST_HEADERS),
             ),
             ("Access-Control-Max-Age", "86400"),
         ]
-    return finish(service, request.environ, Answer(b"", 204, headers))
+    return finish(service, environ, Answer(b"", 204, headers))
+
+
+def _reads(service: Service, adapter: MapAdapter) -> bool:
+    """Whether a POST to an address may be one that changes nothing: a search, an operation, a batch of reads."""
+    rule, values = adapter.match(method="POST", return_rule=True)
+    interaction = interaction_of(rule.endpoint)
+    if interaction == "operation":
+        operation = service.operations.get(values["operation"])
+        return operation is not None and not operation.affects_state
+    return interaction in ("search-type", "search-system", "search-compartment", "transaction")

@@ -19,7 +19,7 @@ from apothecary.fhir.paths import PathError, compile_path
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search import keys
 from apothecary.search.parameter import COLUMNS, TYPES, SearchParameter, standard_parameters
-from apothecary.search.types import string_by_word
+from apothecary.search.types import resource_text, string_by_word
 
 # Bases that stand for many types. The second holds all but these: https://hl7.org/fhir/R5/domainresource.html
 _EVERY, _DOMAIN = "Resource", "DomainResource"
@@ -122,9 +122,9 @@ class Own:
             raise DefinitionError(f"{one.label}: a SearchParameter needs a code to be asked by")
         if not _CODE.fullmatch(code) and code not in _standard(version, base):
             raise DefinitionError(f"{one.label}: {code!r} cannot be asked by; a code has letters, digits, - and _ only")
-        if kind not in TYPES and kind != "composite":
+        if kind not in TYPES and kind not in ("composite", resource_text.NAME):
             raise DefinitionError(
-                f"{one.label}: type {kind!r} is not one that can be defined; those are composite, "
+                f"{one.label}: type {kind!r} is not one that can be defined; those are composite, special, "
                 f"{', '.join(sorted(TYPES))}"
             )
         if not isinstance(expression, str) or not expression.strip():

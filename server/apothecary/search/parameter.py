@@ -70,7 +70,7 @@ class SearchParameter:
     @cached_property
     def path(self) -> Path:
         """The compiled expression; of a parameter of the whole resource, one that selects nothing. Raises PathError."""
-        if self.of_resource:
+        if self.code in resource_text.PARAMETERS:
             return Path("", ())
         return compile_path(self.version, self.resource_type, self.expression)
 
@@ -85,8 +85,8 @@ class SearchParameter:
 
     @property
     def of_resource(self) -> bool:
-        """Whether it is about the words of the whole resource, not about what an expression selects."""
-        return self.code in resource_text.PARAMETERS
+        """Whether it is about words: of the whole resource, or of all narratives that an expression selects."""
+        return self.type == resource_text.NAME or self.code in resource_text.PARAMETERS
 
     @cached_property
     def composite(self) -> Composite | None:
@@ -140,7 +140,7 @@ class SearchParameter:
             yield from self.composite.rows(resource, systems)
             return
         if self.of_resource:
-            yield from resource_text.rows(self.code, self.index, resource, self.version)
+            yield from resource_text.rows(self.code, self.index, resource, self.version, self.path.tracks)
             return
         for track in self.readable:
             for node in track.walk(resource):
@@ -179,29 +179,63 @@ def standard_parameters(resource_type: str, version: FhirVersion) -> Iterator[Se
     """The parameters that the specification defines for a type, but for what this server cannot evaluate: that is named
     in the log.
     """
-    for code, one in definitions(version).search_parameters(resource_type).items():
-        if code in resource_text.PARAMETERS:
-            # Of type special in R5, and _text of type string in some releases.
-            yield SearchParameter(resource_type, code, resource_text.NAME, one.url, one.description, "", version)
-            continue
-        components = tuple((part.type, part.expression) for part in one.components)
-        readable = all(kind in TYPES for kind, _ in components) if components else one.type in TYPES
-        if readable and (one.expression or code in COLUMNS):
-            parameter = SearchParameter(
-                resource_type,
-                code,
-                one.type,
-                one.url,
-                one.description,
-                one.expression or "",
-                version,
-                one.targets,
-                components,
-            )
-            try:
-                parameter.check()
-            except PathError as error:
-                # Not offered rather than refusing every write of the type.
-                log.warning("the search parameter %s of FHIR %s is not served: %s", one.url, version, error)
-                continue
-            yield parameter
+    for code in definitions(version).search_parameters(resource_type):
+        made = _standard(resource_type, version, code)
+        if isinstance(made, SearchParameter):
+            yield made
+        elif made and (resource_type, code) not in UNSERVED:
+            # Not offered rather than refusing every write of the type.
+            log.warning("the search parameter %s?%s of FHIR %s is not served: %s", resource_type, code, version, made)
+
+
+def unserved(resource_type: str, version: FhirVersion, code: str) -> str | None:
+    """Why a parameter that the specification defines for a type is not served; None where it is, or there is none."""
+    known = definitions(version)
+    if not known.is_resource_type(resource_type) or code not in known.search_parameters(resource_type):
+        return None
+    made = _standard(resource_type, version, code)
+    return made if isinstance(made, str) and made else None
+
+
+# Of type special, or with a component that is, and more than a composition of what is there.
+UNSERVED: Mapping[tuple[str, str], str] = {
+    ("Location", "near"): "it asks for distances on the globe, for which there is no index here",
+    ("Location", "contains"): "it asks whether a shape on the globe contains a point, for which there is no index here",
+    ("Composition", "section-code-text"): "the words of a section cannot be joined to its code here",
+}
+
+
+def _standard(resource_type: str, version: FhirVersion, code: str) -> SearchParameter | str:
+    """A parameter of the specification, or why there is none; an empty text for what looks at no element and is the
+    parser's.
+    """
+    one = definitions(version).search_parameters(resource_type)[code]
+    if code in resource_text.PARAMETERS:
+        # Of type special in R5, and _text of type string in some releases.
+        return SearchParameter(resource_type, code, resource_text.NAME, one.url, one.description, "", version)
+    if not one.expression and code not in COLUMNS:
+        return ""
+    if (resource_type, code) in UNSERVED:
+        return UNSERVED[resource_type, code]
+    components = tuple((part.type, part.expression) for part in one.components)
+    unknown = [kind for kind in ([kind for kind, _ in components] or [one.type]) if kind not in TYPES]
+    if unknown and (components or one.type != resource_text.NAME):
+        return f"it is of the type {unknown[0]}, or a component is"
+    parameter = SearchParameter(
+        resource_type,
+        code,
+        one.type,
+        one.url,
+        one.description,
+        one.expression or "",
+        version,
+        one.targets,
+        components,
+    )
+    try:
+        parameter.check()
+    except PathError as error:
+        return str(error)
+    if unknown and not parameter.path.types <= resource_text.ELEMENTS:
+        return f"it is of the type {unknown[0]}"
+    return parameter

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search import keys
-from apothecary.search.parameter import SearchParameter, standard_parameters
+from apothecary.search.parameter import SearchParameter, standard_parameters, unserved
 from apothecary.search.parameters import Registry
 from apothecary.suggestions import did_you_mean
 
@@ -109,6 +109,8 @@ def _elsewhere(registry: Registry, types: Sequence[str], code: str, kinds: Colle
     """Where else there is a parameter of that code: under another name, in another release, at other types."""
     if len(types) == 1 and kinds is None:
         resource_type = types[0]
+        if reason := unserved(resource_type, registry.version, code):
+            return f"FHIR {registry.version} has it, but this server does not serve it: {reason}."
         for version in FhirVersion:
             for older, newer in keys.renamed(version, resource_type).items():
                 if code == older and registry.get(resource_type, newer) is not None:

@@ -31,7 +31,7 @@ from apothecary.errors import BadRequest, InsufficientStorage, StartError, Unrea
 from apothecary.store import schema, tables
 from apothecary.store.connections import OPEN, Connection, Connections
 from apothecary.store.faults import one_line
-from apothecary.store.sql import ATTEMPTS, SqlStore, too_long
+from apothecary.store.sql import ATTEMPTS, SqlStore, too_complex, too_long
 from apothecary.store.statements import Statement
 from apothecary.store.write import SqlTransaction, Writes
 
@@ -117,6 +117,9 @@ class PostgresqlStore(SqlStore):
             raise Unreachable(NO_WRITES, headers={"Retry-After": "5"}) from error
         except psycopg.Error as error:
             state = error.sqlstate or ""
+            # https://www.postgresql.org/docs/current/errcodes-appendix.html
+            if state.startswith("54"):
+                raise too_complex() from error
             if state.startswith(_TROUBLE):
                 log.error("the database is in trouble: %s", one_line(str(error)))
                 raise Unreachable("the database is in trouble; try again", headers={"Retry-After": "5"}) from error

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Executable
 from sqlalchemy.engine import Dialect
 
-from apothecary.errors import Busy, InsufficientStorage, Unreachable
+from apothecary.errors import Busy, InsufficientStorage, TooCostly, Unreachable
 from apothecary.fhir.temporal import instant, now
 from apothecary.store import reads, similar
 from apothecary.store.contract import Past, Reader, Store, Stored, Transaction
@@ -308,6 +308,16 @@ class SqlStore(SqlReader, Store):
                 self._failing = False
                 return result
         raise Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"})
+
+
+def too_complex() -> TooCostly:
+    """What a search is answered with that the database refuses for how deeply it is nested, or for how much it names:
+    https://www.sqlite.org/limits.html and https://www.postgresql.org/docs/current/limits.html
+    """
+    return TooCostly(
+        "the search is nested too deeply, or names too much at once, for the database",
+        remedy="Ask in steps: fewer links in a chain, fewer parameters.",
+    )
 
 
 def too_long(seconds: float) -> Busy:

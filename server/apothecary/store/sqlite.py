@@ -18,13 +18,18 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from apothecary.errors import Busy
 from apothecary.store import schema
-from apothecary.store.sql import SqlStore, too_long
+from apothecary.store.sql import SqlStore, too_complex, too_long
 from apothecary.store.statements import Statement
 from apothecary.store.write import SqlTransaction, Writes
 
 # How many steps of SQLite's machine pass between two looks at the clock: often enough for a limit of tenths of a
 # second.
 STEPS = 20_000
+# What SQLite says of a statement past its limits, all under the one code for errors.
+_TOO_COMPLEX = (
+    *("parser stack overflow", "Expression tree is too large", "too many SQL variables", "too many terms in compound"),
+    *("at most 64 tables in a join", "too many columns", "LIKE or GLOB pattern too complex"),
+)
 
 
 class _Compiler(SQLiteCompiler):
@@ -130,6 +135,8 @@ class SqliteStore(SqlStore):
     def _translate(self, error: sqlite3.OperationalError) -> Exception:
         if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"})
+        if any(words in str(error) for words in _TOO_COMPLEX):
+            return too_complex()
         return error
 
     @contextmanager

@@ -70,7 +70,7 @@ def code_acceptor(version: FhirVersion, binding: Binding, accept: Accept) -> Acc
     if value_set is None or not value_set.complete:
         return accept
     codes = frozenset(code for concepts in value_set.concepts.values() for code in concepts)
-    return lambda value: isinstance(value, str) and value in codes
+    return lambda value: isinstance(value, str) and value in codes and accept(value)
 
 
 def code_defect(version: FhirVersion, binding: Binding, code: str) -> Defect | None:

@@ -23,17 +23,17 @@ def primitive_check(version: FhirVersion, found: Property) -> One:
     type_name, element = found.type, found.element
     accept = acceptor(version, type_name)
     judged = _judges(version, found)
-    bound = element.binding
+    bounds = [bound for bound in element.bindings if bound.strength in ("required", "extensible")]
     if type_name == "xhtml":
         return check_narrative
-    if bound is not None and bound.strength in ("required", "extensible"):
+    for bound in bounds:
         accept = code_acceptor(version, bound, accept)
 
     def check(value: Any, at: At, key: str, index: int | None, depth: int, run: Run) -> None:
         if not accept(value):
             wrong = defect(version, type_name, value)
-            if wrong is None and bound is not None:
-                wrong = code_defect(version, bound, value)
+            for bound in bounds:
+                wrong = wrong or code_defect(version, bound, value)
             if wrong is not None:
                 run.report(wrong.rule, at, wrong.text, key=key, index=index, remedy=wrong.remedy)
                 return
@@ -56,10 +56,8 @@ def object_checks(version: FhirVersion, found: Property) -> tuple[ObjectCheck, .
     """The checks of one object that is a value of a property, to be made after those of its own elements."""
     element = found.element
     after: list[ObjectCheck] = list(_judges(version, found))
-    if element.binding is not None:
-        bound = binding_check(version, element.binding, found.type)
-        if bound is not None:
-            after.append(bound)
+    checks = (binding_check(version, bound, found.type) for bound in element.bindings)
+    after += [check for check in checks if check is not None]
     targets = next((item.targets for item in element.types if item.code == found.type), ())
     if found.type == "Reference" and "Resource" not in targets:
         after.append(lambda value, at, run: check_reference(value, at, run, targets))

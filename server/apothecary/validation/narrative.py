@@ -177,12 +177,18 @@ class _Reader:
     def doctype(self, *_: Any) -> None:
         raise _Unsafe("has a DOCTYPE, which narrative may not have")
 
-    def entity(self, name: str, is_parameter: bool) -> None:
-        from html.entities import name2codepoint
+    def declaration(self, *_: Any) -> None:
+        raise _Unsafe("has an XML declaration, but is a part of a document")
 
-        if is_parameter or name not in name2codepoint:
-            raise _Unsafe(f"has the unknown entity &{name};")
-        self.content = self.content or name != "nbsp"
+    def instruction(self, target: str, data: str) -> None:
+        self.defects.append(("narrative-xhtml", f"has the processing instruction {shown(target)}"))
+
+    def entity(self, name: str, is_parameter: bool) -> None:
+        from html.entities import html5
+
+        character = html5.get(f"{name};")
+        instead = f": write &#{ord(character)}; or the character" if character and len(character) == 1 else ""
+        raise _Unsafe(f"has the entity &{name};, which XML does not know{instead}")
 
 
 @lru_cache(maxsize=512)
@@ -190,12 +196,15 @@ def defects(div: str) -> tuple[tuple[str, str], ...]:
     """What is wrong with a div: the rule's id and a text for each."""
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
-    # Named entities are XHTML's; without its DTD expat leaves them to us.
+    # Without the DTD of XHTML, which a div cannot have, only the five entities of XML are known: expat leaves all
+    # others to us.
     parser.UseForeignDTD(True)
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
     parser.StartDoctypeDeclHandler = reader.doctype
+    parser.XmlDeclHandler = reader.declaration
+    parser.ProcessingInstructionHandler = reader.instruction
     parser.SkippedEntityHandler = reader.entity
     try:
         parser.Parse(div, True)

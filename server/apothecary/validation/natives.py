@@ -7,6 +7,7 @@ https://hl7.org/fhir/R5/conformance-rules.html#constraints
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -23,6 +24,8 @@ FAILS: Failures = (((), ""),)
 
 # No amount of anything has more digits before or after the point.
 _MOST_DIGITS = 400
+# A link of a narrative to something in its resource.
+_LINK = re.compile(r"""\b(?:src|href)\s*=\s*["'](#[^"'<>]*)""")
 UCUM = "http://unitsofmeasure.org"
 
 
@@ -144,7 +147,9 @@ def _dom_3(value: Value) -> Failures:
 
 
 def _local_links(value: Any) -> Iterator[str]:
-    """All texts that start with `#`, to any depth."""
+    """All texts that start with `#`, to any depth, and all links of narratives that do: an image may be contained, too
+    (https://hl7.org/fhir/R5/narrative.html#id).
+    """
     waiting = [value]
     while waiting:
         found = waiting.pop()
@@ -152,8 +157,11 @@ def _local_links(value: Any) -> Iterator[str]:
             waiting.extend(found.values())
         elif isinstance(found, list):
             waiting.extend(found)
-        elif isinstance(found, str) and found[:1] == "#":
-            yield found
+        elif isinstance(found, str):
+            if found[:1] == "#":
+                yield found
+            elif found[:4] == "<div":
+                yield from _LINK.findall(found)
 
 
 def _dom_4(value: Value) -> Failures:

@@ -136,7 +136,10 @@ def _number_defect(structure: Structure, value: Any) -> Defect | None:
 
 def _text_defect(name: str, value: str) -> Defect | None:
     if not value.strip(BLANK):
-        return Defect(BASE["empty-string"], "is an empty string" if value == "" else "is only white space")
+        # Text SHOULD have more than white space, says https://hl7.org/fhir/R5/datatypes.html#string; the forms of all
+        # other types leave no room for it.
+        rule = "blank-string" if value and name in _TEXT else "empty-string"
+        return Defect(BASE[rule], "is only white space" if value else "is an empty string")
     if len(value) > MAX_STRING and name != "base64Binary":
         return Defect(BASE["too-long"], f"has {len(value)} characters, more than {MAX_STRING}")
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from apothecary.errors import Issue, Severity
+from apothecary.fhir.budgets import Budget
 from apothecary.fhir.definitions import Definitions
 from apothecary.fhir.json import JSON
 from apothecary.fhir.structures import Structure
@@ -53,8 +54,10 @@ class Run:
     """
 
     __slots__ = (
+        "budget",
         "bundle",
         "document",
+        "element_ids",
         "findings",
         "full_url",
         "max_depth",
@@ -76,8 +79,12 @@ class Run:
         self.root: JSON = document
         self.resource_at: At = None
         self.bundle: Any = None
+        # By resource (its identity), then by id: where the element is that has it.
+        self.element_ids: dict[int, dict[str, At]] = {}
         self.full_url: str | None = None
         self.unjudged: list[tuple[str, str]] = []
+        # What the expressions of profiles may cost; the specification's own are not counted.
+        self.budget = Budget(options.max_steps, options.max_seconds_each)
 
     def report(
         self,

@@ -9,7 +9,8 @@ https://hl7.org/fhir/R5/json.html#schema
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from apothecary.fhir.definitions import Definitions, definitions
@@ -25,7 +26,7 @@ _INTEGERS = frozenset({"integer", "positiveInt", "unsignedInt"})
 _TWIN = "primitive"
 
 
-@cache
+@lru_cache(maxsize=16)
 def json_schema(version: FhirVersion, resource_type: str) -> Schema:
     """The schema of a resource type as a standard document; KeyError when the release has no such type.
 
@@ -35,35 +36,48 @@ def json_schema(version: FhirVersion, resource_type: str) -> Schema:
     tables = definitions(version)
     if not tables.is_resource_type(resource_type):
         raise KeyError(resource_type)
-    return _Compiler(tables).document(resource_type)
+    return _Compiler(tables, "#/$defs/").document(resource_type)
+
+
+def schema_definitions(version: FhirVersion, names: Iterable[str], place: str) -> dict[str, Schema]:
+    """The schemas of structures and of all that they reach, by name, for a document that keeps them at `place`."""
+    compiler = _Compiler(definitions(version), place)
+    for name in names:
+        compiler.ref(name)
+    return compiler.collected()
 
 
 class _Compiler:
-    """Collects the definitions that one resource type reaches."""
+    """Collects the definitions that some structures reach; `place` is what a reference to one begins with."""
 
-    def __init__(self, tables: Definitions) -> None:
+    def __init__(self, tables: Definitions, place: str) -> None:
         self.tables = tables
+        self.place = place
         self.found: dict[str, Schema] = {}
         self.waiting: list[str] = []
         self.codes: dict[str, list[str]] = {}
 
     def document(self, resource_type: str) -> Schema:
         root = self.ref(resource_type)
-        while self.waiting:
-            name = self.waiting.pop()
-            self.found[name] = self.define(name)
         return {
             "$schema": DIALECT,
             "title": f"FHIR {self.tables.version} {resource_type}",
             **root,
-            "$defs": dict(sorted(self.found.items())),
+            "$defs": self.collected(),
         }
+
+    def collected(self) -> dict[str, Schema]:
+        """What was referred to, and what that refers to, sorted by name."""
+        while self.waiting:
+            name = self.waiting.pop()
+            self.found[name] = self.define(name)
+        return dict(sorted(self.found.items()))
 
     def ref(self, name: str) -> Schema:
         if name not in self.found:
             self.found[name] = {}
             self.waiting.append(name)
-        return {"$ref": f"#/$defs/{name}"}
+        return {"$ref": f"{self.place}{name}"}
 
     def define(self, name: str) -> Schema:
         if name == _TWIN:
@@ -81,7 +95,7 @@ class _Compiler:
         extensions = {"type": "array", "minItems": 1, "items": self.ref("Extension")}
         return {
             "type": "object",
-            "properties": {"id": self.ref("string"), "_id": {"$ref": f"#/$defs/{_TWIN}"}, "extension": extensions},
+            "properties": {"id": self.ref("string"), "_id": self.ref(_TWIN), "extension": extensions},
             "additionalProperties": False,
             "minProperties": 1,
         }
@@ -167,11 +181,12 @@ def primitive(structure: Structure) -> Schema:
     if name in _INTEGERS:
         low, high = integer_range(structure)
         return {"type": "integer", "minimum": low, "maximum": high}
-    schema: Schema = {"type": "string", "pattern": _NOT_BLANK}
+    schema: Schema = {"type": "string", "minLength": 1}
+    if name == "xhtml":
+        schema["pattern"] = _NOT_BLANK
     pattern = value_pattern(structure)
     if pattern is not None:
         schema["pattern"] = f"^(?:{pattern})$"
-        schema["minLength"] = 1
     if name != "base64Binary":
         schema["maxLength"] = MAX_STRING
     return schema

@@ -25,7 +25,7 @@ from apothecary.validation.medication import checks_for
 from apothecary.validation.properties import Check, ObjectCheck, One, objects, one_object, one_primitive, primitives
 from apothecary.validation.references import check_reference
 from apothecary.validation.rules import BASE
-from apothecary.validation.run import At, Run
+from apothecary.validation.run import At, Run, expression, pointer_of
 
 
 class Fields(dict[str, Check]):
@@ -139,11 +139,32 @@ def _compile_field(shape: Shape, key: str) -> Check | None:
         return _twin_field(shape, found, key)
     element = found.element
     kind = _kind(shape, found)
+    # In an ElementDefinition it names a path, once in the snapshot and once in the differential.
+    if key == "id" and not shape.is_resource and structure.name != "ElementDefinition":
+        return _element_id(one_primitive(found, primitive_check(shape.version, found)))
     if kind == "primitive-type":
         one = primitive_check(shape.version, found)
         return primitives(found, one) if element.is_list else one_primitive(found, one)
     one = _complex_check(shape, found)
     return objects(found, one) if element.is_list else one_object(found, one)
+
+
+def _element_id(form: Check) -> Check:
+    """The id of an element: its form, and that no other element of the resource has it
+    (https://hl7.org/fhir/R5/element.html#id).
+    """
+
+    def check(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -> None:
+        form(value, parent, at, depth, run)
+        if isinstance(value, str):
+            # A resource is walked before what it contains is left, so the ids are kept by resource.
+            known = run.element_ids.setdefault(id(run.resource), {})
+            first = known.setdefault(value, at)
+            if first is not at:
+                text = f"is {shown(value)}, which {expression(run.tables, run.document, pointer_of(first))} has already"
+                run.report(BASE["element-id"], at, text, key="id")
+
+    return check
 
 
 def _nothing(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -> None:

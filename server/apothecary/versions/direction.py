@@ -146,6 +146,10 @@ class Direction:
             return None
         return lambda name: name is not None and name not in allowed and (own is None or name in own)
 
+    def targets(self, one: Property) -> frozenset[str] | None:
+        """The types of resource a property may refer to, None for any."""
+        return _targets(one)
+
     def identical(self, name: str) -> bool:
         """Whether every value of the data type `name`, but for its extensions, is the same in the target."""
         found = self._identical.get(name)

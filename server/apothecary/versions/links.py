@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from apothecary.fhir.definitions import Definitions, Element, Property, Structure
 from apothecary.fhir.releases import FhirVersion
 from apothecary.versions.maps import BY_STRUCTURES
-from apothecary.versions.rules import Codes, Derived, Map, Value
+from apothecary.versions.rules import Codes, Derived, Map, Regrouped, Value
 
 # Present on every element and converted apart from the others.
 FRAME = frozenset({"id", "extension", "modifierExtension"})
@@ -61,6 +61,7 @@ class Links:
     target: tuple[Slot, ...]
     source_parts: tuple[Part, ...]
     derived: dict[str, Derived]
+    regrouped: tuple[Regrouped, ...] = ()
 
 
 def link(source: Definitions, target: Definitions, source_name: str, target_name: str) -> Links:
@@ -79,7 +80,7 @@ def link(source: Definitions, target: Definitions, source_name: str, target_name
         links.append(Link(one, other, *rules) if newer_is_target else Link(other, one, *rules))
     source_slots, target_slots = (older_slots, newer_slots) if newer_is_target else (newer_slots, older_slots)
     parts = {slot.part for slot in source_slots if slot.part}
-    return Links(tuple(links), source_slots, target_slots, tuple(parts), dict(table.derived))
+    return Links(tuple(links), source_slots, target_slots, tuple(parts), dict(table.derived), table.regrouped)
 
 
 def _slots(definitions: Definitions, name: str, parts: tuple[str, ...]) -> Iterator[Slot]:
@@ -104,14 +105,23 @@ def _by_element(structure: Structure) -> dict[str, tuple[Property, ...]]:
     return found
 
 
+def _regrouped(slots: tuple[Slot, ...], names: Iterator[tuple[str, ...]]) -> set[str]:
+    """The keys of the elements with these JSON properties."""
+    known = {name for some in names for name in some}
+    return {slot.key for slot in slots if not slot.part and any(one.name in known for one in slot.properties)}
+
+
 def _pairs(older: tuple[Slot, ...], newer: tuple[Slot, ...], table: Map) -> Iterator[tuple[Slot, Slot]]:
     """The older and the newer slot of each link; a slot may come with only some of its properties."""
     newer_by_key = {slot.key: slot for slot in newer}
     by_last_name: dict[str, Slot] = {}
     for slot in newer:
         by_last_name.setdefault(slot.base_name, slot)
-    claimed = set(table.renames.values())
+    claimed = set(table.renames.values()) | _regrouped(newer, (one.newer for one in table.regrouped))
+    older_regrouped = _regrouped(older, (one.older for one in table.regrouped))
     for slot in older:
+        if slot.key in older_regrouped:
+            continue
         if slot.key in table.apart or slot.base_name in FRAME or (not slot.part and slot.key in table.older_parts):
             continue
         rest = slot

@@ -11,6 +11,7 @@ from apothecary.versions.carry import add_items, decode
 from apothecary.versions.direction import Direction
 from apothecary.versions.links import FRAME, Slot
 from apothecary.versions.places import absent, is_written, part_of
+from apothecary.versions.regrouping import Regrouping
 from apothecary.versions.rules import Derived
 from apothecary.versions.run import Run
 from apothecary.versions.steps import APART, COPY, EXTENSIONS, PLAN, REFERENCE, SAME, SKIP, Step
@@ -30,7 +31,8 @@ class Plan:
     """The way from one structure to another. `apply` never changes what it is given, and may share parts of it.
 
     `steps` are by property of the source, `part_steps` the same by part and then by property of that part. `restores`
-    are the target's elements by the extension that carries them in the source. `order` is the place of each property
+    are the target's elements by the extension that carries them in the source. `regrouped` are the elements that have
+    no steps. `order` is the place of each property
     of the target, and `keeps_order` whether the short ways alone keep to it. `on_meta` says that the target cannot have
     extensions: they stand on its meta, the nearest element that can (Bundle, Binary, Parameters).
     """
@@ -43,6 +45,7 @@ class Plan:
     derived: Mapping[str, Derived]
     order: Mapping[str, int]
     keeps_order: bool
+    regrouped: Sequence[Regrouping]
     on_meta: bool
 
     def apply(self, source: JSON, run: Run) -> JSON:
@@ -53,6 +56,8 @@ class Plan:
         moved = self._take(self.steps, source, out, carried, restored, run) or not self.keeps_order
         if self.on_meta and "meta" in out:
             self._restore_from_meta(out, restored)
+        for regrouping in self.regrouped:
+            moved = self._regroup(regrouping, source, out, carried, restored, run) or moved
         if restored:
             self._restore(restored, out, run)
         for default in self.defaults:
@@ -127,6 +132,29 @@ class Plan:
                 restored.append((slot, extension))
         if kept:
             out["extension"] = kept
+
+    def _regroup(
+        self, one: Regrouping, source: JSON, out: JSON, carried: list[JSON], restored: Restored, run: Run
+    ) -> bool:
+        """Write elements that are divided in another way here; tells whether there were any."""
+        given = one.given(source)
+        originals = [item for item in restored if one.is_target(item[0])]
+        if not given and not originals:
+            return False
+        restored[:] = [item for item in restored if item not in originals]
+        if originals:
+            whole: JSON = {}
+            self._restore(originals, whole, run)
+            beside = whole.pop("extension", [])
+            if not given or one.still_says(whole, given, run):
+                out.update(whole)
+                if beside:
+                    out.setdefault("extension", []).extend(beside)
+                return True
+            # Edited in between: the edit counts. What was before stays where everybody can see it.
+            out.setdefault("extension", []).extend(run.extension(extension) for _, extension in originals)
+        one.write(given, out, carried, run)
+        return True
 
     def _restore_from_meta(self, out: JSON, restored: Restored) -> None:
         extensions = out["meta"].get("extension", ())

@@ -11,6 +11,8 @@ from apothecary.versions.direction import BACKBONES, Direction
 from apothecary.versions.links import FRAME, Link, Links, Slot, link
 from apothecary.versions.places import absent
 from apothecary.versions.plan import Default, Plan
+from apothecary.versions.regrouping import Regrouping
+from apothecary.versions.rules import Regrouped
 from apothecary.versions.steps import APART, COPY, EXTENSIONS, PLAN, REFERENCE, SAME, SKIP, Candidate, Step
 from apothecary.versions.values import REFERENCE_TEXT, converter
 
@@ -43,6 +45,7 @@ def make_plan(direction: Direction, source: str, target: str) -> Plan:
         derived=links.derived,
         order=order,
         keeps_order=_keeps_order(steps, order),
+        regrouped=tuple(planner.regrouping(one, steps) for one in links.regrouped),
         on_meta="extension" not in structure.properties and "meta" in structure.properties,
     )
 
@@ -55,6 +58,10 @@ class _Planner:
         self.structures = structures
         self.links = links
         self.parts = {part.name for part in links.source_parts}
+        # What is written from the whole, once all else is.
+        self.skipped = {name for one in links.regrouped for name in (one.older if direction.to_newer else one.newer)}
+        if not direction.to_newer:
+            self.skipped |= links.derived.keys()
         self.by_property: dict[tuple[str | None, str], Link] = {}
         self.writers: dict[str, int] = {}
         for one in links.links:
@@ -75,11 +82,23 @@ class _Planner:
             if slot.part is None:
                 step.mode = COPY if slot.base_name == "id" else EXTENSIONS
                 step.target_name = source.name
-        elif source.name in self.links.derived and not direction.to_newer and slot.part is None:
+        elif slot.part is None and source.name in self.skipped:
             step.mode = SKIP
         elif found is not None:
             self._link(step, found)
         return step
+
+    def regrouping(self, rule: Regrouped, steps: Mapping[str, Step]) -> Regrouping:
+        """A rule in this direction."""
+        newer = self.direction.to_newer
+        ours, theirs = (rule.older, rule.newer) if newer else (rule.newer, rule.older)
+        return Regrouping(
+            structures=self.structures,
+            steps={name: steps[name] for name in ours if name in steps},
+            target=theirs,
+            there=rule.to_newer if newer else rule.to_older,
+            back=rule.to_older if newer else rule.to_newer,
+        )
 
     def _link(self, step: Step, found: Link) -> None:
         """Give a step its target element, and the ways there."""

@@ -28,6 +28,17 @@ def checked(direction: Direction, source: Property, target: Property, convert: C
     return convert_checked
 
 
+def may_refer(direction: Direction, target: Property, value: Any, run: Run) -> bool:
+    """Whether `target` may have `value`, as far as it is a Reference or has one, and its type of resource is known."""
+    if target.type not in ("Reference", "CodeableReference"):
+        return True
+    allowed = direction.targets(target)
+    if allowed is None:
+        return True
+    name = _referred_type(value, run)
+    return name is None or name in allowed
+
+
 def _referred_type(reference: Any, run: Run) -> str | None:
     """The type of resource that a Reference, or the reference of a CodeableReference, names, as far as it or what is
     around it tells.

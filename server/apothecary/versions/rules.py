@@ -42,13 +42,29 @@ class Derived:
 
 
 @dataclass(frozen=True, slots=True)
+class Regrouped:
+    """Elements of one structure that the two releases divide among their elements in two ways.
+
+    `older` and `newer` are their JSON properties. Each function is given those that a resource has, and gives what the
+    other release has of them; data types inside are left as they are. What it leaves out is not lost: elements that do
+    not come back as they went have their originals beside them.
+    """
+
+    older: tuple[str, ...]
+    newer: tuple[str, ...]
+    to_newer: Callable[[JSON], JSON]
+    to_older: Callable[[JSON], JSON]
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class Map:
     """How one structure of R4 and R4B stands to one of R5, where equal names do not tell.
 
     Names are relative to the structure and without `[x]`; a name with a dot is inside a part. `renames` is older to
     newer; it may name one type of a choice by its JSON property (`asNeededCodeableConcept`). `older_parts` and
     `newer_parts` are backbones that one release has around elements which the other has directly on the structure.
-    `apart` names elements that are not what the other release calls so.
+    `apart` names elements that are not what the other release calls so. What `regrouped` names has no other rule.
     """
 
     older: str
@@ -60,3 +76,4 @@ class Map:
     codes: Mapping[str, Codes] = field(default_factory=dict)
     derived: Mapping[str, Derived] = field(default_factory=dict)
     apart: frozenset[str] = frozenset()
+    regrouped: tuple[Regrouped, ...] = ()

@@ -95,6 +95,10 @@ class Step:
         """The values of the property with their companions."""
         return items_of(source, self.source)
 
+    def says_nothing(self, items: Sequence[Item]) -> bool:
+        """Whether the values only say that one is required here."""
+        return self.nothing is not None and len(items) == 1 and items[0] == self.nothing
+
     def carry(self, items: Sequence[Item], carried: list[JSON], run: Run) -> None:
         """Put values into the cross-version extension of their element."""
         for value, companion in items:
@@ -105,8 +109,8 @@ class Step:
         if self.is_companion and not self.target_name and self.source.name in source:
             return  # Value and companion were converted together.
         items = self.items(source)
-        if self.nothing is not None and len(items) == 1 and items[0] == self.nothing:
-            return  # It only said that a value is required here.
+        if self.says_nothing(items):
+            return
         if self.target is None:
             self.carry(items, carried, run)
             return

@@ -1,13 +1,17 @@
-"""`_text` and `_content`, the words of a whole resource: https://hl7.org/fhir/R5/search.html#_text"""
+"""`_text` and `_content`, the words of a whole resource, and parameters that look for words in narratives.
+
+https://hl7.org/fhir/R5/search.html#_text and https://hl7.org/fhir/R5/composition.html#search
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from html.parser import HTMLParser
 from typing import Any
 
 from apothecary.fhir.definitions import definitions
+from apothecary.fhir.paths import Track
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search import advanced
 from apothecary.search.predicates import Predicate
@@ -19,8 +23,8 @@ NAME = "special"
 TABLES: tuple[str, ...] = ("text",)
 MODIFIERS = frozenset({"missing"})
 PREFIXES: frozenset[str] = frozenset()
-ELEMENTS: frozenset[str] = frozenset()
-"""None: these parameters look at the whole resource, not at what an expression selects."""
+ELEMENTS = frozenset({"Narrative"})
+"""What a parameter with an expression may select; the two others look at the whole resource."""
 
 PARAMETERS = frozenset({"_text", "_content"})
 
@@ -32,9 +36,19 @@ _INLINE = frozenset({"a", "abbr", "acronym", "b", "bdo", "big", "cite", "code", 
 _INLINE |= {"samp", "small", "span", "strong", "sub", "sup", "tt", "var"}
 
 
-def rows(code: str, parameter: str, resource: Mapping[str, Any], version: FhirVersion) -> Iterator[IndexRow]:
-    """The rows that `resource` leaves for `code`, one of the two, under the name `parameter`."""
-    texts = narrative(resource) if code == "_text" else content(resource, resource["resourceType"], version)
+def rows(
+    code: str, parameter: str, resource: Mapping[str, Any], version: FhirVersion, tracks: Iterable[Track] = ()
+) -> Iterator[IndexRow]:
+    """The rows that `resource` leaves under the name `parameter` for `code`: one of the two, or any other that takes
+    the narratives at the end of `tracks`.
+    """
+    texts: Iterable[str]
+    if code == "_text":
+        texts = narrative(resource)
+    elif code == "_content":
+        texts = content(resource, resource["resourceType"], version)
+    else:
+        texts = [text for track in tracks for one in track.walk(resource) for text in narrative({"text": one})]
     for passage in passages(texts):
         yield TextRow(parameter, *passage)
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from apothecary.versions.maps import (
+    administration,
+    clinical,
     conformance,
     datatypes,
     documents,
     medication,
     medicationknowledge,
+    orders,
     people,
+    products,
     provenance,
     substance,
     terminology,
@@ -30,6 +34,10 @@ ALL: tuple[Map, ...] = (
     *documents.MAPS,
     *terminology.MAPS,
     *conformance.MAPS,
+    *products.MAPS,
+    *clinical.MAPS,
+    *orders.MAPS,
+    *administration.MAPS,
     *datatypes.MAPS,
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apothecary.fhir.json import JSON
+from apothecary.versions.maps.dividing import codeable, participants
 from apothecary.versions.rules import Codes, Map, Value
 
 # R4 knows only preliminary, final, amended, entered-in-error: https://hl7.org/fhir/R5/valueset-composition-status.html.
@@ -26,6 +27,7 @@ def _format(profile: JSON) -> JSON | None:
 
 MAPS = (
     Map("Composition", "Composition", codes={"status": _STATUS}),
+    Map("Composition.event", "Composition.event", regrouped=(codeable("code", "detail", "detail"),)),
     Map(
         "Composition.relatesTo",
         "RelatedArtifact",
@@ -37,6 +39,15 @@ MAPS = (
         renames={"context.encounter": "context"},
         older_parts=("context",),
         codes={"docStatus": _STATUS},
+        regrouped=(
+            participants(
+                "attester",
+                "http://hl7.org/fhir/composition-attestation-mode",
+                {"authenticator": ("professional", "official", "legal")},
+                "mode",
+                "party",
+            ),
+        ),
     ),
     Map(
         "DocumentReference.content",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from apothecary.fhir.json import JSON
-from apothecary.versions.rules import Map, Value
+from apothecary.versions.maps.dividing import reasons
+from apothecary.versions.rules import Map, Regrouped, Value
 
 
 def _per_one(quantity: JSON) -> JSON:
@@ -25,6 +26,50 @@ def _of_one(ratio: JSON) -> JSON | None:
     return None
 
 
+_ADHERENCE = "http://hl7.org/fhir/CodeSystem/medication-statement-adherence"
+# https://hl7.org/fhir/R4/valueset-medication-statement-status.html and
+# https://hl7.org/fhir/R5/valueset-medication-statement-adherence.html
+_TAKEN = {
+    "active": "taking",
+    "not-taken": "not-taking",
+    "on-hold": "on-hold",
+    "stopped": "stopped",
+    "unknown": "unknown",
+}
+_NOT_TAKEN = {
+    **{adherence: status for status, adherence in _TAKEN.items()},
+    "taking-as-directed": "active",
+    "taking-not-as-directed": "active",
+    "on-hold-as-directed": "on-hold",
+    "on-hold-not-as-directed": "on-hold",
+    "stopped-as-directed": "stopped",
+    "stopped-not-as-directed": "stopped",
+    "not-taking-as-directed": "not-taken",
+    "not-taking-not-as-directed": "not-taken",
+}
+
+
+def _statement_newer(older: JSON) -> JSON:
+    status = older.get("status")
+    if status in ("entered-in-error", None):
+        return {"status": status} if status else {}
+    found: JSON = {"status": "recorded"}
+    if status in _TAKEN:
+        found["adherence"] = {"code": {"coding": [{"system": _ADHERENCE, "code": _TAKEN[status]}]}}
+    return found
+
+
+def _statement_older(newer: JSON) -> JSON:
+    status = newer.get("status")
+    if status == "entered-in-error":
+        return {"status": status}
+    codings = newer.get("adherence", {}).get("code", {}).get("coding", ())
+    said = [_NOT_TAKEN[one["code"]] for one in codings if one.get("code") in _NOT_TAKEN]
+    if said:
+        return {"status": said[0]}
+    return {"status": "unknown"} if status else {}
+
+
 MAPS = (
     Map(
         "Medication",
@@ -39,6 +84,29 @@ MAPS = (
         "MedicationAdministration",
         "MedicationAdministration",
         renames={"effective": "occurence", "context": "encounter"},
+        regrouped=(reasons(),),
+    ),
+    Map("MedicationRequest", "MedicationRequest", regrouped=(reasons(),)),
+    Map("MedicationRequest.dispenseRequest", "MedicationRequest.dispenseRequest", renames={"performer": "dispenser"}),
+    Map(
+        "MedicationDispense",
+        "MedicationDispense",
+        renames={"context": "encounter", "statusReason": "notPerformedReason"},
+    ),
+    Map(
+        "MedicationStatement",
+        "MedicationStatement",
+        renames={"context": "encounter"},
+        regrouped=(
+            reasons(),
+            Regrouped(
+                ("status",),
+                ("status", "adherence"),
+                _statement_newer,
+                _statement_older,
+                "R4 says by it how the medication is taken, which is R5's adherence",
+            ),
+        ),
     ),
     # R4 has no ClinicalUseDefinition; these are the tables for R4B.
     Map(

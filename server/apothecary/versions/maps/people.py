@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apothecary.versions.maps.dividing import contacts
 from apothecary.versions.rules import Map, Value
 
 
@@ -14,8 +15,7 @@ def _actual(membership: str) -> bool | None:
 
 
 MAPS = (
-    # A backbone became a data type; naming the pair is all that is needed, its elements have the same names.
-    Map("Organization.contact", "ExtendedContactDetail"),
+    Map("Organization", "Organization", regrouped=(contacts(with_address=True),)),
     Map(
         "Group",
         "Group",

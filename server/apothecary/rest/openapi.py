@@ -1,0 +1,27 @@
+"""The view of the OpenAPI documents: https://spec.openapis.org/oas/v3.1.1.html"""
+
+from __future__ import annotations
+
+import hashlib
+
+from apothecary.fhir.json import dumps, pretty
+from apothecary.interactions import openapi
+from apothecary.rest.responses import Answer
+from apothecary.rest.views import BaseViews
+
+_TAKEN = ("type",)
+
+
+class OpenApiViews(BaseViews):
+    """The documents of one base."""
+
+    def openapi(self) -> Answer:
+        """The document of the base, or with `?type=` of one resource type. It is no FHIR, so `Accept` is not asked."""
+        exchange = self.exchange(native=True)
+        parameters, _ = exchange.parameters(_TAKEN)
+        body = dumps(openapi.document(exchange.acting, exchange.version, exchange.base, parameters.get("type")))
+        tag = f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
+        headers = [("Content-Type", "application/json"), ("ETag", tag), ("Cache-Control", "no-cache")]
+        if exchange.not_modified(tag, None):
+            return exchange.respond_native(b"", headers, 304)
+        return exchange.respond_native(pretty(body) + b"\n" if exchange.wanted.pretty else body, headers)

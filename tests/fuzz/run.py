@@ -1,0 +1,141 @@
+"""A run: requests by chance to a server in processes of its own, several at a time, and what came of them."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.fuzz.generate import request
+from tests.fuzz.judge import fault
+from tests.fuzz.material import Material
+from tests.fuzz.wire import Connection, NoAnswer, Request
+
+_SLOWEST = 10
+_MOST_FAULTS = 50
+
+
+@dataclass
+class Result:
+    """What was seen."""
+
+    sent: int = 0
+    statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """How often what was asked was answered with which status."""
+    faults: list[str] = field(default_factory=list)
+    slowest: list[tuple[float, str]] = field(default_factory=list)
+    memory: list[int] = field(default_factory=list)
+    """The memory of the server's processes in bytes, by and by."""
+
+    def took(self, seconds: float, what: str) -> None:
+        heapq.heappush(self.slowest, (seconds, what))
+        if len(self.slowest) > _SLOWEST:
+            heapq.heappop(self.slowest)
+
+    def _answers(self, about: str) -> str:
+        return ", ".join(f"{status} {count}" for (one, status), count in sorted(self.statuses.items()) if one == about)
+
+    def text(self) -> str:
+        """The result as a person reads it."""
+        about = sorted({one for one, _ in self.statuses})
+        statuses = "\n".join(f"  {one}: {self._answers(one)}" for one in about)
+        memory = " ".join(f"{one / 2**20:.0f}" for one in self.memory)
+        slow = "\n".join(f"  {seconds:.2f} s {what}" for seconds, what in sorted(self.slowest, reverse=True))
+        lines = [f"{self.sent} requests, {len(self.faults)} faults", f"answers by what was asked:\n{statuses}"]
+        lines += [f"memory of the server in MB, by and by: {memory}", f"the slowest:\n{slow}", *self.faults]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Requests `first` to `first + count` of a seed, for the server on `port` whose first process is `process`."""
+
+    material: Material
+    seed: int
+    first: int
+    count: int
+    port: int
+    process: int
+    clients: int = 3
+
+    def __call__(self, tell: Callable[[str], None] = lambda line: None) -> Result:
+        """Send them all; `tell` hears of each fault at once."""
+        result, lock, numbers = Result(), threading.Lock(), iter(range(self.first, self.first + self.count))
+        every = max(1, self.count // 20)
+
+        def client() -> None:
+            with closing(Connection(self.port)) as connection:
+                while True:
+                    with lock:
+                        number = next(numbers, None)
+                        if number is None or len(result.faults) >= _MOST_FAULTS:
+                            return
+                        if (number - self.first) % every == 0:
+                            result.memory.append(resident(self.process))
+                    made = request(self.material, self.seed, number)
+                    self._one(connection, number, made, result, lock, tell)
+
+        threads = [threading.Thread(target=client) for _ in range(self.clients)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        result.memory.append(resident(self.process))
+        return result
+
+    def _one(
+        self,
+        connection: Connection,
+        number: int,
+        made: Request,
+        result: Result,
+        lock: threading.Lock,
+        tell: Callable[[str], None],
+    ) -> None:
+        begin = time.monotonic()
+        status = 0
+        try:
+            answer = connection.send(made)
+            status, wrong = answer.status, fault(made, answer)
+            said = answer.body[:600].decode("utf-8", "replace")
+        except NoAnswer as error:
+            wrong, said = f"no answer: {error}", ""
+        seconds = time.monotonic() - begin
+        with lock:
+            result.sent += 1
+            result.statuses[made.about, status] += 1
+            result.took(seconds, f"({status}) request {number}: {made.method} {made.target[:150]}")
+            if wrong is not None:
+                repeated = made.curl(f"http://127.0.0.1:{self.port}")
+                line = f"request {number} of seed {self.seed}: {wrong}\n  {repeated}\n  {said}"
+                result.faults.append(line)
+                tell(line)
+
+
+def resident(process: int) -> int:
+    """The memory in use by a process and those below it, in bytes; 0 where the system does not tell."""
+    return sum(_resident(one) for one in family(process))
+
+
+def family(process: int) -> Iterator[int]:
+    """A process and those that it started, and theirs."""
+    yield process
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except OSError:
+        return
+    for one in children:
+        yield from family(int(one))
+
+
+def _resident(process: int) -> int:
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:")), 0)
