@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
+from urllib.parse import quote
 
 from sqlalchemy import FromClause
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
@@ -19,6 +20,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from apothecary.errors import Busy
 from apothecary.store import schema
 from apothecary.store.sql import SqlStore, too_complex, too_long
+from apothecary.store.sqlite_file import DatabaseFile, pragmas
 from apothecary.store.statements import Statement
 from apothecary.store.write import SqlTransaction, Writes
 
@@ -74,6 +76,7 @@ class SqliteStore(SqlStore):
         self._seconds = seconds
         self._lock_seconds = lock_seconds
         self._cache = cache
+        self._file = DatabaseFile(path)
         self._free: list[_Connection] = []
         self._open: list[_Connection] = []
         self._lock = threading.Lock()
@@ -89,27 +92,43 @@ class SqliteStore(SqlStore):
             connection = self._connect()
         try:
             yield connection
+        except sqlite3.Error as error:
+            raise self._translate(error) from error
         finally:
             self._free.append(connection)
 
-    def _connect(self) -> _Connection:
-        connection: _Connection = sqlite3.connect(
-            self.path,
+    def _opened(self) -> _Connection:
+        # Once it was there, a file that is missing is not to be made anew.
+        how = "rw" if self._file.known else "rwc"
+        opened: _Connection = sqlite3.connect(
+            f"file:{quote(self.path)}?mode={how}",
+            uri=True,
             timeout=self._lock_seconds,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=512,
             factory=_Connection,
         )
-        _use_wal(connection, self._lock_seconds)
-        # No mmap_size: where another process cuts the file short, a mapped page is a SIGBUS and not an error; and what
-        # is not in memory yet is read ahead in megabytes, for lookups that need one page of each place.
-        for pragma in (
-            f"synchronous={'FULL' if self._durability == 'full' else 'NORMAL'}",
-            f"cache_size={-1024 * self._cache}",
-            "temp_store=MEMORY",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
+        return opened
+
+    def _connect(self) -> _Connection:
+        try:
+            connection = self._opened()
+        except sqlite3.Error as error:
+            raise self._translate(error) from error
+        try:
+            _use_wal(connection, self._lock_seconds)
+            for pragma in pragmas(self._durability, self._cache):
+                connection.execute(f"PRAGMA {pragma}")
+            if not self._file.known:
+                # With the first look into it its log is opened, too.
+                connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                self._file.note()
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise self._translate(error) from error
+            raise
         deadline = connection.deadline
         connection.set_progress_handler(lambda: 1 if deadline[0] and time.monotonic() > deadline[0] else 0, STEPS)
         with self._lock:
@@ -117,6 +136,7 @@ class SqliteStore(SqlStore):
         return connection
 
     def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
+        self._file.check_sometimes(self._opened)
         with self._connection() as connection:
             return self.rows_of(connection, statement, bound)
 
@@ -132,28 +152,28 @@ class SqliteStore(SqlStore):
         finally:
             connection.deadline[0] = 0.0
 
-    def _translate(self, error: sqlite3.OperationalError) -> Exception:
-        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    def _translate(self, error: sqlite3.Error) -> Exception:
+        if getattr(error, "sqlite_errorcode", 0) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"})
         if any(words in str(error) for words in _TOO_COMPLEX):
             return too_complex()
-        return error
+        return self._file.translated(error) or error
 
     @contextmanager
     def transaction(self) -> Iterator[SqlTransaction]:
         """One writer at a time; readers go on reading the state before it."""
+        self._file.check(self._opened)
         with self._connection() as connection, self._begun(connection):
             transaction = _Transaction(self, self._writes, connection)
             yield transaction
             transaction.flush()
+        # What went to a file without a name is not acknowledged.
+        self._file.check(self._opened)
 
     @contextmanager
     def _begun(self, connection: sqlite3.Connection) -> Iterator[None]:
         """Waits for the lock of writers; commits at the end, or undoes all of it."""
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise self._translate(error) from error
+        connection.execute("BEGIN IMMEDIATE")
         try:
             yield
             connection.execute("COMMIT")
@@ -161,6 +181,10 @@ class SqliteStore(SqlStore):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+    def ready(self, *, writes: bool) -> None:
+        self._file.check(self._opened)
+        super().ready(writes=writes)
 
     def retryable(self, error: Exception) -> bool:
         """Never: writers wait for one another, and a transaction that began will not be refused for what others do."""
