@@ -69,6 +69,9 @@ class Exchange:
         self.pairs: Pairs = []
         self._body: bytes | None = None
         self.general: dict[str, str] = {}
+        if not self.text.isascii():
+            # UTF-8 that is not percent-encoded, as curl sends what was typed: WSGI has its bytes as characters.
+            self.text = self.text.encode("latin-1").decode()
         if self.text:
             self.add(self.text)
         self.wanted: Negotiated = negotiate(
@@ -143,6 +146,12 @@ class Exchange:
         if settings.trust_forwarded:
             scheme, host, path = forwarded.address(environ, scheme, host, path)
         return _address(scheme, host, path.rstrip("/") + self.prefix)
+
+    @property
+    def criteria_header(self) -> str | None:
+        """`If-None-Exist`, whose values may be UTF-8 that is not percent-encoded: WSGI has its bytes as characters."""
+        given: str | None = self.environ.get("HTTP_IF_NONE_EXIST")
+        return given if given is None or given.isascii() else given.encode("latin-1").decode()
 
     @property
     def strict(self) -> bool:
