@@ -1,7 +1,8 @@
 """The stored definitions that decide what can be searched for, and how far the index follows them.
 
 SearchParameter (https://hl7.org/fhir/R5/searchparameter.html) and OperationDefinition resources work from the moment
-they are stored, in every process. Three things that the database remembers make that so. Its *generation* is another
+they are stored, in every process, and so does what a CodeSystem says of case. Three things that the database remembers
+make that so. Its *generation* is another
 one after each write of a definition; whoever holds registries of an older one makes them anew. What the index *holds*
 is noted for each parameter; what it should hold and does not is incomplete, and never answered from in silence.
 """
@@ -72,7 +73,7 @@ def in_order(found: list[Defining], files: Mapping[str, Any]) -> list[Defining]:
 def registries_of(settings: Settings, reader: Reader) -> dict[FhirVersion, Registry]:
     """What can be searched for in each FHIR version, with what the store defines."""
     return make_registries(
-        settings, held(reader, "SearchParameter"), held(reader, "OperationDefinition"), case.remembered(reader)
+        settings, held(reader, "SearchParameter"), held(reader, "OperationDefinition"), case.stored(reader)
     )
 
 
@@ -81,12 +82,15 @@ def serving(settings: Settings, reader: Reader) -> Serving:
     # First: a definition that comes meanwhile must not pass for one that is known.
     generation = reader.state(GENERATION) or ""
     registries = registries_of(settings, reader)
-    return Serving(generation, registries, incomplete(registries[FhirVersion.R5].own, reader))
+    return Serving(generation, registries, incomplete(registries[FhirVersion.R5], reader))
 
 
-def incomplete(own: Own, reader: Reader) -> dict[str, frozenset[str]]:
-    """By type, the names in the index that do not hold what they should: not yet, or still."""
-    wanted, there = own.wanted, indexed(reader)
+def incomplete(registry: Registry, reader: Reader) -> dict[str, frozenset[str]]:
+    """By type, the names in the index that do not hold what they should: not yet, or still.
+
+    `registry` is that of R5.
+    """
+    wanted, there = registry.own.wanted, indexed(reader)
     found = {
         kind: frozenset(
             name
@@ -95,7 +99,20 @@ def incomplete(own: Own, reader: Reader) -> dict[str, frozenset[str]]:
         )
         for kind in {**wanted, **there}
     }
+    if not case.indexed_by(reader, registry.systems):
+        # Every code may stand there in another form.
+        for kind in reader.types():
+            if registry.serves(kind):
+                found[kind] = found.get(kind, frozenset()) | registry.coded(kind)
     return {kind: names for kind, names in found.items() if names}
+
+
+def defines(transaction: Transaction) -> bool:
+    """Whether a transaction wrote what decides what can be searched for."""
+    kinds = {kind for kind, _ in transaction.touched}
+    if kinds & DEFINING:
+        return True
+    return "CodeSystem" in kinds and not case.indexed_by(transaction, case.stored(transaction))
 
 
 def indexed(reader: Reader) -> Names:
@@ -114,8 +131,10 @@ def changed(settings: Settings, transaction: Transaction) -> Own:
     Rows of a parameter that is another now, or none, are not kept up from here on. So they are noted as mixed: should
     it come back, the index is still to be made anew.
     """
-    own = registries_of(settings, transaction)[FhirVersion.R5].own
-    wanted = own.wanted
+    registry = registries_of(settings, transaction)[FhirVersion.R5]
+    own, wanted = registry.own, registry.own.wanted
+    if not case.indexed_by(transaction, registry.systems):
+        case.remember_mixed(transaction)
     kept = {
         kind: {name: made if wanted.get(kind, {}).get(name) == made else "" for name, made in names.items()}
         for kind, names in indexed(transaction).items()

@@ -15,6 +15,7 @@ from itertools import islice
 
 import msgspec
 
+from apothecary.content import case
 from apothecary.content.definitions import GENERATION, Serving, remember_indexed, served_types, serving
 from apothecary.errors import ApothecaryError, FhirError
 from apothecary.fhir.json import parse
@@ -34,6 +35,9 @@ LEASE_SECONDS = 15.0
 
 # So many resources are indexed in one transaction, so that other writers wait for moments only.
 BATCH = 100
+
+# So many parameters are named in the log.
+_NAMED = 20
 
 # How long to wait, in seconds, before a look whether another process is done.
 PAUSE = 0.5
@@ -143,7 +147,8 @@ class Indexing:
 
     def _walk(self, known: Serving) -> None:
         registry = known.registries[FhirVersion.R5]
-        names = ", ".join(f"{kind}?{name}" for kind, some in sorted(known.incomplete.items()) for name in sorted(some))
+        every = [f"{kind}?{name}" for kind, some in sorted(known.incomplete.items()) for name in sorted(some)]
+        names = ", ".join(every[:_NAMED]) + (f" and {len(every) - _NAMED} more" if len(every) > _NAMED else "")
         at = progress(self._store, known.generation)
         kinds = [kind for kind in self._store.types() if kind in set(served_types(self._settings))]
         if not at.total:
@@ -181,7 +186,9 @@ class Indexing:
 
     def _finish(self, transaction: Transaction, known: Serving) -> None:
         self._hold(transaction, known)
-        remember_indexed(transaction, known.registries[FhirVersion.R5].own.wanted)
+        registry = known.registries[FhirVersion.R5]
+        remember_indexed(transaction, registry.own.wanted)
+        case.remember(transaction, registry.systems)
         transaction.set_state(PROGRESS, "")
         transaction.set_state(LEASE, "")
 

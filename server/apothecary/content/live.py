@@ -55,8 +55,8 @@ class Live:
             known = self._latest = serving(self._settings, reader)
             self._tell(known)
         elif known.incomplete:
-            own = known.registries[FhirVersion.R5].own
-            known = self._latest = known._replace(incomplete=incomplete(own, reader))
+            registry = known.registries[FhirVersion.R5]
+            known = self._latest = known._replace(incomplete=incomplete(registry, reader))
         if known.incomplete:
             self._due()
         self._here.serving, self._here.due = known, None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from apothecary.content.definitions import DEFINING, Serving, changed
+from apothecary.content.definitions import Serving, changed, defines
 from apothecary.content.documents import Document, Pointer
 from apothecary.content.live import Live
 from apothecary.content.version_hints import hinted_version
@@ -157,7 +157,7 @@ class Loader:
             registry = self._live.now.registries[FhirVersion.R5]
             ready = [one._replace(rows=registry.rows(one.resource, one.version)) for one in ready]
         done = _write(ready, transaction)
-        if any(kind in DEFINING for kind, _ in transaction.touched):
+        if defines(transaction):
             changed(self._settings, transaction)
         return done
 

@@ -29,12 +29,11 @@ from apothecary.content.files import ContentFile, content_paths, read_folder
 from apothecary.content.synced import LEFT, Left, Synced, changed, file_hash, remember, says_the_same, synced
 from apothecary.errors import ContentError, FhirError
 from apothecary.fhir.definitions import definitions
-from apothecary.fhir.json import dumps, parse
+from apothecary.fhir.json import parse
 from apothecary.fhir.meta import stamp
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import instant, now
 from apothecary.search.defined import Defining
-from apothecary.search.normalisation import Systems
 from apothecary.search.own import bases
 from apothecary.search.parameters import EXTRACTION, Registry
 from apothecary.search.registries import make_registries
@@ -125,11 +124,9 @@ def _remember_rest(store: Store, folder: Path | None, types: tuple[str, ...], ad
 
 
 def index_is_due(settings: Settings, reader: Reader) -> bool:
-    """Whether the next sync makes the index anew: it was made by other code systems, types, another address or another
-    version.
-    """
+    """Whether the next sync makes the index anew: it was made by other types, another address or another version."""
     made = reader.state(INDEX)
-    wanted = _index_key(served_types(settings), settings.base_url, case.after(reader, {}, {}))
+    wanted = _index_key(served_types(settings), settings.base_url)
     return made is not None and made != wanted
 
 
@@ -151,7 +148,7 @@ def _in_step(
     last = synced(reader)
     if hashes != last.files or last.left is None or reader.state(INDEXED) is None:
         return False
-    return reader.state(INDEX) == _index_key(types, address, case.after(reader, {}, {}))
+    return reader.state(INDEX) == _index_key(types, address)
 
 
 def _defining(
@@ -185,7 +182,7 @@ def _sync(
     for key in sorted(refused.keys() & files.keys()):
         # What was reviewed is mended where it lies; what was stored otherwise keeps no server from starting.
         raise ContentError(str(files[key].path), 0, 0, refused[key])
-    index = _index_key(types, settings.base_url, systems)
+    index = _index_key(types, settings.base_url)
     wanted, there = registry.own.wanted, indexed(transaction)
     writing = _Writing(transaction, registry, last)
     for key, file in files.items():
@@ -195,17 +192,19 @@ def _sync(
     report = writing.report
     # Parameters that came otherwise are left to the server that follows: it answers meanwhile.
     ours = any(key.startswith("SearchParameter/") for key in (*fresh, *gone))
-    anew = index != transaction.state(INDEX) or (ours and wanted != there)
+    folded = any(key.startswith("CodeSystem/") for key in (*fresh, *gone))
+    recased = folded and not case.indexed_by(transaction, systems)
+    anew = index != transaction.state(INDEX) or (ours and wanted != there) or recased
     if anew:
         report = _reindex(transaction, registry, report, writing.written)
         remember_indexed(transaction, wanted)
+        case.remember(transaction, systems)
     elif transaction.state(INDEXED) is None:
         remember_indexed(transaction, {})
     if anew or any(kind in DEFINING for kind, _ in transaction.touched):
         remember_generation(transaction)
     remember(transaction, hashes, writing.left, now())
     transaction.set_state(INDEX, index)
-    case.remember(transaction, systems)
     return report
 
 
@@ -213,13 +212,11 @@ def _all_types() -> frozenset[str]:
     return frozenset(definitions(FhirVersion.R5).resource_types())
 
 
-def _index_key(types: tuple[str, ...], address: str, systems: Systems) -> str:
-    """Changes when the index rows of some resource would: the code, the served types, the public address, the
-    definitions of the specification or what the content's code systems say of case.
+def _index_key(types: tuple[str, ...], address: str) -> str:
+    """Changes when the index rows of some resource would: the code, the served types, the public address or the
+    definitions of the specification. What else decides is remembered by itself.
     """
-    digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)} {address}".encode())
-    digest.update(dumps(dict(systems.case_sensitive)))
-    return digest.hexdigest()
+    return hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)} {address}".encode()).hexdigest()
 
 
 class _Writing:

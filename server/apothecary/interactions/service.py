@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, TypeVar
 
-from apothecary.content.definitions import DEFINING, changed
+from apothecary.content.definitions import changed, defines
 from apothecary.content.live import Live
 from apothecary.errors import BadRequest, Issue, NotFound, Unprocessable
 from apothecary.fhir.definitions import definitions
@@ -94,7 +94,7 @@ class Service:
             nonlocal defining
             self.live.look(transaction)
             result = work(transaction)
-            defining = any(kind in DEFINING for kind, _ in transaction.touched)
+            defining = defines(transaction)
             if defining:
                 self._define(transaction)
             return result

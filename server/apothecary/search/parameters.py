@@ -139,6 +139,18 @@ class Registry:
             found = self._text_names_known[kind] = frozenset(one.index for one in known)
         return found
 
+    def coded(self, kind: str) -> frozenset[str]:
+        """The names in the index whose rows hold codes of code systems."""
+        found = self._coded.get(kind)
+        if found is None:
+            known = (*self.parameters(kind).values(), *(one for _, some in self._foreign(kind) for one in some))
+            found = self._coded[kind] = frozenset(name for one in known for name in one.coded)
+        return found
+
+    @cached_property
+    def _coded(self) -> dict[str, frozenset[str]]:
+        return {}
+
     @cached_property
     def _text_names_known(self) -> dict[str, frozenset[str]]:
         return {}
