@@ -2,9 +2,9 @@
 
 SearchParameter (https://hl7.org/fhir/R5/searchparameter.html) and OperationDefinition resources work from the moment
 they are stored, in every process, and so does what a CodeSystem says of case. Three things that the database remembers
-make that so. Its *generation* is another
-one after each write of a definition; whoever holds registries of an older one makes them anew. What the index *holds*
-is noted for each parameter; what it should hold and does not is incomplete, and never answered from in silence.
+make that so. Its *generation* is another one after each write of a definition; whoever holds registries of an older one
+makes them anew. What the index *holds* is noted for each parameter; what it should hold and does not is incomplete, and
+never answered from in silence.
 """
 
 from __future__ import annotations
