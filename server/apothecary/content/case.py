@@ -46,20 +46,10 @@ def stored(reader: Reader) -> Systems:
     return after(reader, {}, ())
 
 
-def indexed_by(reader: Reader, systems: Systems) -> bool:
-    """Whether the whole index was made with `systems`."""
-    return (reader.state(CASE) or "{}") == _text(systems)
+def remembered(reader: Reader) -> Systems:
+    """What the index was made with: searches must look for codes as they stand there."""
+    return Systems(_CASE.decode(reader.state(CASE) or "{}"))
 
 
 def remember(transaction: Transaction, systems: Systems) -> None:
-    """Note that the whole index was made with `systems`."""
-    transaction.set_state(CASE, _text(systems))
-
-
-def remember_mixed(transaction: Transaction) -> None:
-    """Note that rows are made with others from here on: should these come back, the index is still to be made anew."""
-    transaction.set_state(CASE, "mixed")
-
-
-def _text(systems: Systems) -> str:
-    return msgspec.json.encode(systems.case_sensitive).decode()
+    transaction.set_state(CASE, msgspec.json.encode(systems.case_sensitive).decode())

@@ -9,13 +9,13 @@ never answered from in silence.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
-from apothecary.content import case
+from apothecary.content import case, index_rules
+from apothecary.content.index_rules import GENERATION, remember_generation
 from apothecary.content.synced import synced
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.json import parse
@@ -28,9 +28,8 @@ from apothecary.store.contract import Reader, Transaction
 
 DEFINING = frozenset({"SearchParameter", "OperationDefinition"})
 
-# Under these names the store remembers the generation of its definitions, and for each own parameter what its rows in
-# the index were made by.
-GENERATION, INDEXED = "definitions", "index of definitions"
+# Under this name the store remembers for each own parameter what its rows in the index were made by.
+INDEXED = "index of definitions"
 
 Names = Mapping[str, Mapping[str, str]]
 """By type and name in the index: what says how the rows are made; empty where the index holds rows of several kinds."""
@@ -45,6 +44,10 @@ class Serving(NamedTuple):
     registries: Mapping[FhirVersion, Registry]
     incomplete: Mapping[str, frozenset[str]] = {}
     """By type, the names in the index that do not hold what they should yet."""
+    due: bool = False
+    """Whether there are resources whose index rows an older version made."""
+    behind: bool = False
+    """Whether a newer version makes the index: then it is not this one's to mend."""
 
     @property
     def refused(self) -> Mapping[str, str]:
@@ -73,7 +76,7 @@ def in_order(found: list[Defining], files: Mapping[str, Any]) -> list[Defining]:
 def registries_of(settings: Settings, reader: Reader) -> dict[FhirVersion, Registry]:
     """What can be searched for in each FHIR version, with what the store defines."""
     return make_registries(
-        settings, held(reader, "SearchParameter"), held(reader, "OperationDefinition"), case.stored(reader)
+        settings, held(reader, "SearchParameter"), held(reader, "OperationDefinition"), case.remembered(reader)
     )
 
 
@@ -82,15 +85,25 @@ def serving(settings: Settings, reader: Reader) -> Serving:
     # First: a definition that comes meanwhile must not pass for one that is known.
     generation = reader.state(GENERATION) or ""
     registries = registries_of(settings, reader)
-    return Serving(generation, registries, incomplete(registries[FhirVersion.R5], reader))
+    return seen(Serving(generation, registries), reader)
 
 
-def incomplete(registry: Registry, reader: Reader) -> dict[str, frozenset[str]]:
-    """By type, the names in the index that do not hold what they should: not yet, or still.
+def seen(known: Serving, reader: Reader) -> Serving:
+    """The same, with the state that the index is in now."""
+    behind, due = index_rules.behind(reader), reader.state(index_rules.DUE)
+    registry = known.registries[FhirVersion.R5]
+    found = _all(registry) if due == index_rules.ALL and not behind else incomplete(registry.own, reader)
+    return known._replace(incomplete=found, due=due == index_rules.SOME, behind=behind)
 
-    `registry` is that of R5.
-    """
-    wanted, there = registry.own.wanted, indexed(reader)
+
+def _all(registry: Registry) -> dict[str, frozenset[str]]:
+    """By type, every name in the index."""
+    return {kind: frozenset(registry.names(kind)) for kind in registry.types}
+
+
+def incomplete(own: Own, reader: Reader) -> dict[str, frozenset[str]]:
+    """By type, the names in the index that do not hold what they should: not yet, or still."""
+    wanted, there = own.wanted, indexed(reader)
     found = {
         kind: frozenset(
             name
@@ -99,20 +112,7 @@ def incomplete(registry: Registry, reader: Reader) -> dict[str, frozenset[str]]:
         )
         for kind in {**wanted, **there}
     }
-    if not case.indexed_by(reader, registry.systems):
-        # Every code may stand there in another form.
-        for kind in reader.types():
-            if registry.serves(kind):
-                found[kind] = found.get(kind, frozenset()) | registry.coded(kind)
     return {kind: names for kind, names in found.items() if names}
-
-
-def defines(transaction: Transaction) -> bool:
-    """Whether a transaction wrote what decides what can be searched for."""
-    kinds = {kind for kind, _ in transaction.touched}
-    if kinds & DEFINING:
-        return True
-    return "CodeSystem" in kinds and not case.indexed_by(transaction, case.stored(transaction))
 
 
 def indexed(reader: Reader) -> Names:
@@ -125,16 +125,29 @@ def remember_indexed(transaction: Transaction, names: Names) -> None:
     transaction.set_state(INDEXED, msgspec.json.encode(names).decode())
 
 
+def defines(transaction: Transaction) -> bool:
+    """Whether a transaction wrote what decides what can be searched for, or how it stands in the index."""
+    kinds = {kind for kind, _ in transaction.touched}
+    if kinds & DEFINING:
+        return True
+    return "CodeSystem" in kinds and case.stored(transaction) != case.remembered(transaction)
+
+
 def changed(settings: Settings, transaction: Transaction) -> Own:
     """Definitions were written in this transaction: let every process know. What they define now is given back.
 
     Rows of a parameter that is another now, or none, are not kept up from here on. So they are noted as mixed: should
-    it come back, the index is still to be made anew.
+    it come back, the index is still to be made anew. Codes stand in the index as their code systems want it: where
+    these say another thing of case now, all of it is due.
     """
-    registry = registries_of(settings, transaction)[FhirVersion.R5]
-    own, wanted = registry.own, registry.own.wanted
-    if not case.indexed_by(transaction, registry.systems):
-        case.remember_mixed(transaction)
+    systems = case.stored(transaction)
+    if systems != case.remembered(transaction):
+        case.remember(transaction, systems)
+        if transaction.state(index_rules.INDEX) is not None and not index_rules.behind(transaction):
+            rules = index_rules.rules(served_types(settings), settings.base_url, systems)
+            index_rules.begin(transaction, rules, all_due=True)
+    own = registries_of(settings, transaction)[FhirVersion.R5].own
+    wanted = own.wanted
     kept = {
         kind: {name: made if wanted.get(kind, {}).get(name) == made else "" for name, made in names.items()}
         for kind, names in indexed(transaction).items()
@@ -142,11 +155,6 @@ def changed(settings: Settings, transaction: Transaction) -> Own:
     remember_indexed(transaction, kept)
     remember_generation(transaction)
     return own
-
-
-def remember_generation(transaction: Transaction) -> None:
-    """Let every process that serves this database look at the definitions anew."""
-    transaction.set_state(GENERATION, secrets.token_hex(8))
 
 
 def refusal(settings: Settings, reader: Reader, given: Defining) -> str | None:

@@ -113,6 +113,20 @@ REPAIRS: tuple[Repair, ...] = (
         "code='problem-list-item').empty()",
         "A category is compared with a text, so that every Condition with one is complained of; R4B compares codes.",
     ),
+    Repair(
+        (_R4,),
+        "Questionnaire.item.enableWhen que-7",
+        "operator = 'exists' implies (answer is Boolean)",
+        "operator = 'exists' implies (answer is boolean)",
+        "An element is never of a type of FHIRPath's own; R4B says boolean.",
+    ),
+    Repair(
+        (_R4,),
+        "RiskAssessment.prediction ras-2",
+        "probability is decimal implies (probability as decimal) <= 100",
+        "probability.exists($this is decimal) implies (probability as decimal) <= 100",
+        "Of nothing the test is empty, so that a prediction without a probability breaks it; R4B has repaired it.",
+    ),
     # --- primitive types ---
     Repair(
         (_R5,),

@@ -103,13 +103,6 @@ class SearchParameter:
         """Raises PathError where an expression of the parameter cannot be evaluated."""
         _ = self.composite.paths if self.composite is not None else self.path
 
-    @property
-    def coded(self) -> tuple[str, ...]:
-        """The names in the index of those of its rows that hold codes of code systems."""
-        if self.type == reference.NAME:
-            return (reference.identified(self.index),)
-        return (self.index,) if token.NAME in (self.type, *(kind for kind, _ in self.components)) else ()
-
     @cached_property
     def by_url(self) -> bool:
         """Whether it is a reference that may name its target by a canonical URL instead of pointing to it."""

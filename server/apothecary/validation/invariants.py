@@ -11,7 +11,15 @@ from typing import Any
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.structures import Invariant
-from apothecary.validation.fhirpath import Compiled, Environment, FhirPathError, Node, compile_expression, item_of
+from apothecary.validation.fhirpath import (
+    Compiled,
+    Environment,
+    FhirPathError,
+    Node,
+    compile_expression,
+    evaluate,
+    item_of,
+)
 from apothecary.validation.fhirpath.operators import truth
 from apothecary.validation.natives import NATIVES, Native
 from apothecary.validation.references import contained
@@ -108,8 +116,8 @@ def _compiled_judge(invariant: Invariant, structure: str) -> Judge:
         focus = item_of(run.tables, value, structure)
         environment = environment_of(run, focus)
         try:
-            holds = truth(compiled([focus], environment))
-        except (FhirPathError, ArithmeticError, RecursionError) as error:
+            holds = truth(evaluate(compiled, environment))
+        except FhirPathError as error:
             # The element is malformed, which its own rules report; a sound one never gets here (tests/validation).
             run.unjudged.append((invariant.key, str(error)))
             return

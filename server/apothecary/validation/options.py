@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 # Nesting past this is no resource: the deepest official example has 17 levels.
 MAX_DEPTH = 100
 MAX_ISSUES = 1000
+# What the constraints of profiles may cost in one validation, in steps of about a microsecond, beside the few that each
+# evaluation may take anyway; what one of them may, and for how long.
+MAX_STEPS = 5_000_000
+MAX_STEPS_EACH = 500_000
+MAX_SECONDS_EACH = 10.0
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,8 @@ class Options:
     invariant keys included. `resource_type` is the type that the place asks for. `medication_rules` False leaves only
     what the specification says. `conditional_references` allows references by criteria, which only a transaction may
     hold, in a resource that was taken out of one. `profiles` are checked, too. `max_depth` bounds the nesting of
-    elements, `max_issues` the issues.
+    elements, `max_issues` the issues. `max_steps`, `max_steps_each` and `max_seconds_each` bound what the expressions
+    of profiles may cost, all together and each; one that costs more is reported as not evaluated.
     """
 
     known: Callable[[str], bool] | None = None
@@ -38,3 +44,6 @@ class Options:
     profiles: Profiles | None = None
     max_depth: int = MAX_DEPTH
     max_issues: int = MAX_ISSUES
+    max_steps: int = MAX_STEPS
+    max_steps_each: int = MAX_STEPS_EACH
+    max_seconds_each: float = MAX_SECONDS_EACH

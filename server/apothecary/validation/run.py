@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from apothecary.errors import Issue, Severity
+from apothecary.fhir.budgets import Budget
 from apothecary.fhir.definitions import Definitions
 from apothecary.fhir.json import JSON
 from apothecary.fhir.structures import Structure
@@ -53,6 +54,7 @@ class Run:
     """
 
     __slots__ = (
+        "budget",
         "bundle",
         "document",
         "element_ids",
@@ -81,6 +83,8 @@ class Run:
         self.element_ids: dict[int, dict[str, At]] = {}
         self.full_url: str | None = None
         self.unjudged: list[tuple[str, str]] = []
+        # What the expressions of profiles may cost; the specification's own are not counted.
+        self.budget = Budget(options.max_steps, options.max_seconds_each)
 
     def report(
         self,

@@ -25,13 +25,8 @@ CARRIED = frozenset(
 ELEMENTS = frozenset({"Reference", "CodeableReference", "canonical", "uri", "url", "oid", "uuid", "Resource"})
 
 
-def identified(parameter: str) -> str:
-    """The name in the index of the identifiers of what a reference points to."""
-    return f"{parameter}:identifier"
-
-
 def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
-    """A reference row, token rows of its identifier under a name of their own, and a string row of its display."""
+    """A reference row, token rows of its identifier under `<parameter>:identifier`, and a string row of its display."""
     json, element = value.json, value.element
     if value.type == "CodeableReference" and isinstance(json, dict):
         json = json.get("reference")
@@ -50,7 +45,7 @@ def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
         )
         if isinstance(json.get("identifier"), dict):
             for row in token.extract(
-                identified(parameter), Value("Identifier", json["identifier"], None, element, value.systems)
+                f"{parameter}:identifier", Value("Identifier", json["identifier"], None, element, value.systems)
             ):
                 if isinstance(row, TokenRow):
                     yield row
@@ -91,11 +86,11 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
     Raises ValueError for a value that can be none of these.
     """
     if modifier == "identifier":
-        return token.predicate(identified(parameter), None, text, request)
+        return token.predicate(f"{parameter}:identifier", None, text, request)
     if modifier in ("text", "text-advanced"):
         return token.predicate(parameter, modifier, text, request)
     if modifier == "code-text":
-        return token.code_text(identified(parameter), unescape(text))
+        return token.code_text(f"{parameter}:identifier", unescape(text))
     wanted = unescape(text)
     if modifier in ("above", "below"):
         return _hierarchy(parameter, modifier, wanted, request)

@@ -10,9 +10,8 @@ from apothecary.validation.conformance.slicing import Undecided, belongs
 from apothecary.validation.conformance.support import Support
 from apothecary.validation.conformance.values import Occurrence, equals, fits, occurrences
 from apothecary.validation.diagnostics import shown
-from apothecary.validation.fhirpath import FhirPathError, Node, compile_expression
+from apothecary.validation.fhirpath import FhirPathError, Node
 from apothecary.validation.fhirpath.operators import truth
-from apothecary.validation.invariants import environment_of
 from apothecary.validation.profiles.model import ElementRules, Profile, Slicing
 from apothecary.validation.references import target_type
 from apothecary.validation.rules import BASE, Rule
@@ -155,16 +154,16 @@ class Checker:
             self._check_constraint(rules, invariant, node, at)
 
     def _check_constraint(self, rules: ElementRules, invariant: Invariant, node: Node, at: At) -> None:
-        environment = environment_of(self.run, node)
         try:
-            kept = truth(compile_expression(invariant.expression)([node], environment))
-        except (FhirPathError, ArithmeticError, RecursionError) as error:
-            self._unchecked(rules, at, f"the constraint {invariant.key} cannot be evaluated ({error})")
+            found = self.support.evaluate(invariant.expression, node, self._conforms_to)
+            kept = truth(found.items)
+        except FhirPathError as error:
+            self._unchecked(rules, at, f"the constraint {invariant.key} is not evaluated ({error})")
             return
         if kept is True:
             return
-        if environment.unresolved:
-            self._unchecked(rules, at, f"the constraint {invariant.key} follows a reference that is not at hand")
+        if found.unresolved:
+            self._unchecked(rules, at, f"the constraint {invariant.key} asks for what is not at hand, or left open")
             return
         rule = "profile-constraint" if invariant.severity == "error" else "profile-advice"
         self._report(rule, at, f"breaks {invariant.key} of {self.profile.name}: {invariant.human.rstrip('.')}")
@@ -245,6 +244,10 @@ class Checker:
             self._report(
                 "profile-slice-cardinality", found[rules.max].at, f"is one too many: {self.profile.name} {text}"
             )
+
+    def _conforms_to(self, node: Node, url: str) -> bool | None:
+        """FHIRPath's conformsTo(); None where the profile is not at hand."""
+        return None if self.support.profile(url) is None else self._conforms(url, node)
 
     def _conforms(self, url: str, node: Node) -> bool:
         """Whether a value conforms to a profile, as far as that can be told; one that is not at hand is not met."""

@@ -8,8 +8,7 @@ from typing import Any
 
 from apothecary.validation.conformance.support import Support
 from apothecary.validation.conformance.values import Occurrence, equals, fits, occurrences
-from apothecary.validation.fhirpath import FhirPathError, Node, compile_expression
-from apothecary.validation.invariants import environment_of
+from apothecary.validation.fhirpath import FhirPathError, Node
 from apothecary.validation.profiles.model import AllowedType, Discriminator, ElementRules, Fixed
 from apothecary.validation.references import target_type
 
@@ -134,14 +133,13 @@ def _values(support: Support, path: str, item: Occurrence) -> list[Node]:
     """What stands at the discriminator's path, as nodes; a reference that cannot be followed leaves it undecided."""
     if path == "$this":
         return [item.node]
-    environment = environment_of(support.run, item.node)
     try:
-        found = compile_expression(path)([item.node], environment)
-    except (FhirPathError, ArithmeticError, RecursionError) as error:
+        found = support.evaluate(path, item.node, lambda node, url: None)
+    except FhirPathError as error:
         raise Undecided(f"the discriminator {path} cannot be evaluated: {error}") from error
-    if environment.unresolved:
+    if found.unresolved:
         raise Undecided(f"the reference that {path} follows is not at hand")
-    return [one for one in found if isinstance(one, Node)]
+    return [one for one in found.items if isinstance(one, Node)]
 
 
 def _has_type(

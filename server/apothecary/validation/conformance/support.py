@@ -6,16 +6,27 @@ Nothing here reports: the check of elements and the choice of slices both put th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 from apothecary.fhir.structures import Binding
 from apothecary.fhir.terminology import ValueSet
 from apothecary.validation.bindings import CODINGS, SYNTAXES, holds
-from apothecary.validation.fhirpath import Node
+from apothecary.validation.fhirpath import Node, compile_expression, evaluate
+from apothecary.validation.invariants import environment_of
 from apothecary.validation.profiles import Profiles
 from apothecary.validation.profiles.model import ElementRules, Profile
 from apothecary.validation.run import Run
+
+# The steps that each evaluation has in any case; what published profiles ask takes fewer.
+_EARNED = 200
+
+
+class Evaluated(NamedTuple):
+    """What an expression found; `unresolved` when it asked for something that is not at hand."""
+
+    items: list[Any]
+    unresolved: bool
 
 
 class Support:
@@ -30,6 +41,17 @@ class Support:
     def profile(self, url: str) -> Profile | None:
         """The profile for the release of the validation; None when it is not at hand or cannot be used."""
         return self.profiles.usable(url, self.run.tables.version)
+
+    def evaluate(self, expression: str, node: Node, conforms: Callable[[Node, str], bool | None]) -> Evaluated:
+        """What an expression of a profile finds in the context of `node`, within the budget of the validation. Raises
+        FhirPathError for one that cannot be evaluated, or costs too much.
+        """
+        run = self.run
+        environment = environment_of(run, node)
+        environment.budget = run.budget.begin(run.options.max_steps_each, _EARNED)
+        environment.value_set = lambda url: self.profiles.value_set(url, run.tables.version)
+        environment.conforms = conforms
+        return Evaluated(evaluate(compile_expression(expression), environment), environment.unresolved)
 
     def roots(self, urls: Iterable[str]) -> Iterator[ElementRules]:
         """The rules of those of the profiles that are at hand."""

@@ -29,6 +29,9 @@ def occurrences(tables: Definitions, parent: Node, name: str, at: At) -> list[Oc
 
     What has the wrong JSON type is left out: the walk over the base definitions has reported it.
     """
+    if name == "value" and not isinstance(parent.value, dict) and parent.value is not None:
+        # The value of a primitive: https://hl7.org/fhir/R5/datatypes.html#primitive
+        return [] if at is None else [Occurrence(Node(parent.value, parent.type, parent.structure), at)]
     owner = parent.value if isinstance(parent.value, dict) else parent.twin
     if not isinstance(owner, dict) or not tables.has_structure(parent.structure):
         return []

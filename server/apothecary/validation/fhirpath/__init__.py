@@ -1,12 +1,27 @@
-"""FHIRPath as the invariants of the specification need it (https://hl7.org/fhirpath and
-https://hl7.org/fhir/R5/fhirpath.html).
+"""FHIRPath (https://hl7.org/fhirpath/N1/) with what FHIR adds to it (https://hl7.org/fhir/R5/fhirpath.html).
 
 `compile_expression(text)` gives a closure `(focus, environment) -> items`. An expression is parsed once in a
-process; running it builds no tree. Functions that no invariant uses are left out, and an expression that names one
-is refused when it is compiled.
+process; running it builds no tree. `evaluate` runs one: whatever goes wrong there, or costs more than the budget of the
+environment, is a FhirPathError.
 """
 
-from apothecary.validation.fhirpath.nodes import Environment, FhirPathError, Node, item_of
-from apothecary.validation.fhirpath.parser import Compiled, compile_expression
+from __future__ import annotations
 
-__all__ = ["Compiled", "Environment", "FhirPathError", "Node", "compile_expression", "item_of"]
+from apothecary.errors import BudgetSpent, RegularExpressionError
+from apothecary.validation.fhirpath.closures import Compiled
+from apothecary.validation.fhirpath.nodes import Environment, FhirPathError, Items, Node, item_of
+from apothecary.validation.fhirpath.parser import compile_expression
+
+__all__ = ["Compiled", "Environment", "FhirPathError", "Node", "compile_expression", "evaluate", "item_of"]
+
+
+def evaluate(expression: Compiled, environment: Environment) -> Items:
+    """What a compiled expression finds in the context of an environment. Raises FhirPathError."""
+    try:
+        return expression([environment.context], environment)
+    except (BudgetSpent, RegularExpressionError) as error:
+        raise FhirPathError(str(error)) from None
+    except ArithmeticError:
+        raise FhirPathError("the numbers are too large or too small") from None
+    except RecursionError:
+        raise FhirPathError("the expression is nested too deep") from None

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from apothecary.fhir.budgets import Budget
 from apothecary.fhir.definitions import Definitions
 from apothecary.fhir.structures import Element, property_name
+from apothecary.fhir.terminology import ValueSet
 
 
 class FhirPathError(Exception):
@@ -37,12 +40,20 @@ Item = Any
 Items = list[Any]
 
 
+# What an expression of the specification itself may cost; one from outside has a budget of its own.
+UNLIMITED = Budget(1 << 62)
+
+
 @dataclass(slots=True)
 class Environment:
-    """What an expression may refer to. `resolve` gives the resource that a reference points to, or None.
+    """What an expression may refer to, and what its evaluation may cost.
 
-    `unresolved` becomes true when a reference was followed and its target is not at hand: then nothing that the
-    expression says about it is certain.
+    `resolve` gives the resource that a reference points to, or None. `value_set` gives a value set by its canonical
+    url, `conforms` says whether an element conforms to a profile, `subsumes` whether the first of two codes of a system
+    subsumes the second: None where that cannot be told, or nobody is there to ask.
+
+    `unresolved` becomes true when something was asked that is not at hand, or that dates of unlike precision leave
+    open: then nothing that the expression says about it is certain.
     """
 
     tables: Definitions
@@ -51,7 +62,15 @@ class Environment:
     context: Item
     resolve: Callable[[str], Node | None]
     unresolved: bool = False
-    depth: int = field(default=0)
+    budget: Budget = UNLIMITED
+    value_set: Callable[[str], ValueSet | None] | None = None
+    conforms: Callable[[Node, str], bool | None] | None = None
+    subsumes: Callable[[str | None, str, str], bool | None] | None = None
+    # What the expression itself defines: $index, $total, its variables, and the moment that now() is.
+    index: int = 0
+    total: Items = field(default_factory=list)
+    variables: dict[str, Items] = field(default_factory=dict)
+    moment: datetime | None = None
 
 
 def item_of(tables: Definitions, value: Any, structure: str) -> Node:
@@ -60,16 +79,6 @@ def item_of(tables: Definitions, value: Any, structure: str) -> Node:
         structure = tables.structure_of(value, structure)
     return Node(value, structure, structure)
 
-
-def primitive(item: Item) -> Any:
-    """The plain value of an item, None for an element without one."""
-    if isinstance(item, Node):
-        value = item.value
-        return None if isinstance(value, dict | list) else value
-    return item
-
-
-_SYSTEM_TYPES = frozenset({"Boolean", "String", "Integer", "Decimal"})
 
 # (JSON key, FHIR type, structure, whether primitive) of each property an element name may stand for.
 _Step = tuple[str, str, str, bool]
@@ -82,6 +91,10 @@ def _steps(tables: Definitions, structure: str, name: str) -> tuple[_Step, ...]:
     for element in shape.elements:
         if element.name == name or element.name == f"{name}[x]":
             found.extend(_element_steps(tables, element, shape.properties))
+    if not found and name in shape.properties:
+        # https://hl7.org/fhir/R5/fhirpath.html#polymorphism
+        choice, type_name = shape.properties[name].element.name.removesuffix("[x]"), shape.properties[name].type
+        raise FhirPathError(f"{name} is no name in FHIRPath: write {choice}.ofType({type_name})")
     return tuple(found)
 
 
@@ -92,12 +105,15 @@ def _element_steps(tables: Definitions, element: Element, properties: Any) -> It
 
 
 def child(tables: Definitions, item: Item, name: str) -> Items:
-    """The children of `item` called `name`."""
+    """The children of `item` called `name`. A primitive has its own value as `value`, beside id and extension."""
     if not isinstance(item, Node):
-        return []
+        # A quantity, or what type() says.
+        return [getattr(item, name)] if name in getattr(item, "_fields", ()) else []
     value = item.value
     if not isinstance(value, dict):
-        value = item.twin  # id and extension of a primitive
+        if name == "value" and value is not None:
+            return [value]
+        value = item.twin
         if not isinstance(value, dict):
             return []
     found: Items = []
@@ -121,16 +137,6 @@ def children(tables: Definitions, item: Item) -> Items:
         if prop is not None and (name == key or name not in value):
             is_primitive = tables.structure(prop.structure).kind == "primitive-type"
             _collect(tables, value, (name, prop.type, prop.structure, is_primitive), found)
-    return found
-
-
-def descendants(tables: Definitions, item: Item) -> Items:
-    """All that is in `item`, to any depth."""
-    found: Items = []
-    waiting = children(tables, item)
-    while waiting:
-        found.extend(waiting)
-        waiting = [inner for outer in waiting for inner in children(tables, outer)]
     return found
 
 
@@ -166,11 +172,9 @@ def is_type(tables: Definitions, item: Item, name: str) -> bool:
     """
     space, _, bare = name.rpartition(".")
     if not isinstance(item, Node):
-        return space in ("", "System") and bare.lower() == _system_type(item)
+        return space in ("", "System") and bare == system_type(item)
     if space == "System":
         return False
-    if bare in _SYSTEM_TYPES:
-        bare = bare.lower()  # A FHIR boolean is taken for a System.Boolean where one is asked for.
     current: str | None = item.type
     while current is not None:
         if current == bare:
@@ -179,9 +183,27 @@ def is_type(tables: Definitions, item: Item, name: str) -> bool:
     return False
 
 
-def _system_type(value: Any) -> str:
+def is_known_type(tables: Definitions, name: str) -> bool:
+    """Whether there is a type of that name, of FHIRPath or of the release."""
+    space, _, bare = name.rpartition(".")
+    if space != "FHIR" and bare in SYSTEM_TYPES:
+        return True
+    return space == "System" or tables.has_structure(bare)
+
+
+SYSTEM_TYPES = frozenset(
+    {"Any", "Boolean", "String", "Integer", "Long", "Decimal", "Date", "DateTime", "Time", "Quantity"}
+)
+
+
+def system_type(value: Any) -> str:
+    """The name of a plain value's type in FHIRPath's own model."""
     if isinstance(value, bool):
-        return "boolean"
+        return "Boolean"
     if isinstance(value, str):
-        return "string"
-    return "integer" if isinstance(value, int) else "decimal" if isinstance(value, Decimal | float) else ""
+        return "String"
+    if isinstance(value, int):
+        return "Integer"
+    if isinstance(value, Decimal | float):
+        return "Decimal"
+    return getattr(value, "kind", None) or type(value).__name__

@@ -68,6 +68,9 @@ class _Compiler:
             parent = self.tables.structure(types[0].code)  # One form of a choice was chosen by the profile.
         if parent is None or parent.abstract:
             return self.rules(branch, None, None)
+        if parent.kind == "primitive-type" and branch.name == "value":
+            # Not an element of the tables, but what the primitive itself holds.
+            return self.rules(branch, None, None)
         element = next((item for item in parent.elements if item.name == branch.name), None)
         found = parent.properties.get(branch.name)
         if element is None and found is None:
