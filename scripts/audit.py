@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 REQUIREMENTS = Path(__file__).parent.parent / "requirements"
-# What pip-audit says where a service did not answer, or knows nothing of a package, as a mirror without advisories does:
-# its own status is 1 or 0 then.
+# What pip-audit says where a service did not answer, or knows nothing of a package, as a mirror without advisories
+# does: its own status is 1 or 0 then.
 UNKNOWN = re.compile(
     r"ConnectionError|ServiceError|Could not connect|Max retries exceeded|Name or service not known"
     r"|could not be audited"
