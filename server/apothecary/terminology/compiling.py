@@ -21,6 +21,8 @@ _DEPTH = 50
 # Steps that an include or exclude takes, and the first look for a code system or value set.
 _PART = 10
 _LOOKUP = 1_000
+# What a compiled value set takes of memory beside its codes, in codes.
+_PLACE = 500
 
 
 class Compiler:
@@ -60,6 +62,8 @@ class Compiler:
         known = self._known.get(name)
         if known is None:
             known = self._known[name] = self._value_set(found, above, steps)
+            # The urls that may be asked about have no end.
+            self.listed += _PLACE
         return known
 
     def _value_set(self, found: ValueSet, above: tuple[str, ...], steps: Steps) -> Members:

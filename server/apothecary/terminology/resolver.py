@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from apothecary.errors import UnknownTerminology
 from apothecary.fhir.references import split_canonical
@@ -15,6 +16,12 @@ from apothecary.terminology.sources import Candidate, Source, ValueSet
 from apothecary.terminology.versions import matches
 
 T = TypeVar("T")
+
+SNOMED = "http://snomed.info/sct"
+_IMPLICIT = re.compile(
+    rf"{re.escape(SNOMED)}(?P<version>/[0-9]{{1,18}}(?:/version/[0-9]{{1,8}})?)?\?fhir_vs(?:=isa/(?P<code>[0-9]{{1,18}}))?",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +141,8 @@ class Resolver:
         wanted = self._sets.wanted(url, named)
         listed = [source.value_sets(url) for source in self._sources]
         found = self._find(listed, wanted)
+        if found is None and (implied := implicit(canonical)) is not None:
+            return implied
         if found is None:
             versions = [one.version for held in listed for one in held]
             raise UnknownValueSet(f"{url}|{wanted}" if wanted else url, dict.fromkeys(versions))
@@ -156,6 +165,21 @@ class Resolver:
                 # The very version goes before those that only begin like it.
                 return next((one for one in fitting if one.version == wanted), fitting[0])
         return None
+
+
+def implicit(url: str) -> ValueSet | None:
+    """The value set that a url of SNOMED CT defines by its form: all codes, or a code and those below it
+    (https://hl7.org/fhir/R5/snomedct.html#implicit); None for any other url.
+    """
+    match = _IMPLICIT.fullmatch(url)
+    if match is None:
+        return None
+    include: dict[str, Any] = {"system": SNOMED}
+    if match["version"] is not None:
+        include["version"] = f"{SNOMED}{match['version']}"
+    if match["code"] is not None:
+        include["filter"] = [{"property": "concept", "op": "is-a", "value": match["code"]}]
+    return {"resourceType": "ValueSet", "url": url, "status": "active", "compose": {"include": [include]}}
 
 
 def _sorted(candidates: Sequence[Candidate[T]]) -> list[Candidate[T]]:
