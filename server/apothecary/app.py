@@ -5,15 +5,14 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from flask import Flask, Request, Response
-from flask.globals import request_ctx
+from flask import Flask, Request, Response, request
 from werkzeug.routing import MapAdapter
 
 from apothecary.content.indexing import Indexing
 from apothecary.content.live import Live
 from apothecary.interactions.service import Service
 from apothecary.operations import OPERATIONS
-from apothecary.rest import errors, routes
+from apothecary.rest import admission, errors, routes
 from apothecary.rest.metrics import Metrics
 from apothecary.rest.observe import Observed
 from apothecary.rest.routing import Adapter, Router
@@ -35,8 +34,7 @@ class Apothecary(Flask):
         return Adapter(self.router, request.environ)  # type: ignore[return-value] # all of it that Flask uses
 
     def make_default_options_response(self) -> Response:
-        adapter = request_ctx.url_adapter
-        return routes.preflight(self.service, list(adapter.allowed_methods()) if adapter else [])
+        return routes.preflight(self.service, self.url_map.bind_to_environ(request.environ))
 
 
 def create_app(settings: Settings | None = None, store: SqlStore | None = None) -> Apothecary:
@@ -53,6 +51,7 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
     errors.register(app, service)
+    app.before_request(lambda: admission.admit(settings, request.environ))
     metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
     routes.register(app, service, metrics)
     app.wsgi_app = Observed(app.wsgi_app, service, metrics)  # type: ignore[method-assign] # Flask's way to wrap an app

@@ -22,6 +22,8 @@ ApothecaryError
 │   ├── TooLarge              413  too-long
 │   ├── UriTooLong            414  too-long
 │   ├── UnsupportedMediaType  415  not-supported
+│   ├── Misdirected           421  security     the request is for another host
+│   ├── HeaderTooLong         431  too-long
 │   ├── Unprocessable         422  processing   well-formed, but against a business rule
 │   └── Busy                  503  throttled    a limit of time or load; try again
 │       └── Unreachable       503  transient    the database does not answer
@@ -37,9 +39,10 @@ ApothecaryError
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal, Self, get_args
 
 Severity = Literal["fatal", "error", "warning", "information"]
 
@@ -51,7 +54,8 @@ class Issue:
     `code` is from https://hl7.org/fhir/R5/valueset-issue-type.html; `expression` holds FHIRPath locations; `rule` is
     the stable id of
     the rule that was broken; `pointer` is the JSON path (keys and indexes) from which a position in a file can be
-    found.
+    found. `kind` and `message` are what terminology servers have agreed on: a code of tx-issue-type
+    (https://hl7.org/fhir/tools/CodeSystem/tx-issue-type) and the id of the message.
     """
 
     severity: Severity
@@ -61,6 +65,8 @@ class Issue:
     rule: str | None = None
     remedy: str | None = None
     pointer: tuple[str | int, ...] | None = None
+    kind: str | None = None
+    message: str | None = None
 
     @property
     def rank(self) -> int:
@@ -97,6 +103,12 @@ class FhirError(ApothecaryError):
         first = Issue("error", code or self.code, diagnostics, where, rule=rule, remedy=remedy)
         self.issues: tuple[Issue, ...] = tuple(issues) or (first,)
         self.headers: Mapping[str, str] = headers or {}
+
+    def with_issues(self, issues: Iterable[Issue]) -> Self:
+        """The same error, told by other issues."""
+        other = copy.copy(self)
+        other.issues = tuple(issues)
+        return other
 
 
 class BadRequest(FhirError):
@@ -189,6 +201,18 @@ class UriTooLong(FhirError):
 class UnsupportedMediaType(FhirError):
     status = 415
     code = "not-supported"
+
+
+class Misdirected(FhirError):
+    """The request names a host that is not this server: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.20"""
+
+    status = 421
+    code = "security"
+
+
+class HeaderTooLong(FhirError):
+    status = 431
+    code = "too-long"
 
 
 class Unprocessable(FhirError):

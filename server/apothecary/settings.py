@@ -113,8 +113,12 @@ class Settings:
         "single", "Whether a conditional delete may delete more than one resource."
     )
     bundle_limit: int = setting(5000, "Most entries of a batch or transaction.")
+    expansion_limit: int = setting(10_000, "Most codes that $expand gives in one answer; count asks for fewer.")
     body_limit: int = setting(32 * 1024 * 1024, "Largest request body in bytes.")
     url_limit: int = setting(16 * 1024, "Longest request URL in bytes.")
+    form_limit: int = setting(1024 * 1024, "Largest form of a search by POST in bytes.")
+    parameter_limit: int = setting(200, "Most parameters in the address and the form of a request, or in a condition.")
+    patch_limit: int = setting(1000, "Most operations of one patch.")
     request_seconds: float = setting(
         30.0, "Longest time one database statement may run before the request is answered with 503."
     )
@@ -126,7 +130,13 @@ class Settings:
     )
     sqlite_cache: int = setting(256, "SQLite: most megabytes of the database that each thread keeps in memory.")
     cors_origins: str = setting(
-        "*", "Origins that browsers may call from, separated by commas; * for all; empty for none."
+        "*",
+        "Origins of web pages that may call, by commas: a named one may read and write, * lets all others read.",
+    )
+    hosts: str = setting(
+        "",
+        "Names of this server in the header Host, separated by commas, besides its addresses and the name in the "
+        "public address; * for any.",
     )
     secret: str = setting(
         "",

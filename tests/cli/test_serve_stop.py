@@ -169,7 +169,7 @@ def test_a_request_that_does_not_end_is_cut_off(sqlite_database_url: str) -> Non
         started(database=sqlite_database_url, stop_seconds=0.2) as server,
         socket.create_connection(("127.0.0.1", server.port)) as never,
     ):
-        never.sendall(b"POST /fhir/Medication HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        never.sendall(b"POST /fhir/Medication HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
         assert server.get() == 200
         server.signal(signal.SIGTERM, group=False)
         assert server.ends() == 0

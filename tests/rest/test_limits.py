@@ -251,7 +251,7 @@ def test_every_refusal_is_an_outcome(database_url: str, method: str, path: str, 
 def chunked(port: int, path: str, chunks: list[bytes]) -> tuple[int, bytes]:
     """Status and body of the answer to a POST whose body comes in chunks."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
-        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\n"
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/fhir+json\r\n"
         connection.sendall(head.encode() + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n")
         # A server that has answered already need not take the rest.
         with suppress(BrokenPipeError, ConnectionResetError):

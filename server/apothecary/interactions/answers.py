@@ -64,7 +64,11 @@ def of_get(context: Context, entry: Entry) -> bytes:
 
 def _get(context: Context, entry: Entry) -> tuple[JSON, bytes | None]:
     service, version, base = context.service, context.version, context.base
-    pairs = [pair for pair in decode(entry.criteria) if pair[0] not in ("_format", "_pretty")]
+    pairs = [
+        pair
+        for pair in decode(entry.criteria, service.settings.parameter_limit)
+        if pair[0] not in ("_format", "_pretty")
+    ]
     content: bytes
     match [segment for segment in entry.path.split("/") if segment]:
         case [*_, last] if last.startswith("$"):

@@ -74,7 +74,7 @@ INTERACTIONS: tuple[Interaction, ...] = (
 def capabilities(service: Service, version: FhirVersion, base: str) -> tuple[bytes, str]:
     """The statement as JSON text, and its ETag. Computed once for a version and base."""
     known = service.live.now
-    key = (version, base, known.generation)
+    key = (version, base, known.generation, service.closed)
     if known.incomplete:
         # Its progress is told as it is now.
         body = dumps(statement(service, version, base))
@@ -93,7 +93,7 @@ def capabilities(service: Service, version: FhirVersion, base: str) -> tuple[byt
 
 def offered(service: Service, level: Level) -> list[str]:
     """The codes of the interactions of one level that are open here, in order."""
-    writable = service.settings.writable
+    writable = service.closed is None
     return list(dict.fromkeys(one.code for one in INTERACTIONS if one.level == level and (writable or not one.writes)))
 
 
@@ -111,11 +111,7 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
         "implementation": {"description": DESCRIPTION, "url": base},
         "fhirVersion": version.number,
         "format": ["application/fhir+json", "json"],
-        **(
-            {"patchFormat": ["application/json-patch+json", "application/fhir+json"]}
-            if service.settings.writable
-            else {}
-        ),
+        **({"patchFormat": ["application/json-patch+json", "application/fhir+json"]} if service.closed is None else {}),
         "rest": [
             {
                 "mode": "server",
@@ -137,9 +133,10 @@ def _compartments(registry: Registry) -> JSON:
 
 
 def _documentation(service: Service) -> str:
-    settings, known = service.settings, service.live.now
-    said = [f"Read-only: {settings.why_read_only}."]
-    if settings.writable:
+    known, closed = service.live.now, service.closed
+    if closed is not None:
+        said = [f"Read-only: {closed.reason}."]
+    else:
         said = ["Reads, searches and writes are open; every write is validated."]
     if known.incomplete:
         names = [f"{kind}?{name}" for kind, some in sorted(known.incomplete.items()) for name in sorted(some)]
@@ -168,7 +165,7 @@ def of_type(service: Service, registry: Registry, resource_type: str) -> JSON:
         "versioning": "versioned",
         "readHistory": "vread" in codes,
         "conditionalRead": "full-support",
-        **(_conditional(service, registry.version) if service.settings.writable else {}),
+        **(_conditional(service, registry.version) if service.closed is None else {}),
         "searchInclude": ["*", *(f"{resource_type}:{code}" for code in sorted(references))],
     }
     reverse = reverse_includes(registry, resource_type)
@@ -194,7 +191,7 @@ def operations(service: Service, levels: Set[str], resource_type: str | None = N
         for code, one in sorted(service.operations.items())
         if one.levels & levels
         and (not one.types or resource_type in one.types)
-        and (service.settings.writable or not one.affects_state)
+        and (service.closed is None or not one.affects_state)
     ]
 
 

@@ -25,7 +25,8 @@ def matches(
     """The resources that meet `criteria` (a query string), at most `limit`. Raises BadRequest for criteria that select
     nothing, Busy where the index cannot tell yet.
     """
-    pairs = [(name, value) for name, value in decode(query_of(service, base, resource_type, criteria)) if value]
+    text = query_of(service, base, resource_type, criteria)
+    pairs = [(name, value) for name, value in decode(text, service.settings.parameter_limit) if value]
     for name, _ in pairs:
         if name in control.NAMES:
             raise BadRequest(f"{name} selects nothing and cannot stand in criteria", expression=name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from apothecary.errors import BadRequest, FhirError, InvalidContent, Issue, MethodNotAllowed, NotFound, TooLarge
@@ -51,7 +51,7 @@ class Entry:
         """The same error, with issues that name this entry."""
         request = f"{self.method} {self.path or self.resource_type}"
         issues = [_placed(issue, self.expression, request) for issue in error.issues]
-        return type(error)(str(error), issues=issues, headers=error.headers)
+        return error.with_issues(issues)
 
 
 # Where the headers of an interaction by itself stand in an entry.
@@ -74,13 +74,11 @@ def _placed(issue: Issue, entry: str, request: str) -> Issue:
             below.append(f"{entry}.resource{dot}{rest}")
         else:
             below.append(f"{entry}.{_HEADERS.get(one, 'request')}")
-    return Issue(
-        issue.severity,
-        issue.code,
-        f"{entry} ({request.strip()}): {issue.diagnostics}",
-        tuple(dict.fromkeys(below)) or (entry,),
-        issue.rule,
-        issue.remedy,
+    return replace(
+        issue,
+        diagnostics=f"{entry} ({request.strip()}): {issue.diagnostics}",
+        expression=tuple(dict.fromkeys(below)) or (entry,),
+        pointer=None,
     )
 
 
@@ -106,6 +104,7 @@ def read_bundle(service: Service, version: FhirVersion, bundle: Any) -> tuple[st
         raise TooLarge(
             f"the bundle has {len(entries)} entries, the limit is {service.settings.bundle_limit}",
             expression="Bundle.entry",
+            remedy="Send several bundles; the operator of the server can allow larger ones (APOTHECARY_BUNDLE_LIMIT).",
         )
     return kind, entries
 
@@ -135,6 +134,12 @@ def _read(service: Service, version: FhirVersion, base: str, raw: Any, entry: En
         raise InvalidContent("a request has a method and a url", expression="request")
     method, entry.full_url = request["method"], raw.get("fullUrl", "")
     entry.method = method
+    for name in ("url", "ifNoneExist"):
+        if len(request.get(name, "")) > service.settings.url_limit:
+            raise TooLarge(
+                f"{name} is longer than {service.settings.url_limit} characters (APOTHECARY_URL_LIMIT)",
+                expression=f"request.{name}",
+            )
     try:
         request["url"].encode()
     except UnicodeEncodeError:
@@ -166,7 +171,7 @@ def _read(service: Service, version: FhirVersion, base: str, raw: Any, entry: En
         if method == "PUT" and entry.resource_id:
             check_identity(entry.resource, entry.resource_id)
     elif method == "PATCH":
-        entry.patcher = _patcher(raw.get("resource"), version)
+        entry.patcher = _patcher(service, raw.get("resource"), version)
 
 
 def _refuse_unknown(version: FhirVersion, structure: str, found: JSON, where: str) -> None:
@@ -193,16 +198,17 @@ def _check_target(entry: Entry) -> None:
         raise BadRequest(f"{entry.method} needs an id or criteria", expression=where)
 
 
-def _patcher(resource: Any, version: FhirVersion) -> Patcher:
+def _patcher(service: Service, resource: Any, version: FhirVersion) -> Patcher:
     """A patch as an entry carries it: Parameters, or a Binary that holds a JSON Patch."""
     if isinstance(resource, dict) and resource.get("resourceType") == "Parameters":
-        return fhirpath_patcher(resource, version)
+        return fhirpath_patcher(service.settings, resource, version)
     if not isinstance(resource, dict) or resource.get("resourceType") != "Binary":
         raise InvalidContent("a PATCH carries Parameters (FHIRPath Patch) or a Binary with a JSON Patch")
     data = resource.get("data")
     if not isinstance(data, str):
         raise InvalidContent("the Binary of a PATCH has data", expression="resource.data", code="required")
     try:
-        return json_patcher(parse(base64.b64decode(data, validate=True)))
+        operations = parse(base64.b64decode(data, validate=True))
     except (ValueError, binascii.Error) as error:
         raise InvalidContent(f"the Binary does not hold a JSON Patch: {error}", expression="resource.data") from None
+    return json_patcher(service.settings, operations)

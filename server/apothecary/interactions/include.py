@@ -42,7 +42,7 @@ def included(
         known.update(dict.fromkeys(frontier))
         if len(known) - len(hits) > limit:
             raise BadRequest(
-                f"the includes would add more than {limit} resources to this page",
+                f"the includes would add more than {limit} resources to this page (APOTHECARY_INCLUDE_LIMIT)",
                 expression="_include",
                 code="too-costly",
                 remedy="Ask for smaller pages with _count, or for fewer includes.",

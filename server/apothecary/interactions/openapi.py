@@ -87,7 +87,7 @@ class _Described:
                     yield self._place(path, one, name, f"{one.code}-{compartment}-{name}")
 
     def _offered(self, levels: Sequence[str]) -> Iterator[Interaction]:
-        writable = self.service.settings.writable
+        writable = self.service.closed is None
         return (one for one in INTERACTIONS if one.level in levels and (writable or not one.writes))
 
     def _places(self, levels: Sequence[str], name: str | None) -> Iterator[Place]:

@@ -4,14 +4,14 @@ https://hl7.org/fhir/R5/fhirpatch.html
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
 import jsonpatch
 
-from apothecary.errors import BadRequest, Gone, NotFound, Unprocessable
-from apothecary.fhir.json import JSON
+from apothecary.errors import BadRequest, Gone, NotFound, TooLarge, Unprocessable
+from apothecary.fhir.json import JSON, dumps
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions import fhirpath_patch, patch_parameters
 from apothecary.interactions.forms import json_in
@@ -19,6 +19,7 @@ from apothecary.interactions.patch_pointers import incomplete, lack
 from apothecary.interactions.preconditions import check_match
 from apothecary.interactions.service import Service, check_id
 from apothecary.interactions.writing import Written, check, put, same_content
+from apothecary.settings import Settings
 from apothecary.store.contract import Transaction
 
 # What the library raises for patches that are none, or do not fit; the builtin ones come from values of odd types.
@@ -36,10 +37,37 @@ Patcher = Callable[[JSON], JSON]
 """Makes the new resource from the current one, which it leaves as it is."""
 
 
-def json_patcher(operations: Any) -> Patcher:
-    """A patcher from a JSON Patch document. Raises BadRequest for what is none."""
+def _check_number(settings: Settings, number: int) -> None:
+    """Raises TooLarge for a patch of more operations than a server takes."""
+    if number > settings.patch_limit:
+        raise TooLarge(
+            f"the patch has {number} operations, the limit is {settings.patch_limit}",
+            remedy="PUT the whole resource; the operator of the server can allow more (APOTHECARY_PATCH_LIMIT).",
+        )
+
+
+class _Copies:
+    """Counts what a JSON Patch copies: copies of copies double, so a few operations could fill the memory."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._limit = self._left = settings.body_limit
+
+    def before(self, resource: Any, operation: Mapping[str, Any]) -> None:
+        """Raises TooLarge where what is copied has, with all that was, more bytes than a body may have."""
+        if operation["op"] != "copy":
+            return
+        self._left -= len(dumps(jsonpatch.JsonPointer(operation["from"]).resolve(resource)))
+        if self._left < 0:
+            raise TooLarge(f"the patch copies more than {self._limit} bytes (APOTHECARY_BODY_LIMIT)")
+
+
+def json_patcher(settings: Settings, operations: Any) -> Patcher:
+    """A patcher from a JSON Patch document. Raises BadRequest for what is none, TooLarge for one of too many
+    operations.
+    """
     if not isinstance(operations, list):
         raise BadRequest("a JSON Patch is an array of operations", code="structure")
+    _check_number(settings, len(operations))
     for number, one in enumerate(operations):
         if (reason := incomplete(one)) is not None:
             raise BadRequest(f"this is not a JSON Patch: operation {number} {reason}", code="structure")
@@ -50,8 +78,10 @@ def json_patcher(operations: Any) -> Patcher:
 
     def apply(resource: JSON) -> JSON:
         result: Any = deepcopy(resource)
+        copies = _Copies(settings)
         for number, (one, step) in enumerate(zip(operations, steps, strict=True)):
             try:
+                copies.before(result, one)
                 result = step.apply(result, in_place=True)
             except jsonpatch.JsonPatchTestFailed:
                 reason = f"a test of the patch failed: {one['path'] or 'the resource'} is not what it says"
@@ -70,8 +100,12 @@ def json_patcher(operations: Any) -> Patcher:
     return apply
 
 
-def fhirpath_patcher(parameters: Any, version: FhirVersion) -> Patcher:
-    """A patcher from a Parameters resource. Raises BadRequest for what is no FHIRPath Patch."""
+def fhirpath_patcher(settings: Settings, parameters: Any, version: FhirVersion) -> Patcher:
+    """A patcher from a Parameters resource. Raises BadRequest for what is no FHIRPath Patch, TooLarge for one of too
+    many operations.
+    """
+    operations = parameters.get("parameter") if isinstance(parameters, dict) else None
+    _check_number(settings, len(operations) if isinstance(operations, list) else 0)
     operations = patch_parameters.operations(parameters, version)
     return lambda resource: fhirpath_patch.apply(resource, operations, version)
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from apothecary.content.definitions import DEFINING, changed
 from apothecary.content.live import Live
@@ -14,7 +14,7 @@ from apothecary.errors import BadRequest, Issue, NotFound, Unprocessable
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
-from apothecary.interactions.known import Known
+from apothecary.interactions.known import Known, Models
 from apothecary.interactions.prepared import Cache
 from apothecary.search.parameters import Registry
 from apothecary.settings import Settings
@@ -53,6 +53,16 @@ class OfferedOperation(Protocol):
     def arguments(self) -> Sequence[OfferedArgument]: ...
 
 
+class Closed(NamedTuple):
+    """Why a request may not write, and what its sender or the operator can do about it."""
+
+    reason: str
+    remedy: str | None
+
+
+OPENING = "Listen on a loopback address, or open writes with APOTHECARY_OPEN_WRITES=true."
+
+
 @dataclass
 class Service:
     """One server's parts. `live` has a registry for each FHIR version that has a base, `operations` an entry for each
@@ -74,14 +84,28 @@ class Service:
     """What `reader` told of value sets and code systems."""
     profiles: Known = field(default_factory=Known)
     """What `reader` told of profiles."""
-    statements: dict[tuple[FhirVersion, str, str], tuple[bytes, str]] = field(default_factory=dict)
-    """CapabilityStatements that were computed, with their ETags, by version, base and generation of the definitions."""
+    models: Models = field(default_factory=Models)
+    """Code systems and value sets as they were read from their texts."""
+    statements: dict[tuple[FhirVersion, str, str, Closed | None], tuple[bytes, str]] = field(default_factory=dict)
+    """CapabilityStatements that were computed, with their ETags, by version, base, generation of the definitions and
+    what stands against writes.
+    """
     lock: threading.Lock = field(default_factory=threading.Lock)
+    closed_here: Closed | None = None
+    """What stands against writes of the request in hand, where the settings allow them."""
 
     @property
     def registries(self) -> Mapping[FhirVersion, Registry]:
         """A registry for each version, for what the settings decide: the versions and their types."""
         return self.live.latest.registries
+
+    @property
+    def closed(self) -> Closed | None:
+        """What stands against writes, by the settings or for the request in hand; None where nothing does."""
+        reason = self.settings.why_read_only
+        if reason is None:
+            return self.closed_here
+        return Closed(reason, None if self.settings.read_only else OPENING)
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in a transaction with what can be searched for then, and commit it; again where another came

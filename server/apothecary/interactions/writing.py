@@ -45,12 +45,9 @@ def nothing_deleted(resource_type: str, resource_id: str = "") -> Written:
 
 def check_writable(service: Service) -> None:
     """Raises Forbidden where this server does not take writes."""
-    settings = service.settings
-    if not settings.writable:
-        remedy = "Listen on a loopback address, or open writes with APOTHECARY_OPEN_WRITES=true."
-        raise Forbidden(
-            f"this server is read-only: {settings.why_read_only}", remedy=None if settings.read_only else remedy
-        )
+    closed = service.closed
+    if closed is not None:
+        raise Forbidden(f"this server is read-only: {closed.reason}", remedy=closed.remedy)
 
 
 def check(

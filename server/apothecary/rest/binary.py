@@ -29,12 +29,8 @@ _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 (a token of RFC 9110)
 _MEDIA_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}\s*(?:;[ -~]*)?")
 _IN_HEADERS = re.compile(r"[!-~]+")
 _UNKNOWN = "application/octet-stream"
-# A browser shows and runs nothing of it, whatever somebody stored: it is saved, and not guessed at.
-_HARMLESS = (
-    ("Content-Disposition", "attachment"),
-    ("X-Content-Type-Options", "nosniff"),
-    ("Content-Security-Policy", "default-src 'none'; sandbox"),
-)
+# A browser saves it: whatever somebody stored is not shown as if it were this server's. `headers` does the rest.
+_HARMLESS = ("Content-Disposition", "attachment")
 
 
 def wants_content(accept: str, parameters: Mapping[str, Any]) -> bool:
@@ -58,7 +54,7 @@ def wants_content(accept: str, parameters: Mapping[str, Any]) -> bool:
 def content(resource: JSON) -> tuple[bytes, list[tuple[str, str]]]:
     """The content of a Binary, and the headers that say what it is."""
     kind = resource.get("contentType", "")
-    headers = [("Content-Type", kind if _MEDIA_TYPE.fullmatch(kind) else _UNKNOWN), *_HARMLESS]
+    headers = [("Content-Type", kind if _MEDIA_TYPE.fullmatch(kind) else _UNKNOWN), _HARMLESS]
     context = resource.get("securityContext", {}).get("reference", "")
     if _IN_HEADERS.fullmatch(context):
         headers.append((CONTEXT, context))

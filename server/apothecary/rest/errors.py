@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import secrets
 from dataclasses import replace
+from traceback import format_tb
 from typing import Any
 
 from flask import Flask, request
@@ -42,13 +43,35 @@ def register(app: Flask, service: Service) -> None:
         number = request_id(request.environ) or secrets.token_hex(8)
         # `finish` sends it back.
         request.environ["HTTP_X_REQUEST_ID"] = number
-        log.exception("request %s failed: %s %s", number, request.method, request.path)
+        log.error("request %s failed: %s %r\n%s", number, request.method, request.path, whence(error))
         issue = Issue("fatal", "exception", f"The server failed; the error is in its log under {number}.")
         return _answer(service, 500, (issue,), {})
 
     app.register_error_handler(FhirError, known)
     app.register_error_handler(HTTPException, from_routing)
     app.register_error_handler(Exception, unexpected)
+
+
+def failed() -> Answer:
+    """The answer where not even an error of the app could be answered."""
+    body = dumps(operation_outcome((Issue("fatal", "exception", "The server failed."),)))
+    return Answer(body, 500, [("Content-Type", CONTENT_TYPE[FhirVersion.R5])])
+
+
+def whence(error: BaseException) -> str:
+    """Where an error was raised, as a traceback shows it, without the messages of errors: they quote what was asked for
+    and what is stored, and neither belongs in a log.
+    """
+    text = ""
+    one: BaseException | None = error
+    seen: set[int] = set()
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        kind = type(one)
+        here = f"{''.join(format_tb(one.__traceback__))}{kind.__module__}.{kind.__qualname__}\n"
+        text = f"{here}which led to\n{text}" if text else here
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    return text.rstrip()
 
 
 def _with_pointer(service: Service, error: FhirError) -> tuple[Issue, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import http_date
 from apothecary.interactions.service import Service
 from apothecary.rest import forwarded
+from apothecary.rest.admission import closed_for, shared_with
 from apothecary.rest.encoding import inflate
 from apothecary.rest.forwarded import HOST, PATH, SCHEMES
 from apothecary.rest.negotiation import Negotiated, negotiate, written_in
@@ -61,7 +63,7 @@ class Exchange:
         self.text: str = self.environ.get("QUERY_STRING", "")
         if len(self.text) + len(self.environ["PATH_INFO"]) > service.settings.url_limit:
             raise UriTooLong(
-                f"the address is longer than {service.settings.url_limit} bytes",
+                f"the address is longer than {service.settings.url_limit} bytes (APOTHECARY_URL_LIMIT)",
                 remedy="POST the search to [type]/_search instead.",
             )
         self.pairs: Pairs = []
@@ -80,9 +82,16 @@ class Exchange:
         )
         self.environ[CHOSEN] = self.wanted.version
 
+    @property
+    def acting(self) -> Service:
+        """The service as this request may use it: it knows what stands against writes of its sender."""
+        closed = closed_for(self.service.settings, self.environ)
+        return self.service if closed is None else replace(self.service, closed_here=closed)
+
     def add(self, text: str) -> None:
         """Take in the parameters of a query string or a form."""
-        for name, value in decode(text):
+        most = self.service.settings.parameter_limit
+        for name, value in decode(text, most - len(self.pairs) - len(self.general)):
             if name in GENERAL:
                 self.general[name] = value
             else:
@@ -201,7 +210,7 @@ def finish(service: Service, environ: dict[str, Any], response: Answer) -> Answe
     https://hl7.org/fhir/R5/security.html#cors
     """
     if "HTTP_ORIGIN" in environ:
-        allowed = origin_allowed(service.settings.cors_origins, environ["HTTP_ORIGIN"])
+        allowed = shared_with(service.settings.cors_origins, environ["HTTP_ORIGIN"])
         if allowed:
             response.add("Access-Control-Allow-Origin", allowed)
             response.add("Access-Control-Expose-Headers", EXPOSED)
@@ -221,14 +230,6 @@ def entity_headers(version: int, updated: int) -> list[tuple[str, str]]:
 @lru_cache(maxsize=4096)
 def _last_modified(second: int) -> str:
     return http_date(second * 1_000_000)
-
-
-def origin_allowed(setting: str, origin: str) -> str | None:
-    """What Access-Control-Allow-Origin says to a browser at `origin`; None where it may not call."""
-    allowed = [one.strip() for one in setting.split(",") if one.strip()]
-    if "*" in allowed:
-        return "*"
-    return origin if origin in allowed else None
 
 
 @lru_cache(maxsize=256)

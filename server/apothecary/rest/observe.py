@@ -5,21 +5,31 @@ The log says which parameters a search had, never their values: what somebody lo
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
+from urllib.parse import unquote_plus
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import msgspec
 
 from apothecary.fhir.temporal import instant
 from apothecary.interactions.service import Service
+from apothecary.rest.errors import failed, whence
 from apothecary.rest.exchange import request_id
 from apothecary.rest.metrics import Metrics
 from apothecary.rest.routing import MATCHED, Matched
-from apothecary.search.text import decode
+
+log = logging.getLogger("apothecary")
+
+# A log line has no more names of parameters than that, and no longer ones.
+MOST_LOGGED = 100
+_NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_.:$-]{0,199}", re.ASCII)
 
 
 class Observed:
@@ -42,7 +52,12 @@ class Observed:
             status = int(line[:3])
             return start_response(line, headers)
 
-        body = self._app(environ, started)
+        try:
+            body = self._app(environ, started)
+        except Exception as error:
+            # What happens outside of a request's own error handler; a WSGI server would write all of it into its log.
+            log.error("a request failed: %s %r\n%s", environ["REQUEST_METHOD"], environ["PATH_INFO"], whence(error))
+            body = failed()(environ, started)
         seconds = time.perf_counter() - begin
         interaction, kind = self._what(environ)
         self._metrics.count((interaction, kind, status), seconds)
@@ -67,7 +82,7 @@ class Observed:
             "time": instant(time.time_ns() // 1000),
             "method": environ["REQUEST_METHOD"],
             "path": environ["PATH_INFO"],
-            "parameters": [name for name, _ in decode(environ.get("QUERY_STRING", ""))],
+            "parameters": _names(environ.get("QUERY_STRING", "")),
             "interaction": interaction,
             "type": kind,
             "status": status,
@@ -79,6 +94,14 @@ class Observed:
             entry["address"] = environ.get("REMOTE_ADDR", "")
         # In one call, so that lines of several processes do not mix.
         os.write(sys.stdout.fileno(), msgspec.json.encode(entry) + b"\n")
+
+
+def _names(query: str) -> list[str]:
+    """The names of the parameters of a query, as far as they are what FHIR calls its parameters: who forgets a name
+    sends a value in its place. Never fails, whatever the query holds.
+    """
+    found = (one.partition("=")[0] for one in islice(query.split("&", MOST_LOGGED), MOST_LOGGED) if one)
+    return [name if _NAME.fullmatch(name) else "?" for name in map(unquote_plus, found)]
 
 
 def interaction_of(endpoint: str) -> str:

@@ -19,7 +19,7 @@ class OpenApiViews(BaseViews):
         """The document of the base, or with `?type=` of one resource type. It is no FHIR, so `Accept` is not asked."""
         exchange = self.exchange(native=True)
         parameters, _ = exchange.parameters(_TAKEN)
-        body = dumps(openapi.document(self.service, exchange.version, exchange.base, parameters.get("type")))
+        body = dumps(openapi.document(exchange.acting, exchange.version, exchange.base, parameters.get("type")))
         tag = f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
         headers = [("Content-Type", "application/json"), ("ETag", tag), ("Cache-Control", "no-cache")]
         if exchange.not_modified(tag, None):

@@ -38,7 +38,7 @@ class OperationViews(BaseViews):
         # Whether there is a body is seen by reading it: one that comes in chunks does not say how long it is.
         posted = body(exchange) if request.method == "POST" and exchange.body() else None
         call = Call(
-            self.service,
+            exchange.acting,
             exchange.written,
             exchange.base,
             resource_type,
@@ -48,6 +48,7 @@ class OperationViews(BaseViews):
             exchange.version,
             request.headers.get("If-None-Exist"),
             request.headers.get("If-Match"),
+            request.headers.get("Accept-Language"),
         )
         answer = dumps(found.run(call))
         return exchange.respond(answer, [], version=found.answer_version(call) if found.answer_version else None)

@@ -7,7 +7,7 @@ from html import escape
 
 ABOUT = "A FHIR server for medication knowledge."
 
-_STYLE = (
+STYLE = (
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem}"
     "code{background:#8882;padding:.1em .3em;border-radius:.2em}"
 )
@@ -20,7 +20,7 @@ def index(bases: Sequence[str], types: Iterable[str], description: str) -> str:
     statements = ", ".join(_link(f"{one}/metadata", f"{one}/metadata") for one in bases)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Apothecary</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
         f"<h1>Apothecary</h1><p>{ABOUT} {escape(description)}</p>"
         f"<h2>What this server does</h2><p>{statements}</p>"
         f"<h2>What it holds</h2>{f'<ul>{links}</ul>' if links else '<p>Nothing yet.</p>'}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from flask import request
 from werkzeug.exceptions import NotFound as NoSuchAddress
 
-from apothecary.errors import BadRequest, NotSupported
+from apothecary.errors import BadRequest, NotSupported, TooLarge
 from apothecary.fhir.json import parse
 from apothecary.interactions import capabilities, history, read, search, subset
 from apothecary.rest import binary
@@ -36,7 +36,7 @@ class ReadingViews(BaseViews):
             raise BadRequest(
                 f"mode={mode} is not offered", expression="mode", code="not-supported", remedy="Use mode=full."
             )
-        body, tag = capabilities.capabilities(self.service, exchange.version, exchange.base)
+        body, tag = capabilities.capabilities(exchange.acting, exchange.version, exchange.base)
         headers = [("ETag", tag), ("Cache-Control", "no-cache")]
         return (
             exchange.respond(b"", headers, 304) if exchange.not_modified(tag, None) else exchange.respond(body, headers)
@@ -189,6 +189,12 @@ def _read_form(exchange: Exchange) -> None:
     if not request.headers.get("Content-Type") and not exchange.body():
         return
     check_content_type(request.headers.get("Content-Type", ""), exchange.version, FORM)
+    limit = exchange.service.settings.form_limit
+    if (request.content_length or 0) > limit or len(exchange.body()) > limit:
+        raise TooLarge(
+            f"the form is larger than {limit} bytes",
+            remedy="Ask for less at once; the operator of the server can allow more (APOTHECARY_FORM_LIMIT).",
+        )
     try:
         exchange.add(exchange.body().decode("utf-8"))
     except UnicodeDecodeError:

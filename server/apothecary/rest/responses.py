@@ -11,6 +11,7 @@ from flask import Response
 from werkzeug.datastructures import Headers
 
 from apothecary.rest.encoding import LEAST, accepts_gzip, deflate, worth_it
+from apothecary.rest.headers import harden
 
 _LINES = {status.value: f"{status.value} {status.phrase.upper()}" for status in HTTPStatus}
 
@@ -53,6 +54,7 @@ class Answer(Response):
         # RFC 9110: a 204 or 304 has no content, and says nothing of its length.
         if self._status_code not in (204, 304):
             headers.append(("Content-Length", str(len(body))))
+        harden(headers)
         start_response(_LINES[self._status_code], headers)
         return () if environ["REQUEST_METHOD"] == "HEAD" else (body,)
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from flask import Flask, request
+from werkzeug.routing import MapAdapter
 
 from apothecary.errors import MethodNotAllowed
 from apothecary.fhir.json import dumps
@@ -13,8 +14,11 @@ from apothecary.interactions import capabilities
 from apothecary.interactions.openapi import DOCUMENT
 from apothecary.interactions.service import Service
 from apothecary.rest import pages
-from apothecary.rest.exchange import finish, origin_allowed
+from apothecary.rest.admission import SAFE, from_own_page, shared_with
+from apothecary.rest.exchange import finish
+from apothecary.rest.headers import page_policy
 from apothecary.rest.metrics import CONTENT_TYPE, Metrics
+from apothecary.rest.observe import interaction_of
 from apothecary.rest.openapi import OpenApiViews
 from apothecary.rest.operating import OperationViews
 from apothecary.rest.reading import ReadingViews
@@ -95,6 +99,7 @@ def _index(service: Service) -> Answer:
             ("Content-Type", "text/html; charset=utf-8"),
             ("Cache-Control", "no-store"),
             ("Vary", "Accept, Accept-Encoding"),
+            page_policy([pages.STYLE]),
         ]
         return finish(service, request.environ, Answer(body, 200, headers))
     start = {"metadata": "/fhir/metadata"} | {one: f"/fhir/{one}" for one in sorted(held)}
@@ -118,21 +123,34 @@ def _plain(service: Service, value: dict[str, object]) -> Answer:
     return finish(service, request.environ, response)
 
 
-def preflight(service: Service, allowed: list[str]) -> Answer:
-    """The answer to a browser that asks whether it may call: https://hl7.org/fhir/R5/security.html#cors"""
-    headers = [("Allow", ", ".join(sorted(allowed)))]
-    origin = request.environ.get("HTTP_ORIGIN")
-    permitted = origin_allowed(service.settings.cors_origins, origin) if origin else None
-    if permitted:
+def preflight(service: Service, adapter: MapAdapter) -> Answer:
+    """The answer to a browser that asks whether a page may call: https://hl7.org/fhir/R5/security.html#cors
+
+    A page of an origin that may only read is told the methods that read here, and nothing where it asks for another.
+    """
+    environ = request.environ
+    allowed = sorted(adapter.allowed_methods())
+    headers = [("Allow", ", ".join(allowed))]
+    if not from_own_page(service.settings, environ):
+        allowed = [one for one in allowed if one in SAFE or (one == "POST" and _reads(service, adapter))]
+    wanted = environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD", "GET")
+    if wanted in allowed and shared_with(service.settings.cors_origins, environ.get("HTTP_ORIGIN", "")):
         headers += [
-            ("Access-Control-Allow-Methods", ", ".join(sorted(allowed))),
+            ("Access-Control-Allow-Methods", ", ".join(allowed)),
             (
                 "Access-Control-Allow-Headers",
-                request.environ.get(
-                    "HTTP_ACCESS_CONTROL_REQUEST_HEADERS",
-                    REQUEST_HEADERS,
-                ),
+                environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", REQUEST_HEADERS),
             ),
             ("Access-Control-Max-Age", "86400"),
         ]
-    return finish(service, request.environ, Answer(b"", 204, headers))
+    return finish(service, environ, Answer(b"", 204, headers))
+
+
+def _reads(service: Service, adapter: MapAdapter) -> bool:
+    """Whether a POST to an address may be one that changes nothing: a search, an operation, a batch of reads."""
+    rule, values = adapter.match(method="POST", return_rule=True)
+    interaction = interaction_of(rule.endpoint)
+    if interaction == "operation":
+        operation = service.operations.get(values["operation"])
+        return operation is not None and not operation.affects_state
+    return interaction in ("search-type", "search-system", "search-compartment", "transaction")

@@ -121,14 +121,14 @@ class WritingViews(BaseViews):
                 remedy="Name one fhirVersion in Accept and Content-Type, or leave it out of Accept.",
             )
         returning = exchange.preference("return") or "minimal"
-        answer = process(self.service, exchange.written, exchange.base, body(exchange), returning=returning)
+        answer = process(exchange.acting, exchange.written, exchange.base, body(exchange), returning=returning)
         return exchange.respond(answer, [])
 
     # -- what all of them do
 
     def _writing(self, resource_type: str) -> Exchange:
         exchange = self.exchange(native=self.wants_content(resource_type))
-        check_writable(self.service)
+        check_writable(exchange.acting)
         # What is written must also be there to be shown.
         for version in {exchange.written, exchange.version}:
             self.service.check_type(version, resource_type)
@@ -212,5 +212,5 @@ def _patcher(exchange: Exchange) -> Patcher:
     kind = check_content_type(request.headers.get("Content-Type", ""), exchange.written, FHIR_JSON | {JSON_PATCH})
     document: JSON | list[Any] = read_json(exchange.body())
     if kind == JSON_PATCH or isinstance(document, list):
-        return json_patcher(document)
-    return fhirpath_patcher(document, exchange.written)
+        return json_patcher(exchange.service.settings, document)
+    return fhirpath_patcher(exchange.service.settings, document, exchange.written)

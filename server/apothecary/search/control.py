@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from apothecary.errors import BadRequest, Issue, NotSupported
 from apothecary.search.contained import Returned, Which
 from apothecary.search.context import Context
+from apothecary.search.criteria import too_costly
 from apothecary.search.handling import Handling
 from apothecary.search.query import Include, Sort
 from apothecary.search.suggestions import instead, unknown_elements
@@ -60,6 +61,9 @@ def concerns(name: str) -> bool:
 
 def parse(pairs: Sequence[tuple[str, str]], context: Context, handling: Handling) -> Controls:
     """Raises BadRequest for a value that breaks a rule; reports to `handling` what this server does not know."""
+    # What shapes an answer costs, too: each key to sort by, each include, each name of an element.
+    if sum(value.count(",") + 1 for _, value in pairs) > context.clause_limit:
+        raise too_costly(context)
     controls = Controls(context.page_size)
     seen: set[str] = set()
     for name, value in pairs:
@@ -214,7 +218,8 @@ def _included(name: str, controls: Controls, value: str, context: Context, handl
     include = _include(name, value, context, handling)
     if include is None:
         return None
-    controls.includes = (*controls.includes, include)
+    if include not in controls.includes:
+        controls.includes = (*controls.includes, include)
     return value
 
 

@@ -21,6 +21,10 @@ from apothecary.search.text import split, unescape
 from apothecary.search.types import date
 from apothecary.search.types.base import Request, split_prefix
 
+# Types that may be looked at for each clause that is allowed: most of those that a reference may point to lack what a
+# chain asks for.
+_LINKS = 5
+
 NO_VALUE = "there is no value between the commas"
 
 # Modifiers that find what is not found otherwise; resources without any value are among that.
@@ -37,10 +41,25 @@ class Criteria:
         """The types that are searched: those that `_type` leaves."""
         self.inexact = Inexact(context.vocabulary, handling)
         self._values = 0
+        self._links = 0
 
     @property
     def registry(self) -> Registry:
         return self.context.registry
+
+    def _count(self, number: int) -> None:
+        """Count values as they are made: a chain over references to anything multiplies with each link."""
+        self._values += number
+        if self._values > self.context.clause_limit * len(self.context.types):
+            raise too_costly(self.context)
+
+    def follow(self) -> None:
+        """Count that one more link of a chain is looked at in one more type. Raises TooCostly where it is too many: a
+        chain over references to anything multiplies with each link, also where it leads nowhere and asks nothing.
+        """
+        self._links += 1
+        if self._links > _LINKS * self.context.clause_limit * len(self.context.types):
+            raise too_costly(self.context)
 
     def predicate(self, resource_type: str, name: str, value: str) -> Predicate | None:
         """One parameter of a type, by its code and modifier; None where the type has no such parameter. Raises
@@ -55,6 +74,7 @@ class Criteria:
         if modifier is not None and modifier not in parameter.modifiers and not names_type(parameter, modifier):
             raise _no_modifier(parameter, modifier)
         if modifier == "missing":
+            self._count(1)
             return _missing(parameter, value)
         request = Request(
             self.context.bases,
@@ -71,17 +91,14 @@ class Criteria:
         found = [_one(parameter, inner, text, request) for text in split(value, ",") if text]
         if not found:
             raise ValueError(NO_VALUE)
-        # Counted as they are made: a chain over references to anything multiplies with each link.
-        self._values += len(found)
-        if self._values > self.context.clause_limit * len(self.context.types):
-            raise too_costly(self.context)
+        self._count(len(found))
         return Not(any_of(found)) if modifier in _NEGATIONS else any_of(found)
 
 
 def too_costly(context: Context) -> TooCostly:
     """What a search is answered with that asks for more than the server allows."""
     return TooCostly(
-        f"the search has more than {context.clause_limit} clauses",
+        f"the search has more than {context.clause_limit} clauses (APOTHECARY_SEARCH_CLAUSE_LIMIT)",
         remedy="Ask for fewer values at once; in a chain, name the target type: subject:Medication.code=...",
     )
 

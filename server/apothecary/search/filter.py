@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from apothecary.errors import FhirError, NotSupported
+from apothecary.errors import FhirError, NotSupported, TooCostly
 from apothecary.fhir.temporal import parse_span
 from apothecary.search.chaining import lacking, reference, reverse, targets
 from apothecary.search.criteria import Criteria
@@ -126,6 +126,7 @@ class FilterParser:
 
     def _path(self, resource_type: str, path: str) -> Predicate:
         """A comparison whose path begins with `path`: a parameter, or a reference and what is asked of its target."""
+        self.criteria.follow()
         if not re.fullmatch(r"[A-Za-z_][\w:-]*(\.[A-Za-z_][\w:-]*)*", path):
             raise ValueError(f"{path!r} is not the name of a search parameter")
         if path.startswith("_has:"):
@@ -176,6 +177,8 @@ class FilterParser:
             try:
                 found.append(parameter.leads_to(target, inner(target)))
                 end = self.position
+            except TooCostly:
+                raise
             except (FhirError, ValueError) as error:
                 problem = problem or error
         if end is None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from apothecary.errors import BadRequest
+from apothecary.errors import BadRequest, FhirError
 from apothecary.search.defined import Defining, DefinitionError
 from apothecary.search.text import decode
 
@@ -68,7 +68,10 @@ def _query(given: Defining) -> NamedQuery:
     if not isinstance(one.get("code"), str):
         raise DefinitionError(f"{label}: a query needs a code to be asked by")
     parameters = {p["name"]: p.get("min", 0) > 0 for p in one.get("parameter", ()) if p.get("use") == "in"}
-    pairs = tuple(decode(criteria[0]))
+    try:
+        pairs = tuple(decode(criteria[0]))
+    except FhirError as error:
+        raise DefinitionError(f"{label}: {error}") from None
     unknown = {place for _, value in pairs for place in _PLACE.findall(value)} - parameters.keys()
     if unknown:
         raise DefinitionError(

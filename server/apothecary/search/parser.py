@@ -8,6 +8,7 @@ would answer a wider question.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from apothecary.errors import BadRequest, FhirError, NotEnumerable, NotSupported, TooCostly, UnknownTerminology
 from apothecary.search import compartments, control, special
@@ -155,7 +156,7 @@ def _filter(criteria: Criteria, types: tuple[str, ...], name: str, value: str) -
             predicate = _predicate(criteria, resource_type, name, value)
         except (TooCostly, UnknownTerminology, NotEnumerable) as error:
             # A link of a chain knows its own part of the name only.
-            raise type(error)(str(error), expression=name, remedy=error.issues[0].remedy) from None
+            raise error.with_issues(replace(one, expression=(name,)) for one in error.issues) from None
         except ValueError as error:
             raise BadRequest(f"{name}={value}: {error}", expression=name) from None
         if predicate is None:
@@ -190,6 +191,8 @@ def _predicate(criteria: Criteria, resource_type: str, name: str, value: str, de
     """
     if depth > DEPTH:
         raise TooCostly(f"chains may be {DEPTH} deep at most", expression=name)
+    if depth:
+        criteria.follow()
     if name == "_has" or name.startswith("_has:"):
         return _has(criteria, resource_type, name, value, depth)
     if name in special.PARAMETERS:
@@ -229,10 +232,12 @@ def _chain(criteria: Criteria, resource_type: str, link: str, rest: str, value: 
         return any_of(found)
     if refused is not None:
         raise refused
+    # What was meant is looked for once, and in some of the types: a chain may end here for each of very many.
+    few = () if depth else possible[:20]
     raise BadRequest(
         f"{link}.{rest}: none of the types that {code} points to has a parameter {rest.partition('.')[0]!r}",
         expression=f"{link}.{rest}",
-        remedy=next(filter(None, (instead(criteria.registry, (one,), rest) for one in possible)), None),
+        remedy=next(filter(None, (instead(criteria.registry, (one,), rest) for one in few)), None),
     )
 
 

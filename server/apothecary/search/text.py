@@ -11,7 +11,8 @@ import unicodedata
 from functools import lru_cache
 from urllib.parse import unquote_plus
 
-from apothecary.errors import BadRequest
+from apothecary.errors import BadRequest, TooCostly
+from apothecary.settings import PREFIX
 
 # Longest text that stands in an index key. PostgreSQL refuses index entries past about 2,700 bytes.
 KEY_LENGTH = 200
@@ -69,6 +70,11 @@ def something(text: str) -> str:
     return found
 
 
+def shortened(text: str) -> str:
+    """`text` as a message quotes it."""
+    return text if len(text) <= KEY_LENGTH else f"{text[:KEY_LENGTH]}..."
+
+
 def escape(text: str) -> str:
     """The inverse of `unescape`."""
     for character in "\\,|$":
@@ -83,13 +89,18 @@ _LETTERS = str.maketrans(
 )
 
 
-@lru_cache(maxsize=16384)
 def fold(text: str) -> str:
     """`text` without case, accents, or differences of white space: `Muñoz  Cañadas` is `munoz canadas`, and `Łódź` is
     `lodz`.
 
     Unicode compatibility decomposition, combining marks removed, full case folding; one space between words.
     """
+    # Only what is short is remembered: the memory of a cache is bounded by what it holds, not by how much of it.
+    return _folded(text) if len(text) <= KEY_LENGTH else _folded.__wrapped__(text)
+
+
+@lru_cache(maxsize=16384)
+def _folded(text: str) -> str:
     if text.isascii():
         return " ".join(text.casefold().split())
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
@@ -107,7 +118,8 @@ def bare(text: str) -> str:
     What joins the parts of a word goes, other punctuation is read as a space; symbols (`+`, `<`) stay, and so does what
     stands between two digits, or `1.5 mg` were `15 mg`.
     """
-    return _bare(fold(text))
+    folded = fold(text)
+    return _bare(folded) if len(folded) <= KEY_LENGTH else _bare.__wrapped__(folded)
 
 
 # What is neither a letter, a digit nor white space.
@@ -144,10 +156,19 @@ def key(text: str) -> str:
     return f"{text[: KEY_LENGTH - 65]}#{digest}"
 
 
-def decode(text: str) -> list[tuple[str, str]]:
+# Most parameters of a query that no client sends: what a definition or a Python program asks.
+MOST_PARAMETERS = 1000
+
+
+def decode(text: str, most: int = MOST_PARAMETERS) -> list[tuple[str, str]]:
     """The parameters of a query string or form, in order. Raises BadRequest where the text is not UTF-8 or not
-    decodable.
+    decodable, TooCostly, before anything is taken apart, where there may be more than `most`.
     """
+    if text.count("&") >= most:
+        raise TooCostly(
+            f"there are more than {most} parameters",
+            remedy=f"The operator of the server can allow more ({PREFIX}PARAMETER_LIMIT).",
+        )
     pairs = []
     for one in text.split("&"):
         if not one:
@@ -157,10 +178,10 @@ def decode(text: str) -> list[tuple[str, str]]:
             pairs.append((unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")))
         except UnicodeDecodeError:
             raise BadRequest(
-                f"{one}: percent-encoding must be of UTF-8 text",
+                f"{shortened(one)}: percent-encoding must be of UTF-8 text",
                 expression=name,
                 remedy="Encode the parameter's value as UTF-8.",
             ) from None
         if "\x00" in pairs[-1][0] or "\x00" in pairs[-1][1]:
-            raise BadRequest(f"{one}: the character U+0000 is in no FHIR text", expression=name)
+            raise BadRequest(f"{shortened(one)}: the character U+0000 is in no FHIR text", expression=name)
     return pairs
