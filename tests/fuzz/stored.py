@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +18,7 @@ from tests.fuzz.dice import Dice, dice_for
 from tests.fuzz.judge import fault
 from tests.fuzz.material import ACTING, Material, parameters
 from tests.fuzz.mutate import mutated, spelled
+from tests.fuzz.servers import DATABASES, PARTS, official, server
 from tests.fuzz.wire import Connection, Request
 from tests.waiting import until
 
@@ -80,31 +81,10 @@ def _entangle(dice: Dice, kind: str, resource: dict[str, Any]) -> None:
 
 
 _EXPRESSIONS = (
-    *(
-        "%.code",
-        "%.identifier",
-        "%.nothing",
-        "%",
-        "%.name | Patient.name",
-        "%.extension('http://x').value",
-        "%.meta.tag",
-    ),
-    *(
-        "%.where(true)",
-        "%.code.coding.where(system = 'a').code",
-        "(% as Quantity)",
-        "%.repeat(extension)",
-        "%.descendants()",
-    ),
-    *(
-        "%.contained",
-        "%.code.matches('(a|a)*b')",
-        "name",
-        "'text'",
-        "%.id",
-        "%.text.div",
-        "Medication.code | Medication.code",
-    ),
+    *("%.code", "%.identifier", "%.nothing", "%", "%.name | Patient.name", "%.extension('http://x').value"),
+    *("%.meta.tag", "%.where(true)", "%.code.coding.where(system = 'a').code", "(% as Quantity)", "%.contained"),
+    *("%.repeat(extension)", "%.descendants()", "%.code.matches('(a|a)*b')", "name", "'text'", "%.id", "%.text.div"),
+    "Medication.code | Medication.code",
 )
 
 
@@ -203,10 +183,26 @@ def commands(server: ServerProcess, *given: Sequence[str]) -> None:
         arguments = [sys.executable, "-m", "apothecary", one[0], "--database", server.database, *one[1:]]
         done = subprocess.run(
             arguments,
-            cwd=Path(server.folder),
+            cwd=server.folder,
             env=server.settings.environment(),
             capture_output=True,
             text=True,
             check=False,
         )
         assert done.returncode == 0, (one, done.stdout[-2000:], done.stderr[-2000:])
+
+
+def main() -> int:
+    """The command line: a walk on both databases."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.stored", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=300)
+    given = parser.parse_args()
+    for database in DATABASES:
+        with server(database, PARTS[0]) as running:
+            print(f"{database}: {walk(running, official(), given.seed, given.count)} resources, all used, no fault")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
