@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple, Protocol, TypeVar
 
+from apothecary.content import index_rules
 from apothecary.content.definitions import DEFINING, changed
 from apothecary.content.live import Live
 from apothecary.errors import BadRequest, Issue, NotFound, Unprocessable
@@ -119,6 +120,8 @@ class Service:
             self.live.look(transaction)
             result = work(transaction)
             defining = any(kind in DEFINING for kind, _ in transaction.touched)
+            if self.live.now.behind:
+                index_rules.note(transaction, transaction.touched)
             if defining:
                 self._define(transaction)
             return result
