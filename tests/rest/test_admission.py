@@ -88,7 +88,10 @@ def refused(answer: TestResponse, status: int, setting: str = "") -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [EVIL, {"Origin": "null"}, {"Origin": "http://localhost:3000"}, {"Sec-Fetch-Site": "same-site"}],
+    [
+        *(EVIL, {"Origin": "null"}, {"Origin": "http://localhost:3000"}, {"Sec-Fetch-Site": "same-site"}),
+        *({"Origin": one} for one in ("http://[", "http://[::1", "://", "http://", "x", "http://localhost/a")),
+    ],
     ids=["another host", "null", "another port", "same site"],
 )
 def test_a_page_of_another_origin_writes_nothing(sqlite_database_url: str, headers: dict[str, str]) -> None:
