@@ -11,6 +11,7 @@ from typing import Any
 from flask import request
 
 from apothecary.errors import BadRequest, TooLarge, UriTooLong
+from apothecary.fhir.caches import short_cache
 from apothecary.fhir.json import pretty
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import http_date
@@ -241,7 +242,7 @@ def _last_modified(second: int) -> str:
     return http_date(second * 1_000_000)
 
 
-@lru_cache(maxsize=256)
+@short_cache(256)
 def _address(scheme: str, host: str, path: str) -> str:
     if scheme not in SCHEMES or HOST.fullmatch(host) is None or PATH.fullmatch(path) is None:
         raise BadRequest(f"{scheme}://{host} is not an address that links could be made of", expression="Host")
@@ -259,7 +260,7 @@ _PREFERENCES = {
 _PREFERENCE = re.compile(r'(?:[^",;]|"(?:[^"\\]|\\.)*"?)+')
 
 
-@lru_cache(maxsize=64)
+@short_cache(64)
 def _preferences(header: str) -> dict[str, str]:
     """The preferences that are known. Others are ignored, be it for their name or their value, and of one that stands
     twice the first counts (RFC 7240, 2). Some clients write semicolons for commas.

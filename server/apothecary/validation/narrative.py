@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Any
 from xml.parsers import expat
 
+from apothecary.fhir.caches import short_cache
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.rules import BASE, Rule
 from apothecary.validation.run import At, Run
@@ -210,11 +210,7 @@ class _Reader:
         raise _Unsafe(f"has the entity &{name};, which XML does not know{instead}")
 
 
-# Characters of a narrative whose defects are remembered.
-_REMEMBERED = 20_000
-
-
-@lru_cache(maxsize=512)
+@short_cache(512, longest=20_000)
 def defects(div: str) -> tuple[tuple[str, str], ...]:
     """What is wrong with a div: the rule's id and a text for each."""
     reader = _Reader()
@@ -252,8 +248,7 @@ def check_narrative(value: Any, at: At, key: str, index: int | None, depth: int,
     if not value.strip():
         run.report(BASE["empty-string"], at, "is an empty string", key=key, index=index)
         return
-    # Only what is short is remembered: what the cache holds is bounded.
-    for rule_id, text in defects(value) if len(value) <= _REMEMBERED else defects.__wrapped__(value):
+    for rule_id, text in defects(value):
         run.report(BASE.get(rule_id) or _TXT[rule_id], at, text, key=key, index=index)
 
 
