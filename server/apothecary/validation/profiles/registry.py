@@ -45,7 +45,7 @@ class Profiles:
 
     def _add(self, resource: Mapping[str, Any]) -> None:
         kind = resource.get("resourceType")
-        if kind in _KINDS:
+        if isinstance(kind, str) and kind in _KINDS:
             self._found[kind].add(resource)
 
     def _require(self, url: str) -> None:
