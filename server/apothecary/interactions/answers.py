@@ -13,6 +13,7 @@ from apothecary.interactions import capabilities
 from apothecary.interactions.entries import Entry
 from apothecary.interactions.forms import body_in
 from apothecary.interactions.history import history, history_of
+from apothecary.interactions.operating import operate
 from apothecary.interactions.read import read, vread
 from apothecary.interactions.search import search
 from apothecary.interactions.service import Service
@@ -71,8 +72,8 @@ def _get(context: Context, entry: Entry) -> tuple[JSON, bytes | None]:
     ]
     content: bytes
     match [segment for segment in entry.path.split("/") if segment]:
-        case [*_, last] if last.startswith("$"):
-            raise NotSupported(f"{last}: operations are not offered inside a bundle")
+        case [*path] if entry.is_operation:
+            content = dumps(operate(service, version, base, path, pairs, entry.posted, entry.method))
         case ["metadata"]:
             content = capabilities.capabilities(service, version, base)[0]
         case []:

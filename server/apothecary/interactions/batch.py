@@ -39,7 +39,7 @@ def _alone(context: Context, number: int, raw: Any, urls: Set[str]) -> bytes:
         entry = read_entry(context.service, context.version, context.base, number, raw)
         try:
             _refuse_dependence(entry, urls)
-            if entry.method in ("GET", "HEAD"):
+            if entry.reads:
                 return of_get(context, entry)
             return of_write(context, context.service.write(lambda inside: _checked(context, inside, entry)))
         except FhirError as error:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from apothecary.errors import BadRequest, Issue, UnknownTerminology
+from apothecary.errors import UnknownTerminology
 from apothecary.fhir.references import split_canonical
 from apothecary.terminology.code_systems import CodeSystem
-from apothecary.terminology.problems import UnknownCodeSystem, UnknownValueSet, missing_supplement
+from apothecary.terminology.problems import UnknownCodeSystem, UnknownValueSet, VersionRefused, missing_supplement
 from apothecary.terminology.reading import supplemented
 from apothecary.terminology.sources import Candidate, Source, ValueSet
 from apothecary.terminology.versions import matches
@@ -36,15 +36,10 @@ class Versions:
         return self.default.get(url) or self.check.get(url)
 
     def refuse(self, url: str, version: str | None) -> None:
-        """Raises BadRequest where the version that was found is not the one that it must be."""
+        """Raises VersionRefused where the version that was found is not the one that it must be."""
         checked = self.check.get(url)
         if checked is not None and not matches(checked, version):
-            text = (
-                f"The version '{version}' is not allowed for system '{url}': required to be '{checked}' by a "
-                "version-check parameter"
-            )
-            issue = Issue("error", "exception", text, kind="version-error", message="VALUESET_VERSION_CHECK")
-            raise BadRequest(text, issues=[issue])
+            raise VersionRefused(url, version, checked)
 
     @property
     def says(self) -> bool:
@@ -86,7 +81,7 @@ class Resolver:
 
     def code_system(self, url: str, named: str | None = None) -> CodeSystem:
         """The code system of a url, in the version that is named, with the supplements that were asked for. Raises
-        UnknownCodeSystem where it is not held, BadRequest where a version is not the one that must be.
+        UnknownCodeSystem where it is not held, VersionRefused where a version is not the one that must be.
         """
         wanted = self._systems.wanted(url, named)
         found = self._find([source.code_systems(url) for source in self._sources], wanted)
@@ -158,7 +153,8 @@ class Resolver:
         for candidates in held:
             fitting = [one for one in _sorted(candidates) if matches(wanted, one.version)]
             if fitting:
-                return fitting[0]
+                # The very version goes before those that only begin like it.
+                return next((one for one in fitting if one.version == wanted), fitting[0])
         return None
 
 
