@@ -17,6 +17,7 @@ from apothecary.interactions.operating import operate
 from apothecary.interactions.read import read, vread
 from apothecary.interactions.search import search
 from apothecary.interactions.service import Service
+from apothecary.interactions.sizes import too_large
 from apothecary.interactions.subset import subset
 from apothecary.interactions.writing import Written
 from apothecary.reports.operation_outcome import operation_outcome
@@ -55,6 +56,14 @@ def of_write(context: Context, written: Written) -> bytes:
 def of_failure(error: FhirError) -> bytes:
     """The answer to an entry of a batch that failed."""
     return _entry({"status": _status(error.status), "outcome": operation_outcome(error.issues)}, None)
+
+
+def full(limit: int, number: int) -> FhirError:
+    """What an entry of a batch is answered with that is not looked at, because the answer is full."""
+    problem = too_large(limit, "the answer", "Send the entry again, in another bundle.")
+    return type(problem)(
+        str(problem), expression=f"Bundle.entry[{number}]", remedy=f"Nothing was done. {problem.issues[0].remedy}"
+    )
 
 
 def of_get(context: Context, entry: Entry) -> bytes:
