@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from apothecary.fhir.code_systems import code_system
 from apothecary.fhir.terminology import CodeSystem, ValueSet
+from scripts.definitions.code_systems import code_system
 from scripts.definitions.packages import Resource, Source
 
 MOST_CODES = 2000

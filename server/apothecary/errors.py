@@ -39,9 +39,10 @@ ApothecaryError
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal, Self, get_args
 
 Severity = Literal["fatal", "error", "warning", "information"]
 
@@ -53,7 +54,8 @@ class Issue:
     `code` is from https://hl7.org/fhir/R5/valueset-issue-type.html; `expression` holds FHIRPath locations; `rule` is
     the stable id of
     the rule that was broken; `pointer` is the JSON path (keys and indexes) from which a position in a file can be
-    found.
+    found. `kind` and `message` are what terminology servers have agreed on: a code of tx-issue-type
+    (https://hl7.org/fhir/tools/CodeSystem/tx-issue-type) and the id of the message.
     """
 
     severity: Severity
@@ -63,6 +65,8 @@ class Issue:
     rule: str | None = None
     remedy: str | None = None
     pointer: tuple[str | int, ...] | None = None
+    kind: str | None = None
+    message: str | None = None
 
     @property
     def rank(self) -> int:
@@ -99,6 +103,12 @@ class FhirError(ApothecaryError):
         first = Issue("error", code or self.code, diagnostics, where, rule=rule, remedy=remedy)
         self.issues: tuple[Issue, ...] = tuple(issues) or (first,)
         self.headers: Mapping[str, str] = headers or {}
+
+    def with_issues(self, issues: Iterable[Issue]) -> Self:
+        """The same error, told by other issues."""
+        other = copy.copy(self)
+        other.issues = tuple(issues)
+        return other
 
 
 class BadRequest(FhirError):

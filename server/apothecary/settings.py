@@ -113,6 +113,7 @@ class Settings:
         "single", "Whether a conditional delete may delete more than one resource."
     )
     bundle_limit: int = setting(5000, "Most entries of a batch or transaction.")
+    expansion_limit: int = setting(10_000, "Most codes that $expand gives in one answer; count asks for fewer.")
     body_limit: int = setting(32 * 1024 * 1024, "Largest request body in bytes.")
     url_limit: int = setting(16 * 1024, "Longest request URL in bytes.")
     form_limit: int = setting(1024 * 1024, "Largest form of a search by POST in bytes.")

@@ -63,7 +63,11 @@ def test_a_package_alone_checks_what_resources_claim() -> None:
         ("profile-cardinality", "MedicationKnowledge"),
         ("profile-unknown", "MedicationKnowledge.meta.profile[1]"),
     ]
-    assert findings() == []
+    # Without a package nothing is known of them, which is told as well.
+    assert findings() == [
+        ("profile-unknown", "MedicationKnowledge.meta.profile[0]"),
+        ("profile-unknown", "MedicationKnowledge.meta.profile[1]"),
+    ]
 
 
 def test_the_configuration_names_profiles_and_packages_beside_it() -> None:

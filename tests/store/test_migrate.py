@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from apothecary.cli import main
 from apothecary.errors import SchemaError, StartError
 from apothecary.settings import Settings
 from apothecary.store import schema, tables
-from apothecary.store.migrate import migrate, stamp
+from apothecary.store.migrate import migrate, stamp, usable_from
 from apothecary.store.open import open_store
+from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -56,8 +58,11 @@ def catalogue(url: str) -> list[list[tuple[Any, ...]]]:
     return rows(url, *CATALOGUE[url.partition(":")[0].partition("+")[0]])
 
 
-def set_stamp(url: str, revision: str) -> None:
-    rows(url, f"UPDATE alembic_version SET version_num = '{revision}'")
+def set_stamp(url: str, revision: str, usable_from: str | None = None) -> None:
+    """Make the tables those of another revision, which code from `usable_from` on can use."""
+    told = [f"INSERT INTO state (name, value) VALUES ('{schema.USABLE}', '{usable_from}')"] if usable_from else []
+    forget = f"DELETE FROM state WHERE name = '{schema.USABLE}'"
+    rows(url, f"UPDATE alembic_version SET version_num = '{revision}'", forget, *told)
 
 
 def empty(url: str) -> None:
@@ -126,6 +131,115 @@ def test_a_server_refuses_tables_of_another_revision(
     monkeypatch.setattr(schema, "revisions", lambda: ["0000", schema.REVISION])
     with pytest.raises(SchemaError, match=said):
         open_store(settings)
+
+
+@pytest.mark.parametrize("usable_from", [None, "9998", "9999"])
+def test_a_server_refuses_newer_tables_that_its_code_cannot_use(database_url: str, usable_from: str | None) -> None:
+    settings = Settings(database=database_url)
+    open_store(settings).close()
+    set_stamp(database_url, "9999", usable_from)
+    with pytest.raises(SchemaError, match="a newer version has migrated it"):
+        open_store(settings)
+    with pytest.raises(SchemaError, match="a newer version has migrated it"):
+        migrate(settings)
+
+
+def test_a_server_goes_on_with_newer_tables_that_only_add_to_its_own(database_url: str) -> None:
+    settings = Settings(database=database_url)
+    open_store(settings).close()
+    set_stamp(database_url, "9999", schema.REVISION)
+    store = open_store(settings)
+    store.write(lambda transaction: transaction.set_state("x", "y"))
+    store.close()
+    assert migrate(settings) == ("9999", "9999")
+    assert run("migrate", "--check", f"--database={database_url}") == (0, "at revision 9999\n")
+
+
+def test_the_tables_say_which_versions_can_use_them_whoever_made_them(database_url: str) -> None:
+    open_store(Settings(database=database_url)).close()
+    made = usable_from(Settings(database=database_url))
+    empty(database_url)
+    migrate(Settings(database=database_url))
+    assert usable_from(Settings(database=database_url)) == made == schema.USABLE_FROM
+
+
+def test_two_that_migrate_at_the_same_time_take_turns(database_url: str) -> None:
+    older(database_url)
+    command = [sys.executable, "-m", "apothecary", "migrate", f"--database={database_url}"]
+    both = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [one.communicate()[1] for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    open_store(Settings(database=database_url)).close()
+
+
+def older(url: str) -> None:
+    """Make the tables of the revision before the newest."""
+    from alembic import command
+
+    from apothecary.store.migrate import _config
+
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:
+        command.upgrade(_config(connection), schema.revisions()[-2])
+        connection.commit()
+
+
+def test_servers_read_and_write_while_an_index_is_built(postgresql_database_url: str) -> None:
+    """A transaction that is open on the table would hold up a plain CREATE INDEX, and whoever writes after it."""
+    url = postgresql_database_url
+    older(url)
+    one = ("INSERT INTO version VALUES ('A', '{}', 1, 0, 'R5', 'PUT', NULL)").format
+    engine = create_engine(url, poolclass=NullPool)
+    with ThreadPoolExecutor(1) as pool, engine.connect() as connection:
+        connection.execute(text("INSERT INTO resource VALUES ('A', '1', 1, 0, 'R5', false, NULL)"))
+        migrating = pool.submit(migrate, Settings(database=url))
+        building = (
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND state = 'active'"
+        )
+        assert until(lambda: rows(url, building) == [[(1,)]] or migrating.done())
+        assert not migrating.done()
+        # Others write meanwhile.
+        rows(
+            url,
+            "SET statement_timeout = '60s'",
+            "INSERT INTO resource VALUES ('A', '2', 1, 0, 'R5', false, NULL)",
+            one(2),
+        )
+        connection.commit()
+        assert migrating.result()[1] == schema.REVISION
+    assert rows(url, "SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [[(0,)]]
+
+
+def test_a_build_that_was_broken_off_is_begun_anew(postgresql_database_url: str) -> None:
+    url = postgresql_database_url
+    older(url)
+    rows(url, "CREATE INDEX resource_deleted ON resource (type) WHERE deleted")
+    rows(url, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'resource_deleted'::regclass")
+    migrate(Settings(database=url))
+    assert rows(url, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'resource_deleted'::regclass") == [[(True,)]]
+
+
+def test_a_migration_that_waits_for_a_table_lets_others_to_it(
+    postgresql_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks for a table after one who waits for all of it would wait, too."""
+    url, tries = postgresql_database_url, []
+    monkeypatch.setattr("apothecary.store.migrate.ATTEMPTS", 2)
+    monkeypatch.setattr("apothecary.store.migrate.time.sleep", tries.append)
+    older(url)
+
+    def wants_the_table(*_: Any) -> None:
+        with create_engine(url, poolclass=NullPool).connect() as other:
+            other.execute(text("SET lock_timeout = '10ms'"))
+            other.execute(text("ALTER TABLE resource ADD COLUMN more TEXT"))
+
+    monkeypatch.setattr("apothecary.store.migrate.command.upgrade", wants_the_table)
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as reader:
+        reader.execute(text("SELECT * FROM resource"))
+        with pytest.raises(SchemaError, match="lock timeout"):
+            migrate(Settings(database=url))
+    assert len(tries) == 1
 
 
 def test_a_server_refuses_tables_that_it_did_not_make(database_url: str) -> None:

@@ -78,7 +78,7 @@ def load_profiles(*given: Profile) -> Profiles:
     Each is a canonical url, a file with a StructureDefinition, the resource itself, or a package: a folder or an
     archive (.tgz) whose StructureDefinitions, ValueSets and CodeSystems are then known. A resource is checked against
     those of its type that are named; a profile of a package is checked where a resource claims it, or its url is named
-    beside the package.
+    beside the package. What a package depends on is read from the cache `~/.fhir/packages`, where it is there.
 
     >>> from apothecary import load_profiles, validate
     >>> profiles = load_profiles("resources/StructureDefinition")
@@ -87,7 +87,8 @@ def load_profiles(*given: Profile) -> Profiles:
 
     Raises StartError where one cannot be read, or is not at hand.
     """
-    from apothecary.content.packages import read_definition, read_package
+    from apothecary.content.package_cache import DEFAULT_CACHE, gather
+    from apothecary.content.packages import read_definition
     from apothecary.validation.profiles import Profiles
 
     resources: list[Mapping[str, Any]] = []
@@ -101,7 +102,8 @@ def load_profiles(*given: Profile) -> Profiles:
             resources.append(one)
             asked.append(one["url"])
         elif Path(one).is_dir() or Path(one).name.endswith((".tgz", ".tar.gz")):
-            resources += read_package(Path(one))
+            found = gather([Path(one)], DEFAULT_CACHE.expanduser())
+            resources += [*found.given, *found.indexed]
         else:
             resources.append(read_definition(Path(one)))
             asked.append(resources[-1]["url"])

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from apothecary.cli.validate_config import Config, find_config, is_url, read_config
-from apothecary.cli.validate_run import Check, Outcome, known_references, outcomes
+from apothecary.cli.validate_held import known_references
+from apothecary.cli.validate_run import Check, Outcome, outcomes
 from apothecary.content.sources import STANDARD_INPUT, Source, changed_since, sources
 from apothecary.errors import StartError
 from apothecary.fhir.releases import FhirVersion, parse_version
@@ -65,8 +66,14 @@ def _version(context: click.Context, parameter: click.Parameter, value: str | No
     "--package",
     multiple=True,
     type=click.Path(path_type=Path),
-    metavar="DIR|TGZ",
+    metavar="DIR|TGZ|NAME#VERSION",
     help="Know the profiles and value sets of this FHIR package. May be repeated, as --profile may.",
+)
+@click.option(
+    "--package-cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where the packages are that others depend on. Default: ~/.fhir/packages.",
 )
 @click.option("--strict", is_flag=True, help="Warnings fail the check, too.")
 @click.option("--disable", multiple=True, metavar="RULE", help="Switch a rule off. May be repeated.")
@@ -93,10 +100,10 @@ def validate(paths: tuple[str, ...], format_name: str, output: list[tuple[str, P
         raise StartError("--write-baseline needs --baseline FILE, or a baseline in the configuration")
     listed = [source for source in sources(paths, fhir_only=options["fhir_only"]) if not _is_excluded(source, config)]
     formats = {format_name, *(name for name, _ in output)}
-    profiles = _profiles(config, options)
+    profiles, missing = _profiles(config, options)
     check = replace(_check(config, options), keeps_checked=any(map(keeps_checked, formats)), profiles=profiles)
     if _follows_references(paths, options["references"]):
-        check = replace(check, known=known_references(check, listed))
+        check = replace(check, known=known_references(listed, check.version_of_text))
     if options["changed_since"] is not None:
         if STANDARD_INPUT in paths:
             raise StartError("--changed-since: git knows nothing of standard input")
@@ -110,7 +117,10 @@ def validate(paths: tuple[str, ...], format_name: str, output: list[tuple[str, P
     if "sarif" in formats:
         report.rules = _rule_texts(report)
     if profiles is not None and "json" in formats:
-        report.must_support = profiles.must_support()
+        from apothecary.validation.profiles.listing import listings
+
+        report.profiles = listings(profiles)
+    report.missing_packages = missing
     report.seconds = time.perf_counter() - start
     if options["write_baseline"] and baseline_path is not None:
         _write_baseline(baseline_path, report)
@@ -123,13 +133,16 @@ def validate(paths: tuple[str, ...], format_name: str, output: list[tuple[str, P
     sys.exit(1 if failed and not options["exit_zero"] else 0)
 
 
-def _profiles(config: Config, options: dict[str, Any]) -> Profiles | None:
-    """The profiles of the options and the configuration; None without any, so that nothing more is loaded."""
+def _profiles(config: Config, options: dict[str, Any]) -> tuple[Profiles | None, list[str]]:
+    """The profiles of the options and the configuration, None without any, so that nothing more is loaded; and the
+    packages that are not in the cache although another one depends on them.
+    """
     named = (*config.profiles, *options["profile"])
     packages = (*config.packages, *options["package"])
     if not named and not packages:
-        return None
-    from apothecary.content.packages import read_definition, read_package
+        return None, []
+    from apothecary.content.package_cache import DEFAULT_CACHE, gather
+    from apothecary.content.packages import read_definition
     from apothecary.validation.profiles import Profiles
 
     resources: list[dict[str, Any]] = []
@@ -138,9 +151,8 @@ def _profiles(config: Config, options: dict[str, Any]) -> Profiles | None:
         if not is_url(name):
             resources.append(read_definition(Path(name)))
         asked.append(name if is_url(name) else resources[-1]["url"])
-    for package in packages:
-        resources += read_package(package)
-    return Profiles(resources, asked)
+    found = gather(packages, (options["package_cache"] or config.package_cache or DEFAULT_CACHE).expanduser())
+    return Profiles([*resources, *found.given, *found.indexed], asked), found.missing
 
 
 def _baseline(path: Path | None) -> Baseline | None:

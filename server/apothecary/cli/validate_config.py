@@ -61,8 +61,17 @@ class ValidateTable(Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
     ] = ()
     packages: Annotated[
         tuple[str, ...],
-        Meta(description="FHIR packages (folders or .tgz), relative to this file, to know the profiles of."),
+        Meta(
+            description="FHIR packages to know: folders or .tgz, relative to this file, or name#version of the cache."
+        ),
     ] = ()
+    package_cache: (
+        Annotated[
+            str,
+            Meta(description="Where the packages are that others depend on, relative to this file. ~/.fhir/packages."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ConfigFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,6 +96,7 @@ class Config:
     max_issues: int | None = None
     profiles: tuple[str, ...] = ()
     packages: tuple[Path, ...] = ()
+    package_cache: Path | None = None
     folder: Path = field(default_factory=Path)
 
 
@@ -173,7 +183,10 @@ def _config(folder: Path, table: ValidateTable) -> Config:
         values["fhir_version"] = parse_version(values["fhir_version"])
     if "baseline" in values:
         values["baseline"] = folder / values["baseline"]
-    values["packages"] = tuple(folder / name for name in table.packages)
+    if "package_cache" in values:
+        values["package_cache"] = folder / Path(values["package_cache"]).expanduser()
+    # `name#version` is of the cache; so is what a folder of that name is, which nobody has.
+    values["packages"] = tuple(Path(name) if "#" in name else folder / name for name in table.packages)
     values["profiles"] = tuple(name if is_url(name) else str(folder / name) for name in table.profiles)
     return Config(**values, folder=folder)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from apothecary.cli.validate_held import Held
 from apothecary.content.documents import Document, PlacedIssue
 from apothecary.content.sources import Source
 from apothecary.content.stream import documents_of
@@ -14,6 +15,7 @@ from apothecary.content.version_hints import hinted_in_text, hinted_version
 from apothecary.errors import Issue, Severity
 from apothecary.fhir.releases import FhirVersion
 from apothecary.reports.report import Checked, Finding, findings_of, resource_name, shown_path
+from apothecary.validation.options import Coverage
 
 if TYPE_CHECKING:
     # For its type alone: who gives no profiles need not load what reads them.
@@ -29,7 +31,8 @@ class Check:
     """How to check; small, since every worker process gets one.
 
     `fhir_version` overrules what resources claim, `default_version` is for those that claim nothing. `known` are the
-    resources that references may point to, None when references out of a document are not followed. `profiles` are None
+    resources that references may point to, with the files they are in; None when references out of a document are not
+    followed. `profiles` are None
     when none were given; else they also say the release of what claims one of them.
     """
 
@@ -38,7 +41,7 @@ class Check:
     disabled: frozenset[str] = frozenset()
     severities: Mapping[str, Severity] = field(default_factory=dict)
     medication_rules: bool = True
-    known: frozenset[str] | None = None
+    known: Mapping[str, Source] | None = None
     keeps_checked: bool = False
     profiles: Profiles | None = None
 
@@ -46,20 +49,26 @@ class Check:
         """The release to read the text of a resource in."""
         return self.fhir_version or hinted_in_text(data) or self.default_version
 
-    def issues(self, document: Document) -> list[Issue]:
+    def release(self, document: Document) -> FhirVersion:
+        """The release that a document is checked as."""
+        return self.fhir_version or hinted_version(document.value) or self._profiled(document.value)
+
+    def issues(self, document: Document, coverage: Coverage | None = None, held: Held | None = None) -> list[Issue]:
         """What validation finds in a document that could be read."""
         from apothecary.validation import validate
         from apothecary.validation.options import Options
 
         if not document.readable:
             return []
-        version = self.fhir_version or hinted_version(document.value) or self._profiled(document.value)
+        version = self.release(document)
         known = self.known
         options = Options(
             disabled=self.disabled,
             severities=self.severities,
             medication_rules=self.medication_rules,
             known=None if known is None else known.__contains__,
+            held=held,
+            coverage=coverage,
             profiles=self.profiles,
         )
         found = validate(document.value, version, options=options)
@@ -100,8 +109,9 @@ def outcomes(check: Check, listed: Sequence[Source], jobs: int) -> Iterator[Outc
     In one process each document is let go before the next is read, so that the length of a file does not matter.
     """
     if jobs < 2 or len(listed) < 2 or not _is_worth_a_pool(listed):
+        held = _held(check)
         for source in listed:
-            yield from _outcomes(check, source)
+            yield from _outcomes(check, source, held)
         return
     from multiprocessing import get_context
 
@@ -111,16 +121,18 @@ def outcomes(check: Check, listed: Sequence[Source], jobs: int) -> Iterator[Outc
 
 
 _worker_check = Check()
+_worker_held: Held | None = None
 
 
 def _set_up(check: Check) -> None:
-    global _worker_check
+    global _worker_check, _worker_held
     _worker_check = check
+    _worker_held = _held(check)
 
 
 def _in_worker(source: Source) -> Outcome:
     whole = Outcome()
-    for outcome in _outcomes(_worker_check, source):
+    for outcome in _outcomes(_worker_check, source, _worker_held):
         whole.add(outcome)
     return whole
 
@@ -134,18 +146,35 @@ def _is_worth_a_pool(listed: Iterable[Source]) -> bool:
     return False
 
 
-def _outcomes(check: Check, source: Source) -> Iterator[Outcome]:
+def _outcomes(check: Check, source: Source, held: Held | None) -> Iterator[Outcome]:
     """One outcome for each document of `source`, or one that says that it had none."""
     files = 1
     for document in documents_of(source, check.version_of_text):
-        findings = findings_of(_without_disabled(check, document), check.issues(document))
-        checked = []
-        if check.keeps_checked:
-            checked = [Checked(shown_path(document.file), document.first_line, resource_name(document.value))]
+        coverage = Coverage() if check.keeps_checked else None
+        findings = findings_of(_without_disabled(check, document), check.issues(document, coverage, held))
+        checked = [] if coverage is None else [_checked(check, document, coverage)]
         yield Outcome([*findings], checked, resources=1, files=files)
         files = 0
     if files:
         yield Outcome(skipped=1)
+
+
+def _checked(check: Check, document: Document, coverage: Coverage) -> Checked:
+    return Checked(
+        shown_path(document.file),
+        document.first_line,
+        resource_name(document.value),
+        check.release(document) if document.readable else None,
+        tuple(coverage.profiles),
+        tuple(coverage.unchecked),
+    )
+
+
+def _held(check: Check) -> Held | None:
+    """What profiles on the targets of references are checked on."""
+    if check.known is None or check.profiles is None:
+        return None
+    return Held(check.known, check.version_of_text)
 
 
 def _without_disabled(check: Check, document: Document) -> Document:
@@ -163,22 +192,3 @@ def _without_disabled(check: Check, document: Document) -> Document:
 def _severity(check: Check, issue: Issue) -> Severity:
     # What cannot be read cannot be valid, whatever the settings say.
     return issue.severity if issue.severity == "fatal" else check.severities.get(issue.rule or "", issue.severity)
-
-
-def known_references(check: Check, listed: Iterable[Source]) -> frozenset[str]:
-    """`Type/id` of every resource in the sources, those inside bundles included."""
-    names: set[str] = set()
-    for source in listed:
-        for document in documents_of(source, check.version_of_text):
-            names.update(_names(document.value))
-    return frozenset(names)
-
-
-def _names(value: Any) -> Iterator[str]:
-    name = resource_name(value)
-    if "/" in name:
-        yield name
-    if name.startswith("Bundle") and isinstance(value.get("entry"), list):
-        for entry in value["entry"]:
-            if isinstance(entry, dict):
-                yield from _names(entry.get("resource"))

@@ -8,13 +8,13 @@ is noted for each parameter; what it should hold and does not is incomplete, and
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
-from apothecary.content import case
+from apothecary.content import case, index_rules
+from apothecary.content.index_rules import GENERATION, remember_generation
 from apothecary.content.synced import synced
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.json import parse
@@ -27,9 +27,8 @@ from apothecary.store.contract import Reader, Transaction
 
 DEFINING = frozenset({"SearchParameter", "OperationDefinition"})
 
-# Under these names the store remembers the generation of its definitions, and for each own parameter what its rows in
-# the index were made by.
-GENERATION, INDEXED = "definitions", "index of definitions"
+# Under this name the store remembers for each own parameter what its rows in the index were made by.
+INDEXED = "index of definitions"
 
 Names = Mapping[str, Mapping[str, str]]
 """By type and name in the index: what says how the rows are made; empty where the index holds rows of several kinds."""
@@ -44,6 +43,10 @@ class Serving(NamedTuple):
     registries: Mapping[FhirVersion, Registry]
     incomplete: Mapping[str, frozenset[str]] = {}
     """By type, the names in the index that do not hold what they should yet."""
+    due: bool = False
+    """Whether there are resources whose index rows an older version made."""
+    behind: bool = False
+    """Whether a newer version makes the index: then it is not this one's to mend."""
 
     @property
     def refused(self) -> Mapping[str, str]:
@@ -81,7 +84,20 @@ def serving(settings: Settings, reader: Reader) -> Serving:
     # First: a definition that comes meanwhile must not pass for one that is known.
     generation = reader.state(GENERATION) or ""
     registries = registries_of(settings, reader)
-    return Serving(generation, registries, incomplete(registries[FhirVersion.R5].own, reader))
+    return seen(Serving(generation, registries), reader)
+
+
+def seen(known: Serving, reader: Reader) -> Serving:
+    """The same, with the state that the index is in now."""
+    behind, due = index_rules.behind(reader), reader.state(index_rules.DUE)
+    registry = known.registries[FhirVersion.R5]
+    found = _all(registry) if due == index_rules.ALL and not behind else incomplete(registry.own, reader)
+    return known._replace(incomplete=found, due=due == index_rules.SOME, behind=behind)
+
+
+def _all(registry: Registry) -> dict[str, frozenset[str]]:
+    """By type, every name in the index."""
+    return {kind: frozenset(registry.names(kind)) for kind in registry.types}
 
 
 def incomplete(own: Own, reader: Reader) -> dict[str, frozenset[str]]:
@@ -123,11 +139,6 @@ def changed(settings: Settings, transaction: Transaction) -> Own:
     remember_indexed(transaction, kept)
     remember_generation(transaction)
     return own
-
-
-def remember_generation(transaction: Transaction) -> None:
-    """Let every process that serves this database look at the definitions anew."""
-    transaction.set_state(GENERATION, secrets.token_hex(8))
 
 
 def refusal(settings: Settings, reader: Reader, given: Defining) -> str | None:

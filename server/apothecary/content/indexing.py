@@ -15,7 +15,9 @@ from itertools import islice
 
 import msgspec
 
-from apothecary.content.definitions import GENERATION, Serving, remember_indexed, served_types, serving
+from apothecary.content import index_rules
+from apothecary.content.definitions import Serving, remember_indexed, served_types, serving
+from apothecary.content.index_rules import GENERATION
 from apothecary.errors import ApothecaryError, FhirError
 from apothecary.fhir.json import parse
 from apothecary.fhir.releases import FhirVersion
@@ -34,6 +36,9 @@ LEASE_SECONDS = 15.0
 
 # So many resources are indexed in one transaction, so that other writers wait for moments only.
 BATCH = 100
+
+# A line of the log names so many parameters.
+MOST_TOLD = 20
 
 # How long to wait, in seconds, before a look whether another process is done.
 PAUSE = 0.5
@@ -103,11 +108,13 @@ class Indexing:
     def run(self) -> bool:
         """Do what there is to do, as far as this process may; whether nothing is left."""
         known = serving(self._settings, self._store)
-        if not known.incomplete:
+        if not _is_due(known):
             return True
         try:
             self._store.write(lambda transaction: self._hold(transaction, known))
-            self._walk(known)
+            if known.incomplete:
+                self._walk(known)
+            self._settle(known)
         except _Lost:
             return False
         return True
@@ -117,7 +124,7 @@ class Indexing:
             while not self._over.is_set():
                 with self._lock:
                     # Who wakes it after this look starts another thread.
-                    if not serving(self._settings, self._store).incomplete:
+                    if not _is_due(serving(self._settings, self._store)):
                         self._running = False
                         return
                 self.run()
@@ -143,7 +150,8 @@ class Indexing:
 
     def _walk(self, known: Serving) -> None:
         registry = known.registries[FhirVersion.R5]
-        names = ", ".join(f"{kind}?{name}" for kind, some in sorted(known.incomplete.items()) for name in sorted(some))
+        every = [f"{kind}?{name}" for kind, some in sorted(known.incomplete.items()) for name in sorted(some)]
+        names = ", ".join(every) if len(every) <= MOST_TOLD else f"all {len(every)} parameters"
         at = progress(self._store, known.generation)
         kinds = [kind for kind in self._store.types() if kind in set(served_types(self._settings))]
         if not at.total:
@@ -182,8 +190,36 @@ class Indexing:
     def _finish(self, transaction: Transaction, known: Serving) -> None:
         self._hold(transaction, known)
         remember_indexed(transaction, known.registries[FhirVersion.R5].own.wanted)
+        index_rules.done(transaction)
         transaction.set_state(PROGRESS, "")
         transaction.set_state(LEASE, "")
+
+    def _settle(self, known: Serving) -> None:
+        """Index what a version that is behind has written, until a look finds nothing of it. Raises _Lost."""
+        registry = known.registries[FhirVersion.R5]
+
+        def work(transaction: Transaction) -> int:
+            self._hold(transaction, known)
+            some = index_rules.noted(transaction, BATCH)
+            for name, kind, identity in some:
+                stored = transaction.read(kind, identity)
+                if stored is not None and stored.body is not None and registry.serves(kind):
+                    _index(transaction, registry, stored)
+                transaction.forget_state(name)
+            if not some:
+                transaction.forget_state(index_rules.DUE)
+                transaction.set_state(LEASE, "")
+            return len(some)
+
+        while count := self._store.write(work):
+            log.info("indexed anew what an older version wrote: %s resources", count)
+            if count < BATCH and self._over.wait(PAUSE):
+                raise _Lost
+
+
+def _is_due(known: Serving) -> bool:
+    """Whether there is something to do that is this version's to do."""
+    return bool(known.incomplete or known.due) and not known.behind
 
 
 def _index(transaction: Transaction, registry: Registry, stored: Stored) -> None:

@@ -6,8 +6,8 @@ import logging
 import threading
 from collections.abc import Callable
 
-from apothecary.content.definitions import GENERATION, Serving, incomplete, serving
-from apothecary.fhir.releases import FhirVersion
+from apothecary.content.definitions import Serving, seen, serving
+from apothecary.content.index_rules import GENERATION
 from apothecary.settings import Settings
 from apothecary.store.contract import Reader
 
@@ -26,6 +26,7 @@ class Live:
         self._settings = settings
         self._due = due
         self._quiet = quiet
+        self._told = False
         self._latest = serving(settings, reader)
         self._here = threading.local()
         self._tell(self._latest)
@@ -54,15 +55,20 @@ class Live:
         if (reader.state(GENERATION) or "") != known.generation:
             known = self._latest = serving(self._settings, reader)
             self._tell(known)
-        elif known.incomplete:
-            own = known.registries[FhirVersion.R5].own
-            known = self._latest = known._replace(incomplete=incomplete(own, reader))
-        if known.incomplete:
+        elif known.incomplete or known.due:
+            known = self._latest = seen(known, reader)
+        if (known.incomplete or known.due) and not known.behind:
             self._due()
         self._here.serving, self._here.due = known, None
         return known
 
     def _tell(self, known: Serving) -> None:
         if not self._quiet:
+            if known.behind and not self._told:
+                self._told = True
+                log.warning(
+                    "a newer version of Apothecary makes the search index of this database: this one goes on, and "
+                    "leaves the index to it"
+                )
             for name, reason in known.refused.items():
                 log.warning("%s is not served: %s", name, reason)

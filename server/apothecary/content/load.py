@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from apothecary.content import index_rules
 from apothecary.content.definitions import DEFINING, Serving, changed
 from apothecary.content.documents import Document, Pointer
 from apothecary.content.live import Live
@@ -157,6 +158,8 @@ class Loader:
             registry = self._live.now.registries[FhirVersion.R5]
             ready = [one._replace(rows=registry.rows(one.resource, one.version)) for one in ready]
         done = _write(ready, transaction)
+        if self._live.now.behind:
+            index_rules.note(transaction, transaction.touched)
         if any(kind in DEFINING for kind, _ in transaction.touched):
             changed(self._settings, transaction)
         return done

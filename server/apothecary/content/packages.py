@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ _KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem"})
 _MARKS = tuple(f'"{kind}"'.encode() for kind in sorted(_KINDS))
 _ARCHIVES = (".tgz", ".tar.gz")
 # One definition: the largest published ones have a few megabytes.
-_LARGEST = 64 * 1024 * 1024
+LARGEST = 64 * 1024 * 1024
 
 
 def read_package(path: Path) -> list[dict[str, Any]]:
@@ -26,15 +27,48 @@ def read_package(path: Path) -> list[dict[str, Any]]:
 
     What a package depends on is not looked for. Raises StartError when it cannot be read or holds no definition.
     """
+    return list(open_package(path).definitions)
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package that was read. `dependencies` are the versions of the packages that it names, by name."""
+
+    name: str
+    definitions: tuple[dict[str, Any], ...]
+    dependencies: Mapping[str, str]
+
+
+def open_package(path: Path) -> Package:
+    """What a package holds and names; raises StartError as `read_package` does."""
+    name, dependencies = str(path), dict[str, str]()
+    found = []
     try:
-        files = _archived(path) if path.name.endswith(_ARCHIVES) and path.is_file() else _in_folder(path)
-        found = [resource for name, data in files if (resource := _definition(f"{path}: {name}", data)) is not None]
+        for member, data in _archived(path) if path.name.endswith(_ARCHIVES) and path.is_file() else _in_folder(path):
+            if member.rpartition("/")[2] == "package.json":
+                name, dependencies = _manifest(data, name)
+            elif (resource := _definition(f"{path}: {member}", data)) is not None:
+                found.append(resource)
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise StartError(f"{path}: cannot be read: {said}") from error
     if not found:
         raise StartError(f"{path}: holds no StructureDefinition, ValueSet or CodeSystem")
-    return found
+    return Package(name, tuple(found), dependencies)
+
+
+def _manifest(data: bytes, path: str) -> tuple[str, dict[str, str]]:
+    """Name and dependencies in a package.json; one of another kind has none."""
+    try:
+        manifest = parse(data)
+    except ValueError:
+        return path, {}
+    if not isinstance(manifest, dict):
+        return path, {}
+    named = manifest.get("dependencies")
+    listed = named.items() if isinstance(named, dict) else ()
+    name = f"{manifest.get('name')}#{manifest.get('version')}" if isinstance(manifest.get("name"), str) else path
+    return name, {key: value for key, value in listed if isinstance(value, str)}
 
 
 def read_definition(path: Path) -> dict[str, Any]:
@@ -59,8 +93,8 @@ def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
         for member in archive:
             folder, _, name = member.name.removeprefix("./").rpartition("/")
             if member.isfile() and folder == "package" and name.endswith(".json"):
-                if member.size > _LARGEST:
-                    raise StartError(f"{path}: {member.name} is larger than {_LARGEST} bytes")
+                if member.size > LARGEST:
+                    raise StartError(f"{path}: {member.name} is larger than {LARGEST} bytes")
                 stream = archive.extractfile(member)
                 if stream is not None:
                     yield member.name, stream.read()

@@ -12,8 +12,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from apothecary import __version__
-from apothecary.content import case
+from apothecary.content import case, index_rules
 from apothecary.content.checks import dangling, refuse_invalid
 from apothecary.content.definitions import (
     DEFINING,
@@ -21,28 +20,27 @@ from apothecary.content.definitions import (
     held,
     in_order,
     indexed,
-    remember_generation,
     remember_indexed,
     served_types,
 )
 from apothecary.content.files import ContentFile, content_paths, read_folder
+from apothecary.content.index_rules import INDEX, remember_generation
+from apothecary.content.indexing import Indexing
 from apothecary.content.synced import LEFT, Left, Synced, changed, file_hash, remember, says_the_same, synced
-from apothecary.errors import ContentError, FhirError
+from apothecary.errors import ContentError
 from apothecary.fhir.definitions import definitions
-from apothecary.fhir.json import dumps, parse
 from apothecary.fhir.meta import stamp
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import instant, now
 from apothecary.search.defined import Defining
-from apothecary.search.normalisation import Systems
 from apothecary.search.own import bases
 from apothecary.search.parameters import EXTRACTION, Registry
 from apothecary.search.registries import make_registries
 from apothecary.settings import Settings
 from apothecary.store.contract import Reader, Store, Stored, Transaction
 
-# Under these names the store remembers what its index was made of, and all that the last sync looked at.
-INDEX, AT_REST = "index", "content at rest"
+# Under this name the store remembers all that the last sync looked at.
+AT_REST = "content at rest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,11 @@ def sync(settings: Settings, store: Store) -> Report:
         return Report(unchanged=len(files))
     for key in sorted(changed(hashes, synced(store).files)):
         refuse_invalid(files[key])
-    report = store.write(lambda transaction: _sync(settings, transaction, types, files, hashes))
+    report, indexed_already = store.write(lambda transaction: _sync(settings, transaction, types, files, hashes))
+    if indexed_already is not None and (others := index_rules.few_others(store, indexed_already)) is not None:
+        # Of many, a server that answers meanwhile makes the index anew.
+        Indexing(settings, store).run()
+        report = replace(report, reindexed=others)
     _remember_rest(store, folder, types, address)
     return replace(report, dangling=tuple(dangling(files, types, bases(settings))))
 
@@ -109,7 +111,7 @@ def _at_rest(folder: Path, types: tuple[str, ...], address: str, reader: Reader)
     """Stands for everything that a sync looks at: the code, the files' bytes, and the stored resources that decide what
     the index holds.
     """
-    digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)} {address}".encode())
+    digest = hashlib.sha256(f"{index_rules.VERSION} {EXTRACTION} {' '.join(types)} {address}".encode())
     for path in content_paths(folder):
         digest.update(f"\0{path.relative_to(folder)}\0".encode())
         digest.update(path.read_bytes())
@@ -125,12 +127,12 @@ def _remember_rest(store: Store, folder: Path | None, types: tuple[str, ...], ad
 
 
 def index_is_due(settings: Settings, reader: Reader) -> bool:
-    """Whether the next sync makes the index anew: it was made by other code systems, types, another address or another
-    version.
+    """Whether the index is being made anew, or the next sync has that done: it was made by other code systems, types,
+    another address or another version.
     """
     made = reader.state(INDEX)
-    wanted = _index_key(served_types(settings), settings.base_url, case.after(reader, {}, {}))
-    return made is not None and made != wanted
+    wanted = index_rules.rules(served_types(settings), settings.base_url, case.after(reader, {}, {}))
+    return made is not None and (made != wanted or reader.state(index_rules.DUE) is not None)
 
 
 def content_files(folder: Path | None) -> dict[str, ContentFile]:
@@ -151,7 +153,7 @@ def _in_step(
     last = synced(reader)
     if hashes != last.files or last.left is None or reader.state(INDEXED) is None:
         return False
-    return reader.state(INDEX) == _index_key(types, address, case.after(reader, {}, {}))
+    return reader.state(INDEX) == index_rules.rules(types, address, case.after(reader, {}, {}))
 
 
 def _defining(
@@ -171,10 +173,12 @@ def _sync(
     types: tuple[str, ...],
     files: Mapping[str, ContentFile],
     hashes: dict[str, str],
-) -> Report:
-    """The whole sync, in one transaction. What was there before is read inside it: where several servers start at once,
-    the first one's sync is what the others find.
+) -> tuple[Report, set[str] | None]:
+    """The whole sync in one transaction, but for the index of what was there before: what it did, and where that index
+    is due, the keys of those that it is not due for. What was there before is read inside: where several servers start
+    at once, the first one's sync is what the others find.
     """
+    there_before = bool(transaction.types())
     last = synced(transaction)
     fresh = {key: files[key] for key in changed(hashes, last.files)}
     gone = last.files.keys() - files.keys()
@@ -185,41 +189,33 @@ def _sync(
     for key in sorted(refused.keys() & files.keys()):
         # What was reviewed is mended where it lies; what was stored otherwise keeps no server from starting.
         raise ContentError(str(files[key].path), 0, 0, refused[key])
-    index = _index_key(types, settings.base_url, systems)
+    index = index_rules.rules(types, settings.base_url, systems)
     wanted, there = registry.own.wanted, indexed(transaction)
     writing = _Writing(transaction, registry, last)
     for key, file in files.items():
         writing.file(key, file, hashes[key])
     for key in sorted(gone):
         writing.gone(key)
-    report = writing.report
-    # Parameters that came otherwise are left to the server that follows: it answers meanwhile.
-    ours = any(key.startswith("SearchParameter/") for key in (*fresh, *gone))
-    anew = index != transaction.state(INDEX) or (ours and wanted != there)
+    behind = index_rules.behind(transaction)
+    if behind:
+        index_rules.note(transaction, transaction.touched)
+    anew = index != transaction.state(INDEX) and not behind
     if anew:
-        report = _reindex(transaction, registry, report, writing.written)
-        remember_indexed(transaction, wanted)
-    elif transaction.state(INDEXED) is None:
-        remember_indexed(transaction, {})
-    if anew or any(kind in DEFINING for kind, _ in transaction.touched):
+        index_rules.begin(transaction, index, all_due=there_before)
+    if transaction.state(INDEXED) is None:
+        remember_indexed(transaction, {} if there_before else wanted)
+    if any(kind in DEFINING for kind, _ in transaction.touched):
         remember_generation(transaction)
     remember(transaction, hashes, writing.left, now())
-    transaction.set_state(INDEX, index)
     case.remember(transaction, systems)
-    return report
+    # Parameters that came otherwise are left to the server that follows: it answers meanwhile.
+    ours = any(key.startswith("SearchParameter/") for key in (*fresh, *gone))
+    due = there_before and not behind and (anew or (ours and wanted != there))
+    return writing.report, writing.written if due else None
 
 
 def _all_types() -> frozenset[str]:
     return frozenset(definitions(FhirVersion.R5).resource_types())
-
-
-def _index_key(types: tuple[str, ...], address: str, systems: Systems) -> str:
-    """Changes when the index rows of some resource would: the code, the served types, the public address, the
-    definitions of the specification or what the content's code systems say of case.
-    """
-    digest = hashlib.sha256(f"{__version__} {EXTRACTION} {' '.join(types)} {address}".encode())
-    digest.update(dumps(dict(systems.case_sensitive)))
-    return digest.hexdigest()
 
 
 class _Writing:
@@ -293,19 +289,3 @@ class _Writing:
         done = "deleted" if current.deleted else "written"
         said = f"{key} was {done} past the content on {instant(current.updated)} (version {current.version}); {now_}"
         self.report = replace(self.report, overruled=(*self.report.overruled, f"{said}, the other is in its history"))
-
-
-def _reindex(transaction: Transaction, registry: Registry, report: Report, written: set[str]) -> Report:
-    """Index rows made anew for every resource but those that this sync wrote."""
-    count = 0
-    for resource_type in registry.types:
-        for stored in transaction.all_of_type(resource_type):
-            if stored.body is None or f"{stored.type}/{stored.id}" in written:
-                continue
-            try:
-                rows = registry.rows(parse(stored.body), FhirVersion(stored.fhir_version))
-            except (ValueError, FhirError) as error:
-                raise ContentError(f"{stored.type}/{stored.id}", 0, 0, f"a value cannot be indexed: {error}") from None
-            transaction.index(stored, rows, fresh=False)
-            count += 1
-    return replace(report, reindexed=count)

@@ -54,7 +54,7 @@ class ValueSet(msgspec.Struct, frozen=True, dict=True):
         return self.systems[0] if not holding and len(self.systems) == 1 else None
 
 
-class CodeSystem(msgspec.Struct, frozen=True, dict=True, omit_defaults=True, rename="camel"):
+class CodeSystem(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """A code system: its codes and their displays, and what it says of them
     (https://hl7.org/fhir/R5/codesystem.html#hierarchy).
 
@@ -69,47 +69,3 @@ class CodeSystem(msgspec.Struct, frozen=True, dict=True, omit_defaults=True, ren
     content: str = "complete"
     properties: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
     version: str | None = None
-
-    def find(self, code: str) -> str | None:
-        """`code` as this system writes it, None where it has no such code."""
-        if code in self.concepts or self.case_sensitive is not False:
-            return code if code in self.concepts else None
-        return self._folded.get(code.casefold())
-
-    @cached_property
-    def _folded(self) -> Mapping[str, str]:
-        return {code.casefold(): code for code in self.concepts}
-
-    def is_inactive(self, code: str) -> bool:
-        """Whether the system has taken `code` out of use: https://hl7.org/fhir/R5/codesystem.html#status"""
-        inactive = self.properties.get("inactive", {}).get(code, ())
-        status = self.properties.get("status", {}).get(code, ())
-        return "true" in inactive or not {"inactive", "retired"}.isdisjoint(status)
-
-    @cached_property
-    def children(self) -> Mapping[str, tuple[str, ...]]:
-        """Each code that has children, with them."""
-        found: dict[str, list[str]] = {}
-        for code, parents in self.parents.items():
-            for parent in parents:
-                found.setdefault(parent, []).append(code)
-        return {parent: tuple(codes) for parent, codes in found.items()}
-
-    def ancestors(self, code: str) -> frozenset[str]:
-        """All that subsume `code`, itself not included."""
-        return _reach(self.parents, code)
-
-    def descendants(self, code: str) -> frozenset[str]:
-        """All that `code` subsumes, itself not included."""
-        return _reach(self.children, code)
-
-
-def _reach(edges: Mapping[str, tuple[str, ...]], start: str) -> frozenset[str]:
-    found: set[str] = set()
-    waiting = list(edges.get(start, ()))
-    while waiting:
-        code = waiting.pop()
-        if code not in found:
-            found.add(code)
-            waiting.extend(edges.get(code, ()))
-    return frozenset(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from apothecary.errors import BadRequest, FhirError, InvalidContent, Issue, MethodNotAllowed, NotFound, TooLarge
@@ -51,7 +51,7 @@ class Entry:
         """The same error, with issues that name this entry."""
         request = f"{self.method} {self.path or self.resource_type}"
         issues = [_placed(issue, self.expression, request) for issue in error.issues]
-        return type(error)(str(error), issues=issues, headers=error.headers)
+        return error.with_issues(issues)
 
 
 # Where the headers of an interaction by itself stand in an entry.
@@ -74,13 +74,11 @@ def _placed(issue: Issue, entry: str, request: str) -> Issue:
             below.append(f"{entry}.resource{dot}{rest}")
         else:
             below.append(f"{entry}.{_HEADERS.get(one, 'request')}")
-    return Issue(
-        issue.severity,
-        issue.code,
-        f"{entry} ({request.strip()}): {issue.diagnostics}",
-        tuple(dict.fromkeys(below)) or (entry,),
-        issue.rule,
-        issue.remedy,
+    return replace(
+        issue,
+        diagnostics=f"{entry} ({request.strip()}): {issue.diagnostics}",
+        expression=tuple(dict.fromkeys(below)) or (entry,),
+        pointer=None,
     )
 
 

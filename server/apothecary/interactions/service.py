@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple, Protocol, TypeVar
 
+from apothecary.content import index_rules
 from apothecary.content.definitions import DEFINING, changed
 from apothecary.content.live import Live
 from apothecary.errors import BadRequest, Issue, NotFound, Unprocessable
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
-from apothecary.interactions.known import Known
+from apothecary.interactions.known import Known, Models
 from apothecary.interactions.prepared import Cache
 from apothecary.search.parameters import Registry
 from apothecary.settings import Settings
@@ -84,6 +85,8 @@ class Service:
     """What `reader` told of value sets and code systems."""
     profiles: Known = field(default_factory=Known)
     """What `reader` told of profiles."""
+    models: Models = field(default_factory=Models)
+    """Code systems and value sets as they were read from their texts."""
     statements: dict[tuple[FhirVersion, str, str, Closed | None], tuple[bytes, str]] = field(default_factory=dict)
     """CapabilityStatements that were computed, with their ETags, by version, base, generation of the definitions and
     what stands against writes.
@@ -117,6 +120,8 @@ class Service:
             self.live.look(transaction)
             result = work(transaction)
             defining = any(kind in DEFINING for kind, _ in transaction.touched)
+            if self.live.now.behind:
+                index_rules.note(transaction, transaction.touched)
             if defining:
                 self._define(transaction)
             return result

@@ -5,19 +5,14 @@ https://hl7.org/fhir/R5/terminologies.html
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from apothecary.errors import Issue, NotEnumerable, UnknownTerminology
-from apothecary.fhir.code_systems import code_system, known
-from apothecary.fhir.definitions import definitions
+from apothecary.errors import Issue, NotEnumerable
 from apothecary.fhir.json import JSON, parse
-from apothecary.fhir.references import is_id, split_canonical
+from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
-from apothecary.fhir.terminology import CodeSystem, ValueSet
-from apothecary.fhir.value_sets import Expansion, expand
-from apothecary.interactions.known import Answers, Known
+from apothecary.interactions.known import MODELLED, Answers, Known, Models
 from apothecary.interactions.service import Service
 from apothecary.search.own import bases
 from apothecary.search.parameters import Registry
@@ -26,28 +21,93 @@ from apothecary.search.text import escape
 from apothecary.search.types import uri
 from apothecary.search.types.base import Request
 from apothecary.store.contract import Hit, Reader
+from apothecary.terminology.code_systems import CodeSystem
+from apothecary.terminology.compiling import Compiler
+from apothecary.terminology.compose import Members, Steps
+from apothecary.terminology.filters import known
+from apothecary.terminology.problems import UnknownValueSet
+from apothecary.terminology.reading import code_system
+from apothecary.terminology.resolver import Resolver, Versions
+from apothecary.terminology.sources import Candidate, Given, Published, Source, ValueSet
 
 T = TypeVar("T")
 Codes = Mapping[str, tuple[str, ...]]
 
-# In this order a release is asked for what the store does not hold.
-_RELEASES = (FhirVersion.R5, FhirVersion.R4B, FhirVersion.R4)
 _TYPES = ("CodeSystem", "ValueSet")
 # More resources of one canonical URL than anybody keeps.
 _VERSIONS = 100
+# Urls of which is remembered what is held, and that nothing is.
+_NAMES = 5000
+# Codes that compiled value sets may list in all before they are forgotten.
+_MOST_LISTED = 2_000_000
+
+PUBLISHED = Published()
+
+
+class Stored:
+    """The code systems and value sets of a store."""
+
+    def __init__(self, reader: Reader, registry: Registry, models: Models) -> None:
+        self._reader = reader
+        self._registry = registry
+        self._models = models
+        self._systems: dict[str, list[Candidate[CodeSystem]]] = {}
+        self._sets: dict[str, list[Candidate[ValueSet]]] = {}
+        self._size = 0
+
+    def code_systems(self, url: str) -> Sequence[Candidate[CodeSystem]]:
+        if url not in self._systems:
+            self._systems[url] = [self._candidate(hit, _system) for hit in self._find("CodeSystem", url)]
+        return self._systems[url]
+
+    def value_sets(self, url: str) -> Sequence[Candidate[ValueSet]]:
+        if url not in self._sets:
+            self._sets[url] = [self._candidate(hit, _parsed) for hit in self._find("ValueSet", url)]
+        return self._sets[url]
+
+    def _find(self, resource_type: str, url: str) -> Iterable[Hit]:
+        if not url or not self._registry.serves(resource_type):
+            return ()
+        if self._size > MODELLED or len(self._systems) + len(self._sets) > _NAMES:
+            self._systems, self._sets, self._size = {}, {}, 0
+        wanted = uri.predicate("url", None, escape(url), Request())
+        return self._reader.search(Query({resource_type: wanted}, count=_VERSIONS)).hits
+
+    def _candidate(self, hit: Hit, read: Callable[[bytes], tuple[Any, JSON]]) -> Candidate[Any]:
+        body = hit.body
+        self._size += len(body)
+        _, head = self._models.get(body, read)
+        version = head.get("version")
+        return Candidate(
+            version if isinstance(version, str) else None,
+            lambda: self._models.get(body, read)[0],
+            head.get("status") == "active",
+            hit.updated,
+        )
+
+
+def _system(body: bytes) -> tuple[CodeSystem, JSON]:
+    resource = parse(body)
+    return code_system(resource), {name: resource.get(name) for name in ("version", "status")}
+
+
+def _parsed(body: bytes) -> tuple[JSON, JSON]:
+    resource = parse(body)
+    return resource, resource
 
 
 class Held:
-    """What one request sees. It implements what search wants (`apothecary.search.terminology.Terminology`) and what
-    expansions are made from (`apothecary.fhir.value_sets.Source`).
-    """
+    """What one request sees. It implements what search wants (`apothecary.search.terminology.Terminology`)."""
 
-    def __init__(self, reader: Reader, registry: Registry, bases: Iterable[str], remembered: Known) -> None:
+    def __init__(
+        self, reader: Reader, registry: Registry, bases: Iterable[str], remembered: Known, models: Models
+    ) -> None:
         """`remembered` must be of this very reader: a transaction sees what others do not."""
         self._reader = reader
         self._registry = registry
         self._bases = tuple(bases)
         self._remembered = remembered
+        self._models = models
         self._answers: Answers | None = None
         self._partial: set[str] = set()
 
@@ -72,14 +132,20 @@ class Held:
     # -- for search
 
     def members(self, value_set: str) -> Codes:
-        expansion = self.expansion(self._canonical(value_set))
-        self._partial |= expansion.partial
-        return self._known(
-            ("members", value_set),
-            lambda: {
-                system: self._registry.systems.all_forms(system, codes) for system, codes in expansion.concepts.items()
-            },
-        )
+        codes, partial = self._known(("members", value_set), lambda: self._members(value_set))
+        self._partial |= partial
+        return codes
+
+    def _members(self, value_set: str) -> tuple[Codes, frozenset[str]]:
+        members = self.value_set(self._canonical(value_set))
+        found: dict[str, list[str]] = {}
+        partial = set()
+        for entry in members.entries(Steps(members.name)):
+            found.setdefault(entry.url, []).append(entry.code)
+            if entry.system is not None and not entry.system.complete:
+                partial.add(entry.url)
+        forms = {system: self._registry.systems.all_forms(system, codes) for system, codes in found.items()}
+        return forms, frozenset(partial)
 
     def below(self, system: str, code: str) -> Codes:
         return self._related(system, code, CodeSystem.descendants)
@@ -90,7 +156,7 @@ class Held:
     def _related(self, system: str, code: str, related: Callable[[CodeSystem, str], frozenset[str]]) -> Codes:
         held = self.hierarchy(system)
         itself = known(held, code)
-        if held.content != "complete":
+        if not held.complete:
             self._partial.add(system)
         return {system: self._registry.systems.all_forms(system, sorted(related(held, itself) | {itself}))}
 
@@ -98,47 +164,58 @@ class Held:
 
     def hierarchy(self, system: str) -> CodeSystem:
         """The code system of that URL. Raises UnknownTerminology and NotEnumerable where its codes are not held."""
-        held = self.code_system(system)
-        if held is None:
-            raise UnknownTerminology(
-                f"the code system {system} is not held here",
-                remedy="Load the CodeSystem, or name one that [base]/CodeSystem lists.",
-            )
-        if not held.concepts or held.content in ("not-present", "example"):
+        found = self.resolver.code_system(*_split(system))
+        if not found.held:
             raise NotEnumerable(
                 f"the codes of {system} are not held here", remedy="Load a CodeSystem that has its concepts."
             )
-        return held
+        return found
 
-    def expansion(self, canonical: str) -> Expansion:
-        """All codes of a value set. Raises UnknownTerminology and NotEnumerable."""
-        return self._known(("expansion", canonical), lambda: expand(canonical, self))
+    def value_set(self, name: str) -> Members:
+        """A value set by its canonical url, or by `ValueSet/id`. Raises UnknownValueSet."""
+        if not name.startswith("ValueSet/"):
+            return self.compiler.named(name)
+        stored = self._reader.read("ValueSet", name.removeprefix("ValueSet/")) if is_id(name[9:]) else None
+        if stored is None or stored.body is None:
+            raise UnknownValueSet(name)
+        resource = parse(stored.body)
+        return self.compiler.kept(stored.body, resource)
 
-    # -- the source of expansions
+    @property
+    def resolver(self) -> Resolver:
+        """What finds code systems and value sets where a request says nothing of versions and supplements."""
+        return self.compiler.resolver
 
-    def code_system(self, canonical: str) -> CodeSystem | None:
-        return self._known(("CodeSystem", canonical), lambda: self._code_system(canonical))
+    @property
+    def compiler(self) -> Compiler:
+        """What compiles value sets where a request says nothing of versions and supplements."""
+        found: Compiler = self._known(("compiler",), lambda: Compiler(Resolver(self._sources)))
+        if found.listed > _MOST_LISTED:
+            found = self._now()["compiler",] = Compiler(Resolver(self._sources))
+        return found
 
-    def value_set(self, canonical: str) -> JSON | ValueSet | None:
-        return self._known(("ValueSet", canonical), lambda: self._value_set(canonical))
+    def asked_with(
+        self, given: Sequence[JSON], systems: Versions, sets: Versions, supplements: Sequence[str]
+    ) -> Compiler:
+        """The compiler of a request that brings resources along (`tx-resource`), or says something of versions and
+        supplements. Raises UnknownTerminology for a supplement that is not held.
+        """
+        if not (given or supplements or systems.says or sets.says):
+            return self.compiler
+        sources: tuple[Source, ...] = (Given(given), *self._sources) if given else self._sources
+        if given:
+            return Compiler(Resolver(sources, systems, sets, supplements))
+        key = ("asked", systems.key, sets.key, tuple(supplements))
+        return self._known(key, lambda: Compiler(Resolver(sources, systems, sets, supplements)))
 
-    def _code_system(self, canonical: str) -> CodeSystem | None:
-        resource = self._find("CodeSystem", canonical)
-        if resource is not None and resource.get("content") != "supplement":
-            return code_system(resource)
-        url, version = split_canonical(canonical)
-        return next((found for one in _releases(version) if (found := definitions(one).code_system(url))), None)
+    def read_code_system(self, body: bytes) -> CodeSystem:
+        """The code system that a stored text is."""
+        return self._models.get(body, _system)[0]
 
-    def _value_set(self, canonical: str) -> JSON | ValueSet | None:
-        if canonical.startswith("ValueSet/"):
-            return self._read(canonical.removeprefix("ValueSet/"))
-        resource = self._find("ValueSet", canonical)
-        if resource is not None:
-            return resource
-        url, version = split_canonical(canonical)
-        return next((found for one in _releases(version) if (found := definitions(one).value_set(url))), None)
-
-    # -- the store
+    @property
+    def _sources(self) -> tuple[Source, ...]:
+        stored = self._known(("stored",), lambda: Stored(self._reader, self._registry, self._models))
+        return stored, PUBLISHED
 
     def _canonical(self, text: str) -> str:
         """`text` without the base of this server, if what follows is a literal reference."""
@@ -147,52 +224,30 @@ class Held:
                 return text[len(base) + 1 :]
         return text
 
-    def _read(self, resource_id: str) -> JSON | None:
-        if not is_id(resource_id):
-            return None
-        stored = self._reader.read("ValueSet", resource_id)
-        return None if stored is None or stored.body is None else parse(stored.body)
-
-    def _find(self, resource_type: str, canonical: str) -> JSON | None:
-        """The resource of a canonical URL: of several, the newest active version."""
-        if not self._registry.serves(resource_type):
-            return None
-        url, version = split_canonical(canonical)
-        wanted = uri.predicate("url", None, escape(url), Request())
-        found = [
-            (hit, parse(hit.body)) for hit in self._reader.search(Query({resource_type: wanted}, count=_VERSIONS)).hits
-        ]
-        if version is not None:
-            found = [(hit, resource) for hit, resource in found if resource.get("version") == version]
-        return max(found, key=_currency)[1] if found else None
-
-    def _known(self, question: tuple[str, ...], answer: Callable[[], T]) -> T:
-        """What is remembered, or worked out now. Nothing is remembered of what is not held: those names have no end."""
+    def _now(self) -> Answers:
+        """What is remembered of the store as it is now."""
         if self._answers is None:
             # Every write adds a version and none is ever taken away: where the counts are the same, all is the same.
             generation = tuple(
                 self._reader.history_of_total(one) if self._registry.serves(one) else 0 for one in _TYPES
             )
             self._answers = self._remembered.of(generation)
-        found: T | None = self._answers.get(question)
+        return self._answers
+
+    def _known(self, question: tuple[Any, ...], answer: Callable[[], T]) -> T:
+        """What is remembered, or worked out now. Nothing is remembered of what is not held: those names have no end."""
+        answers = self._now()
+        found: T | None = answers.get((self._registry.version, *question))
         if found is None:
             found = answer()
             if found is not None:
-                self._answers[question] = found
+                answers[self._registry.version, *question] = found
         return found
 
 
-def _releases(version: str | None) -> list[FhirVersion]:
-    """Where to look for something of that version; without one, everywhere."""
-    return [one for one in _RELEASES if version is None or version == one.number]
-
-
-def _currency(found: tuple[Hit, JSON]) -> tuple[Any, ...]:
-    """Sorts resources of one canonical URL: active ones last, then by version, numbers as numbers, then by time."""
-    hit, resource = found
-    parts = re.findall(r"[0-9]+|[^0-9.]+", str(resource.get("version", "")))
-    version = [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
-    return resource.get("status") == "active", version, hit.updated
+def _split(canonical: str) -> tuple[str, str | None]:
+    url, bar, version = canonical.partition("|")
+    return url, version if bar else None
 
 
 def held(service: Service, version: FhirVersion, base: str, reader: Reader | None = None) -> Held:
@@ -203,4 +258,5 @@ def held(service: Service, version: FhirVersion, base: str, reader: Reader | Non
         service.registry(version),
         bases(service.settings, base),
         service.terminology if own else Known(),
+        service.models,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from apothecary.operations import convert, expand, lookup, meta, subsumes, validate, validate_code
+from apothecary.operations import batch_validate_code, convert, expand, lookup, meta, subsumes, validate, validate_code
 from apothecary.operations.base import Call, Operation
 
 OPERATIONS: Mapping[str, Operation] = {
@@ -17,6 +17,7 @@ OPERATIONS: Mapping[str, Operation] = {
         lookup.OPERATION,
         subsumes.OPERATION,
         validate_code.OPERATION,
+        batch_validate_code.OPERATION,
     )
 }
 

@@ -30,6 +30,8 @@ class Call:
     if_none_exist: str | None = None
     if_match: str | None = None
     """The headers of the interaction that `$validate` is asked about."""
+    accept_language: str | None = None
+    """The header of that name."""
 
     @property
     def listed(self) -> list[JSON]:
@@ -43,13 +45,18 @@ class Call:
 
     def parameter(self, name: str) -> Any:
         """The value of a parameter: from a posted Parameters resource, or from the address. None where it is absent."""
+        return next(iter(self.values(name)), None)
+
+    def values(self, name: str) -> list[Any]:
+        """All values of a parameter that may repeat: those that were posted, else those of the address."""
+        found = []
         for one in self.listed:
             if one.get("name") == name:
                 values = [value for key, value in one.items() if key.startswith("value") or key == "resource"]
                 if len(values) != 1:
                     raise BadRequest(f"the parameter {name!r} has one value", expression="Parameters.parameter")
-                return values[0]
-        return next((value for key, value in self.pairs if key == name), None)
+                found.append(values[0])
+        return found or [value for key, value in self.pairs if key == name]
 
 
 @dataclass(frozen=True, slots=True)

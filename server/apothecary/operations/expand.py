@@ -2,77 +2,97 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+from typing import Any
 
-from apothecary.errors import BadRequest, NotFound, UnknownTerminology
+from apothecary.errors import NotSupported
 from apothecary.fhir.json import JSON
-from apothecary.fhir.temporal import instant, now
-from apothecary.fhir.terminology import ValueSet
-from apothecary.fhir.value_sets import Expansion, expand_resource
+from apothecary.fhir.releases import FhirVersion
 from apothecary.operations.base import Argument, Call, Operation
-from apothecary.operations.terms import holdings, instance, number, refuse_others
-from apothecary.search.text import fold
+from apothecary.operations.terms import COMMON, Terms, flag, number, refuse_others, text
+from apothecary.terminology.expansion import Wanted, expand
+from apothecary.versions import convert
+
+# Parameters that the expansion repeats, in this order, with the type of their value.
+_TOLD = (
+    ("activeOnly", "Boolean"),
+    ("excludeNested", "Boolean"),
+    ("excludeNotForUI", "Boolean"),
+    ("excludePostCoordinated", "Boolean"),
+    ("includeDesignations", "Boolean"),
+    ("includeDefinition", "Boolean"),
+    ("designation", "String"),
+    ("filter", "String"),
+    ("offset", "Integer"),
+    ("count", "Integer"),
+    ("system-version", "Uri"),
+    ("check-system-version", "Uri"),
+    ("force-system-version", "Uri"),
+)
+ARGUMENTS = (
+    Argument("url", "uri", "The value set, by its URL."),
+    Argument("valueSet", "ValueSet", "The value set itself."),
+    Argument("valueSetVersion", "string", "The version of the value set."),
+    Argument("filter", "string", "Only codes whose text contains these words."),
+    Argument("offset", "integer", "How many codes come before the page."),
+    Argument("count", "integer", "How many codes the page may have."),
+    Argument("activeOnly", "boolean", "Only codes that are in use."),
+    Argument("includeDesignations", "boolean", "Whether designations are shown."),
+    Argument("designation", "string", "Which designations are shown: language or use, as system|code."),
+    Argument("property", "string", "A property that is shown."),
+    Argument("includeDefinition", "boolean", "Whether the definition of the value set is shown."),
+    Argument("excludeNested", "boolean", "Whether the codes are one plain list."),
+    Argument("excludeNotForUI", "boolean", "Whether abstract codes are left out."),
+    Argument("excludePostCoordinated", "boolean", "There are no post-coordinated codes here."),
+    Argument("contextDirection", "code", "Not supported."),
+    *COMMON,
+)
 
 
 def run(call: Call) -> JSON:
     """The value set with its expansion: all of it, or the page that `offset` and `count` name, of the codes whose text
-    contains `filter`. Raises NotFound for a value set that is not held, NotEnumerable where its codes cannot be listed.
+    contains `filter`. Raises NotFound for a value set that is not held, NotEnumerable where its codes cannot be listed,
+    TooCostly where they are too many for one answer.
     """
-    refuse_others(call, ("url", "valueSet", "valueSetVersion", "filter", "offset", "count"))
-    head, expansion = expansion_of(call)
-    wanted = fold(str(call.parameter("filter") or ""))
-    codes = [
-        {"system": system, "code": code} | ({"display": display} if display else {})
-        for system, concepts in expansion.concepts.items()
-        for code, display in concepts.items()
-        if wanted in fold(f"{code} {display}")
+    refuse_others(call, ARGUMENTS)
+    if text(call, "contextDirection") is not None:
+        raise NotSupported("contextDirection: there are no contexts here", expression="contextDirection")
+    terms = Terms(call)
+    wanted = Wanted(
+        filter=text(call, "filter") or "",
+        offset=number(call, "offset"),
+        count=number(call, "count"),
+        active_only=flag(call, "activeOnly"),
+        languages=terms.languages,
+        include_designations=flag(call, "includeDesignations"),
+        include_definition=flag(call, "includeDefinition"),
+        designations=terms.texts("designation"),
+        properties=terms.texts("property"),
+        exclude_nested=flag(call, "excludeNested"),
+        exclude_not_for_ui=flag(call, "excludeNotForUI"),
+        asked=tuple(_asked(call)),
+        limit=call.service.settings.expansion_limit,
+    )
+    members, resource = terms.members()
+    return _in_version(expand(members, resource, wanted), call.wanted or call.version)
+
+
+def _asked(call: Call) -> list[JSON]:
+    return [
+        {"name": name, f"value{kind}": _typed(call, name, kind, value)}
+        for name, kind in _TOLD
+        for value in call.values(name)
     ]
-    offset, count = number(call, "offset"), number(call, "count")
-    start = offset or 0
-    page = codes[start:] if count is None else codes[start : start + count]
-    told: JSON = {"identifier": f"urn:uuid:{uuid4()}", "timestamp": instant(now()), "total": len(codes)}
-    if offset is not None:
-        told["offset"] = offset
-    asked = [
-        {"name": name, kind: value}
-        for name, kind, value in (
-            ("filter", "valueString", call.parameter("filter")),
-            ("offset", "valueInteger", offset),
-            ("count", "valueInteger", count),
-        )
-        if value is not None
-    ]
-    # https://hl7.org/fhir/R5/valueset-operation-expand.html: an expansion from part of a code system says so.
-    asked += [{"name": "used-fragment", "valueUri": system} for system in sorted(expansion.partial)]
-    if asked:
-        told["parameter"] = asked
-    if page:
-        told["contains"] = page
-    return {"resourceType": "ValueSet", **head, "expansion": told}
 
 
-def expansion_of(call: Call) -> tuple[JSON, Expansion]:
-    """What a call says its value set is: some elements of it, and its codes."""
-    holding = holdings(call)
-    given = call.parameter("valueSet") or instance(call)
-    if isinstance(given, dict):
-        return _head(given), expand_resource(given, holding)
-    url = call.parameter("url")
-    if not isinstance(url, str):
-        raise BadRequest("the value set is missing", expression="url", code="required", remedy="Write url=...")
-    version = call.parameter("valueSetVersion")
-    name = f"{url}|{version}" if version is not None else url
-    try:
-        expansion = holding.expansion(name)
-    except UnknownTerminology as error:
-        raise NotFound(str(error), expression="url", remedy=error.issues[0].remedy) from None
-    found = holding.value_set(name)
-    return ({"url": url, "status": "active"} if isinstance(found, ValueSet | None) else _head(found)), expansion
+def _typed(call: Call, name: str, kind: str, value: Any) -> Any:
+    """The value as the expansion writes it; in an address all are text."""
+    if kind == "Boolean":
+        return flag(call, name)
+    return number(call, name) if kind == "Integer" else str(value)
 
 
-def _head(resource: JSON) -> JSON:
-    """The elements that an expansion shows of the value set that it is of."""
-    return {name: resource[name] for name in ("url", "version", "name", "title", "status") if name in resource}
+def _in_version(resource: JSON, version: FhirVersion) -> JSON:
+    return resource if version is FhirVersion.R5 else convert(resource, FhirVersion.R5, version).resource
 
 
 OPERATION = Operation(
@@ -82,12 +102,5 @@ OPERATION = Operation(
     False,
     run,
     types=frozenset({"ValueSet"}),
-    arguments=(
-        Argument("url", "uri", "The value set, by its URL."),
-        Argument("valueSet", "ValueSet", "The value set itself."),
-        Argument("valueSetVersion", "string", "The version of the value set."),
-        Argument("filter", "string", "Only codes whose text contains this."),
-        Argument("offset", "integer", "How many codes come before the page."),
-        Argument("count", "integer", "How many codes the page may have."),
-    ),
+    arguments=ARGUMENTS,
 )

@@ -2,38 +2,60 @@
 
 from __future__ import annotations
 
-from apothecary.errors import BadRequest
-from apothecary.fhir.code_systems import known
+from apothecary.errors import BadRequest, NotEnumerable
 from apothecary.fhir.json import JSON
 from apothecary.operations.base import Argument, Call, Operation
-from apothecary.operations.terms import coding, holdings, parameters, refuse_others, required_system
+from apothecary.operations.terms import COMMON, Terms, coding, parameters, refuse_others, text
+from apothecary.terminology.filters import known
+
+ARGUMENTS = (
+    Argument("codeA", "code", "The code that may subsume the other."),
+    Argument("codeB", "code", "The code that may be subsumed."),
+    Argument("system", "uri", "The code system of both."),
+    Argument("url", "uri", "The same."),
+    Argument("version", "string", "The version of the code system."),
+    Argument("codingA", "Coding", "The first code with its system."),
+    Argument("codingB", "Coding", "The second code with its system."),
+    *COMMON,
+)
 
 
 def run(call: Call) -> JSON:
     """`equivalent`, `subsumes`, `subsumed-by` or `not-subsumed`. Raises BadRequest for codes that are not held."""
-    refuse_others(call, ("codeA", "codeB", "codingA", "codingB", "system", "version"))
+    refuse_others(call, ARGUMENTS)
     systems: set[str] = set()
+    versions: set[str] = set()
     codes = []
     for side in ("A", "B"):
         given = call.parameter(f"coding{side}")
         if given is not None:
-            system, code = coding(given, f"coding{side}")[:2]
-            systems |= {system} if system else set()
+            one = coding(given, f"coding{side}")
+            code: str | None = one.code
+            systems |= {one.system} if one.system else set()
+            versions |= {one.version} if one.version else set()
         else:
-            code = call.parameter(f"code{side}")
-        if not isinstance(code, str):
+            code = text(call, f"code{side}")
+        if code is None:
             raise BadRequest(f"code{side} is missing", expression=f"code{side}", code="required")
         codes.append(code)
     if len(systems) > 1:
         raise BadRequest("the two codes are of different code systems", expression="codingB", code="value")
-    held = holdings(call).hierarchy(required_system(call, next(iter(systems), None)))
-    a, b = (known(held, code) for code in codes)
+    if len(versions) > 1:
+        raise BadRequest(
+            "the two codes are of different versions of the code system", expression="codingB.version", code="value"
+        )
+    system = Terms(call).code_system(next(iter(systems), None), next(iter(versions), None) or text(call, "version"))
+    if not system.held:
+        raise NotEnumerable(
+            f"the codes of {system.url} are not held here", remedy="Load a CodeSystem that has its concepts."
+        )
+    a, b = (known(system, code) for code in codes)
     if a == b:
         outcome = "equivalent"
-    elif a in held.ancestors(b):
+    elif system.subsumes(a, b):
         outcome = "subsumes"
     else:
-        outcome = "subsumed-by" if b in held.ancestors(a) else "not-subsumed"
+        outcome = "subsumed-by" if system.subsumes(b, a) else "not-subsumed"
     return parameters(("outcome", "Code", outcome))
 
 
@@ -44,12 +66,5 @@ OPERATION = Operation(
     False,
     run,
     types=frozenset({"CodeSystem"}),
-    arguments=(
-        Argument("codeA", "code", "The code that may subsume the other."),
-        Argument("codeB", "code", "The code that may be subsumed."),
-        Argument("system", "uri", "The code system of both."),
-        Argument("version", "string", "The version of the code system."),
-        Argument("codingA", "Coding", "The first code with its system."),
-        Argument("codingB", "Coding", "The second code with its system."),
-    ),
+    arguments=ARGUMENTS,
 )

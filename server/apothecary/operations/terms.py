@@ -2,45 +2,189 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
 
-from apothecary.errors import BadRequest, NotSupported
+from apothecary.errors import BadRequest, NotSupported, UnknownTerminology
 from apothecary.fhir.json import JSON, parse
+from apothecary.fhir.references import split_canonical
 from apothecary.fhir.releases import FhirVersion
-from apothecary.fhir.terminology import CodeSystem
 from apothecary.interactions.forms import canonical
 from apothecary.interactions.read import read
 from apothecary.interactions.terminology import Held, held
-from apothecary.operations.base import Call
+from apothecary.operations.base import Argument, Call
+from apothecary.terminology.code_systems import CodeSystem
+from apothecary.terminology.compiling import Compiler
+from apothecary.terminology.compose import Members
+from apothecary.terminology.languages import Languages
+from apothecary.terminology.problems import not_found
+from apothecary.terminology.resolver import Resolver, Versions
+from apothecary.terminology.validation import Coding
+from apothecary.terminology.versions import by_url
+
+# What every terminology operation takes. `cache-id` is a promise that servers may keep: this one has nothing to gain.
+COMMON = (
+    Argument("displayLanguage", "code", "The languages of displays, best first."),
+    Argument("system-version", "canonical", "The version of a code system where none is named: url|version."),
+    Argument("check-system-version", "canonical", "The version of a code system that must be found."),
+    Argument("force-system-version", "canonical", "The version of a code system that counts, whatever is named."),
+    Argument("default-valueset-version", "canonical", "The version of a value set where none is named."),
+    Argument("check-valueset-version", "canonical", "The version of a value set that must be found."),
+    Argument("force-valueset-version", "canonical", "The version of a value set that counts, whatever is named."),
+    Argument("useSupplement", "canonical", "A supplement to use."),
+    Argument("tx-resource", "Resource", "A CodeSystem or ValueSet that goes along with the request."),
+    Argument("cache-id", "id", "Taken and ignored."),
+    Argument("x-system-cache-id", "id", "Taken and ignored."),
+)
+# Resources that a request may bring along.
+_MOST_GIVEN = 1000
 
 
-class Code(NamedTuple):
-    """A code to be looked at; `system` is None where the call does not say it."""
+class Terms:
+    """What one call sees: the value sets and code systems that are held, and what it says of them itself."""
 
-    system: str | None
-    code: str
-    display: str | None = None
+    def __init__(self, call: Call) -> None:
+        self.call = call
+
+    @cached_property
+    def held(self) -> Held:
+        return held(self.call.service, self.call.version, self.call.base)
+
+    @cached_property
+    def compiler(self) -> Compiler:
+        """Raises UnknownTerminology where a supplement is not held."""
+        given = [canonical(one, self.call.version) for one in resources(self.call, "tx-resource")]
+        return self.held.asked_with(
+            given, self._versions("system"), self._versions("valueset"), self.texts("useSupplement")
+        )
+
+    @property
+    def resolver(self) -> Resolver:
+        return self.compiler.resolver
+
+    def _versions(self, kind: str) -> Versions:
+        default = "system-version" if kind == "system" else "default-valueset-version"
+        named = (default, f"check-{kind}-version", f"force-{kind}-version")
+        for name in named:
+            for one in self.texts(name):
+                if split_canonical(one)[1] is None:
+                    raise BadRequest(f"{name}={one}: write url|version", expression=name, code="value")
+        return Versions(*(by_url(self.texts(name)) for name in named))
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A parameter of text that may repeat."""
+        found = self.call.values(name)
+        for one in found:
+            if not isinstance(one, str):
+                raise BadRequest(f"{name} is text", expression=name, code="value")
+        return tuple(found)
+
+    @cached_property
+    def languages(self) -> Languages | None:
+        """The languages that the request asks for, by its parameter or its header."""
+        found = text(self.call, "displayLanguage")
+        if found is not None:
+            return Languages.parse(found)
+        header = self.call.accept_language
+        if header is None:
+            return None
+        try:
+            return Languages.parse(header, "Accept-Language")
+        except BadRequest:
+            # A header that proxies and browsers write is none of the caller's concern.
+            return None
+
+    # -- what a call is about
+
+    def members(self) -> tuple[Members, JSON]:
+        """The value set of a call and its resource: the instance, `valueSet`, or `url`. Raises NotFound where it is not
+        held, BadRequest where none is named.
+        """
+        call = self.call
+        given = call.parameter("valueSet")
+        if isinstance(given, dict):
+            resource = canonical(given, call.version)
+            # Its id says nothing to anybody: it is of the request.
+            return self.compiler.resource({k: v for k, v in resource.items() if k != "id"}), resource
+        if given is not None:
+            raise BadRequest("valueSet is a ValueSet resource", expression="valueSet", code="value")
+        if call.resource_id is not None:
+            body, resource = instance(call)
+            return self.compiler.kept(body, resource), resource
+        url = text(call, "url")
+        if url is None:
+            raise BadRequest("the value set is missing", expression="url", code="required", remedy="Write url=...")
+        version = text(call, "valueSetVersion")
+        name = url if version is None or "|" in url else f"{url}|{version}"
+        try:
+            members = self.compiler.named(name)
+        except UnknownTerminology as error:
+            raise not_found(error) if error.issues[0].message == _NO_SUCH_SET else error from None
+        return members, dict(members.resource) or {"url": members.name}
+
+    def code_system(self, given: str | None = None, version: str | None = None) -> CodeSystem:
+        """The code system of a call: the instance, or the one whose url is given. Raises UnknownTerminology."""
+        call = self.call
+        if call.resource_id is not None:
+            own = self.instance_system()
+            if given not in (None, own.url) or (version is not None and version != own.version):
+                raise BadRequest(
+                    f"the code is of {given or own.url}|{version or ''}, not of {own.canonical}, which was called",
+                    expression="system",
+                    code="value",
+                )
+            return own
+        found = given or text(call, "url") or text(call, "system")
+        if found is None:
+            raise BadRequest("the code system is missing", expression="system", code="required")
+        url, named = split_canonical(found)
+        return self.resolver.code_system(url, version or named or text(call, "version"))
+
+    def instance_system(self) -> CodeSystem:
+        """The code system that the operation is called on, with the supplements that were asked for."""
+        body, _ = instance(self.call)
+        return self.resolver.laid_over(self.held.read_code_system(body), self.resolver.wanted)
 
 
-def holdings(call: Call) -> Held:
-    """The value sets and code systems that a call sees."""
-    return held(call.service, call.version, call.base)
+_NO_SUCH_SET = "Unable_to_resolve_value_Set_"
 
 
-def refuse_others(call: Call, taken: Collection[str]) -> None:
+def refuse_others(call: Call, taken: Iterable[Argument]) -> None:
     """Raises NotSupported for a parameter that would change the answer and is not known here."""
+    names = {one.name for one in taken}
     for name in (*(name for name, _ in call.pairs), *(str(one.get("name")) for one in call.listed)):
-        if name not in taken:
+        if name not in names:
             raise NotSupported(
-                f"{name}: this parameter is not known here; those are {', '.join(sorted(taken))}", expression=name
+                f"{name}: this parameter is not known here; those are {', '.join(sorted(names))}", expression=name
             )
 
 
-def flag(call: Call, name: str) -> bool:
-    """A boolean parameter, false where it is absent."""
+def resources(call: Call, name: str) -> list[JSON]:
+    """The resources that a parameter holds. Raises BadRequest for anything else, and for too many."""
+    found = call.values(name)
+    if len(found) > _MOST_GIVEN:
+        raise BadRequest(f"{name}: at most {_MOST_GIVEN} resources", expression=name, code="too-long")
+    for one in found:
+        if not isinstance(one, dict) or "resourceType" not in one:
+            raise BadRequest(f"{name} is a resource", expression=name, code="value")
+    return found
+
+
+def text(call: Call, name: str) -> str | None:
+    """A parameter of text, None where it is absent or empty."""
     value = call.parameter(name)
-    if value in (None, False, "false"):
+    if value is None or isinstance(value, str):
+        return value or None
+    raise BadRequest(f"{name} is text", expression=name, code="value")
+
+
+def flag(call: Call, name: str, *, default: bool = False) -> bool:
+    """A boolean parameter."""
+    value = call.parameter(name)
+    if value is None:
+        return default
+    if value in (False, "false"):
         return False
     if value in (True, "true"):
         return True
@@ -50,53 +194,41 @@ def flag(call: Call, name: str) -> bool:
 def number(call: Call, name: str) -> int | None:
     """A whole number from 0, None where it is absent."""
     value = call.parameter(name)
-    text = str(value)
+    written = str(value)
     if value is None:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    if not (written.isascii() and written.isdigit() and len(written) < 10):
         raise BadRequest(f"{name}={value}: write a whole number from 0", expression=name, code="value")
-    return int(text)
+    return int(written)
 
 
-def instance(call: Call) -> JSON | None:
-    """The resource that the operation is called on, in R5; None where it is called on a type."""
-    if call.resource_type is None or call.resource_id is None:
-        return None
-    stored = read(call.service, call.version, call.resource_type, call.resource_id)
-    return canonical(parse(stored.body or b""), FhirVersion(stored.fhir_version))
+def instance(call: Call) -> tuple[bytes, JSON]:
+    """The resource that the operation is called on, as text and in R5."""
+    stored = read(call.service, call.version, str(call.resource_type), str(call.resource_id))
+    body = stored.body or b""
+    return body, canonical(parse(body), FhirVersion(stored.fhir_version))
 
 
-def coding(value: Any, name: str) -> Code:
+def coding(value: Any, name: str) -> Coding:
     """A Coding. Raises BadRequest where it has no code."""
     if not isinstance(value, dict) or not isinstance(value.get("code"), str):
         raise BadRequest(f"{name} is a Coding with a code", expression=name, code="value")
-    return Code(value.get("system"), value["code"], value.get("display"))
-
-
-def required_system(call: Call, given: str | None) -> str:
-    """The code system's URL: given with the code, by the parameters `url` or `system`, or by the instance."""
-    found = given or call.parameter("url") or call.parameter("system")
-    if found is None and call.resource_id is not None:
-        found = (instance(call) or {}).get("url")
-    if not isinstance(found, str):
-        raise BadRequest("the code system is missing", expression="system", code="required")
-    version = call.parameter("version")
-    return f"{found}|{version}" if version is not None and call.resource_type == "CodeSystem" else found
+    parts = [value.get(one) for one in ("system", "display", "version")]
+    if not all(isinstance(one, str | None) for one in parts):
+        raise BadRequest(f"{name}: system, display and version are text", expression=name, code="value")
+    system, display, version = parts
+    return Coding(system, value["code"], display, version)
 
 
 def parameters(*items: tuple[str, str, Any]) -> JSON:
     """A Parameters resource of (name, type suffix, value); a list is parts, None is left out."""
-    return {"resourceType": "Parameters", "parameter": [_item(*one) for one in items if one[2] is not None]}
+    return {"resourceType": "Parameters", "parameter": [item(*one) for one in items if one[2] is not None]}
 
 
-def _item(name: str, kind: str, value: Any) -> JSON:
+def item(name: str, kind: str, value: Any) -> JSON:
+    """One parameter."""
     if kind == "part":
-        return {"name": name, "part": [_item(*one) for one in value if one[2] is not None]}
+        return {"name": name, "part": [item(*one) for one in value if one[2] is not None]}
+    if kind == "resource":
+        return {"name": name, "resource": value}
     return {"name": name, f"value{kind}": value}
-
-
-def properties(system: CodeSystem, code: str) -> Mapping[str, tuple[str, ...]]:
-    """What a code system says of a code, its place in the hierarchy included."""
-    found = {name: values[code] for name, values in system.properties.items() if code in values}
-    hierarchy = {"parent": system.parents.get(code, ()), "child": system.children.get(code, ())}
-    return found | {name: codes for name, codes in hierarchy.items() if codes}

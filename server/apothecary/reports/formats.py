@@ -26,4 +26,4 @@ def render(name: str, report: Report) -> str:
 
 def keeps_checked(name: str) -> bool:
     """Whether the format names the sound resources too, which have to be remembered then."""
-    return name == "junit"
+    return name in ("junit", "json")

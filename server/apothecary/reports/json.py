@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from apothecary.reports.report import Finding, Report, numbered_fingerprints
+from apothecary.reports.report import Checked, Finding, Report, numbered_fingerprints
 
 
 def render(report: Report) -> str:
@@ -25,12 +25,48 @@ def render(report: Report) -> str:
         },
         "findings": [_element(finding, print_) for finding, print_ in numbered_fingerprints(report.findings)],
     }
-    if report.must_support:
-        document["mustSupport"] = [
-            {"profile": each.profile, "type": each.type, "elements": list(each.elements)}
-            for each in report.must_support
-        ]
+    if report.profiles:
+        document.update(_profiles(report))
+    if report.missing_packages:
+        document["missingPackages"] = list(report.missing_packages)
+    document["checked"] = [_checked(each) for each in report.checked]
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _profiles(report: Report) -> dict[str, Any]:
+    """What profiles ask of systems, which no check of an instance can tell."""
+    found: dict[str, Any] = {
+        "mustSupport": [
+            {"profile": each.profile, "type": each.type, "elements": list(each.must_support)}
+            for each in report.profiles
+            if each.must_support
+        ],
+        "obligations": [
+            {"profile": each.profile, "code": one.code, "actors": list(one.actors), "elements": list(one.elements)}
+            for each in report.profiles
+            for one in each.obligations
+        ],
+        "imposes": [
+            {"profile": each.profile, "profiles": list(each.imposes)} for each in report.profiles if each.imposes
+        ],
+        "compliesWith": [
+            {"profile": each.profile, "profiles": list(each.complies_with)}
+            for each in report.profiles
+            if each.complies_with
+        ],
+    }
+    return {name: listed for name, listed in found.items() if listed}
+
+
+def _checked(checked: Checked) -> dict[str, Any]:
+    return {
+        "file": checked.file,
+        "line": checked.line,
+        "resource": checked.resource or None,
+        "fhirVersion": checked.release,
+        "profiles": list(checked.profiles),
+        "unchecked": list(checked.unchecked),
+    }
 
 
 def _element(finding: Finding, fingerprint: str) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from typing import Any
 from apothecary.errors import Issue
 
 RULE_SYSTEM = "https://example.org/fhir/CodeSystem/validation-rule"
+KIND_SYSTEM = "http://hl7.org/fhir/tools/CodeSystem/tx-issue-type"
+MESSAGE_ID = "http://hl7.org/fhir/StructureDefinition/operationoutcome-message-id"
 
 
 def operation_outcome(issues: Iterable[Issue]) -> dict[str, Any]:
@@ -27,9 +29,13 @@ def operation_outcome(issues: Iterable[Issue]) -> dict[str, Any]:
 def issue_element(issue: Issue) -> dict[str, Any]:
     """One `OperationOutcome.issue`."""
     details: dict[str, Any] = {"text": _encodable(issue.diagnostics)}
-    if issue.rule is not None:
-        details = {"coding": [{"system": RULE_SYSTEM, "code": issue.rule}], **details}
+    codes = (KIND_SYSTEM, issue.kind), (RULE_SYSTEM, issue.rule)
+    coding = [{"system": system, "code": code} for system, code in codes if code is not None]
+    if coding:
+        details = {"coding": coding, **details}
     element: dict[str, Any] = {"severity": issue.severity, "code": issue.code, "details": details}
+    if issue.message is not None:
+        element = {"extension": [{"url": MESSAGE_ID, "valueString": issue.message}], **element}
     if issue.remedy:
         element["diagnostics"] = _encodable(issue.remedy)
     if issue.expression:

@@ -35,17 +35,32 @@ class RuleText(Protocol):
     def remedy(self) -> str: ...
 
 
-class MustSupport(Protocol):
-    """The elements that a profile marks as mustSupport; `apothecary.validation.profiles` tells them.
-    https://hl7.org/fhir/R5/conformance-rules.html#mustSupport
-    """
+class ObligationText(Protocol):
+    """What a profile obliges actors to: https://hl7.org/fhir/R5/obligations.html"""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def actors(self) -> tuple[str, ...]: ...
+    @property
+    def elements(self) -> tuple[str, ...]: ...
+
+
+class ProfileText(Protocol):
+    """What a profile says that no instance is checked for; `apothecary.validation.profiles.listing` tells it."""
 
     @property
     def profile(self) -> str: ...
     @property
     def type(self) -> str: ...
     @property
-    def elements(self) -> tuple[str, ...]: ...
+    def must_support(self) -> tuple[str, ...]: ...
+    @property
+    def obligations(self) -> tuple[ObligationText, ...]: ...
+    @property
+    def imposes(self) -> tuple[str, ...]: ...
+    @property
+    def complies_with(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +104,29 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One resource that was checked: its file, the line it starts on, and its name."""
+    """One resource that was checked: its file, the line it starts on, its name, the release it was checked as (None for
+    what could not be read), the profiles that were used, and what was left unchecked, each as a text of its own.
+    """
 
     file: str
     line: int
     resource: str
+    release: str | None = None
+    profiles: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Report:
     """All that one run found. `checked` is filled only for formats that name sound resources too (`keeps_checked`),
-    `must_support` when profiles were given.
+    `profiles` and `missing_packages` when profiles were given.
     """
 
     findings: list[Finding] = field(default_factory=list)
     checked: list[Checked] = field(default_factory=list)
     rules: Mapping[str, RuleText] = field(default_factory=dict)
-    must_support: Sequence[MustSupport] = ()
+    profiles: Sequence[ProfileText] = ()
+    missing_packages: Sequence[str] = ()
     files: int = 0
     resources: int = 0
     # Files of folders that were passed over, since they hold no FHIR.

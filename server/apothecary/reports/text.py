@@ -58,6 +58,9 @@ def summary(report: Report) -> str:
         parts.append(f"{report.known} known from the baseline")
     if report.mended:
         parts.append(f"{report.mended} of the baseline no longer found")
+    if report.missing_packages:
+        listed = ", ".join(report.missing_packages[:3]) + (", ..." if len(report.missing_packages) > 3 else "")
+        parts.append(f"{_plain(len(report.missing_packages), 'package')} to depend on not in the cache: {listed}")
     if report.skipped:
         parts.append(f"{_plain(report.skipped, 'file')} without FHIR skipped")
     return f"{'; '.join(parts)} ({report.seconds:.2f} s)."

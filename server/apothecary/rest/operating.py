@@ -48,6 +48,7 @@ class OperationViews(BaseViews):
             exchange.version,
             request.headers.get("If-None-Exist"),
             request.headers.get("If-Match"),
+            request.headers.get("Accept-Language"),
         )
         answer = dumps(found.run(call))
         return exchange.respond(answer, [], version=found.answer_version(call) if found.answer_version else None)

@@ -131,16 +131,18 @@ class Registry:
     def _readings(self) -> dict[str, dict[FhirVersion, Reading]]:
         return {}
 
-    def _text_names(self, kind: str) -> Set[str]:
-        """The names in the index whose string rows hold whole texts. Others are for looking up a part of a value."""
-        found = self._text_names_known.get(kind)
+    def names(self, kind: str) -> Set[str]:
+        """The names in the index by which a type is searched, in whatever release. String rows of other names hold no
+        whole text, but are for looking up a part of a value.
+        """
+        found = self._names_known.get(kind)
         if found is None:
             known = (*self.parameters(kind).values(), *(one for _, some in self._foreign(kind) for one in some))
-            found = self._text_names_known[kind] = frozenset(one.index for one in known)
+            found = self._names_known[kind] = frozenset(one.index for one in known)
         return found
 
     @cached_property
-    def _text_names_known(self) -> dict[str, frozenset[str]]:
+    def _names_known(self) -> dict[str, frozenset[str]]:
         return {}
 
     def rows(
@@ -184,7 +186,7 @@ class Registry:
             form = forms.of(version)
             if form is not None:
                 found.update(dict.fromkeys(reading.rows(form, self.systems)))
-        found.update(dict.fromkeys(_texts(found, self._text_names(kind))))
+        found.update(dict.fromkeys(_texts(found, self.names(kind))))
         return found
 
 

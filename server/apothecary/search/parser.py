@@ -8,6 +8,7 @@ would answer a wider question.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from apothecary.errors import BadRequest, FhirError, NotEnumerable, NotSupported, TooCostly, UnknownTerminology
 from apothecary.search import compartments, control, special
@@ -155,7 +156,7 @@ def _filter(criteria: Criteria, types: tuple[str, ...], name: str, value: str) -
             predicate = _predicate(criteria, resource_type, name, value)
         except (TooCostly, UnknownTerminology, NotEnumerable) as error:
             # A link of a chain knows its own part of the name only.
-            raise type(error)(str(error), expression=name, remedy=error.issues[0].remedy) from None
+            raise error.with_issues(replace(one, expression=(name,)) for one in error.issues) from None
         except ValueError as error:
             raise BadRequest(f"{name}={value}: {error}", expression=name) from None
         if predicate is None:

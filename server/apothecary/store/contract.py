@@ -192,13 +192,16 @@ class Reader(Protocol):
     def state(self, name: str) -> str | None:
         """What the server remembers about the database under a name."""
 
+    def states(self, prefix: str, limit: int) -> list[str]:
+        """The names that begin with `prefix`, at most `limit`, in their order."""
+
 
 @runtime_checkable
 class Transaction(Reader, Protocol):
     """A unit of work: all of it or nothing. Reads inside see its own writes."""
 
     touched: set[tuple[str, str]]
-    """The keys of which it has written a version."""
+    """The keys of which it has written or amended a version."""
 
     def moment(self, current: Stored | None = None) -> int:
         """The time of a write, in microseconds since 1970: this instant, but never before that of a write which the

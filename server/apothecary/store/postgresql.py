@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -170,7 +171,7 @@ class PostgresqlStore(SqlStore):
     def prepare(self, *, make: bool = True) -> None:
         for _ in range(ATTEMPTS):
             with self.connection() as connection:
-                if schema.is_current(stamp(connection), make=make):
+                if schema.is_current(stamp(connection), make=make, usable_from=partial(_usable_from, connection)):
                     return
                 try:
                     with connection.transaction():
@@ -194,6 +195,12 @@ def stamp(connection: Connection) -> str | None:
         return schema.UNSTAMPED if ours else None
     found = connection.execute(f"SELECT version_num FROM {schema.STAMP}").fetchone()  # noqa: S608 (a constant)
     return str(found[0]) if found else schema.UNSTAMPED
+
+
+def _usable_from(connection: Connection) -> str | None:
+    """The oldest revision whose code can use the tables; None where the database does not say."""
+    found = connection.execute(schema.USABLE_QUESTION).fetchone() if stamp(connection) else None
+    return str(found[0]) if found else None
 
 
 # Fewer rows are inserted: a COPY has a cost of its own.

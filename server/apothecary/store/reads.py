@@ -245,3 +245,14 @@ def types() -> Select[Any]:
 def state() -> Select[Any]:
     """What is remembered about the database under one name."""
     return select(tables.state.c.value).where(tables.state.c.name == bindparam("name"))
+
+
+def states() -> Select[Any]:
+    """The first names of a range, under which something is remembered."""
+    name = tables.state.c.name
+    return (
+        select(name)
+        .where(name >= bindparam("low", type_=Text()), name < bindparam("high", type_=Text()))
+        .order_by(name)
+        .limit(_LIMIT)
+    )

@@ -6,7 +6,7 @@ loaded only by `apothecary.store.migrate`: an ordinary start reads the stamp and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,13 @@ from apothecary.store import fulltext, tables
 
 # The revision that `tables.py` stands for: the newest one in migrations/versions.
 REVISION = "0002"
+
+# The oldest revision whose code can use these tables: what the newest migration says.
+USABLE_FROM = "0001"
+
+# Under this name the database says so, and a version that does not know its revision looks there.
+USABLE = "tables usable from"
+USABLE_QUESTION = f"SELECT value FROM state WHERE name = '{USABLE}'"  # noqa: S608 (a constant)
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
 STAMP = "alembic_version"
@@ -38,11 +45,16 @@ def statements(dialect: Dialect) -> list[str]:
         *fulltext.statements(dialect),
         f"CREATE TABLE {STAMP} (version_num VARCHAR(32) NOT NULL, CONSTRAINT {STAMP}_pkc PRIMARY KEY (version_num))",
         f"INSERT INTO {STAMP} (version_num) VALUES ('{REVISION}')",  # noqa: S608 (constants)
+        f"INSERT INTO state (name, value) VALUES ('{USABLE}', '{USABLE_FROM}')",  # noqa: S608 (constants)
     ]
 
 
-def is_current(found: str | None, *, make: bool = True) -> bool:
-    """Whether the tables are this version's; False for an empty database (None), unless they are not to be made.
+def is_current(found: str | None, *, make: bool = True, usable_from: Callable[[], str | None] = lambda: None) -> bool:
+    """Whether this version can use the tables; False for an empty database (None), unless they are not to be made.
+
+    It can use its own, and those of a newer version that only added to them: `usable_from` asks the database for the
+    oldest revision whose code that may be. So servers of this version go on, and start again, while the next one is
+    brought in beside them.
 
     Raises SchemaError for tables that it can neither use nor make: the message says what to run.
     """
@@ -50,6 +62,8 @@ def is_current(found: str | None, *, make: bool = True) -> bool:
         raise SchemaError("the database holds no resources yet: apothecary serve or apothecary load makes the tables")
     if found is None or found == REVISION:
         return found is not None
+    if found not in revisions() and (usable_from() or "~") <= REVISION:
+        return True
     raise SchemaError(_why_not(found, revisions()))
 
 

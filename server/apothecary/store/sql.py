@@ -161,6 +161,10 @@ class SqlReader(SqlSearcher, Reader):
         found = self._fetch("state", reads.state, name=name)
         return str(found[0][0]) if found else None
 
+    def states(self, prefix: str, limit: int) -> list[str]:
+        after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        return [row[0] for row in self._fetch("states", reads.states, low=prefix, high=after, limit=limit)]
+
     # -- references between resources
 
     def referrers(self, resource_type: str, resource_id: str, limit: int) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal
 
 from sqlalchemy import FromClause
@@ -148,7 +149,7 @@ class SqliteStore(SqlStore):
 
     def prepare(self, *, make: bool = True) -> None:
         connection = self._connection()
-        if schema.is_current(stamp(connection), make=make):
+        if schema.is_current(stamp(connection), make=make, usable_from=partial(_usable_from, connection)):
             return
         with self._begun(connection):
             # Another process may have made the tables while this one waited for the lock.
@@ -188,6 +189,12 @@ def stamp(connection: sqlite3.Connection) -> str | None:
         return schema.UNSTAMPED if names & {"resource", "state"} else None
     found = connection.execute(f"SELECT version_num FROM {schema.STAMP}").fetchone()  # noqa: S608 (a constant)
     return str(found[0]) if found else schema.UNSTAMPED
+
+
+def _usable_from(connection: sqlite3.Connection) -> str | None:
+    """The oldest revision whose code can use the tables; None where the database does not say."""
+    found = connection.execute(schema.USABLE_QUESTION).fetchone() if stamp(connection) else None
+    return str(found[0]) if found else None
 
 
 def integrity(connection: sqlite3.Connection) -> list[str]:

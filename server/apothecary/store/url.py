@@ -43,8 +43,15 @@ def database_url(text: str) -> URL:
 
 
 def conninfo(url: URL) -> str:
-    """The same address as PostgreSQL's own library writes it."""
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+    """The same address as PostgreSQL's own library writes it. Several servers are named as SQLAlchemy does it,
+    `?host=one:5432&host=other:5432`, or as that library does, `?host=one,other&port=5432,5432`:
+    https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS
+    """
+    from psycopg.conninfo import make_conninfo
+    from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+    _, given = PGDialect_psycopg().create_connect_args(url)  # type: ignore[no-untyped-call] # not typed by SQLAlchemy
+    return make_conninfo("", **{name: value for name, value in given.items() if name != "context"})
 
 
 def shown(url: URL) -> str:

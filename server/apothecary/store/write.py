@@ -200,6 +200,7 @@ class SqlTransaction(SqlReader, Transaction):
 
     def amend(self, stored: Stored, rows: Iterable[Indexed]) -> None:
         self.flush()
+        self.touched.add((stored.type, stored.id))
         named = {"type": stored.type, "id": stored.id, "version": stored.version, "new_body": stored.body}
         for statement in self._writes.amend:
             if self._run(statement, **named).rowcount != 1:

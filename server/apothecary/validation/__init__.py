@@ -35,5 +35,8 @@ def validate(resource: Any, version: FhirVersion, *, options: Options = _DEFAULT
     try:
         walk_document(resource, run)
     except Stop:
+        run.unchecked(f"what comes after the first {options.max_issues} issues")
         return run.issues(stopped=BASE["too-many-issues"])
+    for key, reason in run.unjudged:
+        run.unchecked(f"{key}: {reason}")
     return run.issues() if run.findings else []

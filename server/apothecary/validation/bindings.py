@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.structures import Binding
-from apothecary.fhir.terminology import ValueSet
 from apothecary.suggestions import did_you_mean
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.primitives import Accept, Defect
@@ -88,8 +87,12 @@ def code_defect(version: FhirVersion, binding: Binding, code: str) -> Defect | N
     return Defect(_rule(binding), f"is {shown(code)}, which is not a code of {binding.value_set}", remedy)
 
 
-def binding_check(version: FhirVersion, binding: Binding, type_name: str) -> BindingCheck | None:
-    """The check of a Coding, CodeableConcept, CodeableReference or Quantity; None when there is nothing to check."""
+def binding_check(
+    version: FhirVersion, binding: Binding, type_name: str, *, needs_code: bool = True
+) -> BindingCheck | None:
+    """The check of a Coding, CodeableConcept, CodeableReference or Quantity; None when there is nothing to check. A
+    required binding `needs_code`, but for one that only says what codes may be.
+    """
     if binding.strength not in ("required", "extensible"):
         return None
     value_set = definitions(version).value_set(binding.value_set)
@@ -106,7 +109,7 @@ def binding_check(version: FhirVersion, binding: Binding, type_name: str) -> Bin
         found = codings(value)
         if not found:
             # Text alone cannot be from the set, but whether a code would fit an extensible one nobody can tell.
-            if required and isinstance(value.get("text"), str):
+            if required and needs_code and isinstance(value.get("text"), str):
                 run.report(rule, at, f"has no code, but one of {binding.value_set} is required")
             return
         answers = [holds(coding, syntax, value_set) for coding in found]
@@ -122,7 +125,17 @@ def _rule(binding: Binding) -> Rule:
     return BASE["code-not-in-value-set" if binding.strength == "required" else "code-not-in-extensible-set"]
 
 
-def holds(coding: Mapping[str, Any], syntax: Syntax | None, value_set: ValueSet | None) -> bool | None:
+class Codes(Protocol):
+    """The codes of a value set: those of the specification's tables are such, and those of packages."""
+
+    @property
+    def concepts(self) -> Mapping[str, Mapping[str, str]]: ...
+    @property
+    def systems(self) -> tuple[str, ...]: ...
+    def contains(self, system: str | None, code: str) -> bool | None: ...
+
+
+def holds(coding: Mapping[str, Any], syntax: Syntax | None, value_set: Codes | None) -> bool | None:
     """Whether a Coding is of the value set or has the form of its codes; None when that cannot be told."""
     system, code = coding.get("system"), coding.get("code")
     if not isinstance(code, str) or not (system is None or isinstance(system, str)):
@@ -159,9 +172,9 @@ def named(coding: Mapping[str, Any]) -> str:
     return f"{coding.get('system') or 'no system'}|{coding.get('code')}"[:120]
 
 
-def remedy_for(codings: Iterable[Mapping[str, Any]], value_set: ValueSet | None) -> str | None:
+def remedy_for(codings: Iterable[Mapping[str, Any]], value_set: Codes | None) -> str | None:
     """How to mend codings that are not of the value set; None when nothing is known of it."""
-    if value_set is None or not value_set.concepts:
+    if value_set is None:
         return None
     for coding in codings:
         code, system = coding.get("code"), coding.get("system")
@@ -172,7 +185,7 @@ def remedy_for(codings: Iterable[Mapping[str, Any]], value_set: ValueSet | None)
                 return f"The code is of {known}: correct the system."
             if system == known:
                 return did_you_mean(code, concepts) or f"Use one of: {_listed(concepts)}."
-    return f"Use a code of {', '.join(value_set.systems[:3])}."
+    return f"Use a code of {', '.join(value_set.systems[:3])}." if value_set.systems else None
 
 
 def _listed(codes: Iterable[str]) -> str:

@@ -56,7 +56,9 @@ def object_checks(version: FhirVersion, found: Property) -> tuple[ObjectCheck, .
     """The checks of one object that is a value of a property, to be made after those of its own elements."""
     element = found.element
     after: list[ObjectCheck] = list(_judges(version, found))
-    checks = (binding_check(version, bound, found.type) for bound in element.bindings)
+    checks = (
+        binding_check(version, bound, found.type, needs_code=bound is element.binding) for bound in element.bindings
+    )
     after += [check for check in checks if check is not None]
     targets = next((item.targets for item in element.types if item.code == found.type), ())
     if found.type == "Reference" and "Resource" not in targets:

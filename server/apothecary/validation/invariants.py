@@ -142,6 +142,8 @@ def environment_of(run: Run, focus: Node) -> Environment:
             found = run.root if reference == "#" else contained(run.root, reference[1:])
         else:
             found = run.bundle.find(reference, run.full_url) if run.bundle is not None else None
+            if found is None and run.options.held is not None:
+                found = run.options.held(reference)
         return None if found is None else item_of(tables, found, "Resource")
 
     return Environment(tables, resource, root, focus, resolve)

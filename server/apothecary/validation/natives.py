@@ -76,13 +76,13 @@ def _rng_2(value: Value) -> Failures:
     low, high = value.get("low"), value.get("high")
     if not isinstance(low, dict) or not isinstance(high, dict):
         return HOLDS
-    one, other = _amount(low), _amount(high)
+    one, other = amount(low), amount(high)
     if one is None or other is None or one[1] != other[1] or one[0] <= other[0]:
         return HOLDS
     return ((("low",), "low is more than high"),)
 
 
-def _amount(quantity: Value) -> tuple[Decimal, object] | None:
+def amount(quantity: Value) -> tuple[Decimal, object] | None:
     """The number and the unit to compare a quantity by."""
     value, code = quantity.get("value"), quantity.get("code")
     if isinstance(value, bool) or not isinstance(value, int | Decimal | float):

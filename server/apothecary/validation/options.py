@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from apothecary.errors import Severity
 
@@ -22,10 +22,28 @@ MAX_STEPS_EACH = 500_000
 MAX_SECONDS_EACH = 10.0
 
 
+class Coverage:
+    """What a validation checked against profiles, and what it left unchecked; each once, in the order it came up.
+
+    `profiles` are canonical urls. Of `unchecked`, no more than `MAX_ISSUES` are kept.
+    """
+
+    def __init__(self) -> None:
+        self.profiles: dict[str, None] = {}
+        self.unchecked: dict[str, None] = {}
+
+    def leave(self, what: str) -> None:
+        """Note that something was not checked."""
+        if len(self.unchecked) < MAX_ISSUES:
+            self.unchecked.setdefault(what)
+
+
 @dataclass(frozen=True)
 class Options:
     """Choices for one validation.
 
+    `held` gives the resource that a relative reference points to outside the resource or bundle, None where it is not
+    at hand; profiles on targets are checked on it. `coverage` is told what was checked and what was not.
     `known` answers whether a relative reference, such as `Medication/1` and never with a version, has a target outside
     the resource or bundle; without it such references are not followed. `disabled` and `severities` are by rule id,
     invariant keys included. `resource_type` is the type that the place asks for. `medication_rules` False leaves only
@@ -36,6 +54,8 @@ class Options:
     """
 
     known: Callable[[str], bool] | None = None
+    held: Callable[[str], Any] | None = None
+    coverage: Coverage | None = None
     disabled: frozenset[str] = frozenset()
     severities: Mapping[str, Severity] = field(default_factory=dict)
     resource_type: str | None = None

@@ -77,10 +77,8 @@ def target_type(reference: str, run: Run) -> str | None:
     """The resource type that a reference points to, as far as the document or the reference itself tells."""
     if reference.startswith("#"):
         found = run.root if reference == "#" else contained(run.root, reference[1:])
-    elif run.bundle is not None:
-        found = run.bundle.find(reference, run.full_url)
     else:
-        found = None
+        found = None if run.bundle is None else run.bundle.find(reference, run.full_url)
     if found is not None:
         name = found.get("resourceType")
         return name if isinstance(name, str) and run.tables.is_resource_type(name) else None

@@ -56,6 +56,7 @@ class Run:
     __slots__ = (
         "budget",
         "bundle",
+        "conforming",
         "document",
         "element_ids",
         "findings",
@@ -79,6 +80,8 @@ class Run:
         self.root: JSON = document
         self.resource_at: At = None
         self.bundle: Any = None
+        # By profile and resource (its identity): the resource, and why it does not conform, None where it does.
+        self.conforming: dict[tuple[str, int], tuple[Any, str | None]] = {}
         # By resource (its identity), then by id: where the element is that has it.
         self.element_ids: dict[int, dict[str, At]] = {}
         self.full_url: str | None = None
@@ -106,6 +109,11 @@ class Run:
         self.findings.append(Finding(rule, pointer, text, remedy))
         if len(self.findings) >= self.options.max_issues:
             raise Stop
+
+    def unchecked(self, what: str) -> None:
+        """Note that something was not checked, for whoever asked to know."""
+        if self.options.coverage is not None:
+            self.options.coverage.leave(what)
 
     def issues(self, stopped: Rule | None = None) -> list[Issue]:
         """The findings as issues in document order. `stopped` is the rule that ended the walk early."""

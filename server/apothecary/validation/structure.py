@@ -243,6 +243,10 @@ def _enter(shape: Shape, value: dict[str, Any], at: At, depth: int, run: Run) ->
         from apothecary.validation.conformance import check_resource
 
         check_resource(run.options.profiles, value, at, run)
+    elif "meta" in value and isinstance(value["meta"], dict) and "profile" in value["meta"]:
+        from apothecary.validation.conformance import check_claims
+
+        check_claims(value, at, run)
     run.bundle, run.full_url = outer, outer_url
 
 

@@ -13,6 +13,7 @@ from apothecary.errors import Issue, StartError
 from apothecary.fhir.releases import FhirVersion
 from apothecary.validation import Options, validate
 from apothecary.validation.profiles import Profiles
+from apothecary.validation.profiles.listing import listings
 
 DEFINITIONS = read_package(Path(__file__).parent.parent.parent / "data" / "profiles")
 URL = "http://example.org/fhir/StructureDefinition/"
@@ -151,7 +152,7 @@ def test_a_profile_of_another_release_is_not_applied() -> None:
 def test_must_support_is_listed_with_what_a_base_marks() -> None:
     base = definition("base", {"path": "Medication.code", "mustSupport": True})
     profile = definition("x", {"path": "Medication.status", "mustSupport": True}, base=URL + "base")
-    listed = {each.profile: each.elements for each in Profiles([profile, base]).must_support()}
+    listed = {each.profile: each.must_support for each in listings(Profiles([profile, base]))}
     assert listed == {
         URL + "base": ("Medication.code",),
         URL + "x": ("Medication.code", "Medication.status"),

@@ -6,20 +6,25 @@ from typing import Any
 
 import pytest
 
-from apothecary.fhir.terminology import ValueSet
-from apothecary.validation.profiles.valuesets import listed
+from apothecary.fhir.releases import FhirVersion
+from apothecary.validation.profiles.canonicals import Canonicals
+from apothecary.validation.profiles.valuesets import CodeSets
 
 SYSTEMS: dict[str, Any] = {
     "urn:tree": {"content": "complete", "concept": [{"code": "a", "concept": [{"code": "a1"}]}, {"code": "b"}]},
     "urn:part": {"content": "fragment", "concept": [{"code": "a"}]},
 }
-SETS = {"urn:set": ValueSet("urn:set", {"urn:tree": {"a": "", "z": ""}}, ("urn:tree",))}
+SET = {
+    "url": "urn:set",
+    "compose": {"include": [{"system": "urn:tree", "concept": [{"code": "a"}, {"code": "b"}]}]},
+}
 
 
 def composed(*include: dict[str, Any], exclude: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     return {"url": "urn:x", "compose": {"include": list(include), "exclude": exclude or []}}
 
 
+IS_A = {"property": "concept", "op": "is-a", "value": "a"}
 TREE, A1 = {"system": "urn:tree"}, {"system": "urn:tree", "concept": [{"code": "a1"}]}
 EXPANDED = {
     "contains": [{"system": "urn:s", "code": "g", "abstract": True, "contains": [{"system": "urn:s", "code": "c"}]}]
@@ -34,14 +39,20 @@ EXPANDED = {
         (composed(A1), "urn:tree", "a", False),
         (composed(TREE, exclude=[A1]), "urn:tree", "a1", False),
         (composed(TREE, exclude=[A1]), "urn:tree", "a", True),
-        (composed(TREE, exclude=[{"system": "urn:part"}]), "urn:tree", "a", None),
-        (composed({"system": "urn:part"}), "urn:part", "a", None),
+        (composed(TREE, exclude=[{"system": "urn:part"}]), "urn:tree", "a", True),
+        (composed({"system": "urn:part"}), "urn:part", "a", True),
+        (composed({"system": "urn:part"}), "urn:part", "b", None),
         (composed({"system": "urn:part"}), "urn:tree", "a", False),
         (composed({"system": "urn:part"}, A1), "urn:tree", "a1", True),
         (composed({"system": "urn:tree", "filter": [{"property": "x"}]}), "urn:tree", "a", None),
-        (composed({"valueSet": ["urn:set"]}), "urn:tree", "z", True),
+        (composed({"system": "urn:tree", "filter": [IS_A]}), "urn:tree", "a1", True),
+        (composed({"system": "urn:tree", "filter": [IS_A]}), "urn:tree", "b", False),
+        (composed({"system": "urn:tree", "filter": [{**IS_A, "value": "nowhere"}]}), "urn:tree", "b", None),
+        (composed(TREE, exclude=[{"system": "urn:tree", "filter": [IS_A]}]), "urn:tree", "a1", False),
+        (composed({"system": "urn:tree", "version": "2"}), "urn:tree", "a", None),
+        (composed({"valueSet": ["urn:set"]}), "urn:tree", "b", True),
         (composed({**TREE, "valueSet": ["urn:set"]}), "urn:tree", "a", True),
-        (composed({**TREE, "valueSet": ["urn:set"]}), "urn:tree", "z", False),
+        (composed({**TREE, "valueSet": ["urn:set"]}), "urn:tree", "a1", False),
         (composed({"valueSet": ["urn:none"]}), "urn:tree", "a", None),
         (composed({}), "urn:tree", "a", None),
         ({"url": "urn:x"}, "urn:tree", "a", None),
@@ -51,6 +62,11 @@ EXPANDED = {
     ],
 )
 def test_whether_a_code_is_in_the_set(resource: dict[str, Any], system: str, code: str, holds: bool | None) -> None:
-    found = listed(resource, SETS.get, SYSTEMS.get)
+    systems, sets = Canonicals(), Canonicals()
+    for url, one in SYSTEMS.items():
+        systems.add({"resourceType": "CodeSystem", "url": url, **one})
+    for one in (SET, resource):
+        sets.add({"resourceType": "ValueSet", **one})
+    found = CodeSets(systems, sets, FhirVersion.R5).find("urn:x")
     assert found.contains(system, code) is holds
-    assert found.complete or found.reason
+    assert (found.reason is None) is (holds is not None)

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from apothecary.fhir.structures import Binding, Invariant
+from apothecary.fhir.references import split_canonical
+from apothecary.fhir.structures import Invariant
 from apothecary.validation.bindings import named, remedy_for
-from apothecary.validation.conformance.slicing import Undecided, belongs
+from apothecary.validation.conformance import limits, targets
+from apothecary.validation.conformance.slicing import POSITION, Undecided, at_position, belongs
 from apothecary.validation.conformance.support import Support
 from apothecary.validation.conformance.values import Occurrence, equals, fits, occurrences
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.fhirpath import FhirPathError, Node
 from apothecary.validation.fhirpath.operators import truth
-from apothecary.validation.profiles.model import ElementRules, Profile, Slicing
-from apothecary.validation.references import target_type
+from apothecary.validation.profiles.compile import CORE
+from apothecary.validation.profiles.model import Bound, ElementRules, Profile, Slicing
 from apothecary.validation.rules import BASE, Rule
 from apothecary.validation.run import At, Pointer, pointer_of
 
 # Profiles that name each other as types of their elements end here; real ones nest two or three deep.
 _MOST_NESTED = 12
 _EXTENSIONS = frozenset({"extension", "modifierExtension"})
+# The slice of all that is in no other: https://hl7.org/fhir/R5/profiling.html#default-slice
+DEFAULT = "@default"
+
+
+_BINDING_RULES = {"required": "profile-binding", "extensible": "profile-binding-extensible"}
+# What these profiles of the specification add, the tables have on each element of the type.
+_BUILT_IN = frozenset({"SimpleQuantity", "MoneyQuantity"})
 
 
 class Failed(Exception):
-    """A silent check found an error."""
+    """A silent check found an error; the message is what it says of the element."""
 
 
 class Checker:
@@ -46,12 +55,18 @@ class Checker:
         root = self.profile.root
         self._check_constraints(root, node, at)
         self._check_children(root, node, at)
+        for url in self.profile.imposes:
+            imposed = self.support.profile(url)
+            if imposed is None:
+                self._unchecked(root, at, f"the profile {url}, which it imposes, is not at hand or cannot be used")
+            elif self.nested < _MOST_NESTED:
+                self._inner(imposed).check(node, at)
 
     def _report(self, rule: str, at: At, text: str, key: str | None = None, remedy: str | None = None) -> None:
         found: Rule = BASE[rule]
         if self.silent:
             if found.severity == "error":
-                raise Failed
+                raise Failed(f"{rule}: {text}")
             return
         token = (rule, pointer_of(at if key is None else (at, key, None)), text)
         if token not in self.told:
@@ -63,6 +78,7 @@ class Checker:
         token = ("profile-not-checked", (), f"{rules.id} {text}")
         if token not in self.told:
             self.told.add(token)
+            self.run.unchecked(f"{rules.id} of {self.profile.name}: {text}")
             self._report("profile-not-checked", at, f"is not checked against {rules.id} of {self.profile.name}: {text}")
 
     def _check_children(self, rules: ElementRules, node: Node, at: At) -> None:
@@ -74,6 +90,9 @@ class Checker:
             self._count(rules, found, at)
         for item in found:
             self._check_one(rules, item)
+        for one in rules.bound:
+            if one.any and found and self._applies(rules, one, found[0]):
+                self._check_any(rules, one, found, at)
         if rules.slices:
             self._check_slices(rules, found, at)
 
@@ -99,55 +118,82 @@ class Checker:
         if rules.pattern is not None and not fits(item.value, rules.pattern.value):
             text = f"is {shown(item.value)}, which does not have what {name} asks: {_quoted(rules.pattern.value)}"
             self._report("profile-pattern", at, text)
-        if rules.max_length is not None and isinstance(item.value, str) and len(item.value) > rules.max_length:
-            text = f"has {len(item.value)} characters, but {name} allows {rules.max_length}"
-            self._report("profile-length", at, text)
-        if rules.binding is not None:
-            self._check_binding(rules, rules.binding, item)
-        if rules.restricts_targets:
-            self._check_target(rules, item)
+        try:
+            for rule, text in limits.broken(rules, item, name):
+                self._report(rule, at, text)
+        except limits.Unlimited as reason:
+            self._unchecked(rules, at, str(reason))
+        for one in rules.bound:
+            if not one.any and self._applies(rules, one, item):
+                self._check_binding(rules, one, item)
+        self._check_targets(rules, item)
         self._check_constraints(rules, node, at)
         self._check_children(rules, node, at)
         self._check_profiles(rules, item)
 
-    def _check_binding(self, rules: ElementRules, binding: Binding, item: Occurrence) -> None:
+    def _check_binding(self, rules: ElementRules, one: Bound, item: Occurrence) -> None:
+        binding = one.binding
         answer = self.support.is_bound(binding, item.node)
         if answer is True:
             return
         if answer is None:
             if self.support.codes(item.node):
-                self._unchecked(rules, item.at, f"the codes of {binding.value_set} cannot be listed")
+                self._unchecked(rules, item.at, self._unlisted(binding.value_set))
             return
-        rule = "profile-binding" if binding.strength == "required" else "profile-binding-extensible"
+        rule = _BINDING_RULES[binding.strength]
         found = self.support.codes(item.node)
+        how = f"the {one.purpose} binding of {self.profile.name}" if one.purpose else self.profile.name
         if not found:
-            if binding.strength == "required":
-                text = f"has no code, but {self.profile.name} requires one of {binding.value_set}"
+            if binding.strength == "required" and one.purpose != "maximum" and item.value is not None:
+                text = f"has no code, but {how} requires one of {binding.value_set}"
                 self._report(rule, item.at, text)
             return
-        value_set = self.support.value_set(binding)
+        value_set = self.support.value_set(binding.value_set)
         listed = " and ".join(named(coding) for coding in found[:3])
         said = f"is {shown(item.value)}, which is" if isinstance(item.value, str) else f"has {listed},"
-        text = f"{said} not of {binding.value_set}, to which {self.profile.name} binds it"
+        text = f"{said} not of {binding.value_set}, to which {how} binds it"
         self._report(rule, item.at, text, remedy=remedy_for(found, value_set))
 
-    def _check_target(self, rules: ElementRules, item: Occurrence) -> None:
-        urls = [url for allowed in rules.types if allowed.code == item.node.type for url in allowed.targets]
-        allowed_types = {self.support.type_of(url) for url in urls}
-        if not urls or None in allowed_types or "Resource" in allowed_types:
-            return
-        value: Any = item.value
+    def _unlisted(self, value_set: str) -> str:
+        reason = self.support.value_set(value_set).reason
+        return f"the codes of {value_set} cannot be listed" + (f": {reason}" if reason else "")
+
+    def _check_any(self, rules: ElementRules, one: Bound, found: list[Occurrence], at: At) -> None:
+        """Check a binding that one of the items is enough for."""
+        answers = [self.support.is_bound(one.binding, item.node) for item in found]
+        if found and True not in answers:
+            if None in answers:
+                self._unchecked(rules, found[0].at, self._unlisted(one.binding.value_set))
+            else:
+                text = f"is, as all its like, not of {one.binding.value_set}, which {self.profile.name} asks of one"
+                self._report(_BINDING_RULES[one.binding.strength], found[0].at, text)
+
+    def _applies(self, rules: ElementRules, one: Bound, item: Occurrence) -> bool:
+        """Whether a binding is for the use that the profile was written for."""
+        for code, values in one.usage:
+            mine = [known for name, known in self.profile.contexts if name == code]
+            if not mine:
+                text = f"the binding to {one.binding.value_set} is only for some uses ({code})"
+                self._unchecked(rules, item.at, text)
+                return False
+            if all(values.isdisjoint(known) for known in mine):
+                return False
+        return True
+
+    def _check_targets(self, rules: ElementRules, item: Occurrence) -> None:
         at: At = item.at
-        if item.node.type == "CodeableReference" and isinstance(value, dict):
-            value, at = value.get("reference"), (item.at, "reference", None)
-        if isinstance(value, dict):
-            reference, declared = value.get("reference"), value.get("type")
-            found = target_type(reference, self.run) if isinstance(reference, str) else None
-            found = found or (declared if isinstance(declared, str) else None)
-            if found is not None and found not in allowed_types:
-                wanted = " or ".join(sorted(name for name in allowed_types if name))
-                text = f"points to a {found}, but {self.profile.name} allows only {wanted}"
-                self._report("profile-reference", at, text, key="reference" if reference is not None else "type")
+        key = None
+        if isinstance(item.value, dict):
+            if item.node.type == "CodeableReference":
+                inner = item.value.get("reference")
+                if not isinstance(inner, dict):
+                    return
+                at = (item.at, "reference", None)
+                key = "reference" if "reference" in inner else "type"
+            else:
+                key = "reference" if "reference" in item.value else "type"
+        for text in targets.broken(self.support, rules, item, self.profile.name, self.reason):
+            self._report("profile-reference", at, text, key=key)
 
     def _check_constraints(self, rules: ElementRules, node: Node, at: At) -> None:
         for invariant in rules.constraints:
@@ -175,14 +221,17 @@ class Checker:
         urls = [
             url for allowed in rules.types if self.support.is_of(item.node, allowed.code) for url in allowed.profiles
         ]
+        if any(split_canonical(url)[0].removeprefix(CORE) in _BUILT_IN or self.support.is_core(url) for url in urls):
+            return
         known = [found for url in urls if (found := self.support.profile(url)) is not None]
-        if not known or len(known) < len(urls) or self.nested >= _MOST_NESTED:
+        if len(known) < len(urls) or self.nested >= _MOST_NESTED:
+            lacking = next((url for url in urls if self.support.profile(url) is None), "")
+            said = f"the profile {lacking} is not at hand or cannot be used" if lacking else "profiles nest too deeply"
+            self._unchecked(rules, item.at, said)
             return
         if len(known) == 1:
-            inner = Checker(self.support, known[0], silent=self.silent, nested=self.nested + 1)
-            inner.told = self.told
-            inner.check(item.node, item.at)
-        elif not any(self._conforms(profile.url, item.node) for profile in known):
+            self._inner(known[0]).check(item.node, item.at)
+        elif known and not any(self._conforms(profile.canonical, item.node) for profile in known):
             names = " or ".join(profile.name for profile in known)
             self._report("profile-type", item.at, f"conforms to none of the profiles that it may have: {names}")
 
@@ -193,15 +242,19 @@ class Checker:
         members: dict[str, list[Occurrence]] = {one.id: [] for one in rules.slices}
         last, outsider = -1, None
         undecided = False
-        for item in found:
+        default = next((one for one in rules.slices if one.slice_name == DEFAULT), None)
+        for position, item in enumerate(found):
             try:
-                index = self._slice_of(rules, slicing, item)
+                index = self._slice_of(rules, slicing, item, position)
             except Undecided as reason:
                 self._unchecked(rules, item.at, f"the slices of {rules.name}: {reason}")
                 undecided = True
                 continue
             name = self.profile.name
             if index is None:
+                if default is not None:
+                    members[default.id].append(item)
+                    continue
                 outsider = item
                 if slicing.rules == "closed":
                     self._report(
@@ -227,10 +280,14 @@ class Checker:
             if one.slices:
                 self._check_slices(one, mine, at)
 
-    def _slice_of(self, rules: ElementRules, slicing: Slicing, item: Occurrence) -> int | None:
+    def _slice_of(self, rules: ElementRules, slicing: Slicing, item: Occurrence, position: int) -> int | None:
         """The index of the slice that an item belongs to, None for none of them. Raises Undecided."""
+        named = [one for one in rules.slices if one.slice_name != DEFAULT]
+        if any(each.type == POSITION for each in slicing.discriminators):
+            here = at_position(named, position)
+            return None if here is None else rules.slices.index(named[here])
         for index, one in enumerate(rules.slices):
-            if belongs(self.support, one, slicing.discriminators, item, self._conforms):
+            if one.slice_name != DEFAULT and belongs(self.support, one, slicing.discriminators, item, self._conforms):
                 return index
         return None
 
@@ -245,20 +302,50 @@ class Checker:
                 "profile-slice-cardinality", found[rules.max].at, f"is one too many: {self.profile.name} {text}"
             )
 
+    def _inner(self, profile: Profile) -> Checker:
+        """A check against another profile in the course of this one, which says nothing twice."""
+        inner = Checker(self.support, profile, silent=self.silent, nested=self.nested + 1)
+        inner.told = self.told
+        return inner
+
     def _conforms_to(self, node: Node, url: str) -> bool | None:
         """FHIRPath's conformsTo(); None where the profile is not at hand."""
         return None if self.support.profile(url) is None else self._conforms(url, node)
 
     def _conforms(self, url: str, node: Node) -> bool:
         """Whether a value conforms to a profile, as far as that can be told; one that is not at hand is not met."""
+        if self.support.is_core(url):
+            return self.support.is_of(node, str(self.support.type_of(url)))
         profile = self.support.profile(url)
         if profile is None or self.nested >= _MOST_NESTED or not self.support.is_of(node, profile.type):
             return False
+        return self._failure(profile, node) is None
+
+    def _failure(self, profile: Profile, node: Node) -> str | None:
         try:
             Checker(self.support, profile, silent=True, nested=self.nested + 1).check(node, None)
-        except Failed:
-            return False
-        return True
+        except Failed as failed:
+            return str(failed)
+        return None
+
+    def reason(self, url: str, resource: dict[str, Any]) -> str | None:
+        """Why a resource, in which the walk is now, does not conform to a profile; None where it does, as far as that
+        can be told.
+        """
+        profile = self.support.profile(url)
+        if profile is None or self.nested >= _MOST_NESTED:
+            self.run.unchecked(f"a target is not checked against {url}: profiles nest too deeply")
+            return None
+        key = (profile.canonical, id(resource))
+        known = self.run.conforming
+        if key not in known:
+            known[key] = (
+                resource,
+                None,
+            )  # A circle of references comes back here: what is under way is taken to conform.
+            type_name = str(resource.get("resourceType"))
+            known[key] = (resource, self._failure(profile, Node(resource, type_name, type_name)))
+        return known[key][1]
 
 
 def _quoted(value: Any) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from apothecary.errors import StartError
+from apothecary.fhir.references import split_canonical
 from apothecary.validation.conformance.check import Checker
 from apothecary.validation.conformance.support import Support
 from apothecary.validation.diagnostics import shown
@@ -16,6 +17,8 @@ from apothecary.validation.profiles.model import Profile
 from apothecary.validation.profiles.registry import claims, is_core
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run
+
+_NONE = Profiles(())
 
 
 def check_resource(profiles: Profiles, resource: dict[str, Any], at: At, run: Run) -> None:
@@ -27,7 +30,14 @@ def check_resource(profiles: Profiles, resource: dict[str, Any], at: At, run: Ru
     }
     support = Support(profiles, run)
     for profile in wanted.values():
+        if run.options.coverage is not None:
+            run.options.coverage.profiles.setdefault(profile.canonical)
         Checker(support, profile).check(Node(resource, type_name, type_name), at)
+
+
+def check_claims(resource: dict[str, Any], at: At, run: Run) -> None:
+    """Report the profiles that a resource claims where none are at hand."""
+    _claimed(_NONE, resource, str(resource["resourceType"]), at, run)
 
 
 def check_extension(profiles: Profiles, extension: dict[str, Any], at: At, run: Run) -> None:
@@ -47,20 +57,21 @@ def _claimed(profiles: Profiles, resource: dict[str, Any], type_name: str, at: A
     for index, url in claims(resource):
         place = ((at, "meta", None), "profile", index)
         if is_core(url, run.tables) and profiles.find("StructureDefinition", url) is None:
-            core_type = url.partition("|")[0].removeprefix(CORE)
+            core_type = split_canonical(url)[0].removeprefix(CORE)
             if core_type not in (type_name, "DomainResource", "Resource"):
                 run.report(BASE["profile-type"], place, f"is {shown(url)}, but the resource is a {type_name}")
             continue
         try:
             profile = profiles.profile(url, run.tables.version)
         except StartError as error:
+            run.unchecked(f"{url}: {error}")
             run.report(BASE["profile-unknown"], place, f"is not checked: {error}")
             continue
         if profile.type != type_name:
             text = f"is a profile on {profile.type}, but the resource is a {type_name}"
             run.report(BASE["profile-type"], place, text)
             continue
-        found[profile.url] = profile
+        found[profile.canonical] = profile
     return found
 
 
@@ -75,7 +86,8 @@ def _asked(profiles: Profiles, type_name: str, at: At, run: Run) -> dict[str, Pr
         try:
             profile = profiles.profile(url, run.tables.version)
         except StartError as error:
+            run.unchecked(f"{url}: {error}")
             run.report(BASE["profile-not-checked"], at, f"is not checked: {error}")
             continue
-        found[profile.url] = profile
+        found[profile.canonical] = profile
     return found

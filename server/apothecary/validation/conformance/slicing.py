@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
+from apothecary.fhir.structures import Binding
 from apothecary.validation.conformance.support import Support
+from apothecary.validation.conformance.targets import reference_of
 from apothecary.validation.conformance.values import Occurrence, equals, fits, occurrences
 from apothecary.validation.fhirpath import FhirPathError, Node
 from apothecary.validation.profiles.model import AllowedType, Discriminator, ElementRules, Fixed
@@ -18,6 +19,7 @@ Conforms = Callable[[str, Node], bool]
 _STEP = re.compile(
     r"resolve\(\)|ofType\((?P<type>[A-Za-z.]+)\)|extension\(['\"](?P<url>[^'\"]+)['\"]\)|(?P<name>\$?\w+)"
 )
+POSITION = "position"
 _KNOWN = frozenset({"value", "pattern", "exists", "type", "profile"})
 
 
@@ -25,23 +27,49 @@ class Undecided(Exception):
     """That an item belongs to a slice cannot be told; the message is the reason."""
 
 
+class _Silent(Undecided):
+    """The slice says nothing about what one discriminator looks at."""
+
+
 def belongs(
     support: Support, rules: ElementRules, discriminators: Iterable[Discriminator], item: Occurrence, conforms: Conforms
 ) -> bool:
-    """Whether `item` is of the slice `rules`: every discriminator says so. Raises Undecided.
+    """Whether `item` is of the slice `rules`: every discriminator says so, but for those by position, which are for
+    `at_position`. Raises Undecided.
 
     `conforms` is asked where a discriminator is of the type `profile`.
     """
-    found = False
+    found, silent = False, "no discriminator tells its slices apart"
     for discriminator in discriminators:
+        if discriminator.type == POSITION:
+            found = True
+            continue
         if discriminator.type not in _KNOWN:
             raise Undecided(f"discriminators of type {discriminator.type} are not evaluated")
-        if not _agrees(support, rules, discriminator, item, conforms):
-            return False
+        try:
+            if not _agrees(support, rules, discriminator, item, conforms):
+                return False
+        except _Silent as reason:
+            silent = str(reason)
+            continue
         found = True
     if not found:
-        raise Undecided("no discriminator tells its slices apart")
+        raise Undecided(silent)
     return True
+
+
+def at_position(slices: Iterable[ElementRules], position: int) -> int | None:
+    """The index of the slice that the item at `position` belongs to, where each slice has a fixed number of places and
+    only the last one may be open (https://hl7.org/fhir/R5/profiling.html#discriminator).
+    """
+    end = 0
+    for index, one in enumerate(slices):
+        if one.max is None:
+            return index
+        end += one.max
+        if position < end:
+            return index
+    return None
 
 
 def _agrees(
@@ -54,17 +82,17 @@ def _agrees(
     values = _values(support, discriminator.path, item)
     if discriminator.type == "exists":
         if not wanted:
-            raise Undecided(f"nothing says whether {discriminator.path} exists")
+            raise _Silent(f"nothing says whether {discriminator.path} exists")
         forbidden = any(one.max == 0 for one in wanted)
         return not values if forbidden else bool(values)
     if discriminator.type == "profile":
         urls = [url for one in wanted for allowed in one.types for url in _profiles(allowed, steps)]
         if not urls:
-            raise Undecided(f"no profile is given for {discriminator.path}")
+            raise _Silent(f"no profile is given for {discriminator.path}")
         return any(conforms(url, value) for url in urls for value in values)
     criteria = [one for one in wanted if _is_criterion(one)]
     if not criteria:
-        raise Undecided(f"no value is given for {discriminator.path}")
+        raise _Silent(f"no value is given for {discriminator.path}")
     return all(any(_satisfies(support, one, value) for value in values) for one in criteria)
 
 
@@ -148,7 +176,7 @@ def _has_type(
     if steps and steps[-1][0] == "resolve()":
         allowed = {support.type_of(url) for one in wanted for each in one.types for url in each.targets} - {None}
         path = ".".join(step[0] for step in steps[:-1]) or "$this"
-        references = [_pointed(value) for value in _values(support, path, item)]
+        references = [reference_of(value.value)[0] for value in _values(support, path, item)]
         return any(target_type(text, support.run) in allowed for text in references if text is not None)
     codes = {each.code for one in wanted for each in one.types}
     if not codes and not steps:
@@ -163,26 +191,17 @@ def _has_type(
     )
 
 
-def _pointed(value: Node) -> str | None:
-    """The text of a Reference or CodeableReference, or a canonical itself."""
-    found: Any = value.value
-    while isinstance(found, dict):
-        found = found.get("reference")
-    return found if isinstance(found, str) else None
-
-
 def _is_criterion(rules: ElementRules) -> bool:
     """Whether an element's rules, or those of its slices, can tell values apart."""
     return _has_criterion(rules) or any(one.min and _is_criterion(one) for one in rules.slices)
 
 
+def _required(rules: ElementRules) -> list[Binding]:
+    return [one.binding for one in rules.bound if one.binding.strength == "required" and not one.usage]
+
+
 def _has_criterion(rules: ElementRules) -> bool:
-    return bool(
-        rules.fixed
-        or rules.pattern
-        or (rules.binding and rules.binding.strength == "required")
-        or any(map(_is_criterion, rules.children))
-    )
+    return bool(rules.fixed or rules.pattern or _required(rules) or any(map(_is_criterion, rules.children)))
 
 
 def _satisfies(support: Support, rules: ElementRules, node: Node) -> bool:
@@ -190,8 +209,8 @@ def _satisfies(support: Support, rules: ElementRules, node: Node) -> bool:
         return equals(node.value, rules.fixed.value)
     if rules.pattern is not None:
         return fits(node.value, rules.pattern.value)
-    if rules.binding is not None and rules.binding.strength == "required":
-        return support.is_bound(rules.binding, node) is not False
+    if required := _required(rules):
+        return all(support.is_bound(binding, node) is not False for binding in required)
     tables = support.run.tables
     for child in rules.children:
         inner = [found.node for found in occurrences(tables, node, child.name, None)]

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from apothecary.fhir.references import split_canonical
 from apothecary.fhir.structures import Binding
-from apothecary.fhir.terminology import ValueSet
 from apothecary.validation.bindings import CODINGS, SYNTAXES, holds
 from apothecary.validation.fhirpath import Node, compile_expression, evaluate
 from apothecary.validation.invariants import environment_of
 from apothecary.validation.profiles import Profiles
 from apothecary.validation.profiles.model import ElementRules, Profile
+from apothecary.validation.profiles.registry import is_core
+from apothecary.validation.profiles.valuesets import CodeSet
 from apothecary.validation.run import Run
 
 # The steps that each evaluation has in any case; what published profiles ask takes fewer.
@@ -49,7 +51,7 @@ class Support:
         run = self.run
         environment = environment_of(run, node)
         environment.budget = run.budget.begin(run.options.max_steps_each, _EARNED)
-        environment.value_set = lambda url: self.profiles.value_set(url, run.tables.version)
+        environment.value_set = self.value_set
         environment.conforms = conforms
         return Evaluated(evaluate(compile_expression(expression), environment), environment.unresolved)
 
@@ -64,19 +66,23 @@ class Support:
         """The type that a profile or a definition of the specification is for; None when it is not at hand."""
         return self.profiles.type_of(url, self.run.tables)
 
+    def is_core(self, url: str) -> bool:
+        """Whether a url is that of a type of the specification, of which nothing more is asked than it is."""
+        return is_core(url, self.run.tables) and self.profiles.find("StructureDefinition", url) is None
+
     def is_of(self, node: Node, code: str) -> bool:
         """Whether a value is of the type `code`, which may be what all resources are based on."""
         tables = self.run.tables
         return node.type == code or (code in ("Resource", "DomainResource") and tables.is_resource_type(node.type))
 
-    def value_set(self, binding: Binding) -> ValueSet | None:
-        """The codes that a binding names; None when they are not at hand."""
-        return self.profiles.value_set(binding.value_set, self.run.tables.version)
+    def value_set(self, canonical: str) -> CodeSet:
+        """The codes of a value set; one that is not at hand cannot tell them."""
+        return self.profiles.value_set(canonical, self.run.tables.version)
 
     def is_bound(self, binding: Binding, node: Node) -> bool | None:
         """Whether an element has a code of the value set; None when that cannot be told."""
-        syntax = SYNTAXES.get(binding.value_set)
-        value_set = None if syntax is not None else self.value_set(binding)
+        syntax = SYNTAXES.get(split_canonical(binding.value_set)[0])
+        value_set = None if syntax is not None else self.value_set(binding.value_set)
         answers = [holds(coding, syntax, value_set) for coding in self.codes(node)]
         if True in answers:
             return True

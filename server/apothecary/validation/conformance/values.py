@@ -29,13 +29,18 @@ def occurrences(tables: Definitions, parent: Node, name: str, at: At) -> list[Oc
 
     What has the wrong JSON type is left out: the walk over the base definitions has reported it.
     """
-    if name == "value" and not isinstance(parent.value, dict) and parent.value is not None:
-        # The value of a primitive: https://hl7.org/fhir/R5/datatypes.html#primitive
-        return [] if at is None else [Occurrence(Node(parent.value, parent.type, parent.structure), at)]
-    owner = parent.value if isinstance(parent.value, dict) else parent.twin
-    if not isinstance(owner, dict) or not tables.has_structure(parent.structure):
+    if not tables.has_structure(parent.structure):
         return []
-    properties = tables.structure(parent.structure).properties
+    structure = tables.structure(parent.structure)
+    if structure.kind == "primitive-type" and at is not None:
+        if name == "value":
+            return [] if parent.value is None else [Occurrence(parent, at)]
+        if not at[1].startswith("_"):
+            at = (at[0], f"_{at[1]}", at[2])
+    owner = parent.value if isinstance(parent.value, dict) else parent.twin
+    if not isinstance(owner, dict):
+        return []
+    properties = structure.properties
     found: list[Occurrence] = []
     exact = properties.get(name)
     for prop in (exact,) if exact is not None else properties.values():

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from apothecary.fhir.budgets import Budget
 from apothecary.fhir.definitions import Definitions
 from apothecary.fhir.structures import Element, property_name
-from apothecary.fhir.terminology import ValueSet
 
 
 class FhirPathError(Exception):
@@ -44,6 +43,13 @@ Items = list[Any]
 UNLIMITED = Budget(1 << 62)
 
 
+class Codes(Protocol):
+    """The codes of a value set, wherever it comes from."""
+
+    def contains(self, system: str | None, code: str) -> bool | None:
+        """Whether a code is among them; None where that cannot be told."""
+
+
 @dataclass(slots=True)
 class Environment:
     """What an expression may refer to, and what its evaluation may cost.
@@ -63,7 +69,7 @@ class Environment:
     resolve: Callable[[str], Node | None]
     unresolved: bool = False
     budget: Budget = UNLIMITED
-    value_set: Callable[[str], ValueSet | None] | None = None
+    value_set: Callable[[str], Codes | None] | None = None
     conforms: Callable[[Node, str], bool | None] | None = None
     subsumes: Callable[[str | None, str, str], bool | None] | None = None
     # What the expression itself defines: $index, $total, its variables, and the moment that now() is.

@@ -8,6 +8,6 @@ profiles say.
 """
 
 from apothecary.validation.profiles.compile import CORE
-from apothecary.validation.profiles.registry import MustSupport, Profiles
+from apothecary.validation.profiles.registry import Profiles
 
-__all__ = ["CORE", "MustSupport", "Profiles"]
+__all__ = ["CORE", "Profiles"]

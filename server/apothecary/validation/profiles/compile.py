@@ -9,11 +9,17 @@ from typing import Any
 
 from apothecary.errors import StartError
 from apothecary.fhir.definitions import Definitions
-from apothecary.fhir.structures import Binding, Element, Invariant, Structure
+from apothecary.fhir.references import split_canonical
+from apothecary.fhir.structures import Element, Invariant, Structure
+from apothecary.validation.profiles.bindings import bound
 from apothecary.validation.profiles.model import AllowedType, Discriminator, ElementRules, Fixed, Slicing
-from apothecary.validation.profiles.tree import Branch
+from apothecary.validation.profiles.tree import Branch, extended
 
 CORE = "http://hl7.org/fhir/StructureDefinition/"
+_MIN_LENGTH = CORE + "minLength"
+_REGEX = CORE + "regex"
+# R5's element, as R4 and R4B write it (https://hl7.org/fhir/R5/versions.html#extensions).
+_MUST_HAVE_VALUE = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ElementDefinition.mustHaveValue"
 _EXTENSIONS = frozenset({"extension", "modifierExtension"})
 # The type of `id`, and of the url of an extension, as published: a FHIRPath type instead of a FHIR one.
 _SYSTEM = "http://hl7.org/fhirpath/System."
@@ -52,8 +58,14 @@ class _Compiler:
             restricts_targets=_restricts_targets(types, element),
             fixed=_value(definition, "fixed"),
             pattern=_value(definition, "pattern"),
+            least=_value(definition, "minValue"),
+            most=_value(definition, "maxValue"),
+            min_length=extended(definition, _MIN_LENGTH),
             max_length=_count(definition.get("maxLength")),
-            binding=_binding(definition.get("binding"), element),
+            regex=_regex(definition),
+            needs_value=definition.get("mustHaveValue", extended(definition, _MUST_HAVE_VALUE)) is True,
+            alternatives=_texts(definition.get("valueAlternatives")),
+            bound=bound(definition.get("binding"), element),
             constraints=self._constraints(definition.get("constraint"), element, structure),
             slicing=_slicing(branch),
             slice_name=slice_name,
@@ -111,12 +123,18 @@ def _asks(rules: ElementRules) -> bool:
         or rules.restricts_targets
         or rules.fixed
         or rules.pattern
+        or rules.least
+        or rules.most
+        or rules.min_length is not None
         or rules.max_length is not None
-        or rules.binding
+        or rules.regex
+        or rules.needs_value
+        or rules.alternatives
+        or rules.bound
         or rules.constraints
         or rules.slices
         or rules.children
-        or any(item.profiles for item in rules.types)
+        or any(item.profiles or item.aggregation or item.versioning for item in rules.types)
     )
 
 
@@ -143,7 +161,13 @@ def _is_counted(lowest: int | None, most: int | None, element: Element | None) -
 
 def _types(listed: Any) -> tuple[AllowedType, ...]:
     return tuple(
-        AllowedType(item["code"].removeprefix(_SYSTEM), _texts(item.get("profile")), _texts(item.get("targetProfile")))
+        AllowedType(
+            item["code"].removeprefix(_SYSTEM),
+            _texts(item.get("profile")),
+            _texts(item.get("targetProfile")),
+            _texts(item.get("aggregation")),
+            item["versioning"] if item.get("versioning") in ("specific", "independent") else None,
+        )
         for item in _objects(listed)
         if isinstance(item.get("code"), str)
     )
@@ -160,7 +184,9 @@ def _restricts_types(types: tuple[AllowedType, ...], element: Element | None) ->
 def _restricts_targets(types: tuple[AllowedType, ...], element: Element | None) -> bool:
     known = {item.code: {f"{CORE}{target}" for target in item.targets} for item in element.types} if element else {}
     return any(
-        item.targets and f"{CORE}Resource" not in item.targets and set(item.targets) != known.get(item.code)
+        item.targets
+        and f"{CORE}Resource" not in (urls := {split_canonical(target)[0] for target in item.targets})
+        and urls != known.get(item.code)
         for item in types
     )
 
@@ -172,20 +198,10 @@ def _value(definition: Mapping[str, Any], prefix: str) -> Fixed | None:
     return None
 
 
-def _binding(bound: Any, element: Element | None) -> Binding | None:
-    if not isinstance(bound, dict) or bound.get("strength") not in ("required", "extensible"):
-        return None
-    value_set = bound.get("valueSet")
-    if not isinstance(value_set, str):
-        return None
-    known = element.binding if element is not None else None
-    if (
-        known is not None
-        and known.value_set == value_set.partition("|")[0]
-        and known.strength in (bound["strength"], "required")
-    ):
-        return None
-    return Binding(bound["strength"], value_set)
+def _regex(definition: Mapping[str, Any]) -> str | None:
+    """A pattern that texts have: https://hl7.org/fhir/extensions/StructureDefinition-regex.html"""
+    owners = (definition, *_objects(definition.get("type")))
+    return next((found for owner in owners if isinstance(found := extended(owner, _REGEX), str)), None)
 
 
 def _slicing(branch: Branch) -> Slicing | None:

@@ -22,12 +22,15 @@ class Fixed:
 @dataclass(frozen=True, slots=True)
 class AllowedType:
     """A type that an element may have. `profiles` are those that its value conforms to one of, `targets` the same for
-    what a reference points to.
+    what a reference points to. `aggregation` says where that may stand (contained, bundled, referenced), `versioning`
+    whether a reference names a version (specific) or none (independent).
     """
 
     code: str
     profiles: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
+    aggregation: tuple[str, ...] = ()
+    versioning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,21 @@ class Discriminator:
 
     type: str
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One value set that a profile binds an element to, as far as instances are checked for it.
+
+    `purpose` is that of an additional binding, None for the binding itself. `usage` are the contexts it is for, each a
+    code and what it may be, as `system|code`. With `any` it is enough that one item of the element has such a code.
+    https://hl7.org/fhir/R5/elementdefinition.html#ElementDefinition.binding.additional
+    """
+
+    binding: Binding
+    purpose: str | None = None
+    usage: tuple[tuple[str, frozenset[str]], ...] = ()
+    any: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +71,7 @@ class ElementRules:
 
     `name` is the name in the definitions, or the JSON name of one form of a choice. `min` and `max` are those of the
     profile; `counted` is false where the type itself sees to them. Empty `types` allow all that the type allows.
+    `needs_value` demands a value of a primitive, and `alternatives` are the extensions that may stand in its place.
     """
 
     name: str
@@ -65,8 +84,14 @@ class ElementRules:
     restricts_targets: bool = False
     fixed: Fixed | None = None
     pattern: Fixed | None = None
+    least: Fixed | None = None
+    most: Fixed | None = None
+    min_length: int | None = None
     max_length: int | None = None
-    binding: Binding | None = None
+    regex: str | None = None
+    needs_value: bool = False
+    alternatives: tuple[str, ...] = ()
+    bound: tuple[Bound, ...] = ()
     constraints: tuple[Invariant, ...] = ()
     slicing: Slicing | None = None
     slice_name: str | None = None
@@ -76,10 +101,20 @@ class ElementRules:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A profile for one release: its url, its name for messages, the type it is for, and what it asks."""
+    """A profile for one release: its canonical url with the version it has, its name for messages, the type it is for,
+    and what it asks. `contexts` are the uses it was written for, as in `Bound`; `imposes` the profiles that whatever
+    conforms to it must conform to as well.
+    """
 
-    url: str
+    canonical: str
     name: str
     type: str
     version: FhirVersion
     root: ElementRules
+    contexts: tuple[tuple[str, frozenset[str]], ...] = ()
+    imposes: tuple[str, ...] = ()
+
+    @property
+    def url(self) -> str:
+        """The canonical url without the version."""
+        return self.canonical.partition("|")[0]

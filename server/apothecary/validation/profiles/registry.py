@@ -4,30 +4,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from apothecary.errors import StartError
 from apothecary.fhir.definitions import Context, Definitions, definitions
+from apothecary.fhir.references import split_canonical
 from apothecary.fhir.releases import FhirVersion, parse_version
-from apothecary.fhir.terminology import ValueSet
+from apothecary.terminology.versions import matches
 from apothecary.validation.diagnostics import shown
+from apothecary.validation.profiles.bindings import contexts
+from apothecary.validation.profiles.canonicals import Canonicals
 from apothecary.validation.profiles.compile import CORE, compile_rules
 from apothecary.validation.profiles.model import Profile
-from apothecary.validation.profiles.tree import Branch, overlay
-from apothecary.validation.profiles.valuesets import listed
+from apothecary.validation.profiles.tree import Branch, extensions, overlay
+from apothecary.validation.profiles.valuesets import CodeSet, CodeSets
 
+# https://hl7.org/fhir/extensions/StructureDefinition-structuredefinition-imposeProfile.html
+IMPOSES = CORE + "structuredefinition-imposeProfile"
 _KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem"})
-
-
-class MustSupport(NamedTuple):
-    """The elements that a profile marks as mustSupport, by id
-    (https://hl7.org/fhir/R5/conformance-rules.html#mustSupport).
-    """
-
-    profile: str
-    type: str
-    elements: tuple[str, ...]
 
 
 class Profiles:
@@ -38,25 +33,19 @@ class Profiles:
     """
 
     def __init__(self, resources: Iterable[Mapping[str, Any]], asked: Iterable[str] = ()) -> None:
-        self._found: dict[str, dict[str, Mapping[str, Any]]] = {kind: {} for kind in _KINDS}
+        self._found: dict[str, Canonicals] = {kind: Canonicals() for kind in _KINDS}
         for resource in resources:
             self._add(resource)
         self._compiled: dict[tuple[str, FhirVersion], Profile | StartError] = {}
-        self._value_sets: dict[tuple[str, FhirVersion], ValueSet | None] = {}
+        self._code_sets: dict[FhirVersion, CodeSets] = {}
         self.asked = tuple(asked)
         for url in self.asked:
             self._require(url)
 
     def _add(self, resource: Mapping[str, Any]) -> None:
-        kind, url, version = resource.get("resourceType"), resource.get("url"), resource.get("version")
-        if kind not in _KINDS or not isinstance(url, str):
-            return
-        if kind == "StructureDefinition" and resource.get("derivation") != "constraint":
-            return  # The definition of a type: the tables have those of the specification.
-        known = self._found[kind]
-        known.setdefault(url, resource)
-        if isinstance(version, str):
-            known.setdefault(f"{url}|{version}", resource)
+        kind = resource.get("resourceType")
+        if kind in _KINDS:
+            self._found[kind].add(resource)
 
     def _require(self, url: str) -> None:
         """A profile that claims no release must be of use in one of them."""
@@ -66,8 +55,17 @@ class Profiles:
             self.profile(url, releases[0])
 
     def find(self, kind: str, canonical: str) -> Mapping[str, Any] | None:
-        """The resource of that kind and canonical url; the first that was given where several versions were."""
-        return self._found[kind].get(canonical)
+        """The resource of that kind and canonical url, the newest that fits where several versions were given."""
+        found = self._found[kind].find(canonical)
+        if found is not None and kind == "StructureDefinition" and found.get("derivation") != "constraint":
+            return None  # The definition of a type: the tables have those of the specification.
+        return found
+
+    def definitions(self) -> Iterator[Mapping[str, Any]]:
+        """The profiles that were given; of those that stand in an index only, nothing more is read."""
+        for found in self._found["StructureDefinition"]:
+            if isinstance(found, dict) and found.get("derivation") == "constraint":
+                yield found
 
     def profile(self, canonical: str, version: FhirVersion) -> Profile:
         """The profile ready to check. Raises StartError when it, or what it is based on, is not at hand or broken."""
@@ -92,7 +90,7 @@ class Profiles:
     def _compile(self, canonical: str, version: FhirVersion) -> Profile:
         resource = self.find("StructureDefinition", canonical)
         if resource is None:
-            raise StartError(f"the profile {canonical} is not at hand")
+            raise StartError(f"the profile {canonical} is not at hand{self._others(canonical)}")
         name = str(resource.get("name") or canonical)
         meant = self._version(canonical)
         if meant is not None and meant is not version:
@@ -102,13 +100,26 @@ class Profiles:
         if not isinstance(type_name, str) or not tables.has_structure(type_name):
             raise StartError(f"the profile {name} is for {shown(type_name)}, which is no type of FHIR {version}")
         root = compile_rules(self._tree(canonical, version, ()), tables.structure(type_name), tables, name)
-        return Profile(str(resource["url"]), name, type_name, version, root)
+        named = resource.get("version")
+        full = f"{resource['url']}|{named}" if isinstance(named, str) else str(resource["url"])
+        imposed = tuple(url for url in extensions(resource, IMPOSES) if isinstance(url, str))
+        return Profile(full, name, type_name, version, root, contexts(resource.get("useContext")), imposed)
+
+    def _others(self, canonical: str) -> str:
+        """The versions that are there where the one that was named is not."""
+        known = self._found["StructureDefinition"].versions(canonical)
+        return f" (only {', '.join(known[:3])})" if known else ""
+
+    def tree(self, canonical: str, version: FhirVersion) -> Branch:
+        """All elements of a profile with what it says of them; raises StartError as `profile` does."""
+        return self._tree(canonical, version, ())
 
     def _tree(self, canonical: str, version: FhirVersion, above: tuple[str, ...]) -> Branch:
         resource = self.find("StructureDefinition", canonical)
         if resource is None:
             chain = f", the base of {above[-1]}," if above else ""
-            raise StartError(f"the profile {canonical}{chain} is not at hand: give it, or the package that holds it")
+            others = self._others(canonical) or ": give it, or the package that holds it"
+            raise StartError(f"the profile {canonical}{chain} is not at hand{others}")
         if canonical in above:
             raise StartError(f"the profile {canonical} is based on itself")
         type_name = str(resource.get("type"))
@@ -148,34 +159,19 @@ class Profiles:
         resource = self.find("StructureDefinition", canonical)
         if resource is not None:
             return str(resource.get("type"))
-        return canonical.removeprefix(CORE) if is_core(canonical, tables) else None
+        return split_canonical(canonical)[0].removeprefix(CORE) if is_core(canonical, tables) else None
 
-    def value_set(self, canonical: str, version: FhirVersion) -> ValueSet | None:
-        """The codes of a value set, of the package or else of the specification; None when it is not at hand."""
-        key = (canonical, version)
-        if key not in self._value_sets:
-            self._value_sets[key] = None  # One that includes itself finds this and ends.
-            resource = self.find("ValueSet", canonical) or self.find("ValueSet", canonical.partition("|")[0])
-            if resource is not None:
-                self._value_sets[key] = listed(
-                    resource, lambda url: self.value_set(url, version), lambda url: self.find("CodeSystem", url)
-                )
-            else:
-                self._value_sets[key] = definitions(version).value_set(canonical)
-        return self._value_sets[key]
+    def value_set(self, canonical: str, version: FhirVersion) -> CodeSet:
+        """The codes of a value set, of the packages or else of the specification, in the version that is named."""
+        found = self._code_sets.get(version)
+        if found is None:
+            found = CodeSets(self._found["CodeSystem"], self._found["ValueSet"], version)
+            self._code_sets[version] = found
+        return found.find(canonical)
 
-    def must_support(self) -> list[MustSupport]:
-        """What the profiles on resources mark as mustSupport; those that cannot be used are left out."""
-        found = []
-        for url, resource in self._found["StructureDefinition"].items():
-            version = self._version(url) or FhirVersion.R5
-            if "|" in url or resource.get("type") == "Extension" or self.usable(url, version) is None:
-                continue
-            branches = self._tree(url, version, ()).all()
-            marked = tuple(branch.id for branch in branches if branch.definition.get("mustSupport") is True)
-            if marked:
-                found.append(MustSupport(url, str(resource["type"]), marked))
-        return found
+    def __getstate__(self) -> dict[str, Any]:
+        # Compiled value sets are for this process: another one makes its own.
+        return {**self.__dict__, "_code_sets": {}}
 
     def contexts(self, url: str) -> tuple[Context, ...]:
         """Where the definition of an extension allows it; empty when it is not at hand or says nothing."""
@@ -189,9 +185,10 @@ class Profiles:
 
 
 def is_core(canonical: str, tables: Definitions) -> bool:
-    """Whether a canonical url is that of a type of the specification."""
-    name = canonical.partition("|")[0]
-    return name.startswith(CORE) and tables.has_structure(name.removeprefix(CORE))
+    """Whether a canonical is that of a type of the specification, in the release of `tables` where it has a version."""
+    url, asked = split_canonical(canonical)
+    name = url.removeprefix(CORE)
+    return name != url and matches(asked, tables.version.number) and tables.has_structure(name)
 
 
 def claims(resource: Mapping[str, Any]) -> list[tuple[int, str]]:

@@ -41,6 +41,23 @@ class Branch:
             yield from branch.all()
 
 
+def extended(owner: Mapping[str, Any], url: str) -> Any:
+    """The value of the first extension of that url; None where there is none."""
+    return next(iter(extensions(owner, url)), None)
+
+
+def extensions(owner: Mapping[str, Any], url: str) -> list[Any]:
+    """The values of all extensions of that url."""
+    listed = owner.get("extension")
+    return [
+        value
+        for item in (listed if isinstance(listed, list) else ())
+        if isinstance(item, dict) and item.get("url") == url
+        for name, value in item.items()
+        if name.startswith("value")
+    ]
+
+
 def overlay(root: Branch, elements: Iterable[Any]) -> Branch:
     """`root` with the ElementDefinitions of a snapshot or differential laid over it; what is malformed is passed over.
 
@@ -101,5 +118,18 @@ def _merge(definition: dict[str, Any], element: Mapping[str, Any]) -> None:
     for key, value in element.items():
         if key in _ADDED and isinstance(value, list) and isinstance(definition.get(key), list):
             definition[key] = [*definition[key], *(item for item in value if item not in definition[key])]
+        elif key == "binding" and isinstance(value, dict) and isinstance(definition.get(key), dict):
+            definition[key] = _rebound(definition[key], value)
         else:
             definition[key] = value
+
+
+def _rebound(known: Mapping[str, Any], binding: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A binding that replaces `known`, whose additional bindings stay
+    (https://hl7.org/fhir/R5/profiling.html#binding).
+    """
+    before, now = known.get("additional"), binding.get("additional")
+    if not isinstance(before, list):
+        return binding
+    added = now if isinstance(now, list) else []
+    return {**binding, "additional": [*(item for item in before if item not in added), *added]}

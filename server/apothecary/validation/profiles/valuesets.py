@@ -1,130 +1,116 @@
-"""ValueSet and CodeSystem resources of a package -> the codes of a value set, as far as they can be listed
-(https://hl7.org/fhir/R5/valueset.html#int-ext).
+"""The value sets that profiles bind codes to, of the packages or else of the specification
+(https://hl7.org/fhir/R5/valueset.html#compositions). What a value set holds, `terminology` tells; here stands where it
+looks, and how a check of profiles asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import partial
 
-from apothecary.fhir.terminology import ValueSet
+from apothecary.errors import FhirError
+from apothecary.fhir.releases import FhirVersion
+from apothecary.terminology.code_systems import CodeSystem
+from apothecary.terminology.compiling import Compiler
+from apothecary.terminology.compose import Members, Question, Steps
+from apothecary.terminology.reading import code_system
+from apothecary.terminology.resolver import Resolver
+from apothecary.terminology.sources import Candidate, Published, ValueSet
+from apothecary.validation.profiles.canonicals import Canonicals, Resource
 
-# The codes of a canonical url, None where it is not at hand.
-FindSet = Callable[[str], ValueSet | None]
-FindSystem = Callable[[str], Mapping[str, Any] | None]
-_Concepts = dict[str, dict[str, str]]
+# As many codes are looked at for one that is meant instead of a wrong one.
+_LISTED = 20_000
 
 
-def listed(resource: Mapping[str, Any], find_set: FindSet, find_system: FindSystem) -> ValueSet:
-    """The codes of a ValueSet resource: those of its expansion, else of its compose.
-
-    What cannot be listed leaves the answer incomplete: then it says only which systems all codes are of, if that much
-    is known.
+class CodeSet:
+    """A value set, asked code by code. `reason` says why the last answer was None; `systems` are those of its codes, as
+    far as that is known.
     """
-    url = str(resource.get("url", ""))
-    expansion = resource.get("expansion")
-    if isinstance(expansion, dict) and _is_whole(expansion):
-        concepts: _Concepts = {}
-        for item in _nested(expansion, "contains"):
-            if item.get("abstract") is not True:
-                _add(concepts, item.get("system"), item)
-        return ValueSet(url, concepts, tuple(concepts))
-    return _composed(url, resource.get("compose"), find_set, find_system)
+
+    def __init__(self, canonical: str, members: Members | FhirError) -> None:
+        self.url = canonical
+        self._members = members
+        self._concepts: Mapping[str, Mapping[str, str]] | None = None
+        self.reason: str | None = None if isinstance(members, Members) else str(members)
+        self.systems: tuple[str, ...] = tuple(members.systems()) if isinstance(members, Members) else ()
+
+    def contains(self, system: str | None, code: str) -> bool | None:
+        """Whether a code of `system` (any, without one) is in it; None where that cannot be told."""
+        members = self._members
+        if not isinstance(members, Members):
+            return None
+        try:
+            for url in self.systems if system is None else (system,):
+                entry = members.find(Question(url, code), Steps(self.url))
+                if entry is not None and not entry.barred:
+                    return True
+            missing = members.missing(system)
+        except FhirError as error:
+            missing = error
+        self.reason = None if missing is None else str(missing)
+        return False if missing is None else None
+
+    @property
+    def concepts(self) -> Mapping[str, Mapping[str, str]]:
+        """The displays of its codes, by system, for remedies; empty where they are many or cannot be listed."""
+        if self._concepts is None:
+            found: dict[str, dict[str, str]] = {}
+            if isinstance(self._members, Members):
+                try:
+                    for entry in self._members.entries(Steps(self.url, _LISTED)):
+                        found.setdefault(entry.url, {})[entry.code] = entry.display
+                except FhirError:
+                    found = {}
+            self._concepts = found
+        return self._concepts
 
 
-def _is_whole(expansion: Mapping[str, Any]) -> bool:
-    """Whether an expansion is more than one page or an excerpt."""
-    count = len(list(_nested(expansion, "contains")))
-    total = expansion.get("total")
-    unclosed = any(
-        "valueset-unclosed" in str(item.get("url")) or "valueset-toocostly" in str(item.get("url"))
-        for item in _objects(expansion.get("extension"))
-    )
-    return count > 0 and not unclosed and not (isinstance(total, int) and total > count)
+class CodeSets:
+    """The value sets of packages and of one release of the specification."""
+
+    def __init__(self, systems: Canonicals, sets: Canonicals, release: FhirVersion) -> None:
+        self._compiler = Compiler(Resolver([_Held(systems, sets), Published(release)]))
+        self._known: dict[str, CodeSet] = {}
+
+    def find(self, canonical: str) -> CodeSet:
+        """The value set of a canonical, in the version that it names; one that is not at hand cannot answer."""
+        found = self._known.get(canonical)
+        if found is None:
+            members: Members | FhirError
+            try:
+                members = self._compiler.named(canonical)
+            except FhirError as error:
+                members = error
+            found = self._known[canonical] = CodeSet(canonical, members)
+        return found
 
 
-def _composed(url: str, compose: Any, find_set: FindSet, find_system: FindSystem) -> ValueSet:
-    concepts: _Concepts = {}
-    systems: list[str] = []
-    reason = None if isinstance(compose, dict) else "it has neither an expansion nor a compose"
-    bounded = reason is None
-    parts = compose if isinstance(compose, dict) else {}
-    for include in _objects(parts.get("include")):
-        one = _included(url, include, find_set, find_system)
-        for system, codes in one.concepts.items():
-            concepts.setdefault(system, {}).update(codes)
-        systems += [system for system in one.systems if system not in systems]
-        if not one.complete:
-            reason = one.reason
-            bounded = bounded and bool(one.systems)
-    for exclude in _objects(parts.get("exclude")):
-        one = _included(url, exclude, find_set, find_system)
-        for system, codes in one.concepts.items():
-            for code in codes:
-                concepts.get(system, {}).pop(code, None)
-        if not one.complete:
-            # What is left out cannot be told, so that no code is certain to be in.
-            return ValueSet(url, {}, tuple(systems) if bounded else (), complete=False, reason=one.reason)
-    return ValueSet(url, concepts, tuple(systems) if bounded else (), complete=reason is None, reason=reason)
+def _itself(resource: Resource) -> ValueSet:
+    return resource
 
 
-def _included(url: str, include: Mapping[str, Any], find_set: FindSet, find_system: FindSystem) -> ValueSet:
-    """One include or exclude, a value set of its own: all that it names must hold a code together."""
-    sets = [find_set(name) for name in include.get("valueSet") or () if isinstance(name, str)]
-    system = include.get("system")
-    found: list[ValueSet] = []
-    if isinstance(system, str):
-        found.append(_of_system(url, system, include, find_system))
-    for one in sets:
-        if one is None:
-            return ValueSet(url, {}, (), complete=False, reason="it draws on a value set that is not at hand")
-        found.append(one)
-    if not found:
-        return ValueSet(url, {}, (), complete=False, reason="an include names neither a system nor a value set")
-    first, *others = found
-    if not others:
-        return first
-    incomplete = next((one for one in found if not one.complete), None)
-    if incomplete is not None:
-        return ValueSet(url, {}, (), complete=False, reason=incomplete.reason)
-    common = {
-        name: {code: text for code, text in codes.items() if all(one.contains(name, code) for one in others)}
-        for name, codes in first.concepts.items()
-    }
-    return ValueSet(url, common, tuple(common))
+class _Held:
+    """The code systems and value sets of packages, each read when it is chosen."""
 
+    def __init__(self, systems: Canonicals, sets: Canonicals) -> None:
+        self._systems = systems
+        self._sets = sets
+        self._read: dict[int, CodeSystem] = {}
 
-def _of_system(url: str, system: str, include: Mapping[str, Any], find_system: FindSystem) -> ValueSet:
-    concepts: _Concepts = {system: {}}
-    named = _objects(include.get("concept"))
-    if named:
-        for item in named:
-            _add(concepts, system, item)
-        return ValueSet(url, concepts, (system,))
-    if _objects(include.get("filter")):
-        return ValueSet(url, {}, (system,), complete=False, reason=f"it filters {system}")
-    resource = find_system(system)
-    if resource is None or resource.get("content") != "complete":
-        return ValueSet(url, {}, (system,), complete=False, reason=f"the codes of {system} are not at hand")
-    for item in _nested(resource, "concept"):
-        _add(concepts, system, item)
-    return ValueSet(url, concepts, (system,))
+    def code_systems(self, url: str) -> Sequence[Candidate[CodeSystem]]:
+        return [
+            Candidate(version, partial(self._system, one), one.get("status") == "active", -place)
+            for place, (version, one) in enumerate(self._systems.all(url))
+        ]
 
+    def value_sets(self, url: str) -> Sequence[Candidate[ValueSet]]:
+        return [
+            Candidate(version, partial(_itself, one), one.get("status") == "active", -place)
+            for place, (version, one) in enumerate(self._sets.all(url))
+        ]
 
-def _add(concepts: _Concepts, system: Any, item: Mapping[str, Any]) -> None:
-    code, display = item.get("code"), item.get("display")
-    if isinstance(system, str) and isinstance(code, str):
-        concepts.setdefault(system, {})[code] = display if isinstance(display, str) else ""
-
-
-def _nested(owner: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
-    """The concepts of a hierarchy, each before those below it."""
-    waiting = _objects(owner.get(key))[::-1]
-    while waiting:
-        item = waiting.pop()
-        yield item
-        waiting.extend(_objects(item.get(key))[::-1])
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    def _system(self, resource: Resource) -> CodeSystem:
+        found = self._read.get(id(resource))
+        if found is None:
+            found = self._read[id(resource)] = code_system(resource)
+        return found

@@ -10,6 +10,9 @@ down_revision: str | None = None
 branch_labels = None
 depends_on = None
 
+# The oldest revision whose code can use the tables as they are after this migration.
+usable_from = "0001"
+
 # A revision never changes once it is released, so it repeats what `tables.py` says instead of importing it.
 TEXT = sa.Text(collation="C").with_variant(sa.Text(), "sqlite")
 

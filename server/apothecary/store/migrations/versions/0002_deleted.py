@@ -5,15 +5,20 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from apothecary.store.migrations.expand import create_index
+
 revision = "0002"
 down_revision: str | None = "0001"
 branch_labels = None
 depends_on = None
 
+# The oldest revision whose code can use the tables as they are after this migration.
+usable_from = "0001"
+
 
 def upgrade() -> None:
     """Make the index."""
-    op.create_index(
+    create_index(
         "resource_deleted",
         "resource",
         ["type"],

@@ -1,0 +1,131 @@
+"""The filters of a value set: https://hl7.org/fhir/R5/valueset-filter-operator.html"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from apothecary.errors import NotEnumerable, RegularExpressionError, UnknownTerminology
+from apothecary.fhir.budgets import Budget
+from apothecary.fhir.regular_expressions import regular_expression
+from apothecary.terminology.code_systems import CodeSystem, standard_name
+from apothecary.terminology.model import Concept
+from apothecary.terminology.problems import invalid_value_set
+
+# What a concept must meet; the budget is that of the question.
+Test = Callable[[Concept, Budget], bool]
+
+
+def tests(system: CodeSystem, filters: Iterable[Mapping[str, Any]], where: str) -> tuple[Test, ...]:
+    """What a concept of `system` must meet; `where` is the expression of the include or exclude. Raises BadRequest for
+    a filter that is none, UnknownTerminology for a code that is not there, NotEnumerable for what is not known here.
+    """
+    return tuple(_test(system, one, f"{where}.filter[{place}]") for place, one in enumerate(filters))
+
+
+def _test(system: CodeSystem, one: Mapping[str, Any], where: str) -> Test:
+    name, operator, value = one.get("property"), one.get("op"), one.get("value")
+    if not isinstance(name, str) or not isinstance(operator, str):
+        raise invalid_value_set(f"A filter on the system {system.url} has no property or no op", where)
+    if not isinstance(value, str) or not value:
+        raise invalid_value_set(
+            f"The system {system.url} filter with property = {name}, op = {operator} has no value",
+            where,
+            "UNABLE_TO_HANDLE_SYSTEM_FILTER_WITH_NO_VALUE",
+        )
+    hierarchy = _HIERARCHY.get(operator)
+    if hierarchy is not None:
+        return hierarchy(system, known(system, value))
+    return _compared(system, name, operator, value)
+
+
+def known(system: CodeSystem, code: str) -> str:
+    """`code` as `system` writes it. Raises UnknownTerminology where the system has no such code."""
+    found = system.find(code)
+    if found is None:
+        held = "" if system.complete else f", of which a part is held here ({system.content})"
+        raise UnknownTerminology(f"{code!r} is no code of {system.canonical}{held}")
+    return found.code
+
+
+def _below(system: CodeSystem, code: str, *, itself: bool) -> Test:
+    codes = system.descendants(code) | ({code} if itself else frozenset())
+    return lambda concept, _: concept.code in codes
+
+
+def _not_below(system: CodeSystem, code: str) -> Test:
+    codes = system.descendants(code) | {code}
+    return lambda concept, _: concept.code not in codes
+
+
+def _above(system: CodeSystem, code: str) -> Test:
+    codes = system.ancestors(code) | {code}
+    return lambda concept, _: concept.code in codes
+
+
+def _child(system: CodeSystem, code: str) -> Test:
+    codes = frozenset(system.children_of(code))
+    return lambda concept, _: concept.code in codes
+
+
+def _leaf(system: CodeSystem, code: str) -> Test:
+    codes = frozenset(one for one in system.descendants(code) if not system.children_of(one))
+    return lambda concept, _: concept.code in codes
+
+
+_HIERARCHY: Mapping[str, Callable[[CodeSystem, str], Test]] = {
+    "is-a": lambda system, code: _below(system, code, itself=True),
+    "descendent-of": lambda system, code: _below(system, code, itself=False),
+    "is-not-a": _not_below,
+    "generalizes": _above,
+    "child-of": _child,
+    "descendent-leaf": _leaf,
+}
+
+
+def _compared(system: CodeSystem, name: str, operator: str, value: str) -> Test:
+    values = _values(system, name)
+    match operator:
+        case "=":
+            wanted = known(system, value) if standard_name(name) in ("parent", "child") else value
+            return lambda concept, _: wanted in values(concept)
+        case "in" | "not-in":
+            listed = frozenset(part.strip() for part in value.split(","))
+            within = operator == "in"
+            return lambda concept, _: listed.isdisjoint(values(concept)) is not within
+        case "exists":
+            if value not in ("true", "false"):
+                raise NotEnumerable(f"the filter {name} exists {value!r} of {system.url}: write true or false")
+            return lambda concept, _: bool(values(concept)) is (value == "true")
+        case "regex":
+            try:
+                pattern = regular_expression(value)
+            except RegularExpressionError as error:
+                raise NotEnumerable(f"a filter on {system.url}: {error}") from None
+            # https://hl7.org/fhir/R5/valueset-filter-operator.html: the whole value matches.
+            return lambda concept, budget: any(pattern.matches(one, budget) for one in values(concept))
+    raise NotEnumerable(f"the filter {name} {operator} {value!r} of {system.url} is not known here")
+
+
+def _values(system: CodeSystem, name: str) -> Callable[[Concept], tuple[str, ...]]:
+    """What `name` is of each concept: a property, or what every concept has
+    (https://hl7.org/fhir/R5/codesystem.html#defined-props).
+    """
+    own = name in system.properties
+    if not own and name in ("code", "concept"):
+        return lambda concept: (concept.code,)
+    if not own and name == "display":
+        return lambda concept: (concept.display,) if concept.display else ()
+    if not own and name == "definition":
+        return lambda concept: (concept.definition,) if concept.definition else ()
+    meant = system.meaning(name)
+    if meant == "parent":
+        return lambda concept: system.parents_of(concept.code)
+    if meant == "child":
+        return lambda concept: system.children_of(concept.code)
+    if not system.knows(name):
+        raise NotEnumerable(f"the codes of {system.url} have no property {name!r} here")
+    if meant == "inactive":
+        return lambda concept: ("true",) if system.is_inactive(concept) else ("false",)
+    wanted = system.codes_of(name)
+    return lambda concept: tuple(one.text for one in concept.properties if one.code in wanted)
