@@ -6,7 +6,7 @@ import hashlib
 import json
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,13 +58,19 @@ EXPANSIONS = {
 # (https://hl7.org/fhir/extensions/). There is no package for R4B: what R4 allows stands in R4B as well.
 EXTENSIONS = {
     FhirVersion.R4: Package(
-        "hl7.fhir.uv.extensions.r4", "5.3.0-ballot-tc1", "54f70616bbd444ba0259d5fc5a5c978d463971865f23dcef3103081f529ad213"
+        "hl7.fhir.uv.extensions.r4",
+        "5.3.0-ballot-tc1",
+        "54f70616bbd444ba0259d5fc5a5c978d463971865f23dcef3103081f529ad213",
     ),
     FhirVersion.R4B: Package(
-        "hl7.fhir.uv.extensions.r4", "5.3.0-ballot-tc1", "54f70616bbd444ba0259d5fc5a5c978d463971865f23dcef3103081f529ad213"
+        "hl7.fhir.uv.extensions.r4",
+        "5.3.0-ballot-tc1",
+        "54f70616bbd444ba0259d5fc5a5c978d463971865f23dcef3103081f529ad213",
     ),
     FhirVersion.R5: Package(
-        "hl7.fhir.uv.extensions.r5", "5.3.0-ballot-tc1", "33a55f290663f3f9d61c9dbdeb0be6ef10d0e64b54af539d1d557585c8f9e1c2"
+        "hl7.fhir.uv.extensions.r5",
+        "5.3.0-ballot-tc1",
+        "33a55f290663f3f9d61c9dbdeb0be6ef10d0e64b54af539d1d557585c8f9e1c2",
     ),
 }
 ALL = tuple(dict.fromkeys((*CORE.values(), *EXPANSIONS.values(), *EXTENSIONS.values())))
@@ -178,7 +184,9 @@ def read_source(version: FhirVersion, cache: Path) -> Source:
     for resource in resources(obtain(CORE[version], cache), *by_kind):
         if "url" in resource:
             by_kind[resource["resourceType"]][resource["url"]] = resource
-    _add_extensions(by_kind, obtain(EXTENSIONS[version], cache))
+    # R5 says nothing of extensions: what R4B allowed them is taken for it too.
+    before = {} if version is not FhirVersion.R5 else _extensions(obtain(CORE[FhirVersion.R4B], cache))
+    _add_extensions(by_kind, obtain(EXTENSIONS[version], cache), before)
     expanded = resources(obtain(EXPANSIONS[version], cache), "ValueSet")
     return Source(
         version=version,
@@ -191,7 +199,11 @@ def read_source(version: FhirVersion, cache: Path) -> Source:
     )
 
 
-def _add_extensions(by_kind: dict[str, dict[str, Resource]], package: Path) -> None:
+def _extensions(package: Path) -> dict[str, Resource]:
+    return {found["url"]: found for found in resources(package, "StructureDefinition") if found["type"] == "Extension"}
+
+
+def _add_extensions(by_kind: dict[str, dict[str, Resource]], package: Path, before: Mapping[str, Resource]) -> None:
     """Add the extensions of `package`, with the value sets and code systems that they name.
 
     An extension that the release publishes too is taken as the package has it today; it may stand where either allows
@@ -202,7 +214,8 @@ def _add_extensions(by_kind: dict[str, dict[str, Resource]], package: Path) -> N
         if resource["resourceType"] != "StructureDefinition":
             kind.setdefault(url, resource)
         elif resource["type"] == "Extension":
-            kind[url] = _either(resource, kind[url]) if url in kind else resource
+            first = kind.get(url, before.get(url))
+            kind[url] = resource if first is None else _either(resource, first)
 
 
 def _either(today: Resource, first: Resource) -> Resource:

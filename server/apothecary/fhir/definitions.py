@@ -248,6 +248,10 @@ class Definitions:
             found = self._extensions[name] = _EXTENSION.decode(raw)
         return found
 
+    def extension_urls(self) -> tuple[str, ...]:
+        """The urls of all extensions published for this release, sorted."""
+        return tuple(self._extension_lines)
+
     def compartments(self) -> Mapping[str, CompartmentDefinition]:
         """The compartments by the type of the resource whose they are."""
         return self._compartments
