@@ -1,5 +1,5 @@
 # Apothecary with its content. Build: docker build --tag apothecary .    Run: docker compose up
-FROM python:3.13-slim AS build
+FROM python:3.13-slim@sha256:6771159cd4fa5d9bba1258caf0b82e6b73458c694d178ad97c5e925c2d0e1a91 AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
 COPY requirements ./requirements
@@ -8,7 +8,7 @@ RUN pip install --no-cache-dir --require-hashes --requirement requirements/build
 COPY server ./server
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
 
-FROM python:3.13-slim
+FROM python:3.13-slim@sha256:6771159cd4fa5d9bba1258caf0b82e6b73458c694d178ad97c5e925c2d0e1a91
 LABEL org.opencontainers.image.title="Apothecary" \
       org.opencontainers.image.description="A FHIR server and validator for medication knowledge" \
       org.opencontainers.image.licenses="Apache-2.0"

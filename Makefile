@@ -8,6 +8,10 @@ DEVELOPMENT := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip
 MINIMUM := .venv-minimum
 NEWEST := .venv-newest
+HA := .venv-ha
+# PostgreSQL's account runs it: where that may not look into root's home, HA_PYTHON=/usr/bin/python3.
+HA_PYTHON ?= $(PYTHON)
+SUPPLY := .venv-supply
 LOCKING := .venv-lock
 UV := $(LOCKING)/bin/uv
 UPGRADE ?= --upgrade
@@ -15,7 +19,7 @@ UPGRADE ?= --upgrade
 PYTEST := -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-minimum test-newest lint lock format definitions search-keys search-walk fuzz benchmark clean
+.PHONY: help serve test test-fast test-minimum test-newest test-ha sbom audit lint lock format definitions search-keys search-walk fuzz benchmark clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
@@ -52,6 +56,16 @@ format: $(DEVELOPMENT) ## let ruff mend style and formatting
 lock: $(UV) ## renew requirements/ with the newest versions that pyproject.toml allows; with UPGRADE= only what it changed
 	$(compile_requirements)
 
+test-ha: $(DEVELOPMENT) $(HA)/.installed ## kill, cut off and delay PostgreSQL nodes, and lose nothing (wants etcd and HAProxy; some minutes)
+	$(BIN)/python -m deploy.backup.try_litestream --litestream $(HA)/bin/litestream
+	$(BIN)/python -m deploy.patroni.try_failover --patroni $(HA)/bin/patroni
+
+sbom: $(SUPPLY)/.installed $(RUNTIME) ## list what the installed package brings along, as CycloneDX: sbom.cdx.json
+	$(SUPPLY)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.cdx.json $(VENV)
+
+audit: $(SUPPLY)/.installed ## look for known weaknesses in requirements/ (asks pypi.org; says so where that is not reachable)
+	$(SUPPLY)/bin/python -m scripts.audit
+
 definitions: $(DEVELOPMENT) ## compile server/apothecary/fhir/data from the official FHIR packages (needs npm, or the packages in .cache/)
 	$(BIN)/python -m scripts.definitions
 
@@ -74,7 +88,7 @@ benchmark: $(DEVELOPMENT) ## throughput against a bare Flask app (wants wrk), th
 	$(BIN)/python -m benchmarks.versions_http
 
 clean: ## forget the environments and every cache
-	rm -rf $(VENV) $(MINIMUM) $(NEWEST) $(LOCKING) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(MINIMUM) $(NEWEST) $(HA) $(SUPPLY) $(LOCKING) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # A stamp is written only after everything before it worked: an environment without one is half made and made anew.
 # What is installed is what requirements/ says, to the hash; `make lock` renews it.
@@ -98,6 +112,16 @@ $(UV): requirements/lock.txt
 $(MINIMUM)/.installed $(NEWEST)/.installed: pyproject.toml $(UV)
 	@$(call make_venv,$(@D),$@)
 	$(UV) pip install --quiet --python $(@D)/bin/python --resolution $(RESOLUTION) --editable . --group dev
+	@touch $@
+
+$(HA)/.installed: requirements/ha.txt $(UV)
+	$(UV) venv --quiet --clear --python $(HA_PYTHON) $(HA)
+	$(UV) pip install --quiet --python $(HA)/bin/python --require-hashes --requirement requirements/ha.txt
+	@touch $@
+
+$(SUPPLY)/.installed: requirements/supply.txt $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON) $(SUPPLY)
+	$(UV) pip install --quiet --python $(SUPPLY)/bin/python --require-hashes --requirement requirements/supply.txt
 	@touch $@
 
 $(MINIMUM)/.installed: RESOLUTION := lowest-direct
@@ -128,4 +152,6 @@ $(COMPILE) --group dev --group build --output-file requirements/dev.txt
 $(COMPILE) --constraint requirements/dev.txt --output-file requirements/run.txt
 $(COMPILE:pyproject.toml=) --constraint requirements/dev.txt --group build --output-file requirements/build.txt
 $(COMPILE:pyproject.toml=) --constraint requirements/dev.txt --group lock --output-file requirements/lock.txt
+$(COMPILE:pyproject.toml=) --constraint requirements/dev.txt --group ha --output-file requirements/ha.txt
+$(COMPILE:pyproject.toml=) --constraint requirements/dev.txt --group supply --output-file requirements/supply.txt
 endef

@@ -22,8 +22,6 @@ WRITES = {
     ("release.yml", "image"): {"packages", "id-token", "attestations"},
     ("release.yml", "page"): {"contents"},
 }
-# Branches that count as a version: where an action's own makers say to use them.
-BRANCHES = {"pypa/gh-action-pypi-publish@release/v1"}
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -94,9 +92,39 @@ def test_a_job_may_write_only_what_is_listed(file: str, name: str, every: dict[s
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_every_action_is_pinned_to_a_version(path: Path) -> None:
-    used = re.findall(r"uses: (\S+)", path.read_text())
-    assert [one for one in used if one not in BRANCHES and not re.search(r"@(v\d+|[0-9a-f]{40})$", one)] == []
+def test_every_action_is_pinned_to_a_commit_and_says_its_version(path: Path) -> None:
+    used = re.findall(r"uses: (.+)", path.read_text())
+    assert used
+    assert [one for one in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one)] == []
+
+
+def test_an_action_is_one_commit_wherever_it_is_used() -> None:
+    used = {found for path in WORKFLOWS for found in re.findall(r"uses: (\S+@[0-9a-f]{40} # \S+)", path.read_text())}
+    assert len({one.partition("@")[0] for one in used}) == len(used)
+
+
+@pytest.mark.parametrize("file", ["Dockerfile", "docker-compose.yml"])
+def test_every_image_is_one_digest(file: str) -> None:
+    text = (ROOT / file).read_text()
+    found = re.findall(r"^(?:FROM|\s+image:) (\S+:\S+)", text, re.MULTILINE)
+    assert found
+    assert [one for one in found if not re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", one)] == []
+    assert len({one.partition(":")[0] for one in found}) == len(set(found))
+
+
+def test_nothing_is_installed_in_a_workflow_but_what_is_pinned() -> None:
+    for path in WORKFLOWS:
+        installs = re.findall(r"pip install [^\n]*", path.read_text())
+        assert [one for one in installs if "--require-hashes" not in one] == []
+
+
+def test_dependabot_looks_after_all_that_is_pinned() -> None:
+    path = ROOT / ".github" / "dependabot.yml"
+    done = schema("dependabot", path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    kinds = {one["package-ecosystem"]: one["directory"] for one in yaml.safe_load(path.read_text())["updates"]}
+    assert kinds.keys() == {"github-actions", "docker", "docker-compose", "pip"}
+    assert all((ROOT / directory.lstrip("/")).is_dir() for directory in kinds.values())
 
 
 @pytest.mark.parametrize(("file", "name", "every"), jobs())

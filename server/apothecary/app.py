@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 
 from flask import Flask, Request, Response, request
+from flask.typing import ResponseReturnValue
 from werkzeug.routing import MapAdapter
 
 from apothecary.content.indexing import Indexing
@@ -13,6 +14,7 @@ from apothecary.content.live import Live
 from apothecary.interactions.service import Service
 from apothecary.operations import OPERATIONS
 from apothecary.rest import admission, errors, routes
+from apothecary.rest.gate import Gate
 from apothecary.rest.metrics import Metrics
 from apothecary.rest.observe import Observed
 from apothecary.rest.routing import Adapter, Router
@@ -27,11 +29,21 @@ class Apothecary(Flask):
 
     service: Service
     router: Router | None = None
+    gate: Gate
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         if request is None or self.router is None:
             return super().create_url_adapter(request)
         return Adapter(self.router, request.environ)  # type: ignore[return-value] # all of it that Flask uses
+
+    def dispatch_request(self) -> ResponseReturnValue:
+        # Inside of what turns errors into answers, and outside of all that waits for the database.
+        if not self.gate.enter(request.environ):
+            return super().dispatch_request()
+        try:
+            return super().dispatch_request()
+        finally:
+            self.gate.leave()
 
     def make_default_options_response(self) -> Response:
         return routes.preflight(self.service, self.url_map.bind_to_environ(request.environ))
@@ -46,6 +58,7 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     service = make_service(settings, store)
     app = Apothecary("apothecary", static_folder=None, template_folder=None)
     app.service = service
+    app.gate = Gate(settings)
     app.url_map.strict_slashes = False
     # An address with an empty segment is wrong; a redirect would not be FHIR's answer to it.
     app.url_map.merge_slashes = False

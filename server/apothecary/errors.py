@@ -16,6 +16,7 @@ ApothecaryError
 │   ├── NotFound              404  not-found
 │   ├── MethodNotAllowed      405  not-supported
 │   ├── NotAcceptable         406  not-supported
+│   ├── RequestTimeout        408  timeout      a body that did not arrive in time
 │   ├── Conflict              409  conflict
 │   ├── Gone                  410  deleted
 │   ├── PreconditionFailed    412  conflict
@@ -25,8 +26,9 @@ ApothecaryError
 │   ├── Misdirected           421  security     the request is for another host
 │   ├── HeaderTooLong         431  too-long
 │   ├── Unprocessable         422  processing   well-formed, but against a business rule
-│   └── Busy                  503  throttled    a limit of time or load; try again
-│       └── Unreachable       503  transient    the database does not answer
+│   ├── Busy                  503  throttled    a limit of time or load; try again
+│   │   └── Unreachable       503  transient    the database does not answer, or cannot be used
+│   └── InsufficientStorage   507  no-store     the disk is full
 ├── BudgetSpent               an evaluation costs too much (apothecary.fhir.budgets); whoever asked says what follows
 ├── RegularExpressionError    no regular expression, or none that runs in linear time; whoever asked says what follows
 ├── UcumError                 a code that is not a unit (apothecary.fhir.ucum); whoever asked says what follows
@@ -173,6 +175,13 @@ class NotAcceptable(FhirError):
     code = "not-supported"
 
 
+class RequestTimeout(FhirError):
+    """A body did not arrive in time."""
+
+    status = 408
+    code = "timeout"
+
+
 class Conflict(FhirError):
     status = 409
     code = "conflict"
@@ -223,6 +232,11 @@ class Unprocessable(FhirError):
 class Busy(FhirError):
     status = 503
     code = "throttled"
+
+
+class InsufficientStorage(FhirError):
+    status = 507
+    code = "no-store"
 
 
 class Unreachable(Busy):

@@ -115,12 +115,17 @@ class Settings:
     bundle_limit: int = setting(5000, "Most entries of a batch or transaction.")
     expansion_limit: int = setting(10_000, "Most codes that $expand gives in one answer; count asks for fewer.")
     body_limit: int = setting(32 * 1024 * 1024, "Largest request body in bytes.")
+    body_seconds: float = setting(60.0, "Longest time that the body of a request may take to arrive.")
     url_limit: int = setting(16 * 1024, "Longest request URL in bytes.")
     form_limit: int = setting(1024 * 1024, "Largest form of a search by POST in bytes.")
     parameter_limit: int = setting(200, "Most parameters in the address and the form of a request, or in a condition.")
     patch_limit: int = setting(1000, "Most operations of one patch.")
     request_seconds: float = setting(
         30.0, "Longest time one database statement may run before the request is answered with 503."
+    )
+    database_seconds: float = setting(
+        5.0,
+        "Longest time that PostgreSQL may take to answer at all; then requests are answered with 503 until it does.",
     )
     stop_seconds: float = setting(
         8.0, "Longest time that requests in flight have to end when the server is stopped; then they are cut off."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import socket
 import sqlite3
@@ -188,14 +189,48 @@ def test_a_worker_that_is_killed_is_replaced_and_the_log_says_so(workers: int, s
         assert server.ends() == 0
 
 
-def test_workers_that_end_again_and_again_end_the_server(sqlite_database_url: str) -> None:
-    with started(database=sqlite_database_url) as server:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_workers_that_are_all_killed_at_once_are_all_replaced(number: signal.Signals, sqlite_database_url: str) -> None:
+    with started(database=sqlite_database_url, workers=3) as server:
         assert server.get() == 200
-        os.kill(server.worker_ids[0], signal.SIGKILL)
-        server.until(lambda: len(server.worker_ids) == 2, "a new worker")
-        os.kill(server.worker_ids[1], signal.SIGKILL)
-        assert server.ends() == 1
-        assert server.log.endswith("error: the workers ended again and again, so the server ends\n")
+        killed = server.worker_ids
+        for one in killed:
+            os.kill(one, number)
+        server.until(lambda: len(server.worker_ids) == 6, "three new workers")
+        for index, one in enumerate(killed):
+            assert f"worker {index + 1} (process {one}) was killed by {number.name}: another" in server.log
+        assert server.get() == 200
+        server.signal(signal.SIGTERM, group=False)
+        assert server.ends() == 0
+
+
+def test_a_worker_that_ends_again_and_again_is_replaced_more_and_more_slowly(sqlite_database_url: str) -> None:
+    with started(database=sqlite_database_url, workers=2) as server:
+        assert server.get() == 200
+        for turn in range(3):
+            # The first worker's replacements: the other one lives.
+            ended = server.worker_ids[0 if turn == 0 else -1]
+            server.until(lambda ended=ended: living(ended), "lives")  # type: ignore[misc] # called at once
+            os.kill(ended, signal.SIGKILL)
+            server.says(f"(process {ended}) was killed by SIGKILL: another takes its place")
+            server.until(lambda turn=turn: len(server.worker_ids) == 3 + turn, "a new worker")  # type: ignore[misc]
+            assert server.get() == 200
+        told = [line for line in server.log.splitlines() if "takes its place" in line]
+        # On a machine so slow that one lived for long, there is no pause to be told of.
+        assert told[0].endswith("another takes its place")
+        pauses = [float(found) for line in told for found in re.findall(r"place in ([\d.]+) seconds", line)]
+        assert pauses == sorted(pauses)
+        server.signal(signal.SIGTERM, group=False)
+        assert server.ends() == 0
+
+
+def living(number: int) -> bool:
+    """Whether a process is there and can be killed."""
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])

@@ -17,6 +17,9 @@ from apothecary.cli import main
 from apothecary.content.definitions import INDEXED, serving
 from apothecary.content.indexing import BATCH, Indexing, progress
 from apothecary.content.sync import sync
+from apothecary.content.xml_write import resource_xml
+from apothecary.fhir.definitions import definitions
+from apothecary.fhir.releases import FhirVersion
 from apothecary.search.named import CRITERIA
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
@@ -333,52 +336,60 @@ def test_only_one_process_at_a_time_indexes(place: Place) -> None:
     assert "colour" in (place.store.state(INDEXED) or "")
 
 
+@pytest.mark.parametrize("form", ["json", "xml"])
 def test_the_formulary_guide_is_loaded_as_published_and_found_by_each_of_its_parameters(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str
 ) -> None:
     monkeypatch.setenv("APOTHECARY_RESOURCE_TYPES", "*")
-    loaded = CliRunner().invoke(
-        main,
-        [
-            "load",
-            "--database",
-            database_url,
-            "--fhir-version",
-            "R4",
-            "--no-validate",
-            *(str(one) for one in sorted(GUIDE.glob("*-*.json"))),
-        ],
-    )
+    published = [(one.stem, json.loads(one.read_text())) for one in sorted(GUIDE.glob("*-*.json"))]
+    for name, resource in published:
+        text = json.dumps(resource) if form == "json" else resource_xml(resource, definitions(FhirVersion.R4))
+        (tmp_path / f"{name}.{form}").write_text(text)
+    loaded = CliRunner().invoke(main, ["load", "--database", database_url, "--fhir-version", "R4", str(tmp_path)])
     assert loaded.exit_code == 0, loaded.output
     settings = Settings(database=database_url, content="", resource_types="*")
     store = open_store(settings)
     sync(settings, store)
     assert Indexing(settings, store).run()
     server = InProcess(settings, store)
-    examples = [json.loads(one.read_text()) for one in GUIDE.glob("*-*.json")]
-    asked = 0
-    for parameter in (one for one in examples if one["resourceType"] == "SearchParameter"):
-        code, (base,) = parameter["code"], parameter["base"]
-        expected: dict[str, set[str]] = {}
-        for one in examples:
-            if one["resourceType"] == base:
-                for value in fhirpathpy.evaluate(one, parameter["expression"], None, models["r4"]):
-                    for text in _texts(parameter["type"], value):
-                        expected.setdefault(text, set()).add(one["id"])
-        for text, wanted in expected.items():
-            asked += 1
-            found = ids(server, f"{base}?{code}={text}&_count=100", "r4")
-            if (base, code) == ("InsurancePlan", "name"):
-                # The specification's own parameter of that code is served, which looks at aliases besides.
-                assert wanted <= set(found)
-            else:
-                assert set(found) == wanted, (base, code, text)
-        if code != "_lastUpdated" and (base, code) != ("InsurancePlan", "name"):
-            there = set().union(*expected.values()) if expected else set()
-            if parameter["type"] in ("token", "reference", "string"):
-                assert set(ids(server, f"{base}?{code}:missing=false&_count=100", "r4")) == there
-    assert asked > 40
+    examples = [resource for _, resource in published]
+    asked = sum(
+        _ask_for_all(server, parameter, examples, release)
+        for parameter in examples
+        if parameter["resourceType"] == "SearchParameter" and parameter["code"] != "_lastUpdated"
+        for release in ("r4", "r4b", "r5")
+    )
+    assert asked > 150
+    # When they were stored is the server's to say.
+    for base in ("Basic", "InsurancePlan", "MedicationKnowledge"):
+        there = {one["id"] for one in examples if one["resourceType"] == base}
+        assert set(ids(server, f"{base}?_lastUpdated=gt2020-01-01&_count=100", "r4")) == there
     store.close()
+
+
+# The specification's own parameters of these codes are served, and look at more.
+WIDER = {("InsurancePlan", "name")}
+
+
+def _ask_for_all(server: InProcess, parameter: dict[str, Any], examples: list[dict[str, Any]], release: str) -> int:
+    """Ask by one parameter for each of its values in the examples; how many there were."""
+    code, (base,) = parameter["code"], parameter["base"]
+    expected: dict[str, set[str]] = {}
+    for one in examples:
+        if one["resourceType"] == base:
+            for value in fhirpathpy.evaluate(one, parameter["expression"], None, models["r4"]):
+                for text in _texts(parameter["type"], value):
+                    expected.setdefault(text, set()).add(one["id"])
+    there = set().union(*expected.values()) if expected else set()
+    for text, wanted in expected.items():
+        found = set(ids(server, f"{base}?{code}={text}&_count=100", release))
+        # A date also finds what goes on at the time.
+        wider = (base, code) in WIDER or parameter["type"] == "date"
+        assert found >= wanted if wider else found == wanted, (release, base, code, text)
+        assert found <= there or (base, code) in WIDER, (release, base, code, text)
+    if (base, code) not in WIDER:
+        assert set(ids(server, f"{base}?{code}:missing=false&_count=100", release)) == there, (release, base, code)
+    return len(expected)
 
 
 def _texts(kind: str, value: Any) -> Iterator[str]:
@@ -394,3 +405,6 @@ def _texts(kind: str, value: Any) -> Iterator[str]:
         yield value["reference"]
     elif kind == "string":
         yield f"{value}".replace(" ", "%20").replace(",", "\\,").replace("/", "%2F")
+    elif kind == "date":
+        day = value if isinstance(value, str) else value.get("start", value.get("end"))
+        yield f"ge{day}".replace("+", "%2B") if isinstance(value, str) or "start" in value else f"le{day}"

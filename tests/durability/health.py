@@ -83,11 +83,11 @@ def always_healthy(port: int, *, gaps: bool = False) -> Iterator[Health]:
 def _watch(port: int, gaps: bool) -> None:
     """Ask until standard input ends or says something; then write what was found to standard output."""
     health = Health()
-    servers, looked = _listening(port), time.monotonic()
+    servers, looked = listening(port), time.monotonic()
     while True:
         began = time.monotonic()
         if began - looked > LOOK:
-            servers, looked = _listening(port), began
+            servers, looked = listening(port), began
         _ask(port, gaps, servers, health)
         if health.asked == 1:
             print("begun", flush=True)
@@ -115,7 +115,7 @@ def _ask(port: int, gaps: bool, servers: list[Path], health: Health) -> None:
     took = time.monotonic() - began
     if took > WITHIN / 2:
         # Looked at again only here: it costs as much as the question. A process that is new has waited since it began.
-        took -= min(took, sum(_waited(one) - before.get(one, 0.0) for one in {*servers, *_listening(port)}))
+        took -= min(took, sum(_waited(one) - before.get(one, 0.0) for one in {*servers, *listening(port)}))
     health.asked += 1
     health.slowest = max(health.slowest, took)
     if not said and took > WITHIN:
@@ -124,7 +124,7 @@ def _ask(port: int, gaps: bool, servers: list[Path], health: Health) -> None:
         health.faults.append(said)
 
 
-def _listening(port: int) -> list[Path]:
+def listening(port: int) -> list[Path]:
     """The processes that have the listening socket of `port` open: the server's. Nothing where there is no /proc."""
     inodes = set()
     for table in ("tcp", "tcp6"):

@@ -36,7 +36,8 @@ def server_on(database: str, folder: Path) -> ServerProcess:
 class Client:
     """One connection that is kept open, and opened again after it broke or was not used for long."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, base: str = "/fhir/r5") -> None:
+        self._base = base
         self._connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         self._used = time.monotonic()
 
@@ -46,7 +47,7 @@ class Client:
             self.close()
         try:
             text = None if body is None else json.dumps(body)
-            self._connection.request(method, f"/fhir/r5{path}", text, JSON | dict(headers or {}))
+            self._connection.request(method, f"{self._base}{path}", text, JSON | dict(headers or {}))
             response = self._connection.getresponse()
             self._used = time.monotonic()
             return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())

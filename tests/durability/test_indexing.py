@@ -97,3 +97,70 @@ def _run(one: ServerProcess, other: ServerProcess, database: str) -> None:
     assert until(lambda: "incomplete" not in first.send("GET", "/metadata").body.decode())
     first.close()
     second.close()
+
+
+CODES = "http://ex.org/codes"
+
+
+def _code_system(sensitive: bool) -> dict[str, Any]:
+    return {
+        "resourceType": "CodeSystem",
+        "id": "codes",
+        "url": CODES,
+        "status": "active",
+        "content": "not-present",
+        "caseSensitive": sensitive,
+    }
+
+
+def test_what_a_code_system_says_of_case_counts_at_once_in_another_process(database_url: str, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "other")]
+    for folder in folders:
+        folder.mkdir()
+    one, other = (server_on(database_url, folder) for folder in folders)
+    try:
+        one.start()
+        other.start()
+        first, second = Client(one.port), Client(other.port)
+        _case(first, second)
+        # What is in step needs no work at the next start.
+        first.close()
+        one.stop()
+        one.start()
+        first = Client(one.port)
+        assert _found(first, "ABC") == _found(first, "abc") == 1
+        first.close()
+        second.close()
+    finally:
+        one.close()
+        other.close()
+    assert unsound(database_url) == []
+
+
+def _case(first: Client, second: Client) -> None:
+    red = {"coding": [{"system": CODES, "code": "ABC"}]}
+    organization = {"reference": "Organization/o", "identifier": {"system": CODES, "value": "XYZ"}}
+    medication = {"resourceType": "Medication", "id": "m", "code": red, "marketingAuthorizationHolder": organization}
+    assert first.send("PUT", "/Organization/o", {"resourceType": "Organization", "id": "o", "name": "O"}).status == 201
+    assert first.send("PUT", "/Medication/m", medication).status == 201
+    holder = f"/Medication?marketingauthorizationholder:identifier={CODES}|xyz&_summary=count"
+    assert _found(second, "abc") == 1
+    assert second.send("GET", holder, headers=STRICT).json["total"] == 1
+    for sensitive, status in ((True, 201), (False, 200), (True, 200)):
+        assert first.send("PUT", "/CodeSystem/codes", _code_system(sensitive)).status == status
+        assert until(lambda: second.send("GET", _by("ABC"), headers=STRICT).status == 200)
+        assert _found(second, "ABC") == 1
+        assert _found(second, "abc") == (0 if sensitive else 1)
+        assert second.send("GET", holder, headers=STRICT).json["total"] == (0 if sensitive else 1)
+    assert first.send("DELETE", "/CodeSystem/codes").status == 204
+    assert until(lambda: second.send("GET", _by("ABC"), headers=STRICT).status == 200)
+
+
+def _by(code: str) -> str:
+    return f"/Medication?code={CODES}|{code}&_summary=count"
+
+
+def _found(client: Client, code: str) -> int:
+    answer = client.send("GET", _by(code), headers=STRICT)
+    assert answer.status == 200, answer.body
+    return int(answer.json["total"])

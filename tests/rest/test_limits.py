@@ -163,7 +163,7 @@ def test_when_every_connection_is_in_use_the_answer_is_503_and_says_when_to_come
     client = app.test_client()
     assert client.get("/readyz").status_code == 200
     # Only from here on: what a busy machine takes to connect is not what is asked.
-    store._pool.timeout = 0.2
+    store._connections._pool.timeout = 0.2
     with store.connection():
         for path in ("/fhir/Substance/1", "/fhir/Substance?code=x", "/readyz"):
             answer = client.get(path)

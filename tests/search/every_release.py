@@ -25,6 +25,7 @@ from apothecary.search.text import fold
 from apothecary.store.contract import Stored
 from apothecary.versions import convert
 from tests.conformance.harness import Answer, InProcess
+from tests.search.test_parameters import NOT_A_DATE, UNREAD
 
 # The engine knows no R4B; where it has types of R4, they are these.
 _MODELS = {FhirVersion.R4: models["r4"], FhirVersion.R4B: models["r4"], FhirVersion.R5: models["r5"]}
@@ -81,7 +82,8 @@ class Walk:
         for identity, resource in resources.items():
             nodes = _evaluate(version, str(parameter.expression), resource)
             asked = [value for node in nodes for value in _asked(parameter.type, node)]
-            if asked:
+            # A text that happens to read like a date is none; which values are texts, the engine does not tell.
+            if asked and UNREAD.get((kind, parameter.code)) != NOT_A_DATE:
                 found[identity] = asked
         if not found:
             return

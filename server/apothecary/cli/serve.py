@@ -104,10 +104,7 @@ def _run(settings: Settings, bound: socket.socket, stop: Stop, stack: ExitStack)
     workers.run()
     if stop.asked:
         return 0
-    if workers.failed:
-        return 2
-    say("error: the workers ended again and again, so the server ends")
-    return 1
+    return 2 if workers.failed else 1
 
 
 def _check_metrics_folder(given: str) -> None:

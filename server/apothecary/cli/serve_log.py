@@ -26,10 +26,12 @@ class Line(logging.Formatter):
 
 
 class Wanted(logging.Filter):
-    """Leaves out what granian says of a worker that ended: the supervisor says it with the reason."""
+    """Leaves out what granian says of a worker that ended: the supervisor says it with the reason; and its doubts
+    whether so many threads are good, most of which wait (`rest.gate`).
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not record.getMessage().startswith("Unexpected exit from worker")
+        return not record.getMessage().startswith(("Unexpected exit from worker", "Configuration allows spawning"))
 
 
 def logging_config(level: str) -> dict[str, Any]:

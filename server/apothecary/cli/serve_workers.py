@@ -7,6 +7,7 @@ reason in the log for each worker that ends, and workers that do not outlive the
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import signal
@@ -14,19 +15,20 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import Any
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.net import SocketHolder
 from granian.server import MPServer
 
 from apothecary.app import Apothecary, create_app
+from apothecary.cli.serve_connections import bound_in_time, end_overdue_bodies, most_connections
 from apothecary.cli.serve_listen import BACKLOG, listen, reachable
 from apothecary.cli.serve_log import logging_config, say
 from apothecary.cli.serve_stop import signal_name
@@ -40,6 +42,10 @@ WATCH, PROBE = 1.0, 0.02
 # its own, in seconds, before it takes the worker's end for an accident.
 SETTLE = 1.0
 
+# A worker that takes the place of another and ends within STEADY seconds is replaced after a pause, which doubles each
+# time from the first to the longest, in seconds.
+STEADY, FIRST_PAUSE, LONGEST_PAUSE = 10.0, 0.5, 30.0
+
 # How long one probe of the port waits for its answer: the first one waits for a worker to load the application.
 PATIENCE = 60.0
 
@@ -49,13 +55,19 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
 
     def __init__(self, settings: Settings, bound: socket.socket, ready: Callable[[], None]) -> None:
         """`bound` is bound and does not listen yet; `ready` is called when the port has answered for the first time."""
+        connections = most_connections()
         super().__init__(
             "apothecary.app:create_app",
             address=settings.host,
             port=settings.port,
             interface=Interfaces.WSGI,
             workers=settings.workers,
-            blocking_threads=settings.threads,
+            # One for each connection: most wait, for a client or for their turn (`rest.gate`), and none for each other.
+            blocking_threads=connections,
+            backpressure=connections,
+            # HTTP/2 would let one connection ask for any number of threads, and granian would wait without limit for
+            # the first byte, from which it tells the two apart.
+            http=HTTPModes.http1,
             websockets=False,
             backlog=BACKLOG,
             log_level=LogLevels.info if settings.log_level == "debug" else LogLevels.warning,
@@ -70,6 +82,9 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
         self._reachable = reachable(bound)
         self._tell_ready = ready
         self._ready = False
+        # By index: when a worker last took the place of another, and after what pause.
+        self._started: dict[int, float] = {}
+        self._pauses: dict[int, float] = {}
         self._over, self._stopping = threading.Event(), threading.Event()
         self.failed = False
         """Whether a worker ended before the port had answered."""
@@ -100,6 +115,7 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
         """SIGHUP is taken as the other signals are, or ignored under `nohup`; granian would replace the workers."""
 
     def _init_shared_socket(self) -> None:
+        bound_in_time(self._bound)
         listen(self._bound)
         self._ssp, self._sfd, self._sso = None, self._bound.fileno(), self._bound
         self._shd = SocketHolder(self._sfd, False, BACKLOG)
@@ -111,19 +127,46 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
         # Not sooner: a fork while another thread holds a lock leaves the lock held in the worker for ever.
         threading.Thread(target=self._probe, name="probe", daemon=True).start()
 
-    def _respawn_workers(self, workers: Sequence[int], *rest: Any, **named: Any) -> None:
-        for index in workers:
-            ended = self.wrks[index].inner
-            ended.join()
-            if self._stopping.wait(SETTLE if ended.exitcode in (0, -signal.SIGTERM) else 0):
+    def _serve_loop(self, *given: Any) -> None:
+        """Replace workers that end, until the server is stopped. granian would overlook one that ends while it begins
+        to replace another, and give up where one ends twice within seconds: any request that ends a process could so
+        end the server.
+        """
+        due: dict[int, float] = {}
+        while True:
+            soonest = min(due.values(), default=None)
+            self.main_loop_interrupt.wait(None if soonest is None else max(0.0, soonest - time.monotonic()))
+            # Before it is looked what happened: what happens from here on is seen the next time.
+            self.main_loop_interrupt.clear()
+            while self.interrupt_children and not self._stopping.is_set():
+                index = self.interrupt_children.pop(0)
+                due[index] = time.monotonic() + self._pause_after(index)
+            if self._stopping.is_set():
                 return
-            follows = "another takes its place" if self._ready else "the server could not start"
-            say(f"worker {index + 1} (process {ended.pid}) {signal_name(ended.exitcode or 0)}: {follows}")
-        if self._ready:
-            super()._respawn_workers(workers, *rest, **named)
-        else:
+            for index in [one for one, moment in due.items() if moment <= time.monotonic()]:
+                del due[index]
+                self._started[index] = time.monotonic()
+                self._respawn_workers([index], *given)
+
+    def _pause_after(self, index: int) -> float:
+        """Say that a worker ended, and after how many seconds another is to take its place: at once, unless it lived
+        for a short time only. Where the port has not answered yet, the server is stopped.
+        """
+        ended = self.wrks[index].inner
+        ended.join()
+        if self._stopping.wait(SETTLE if ended.exitcode in (0, -signal.SIGTERM) else 0):
+            return 0.0
+        how = f"worker {index + 1} (process {ended.pid}) {signal_name(ended.exitcode or 0)}"
+        if not self._ready:
+            say(f"{how}: the server could not start")
             self.failed = True
             self.stop()
+            return 0.0
+        lived = time.monotonic() - self._started.get(index, -STEADY)
+        before = self._pauses.get(index, 0.0)
+        pause = self._pauses[index] = 0.0 if lived >= STEADY else min(max(2 * before, FIRST_PAUSE), LONGEST_PAUSE)
+        say(f"{how}: another takes its place{f' in {pause:g} seconds, since it did not live long' if pause else ''}")
+        return pause
 
     # -- whether the port answers
 
@@ -150,11 +193,15 @@ def _application(settings: Settings) -> Apothecary:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(target=_end_with_supervisor, args=(settings.stop_seconds,), name="supervisor", daemon=True).start()
+    # A worker that is ended by a fault of a library's says in the log where it was.
+    faulthandler.enable()
     try:
-        return create_app(settings)
+        app = create_app(settings)
     except StartError as error:
         say(f"Error: {error}")
         sys.exit(2)
+    end_overdue_bodies(app.gate, settings.port, settings.body_seconds)
+    return app
 
 
 def _end_with_supervisor(seconds: float) -> None:

@@ -41,6 +41,11 @@ def after(reader: Reader, fresh: Mapping[str, ContentFile], gone: Collection[str
     return Systems(stated([*({"url": one.url, "caseSensitive": one.case_sensitive} for one in kept), *from_files]))
 
 
+def stored(reader: Reader) -> Systems:
+    """What the CodeSystems in the store say."""
+    return after(reader, {}, ())
+
+
 def remembered(reader: Reader) -> Systems:
     """What the index was made with: searches must look for codes as they stand there."""
     return Systems(_CASE.decode(reader.state(CASE) or "{}"))

@@ -1,9 +1,10 @@
 """The stored definitions that decide what can be searched for, and how far the index follows them.
 
 SearchParameter (https://hl7.org/fhir/R5/searchparameter.html) and OperationDefinition resources work from the moment
-they are stored, in every process. Three things that the database remembers make that so. Its *generation* is another
-one after each write of a definition; whoever holds registries of an older one makes them anew. What the index *holds*
-is noted for each parameter; what it should hold and does not is incomplete, and never answered from in silence.
+they are stored, in every process, and so does what a CodeSystem says of case. Three things that the database remembers
+make that so. Its *generation* is another one after each write of a definition; whoever holds registries of an older one
+makes them anew. What the index *holds* is noted for each parameter; what it should hold and does not is incomplete, and
+never answered from in silence.
 """
 
 from __future__ import annotations
@@ -124,12 +125,27 @@ def remember_indexed(transaction: Transaction, names: Names) -> None:
     transaction.set_state(INDEXED, msgspec.json.encode(names).decode())
 
 
+def defines(transaction: Transaction) -> bool:
+    """Whether a transaction wrote what decides what can be searched for, or how it stands in the index."""
+    kinds = {kind for kind, _ in transaction.touched}
+    if kinds & DEFINING:
+        return True
+    return "CodeSystem" in kinds and case.stored(transaction) != case.remembered(transaction)
+
+
 def changed(settings: Settings, transaction: Transaction) -> Own:
     """Definitions were written in this transaction: let every process know. What they define now is given back.
 
     Rows of a parameter that is another now, or none, are not kept up from here on. So they are noted as mixed: should
-    it come back, the index is still to be made anew.
+    it come back, the index is still to be made anew. Codes stand in the index as their code systems want it: where
+    these say another thing of case now, all of it is due.
     """
+    systems = case.stored(transaction)
+    if systems != case.remembered(transaction):
+        case.remember(transaction, systems)
+        if transaction.state(index_rules.INDEX) is not None and not index_rules.behind(transaction):
+            rules = index_rules.rules(served_types(settings), settings.base_url, systems)
+            index_rules.begin(transaction, rules, all_due=True)
     own = registries_of(settings, transaction)[FhirVersion.R5].own
     wanted = own.wanted
     kept = {

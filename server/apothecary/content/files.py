@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from apothecary.content.confined import Folder
 from apothecary.content.documents import Document
 from apothecary.errors import ContentError
 from apothecary.fhir.json import dumps, parse
@@ -39,14 +40,15 @@ def read_folder(
 
     Folders below that of a type may be named freely. Hidden files, files beside the type folders, and files of other
     kinds are passed over. `known_types` are the allowed names of type folders; `version` is needed to read XML.
-    Raises ContentError for the first file that breaks a rule: not readable, of another type than its folder, of
+    Raises ContentError for the first file that breaks a rule: not readable, a link that leads out of the
+    folder, of another type than its folder, of
     another id than its name, an id that was there before.
     """
     for type_folder in _type_folders(folder):
         if known_types is not None and type_folder.name not in known_types:
             raise ContentError(str(type_folder), 0, 0, f"{type_folder.name} is not a resource type of this server")
         seen: dict[str, Path] = {}
-        for path in _files_below(type_folder):
+        for path in _files_below(folder, type_folder):
             file = read_file(path, type_folder.name, version)
             if other := seen.get(file.id):
                 raise ContentError(str(path), 0, 0, f"the id {file.id!r} is taken by {other}")
@@ -60,14 +62,18 @@ def content_paths(folder: Path) -> Iterator[Path]:
     (https://www.sqlite.org/howtocorrupt.html, 2.2).
     """
     for type_folder in _type_folders(folder):
-        yield from _files_below(type_folder)
+        yield from _files_below(folder, type_folder)
 
 
 def _type_folders(folder: Path) -> list[Path]:
     try:
-        return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name))
+        found = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name))
     except OSError as error:
         raise _unreadable(folder, error) from error
+    confined = Folder(folder)
+    for one in found:
+        confined.check_link(one)
+    return found
 
 
 def read_file(path: Path, resource_type: str, version: FhirVersion = FhirVersion.R5) -> ContentFile:
@@ -133,16 +139,22 @@ def _error(path: Path, version: FhirVersion, pointer: tuple[str, ...], reason: s
     return ContentError(str(path), line, column, reason)
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
+def _files_below(root: Path, folder: Path) -> Iterator[Path]:
+    """The files in the folder of a type, which lies in `root`, as everything in it must."""
+    confined = Folder(root)
+
     def refused(error: OSError) -> None:
         # Passed over, its resources would look like deleted ones.
         raise _unreadable(folder, error) from error
 
     for directory, folders, files in os.walk(folder, onerror=refused):
         folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        for name in folders:
+            confined.check_link(os.path.join(directory, name))
         for name in sorted(files):
             path = Path(directory, name)
             if path.suffix in SUFFIXES and not _is_hidden(name):
+                confined.check_file(path)
                 yield path
 
 

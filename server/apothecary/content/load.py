@@ -13,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from apothecary.content import index_rules
-from apothecary.content.definitions import DEFINING, Serving, changed
+from apothecary.content.definitions import Serving, changed, defines
 from apothecary.content.documents import Document, Pointer
 from apothecary.content.live import Live
 from apothecary.content.version_hints import hinted_version
@@ -160,7 +160,7 @@ class Loader:
         done = _write(ready, transaction)
         if self._live.now.behind:
             index_rules.note(transaction, transaction.touched)
-        if any(kind in DEFINING for kind, _ in transaction.touched):
+        if defines(transaction):
             changed(self._settings, transaction)
         return done
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from apothecary.content.confined import Folder
 from apothecary.content.read import read_bytes
 from apothecary.errors import StartError
 from apothecary.fhir.json import parse
@@ -20,6 +21,8 @@ _MARKS = tuple(f'"{kind}"'.encode() for kind in sorted(_KINDS))
 _ARCHIVES = (".tgz", ".tar.gz")
 # One definition: the largest published ones have a few megabytes.
 LARGEST = 64 * 1024 * 1024
+# All files of a package together, unpacked.
+_LARGEST_PACKAGE = 2 * 1024 * 1024 * 1024
 
 
 def read_package(path: Path) -> list[dict[str, Any]]:
@@ -89,8 +92,13 @@ def read_definition(path: Path) -> dict[str, Any]:
 
 
 def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
+    unpacked = 0
     with tarfile.open(path, "r:gz") as archive:
+        # Nothing is written anywhere, so that names with `..` lead nowhere; links are no files and are passed over.
         for member in archive:
+            unpacked += member.size
+            if unpacked > _LARGEST_PACKAGE:
+                raise StartError(f"{path}: holds more than {_LARGEST_PACKAGE} bytes")
             folder, _, name = member.name.removeprefix("./").rpartition("/")
             if member.isfile() and folder == "package" and name.endswith(".json"):
                 if member.size > LARGEST:
@@ -105,9 +113,12 @@ def _in_folder(path: Path) -> Iterator[tuple[str, bytes]]:
         raise StartError(f"{path}: is neither a folder nor a package (.tgz)")
     inner = path / "package"
     files = inner.glob("*.json") if inner.is_dir() else path.rglob("*.json")
+    confined = Folder(path)
+    confined.check_link(inner)
     for file in sorted(files):
         relative = file.relative_to(path)
-        if file.is_file() and not any(part.startswith(".") for part in relative.parts):
+        if not file.is_dir() and not any(part.startswith(".") for part in relative.parts):
+            confined.check_file(file)
             yield str(relative), file.read_bytes()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from apothecary.content.confined import Folder
 from apothecary.content.read import named_format
 from apothecary.errors import StartError
 
@@ -67,11 +68,17 @@ def _matching(pattern: str) -> Iterator[Source]:
 
 
 def _below(folder: str) -> Iterator[str]:
+    """Raises ContentError for a link that leads out of the folder, and for what is no file."""
+    confined = Folder(folder)
     for directory, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in folders:
+            confined.check_link(os.path.join(directory, name))
         for name in sorted(files):
             if not name.startswith(".") and named_format(name):
-                yield os.path.join(directory, name)
+                path = os.path.join(directory, name)
+                confined.check_file(path)
+                yield path
 
 
 def changed_since(revision: str, listed: Collection[Source]) -> list[Source]:

@@ -15,18 +15,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 from apothecary.errors import BudgetSpent, RegularExpressionError
 from apothecary.fhir.budgets import Budget
+from apothecary.fhir.caches import short_cache
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.regular_expressions import RegularExpression, regular_expression
 from apothecary.fhir.releases import FhirVersion
 
-_LONGEST = 10_000
+LONGEST = 10_000
 # A choice of types multiplies the ways through it: `extension.value.extension.value` has hundreds.
-_MOST_TRACKS = 1_000
+_MOST_TRACKS = 250
 # The steps of one matches() on one value: about a second, for a value as long as a string may be.
 _MATCHING = 1_000_000
 
@@ -91,11 +92,11 @@ class Path:
         return frozenset(track.type for track in self.tracks)
 
 
-@lru_cache(maxsize=8192)
+@short_cache(4096, longest=500)
 def compile_path(version: FhirVersion, root: str, expression: str) -> Path:
     """`expression` as a walk from a value of type `root` (a type name or a backbone path). Raises PathError."""
-    if len(expression) > _LONGEST:
-        raise PathError(f"an expression has at most {_LONGEST} characters, this one {len(expression)}")
+    if len(expression) > LONGEST:
+        raise PathError(f"an expression has at most {LONGEST} characters, this one {len(expression)}")
     parser = _Parser(version, expression)
     try:
         tracks = parser.union([Track((), root.rpartition(".")[2] if "." in root else root, root)])

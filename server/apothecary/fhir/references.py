@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
+
+from apothecary.fhir.caches import short_cache
 
 _ID = r"[A-Za-z0-9\-.]{1,64}"
 ID = re.compile(_ID, re.ASCII)
@@ -33,7 +34,7 @@ class Reference(NamedTuple):
         return self.base is None and self.type is not None
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096)
 def parse_reference(text: str) -> Reference:
     """`Medication/1`, `https://example.org/fhir/Medication/1/_history/2`, `urn:uuid:...`, `#contained` or a canonical
     URL, taken apart.

@@ -13,8 +13,9 @@ from typing import Any
 
 from apothecary.errors import RegularExpressionError
 from apothecary.fhir.budgets import Budget
+from apothecary.fhir.caches import short_cache
 
-# The library keeps the last 128 patterns, each with at most this many bytes.
+# The library keeps the last 128 patterns, as this module does, each with at most this many bytes.
 _MEMORY = 1 << 20
 _LONGEST = 10_000
 # RE2 takes at most about two nanoseconds for each character and instruction of the program.
@@ -84,6 +85,7 @@ class RegularExpression:
         return 1 + length * self._size // _WORK_IN_A_STEP
 
 
+@short_cache(128)
 def regular_expression(text: str) -> RegularExpression:
     """`text` compiled. Raises RegularExpressionError for what is none, too large, or not to be run in linear time."""
     if len(text) > _LONGEST:

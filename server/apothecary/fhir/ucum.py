@@ -11,11 +11,12 @@ import re
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from fractions import Fraction
-from functools import cache, lru_cache
+from functools import cache
 from math import lcm
 from typing import Final, NamedTuple, NoReturn
 
 from apothecary.errors import ApothecaryError
+from apothecary.fhir.caches import short_cache
 from apothecary.fhir.ucum_table import Atom, table
 
 SYSTEM: Final = "http://unitsofmeasure.org"
@@ -279,7 +280,7 @@ def _atom(atom: Atom) -> _Measure:
     return _Measure(factor, proper.dimension, offset or Fraction(0), convertible=offset is not None)
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096)
 def _cached(code: str) -> Unit | UcumError:
     """A unit or what is wrong with it: codes come in great numbers and few kinds, wrong ones too."""
     try:
@@ -291,7 +292,7 @@ def _cached(code: str) -> Unit | UcumError:
     return Unit(code, measure.factor, dimension or "1", measure.offset, measure.convertible, measure.annotation)
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096)
 def _conversion(code: str) -> tuple[Decimal, Decimal, Decimal, Decimal, str] | None:
     """`(value * multiplier + summand) * scale / divisor`, of which only the division may not come out even."""
     unit = parse_unit(code)

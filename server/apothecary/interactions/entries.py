@@ -9,7 +9,7 @@ from typing import Any
 
 from apothecary.errors import BadRequest, FhirError, InvalidContent, Issue, MethodNotAllowed, NotFound, TooLarge
 from apothecary.fhir.definitions import definitions
-from apothecary.fhir.json import JSON, parse
+from apothecary.fhir.json import JSON, no_text, parse
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.patch import Patcher, fhirpath_patcher, json_patcher
 from apothecary.interactions.service import Service, check_id
@@ -100,13 +100,18 @@ def read_bundle(service: Service, version: FhirVersion, bundle: Any) -> tuple[st
     entries = bundle.get("entry", [])
     if not isinstance(entries, list) or ("entry" in bundle and not entries):
         raise InvalidContent("Bundle.entry is a list with at least one entry", expression="Bundle.entry")
-    if len(entries) > service.settings.bundle_limit:
+    check_number(service, len(entries))
+    return kind, entries
+
+
+def check_number(service: Service, number: int) -> None:
+    """Raises TooLarge for a bundle of more entries than a server takes."""
+    if number > service.settings.bundle_limit:
         raise TooLarge(
-            f"the bundle has {len(entries)} entries, the limit is {service.settings.bundle_limit}",
+            f"the bundle has {number} entries, the limit is {service.settings.bundle_limit}",
             expression="Bundle.entry",
             remedy="Send several bundles; the operator of the server can allow larger ones (APOTHECARY_BUNDLE_LIMIT).",
         )
-    return kind, entries
 
 
 def read_entry(
@@ -208,7 +213,10 @@ def _patcher(service: Service, resource: Any, version: FhirVersion) -> Patcher:
     if not isinstance(data, str):
         raise InvalidContent("the Binary of a PATCH has data", expression="resource.data", code="required")
     try:
-        operations = parse(base64.b64decode(data, validate=True))
+        patch = base64.b64decode(data, validate=True)
+        operations = parse(patch)
     except (ValueError, binascii.Error) as error:
         raise InvalidContent(f"the Binary does not hold a JSON Patch: {error}", expression="resource.data") from None
+    if (reason := no_text(patch, operations)) is not None:
+        raise InvalidContent(f"the Binary holds no JSON Patch: {reason}", expression="resource.data", code="value")
     return json_patcher(service.settings, operations)

@@ -24,7 +24,7 @@ def apply(resource: JSON, patch: list[Operation], version: FhirVersion) -> JSON:
             _run(result, one, version)
         except (PathError, ValueError, KeyError, RecursionError) as error:
             raise Unprocessable(
-                f"{one.kind} {one.path}: {error}", expression=f"Parameters.parameter[{number}]", code="processing"
+                f"{one.kind} {one.path[:200]}: {error}", expression=f"Parameters.parameter[{number}]", code="processing"
             ) from None
     return result
 

@@ -31,27 +31,36 @@ def included(
     left_out: dict[Key, None] = {}
     frontier: list[Key] = list(known)
     first = True
+    followed = 0
     while frontier:
         fresh: dict[Key, None] = {}
         for include in includes:
             # An include without :iterate looks at the matches only.
             if first or include.iterate:
+                # A chain of references may be as long as the limit, and each of its links is asked for by each include.
+                followed += 1
+                if followed > limit + len(includes):
+                    raise _too_many(limit)
                 fresh.update(dict.fromkeys(_step(service, version, include, frontier, limit)))
         left_out.update((key, None) for key in fresh if key[0] in lacking)
         frontier = [key for key in fresh if key not in known and service.registries[version].serves(key[0])]
         known.update(dict.fromkeys(frontier))
         if len(known) - len(hits) > limit:
-            raise BadRequest(
-                f"the includes would add more than {limit} resources to this page (APOTHECARY_INCLUDE_LIMIT)",
-                expression="_include",
-                code="too-costly",
-                remedy="Ask for smaller pages with _count, or for fewer includes.",
-            )
+            raise _too_many(limit)
         first = False
     wanted = list(known)[len(hits) :]
     order = {key: number for number, key in enumerate(wanted)}
     found = sorted(service.reader.read_many(wanted), key=lambda one: order[one.type, one.id])
     return found, service.reader.existing(list(left_out)) if left_out else set()
+
+
+def _too_many(limit: int) -> BadRequest:
+    return BadRequest(
+        f"the includes would add more than {limit} resources to this page (APOTHECARY_INCLUDE_LIMIT)",
+        expression="_include",
+        code="too-costly",
+        remedy="Ask for smaller pages with _count, or for fewer includes.",
+    )
 
 
 def other_versions(shown: Sequence[Hit | Stored], own: Sequence[str]) -> Iterator[Issue]:

@@ -33,11 +33,14 @@ _FAILURES = (
     RecursionError,
 )
 
+# How often the operations of a FHIRPath Patch may go through as much as the largest body holds.
+_PASSES = 4
+
 Patcher = Callable[[JSON], JSON]
 """Makes the new resource from the current one, which it leaves as it is."""
 
 
-def _check_number(settings: Settings, number: int) -> None:
+def check_number(settings: Settings, number: int) -> None:
     """Raises TooLarge for a patch of more operations than a server takes."""
     if number > settings.patch_limit:
         raise TooLarge(
@@ -50,15 +53,16 @@ class _Copies:
     """Counts what a JSON Patch copies: copies of copies double, so a few operations could fill the memory."""
 
     def __init__(self, settings: Settings) -> None:
-        self._limit = self._left = settings.body_limit
+        # What is copied has many small parts, perhaps, and takes much more memory than its text.
+        self._limit = self._left = settings.body_limit // 32
 
     def before(self, resource: Any, operation: Mapping[str, Any]) -> None:
-        """Raises TooLarge where what is copied has, with all that was, more bytes than a body may have."""
+        """Raises TooLarge where what is copied has, with all that was, more bytes than may be."""
         if operation["op"] != "copy":
             return
         self._left -= len(dumps(jsonpatch.JsonPointer(operation["from"]).resolve(resource)))
         if self._left < 0:
-            raise TooLarge(f"the patch copies more than {self._limit} bytes (APOTHECARY_BODY_LIMIT)")
+            raise TooLarge(f"the patch copies more than {self._limit} bytes, a part of APOTHECARY_BODY_LIMIT")
 
 
 def json_patcher(settings: Settings, operations: Any) -> Patcher:
@@ -67,7 +71,7 @@ def json_patcher(settings: Settings, operations: Any) -> Patcher:
     """
     if not isinstance(operations, list):
         raise BadRequest("a JSON Patch is an array of operations", code="structure")
-    _check_number(settings, len(operations))
+    check_number(settings, len(operations))
     for number, one in enumerate(operations):
         if (reason := incomplete(one)) is not None:
             raise BadRequest(f"this is not a JSON Patch: operation {number} {reason}", code="structure")
@@ -105,9 +109,21 @@ def fhirpath_patcher(settings: Settings, parameters: Any, version: FhirVersion) 
     many operations.
     """
     operations = parameters.get("parameter") if isinstance(parameters, dict) else None
-    _check_number(settings, len(operations) if isinstance(operations, list) else 0)
+    check_number(settings, len(operations) if isinstance(operations, list) else 0)
     operations = patch_parameters.operations(parameters, version)
-    return lambda resource: fhirpath_patch.apply(resource, operations, version)
+    carried = len(dumps(parameters))
+
+    def apply(resource: JSON) -> JSON:
+        # Each operation looks for its place in all of the resource, and in what those before it brought.
+        work = len(operations) * (len(dumps(resource)) + carried)
+        if work > settings.body_limit * _PASSES:
+            raise TooLarge(
+                f"{len(operations)} operations are too many for a resource of this size",
+                remedy="PUT the whole resource, or send the patch in parts (APOTHECARY_BODY_LIMIT).",
+            )
+        return fhirpath_patch.apply(resource, operations, version)
+
+    return apply
 
 
 def patch(

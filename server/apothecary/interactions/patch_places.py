@@ -10,7 +10,7 @@ from typing import Any
 
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.json import JSON
-from apothecary.fhir.paths import compile_path
+from apothecary.fhir.paths import LONGEST, compile_path
 from apothecary.fhir.releases import FhirVersion
 
 
@@ -35,6 +35,8 @@ def structure_at(resource: JSON, path: str, version: FhirVersion) -> str:
 
 def _split(path: str) -> tuple[str, str, str]:
     """`Medication.ingredient.where(isActive = true)[0]` as its parent, the last element's name, and its filters."""
+    if len(path) > LONGEST:
+        raise ValueError(f"a path has at most {LONGEST} characters, this one {len(path)}")
     depth = 0
     cut = -1
     # The last element is the last dot outside of parentheses and texts that no function follows.

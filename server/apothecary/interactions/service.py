@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import NamedTuple, Protocol, TypeVar
 
 from apothecary.content import index_rules
-from apothecary.content.definitions import DEFINING, changed
+from apothecary.content.definitions import changed, defines
 from apothecary.content.live import Live
 from apothecary.errors import BadRequest, Issue, NotFound, Unprocessable
 from apothecary.fhir.definitions import definitions
@@ -119,7 +119,7 @@ class Service:
             nonlocal defining
             self.live.look(transaction)
             result = work(transaction)
-            defining = any(kind in DEFINING for kind, _ in transaction.touched)
+            defining = defines(transaction)
             if self.live.now.behind:
                 index_rules.note(transaction, transaction.touched)
             if defining:

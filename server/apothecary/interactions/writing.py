@@ -5,11 +5,11 @@ https://hl7.org/fhir/R5/http.html#rejecting-updates and https://hl7.org/fhir/R5/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from apothecary.errors import BadRequest, Forbidden, InvalidContent, Unprocessable
-from apothecary.fhir.json import JSON, dumps, parse
+from apothecary.fhir.json import JSON, dumps, parse, texts
 from apothecary.fhir.meta import stamp
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.forms import untagged
@@ -119,21 +119,9 @@ def _stamped(resource: JSON, resource_id: str, version: int, updated: int) -> by
     """
     body = stamp(resource, resource_id, version, updated)
     # The escape may follow an escaped backslash, and be none: only then is it worth looking.
-    if b"\\u0000" in body and "\0" in "".join(_texts(resource)):
+    if b"\\u0000" in body and "\0" in "".join(texts(resource)):
         raise Unprocessable("a text holds the character U+0000, which cannot be stored", code="value")
     return body
-
-
-def _texts(node: Any) -> Iterator[str]:
-    if isinstance(node, str):
-        yield node
-    elif isinstance(node, dict):
-        for key, value in node.items():
-            yield key
-            yield from _texts(value)
-    elif isinstance(node, list):
-        for item in node:
-            yield from _texts(item)
 
 
 def rows(service: Service, version: FhirVersion, base: str, resource: JSON) -> Any:

@@ -10,7 +10,7 @@ from apothecary.fhir.json import JSON, parse
 from apothecary.interactions import integrity
 from apothecary.interactions.create import create
 from apothecary.interactions.delete import delete
-from apothecary.interactions.profiles import definitions_held, profiles_for
+from apothecary.interactions.profiles import profiles_for, profiles_held
 from apothecary.interactions.read import read
 from apothecary.interactions.update import check_identity, update
 from apothecary.interactions.writing import Written, check, check_writable
@@ -125,7 +125,7 @@ def _profiles(call: Call, resource: Any) -> Profiles | None:
     if url is None or url == f"{CORE}{type_name}":
         return None
     try:
-        profiles = Profiles(definitions_held(call.service), (str(url),))
+        profiles = profiles_held(call.service).asking((str(url),))
         profile = profiles.profile(str(url), call.version)
     except StartError as error:
         raise BadRequest(

@@ -8,6 +8,7 @@ import zlib
 from functools import lru_cache
 
 from apothecary.errors import BadRequest, UnsupportedMediaType
+from apothecary.fhir.caches import short_cache
 
 # Shorter bodies fit into one packet as they are.
 LEAST = 1024
@@ -18,7 +19,7 @@ _GZIP = 31
 _NAMES = ("gzip", "x-gzip")
 
 
-@lru_cache(maxsize=256)
+@short_cache(256)
 def accepts_gzip(header: str) -> bool:
     """Whether an answer to `Accept-Encoding: header` is to be compressed: gzip is acceptable, and not less than
     the answer as it is. https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3

@@ -11,6 +11,7 @@ from typing import Any
 from flask import request
 
 from apothecary.errors import BadRequest, TooLarge, UriTooLong
+from apothecary.fhir.caches import short_cache
 from apothecary.fhir.json import pretty
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import http_date
@@ -69,6 +70,9 @@ class Exchange:
         self.pairs: Pairs = []
         self._body: bytes | None = None
         self.general: dict[str, str] = {}
+        if not self.text.isascii():
+            # UTF-8 that is not percent-encoded, as curl sends what was typed: WSGI has its bytes as characters.
+            self.text = self.text.encode("latin-1").decode()
         if self.text:
             self.add(self.text)
         self.wanted: Negotiated = negotiate(
@@ -143,6 +147,12 @@ class Exchange:
         if settings.trust_forwarded:
             scheme, host, path = forwarded.address(environ, scheme, host, path)
         return _address(scheme, host, path.rstrip("/") + self.prefix)
+
+    @property
+    def criteria_header(self) -> str | None:
+        """`If-None-Exist`, whose values may be UTF-8 that is not percent-encoded: WSGI has its bytes as characters."""
+        given: str | None = self.environ.get("HTTP_IF_NONE_EXIST")
+        return given if given is None or given.isascii() else given.encode("latin-1").decode()
 
     @property
     def strict(self) -> bool:
@@ -232,7 +242,7 @@ def _last_modified(second: int) -> str:
     return http_date(second * 1_000_000)
 
 
-@lru_cache(maxsize=256)
+@short_cache(256)
 def _address(scheme: str, host: str, path: str) -> str:
     if scheme not in SCHEMES or HOST.fullmatch(host) is None or PATH.fullmatch(path) is None:
         raise BadRequest(f"{scheme}://{host} is not an address that links could be made of", expression="Host")
@@ -250,7 +260,7 @@ _PREFERENCES = {
 _PREFERENCE = re.compile(r'(?:[^",;]|"(?:[^"\\]|\\.)*"?)+')
 
 
-@lru_cache(maxsize=64)
+@short_cache(64)
 def _preferences(header: str) -> dict[str, str]:
     """The preferences that are known. Others are ignored, be it for their name or their value, and of one that stands
     twice the first counts (RFC 7240, 2). Some clients write semicolons for commas.

@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 from apothecary.errors import BadRequest, NotAcceptable, UnsupportedMediaType
+from apothecary.fhir.caches import short_cache
 from apothecary.fhir.releases import FhirVersion, parse_version
 
 _JSON = frozenset(
@@ -26,7 +26,7 @@ class Negotiated:
     pretty: bool
 
 
-@lru_cache(maxsize=1024)
+@short_cache(1024)
 def negotiate(
     accept: str,
     agent: str,

@@ -46,7 +46,7 @@ class OperationViews(BaseViews):
             tuple(exchange.pairs),
             posted,
             exchange.version,
-            request.headers.get("If-None-Exist"),
+            exchange.criteria_header,
             request.headers.get("If-Match"),
             request.headers.get("Accept-Language"),
         )

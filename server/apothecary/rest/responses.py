@@ -56,7 +56,8 @@ class Answer(Response):
             headers.append(("Content-Length", str(len(body))))
         harden(headers)
         start_response(_LINES[self._status_code], headers)
-        return () if environ["REQUEST_METHOD"] == "HEAD" else (body,)
+        # A list is sent as it is; over anything else granian would iterate.
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     def _compressible(self, environ: WSGIEnvironment) -> bool:
         kind = next((value for name, value in self._headers if name == "Content-Type"), "")

@@ -107,8 +107,8 @@ def _index(service: Service) -> Answer:
 
 
 def _ready(service: Service) -> Answer:
-    """200 where the database answers. Raises Busy, and so answers 503, where it does not."""
-    service.store.state("secret")
+    """200 where the database answers, and takes writes if this server does. Raises what says why not: 503 or 507."""
+    service.store.ready(writes=service.settings.writable)
     return _plain(service, {"status": "ready"})
 
 

@@ -9,13 +9,15 @@ from typing import Any
 from flask import request
 
 from apothecary.errors import BadRequest, InvalidContent, Issue, NotAcceptable, NotFound
-from apothecary.fhir.json import JSON, dumps, parse
+from apothecary.fhir.json import JSON, dumps, items, no_text, parse
 from apothecary.interactions import conditional, integrity
 from apothecary.interactions.batch import process
 from apothecary.interactions.create import create
 from apothecary.interactions.delete import conditional_delete, delete
+from apothecary.interactions.entries import check_number
 from apothecary.interactions.forms import body_in
 from apothecary.interactions.patch import Patcher, fhirpath_patcher, json_patcher, patch
+from apothecary.interactions.patch import check_number as patch_number
 from apothecary.interactions.service import check_id
 from apothecary.interactions.update import check_identity, conditional_update, update
 from apothecary.interactions.writing import Written, check, check_writable
@@ -39,7 +41,7 @@ class WritingViews(BaseViews):
     def create(self, resource_type: str) -> Answer:
         exchange = self._writing(resource_type)
         resource = check(self.service, exchange.written, _sent(exchange, resource_type), resource_type)
-        criteria = request.headers.get("If-None-Exist")
+        criteria = exchange.criteria_header
         return self._run(
             exchange, lambda t: create(self.service, t, exchange.written, exchange.base, resource, criteria)
         )
@@ -121,6 +123,8 @@ class WritingViews(BaseViews):
                 remedy="Name one fhirVersion in Accept and Content-Type, or leave it out of Accept.",
             )
         returning = exchange.preference("return") or "minimal"
+        # What has too many is refused before it is read.
+        check_number(self.service, items(exchange.body()))
         answer = process(exchange.acting, exchange.written, exchange.base, body(exchange), returning=returning)
         return exchange.respond(answer, [])
 
@@ -184,7 +188,7 @@ def read_json(text: bytes) -> Any:
     if not text.strip():
         raise InvalidContent("the request has no body", remedy="Send a resource as JSON.")
     try:
-        return parse(text)
+        found = parse(text)
     except json.JSONDecodeError as error:
         raise InvalidContent(
             f"the body is not JSON: line {error.lineno}, column {error.colno}: {error.msg}", rule="malformed-json"
@@ -193,6 +197,9 @@ def read_json(text: bytes) -> Any:
         raise InvalidContent(f"the body is not UTF-8 text, from byte {error.start}") from None
     except ValueError as error:
         raise InvalidContent(f"the body is not JSON: {error}") from None
+    if (reason := no_text(text, found)) is not None:
+        raise InvalidContent(f"the body is not FHIR: {reason}", code="value")
+    return found
 
 
 def _criteria(exchange: Exchange) -> str:
@@ -210,6 +217,7 @@ def _criteria(exchange: Exchange) -> str:
 def _patcher(exchange: Exchange) -> Patcher:
     """The patch in the body: JSON Patch by its own media type (or an array in plain JSON), FHIRPath Patch otherwise."""
     kind = check_content_type(request.headers.get("Content-Type", ""), exchange.written, FHIR_JSON | {JSON_PATCH})
+    patch_number(exchange.service.settings, items(exchange.body()))
     document: JSON | list[Any] = read_json(exchange.body())
     if kind == JSON_PATCH or isinstance(document, list):
         return json_patcher(exchange.service.settings, document)

@@ -48,7 +48,7 @@ class Criteria:
         return self.context.registry
 
     def _count(self, number: int) -> None:
-        """Count values as they are made: a chain over references to anything multiplies with each link."""
+        """Count values before anything is made of them: a chain over references to anything multiplies them."""
         self._values += number
         if self._values > self.context.clause_limit * len(self.context.types):
             raise too_costly(self.context)
@@ -88,10 +88,11 @@ class Criteria:
             partial(self.inexact.similar, parameter) if parameter.by_word else None,
         )
         inner = None if modifier == "not" else modifier
-        found = [_one(parameter, inner, text, request) for text in split(value, ",") if text]
-        if not found:
+        texts = [text for text in split(value, ",") if text]
+        if not texts:
             raise ValueError(NO_VALUE)
-        self._count(len(found))
+        self._count(len(texts))
+        found = [_one(parameter, inner, text, request) for text in texts]
         return Not(any_of(found)) if modifier in _NEGATIONS else any_of(found)
 
 

@@ -15,8 +15,8 @@ def asked(search: Any, incomplete: Mapping[str, Set[str]]) -> list[str]:
     """
     if not incomplete:
         return []
-    # The rows of a composite stand under its name and a number.
-    said = {text.partition("$")[0] for text in _texts(search)}
+    # A composite has rows under its name and a number, a reference also under its name and ":identifier".
+    said = {name for text in _texts(search) for name in (text.partition("$")[0], text.partition(":")[0])}
     return [
         f"{kind}?{name}" for kind, names in sorted(incomplete.items()) if kind in said for name in sorted(names & said)
     ]

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Protocol
 
 from apothecary.fhir import ndc
+from apothecary.fhir.caches import short_cache
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search.predicates import Compare
@@ -102,7 +102,7 @@ def any_forms(code: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096)
 def _published(system: str) -> bool | None:
     """What the specification says of case in `system`: its newest release that says anything; None where none does."""
     if system in _SENSITIVE:

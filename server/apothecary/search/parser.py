@@ -103,6 +103,8 @@ def _types(context: Context, handling: Handling, values: list[str]) -> tuple[tup
     if len(context.types) == 1:
         handling.unknown("_type", "_type works in a search over all types, at the base", f"_type={values[0]}")
         return context.types, []
+    if sum(value.count(",") + 1 for value in values) > max(context.clause_limit, len(context.types)):
+        raise too_costly(context)
     kept = set(context.types)
     for value in values:
         names = [name for name in value.split(",") if name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apothecary.errors import BadRequest, NotSupported
 from apothecary.fhir.references import is_id, parse_reference
-from apothecary.search.criteria import NO_VALUE, Criteria
+from apothecary.search.criteria import NO_VALUE, Criteria, too_costly
 from apothecary.search.filter import FilterParser
 from apothecary.search.parameters import Registry
 from apothecary.search.predicates import Compare, Every, Has, Predicate, Resource, any_of
@@ -39,6 +39,8 @@ def predicate(criteria: Criteria, resource_type: str, name: str, value: str) -> 
     texts = [text for text in split(value, ",") if text]
     if not texts:
         raise ValueError(NO_VALUE)
+    if len(texts) > criteria.context.clause_limit:
+        raise too_costly(criteria.context)
     return any_of([_member(registry, name, "List", text) if name == "_list" else _in(registry, text) for text in texts])
 
 

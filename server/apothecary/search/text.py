@@ -12,6 +12,7 @@ from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from apothecary.errors import BadRequest, TooCostly
+from apothecary.fhir.caches import short_cache
 from apothecary.settings import PREFIX
 
 # Longest text that stands in an index key. PostgreSQL refuses index entries past about 2,700 bytes.
@@ -89,18 +90,13 @@ _LETTERS = str.maketrans(
 )
 
 
+@short_cache(16384, longest=KEY_LENGTH)
 def fold(text: str) -> str:
     """`text` without case, accents, or differences of white space: `Muñoz  Cañadas` is `munoz canadas`, and `Łódź` is
     `lodz`.
 
     Unicode compatibility decomposition, combining marks removed, full case folding; one space between words.
     """
-    # Only what is short is remembered: the memory of a cache is bounded by what it holds, not by how much of it.
-    return _folded(text) if len(text) <= KEY_LENGTH else _folded.__wrapped__(text)
-
-
-@lru_cache(maxsize=16384)
-def _folded(text: str) -> str:
     if text.isascii():
         return " ".join(text.casefold().split())
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
@@ -118,15 +114,14 @@ def bare(text: str) -> str:
     What joins the parts of a word goes, other punctuation is read as a space; symbols (`+`, `<`) stay, and so does what
     stands between two digits, or `1.5 mg` were `15 mg`.
     """
-    folded = fold(text)
-    return _bare(folded) if len(folded) <= KEY_LENGTH else _bare.__wrapped__(folded)
+    return _bare(fold(text))
 
 
 # What is neither a letter, a digit nor white space.
 _SIGNS = re.compile(r"(?:[^\w\s]|_)+")
 
 
-@lru_cache(maxsize=16384)
+@short_cache(16384, longest=KEY_LENGTH)
 def _bare(folded: str) -> str:
     if folded.replace(" ", "").isalnum():
         return folded

@@ -237,6 +237,12 @@ class Store(Reader, Protocol):
         """
 
     @abstractmethod
+    def ready(self, *, writes: bool) -> None:
+        """Return where the database answers, and takes writes where `writes` are wanted. Raises Busy, Unreachable or
+        InsufficientStorage with the reason where it does not.
+        """
+
+    @abstractmethod
     def close(self) -> None: ...
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
-from apothecary.errors import Busy, StartError
+from apothecary.errors import Busy, InsufficientStorage, StartError
 from apothecary.store.url import shown
 
 # What SQLite's primary result codes mean to whoever runs the command, where its own words do not say.
@@ -35,8 +35,9 @@ def told(url: URL) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise _fault(url, error.orig or error) from error
-    except (sqlite3.Error, Busy) as error:
-        raise _fault(url, error) from error
+    except (sqlite3.Error, Busy, InsufficientStorage) as error:
+        # What a request would be told has less to say than what SQLite said.
+        raise _fault(url, error.__cause__ if isinstance(error.__cause__, sqlite3.Error) else error) from error
     except Exception as error:
         # Loaded only where the database is PostgreSQL.
         psycopg = sys.modules.get("psycopg")

@@ -69,7 +69,12 @@ def _store(settings: Settings, url: URL) -> SqlStore:
         )
     from apothecary.store.postgresql import PostgresqlStore
 
-    return PostgresqlStore(conninfo(url), connections=settings.threads + 1, seconds=settings.request_seconds)
+    return PostgresqlStore(
+        conninfo(url),
+        connections=settings.threads + 1,
+        seconds=settings.request_seconds,
+        wait=settings.database_seconds,
+    )
 
 
 def open_replica(settings: Settings, store: SqlStore) -> ReplicaReader | None:
@@ -92,7 +97,10 @@ def open_replica(settings: Settings, store: SqlStore) -> ReplicaReader | None:
         raise StartError("APOTHECARY_READ_DATABASE needs the store that APOTHECARY_DATABASE names")
     with told(url):
         replica = PostgresqlStore(
-            conninfo(url), connections=settings.threads + 1, seconds=settings.request_seconds, wait=2.0
+            conninfo(url),
+            connections=settings.threads + 1,
+            seconds=settings.request_seconds,
+            wait=min(2.0, settings.database_seconds),
         )
         try:
             return ReplicaReader(store, replica)

@@ -5,6 +5,7 @@ https://www.postgresql.org/docs/current/transaction-iso.html and https://www.psy
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,44 +14,49 @@ from functools import partial
 from typing import Any
 
 import psycopg
-from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import (
     DeadlockDetected,
+    DiskFull,
     DuplicateTable,
     QueryCanceled,
+    ReadOnlySqlTransaction,
     SerializationFailure,
     UniqueViolation,
 )
-from psycopg_pool import ConnectionPool, PoolTimeout
 from sqlalchemy import BigInteger, Integer, SmallInteger, Table, Text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Dialect
 
-from apothecary.errors import BadRequest, Busy, StartError, Unreachable
+from apothecary.errors import BadRequest, InsufficientStorage, StartError, Unreachable
 from apothecary.store import schema, tables
+from apothecary.store.connections import OPEN, Connection, Connections
+from apothecary.store.faults import one_line
 from apothecary.store.sql import ATTEMPTS, SqlStore, too_complex, too_long
 from apothecary.store.statements import Statement
 from apothecary.store.write import SqlTransaction, Writes
-
-Connection = psycopg.Connection[Any]
-
-# How long a server may take to answer at the start, in seconds.
-OPEN = 10.0
 
 # What libpq reports when waiting does not help: a role, password, database or host name that is wrong. In another
 # language than English the reason is the same, after the full wait.
 FINAL = re.compile(r"password|authentication|does not exist|pg_hba\.conf|translate host name|resolve host")
 
 
+# Classes of SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html): the server lacks something, a
+# disk fails, the data is damaged.
+_TROUBLE = ("53", "58", "XX001", "XX002")
+# It ends the connection, or is about to.
+_LOST = ("08", "57P")
+
+
+NO_WRITES = "the database takes no writes; try again"
+_ONLY_READ = Statement("SELECT current_setting('transaction_read_only')", (), {})
+
+log = logging.getLogger("apothecary")
+
+
 def _dialect() -> Dialect:
     made: Dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call] # not typed by SQLAlchemy
     return made
-
-
-def _configure(connection: Connection) -> None:
-    # Said once, so that each transaction begins with it in one exchange. Single statements are not affected.
-    connection.isolation_level = IsolationLevel.SERIALIZABLE
 
 
 def await_server(conninfo: str, *, seconds: float = OPEN) -> None:
@@ -76,69 +82,60 @@ def await_server(conninfo: str, *, seconds: float = OPEN) -> None:
 class PostgresqlStore(SqlStore):
     """A store in a PostgreSQL database."""
 
-    def __init__(self, conninfo: str, *, connections: int = 4, seconds: float = 30.0, wait: float = 10.0) -> None:
-        """`conninfo` is libpq's; `connections` bounds the pool, `seconds` one statement, `wait` the seconds until a
-        connection is free. Raises StartError where no server answers.
+    def __init__(self, conninfo: str, *, connections: int = 4, seconds: float = 30.0, wait: float = 5.0) -> None:
+        """`conninfo` is libpq's; `connections` bounds the pool, `seconds` one statement, `wait` the seconds until the
+        server answers at all, or a connection is free. Raises StartError where no server answers.
         """
         self._seconds = seconds
         self.committed: Callable[[Connection], None] | None = None
         """Called after each commit, on the connection that committed."""
-        options = {
-            # Compiling a statement takes longer than a page of a search does, whatever the planner thinks it costs.
-            "options": f"-c statement_timeout={int(seconds * 1000)} -c jit=off",
-            "autocommit": True,
-            "prepare_threshold": 1,
-            "application_name": "apothecary",
-        }
-        self._pool: ConnectionPool[Connection] = ConnectionPool(
-            conninfo,
-            min_size=1,
-            max_size=connections,
-            kwargs=options,
-            configure=_configure,
-            timeout=wait,
-            open=False,
-            name="apothecary",
-        )
         # The pool would keep the reason to itself.
         await_server(conninfo)
-        try:
-            self._pool.open(wait=True, timeout=OPEN)
-        except PoolTimeout as error:
-            self._pool.close()
-            raise StartError(f"no PostgreSQL server answers: {error}") from None
+        self._connections = Connections(conninfo, most=connections, statement=seconds, seconds=wait)
         super().__init__(_dialect())
         self._writes = Writes(self)
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection of the pool. Raises Busy where none is free, the time is up, or the server is gone."""
+        """A connection of the pool. Raises Busy where none is free or the time is up, Unreachable where the server is
+        gone or takes no writes, InsufficientStorage where its disk is full.
+        """
         try:
-            with self._pool.connection() as connection:
+            with self._connections.lend() as connection:
                 yield connection
         except psycopg.DataError as error:
             # The one character that PostgreSQL cannot take, and that no FHIR text has (an id out of a path, for one).
             if "NUL" in str(error):
                 raise BadRequest("the character U+0000 is in no FHIR text", code="value") from None
             raise
-        except PoolTimeout:
-            raise Busy("every database connection is in use; try again", headers={"Retry-After": "1"}) from None
         except QueryCanceled:
             raise too_long(self._seconds) from None
-        except psycopg.OperationalError as error:
-            # Class 54: https://www.postgresql.org/docs/current/errcodes-appendix.html
-            if error.sqlstate is not None and error.sqlstate.startswith("54"):
+        except DiskFull as error:
+            raise InsufficientStorage("the disk of the database is full") from error
+        except ReadOnlySqlTransaction as error:
+            # It was made a standby, or somebody keeps it from writing. An address of several servers finds the new one.
+            self._connections.doubt()
+            raise Unreachable(NO_WRITES, headers={"Retry-After": "5"}) from error
+        except psycopg.Error as error:
+            state = error.sqlstate or ""
+            # https://www.postgresql.org/docs/current/errcodes-appendix.html
+            if state.startswith("54"):
                 raise too_complex() from error
-            if error.sqlstate is not None and not error.sqlstate.startswith(("08", "57P")):
+            if state.startswith(_TROUBLE):
+                log.error("the database is in trouble: %s", one_line(str(error)))
+                raise Unreachable("the database is in trouble; try again", headers={"Retry-After": "5"}) from error
+            if not isinstance(error, psycopg.OperationalError) or not (state == "" or state.startswith(_LOST)):
                 raise
             # The server restarts or is gone, and the pool's other connections went with it.
-            self._pool.check()
-            raise Unreachable("the database cannot be reached; try again", headers={"Retry-After": "5"}) from error
+            self._connections.doubt()
+            raise self._connections.unreachable() from error
 
     def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
         try:
             return self._rows(statement, bound)
         except Unreachable:
+            if not self._connections.back():
+                raise self._connections.unreachable() from None
             # After a restart of the database the first to notice finds new connections in the pool.
             return self._rows(statement, bound)
 
@@ -164,6 +161,11 @@ class PostgresqlStore(SqlStore):
             if self.committed is not None:
                 self.committed(connection)
 
+    def ready(self, *, writes: bool) -> None:
+        super().ready(writes=writes)
+        if writes and self.rows(_ONLY_READ, ()) == [("on",)]:
+            raise Unreachable(NO_WRITES, headers={"Retry-After": "5"})
+
     def retryable(self, error: Exception) -> bool:
         """Serialization failures and deadlocks, and a key that another transaction took first."""
         return isinstance(error, SerializationFailure | DeadlockDetected | UniqueViolation)
@@ -184,10 +186,10 @@ class PostgresqlStore(SqlStore):
         raise StartError("other servers make the tables of this database at the same time; start again")
 
     def close(self) -> None:
-        self._pool.close()
+        self._connections.close()
 
 
-def stamp(connection: Connection) -> str | None:
+def stamp(connection: psycopg.Connection[Any]) -> str | None:
     """The revision of the tables; None where there are none."""
     exists = "SELECT to_regclass(%s) IS NOT NULL, to_regclass('resource') IS NOT NULL"
     stamped, ours = connection.execute(exists, [schema.STAMP]).fetchone() or (False, False)

@@ -16,8 +16,9 @@ from typing import Any
 import psycopg
 
 from apothecary.errors import Busy, StartError
+from apothecary.store.connections import Connection
 from apothecary.store.contract import Replica
-from apothecary.store.postgresql import Connection, PostgresqlStore
+from apothecary.store.postgresql import PostgresqlStore
 from apothecary.store.sql import SqlReader
 from apothecary.store.statements import Statement
 

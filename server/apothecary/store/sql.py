@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Executable
 from sqlalchemy.engine import Dialect
 
-from apothecary.errors import Busy, TooCostly
+from apothecary.errors import Busy, InsufficientStorage, TooCostly, Unreachable
 from apothecary.fhir.temporal import instant, now
 from apothecary.store import reads, similar
 from apothecary.store.contract import Past, Reader, Store, Stored, Transaction
@@ -263,6 +263,8 @@ class SqlStore(SqlReader, Store):
         self.clock: Callable[[], int] = now
         """Gives this instant in microseconds since 1970."""
         self._told = False
+        # Whether the last write failed for what the database is, and not for what was written.
+        self._failing = False
 
     def instant(self, newest: int) -> int:
         """The time of a write to a database whose last one is of `newest`."""
@@ -287,16 +289,28 @@ class SqlStore(SqlReader, Store):
     def retryable(self, error: Exception) -> bool:
         """Whether a transaction that failed with `error` may be tried again: somebody else's came between."""
 
+    def ready(self, *, writes: bool) -> None:
+        self.state("secret")
+        if writes and self._failing:
+            # Nobody sends a write to a server that is not ready, so it makes one itself.
+            self.write(lambda transaction: transaction.set_state("last tried", instant(self.clock())))
+
     def write(self, work: Callable[[Transaction], T]) -> T:
         for attempt in range(ATTEMPTS):
             try:
                 with self.transaction() as transaction:
-                    return work(transaction)
+                    result = work(transaction)
+            except (InsufficientStorage, Unreachable):
+                self._failing = True
+                raise
             except Exception as error:
                 if not self.retryable(error):
                     raise
                 # Apart in time, or the same writers meet again.
                 time.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))  # noqa: S311 (no secret)
+            else:
+                self._failing = False
+                return result
         raise Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"})
 
 

@@ -1,4 +1,4 @@
-"""The embedded store: one SQLite file in WAL mode, one connection for each thread.
+"""The embedded store: one SQLite file in WAL mode, one connection for each statement or transaction at a time.
 
 https://www.sqlite.org/wal.html and https://www.sqlite.org/pragma.html#pragma_synchronous
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal
+from urllib.parse import quote
 
 from sqlalchemy import FromClause
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
@@ -20,6 +21,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from apothecary.errors import Busy
 from apothecary.store import schema
 from apothecary.store.sql import SqlStore, too_complex, too_long
+from apothecary.store.sqlite_file import DatabaseFile, pragmas
 from apothecary.store.statements import Statement
 from apothecary.store.write import SqlTransaction, Writes
 
@@ -47,6 +49,14 @@ class Dialect(SQLiteDialect_pysqlite):
     supports_statement_cache = True
 
 
+class _Connection(sqlite3.Connection):
+    """A connection, and until when its statement may run: a moment of the monotonic clock, 0 for no limit."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.deadline = [0.0]
+
+
 class SqliteStore(SqlStore):
     """A store in one file."""
 
@@ -67,74 +77,104 @@ class SqliteStore(SqlStore):
         self._seconds = seconds
         self._lock_seconds = lock_seconds
         self._cache = cache
-        self._local = threading.local()
-        self._open: list[sqlite3.Connection] = []
+        self._file = DatabaseFile(path)
+        self._free: list[_Connection] = []
+        self._open: list[_Connection] = []
         self._lock = threading.Lock()
         super().__init__(Dialect(paramstyle="qmark"))
         self._writes = Writes(self)
 
-    def _connection(self) -> sqlite3.Connection:
+    @contextmanager
+    def _connection(self) -> Iterator[_Connection]:
+        """A connection for the block: the one that was used last, whose cache is warm."""
         try:
-            connection: sqlite3.Connection = self._local.connection
-        except AttributeError:
-            connection = self._local.connection = self._connect()
-        return connection
+            connection = self._free.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            raise self._translate(error) from error
+        finally:
+            self._free.append(connection)
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.path, timeout=self._lock_seconds, isolation_level=None, check_same_thread=False, cached_statements=512
+    def _opened(self) -> _Connection:
+        # Once it was there, a file that is missing is not to be made anew.
+        how = "rw" if self._file.known else "rwc"
+        opened: _Connection = sqlite3.connect(
+            f"file:{quote(self.path)}?mode={how}",
+            uri=True,
+            timeout=self._lock_seconds,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+            factory=_Connection,
         )
-        _use_wal(connection, self._lock_seconds)
-        # No mmap_size: where another process cuts the file short, a mapped page is a SIGBUS and not an error; and what
-        # is not in memory yet is read ahead in megabytes, for lookups that need one page of each place.
-        for pragma in (
-            f"synchronous={'FULL' if self._durability == 'full' else 'NORMAL'}",
-            f"cache_size={-1024 * self._cache}",
-            "temp_store=MEMORY",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-        deadline = [0.0]
+        return opened
+
+    def _connect(self) -> _Connection:
+        try:
+            connection = self._opened()
+        except sqlite3.Error as error:
+            raise self._translate(error) from error
+        try:
+            _use_wal(connection, self._lock_seconds)
+            for pragma in pragmas(self._durability, self._cache):
+                connection.execute(f"PRAGMA {pragma}")
+            if not self._file.known:
+                # With the first look into it its log is opened, too.
+                connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                self._file.note()
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise self._translate(error) from error
+            raise
+        deadline = connection.deadline
         connection.set_progress_handler(lambda: 1 if deadline[0] and time.monotonic() > deadline[0] else 0, STEPS)
-        self._local.deadline = deadline
         with self._lock:
             self._open.append(connection)
         return connection
 
     def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
-        connection = self._connection()
-        self._local.deadline[0] = time.monotonic() + self._seconds
+        self._file.check_sometimes(self._opened)
+        with self._connection() as connection:
+            return self.rows_of(connection, statement, bound)
+
+    def rows_of(self, connection: _Connection, statement: Statement, bound: Sequence[Any]) -> list[Any]:
+        """The rows of a statement on a connection, within the limit of time."""
+        end = connection.deadline[0] = time.monotonic() + self._seconds
         try:
             return connection.execute(statement.text, bound).fetchall()
         except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT and time.monotonic() > end:
+                raise too_long(self._seconds) from error
             raise self._translate(error) from error
         finally:
-            self._local.deadline[0] = 0.0
+            connection.deadline[0] = 0.0
 
-    def _translate(self, error: sqlite3.OperationalError) -> Exception:
-        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT and time.monotonic() > self._local.deadline[0]:
-            return too_long(self._seconds)
-        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    def _translate(self, error: sqlite3.Error) -> Exception:
+        if getattr(error, "sqlite_errorcode", 0) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"})
         if any(words in str(error) for words in _TOO_COMPLEX):
             return too_complex()
-        return error
+        return self._file.translated(error) or error
 
     @contextmanager
     def transaction(self) -> Iterator[SqlTransaction]:
         """One writer at a time; readers go on reading the state before it."""
-        connection = self._connection()
-        with self._begun(connection):
+        self._file.check(self._opened)
+        with self._connection() as connection, self._begun(connection):
             transaction = _Transaction(self, self._writes, connection)
             yield transaction
             transaction.flush()
+        # What went to a file without a name is not acknowledged.
+        self._file.check(self._opened)
 
     @contextmanager
     def _begun(self, connection: sqlite3.Connection) -> Iterator[None]:
         """Waits for the lock of writers; commits at the end, or undoes all of it."""
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise self._translate(error) from error
+        connection.execute("BEGIN IMMEDIATE")
         try:
             yield
             connection.execute("COMMIT")
@@ -143,43 +183,48 @@ class SqliteStore(SqlStore):
                 connection.execute("ROLLBACK")
             raise
 
+    def ready(self, *, writes: bool) -> None:
+        self._file.check(self._opened)
+        super().ready(writes=writes)
+
     def retryable(self, error: Exception) -> bool:
         """Never: writers wait for one another, and a transaction that began will not be refused for what others do."""
         return False
 
     def prepare(self, *, make: bool = True) -> None:
-        connection = self._connection()
-        if schema.is_current(stamp(connection), make=make, usable_from=partial(_usable_from, connection)):
-            return
-        with self._begun(connection):
-            # Another process may have made the tables while this one waited for the lock.
-            if not schema.is_current(stamp(connection)):
-                for one in schema.statements(self.statements.dialect):
-                    connection.execute(one)
+        with self._connection() as connection:
+            if schema.is_current(stamp(connection), make=make, usable_from=partial(_usable_from, connection)):
+                return
+            with self._begun(connection):
+                # Another process may have made the tables while this one waited for the lock.
+                if not schema.is_current(stamp(connection)):
+                    for one in schema.statements(self.statements.dialect):
+                        connection.execute(one)
 
     def damage(self) -> list[str]:
         """What SQLite itself finds wrong in the file: https://www.sqlite.org/pragma.html#pragma_integrity_check"""
-        return integrity(self._connection())
+        with self._connection() as connection:
+            return integrity(connection)
 
     def close(self) -> None:
         with self._lock:
             for connection in self._open:
                 connection.close()
             self._open.clear()
-        self._local = threading.local()
+            self._free.clear()
 
 
 class _Transaction(SqlTransaction):
     """An open transaction, whose reads are bounded in time like all others."""
 
-    def __init__(self, store: SqliteStore, writes: Writes, connection: sqlite3.Connection) -> None:
+    def __init__(self, store: SqliteStore, writes: Writes, connection: _Connection) -> None:
         super().__init__(store, writes, connection)
         self._store = store
+        self._connection = connection
 
     def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
         self.flush()
-        # The store's connection of this thread is the one that the transaction runs on.
-        return self._store.rows(statement, bound)
+        return self._store.rows_of(self._connection, statement, bound)
 
 
 def stamp(connection: sqlite3.Connection) -> str | None:

@@ -18,6 +18,8 @@ from apothecary.terminology.sources import ValueSet
 SUPPLEMENT = "http://hl7.org/fhir/StructureDefinition/valueset-supplement"
 # How deep value sets may include one another.
 _DEPTH = 50
+# Steps that one include or exclude takes: its code system is looked for, and its codes are read.
+_PART = 500
 
 
 class Compiler:
@@ -170,7 +172,7 @@ class _Builder:
         found: list[Part] = []
         lists: dict[tuple[str | None, str | None, bool], Part] = {}
         for place, element in enumerate(objects(compose.get(kind))):
-            self._steps.take()
+            self._steps.take(_PART)
             self._compiler.listed += 1
             part = self._part(element, f"ValueSet.compose.{kind}[{place}]", exclude=kind == "exclude")
             key = part.url, part.version, part.anyhow

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 from xml.parsers import expat
 
+from apothecary.fhir.caches import short_cache
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.rules import BASE, Rule
 from apothecary.validation.run import At, Run
@@ -191,7 +191,7 @@ class _Reader:
         raise _Unsafe(f"has the entity &{name};, which XML does not know{instead}")
 
 
-@lru_cache(maxsize=512)
+@short_cache(512, longest=20_000)
 def defects(div: str) -> tuple[tuple[str, str], ...]:
     """What is wrong with a div: the rule's id and a text for each."""
     reader = _Reader()

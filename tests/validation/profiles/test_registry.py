@@ -195,3 +195,14 @@ def test_no_shape_of_a_resource_makes_the_check_fail(resource: Any, name: str, v
 )
 def test_no_shape_of_a_definition_makes_the_check_fail(element: Any) -> None:
     found({"resourceType": "Medication", "code": {"text": "x"}}, definition("x", element))
+
+
+def test_profiles_are_asked_for_one_by_one_and_compiled_once() -> None:
+    held = Profiles(
+        [definition("x", {"path": "Medication.code", "min": 1}), definition("y", {"path": "Medication.batch"})]
+    )
+    asking = held.asking([f"{URL}x"])
+    assert (held.asked, asking.asked) == ((), (f"{URL}x",))
+    assert asking.profile(f"{URL}x", FhirVersion.R5) is held.profile(f"{URL}x", FhirVersion.R5)
+    with pytest.raises(StartError, match="not at hand"):
+        held.asking([f"{URL}z"])

@@ -6,8 +6,8 @@ How a code stands in the index, and which ways to write it find each other, `apo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
+from apothecary.fhir.caches import short_cache
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search import advanced
@@ -48,7 +48,7 @@ ELEMENTS = frozenset(
 BOOLEAN_SYSTEM = "http://terminology.hl7.org/CodeSystem/special-values"
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096)
 def implied_system(value_set: str, code: str, version: FhirVersion = FhirVersion.R5) -> str:
     """The system of a `code` element, implied by its required binding in its release; empty where that leaves it
     open.

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from apothecary.validation.fhirpath import closures
 from apothecary.validation.fhirpath.closures import Compiled, binary, constant
-from apothecary.validation.fhirpath.functions import FUNCTIONS
+from apothecary.validation.fhirpath.functions import offered
 from apothecary.validation.fhirpath.nodes import Environment, FhirPathError, Items
 from apothecary.validation.fhirpath.temporal import parse_temporal, parse_time
 from apothecary.validation.fhirpath.tokens import Token, shortened, tokens, unescaped
@@ -189,8 +189,8 @@ class _Parser:
         return closures.member(left, name, first and name[:1].isupper())
 
     def function(self, name: str, left: Compiled) -> Compiled:
-        offered = FUNCTIONS.get(name)
-        if offered is None and name not in _TYPE_FUNCTIONS:
+        known = None if name in ("is", "as") else offered(name)
+        if known is None and name not in _TYPE_FUNCTIONS:
             raise FhirPathError(f"{self.text}: the function {name}() is not offered")
         self.take("(")
         began = self.at
@@ -209,10 +209,11 @@ class _Parser:
         # What an argument costs grows with its length; it may be evaluated for every item.
         weight = max(1, self.at - began)
         self.take(")")
-        assert offered is not None  # noqa: S101 - is() and as() have been answered
-        if not offered.least <= len(arguments) <= offered.most:
+        if known is None or not known.least <= len(arguments) <= known.most:
             raise FhirPathError(f"{self.text}: {name}() does not take {len(arguments)} arguments")
-        call = offered.make(*arguments)
+        call = known.make(*arguments)
+        if known.free and not arguments:
+            return lambda this, env: call(left(this, env), this, env)
 
         def run(this: Items, env: Environment) -> Items:
             items = left(this, env)

@@ -9,8 +9,9 @@ import re
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import Literal
+
+from apothecary.fhir.caches import short_cache
 
 Kind = Literal["Date", "DateTime", "Time"]
 
@@ -103,7 +104,7 @@ class Temporal:
         return replace(self, kind="DateTime") if self.kind == "Date" else self
 
 
-@lru_cache(maxsize=2048)
+@short_cache(2048)
 def parse_temporal(text: str) -> Temporal | None:
     """A date, or with a `T` a dateTime, as FHIRPath and FHIR write them; None for what is none."""
     match = _TEMPORAL.fullmatch(text)
@@ -125,7 +126,7 @@ def parse_temporal(text: str) -> Temporal | None:
     return Temporal("DateTime", (*parts, *time), _offset(match["zone"]), _fraction(match))
 
 
-@lru_cache(maxsize=256)
+@short_cache(256)
 def parse_time(text: str) -> Temporal | None:
     """A time, which has no zone; None for what is none."""
     match = _TIME_ALONE.fullmatch(text)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from typing import Any
 
 from apothecary.errors import StartError
@@ -79,6 +80,16 @@ class Profiles:
         if isinstance(known, StartError):
             raise known
         return known
+
+    def asking(self, urls: Iterable[str]) -> Profiles:
+        """The same profiles, compiled once for all, with others that every resource is checked against. Raises
+        StartError as the constructor does.
+        """
+        found = copy(self)
+        found.asked = tuple(urls)
+        for url in found.asked:
+            found._require(url)
+        return found
 
     def usable(self, canonical: str, version: FhirVersion) -> Profile | None:
         """The profile, or None where `profile` would raise."""

@@ -47,8 +47,8 @@ class CodeSet:
             missing = members.missing(system)
         except FhirError as error:
             missing = error
-        self.reason = None if missing is None else str(missing)
-        return False if missing is None else None
+        self.reason = _fragment(members, system, code) if missing is None else str(missing)
+        return False if self.reason is None else None
 
     @property
     def concepts(self) -> Mapping[str, Mapping[str, str]]:
@@ -63,6 +63,19 @@ class CodeSet:
                     found = {}
             self._concepts = found
         return self._concepts
+
+
+def _fragment(members: Members, system: str | None, code: str) -> str | None:
+    """Why a code that was not found may be in a value set nevertheless: only a part of its system is held."""
+    for part in members.includes:
+        if part.url is None or system in (None, part.url):
+            held = part.system
+            if held is not None and part.listed is None and not held.complete and held.find(code) is None:
+                return f"only a part of {held.url} is held ({held.content})"
+            for one in part.sets:
+                if (found := _fragment(one, system, code)) is not None:
+                    return found
+    return None
 
 
 class CodeSets:

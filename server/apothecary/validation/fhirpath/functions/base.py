@@ -18,11 +18,15 @@ Call = Callable[[Items, Items, Environment], Items]
 
 
 class Offered(NamedTuple):
-    """A function: `make` takes the compiled arguments, `least` to `most` of them, and gives the call."""
+    """A function: `make` takes the compiled arguments, `least` to `most` of them, and gives the call.
+
+    One that is `free` looks at no more than one item when it has no argument: nothing is paid for it.
+    """
 
     make: Callable[..., Call]
     least: int = 0
     most: int = 0
+    free: bool = False
 
 
 def wrapped(found: Any) -> Items:
@@ -30,9 +34,9 @@ def wrapped(found: Any) -> Items:
     return found if isinstance(found, list) else [] if found is None else [found]
 
 
-def of_items(function: Callable[[Items], Any]) -> Offered:
+def of_items(function: Callable[[Items], Any], *, free: bool = False) -> Offered:
     """A function of its input alone."""
-    return Offered(lambda: lambda items, this, env: wrapped(function(items)))
+    return Offered(lambda: lambda items, this, env: wrapped(function(items)), free=free)
 
 
 def of_value(function: Callable[..., Any], least: int = 0, most: int | None = None) -> Offered:

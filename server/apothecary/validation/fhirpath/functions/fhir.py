@@ -162,7 +162,7 @@ FUNCTIONS = {
     "conformsTo": Offered(_conforms_to, 1, 1),
     "extension": Offered(_extension, 1, 1),
     "getValue": of_items(_get_value),
-    "hasValue": of_items(_has_value),
+    "hasValue": of_items(_has_value, free=True),
     "htmlChecks": of_items(_html_checks),
     "htmlChecks2": of_items(_html_checks),
     "memberOf": Offered(_member_of, 1, 1),

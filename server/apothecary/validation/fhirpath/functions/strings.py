@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import html
-import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +10,8 @@ from apothecary.fhir.regular_expressions import regular_expression
 from apothecary.validation.fhirpath.functions.base import Call, Compiled, Offered, of_text
 from apothecary.validation.fhirpath.nodes import Environment, FhirPathError, Items
 from apothecary.validation.fhirpath.values import TEXT_IN_A_STEP, single
+
+_QUOTES = re.compile(r'\\.|"', re.DOTALL)
 
 
 def _substring(text: str, start: int, length: int | None = None) -> str | None:
@@ -104,46 +103,78 @@ def _join(separator: Compiled | None = None) -> Call:
     return call
 
 
-_ENCODED: dict[str, Callable[[bytes], bytes]] = {
-    "base64": base64.b64encode,
-    "urlbase64": base64.urlsafe_b64encode,
-    "hex": binascii.hexlify,
-}
-_DECODED: dict[str, Callable[[str], bytes]] = {
-    "base64": lambda text: base64.b64decode(text, validate=True),
-    "urlbase64": lambda text: base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True),
-    "hex": bytes.fromhex,
-}
-_ESCAPED: dict[str, Callable[[str], str]] = {
-    "html": html.escape,
-    "json": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
-}
-_UNESCAPED: dict[str, Callable[[str], str]] = {
-    "html": html.unescape,
-    "json": lambda text: str(json.loads(f'"{text}"' if '\\"' in text or '"' not in text else json.dumps(text))),
-}
+# The modules of Python are loaded by who asks for them.
+def _encoded(text: str, name: str) -> str:
+    import base64
+
+    content = text.encode()
+    match name:
+        case "base64":
+            return base64.b64encode(content).decode()
+        case "urlbase64":
+            return base64.urlsafe_b64encode(content).decode()
+        case "hex":
+            return content.hex()
+    raise FhirPathError(f"{name!r} is none of base64, urlbase64, hex")
 
 
-def _by_name(table: dict[str, Callable[[Any], Any]], encode: bool = False, decode: bool = False) -> Callable[..., Any]:
+def _decoded(text: str, name: str) -> str:
+    import base64
+
+    match name:
+        case "base64":
+            return base64.b64decode(text, validate=True).decode()
+        case "urlbase64":
+            return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True).decode()
+        case "hex":
+            return bytes.fromhex(text).decode()
+    raise FhirPathError(f"{name!r} is none of base64, urlbase64, hex")
+
+
+def _escaped(text: str, name: str) -> str:
+    import html
+    import json
+
+    match name:
+        case "html":
+            return html.escape(text)
+        case "json":
+            return json.dumps(text, ensure_ascii=False)[1:-1]
+    raise FhirPathError(f"{name!r} is none of html, json")
+
+
+def _unescaped(text: str, name: str) -> str:
+    import html
+    import json
+
+    match name:
+        case "html":
+            return html.unescape(text)
+        case "json":
+            # A quote that is not escaped stands for itself.
+            quoted = _QUOTES.sub(lambda found: '\\"' if found[0] == '"' else found[0], text)
+            return str(json.loads(f'"{quoted}"'))
+    raise FhirPathError(f"{name!r} is none of html, json")
+
+
+def _coded(function: Callable[[str, str], str]) -> Callable[[str, str], str | None]:
+    """Empty for a text that is not in the form that it is to be read from."""
+
     def convert(text: str, name: str) -> str | None:
-        function = table.get(name)
-        if function is None:
-            raise FhirPathError(f"{name!r} is none of {', '.join(table)}")
         try:
-            found = function(text.encode() if encode else text)
-            return found.decode() if encode or decode else found  # type: ignore[no-any-return]
+            return function(text, name)
         except ValueError:
-            return None  # Not in that form.
+            return None
 
     return convert
 
 
 FUNCTIONS = {
     "contains": of_text(lambda text, part: part in text, 1),
-    "decode": of_text(_by_name(_DECODED, decode=True), 1),
-    "encode": of_text(_by_name(_ENCODED, encode=True), 1),
+    "decode": of_text(_coded(_decoded), 1),
+    "encode": of_text(_coded(_encoded), 1),
     "endsWith": of_text(str.endswith, 1),
-    "escape": of_text(_by_name(_ESCAPED), 1),
+    "escape": of_text(_coded(_escaped), 1),
     "indexOf": of_text(str.find, 1),
     "join": Offered(_join, 0, 1),
     "lastIndexOf": of_text(str.rfind, 1),
@@ -158,6 +189,6 @@ FUNCTIONS = {
     "substring": Offered(_part, 1, 2),
     "toChars": _paying(_characters, 0),
     "trim": of_text(str.strip),
-    "unescape": of_text(_by_name(_UNESCAPED), 1),
+    "unescape": of_text(_coded(_unescaped), 1),
     "upper": of_text(str.upper),
 }

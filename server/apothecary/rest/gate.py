@@ -1,0 +1,159 @@
+"""Who may be answered at the same time: so many requests as there are turns, each with a body that is there already.
+
+A server's threads are many, one for each connection, and cost little while they wait. What they wait for is either the
+client (a body that is still on its way) or a turn; no request that is worked on waits for a slow client, and what
+answers without the database needs no turn at all.
+"""
+
+from __future__ import annotations
+
+import time
+from io import BytesIO
+from queue import Empty, SimpleQueue
+from threading import Lock, get_ident
+from typing import Any, NamedTuple
+
+from apothecary.errors import BadRequest, Busy, RequestTimeout
+from apothecary.settings import Settings
+
+# Asks nothing of the database, so that it is answered whatever the others wait for.
+FREE = frozenset({"/healthz", "/metrics"})
+# Asks only whether the database answers. It has a turn of its own, and is not kept from it by searches.
+PROBE = "/readyz"
+
+# What the interactions read bodies of: https://hl7.org/fhir/R5/http.html#summary
+WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+# A body is taken in by so many bytes at a time; all bodies of a process together may have so many times the largest.
+CHUNK, BODIES = 64 * 1024, 8
+
+
+class Work(NamedTuple):
+    """A request in hand: since when (of the monotonic clock), the bytes of its body, and the turn to give back."""
+
+    since: float
+    held: int
+    turns: SimpleQueue[None]
+
+
+class Gate:
+    """What every request passes before it is worked on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._limit = settings.body_limit
+        self._body_seconds = settings.body_seconds
+        self._wait = settings.request_seconds
+        self._turns = _turns(settings.threads)
+        self._probes = _turns(1)
+        self._lock = Lock()
+        self._held = 0
+        # By thread: when it began to read a body, and what it works on. Each thread changes its own key only.
+        self._reading: dict[int, float] = {}
+        self._working: dict[int, Work] = {}
+
+    def enter(self, environ: dict[str, Any]) -> bool:
+        """Return when the request may be worked on; whether `leave` is to be called afterwards.
+
+        Raises RequestTimeout for a body that takes too long to arrive, BadRequest for one that ends too early, Busy
+        where there is no room for it or its turn does not come.
+        """
+        path = environ["PATH_INFO"]
+        if path in FREE:
+            return False
+        held = self._take_in(environ) if environ["REQUEST_METHOD"] in WITH_BODY else 0
+        turns = self._turns if path != PROBE else self._probes
+        try:
+            turns.get(timeout=self._wait)
+        except Empty:
+            self._let_go(held)
+            raise _busy("every thread is busy with other requests") from None
+        self._working[get_ident()] = Work(time.monotonic(), held, turns)
+        return True
+
+    def leave(self) -> None:
+        """The request of this thread was worked on."""
+        work = self._working.pop(get_ident())
+        work.turns.put(None)
+        if work.held:
+            self._let_go(work.held)
+
+    def overdue(self) -> bool:
+        """Whether a body takes longer to arrive than it may."""
+        late = time.monotonic() - self._body_seconds
+        return any(since < late for since in list(self._reading.values()))
+
+    def newest_work(self, seconds: float) -> float | None:
+        """Of the requests that are worked on for longer than `seconds`, for how many seconds the newest is; None where
+        there is none.
+        """
+        now = time.monotonic()
+        ages = [now - work.since for work in list(self._working.values())]
+        return min((age for age in ages if age > seconds), default=None)
+
+    def _take_in(self, environ: dict[str, Any]) -> int:
+        """Put the whole body where the request looks for it; its size. A body that is too large is left where it is,
+        for whoever reads it to refuse it.
+        """
+        said = environ.get("CONTENT_LENGTH") or ""
+        length = int(said) if said.isascii() and said.isdigit() else None
+        if length is None and not environ.get("wsgi.input_terminated"):
+            return 0
+        if length == 0 or (length or 0) > self._limit:
+            return 0
+        thread, began = get_ident(), time.monotonic()
+        self._reading[thread] = began
+        try:
+            chunks = self._chunks(environ["wsgi.input"], length, began)
+        finally:
+            del self._reading[thread]
+        environ["wsgi.input"] = BytesIO(b"".join(chunks) if len(chunks) != 1 else chunks[0])
+        return sum(map(len, chunks))
+
+    def _chunks(self, stream: Any, length: int | None, began: float) -> list[bytes]:
+        # Of a body that comes in chunks one byte more than is allowed, so that it is seen to be too large.
+        left = self._limit + 1 if length is None else length
+        chunks: list[bytes] = []
+        try:
+            while left > 0:
+                chunk = stream.read(min(left, CHUNK))
+                late = time.monotonic() - began > self._body_seconds
+                if late and (len(chunk) < left if length is not None else chunk):
+                    raise self._late()
+                if not chunk:
+                    break
+                self._hold(len(chunk))
+                chunks.append(chunk)
+                left -= len(chunk)
+            if left and length is not None:
+                raise BadRequest("the body ended before it was as long as Content-Length says", code="incomplete")
+        except BaseException:
+            self._let_go(sum(map(len, chunks)))
+            raise
+        return chunks
+
+    def _late(self) -> RequestTimeout:
+        return RequestTimeout(
+            f"the body did not arrive within {self._body_seconds:g} seconds (APOTHECARY_BODY_SECONDS)",
+            headers={"Connection": "close"},
+        )
+
+    def _hold(self, size: int) -> None:
+        with self._lock:
+            if self._held + size > BODIES * self._limit:
+                raise _busy("the bodies of other requests leave no room for this one")
+            self._held += size
+
+    def _let_go(self, size: int) -> None:
+        with self._lock:
+            self._held -= size
+
+
+def _turns(count: int) -> SimpleQueue[None]:
+    made: SimpleQueue[None] = SimpleQueue()
+    for _ in range(count):
+        made.put(None)
+    return made
+
+
+def _busy(why: str) -> Busy:
+    return Busy(f"{why}; try again", headers={"Retry-After": "1"})

@@ -1,0 +1,190 @@
+"""No request costs much more than it may: what is too much is refused at once, with the setting that says so, and the
+server goes on answering beside it. https://hl7.org/fhir/R5/http.html#Status-Codes
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apothecary.testing import ServerProcess
+from tests.conformance.harness import told
+from tests.durability.health import always_healthy
+from tests.waiting import PATIENCE
+
+FHIR, FORM = "application/fhir+json", "application/x-www-form-urlencoded"
+PATCH = "application/json-patch+json"
+HOLDER = {"resourceType": "Organization", "id": "o", "name": "x", "alias": ["a"]}
+
+
+def bundle(kind: str, count: int) -> bytes:
+    entry = {"request": {"method": "GET", "url": "Organization/o"}}
+    return json.dumps({"resourceType": "Bundle", "type": kind, "entry": [entry] * count}).encode()
+
+
+def fhirpath_patch(count: int) -> bytes:
+    parts = [
+        {"name": "type", "valueCode": "add"},
+        {"name": "path", "valueString": "Organization"},
+        {"name": "name", "valueString": "alias"},
+        {"name": "value", "valueString": "a"},
+    ]
+    return json.dumps(
+        {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": parts}] * count}
+    ).encode()
+
+
+def doubling(count: int) -> bytes:
+    return json.dumps([{"op": "copy", "from": "/alias", "path": "/alias/-"}] * count).encode()
+
+
+def in_entry(patch: bytes) -> bytes:
+    resource = json.loads(patch)
+    entry = {"request": {"method": "PATCH", "url": "Organization/o"}, "resource": resource}
+    return json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": [entry]}).encode()
+
+
+def long_entry(name: str) -> bytes:
+    request = {"method": "POST", "url": "Organization"} | {name: "Organization?" + "a=1&" * 100_000}
+    entry = {"request": request, "resource": {"resourceType": "Organization", "name": "x"}}
+    return json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": [entry]}).encode()
+
+
+def value_set(count: int) -> bytes:
+    includes = [{"system": "http://ex.org", "concept": [{"code": str(number)}]} for number in range(count)]
+    resource = {"resourceType": "ValueSet", "status": "active", "compose": {"include": includes}}
+    return json.dumps(
+        {"resourceType": "Parameters", "parameter": [{"name": "valueSet", "resource": resource}]}
+    ).encode()
+
+
+SEARCH = ("POST", "/fhir/Organization/_search", FORM)
+SYSTEM = ("POST", "/fhir/_search", FORM)
+Case = tuple[str, str, str, Callable[[], bytes], int, str]
+CASES: dict[str, Case] = {
+    "a form of two million parameters": (*SEARCH, lambda: b"a=1&" * 2_000_000, 413, "FORM_LIMIT"),
+    "a form of very many parameters": (*SEARCH, lambda: b"a=1&" * 200_000, 400, "PARAMETER_LIMIT"),
+    "values between commas": (*SEARCH, lambda: b"name=" + b"a," * 400_000, 400, "SEARCH_CLAUSE_LIMIT"),
+    "values of a token": (*SEARCH, lambda: b"identifier=" + b"a|b," * 200_000, 400, "SEARCH_CLAUSE_LIMIT"),
+    "types": (*SYSTEM, lambda: b"_type=" + b"Organization," * 70_000, 400, "SEARCH_CLAUSE_LIMIT"),
+    "lists": (*SEARCH, lambda: b"_list=" + b"a," * 200_000, 400, "SEARCH_CLAUSE_LIMIT"),
+    "keys to sort by": (*SEARCH, lambda: b"_sort=" + b"name," * 10_000, 400, "SEARCH_CLAUSE_LIMIT"),
+    "elements": (*SEARCH, lambda: b"_elements=" + b"name," * 100_000, 400, "SEARCH_CLAUSE_LIMIT"),
+    "includes": (*SEARCH, lambda: b"&".join([b"_include=*:*"] * 150), 400, "SEARCH_CLAUSE_LIMIT"),
+    "a filter of many parts": (
+        *(*SEARCH, lambda: b"_filter=" + b" and ".join([b"name pr true"] * 50_000), 400, "SEARCH_CLAUSE_LIMIT"),
+    ),
+    "a deep filter": (*SEARCH, lambda: b"_filter=" + b"not (" * 100_000, 400, ""),
+    "an address": ("GET", "/fhir/Organization?" + "a=1&" * 5000, "", lambda: b"", 414, "URL_LIMIT"),
+    "chains over references to anything": (
+        *("GET", "/fhir/Basic?" + "subject." * 7 + "nothing=1", "", lambda: b"", 400, "SEARCH_CLAUSE_LIMIT"),
+    ),
+    "such chains in a filter": (
+        *("GET", "/fhir/Basic?_filter=" + "subject." * 7 + "nothing%20eq%201", "", lambda: b"", 400),
+        "SEARCH_CLAUSE_LIMIT",
+    ),
+    "a chain that is too deep": (
+        "GET",
+        "/fhir/Basic?" + "_has:Basic:subject:" * 50 + "code=x",
+        "",
+        lambda: b"",
+        400,
+        "",
+    ),
+    "a batch": ("POST", "/fhir", FHIR, lambda: bundle("batch", 100_000), 413, "BUNDLE_LIMIT"),
+    "a transaction": ("POST", "/fhir/r4", FHIR, lambda: bundle("transaction", 100_000), 413, "BUNDLE_LIMIT"),
+    "the address of an entry": ("POST", "/fhir", FHIR, lambda: long_entry("url"), 413, "URL_LIMIT"),
+    "the condition of an entry": ("POST", "/fhir", FHIR, lambda: long_entry("ifNoneExist"), 413, "URL_LIMIT"),
+    "a FHIRPath Patch": ("PATCH", "/fhir/Organization/o", FHIR, lambda: fhirpath_patch(20_000), 413, "PATCH_LIMIT"),
+    "a FHIRPath Patch in an entry": (
+        "POST",
+        "/fhir",
+        FHIR,
+        lambda: in_entry(fhirpath_patch(20_000)),
+        413,
+        "PATCH_LIMIT",
+    ),
+    "a JSON Patch": ("PATCH", "/fhir/Organization/o", PATCH, lambda: doubling(100_000), 413, "PATCH_LIMIT"),
+    "copies of copies": ("PATCH", "/fhir/Organization/o", PATCH, lambda: doubling(60), 413, "BODY_LIMIT"),
+    "a value set": ("POST", "/fhir/ValueSet/$expand", FHIR, lambda: value_set(100_000), 400, ""),
+}
+HEADERS = {
+    "If-None-Exist": ("POST", "/fhir/Organization", "name=" + "a" * 20_000),
+    "If-None-Match": ("GET", "/fhir/Organization/o", ", ".join(['"1"'] * 10_000)),
+    "Prefer": ("GET", "/fhir/Organization", '"' + "return=minimal," * 3000),
+    "Accept": ("GET", "/fhir/Organization", "application/json;q=0.1," * 3000),
+}
+
+
+def ask(port: int, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read() or "{}")
+    finally:
+        connection.close()
+
+
+def peak(port: int) -> int:
+    """The most memory that any process of the server has had, in kilobytes; 0 where there is no /proc."""
+    from tests.durability.health import _listening
+
+    found = [0]
+    for process in _listening(port):
+        lines = (process / "status").read_text().splitlines()
+        found += [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
+    return max(found)
+
+
+@pytest.mark.slow
+def test_what_is_too_much_is_refused_while_the_server_goes_on(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, {"resource_types": "*", "request_log": "json"}) as server:
+        assert (
+            ask(server.port, "PUT", "/fhir/Organization/o", json.dumps(HOLDER).encode(), {"Content-Type": FHIR})[0]
+            == 201
+        )
+        before = peak(server.port)
+        with always_healthy(server.port):
+            for name, (method, path, kind, body, expected, setting) in CASES.items():
+                status, answer = ask(server.port, method, path, body() or None, {"Content-Type": kind} if kind else {})
+                assert status == expected, (name, status, str(answer)[:300])
+                issue = answer["issue"][0]
+                assert issue["severity"] == "error"
+                if setting:
+                    assert f"APOTHECARY_{setting}" in told(issue), (name, told(issue)[:300])
+            for name, (method, path, value) in HEADERS.items():
+                status, answer = ask(server.port, method, path, None, {name: value, "Content-Type": FHIR})
+                assert (status, answer["issue"][0]["expression"]) == (431, [name])
+                assert "APOTHECARY_URL_LIMIT" in told(answer["issue"][0])
+        # The largest body has 28 MB; what is made of it is not a multiple of that.
+        assert peak(server.port) - before < 400_000
+        assert ask(server.port, "GET", "/fhir/Organization/o", None, {})[1]["name"] == "x"
+
+
+@pytest.mark.slow
+def test_a_limit_is_as_the_setting_says(tmp_path: Path) -> None:
+    settings = {"parameter_limit": 3, "form_limit": 40, "patch_limit": 2}
+    with ServerProcess(tmp_path, settings) as server:
+        for method, path, kind, body, status in (
+            *(
+                ("GET", "/fhir/Organization?_id=a&_id=b&_id=c", "", b"", 200),
+                ("GET", "/fhir/metadata?a&b&c&d", "", b"", 400),
+            ),
+            ("GET", "/fhir/Organization?_id=a&_id=b&_id=c&_id=d", "", b"", 400),
+            ("POST", "/fhir/Organization/_search?_id=a&_id=b", FORM, b"_id=c", 200),
+            ("POST", "/fhir/Organization/_search?_id=a&_id=b", FORM, b"_id=c&_id=d", 400),
+            ("POST", "/fhir/Organization/_search", FORM, b"_id=" + b"a" * 36, 200),
+            ("POST", "/fhir/Organization/_search", FORM, b"_id=" + b"a" * 37, 413),
+            ("PATCH", "/fhir/Organization/o", PATCH, doubling(2), 404),
+            ("PATCH", "/fhir/Organization/o", PATCH, doubling(3), 413),
+            ("PATCH", "/fhir/Organization/o", FHIR, fhirpath_patch(2), 404),
+            ("PATCH", "/fhir/Organization/o", FHIR, fhirpath_patch(3), 413),
+        ):
+            found, _ = ask(server.port, method, path, body or None, {"Content-Type": kind} if kind else {})
+            assert found == status, (method, path, body[:100])
