@@ -26,6 +26,13 @@ PACKAGES = {
         "hl7.fhir.r5.examples", "5.0.0", "00106d2479ba1d73a1168543472b730744c157d9c427a686c88c32559afb09e5"
     ),
 }
+# Implementation guides whose own examples are checked against their own profiles (CC0).
+GUIDES = (
+    Package("hl7.fhir.uv.ips", "2.0.0", "4a5cff17580f869140614ac51097d81540c63644d550ced8d4cd9b9bce7345c4"),
+    Package("hl7.fhir.au.base", "6.0.0", "b42fb020445d01e5b7c5cb739fc6add03e4449864ac5abe7306155b125f4993f"),
+    Package("hl7.fhir.us.mcode", "4.0.0", "6bdb93934e2c0a859198e8c1c21eccb28915c73535d18c75c515c03bba9c45de"),
+    Package("hl7.fhir.uv.order-catalog", "0.1.0", "01790bf502148b527ccf17ef0a781779efb6ad63bfbbb15c0c5f9dee9d80dbf4"),
+)
 CACHE = Path(".cache")
 
 
@@ -41,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     cache = parser.parse_args(arguments).cache
     # R4's definitions and examples are one package.
     try:
-        for package in dict.fromkeys((*PACKAGES.values(), *CORE.values(), *EXPANSIONS.values())):
+        for package in dict.fromkeys((*PACKAGES.values(), *CORE.values(), *EXPANSIONS.values(), *GUIDES)):
             obtain(package, cache)
     except PackageError as error:
         print(f"The official FHIR packages are not complete in {cache}: {error}", file=sys.stderr)

@@ -28,6 +28,12 @@ def definition_packages() -> list[Path]:
     return [obtain(package, CACHE) for package in wanted]
 
 
+def guide(package: Package) -> Path:
+    """The tarball of an implementation guide, likewise."""
+    _need(package)
+    return obtain(package, CACHE)
+
+
 def _need(*packages: Package) -> None:
     if absent := [package.file_name for package in packages if not (CACHE / package.file_name).is_file()]:
         missing(f"{', '.join(absent)} not in .cache/: python -m scripts.fetch_examples")

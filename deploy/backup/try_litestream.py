@@ -61,8 +61,8 @@ def trial(folder: Path, litestream: Path) -> int:
         writer.start()
         writer.more(WRITES)
         time.sleep(2 * LOST_SECONDS)
-        then, before = datetime.now(UTC), set(writer.acknowledged)
-        time.sleep(LOST_SECONDS)
+        then, moment = datetime.now(UTC), time.monotonic()
+        time.sleep(2 * LOST_SECONDS)
         writer.more(WRITES)
         # The machine dies with its disk.
         server.kill()
@@ -78,17 +78,19 @@ def trial(folder: Path, litestream: Path) -> int:
     newest = held(restore("newest.db"))
     gone = [died - at for one, at in zip(writer.acknowledged, writer.times, strict=True) if one not in newest]
     past = held(restore("past.db", "-timestamp", then.strftime("%Y-%m-%dT%H:%M:%SZ")))
-    late = {one for one, at in zip(writer.acknowledged, writer.times, strict=True) if at > died - LOST_SECONDS / 2}
+    times = dict(zip(writer.acknowledged, writer.times, strict=True))
+    # A timestamp has whole seconds, and what was acknowledged a moment before may be copied a moment later.
+    before = {one for one, at in times.items() if at < moment - LOST_SECONDS}
+    late = {one for one, at in times.items() if at > moment + LOST_SECONDS}
     command = [sys.executable, "-m", "apothecary", "check", "--database", f"sqlite:///{folder / 'newest.db'}"]
     sound = subprocess.run(command, capture_output=True, text=True, check=False)
     print(
         f"Litestream: {len(writer.acknowledged)} acknowledged, {len(gone)} lost, all within "
-        f"{max(gone, default=0.0):.1f} s before the end; the state of {then:%H:%M:%S} has {len(past)} of the "
-        f"{len(before)} that were there and {len(past & late)} that came later; {sound.stderr.strip()}"
+        f"{max(gone, default=0.0):.1f} s before the end; the state of {then:%H:%M:%S} has {len(past & before)} of the "
+        f"{len(before)} that were there {LOST_SECONDS:g} s before, and {len(past & late)} of the {len(late)} that came "
+        f"{LOST_SECONDS:g} s later; {sound.stderr.strip()}"
     )
-    # A timestamp has whole seconds: what came in that second may or may not be there.
-    missed = {one for one in before if one not in past}
-    right = len(missed) < WRITES / 2 and not past & late
+    right = before and late and before <= past and not past & late
     return int(max(gone, default=0.0) > LOST_SECONDS or not right or sound.returncode != 0)
 
 

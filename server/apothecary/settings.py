@@ -102,6 +102,10 @@ class Settings:
         1000,
         "Most resources that includes may add to one page; past it the search is an error, never cut short.",
     )
+    answer_limit: int = setting(
+        64 * 1024 * 1024,
+        "Most bytes of resources in one answer; a page ends before it has more, with a link to the next.",
+    )
     search_clause_limit: int = setting(100, "Most parameters and comma-separated values in one search.")
     references: Literal["enforced", "allowed"] = setting(
         "enforced", "Whether a REST write may point to a local resource that does not exist: enforced refuses it."

@@ -125,3 +125,56 @@ def test_several_processes_find_the_same(tmp_path: Path) -> None:
     arguments = ["validate", "many", "--format=json", "--quiet", "--jobs=2", "--profile", FORMULARY]
     result = CliRunner().invoke(main, arguments)
     assert [each["rule"] for each in json.loads(result.stdout)["findings"]] == ["profile-cardinality"] * 2
+
+
+def test_a_target_in_the_folder_is_checked_against_its_profile() -> None:
+    base = "http://hl7.org/fhir/StructureDefinition/"
+
+    def profile(name: str, kind: str, *elements: dict[str, Any]) -> dict[str, Any]:
+        made = {
+            "resourceType": "StructureDefinition",
+            "url": URL + name,
+            "name": name,
+            "type": kind,
+            "fhirVersion": "4.0.1",
+        }
+        return {
+            **made,
+            "derivation": "constraint",
+            "baseDefinition": base + kind,
+            "differential": {"element": list(elements)},
+        }
+
+    target = {"code": "Reference", "targetProfile": [f"{URL}named"]}
+    Path("definitions").mkdir()
+    for one in (
+        profile("named", "Organization", {"path": "Organization.name", "min": 1}),
+        profile("of-named", "Patient", {"path": "Patient.managingOrganization", "type": [target]}),
+    ):
+        Path(f"definitions/{one['name']}.json").write_text(json.dumps(one))
+    Path("many").mkdir()
+    resources: list[dict[str, Any]] = [
+        {"resourceType": "Organization", "id": "1", "name": "Acme"},
+        {"resourceType": "Organization", "id": "2", "identifier": [{"value": "2"}]},
+        *(
+            {"resourceType": "Patient", "id": str(n), "managingOrganization": {"reference": f"Organization/{n}"}}
+            for n in (1, 2)
+        ),
+    ]
+    Path("many/all.ndjson").write_text("".join(json.dumps(one) + "\n" for one in resources))
+    arguments = [
+        "--package=definitions",
+        f"--profile={URL}of-named",
+        "--disable=dom-6",
+        "--format=json",
+        "--fhir-version=R4",
+    ]
+    result = CliRunner().invoke(main, ["validate", "many", *arguments])
+    report = json.loads(result.stdout)
+    assert [(each["rule"], each["line"], each["expression"]) for each in report["findings"]] == [
+        ("profile-reference", 4, "Patient.managingOrganization.reference")
+    ]
+    assert [each["unchecked"] for each in report["checked"]] == [[], [], [], []]
+    alone = json.loads(CliRunner().invoke(main, ["validate", "many/all.ndjson", *arguments]).stdout)
+    assert alone["findings"] == []
+    assert [len(each["unchecked"]) for each in alone["checked"]] == [0, 0, 1, 1]

@@ -10,6 +10,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from apothecary.app import make_service
@@ -19,6 +20,7 @@ from apothecary.interactions.create import create
 from apothecary.settings import Settings
 from apothecary.store.check import disagreements
 from apothecary.store.open import open_store
+from apothecary.store.url import conninfo, database_url
 from apothecary.testing import ServerProcess
 from tests.databases import fresh_database, running_cluster
 from tests.durability.processes import Client, medication, server_on, unsound
@@ -152,6 +154,24 @@ def test_nothing_acknowledged_is_lost_when_postgresql_is_killed(postgresql_url: 
         writer = crash_repeatedly(server, crash, KILLS)
         assert all(status == 503 for status, _ in writer.refused), writer.refused[:3]
         check_all_is_there(writer, url)
+
+
+@pytest.mark.slow
+def test_nothing_acknowledged_is_lost_when_connections_are_ended(postgresql_database_url: str, tmp_path: Path) -> None:
+    """As an administrator does, or a pooler, or a standby that is promoted."""
+    given = conninfo(database_url(postgresql_database_url))
+    ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'apothecary'"
+
+    def crash() -> None:
+        with psycopg.connect(given, autocommit=True) as connection:
+            # Those too that the pools open at once instead.
+            for _ in range(3):
+                connection.execute(f"{ended} AND datname = current_database()")
+                time.sleep(0.02)
+
+    writer = crash_repeatedly(server_on(postgresql_database_url, tmp_path), crash, KILLS)
+    assert all(status == 503 for status, _ in writer.refused), writer.refused[:3]
+    check_all_is_there(writer, postgresql_database_url)
 
 
 def test_the_check_finds_what_a_crash_could_leave(database_url: str, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from sqlalchemy.engine import make_url
 
 from apothecary.testing import ServerProcess
 from tests.databases import Cluster, fresh_database, running_cluster
+from tests.durability.disks import filled, small_disk
 from tests.durability.health import always_healthy
 from tests.durability.processes import Client, medication, unsound
 from tests.waiting import until
@@ -308,3 +309,43 @@ def test_a_server_that_takes_no_more_connections_answers_with_those_that_it_has(
         assert client.send(*CREATE).status == 201
         assert ready(server)[0] == 200
         client.close()
+
+
+@pytest.mark.slow
+def test_a_full_disk_under_the_database_is_507_until_there_is_room(
+    cluster: Cluster, database: str, network: Network, tmp_path: Path
+) -> None:
+    name = make_url(database).database
+    owner = cluster.directory.stat().st_uid
+    # Where the account of the database can look.
+    with small_disk(cluster.directory / "small", 24, owner) as disk, ExitStack() as stack:
+        with psycopg.connect(cluster.url.replace("+psycopg", ""), autocommit=True) as admin:
+            admin.execute(f"CREATE TABLESPACE small LOCATION '{disk}'")
+            admin.execute(f'ALTER DATABASE "{name}" SET TABLESPACE small')
+            stack.callback(_drop_space, cluster, name)
+        with served(database, network.port, tmp_path) as server, always_healthy(server.port):
+            client = Client(server.port)
+            stack.callback(client.close)
+            kept = client.send(*CREATE).json["id"]
+            room = filled(disk)
+            answer = client.send(*CREATE)
+            for number in range(2000):
+                if answer.status != 201:
+                    break
+                large = medication(f"m{number}", doseForm={"text": f"{number} ".join(map(str, range(2000)))})
+                answer = client.send("POST", "/Medication", large)
+            assert answer.status == 507
+            assert answer.json["issue"][0]["code"] == "no-store"
+            assert ready(server)[0] == 507
+            assert client.send("GET", f"/Medication/{kept}").status == 200
+            room.unlink()
+            assert until(lambda: ready(server)[0] == 200)
+            assert client.send(*CREATE).status == 201
+            assert "Traceback" not in server.log
+
+
+def _drop_space(cluster: Cluster, name: str | None) -> None:
+    with psycopg.connect(cluster.url.replace("+psycopg", ""), autocommit=True) as admin:
+        admin.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        admin.execute(f'ALTER DATABASE "{name}" SET TABLESPACE pg_default')
+        admin.execute("DROP TABLESPACE small")

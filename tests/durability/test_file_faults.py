@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,9 +16,9 @@ import pytest
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from apothecary.testing import ServerProcess
+from tests.durability.disks import filled, small_disk
 from tests.durability.health import always_healthy
 from tests.durability.processes import Client, medication, unsound
-from tests.missing import missing
 from tests.waiting import until
 
 READ = ("GET", "/Medication/none")
@@ -133,27 +132,15 @@ def test_a_damaged_page_is_told_and_nothing_more_is_written(workers: int, tmp_pa
         assert until(lambda: ready(server)[0] == 503)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk of a few megabytes."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size=6m,mode=0700,uid={os.getuid()}", "apothecary-test", str(folder)]
-    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    try:
-        subprocess.run([*as_root, *mount], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        missing(f"a small disk cannot be mounted here: {error}")
-    yield folder
-    subprocess.run([*as_root, "umount", str(folder)], check=True)
+def test_a_full_disk_is_507_and_nothing_that_was_acknowledged_is_lost(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small", 6) as disk:
+        fill_and_check(f"sqlite:///{disk / 'apothecary.db'}", disk, tmp_path)
 
 
-def test_a_full_disk_is_507_and_nothing_that_was_acknowledged_is_lost(small_disk: Path, tmp_path: Path) -> None:
-    database = f"sqlite:///{small_disk / 'apothecary.db'}"
-    with served(tmp_path, database=database) as (server, client), ExitStack() as stack:
-        room = small_disk / "room"
+def fill_and_check(database: str, disk: Path, folder: Path) -> None:
+    with served(folder, database=database) as (server, client), ExitStack() as stack:
         kept = [client.send(*create()).json["id"]]
-        room.write_bytes(b"0" * (os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_bsize))
+        room = filled(disk)
         stack.callback(room.unlink, missing_ok=True)
         for number in range(1000):
             answer = client.send(*create(f"m{number}", doseForm={"text": "x" * 10_000}))

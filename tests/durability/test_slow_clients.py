@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -139,3 +140,19 @@ def test_a_connection_on_which_no_request_comes_is_closed_after_thirty_seconds(t
         assert [answer(one)[:15] for one in connections] == [b"", b"", b"HTTP/1.1 200 OK"]
         # Not sooner: clients may rely on it, as `tests.durability.processes.IDLE_SECONDS` and docs/deployment.md do.
         assert time.monotonic() - began > 25
+
+
+def test_health_is_told_beside_more_writers_than_there_are_turns(database_url: str, tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, {"database": database_url, "threads": 2}) as server, always_healthy(server.port):
+
+        def write(number: int) -> list[int]:
+            client = Client(server.port)
+            statuses = [client.send("POST", "/Medication", medication(f"{number}-{turn}")).status for turn in range(5)]
+            client.close()
+            return statuses
+
+        with ThreadPoolExecutor(32) as pool:
+            assert {status for statuses in pool.map(write, range(32)) for status in statuses} == {201}
+        client = Client(server.port)
+        assert client.send("GET", "/Medication?_summary=count").json["total"] == 160
+        client.close()

@@ -140,7 +140,9 @@ def test_a_new_version_comes_in_beside_the_old_one_and_nothing_is_lost(database_
         other.stop()
         assert until(lambda: settled(database_url)), new.log
         new.stop()
-    assert (writer.refused, other.refused) == ([], [])
+    # On a machine that is busy enough, writers may collide until one is asked to try again.
+    refused = [*writer.refused, *other.refused]
+    assert [one for one in refused if one[0] != 503 or b"busy with other writes" not in one[1]] == []
     with code_of(following):
         assert "no defects" in run(database_url, "check")
     for one in (writer, other):

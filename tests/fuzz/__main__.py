@@ -9,26 +9,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
-from apothecary.fhir.releases import FhirVersion
-from apothecary.testing import ServerProcess
-from scripts.fetch_examples import examples
-from tests.databases import fresh_database, running_cluster
 from tests.fuzz.generate import request
-from tests.fuzz.material import Material, committed
+from tests.fuzz.material import committed
 from tests.fuzz.run import Result, Run
-from tests.versions.corpus import ROOT
-
-# Each part of a run has a server of its own: one that takes any reference, and one that asks whether it leads anywhere.
-PARTS: tuple[dict[str, Any], ...] = (
-    {"references": "allowed", "delete_referenced": "allowed", "conditional_delete": "multiple"},
-    {"references": "enforced"},
-)
+from tests.fuzz.servers import DATABASES, PARTS, official, process_of, server
 
 
 def main() -> int:
@@ -37,7 +22,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="the number of the first request")
-    parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
+    parser.add_argument("--database", choices=(*DATABASES, "both"), default="both")
     parser.add_argument("--only", type=int, help="print this request and send nothing")
     parser.add_argument("--committed", action="store_true", help="use only the examples that the repository holds")
     given = parser.parse_args()
@@ -45,7 +30,7 @@ def main() -> int:
     if given.only is not None:
         print(request(material, given.seed, given.only).curl("http://127.0.0.1:8080"))
         return 0
-    databases = ["sqlite", "postgresql"] if given.database == "both" else [given.database]
+    databases = DATABASES if given.database == "both" else [given.database]
     share = given.requests // (len(databases) * len(PARTS))
     wrong, first = 0, given.first
     for database in databases:
@@ -60,15 +45,6 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def official() -> Material:
-    """The official examples of every release, beside what the repository holds."""
-    found = committed()
-    for version in FhirVersion:
-        for _, text in examples(version, ROOT / ".cache"):
-            found.add(version, text)
-    return found
-
-
 def grew(result: Result) -> bool:
     """Whether the second half of a run took more memory than the first, by more than chance."""
     half = len(result.memory) // 2
@@ -76,25 +52,6 @@ def grew(result: Result) -> bool:
     flat = after <= before * 1.15
     print(f"memory: {before / 2**20:.0f} MB at most in the first half, {after / 2**20:.0f} MB in the second")
     return not flat
-
-
-@contextmanager
-def server(database: str, settings: dict[str, Any], **more: Any) -> Iterator[ServerProcess]:
-    """A server of two processes on a new database, for all resource types."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="apothecary-fuzz-")))
-        given = {"workers": 2, "resource_types": "*", **settings, **more}
-        if database == "postgresql":
-            cluster = stack.enter_context(running_cluster())
-            given["database"] = stack.enter_context(fresh_database(cluster.url))
-        yield stack.enter_context(ServerProcess(folder, given))
-
-
-def process_of(running: ServerProcess) -> int:
-    """The id of a server's first process."""
-    process = running._process
-    assert process is not None
-    return process.pid
 
 
 if __name__ == "__main__":

@@ -27,6 +27,9 @@ def fault(request: Request, answer: Answer) -> str | None:
         return None if _is_beneath_http(request, answer) else _outcome(kind, answer)
     if answer.status >= 300:
         return f"status {answer.status}"
+    if "/Binary/" in request.target:
+        # What somebody stored, under the type that they gave it.
+        return None
     return _content(kind, answer, is_run=request.method == "POST" and request.target.count("/") <= 2)
 
 

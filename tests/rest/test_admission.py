@@ -88,8 +88,11 @@ def refused(answer: TestResponse, status: int, setting: str = "") -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [EVIL, {"Origin": "null"}, {"Origin": "http://localhost:3000"}, {"Sec-Fetch-Site": "same-site"}],
-    ids=["another host", "null", "another port", "same site"],
+    [
+        *(EVIL, {"Origin": "null"}, {"Origin": "http://localhost:3000"}, {"Sec-Fetch-Site": "same-site"}),
+        *({"Origin": one} for one in ("http://[", "http://[::1", "://", "http://localhost/a")),
+    ],
+    ids=["another host", "null", "another port", "same site", "open bracket", "open address", "nothing", "a path"],
 )
 def test_a_page_of_another_origin_writes_nothing(sqlite_database_url: str, headers: dict[str, str]) -> None:
     with client_of(sqlite_database_url) as client:

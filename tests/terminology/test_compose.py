@@ -258,3 +258,31 @@ def test_a_code_is_found_without_regard_to_case_where_its_system_says_so() -> No
     strict = code_system({"url": "u", "caseSensitive": True, "concept": [{"code": "Dog"}]})
     found = [one and one.code for one in (loose.find("DOG"), strict.find("DOG"), strict.find("Dog"))]
     assert found == ["Dog", None, "Dog"]
+
+
+SNOMED = {
+    "resourceType": "CodeSystem", "url": "http://snomed.info/sct", "content": "fragment", "caseSensitive": True,
+    "version": "http://snomed.info/sct/900000000000207008/version/20240101",
+    "concept": [concept("1", concept("2")), concept("3")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("url", "expected"), [
+    ("http://snomed.info/sct?fhir_vs", {"1", "2", "3"}),
+    ("http://snomed.info/sct?fhir_vs=isa/1", {"1", "2"}),
+    ("http://snomed.info/sct/900000000000207008/version/20240101?fhir_vs", {"1", "2", "3"}),
+])  # fmt: skip
+def test_a_url_of_snomed_ct_may_be_a_value_set(url: str, expected: set[str]) -> None:
+    members = Compiler(Resolver([Given([SNOMED])])).named(url)
+    assert {one.code for one in members.entries(Steps(url))} == expected
+
+
+@pytest.mark.parametrize("url", [
+    "http://snomed.info/sct?fhir_vs=refset/1",
+    "http://ex.org/animals?fhir_vs",
+    "http://snomed.info/sct/900000000000207008/version/20250101?fhir_vs",
+    "http://snomed.info/sct?fhir_vs=isa/9",
+])  # fmt: skip
+def test_a_url_that_says_no_value_set_that_is_held_is_refused(url: str) -> None:
+    with pytest.raises(UnknownTerminology):
+        Compiler(Resolver([Given([SNOMED])])).named(url).entries(Steps(url))

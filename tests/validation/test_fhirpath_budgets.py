@@ -243,3 +243,28 @@ def test_a_step_is_paid_for_each_item_that_is_looked_at() -> None:
     with pytest.raises(FhirPathError, match="too many steps"):
         run("identifier.where(value = '7').count()", 200)
     assert run("(1.1 | 2.2).aggregate($this + $total, 0)") == [Decimal("3.3")]
+
+
+SYSTEM = {
+    "resourceType": "CodeSystem", "url": "http://example.org/s", "status": "active", "content": "complete",
+    "concept": [{"code": "up", "concept": [{"code": "down"}]}, {"code": "beside"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "rule"),
+    [("down", None), ("up", None), ("beside", "profile-constraint"), ("nowhere", "profile-not-checked")],
+)
+def test_a_constraint_asks_the_code_systems_at_hand_what_they_subsume(code: str, rule: str | None) -> None:
+    above = "%`ext-x`.select(%resource.contact.relationship.first().coding)"
+    resource = {
+        "resourceType": "Patient",
+        "contact": [{"relationship": [{"coding": [{"system": SYSTEM["url"], "code": "up"}]}]}],
+        "maritalStatus": {"coding": [{"system": SYSTEM["url"], "code": code}]},
+    }
+    definition = profile(f"maritalStatus.coding.subsumedBy({above})").find(
+        "StructureDefinition", "http://example.org/p"
+    )
+    assert definition is not None
+    profiles = Profiles([definition, SYSTEM], ["http://example.org/p"])
+    assert [found for found, _ in told(resource, Options(profiles=profiles))] == ([] if rule is None else [rule])

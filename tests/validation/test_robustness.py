@@ -221,3 +221,27 @@ def test_the_validator_loads_no_server_and_no_database() -> None:
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert json.loads(found.stdout.replace("'", '"')) == []
+
+
+def test_each_of_many_contained_resources_is_found_without_a_look_at_the_others() -> None:
+    looked = 0
+
+    class Counted(dict[str, Any]):
+        def get(self, key: str, default: Any = None) -> Any:
+            nonlocal looked
+            looked += key == "id"
+            return super().get(key, default)
+
+    many = 300
+    inside = [
+        Counted(
+            {"resourceType": "Organization", "id": f"o{n}", "name": "x", "partOf": {"reference": f"#o{(n + 1) % many}"}}
+        )
+        for n in range(many)
+    ]
+    broken = [{"reference": f"#x{n}"} for n in range(many)]
+    resource = {"resourceType": "Medication", "contained": inside, "marketingAuthorizationHolder": {"reference": "#o0"}}
+    assert not [one for one in validate(resource, FhirVersion.R5) if one.severity == "error"]
+    assert looked < 20 * many
+    resource["ingredient"] = [{"item": {"reference": one}} for one in broken]
+    assert any("#x0" in one.diagnostics for one in validate(resource, FhirVersion.R5))

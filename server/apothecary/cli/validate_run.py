@@ -15,10 +15,10 @@ from apothecary.content.version_hints import hinted_in_text, hinted_version
 from apothecary.errors import Issue, Severity
 from apothecary.fhir.releases import FhirVersion
 from apothecary.reports.report import Checked, Finding, findings_of, resource_name, shown_path
-from apothecary.validation.options import Coverage
 
 if TYPE_CHECKING:
-    # For its type alone: who gives no profiles need not load what reads them.
+    # For their types alone: who gives no profiles need not load what reads them, nor who checks nothing the validator.
+    from apothecary.validation.options import Coverage
     from apothecary.validation.profiles import Profiles
 
 # Starting a worker and loading the tables in it costs about as much as checking this many bytes.
@@ -149,6 +149,8 @@ def _is_worth_a_pool(listed: Iterable[Source]) -> bool:
 def _outcomes(check: Check, source: Source, held: Held | None) -> Iterator[Outcome]:
     """One outcome for each document of `source`, or one that says that it had none."""
     files = 1
+    from apothecary.validation.options import Coverage
+
     for document in documents_of(source, check.version_of_text):
         coverage = Coverage() if check.keeps_checked else None
         findings = findings_of(_without_disabled(check, document), check.issues(document, coverage, held))

@@ -161,10 +161,12 @@ class Indexing:
             if kind < at.type:
                 continue
             at = at if at.type == kind else msgspec.structs.replace(at, type=kind, after="")
+            begun = time.monotonic()
             while (after := self._batch(known, registry, at)) is not None:
                 at = after
-                # Others write in between.
-                time.sleep(0.001)
+                # Others write in between, and as long: a write that collides with one batch after the other is refused.
+                time.sleep(time.monotonic() - begun)
+                begun = time.monotonic()
         self._store.write(lambda transaction: self._finish(transaction, known))
         log.info("indexed for %s: %s", names, at)
 

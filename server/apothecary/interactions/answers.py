@@ -13,9 +13,11 @@ from apothecary.interactions import capabilities
 from apothecary.interactions.entries import Entry
 from apothecary.interactions.forms import body_in
 from apothecary.interactions.history import history, history_of
+from apothecary.interactions.operating import operate
 from apothecary.interactions.read import read, vread
 from apothecary.interactions.search import search
 from apothecary.interactions.service import Service
+from apothecary.interactions.sizes import too_large
 from apothecary.interactions.subset import subset
 from apothecary.interactions.writing import Written
 from apothecary.reports.operation_outcome import operation_outcome
@@ -56,6 +58,14 @@ def of_failure(error: FhirError) -> bytes:
     return _entry({"status": _status(error.status), "outcome": operation_outcome(error.issues)}, None)
 
 
+def full(limit: int, number: int) -> FhirError:
+    """What an entry of a batch is answered with that is not looked at, because the answer is full."""
+    problem = too_large(limit, "the answer", "Send the entry again, in another bundle.")
+    return type(problem)(
+        str(problem), expression=f"Bundle.entry[{number}]", remedy=f"Nothing was done. {problem.issues[0].remedy}"
+    )
+
+
 def of_get(context: Context, entry: Entry) -> bytes:
     """The answer to a read, search or history; to HEAD without the resource. Raises what the interaction raises."""
     response, body = _get(context, entry)
@@ -71,8 +81,8 @@ def _get(context: Context, entry: Entry) -> tuple[JSON, bytes | None]:
     ]
     content: bytes
     match [segment for segment in entry.path.split("/") if segment]:
-        case [*_, last] if last.startswith("$"):
-            raise NotSupported(f"{last}: operations are not offered inside a bundle")
+        case [*path] if entry.is_operation:
+            content = dumps(operate(service, version, base, path, pairs, entry.posted, entry.method))
         case ["metadata"]:
             content = capabilities.capabilities(service, version, base)[0]
         case []:

@@ -9,7 +9,7 @@ from apothecary.errors import BadRequest, FhirError
 from apothecary.fhir.references import literals
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions import integrity
-from apothecary.interactions.answers import Context, of_failure, of_get, of_write
+from apothecary.interactions.answers import Context, full, of_failure, of_get, of_write
 from apothecary.interactions.bundle import bundle as make_bundle
 from apothecary.interactions.entries import Entry, read_bundle, read_entry
 from apothecary.interactions.identities import named
@@ -31,7 +31,13 @@ def process(service: Service, version: FhirVersion, base: str, bundle: Any, *, r
 def _batch(context: Context, raw: Sequence[Any]) -> list[bytes]:
     """Every entry by itself, in a transaction of its own."""
     urls = {one["fullUrl"] for one in raw if isinstance(one, dict) and isinstance(one.get("fullUrl"), str)}
-    return [_alone(context, number, one, urls) for number, one in enumerate(raw)]
+    left = limit = context.service.settings.answer_limit
+    answered = []
+    for number, one in enumerate(raw):
+        answer = _alone(context, number, one, urls) if left > 0 else of_failure(full(limit, number))
+        left -= len(answer)
+        answered.append(answer)
+    return answered
 
 
 def _alone(context: Context, number: int, raw: Any, urls: Set[str]) -> bytes:
@@ -39,7 +45,7 @@ def _alone(context: Context, number: int, raw: Any, urls: Set[str]) -> bytes:
         entry = read_entry(context.service, context.version, context.base, number, raw)
         try:
             _refuse_dependence(entry, urls)
-            if entry.method in ("GET", "HEAD"):
+            if entry.reads:
                 return of_get(context, entry)
             return of_write(context, context.service.write(lambda inside: _checked(context, inside, entry)))
         except FhirError as error:

@@ -7,7 +7,16 @@ import binascii
 from dataclasses import dataclass, replace
 from typing import Any
 
-from apothecary.errors import BadRequest, FhirError, InvalidContent, Issue, MethodNotAllowed, NotFound, TooLarge
+from apothecary.errors import (
+    BadRequest,
+    FhirError,
+    InvalidContent,
+    Issue,
+    MethodNotAllowed,
+    NotFound,
+    NotSupported,
+    TooLarge,
+)
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.json import JSON, no_text, parse
 from apothecary.fhir.releases import FhirVersion
@@ -37,11 +46,23 @@ class Entry:
     """What a GET asks for, below the base, without the query."""
     full_url: str = ""
     resource: JSON | None = None
+    posted: JSON | None = None
+    """What an operation is called with."""
     patcher: Patcher | None = None
     if_match: str | None = None
     if_none_match: str | None = None
     if_none_exist: str | None = None
     if_modified_since: str | None = None
+
+    @property
+    def is_operation(self) -> bool:
+        """Whether it calls an operation, which in a batch may change nothing."""
+        return self.path.rpartition("/")[2].startswith("$")
+
+    @property
+    def reads(self) -> bool:
+        """Whether it writes nothing."""
+        return self.method in ("GET", "HEAD") or (self.method == "POST" and self.is_operation)
 
     @property
     def expression(self) -> str:
@@ -159,7 +180,10 @@ def _read(service: Service, version: FhirVersion, base: str, raw: Any, entry: En
     entry.if_none_exist, entry.if_modified_since = request.get("ifNoneExist"), request.get("ifModifiedSince")
     if "resource" in raw and not isinstance(raw["resource"], dict):
         raise InvalidContent("a resource is a JSON object", expression="resource")
-    if method in ("GET", "HEAD"):
+    if entry.reads:
+        if entry.is_operation and of_transaction:
+            raise NotSupported(f"{path}: operations are not offered inside a transaction", expression="request.url")
+        entry.posted = raw.get("resource")
         return
     check_writable(service)
     segments = path.rstrip("/").split("/")

@@ -12,6 +12,7 @@ from apothecary.fhir.temporal import Span, parse_span
 from apothecary.interactions import bundle, left_out
 from apothecary.interactions.forms import body_in
 from apothecary.interactions.service import Service, check_id
+from apothecary.interactions.sizes import fitting
 from apothecary.search import links
 from apothecary.search.control import whole_number
 from apothecary.search.query import Cursor
@@ -109,12 +110,12 @@ def _answer(
     """The bundle of one page; `found` holds one more than the page where there is another. `told` is what there is to
     say of versions that it cannot show.
     """
-    page = found[: asked.count]
+    page = fitting(found[: asked.count], service.settings.answer_limit)
     shown = [*asked.applied, (links.PAGE, asked.token)] if asked.token else asked.applied
     addresses = [bundle.link("self", bundle.address(base, path, shown))]
     if asked.token:
         addresses.append(bundle.link("first", bundle.address(base, path, asked.applied)))
-    if len(found) > asked.count and page:
+    if len(found) > len(page) and page:
         last = page[-1]
         following = links.write(service.secret, path, asked.applied, Cursor(place(last), last.type, last.id))
         addresses.append(bundle.link("next", bundle.address(base, path, [*asked.applied, (links.PAGE, following)])))

@@ -15,6 +15,7 @@ from apothecary.interactions.forms import body_in
 from apothecary.interactions.include import included, other_versions
 from apothecary.interactions.prepared import Prepared
 from apothecary.interactions.service import Service, check_id
+from apothecary.interactions.sizes import size, too_large, within
 from apothecary.interactions.subset import subset
 from apothecary.interactions.terminology import Held, held
 from apothecary.search import incomplete, links, own
@@ -147,7 +148,9 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
     if found.count_only:
         return bundle.bundle("searchset", [prepared.opening], _outcomes(found, more), service.reader.count(found.query))
     started = time.perf_counter()
-    page = service.reader.search(found.query)
+    limit = service.settings.answer_limit
+    backwards = found.query.cursor is not None and found.query.cursor.backwards
+    page = within(service.reader.search(found.query), backwards=backwards, limit=limit)
     seconds = time.perf_counter() - started
     prefix = f"{base}/".encode()
     whole = found.summary == "false" and not found.elements
@@ -166,6 +169,8 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
     more += [] if page.hits else _nothing_found(service, resource_type, found)
     if found.includes:
         added, lacking = included(service, version, found.includes, page.hits)
+        if size(page.hits) + size(added) > limit:
+            raise too_large(limit, "this page with its includes", "Ask for smaller pages, or fewer includes.")
         more += left_out.of_includes(version, base, list(lacking))
         more += other_versions([*page.hits, *added], own.bases(service.settings, base))
         for one in added:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from apothecary.content import index_rules
 from apothecary.content.definitions import changed, defines
@@ -50,6 +50,19 @@ class OfferedOperation(Protocol):
     def types(self) -> frozenset[str]: ...
     @property
     def affects_state(self) -> bool: ...
+
+    def answer(
+        self,
+        service: Service,
+        version: FhirVersion,
+        base: str,
+        resource_type: str | None,
+        resource_id: str | None,
+        pairs: Sequence[tuple[str, str]],
+        posted: Any,
+    ) -> dict[str, Any]:
+        """The resource that answers a call without headers of its own."""
+
     @property
     def arguments(self) -> Sequence[OfferedArgument]: ...
 

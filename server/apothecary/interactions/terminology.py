@@ -178,8 +178,8 @@ class Held:
         stored = self._reader.read("ValueSet", name.removeprefix("ValueSet/")) if is_id(name[9:]) else None
         if stored is None or stored.body is None:
             raise UnknownValueSet(name)
-        resource = parse(stored.body)
-        return self.compiler.kept(stored.body, resource)
+        body = stored.body
+        return self.compiler.kept(name, self.instance_set(stored.id, lambda: body))
 
     @property
     def resolver(self) -> Resolver:
@@ -208,9 +208,13 @@ class Held:
         key = ("asked", systems.key, sets.key, tuple(supplements))
         return self._known(key, lambda: Compiler(Resolver(sources, systems, sets, supplements)))
 
-    def read_code_system(self, body: bytes) -> CodeSystem:
-        """The code system that a stored text is."""
-        return self._models.get(body, _system)[0]
+    def instance_system(self, resource_id: str, read: Callable[[], bytes]) -> CodeSystem:
+        """The code system of that id; `read` gives its text, or raises where there is none."""
+        return self._known(("instance", "CodeSystem", resource_id), lambda: self._models.get(read(), _system)[0])
+
+    def instance_set(self, resource_id: str, read: Callable[[], bytes]) -> JSON:
+        """The ValueSet of that id; `read` gives its text, or raises where there is none."""
+        return self._known(("instance", "ValueSet", resource_id), lambda: self._models.get(read(), _parsed)[0])
 
     @property
     def _sources(self) -> tuple[Source, ...]:

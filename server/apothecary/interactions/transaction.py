@@ -22,6 +22,7 @@ from apothecary.interactions.identities import (
 )
 from apothecary.interactions.known import Known
 from apothecary.interactions.perform import patch_entry, perform
+from apothecary.interactions.sizes import too_large
 from apothecary.interactions.update import update
 from apothecary.interactions.writing import Written, amend, nothing_deleted, put
 from apothecary.store.contract import Stored, Transaction
@@ -72,10 +73,14 @@ class _Run:
         refuse_ambiguity(self.context, self.inside, self.entries, settled)
         placed = [(one, entry.expression) for entry in self.entries for one in self.written.get(entry.number, ())]
         integrity.check_placed(self.context.service, self.inside, self.context.base, placed)
+        left = limit = self.context.service.settings.answer_limit
         for entry in self.entries:
             if entry.method in ("GET", "HEAD"):
                 with _Naming(entry):
-                    self.gotten[entry.number] = of_get(self.context, entry)
+                    answer = self.gotten[entry.number] = of_get(self.context, entry)
+                    left -= len(answer)
+                    if left < 0:
+                        raise too_large(limit, "the answer", "Read in several bundles, or by themselves.")
         return [self._answer(entry) for entry in sorted(self.entries, key=lambda entry: entry.number)]
 
     def _changed(self, deletions: Sequence[Entry], settled: Mapping[int, Identity]) -> Iterator[tuple[Entry, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,3 +83,16 @@ class Operation:
     """The resource types that it is of; any, where none is named."""
     arguments: tuple[Argument, ...] = ()
     """What it can be given, for those who read a description of the server."""
+
+    def answer(
+        self,
+        service: Service,
+        version: FhirVersion,
+        base: str,
+        resource_type: str | None,
+        resource_id: str | None,
+        pairs: Sequence[tuple[str, str]],
+        posted: Any,
+    ) -> JSON:
+        """The answer to a call without headers of its own, as an entry of a bundle is."""
+        return self.run(Call(service, version, base, resource_type, resource_id, tuple(pairs), posted))

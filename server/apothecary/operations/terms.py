@@ -7,9 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from apothecary.errors import BadRequest, NotSupported, UnknownTerminology
-from apothecary.fhir.json import JSON, parse
+from apothecary.fhir.json import JSON
 from apothecary.fhir.references import split_canonical
-from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.forms import canonical
 from apothecary.interactions.read import read
 from apothecary.interactions.terminology import Held, held
@@ -110,8 +109,8 @@ class Terms:
         if given is not None:
             raise BadRequest("valueSet is a ValueSet resource", expression="valueSet", code="value")
         if call.resource_id is not None:
-            body, resource = instance(call)
-            return self.compiler.kept(body, resource), resource
+            resource = self.held.instance_set(call.resource_id, lambda: instance(call))
+            return self.compiler.kept(f"ValueSet/{call.resource_id}", resource), resource
         url = text(call, "url")
         if url is None:
             raise BadRequest("the value set is missing", expression="url", code="required", remedy="Write url=...")
@@ -143,8 +142,8 @@ class Terms:
 
     def instance_system(self) -> CodeSystem:
         """The code system that the operation is called on, with the supplements that were asked for."""
-        body, _ = instance(self.call)
-        return self.resolver.laid_over(self.held.read_code_system(body), self.resolver.wanted)
+        own = self.held.instance_system(str(self.call.resource_id), lambda: instance(self.call))
+        return self.resolver.laid_over(own, self.resolver.wanted)
 
 
 _NO_SUCH_SET = "Unable_to_resolve_value_Set_"
@@ -202,11 +201,11 @@ def number(call: Call, name: str) -> int | None:
     return int(written)
 
 
-def instance(call: Call) -> tuple[bytes, JSON]:
-    """The resource that the operation is called on, as text and in R5."""
-    stored = read(call.service, call.version, str(call.resource_type), str(call.resource_id))
-    body = stored.body or b""
-    return body, canonical(parse(body), FhirVersion(stored.fhir_version))
+def instance(call: Call) -> bytes:
+    """The resource that the operation is called on. What is read of it is written alike in all releases. Raises
+    NotFound and Gone.
+    """
+    return read(call.service, call.version, str(call.resource_type), str(call.resource_id)).body or b""
 
 
 def coding(value: Any, name: str) -> Coding:

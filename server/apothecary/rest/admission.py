@@ -173,7 +173,8 @@ def from_own_page(settings: Settings, environ: Mapping[str, Any]) -> bool:
         return True
     if site is not None:
         return site in ("same-origin", "none")
-    return origin is None or urlsplit(origin).netloc.lower() in _own_authorities(settings, environ)
+    # What stands behind the scheme is compared and not understood: a client may send anything.
+    return origin is None or origin.partition("://")[2].lower() in _own_authorities(settings, environ)
 
 
 def _own_authorities(settings: Settings, environ: Mapping[str, Any]) -> set[str]:

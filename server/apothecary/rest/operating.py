@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from flask import request
 
-from apothecary.errors import MethodNotAllowed, NotFound
 from apothecary.fhir.json import dumps
+from apothecary.interactions import operating
 from apothecary.operations import OPERATIONS, Call
 from apothecary.rest.responses import Answer
 from apothecary.rest.views import BaseViews
 from apothecary.rest.writing import body
-from apothecary.suggestions import or_rather
 
 
 class OperationViews(BaseViews):
@@ -18,23 +17,8 @@ class OperationViews(BaseViews):
 
     def operation(self, operation: str, resource_type: str | None = None, resource_id: str | None = None) -> Answer:
         exchange = self.exchange()
-        if resource_type is not None:
-            self.service.check_type(exchange.written, resource_type)
-        level = "instance" if resource_id else "type" if resource_type else "system"
-        found = OPERATIONS.get(operation)
-        known = (
-            f"${name}"
-            for name, one in OPERATIONS.items()
-            if level in one.levels and (not one.types or resource_type in one.types)
-        )
-        if found is None or level not in found.levels or (found.types and resource_type not in found.types):
-            raise NotFound(
-                f"${operation} is not an operation of this {level}{or_rather(f'${operation}', known)}",
-                code="not-supported",
-                remedy="GET [base]/metadata lists the operations.",
-            )
-        if request.method == "GET" and found.affects_state:
-            raise MethodNotAllowed(f"${operation} changes what is stored, so it is POSTed", headers={"Allow": "POST"})
+        operating.operation(self.service, exchange.written, operation, resource_type, resource_id, request.method)
+        found = OPERATIONS[operation]
         # Whether there is a body is seen by reading it: one that comes in chunks does not say how long it is.
         posted = body(exchange) if request.method == "POST" and exchange.body() else None
         call = Call(

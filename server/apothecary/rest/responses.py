@@ -56,7 +56,8 @@ class Answer(Response):
             headers.append(("Content-Length", str(len(body))))
         harden(headers)
         start_response(_LINES[self._status_code], headers)
-        # A list is sent as it is; over anything else granian would iterate.
+        # A list is sent in one piece. Over anything else granian iterates: the head goes out first, and the body waits
+        # for the client to acknowledge it, which takes 40 milliseconds.
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     def _compressible(self, environ: WSGIEnvironment) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
+    ColumnElement,
     Integer,
     Select,
     Text,
@@ -230,7 +232,19 @@ def contained() -> Select[Any]:
 
 
 def types() -> Select[Any]:
-    """The types of which there is any resource that stands alone.
+    """The types of which there is any resource that stands alone."""
+    every, held = _types()
+    return select(every.c.type).where(not_(every.c.type.endswith(MARK)), held)
+
+
+def kinds() -> Select[Any]:
+    """The types of which there is any resource; those of contained ones with their mark."""
+    every, held = _types()
+    return select(every.c.type).where(held)
+
+
+def _types() -> tuple[CTE, ColumnElement[bool]]:
+    """Every type of the table, and whether there is a resource of it that is not deleted.
 
     From one type to the next by the key: DISTINCT would read all resources.
     """
@@ -239,7 +253,7 @@ def types() -> Select[Any]:
     following = select(func.min(row.c.type)).where(row.c.type > every.c.type).correlate(every).scalar_subquery()
     every = every.union_all(select(following).where(every.c.type.is_not(None)))
     held = exists(select(literal(1)).select_from(other).where(other.c.type == every.c.type, not_(other.c.deleted)))
-    return select(every.c.type).where(not_(every.c.type.endswith(MARK)), held)
+    return every, held
 
 
 def state() -> Select[Any]:

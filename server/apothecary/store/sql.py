@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import secrets
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -27,6 +28,9 @@ ATTEMPTS = 12
 BEHIND = 10_000_000
 
 T = TypeVar("T")
+
+# How many bytes there must be room for, so that a database that had none is written again.
+ROOM = 128 * 1024
 
 log = logging.getLogger("apothecary")
 
@@ -292,8 +296,10 @@ class SqlStore(SqlReader, Store):
     def ready(self, *, writes: bool) -> None:
         self.state("secret")
         if writes and self._failing:
-            # Nobody sends a write to a server that is not ready, so it makes one itself.
-            self.write(lambda transaction: transaction.set_state("last tried", instant(self.clock())))
+            # Nobody sends a write to a server that is not ready, so it makes one itself: large enough to need new room.
+            room = secrets.token_hex(ROOM // 2)
+            self.write(lambda transaction: transaction.set_state("room", room))
+            self.write(lambda transaction: transaction.forget_state("room"))
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         for attempt in range(ATTEMPTS):

@@ -11,15 +11,18 @@ from apothecary.terminology import filters
 from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.compose import Members, Part, Steps
 from apothecary.terminology.model import objects
-from apothecary.terminology.problems import circle, invalid_value_set
+from apothecary.terminology.problems import VersionRefused, circle, invalid_value_set
 from apothecary.terminology.resolver import Resolver
 from apothecary.terminology.sources import ValueSet
 
 SUPPLEMENT = "http://hl7.org/fhir/StructureDefinition/valueset-supplement"
 # How deep value sets may include one another.
 _DEPTH = 50
-# Steps that one include or exclude takes: its code system is looked for, and its codes are read.
-_PART = 500
+# Steps that an include or exclude takes, and the first look for a code system or value set.
+_PART = 10
+_LOOKUP = 1_000
+# What a compiled value set takes of memory beside its codes, in codes.
+_PLACE = 500
 
 
 class Compiler:
@@ -34,7 +37,7 @@ class Compiler:
         self.listed = 0
         """The codes and includes of all value sets that were compiled: what they take of memory."""
         self._known: dict[str, Members] = {}
-        self._kept: dict[bytes, Members] = {}
+        self._kept: dict[str, Members] = {}
 
     def named(self, canonical: str) -> Members:
         """The value set of a canonical url. Raises UnknownValueSet where it is not held."""
@@ -44,11 +47,11 @@ class Compiler:
         """A ValueSet resource."""
         return self._resource(resource, (), Steps(name_of(resource)), resource)
 
-    def kept(self, text: bytes, resource: Mapping[str, Any]) -> Members:
-        """A ValueSet resource that will be asked about again; `text` is what it was read from."""
-        known = self._kept.get(text)
+    def kept(self, name: str, resource: Mapping[str, Any]) -> Members:
+        """A ValueSet resource that will be asked about again, by a name that is its own."""
+        known = self._kept.get(name)
         if known is None:
-            known = self._kept[text] = self.resource(resource)
+            known = self._kept[name] = self.resource(resource)
         return known
 
     def _named(self, canonical: str, above: tuple[str, ...], steps: Steps) -> Members:
@@ -59,6 +62,8 @@ class Compiler:
         known = self._known.get(name)
         if known is None:
             known = self._known[name] = self._value_set(found, above, steps)
+            # The urls that may be asked about have no end.
+            self.listed += _PLACE
         return known
 
     def _value_set(self, found: ValueSet, above: tuple[str, ...], steps: Steps) -> Members:
@@ -165,7 +170,27 @@ class _Builder:
         self._steps = steps
         self._container = container
         self._supplements = supplements
+        self._seen: set[str] = set()
+        self._systems: dict[tuple[str, str | None], CodeSystem | FhirError] = {}
         self.used: list[str] = []
+
+    def _system(self, url: str, version: str | None) -> CodeSystem | FhirError:
+        """The code system that an include names, or why there is none; looked up once."""
+        known = self._systems.get((url, version))
+        if known is None:
+            self._look(f"{url}|{version or ''}")
+            try:
+                known = self._compiler.system(url, version, self._supplements)
+            except (UnknownTerminology, NotEnumerable, VersionRefused) as error:
+                known = error
+            self._systems[url, version] = known
+        return known
+
+    def _look(self, canonical: str) -> None:
+        """Take what it costs to look something up. Raises TooCostly."""
+        if canonical not in self._seen:
+            self._seen.add(canonical)
+            self._steps.take(_LOOKUP)
 
     def parts(self, compose: Mapping[str, Any], kind: str) -> list[Part]:
         """The includes, or the excludes. Lists of one system are put together."""
@@ -200,7 +225,7 @@ class _Builder:
         for name in names:
             try:
                 sets.append(self._set(str(name)))
-            except UnknownTerminology as error:
+            except (UnknownTerminology, VersionRefused) as error:
                 part.missing = part.missing or error
         part.sets = tuple(sets)
         return part
@@ -208,11 +233,11 @@ class _Builder:
     def _fill(self, part: Part, url: str, element: Mapping[str, Any], where: str) -> None:
         chosen = [*objects(element.get("filter"))]
         concepts = [*objects(element.get("concept"))]
-        try:
-            part.system = self._compiler.system(url, part.version, self._supplements)
-        except (UnknownTerminology, NotEnumerable) as error:
-            if chosen or not concepts:
-                part.missing = error
+        found = self._system(url, part.version)
+        if isinstance(found, CodeSystem):
+            part.system = found
+        elif chosen or not concepts:
+            part.missing = found
         system = part.system
         if system is not None:
             part.version = system.version
@@ -241,6 +266,7 @@ class _Builder:
         return found
 
     def _set(self, name: str) -> Members:
+        self._look(name)
         if name.startswith("#"):
             inner = next((one for one in objects(self._container.get("contained")) if one.get("id") == name[1:]), None)
             if inner is None:

@@ -181,7 +181,8 @@ class Part:
                 if system is None or concept is None or not steps.meets(concept, self._tests(system)):
                     return False
         question = Question(entry.url, entry.code, entry.version)
-        return all(one.find(question, steps) is not None for one in self.sets)
+        others = (one.find(question, steps) for one in self.sets)
+        return all(other is not None and not other.barred for other in others)
 
     def entries(self, steps: Steps) -> Iterator[Entry]:
         """All of them, in the order of the list or of the code system. Raises what says why that cannot be told."""
@@ -287,6 +288,16 @@ class Members:
             for one in part.sets:
                 found.update(dict.fromkeys(one.systems()))
         return list(found)
+
+    def system(self, url: str) -> CodeSystem | None:
+        """The code system of that url as the value set draws on it, None where it does not."""
+        for part in self.includes:
+            if part.url == url and part.system is not None:
+                return part.system
+            for one in part.sets:
+                if (found := one.system(url)) is not None:
+                    return found
+        return None
 
     def entries(self, steps: Steps) -> list[Entry]:
         """All codes that it holds, each once. Raises what says why they cannot be told, TooCostly for too many."""

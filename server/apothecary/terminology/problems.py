@@ -35,6 +35,18 @@ class UnknownCodeSystem(UnknownTerminology):
         return f"{self.url}|{self.version}" if self.version else self.url
 
 
+class VersionRefused(BadRequest):
+    """The version of a code system or value set that was found is not the one that a request demands."""
+
+    def __init__(self, url: str, version: str | None, demanded: str) -> None:
+        text = (
+            f"The version '{version or ''}' is not allowed for system '{url}': required to be '{demanded}' by a "
+            "version-check parameter"
+        )
+        issue = Issue("error", "exception", text, kind="version-error", message="VALUESET_VERSION_CHECK")
+        super().__init__(text, issues=[issue])
+
+
 class UnknownValueSet(UnknownTerminology):
     """A value set, or the version of one, that is not held."""
 

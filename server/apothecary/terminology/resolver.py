@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from apothecary.errors import BadRequest, Issue, UnknownTerminology
+from apothecary.errors import UnknownTerminology
 from apothecary.fhir.references import split_canonical
 from apothecary.terminology.code_systems import CodeSystem
-from apothecary.terminology.problems import UnknownCodeSystem, UnknownValueSet, missing_supplement
+from apothecary.terminology.problems import UnknownCodeSystem, UnknownValueSet, VersionRefused, missing_supplement
 from apothecary.terminology.reading import supplemented
 from apothecary.terminology.sources import Candidate, Source, ValueSet
 from apothecary.terminology.versions import matches
 
 T = TypeVar("T")
+
+SNOMED = "http://snomed.info/sct"
+_IMPLICIT = re.compile(
+    rf"{re.escape(SNOMED)}(?P<version>/[0-9]{{1,18}}(?:/version/[0-9]{{1,8}})?)?\?fhir_vs(?:=isa/(?P<code>[0-9]{{1,18}}))?",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +43,10 @@ class Versions:
         return self.default.get(url) or self.check.get(url)
 
     def refuse(self, url: str, version: str | None) -> None:
-        """Raises BadRequest where the version that was found is not the one that it must be."""
+        """Raises VersionRefused where the version that was found is not the one that it must be."""
         checked = self.check.get(url)
         if checked is not None and not matches(checked, version):
-            text = (
-                f"The version '{version}' is not allowed for system '{url}': required to be '{checked}' by a "
-                "version-check parameter"
-            )
-            issue = Issue("error", "exception", text, kind="version-error", message="VALUESET_VERSION_CHECK")
-            raise BadRequest(text, issues=[issue])
+            raise VersionRefused(url, version, checked)
 
     @property
     def says(self) -> bool:
@@ -86,7 +88,7 @@ class Resolver:
 
     def code_system(self, url: str, named: str | None = None) -> CodeSystem:
         """The code system of a url, in the version that is named, with the supplements that were asked for. Raises
-        UnknownCodeSystem where it is not held, BadRequest where a version is not the one that must be.
+        UnknownCodeSystem where it is not held, VersionRefused where a version is not the one that must be.
         """
         wanted = self._systems.wanted(url, named)
         found = self._find([source.code_systems(url) for source in self._sources], wanted)
@@ -139,6 +141,8 @@ class Resolver:
         wanted = self._sets.wanted(url, named)
         listed = [source.value_sets(url) for source in self._sources]
         found = self._find(listed, wanted)
+        if found is None and (implied := implicit(canonical)) is not None:
+            return implied
         if found is None:
             versions = [one.version for held in listed for one in held]
             raise UnknownValueSet(f"{url}|{wanted}" if wanted else url, dict.fromkeys(versions))
@@ -158,8 +162,24 @@ class Resolver:
         for candidates in held:
             fitting = [one for one in _sorted(candidates) if matches(wanted, one.version)]
             if fitting:
-                return fitting[0]
+                # The very version goes before those that only begin like it.
+                return next((one for one in fitting if one.version == wanted), fitting[0])
         return None
+
+
+def implicit(url: str) -> ValueSet | None:
+    """The value set that a url of SNOMED CT defines by its form: all codes, or a code and those below it
+    (https://hl7.org/fhir/R5/snomedct.html#implicit); None for any other url.
+    """
+    match = _IMPLICIT.fullmatch(url)
+    if match is None:
+        return None
+    include: dict[str, Any] = {"system": SNOMED}
+    if match["version"] is not None:
+        include["version"] = f"{SNOMED}{match['version']}"
+    if match["code"] is not None:
+        include["filter"] = [{"property": "concept", "op": "is-a", "value": match["code"]}]
+    return {"resourceType": "ValueSet", "url": url, "status": "active", "compose": {"include": [include]}}
 
 
 def _sorted(candidates: Sequence[Candidate[T]]) -> list[Candidate[T]]:

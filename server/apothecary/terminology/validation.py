@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from apothecary.errors import BadRequest, Issue
+from apothecary.errors import Issue
 from apothecary.terminology import displays
 from apothecary.terminology import remarks as say
 from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.compose import Entry, Members, Question, Steps
 from apothecary.terminology.languages import Languages, named
-from apothecary.terminology.problems import UnknownCodeSystem, UnknownValueSet
+from apothecary.terminology.problems import UnknownCodeSystem, UnknownValueSet, VersionRefused
 from apothecary.terminology.remarks import Place
 from apothecary.terminology.resolver import Resolver
 from apothecary.terminology.versions import matches
@@ -88,7 +88,9 @@ class Validator:
         entry = members.find(Question(coding.system, coding.code, coding.version), steps)
         if system is None:
             return self._of_unknown_system(members, found, entry, place)
-        found.system = system
+        # Without a version the code is of the version that the value set speaks of.
+        meant = entry.system if entry is not None else members.system(coding.system)
+        system = found.system = meant if meant is not None and coding.version is None else system
         if entry is None:
             return self._outside(members, found, system, place)
         found.entry = entry
@@ -106,7 +108,7 @@ class Validator:
     def _outside(self, members: Members, found: Judgement, system: CodeSystem, place: Place) -> Judgement:
         coding = found.coding
         missing = members.missing(coding.system)
-        if isinstance(missing, UnknownValueSet | UnknownCodeSystem):
+        if isinstance(missing, UnknownValueSet | UnknownCodeSystem | VersionRefused):
             found.issues.append(replace(missing.issues[0], remedy=None))
             if isinstance(missing, UnknownCodeSystem):
                 found.cause.append(missing.canonical)
@@ -227,7 +229,7 @@ class Validator:
             found.issues.append(replace(error.issues[0], expression=(place.system,), remedy=None))
             found.unknown.append(error.canonical)
             return None
-        except BadRequest as error:
+        except VersionRefused as error:
             found.issues.append(replace(error.issues[0], expression=(place.system,)))
             return None
         if system.content == "supplement":

@@ -139,7 +139,7 @@ def environment_of(run: Run, focus: Node) -> Environment:
 
     def resolve(reference: str) -> Node | None:
         if reference.startswith("#"):
-            found = run.root if reference == "#" else contained(run.root, reference[1:])
+            found = run.root if reference == "#" else contained(run, reference[1:])
         else:
             found = run.bundle.find(reference, run.full_url) if run.bundle is not None else None
             if found is None and run.options.held is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from xml.parsers import expat
 
@@ -135,6 +136,13 @@ ATTRIBUTES = frozenset(
 _LINKS = frozenset({"href", "src", "cite", "longdesc"})
 _SCRIPTS = ("javascript:", "vbscript:", "data:text/html")
 
+EXTERNAL = "narrative-external"
+# What a style fetches: an address in url(), src() or image-set(), or behind @import.
+_FETCHED = re.compile(r"""(?:(?:url|src|image-set|image)\(|@import)\s*["']?\s*([^"')\s]*)""")
+_RUNNING = re.compile(r"expression\(|javascript:|vbscript:|-moz-binding|behavior:")
+_ESCAPE = re.compile(r"\\(?:([0-9a-f]{1,6})\s?|(.))", re.DOTALL)
+_COMMENT = re.compile(r"/\*.*?(?:\*/|$)", re.DOTALL)
+
 TXT_1 = "txt-1"
 TXT_2 = "txt-2"
 
@@ -164,8 +172,19 @@ class _Reader:
                 self.defects.append((TXT_1, f"has the attribute {shown(attribute)}, which narrative may not have"))
             elif attribute in _LINKS and _address(value).startswith(_SCRIPTS):
                 self.defects.append((TXT_1, f"has a link that runs a script in {attribute}"))
+            elif attribute == "src" and _is_external(value):
+                self.defects.append((EXTERNAL, "shows an image from another server"))
+            elif attribute == "style":
+                self._style(_plain_style(value))
         if local == "img" and "src" in attributes:
             self.content = True
+
+    def _style(self, style: str) -> None:
+        """https://www.w3.org/TR/css-values-4/#urls; the others are what older browsers ran."""
+        if _RUNNING.search(style):
+            self.defects.append((TXT_1, "has a style that runs a script"))
+        elif any(_is_external(address) for address in _FETCHED.findall(style)):
+            self.defects.append((EXTERNAL, "has a style that fetches something from another server"))
 
     def end(self, name: str) -> None:
         self.depth -= 1
@@ -236,6 +255,21 @@ def check_narrative(value: Any, at: At, key: str, index: int | None, depth: int,
 def _address(link: str) -> str:
     # Browsers ignore white space and control characters in front of and inside the scheme.
     return "".join(character for character in link if character > " ").lower()
+
+
+def _is_external(address: str) -> bool:
+    """Whether a browser would ask another server for it: not what is in the resource, nor an address beside it."""
+    return _address(address).startswith(("http:", "https:", "ftp:", "//", "\\\\", "/\\"))
+
+
+def _plain_style(style: str) -> str:
+    """A style without comments and escapes, in lower case, as a browser understands it."""
+
+    def character(match: re.Match[str]) -> str:
+        number = int(match[1] or "0", 16)
+        return match[2] or (chr(number) if 0 < number < 0x110000 else "\ufffd")
+
+    return _ESCAPE.sub(character, _COMMENT.sub("", style.lower())).lower()
 
 
 _TXT = {

@@ -51,9 +51,12 @@ def check_reference(value: dict[str, Any], at: At, run: Run, targets: tuple[str,
         run.report(BASE["unresolved-reference"], at, text, key="reference")
 
 
+_FEW = 100
+
+
 def check_canonical(value: str, targets: tuple[str, ...], at: At, run: Run) -> None:
     """Check a canonical that points into the same resource: `#id`."""
-    found = contained(run.root, value[1:])
+    found = contained(run, value[1:])
     if found is None:
         if value != "#":
             text = f"is {shown(value)}, but nothing with that id is contained"
@@ -63,20 +66,27 @@ def check_canonical(value: str, targets: tuple[str, ...], at: At, run: Run) -> N
         run.report(BASE["reference-target"], at, text)
 
 
-def contained(root: dict[str, Any], identifier: str) -> dict[str, Any] | None:
-    """The resource of that id in the `contained` of `root`."""
-    return next((resource for resource in _contained(root) if resource.get("id") == identifier), None)
+def contained(run: Run, identifier: str) -> dict[str, Any] | None:
+    """The resource of that id in the `contained` of the resource that is walked."""
+    return _contained(run).get(identifier)
 
 
-def _contained(root: dict[str, Any]) -> list[dict[str, Any]]:
-    resources = root.get("contained")
-    return [item for item in resources if isinstance(item, dict)] if isinstance(resources, list) else []
+def _contained(run: Run) -> dict[str, dict[str, Any]]:
+    """What the resource contains, by id; the first of several with one id. Made once: any number may point there."""
+    found = run.contained.get(id(run.root))
+    if found is None:
+        found = run.contained[id(run.root)] = {}
+        resources = run.root.get("contained")
+        for one in resources if isinstance(resources, list) else ():
+            if isinstance(one, dict) and isinstance(one.get("id"), str):
+                found.setdefault(one["id"], one)
+    return found
 
 
 def target_type(reference: str, run: Run) -> str | None:
     """The resource type that a reference points to, as far as the document or the reference itself tells."""
     if reference.startswith("#"):
-        found = run.root if reference == "#" else contained(run.root, reference[1:])
+        found = run.root if reference == "#" else contained(run, reference[1:])
     else:
         found = None if run.bundle is None else run.bundle.find(reference, run.full_url)
     if found is not None:
@@ -101,9 +111,10 @@ def _check_target(reference: Any, declared: Any, targets: tuple[str, ...], at: A
 
 def _check_contained(reference: str, at: At, run: Run) -> None:
     # `#` alone is the container, seen from a contained resource.
-    if reference != "#" and contained(run.root, reference[1:]) is None:
-        known = [item.get("id") for item in _contained(run.root)]
-        remedy = did_you_mean(reference[1:], [name for name in known if isinstance(name, str)])
+    if reference != "#" and contained(run, reference[1:]) is None:
+        known = _contained(run)
+        # To look for what is meant among very many names, for very many references, would take minutes.
+        remedy = did_you_mean(reference[1:], known) if len(known) <= _FEW else None
         text = f"is {shown(reference)}, but nothing with that id is contained"
         run.report(BASE["unresolved-reference"], at, text, key="reference", remedy=remedy)
 

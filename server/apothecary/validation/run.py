@@ -57,6 +57,7 @@ class Run:
         "budget",
         "bundle",
         "conforming",
+        "contained",
         "document",
         "element_ids",
         "findings",
@@ -84,6 +85,8 @@ class Run:
         self.conforming: dict[tuple[str, int], tuple[Any, str | None]] = {}
         # By resource (its identity), then by id: where the element is that has it.
         self.element_ids: dict[int, dict[str, At]] = {}
+        # By resource (its identity), then by id: what it contains.
+        self.contained: dict[int, dict[str, JSON]] = {}
         self.full_url: str | None = None
         self.unjudged: list[tuple[str, str]] = []
         # What the expressions of profiles may cost; the specification's own are not counted.

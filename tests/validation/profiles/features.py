@@ -59,6 +59,7 @@ def by(*discriminators: str, rules: str = "open", **more: Any) -> Resource:
 
 def definition(name: str, type_name: str, elements: list[Resource], **more: Any) -> Resource:
     """A profile with a differential, of no release."""
+    root = {"id": type_name, "path": type_name}
     return {
         "resourceType": "StructureDefinition",
         "url": URL + name,
@@ -72,7 +73,7 @@ def definition(name: str, type_name: str, elements: list[Resource], **more: Any)
         "type": type_name,
         "baseDefinition": CORE + type_name,
         "derivation": "constraint",
-        "differential": {"element": [{"id": type_name, "path": type_name}, *elements]},
+        "differential": {"element": elements if elements[0]["path"] == type_name else [root, *elements]},
         **more,
     }
 
@@ -511,7 +512,7 @@ def bindings() -> list[Feature]:
                 e(
                     method,
                     binding={
-                        **binding("extensible", "any"),
+                        **binding("preferred", "any"),
                         "extension": [extension(f"{CORE}elementdefinition-maxValueSet", valueCanonical=WARM["url"])],
                     },
                 )

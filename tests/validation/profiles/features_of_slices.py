@@ -166,6 +166,7 @@ def slices() -> list[Feature]:
             _identifiers(MINE, OTHER, OTHER),
             _identifiers(OTHER, MINE),
             ("profile-fixed", f"{place}[0].system"),
+            releases=(R5,),
         ),
         Feature(
             "two discriminators",

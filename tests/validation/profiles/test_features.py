@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from apothecary.content.xml import read_xml
+from apothecary.content.xml_write import resource_xml
 from apothecary.errors import Issue
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion
@@ -76,6 +78,15 @@ def test_a_snapshot_says_the_same_as_its_differential(feature: Feature, release:
     profile["snapshot"] = profile.pop("differential")
     assert issues(feature, release, feature.good, profile) == []
     assert told(issues(feature, release, feature.bad, profile))[0] == feature.found
+
+
+@pytest.mark.parametrize(("feature", "release"), CASES)
+def test_a_feature_is_the_same_in_xml(feature: Feature, release: FhirVersion) -> None:
+    for resource, broken in ((feature.good, False), (feature.bad, True)):
+        read = read_xml("x.xml", resource_xml(resource, definitions(release)), release)
+        assert read.readable
+        found = told(issues(feature, release, read.value, profile_of(feature)))
+        assert found[:1] == ([feature.found] if broken else [])
 
 
 def test_every_case_is_sound_but_for_its_profile() -> None:

@@ -159,6 +159,68 @@ def test_must_support_is_listed_with_what_a_base_marks() -> None:
     }
 
 
+def test_what_a_profile_asks_of_systems_is_listed() -> None:
+    core = "http://hl7.org/fhir/StructureDefinition/"
+    oblige = {
+        "url": f"{core}obligation",
+        "extension": [
+            {"url": "code", "valueCode": "SHALL:populate"},
+            {"url": "code", "valueCode": "SHOULD:display"},
+            {"url": "actor", "valueCanonical": "http://example.org/actor"},
+        ],
+    }
+    whole = {"url": f"{core}obligation", "extension": [{"url": "code", "valueCode": "SHALL:persist"}]}
+    named = {**whole, "extension": [*whole["extension"], {"url": "elementId", "valueString": "Medication.status"}]}
+    related = [
+        {"url": f"{core}structuredefinition-imposeProfile", "valueCanonical": URL + "imposed"},
+        {"url": f"{core}structuredefinition-compliesWithProfile", "valueCanonical": URL + "met"},
+    ]
+    profile = definition("x", {"path": "Medication.code", "extension": [oblige]}, extension=[whole, named, *related])
+    (listed,) = listings(Profiles([profile, definition("silent", {"path": "Medication.code", "min": 1})]))
+    assert listed.must_support == ()
+    assert [tuple(each) for each in listed.obligations] == [
+        ("SHALL:persist", (), ()),
+        ("SHALL:persist", (), ("Medication.status",)),
+        ("SHALL:populate", ("http://example.org/actor",), ("Medication.code",)),
+        ("SHOULD:display", ("http://example.org/actor",), ("Medication.code",)),
+    ]
+    assert listed.imposes == (URL + "imposed",)
+    assert listed.complies_with == (URL + "met",)
+
+
+@pytest.mark.parametrize(
+    ("named", "name"),
+    [
+        ("x|1.0.0", "first"),
+        ("x|1.0", "first"),
+        ("x|1", "latest"),
+        ("x|1.10.0-ballot", "draft"),
+        ("x|1.1", None),
+        ("x|2", None),
+        ("x", "latest"),
+    ],
+)
+def test_the_version_that_is_named_is_the_one_that_counts(named: str, name: str | None) -> None:
+    versions = {"first": "1.0.0", "latest": "1.10.0", "draft": "1.10.0-ballot", "older": "1.9.2"}
+    made = [
+        {**definition("x", {"path": "Medication.code", "min": 1}, version=versions[each]), "name": each}
+        for each in versions
+    ]
+    found = Profiles(made).usable(URL + named, FhirVersion.R5)
+    assert (found.name if found is not None else None) == name
+
+
+def test_a_version_that_is_not_held_is_told_with_those_that_are() -> None:
+    held = definition("x", {"path": "Medication.code", "min": 1}, version="1.0.0")
+    with pytest.raises(StartError, match=r"not at hand .only 1\.0\.0"):
+        Profiles([held], [URL + "x|2.0.0"])
+    with pytest.raises(StartError, match=r"Medication.4\.0\.1, the base of .*x, is not at hand"):
+        Profiles(
+            [definition("x", {"path": "Medication.code", "min": 1}, base=f"{MEDICATION}|4.0.1", fhirVersion="5.0.0")],
+            [URL + "x"],
+        )
+
+
 def test_profiles_survive_the_way_to_another_process() -> None:
     profiles = Profiles(DEFINITIONS, [URL + "formulary-drug"])
     resource = {"resourceType": "MedicationKnowledge", "code": {"text": "x"}}

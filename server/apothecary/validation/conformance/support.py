@@ -52,6 +52,7 @@ class Support:
         environment = environment_of(run, node)
         environment.budget = run.budget.begin(run.options.max_steps_each, _EARNED)
         environment.value_set = self.value_set
+        environment.subsumes = self.profiles.code_sets(run.tables.version).subsumes
         environment.conforms = conforms
         return Evaluated(evaluate(compile_expression(expression), environment), environment.unresolved)
 

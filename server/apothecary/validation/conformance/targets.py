@@ -36,7 +36,7 @@ class Target(NamedTuple):
 def find(reference: str, run: Run) -> Target:
     """What `reference` points to, in the resource that the walk is in."""
     if reference.startswith("#"):
-        return Target(run.root if reference == "#" else contained(run.root, reference[1:]), "contained")
+        return Target(run.root if reference == "#" else contained(run, reference[1:]), "contained")
     found = None if run.bundle is None else run.bundle.find(reference, run.full_url)
     if found is not None:
         return Target(found, "bundled")

@@ -76,7 +76,7 @@ def _additional(published: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     extensions = published.get("extension")
     for extension in extensions if isinstance(extensions, list) else ():
         parts = extension.get("extension") if isinstance(extension, dict) else None
-        if isinstance(parts, list) and extension.get("url") in _ADDITIONAL:
+        if isinstance(parts, list) and str(extension.get("url")) in _ADDITIONAL:
             yield _of_parts([part for part in parts if isinstance(part, dict)])
 
 

@@ -24,6 +24,8 @@ from apothecary.validation.profiles.valuesets import CodeSet, CodeSets
 # https://hl7.org/fhir/extensions/StructureDefinition-structuredefinition-imposeProfile.html
 IMPOSES = CORE + "structuredefinition-imposeProfile"
 _KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem"})
+# How many profiles are kept compiled.
+_KNOWN = 20_000
 
 
 class Profiles:
@@ -45,7 +47,7 @@ class Profiles:
 
     def _add(self, resource: Mapping[str, Any]) -> None:
         kind = resource.get("resourceType")
-        if kind in _KINDS:
+        if isinstance(kind, str) and kind in _KINDS:
             self._found[kind].add(resource)
 
     def _require(self, url: str) -> None:
@@ -76,6 +78,8 @@ class Profiles:
                 known = self._compile(canonical, version)
             except StartError as error:
                 known = error
+            if len(self._compiled) >= _KNOWN:
+                self._compiled.clear()  # An expression can make up canonicals without end.
             self._compiled[canonical, version] = known
         if isinstance(known, StartError):
             raise known
@@ -174,11 +178,15 @@ class Profiles:
 
     def value_set(self, canonical: str, version: FhirVersion) -> CodeSet:
         """The codes of a value set, of the packages or else of the specification, in the version that is named."""
+        return self.code_sets(version).find(canonical)
+
+    def code_sets(self, version: FhirVersion) -> CodeSets:
+        """The value sets and code systems at hand, as a release sees them."""
         found = self._code_sets.get(version)
         if found is None:
             found = CodeSets(self._found["CodeSystem"], self._found["ValueSet"], version)
             self._code_sets[version] = found
-        return found.find(canonical)
+        return found
 
     def __getstate__(self) -> dict[str, Any]:
         # Compiled value sets are for this process: another one makes its own.

@@ -20,6 +20,8 @@ from apothecary.validation.profiles.canonicals import Canonicals, Resource
 
 # As many codes are looked at for one that is meant instead of a wrong one.
 _LISTED = 20_000
+# How many value sets are remembered; no guide has as many.
+_KNOWN = 10_000
 
 
 class CodeSet:
@@ -82,7 +84,8 @@ class CodeSets:
     """The value sets of packages and of one release of the specification."""
 
     def __init__(self, systems: Canonicals, sets: Canonicals, release: FhirVersion) -> None:
-        self._compiler = Compiler(Resolver([_Held(systems, sets), Published(release)]))
+        self._resolver = Resolver([_Held(systems, sets), Published(release)])
+        self._compiler = Compiler(self._resolver)
         self._known: dict[str, CodeSet] = {}
 
     def find(self, canonical: str) -> CodeSet:
@@ -94,8 +97,20 @@ class CodeSets:
                 members = self._compiler.named(canonical)
             except FhirError as error:
                 members = error
+            if len(self._known) >= _KNOWN:
+                self._known.clear()  # An expression can make up canonicals without end.
             found = self._known[canonical] = CodeSet(canonical, members)
         return found
+
+    def subsumes(self, system: str | None, above: str, code: str) -> bool | None:
+        """Whether the first of two codes of a system subsumes the second; None where that cannot be told."""
+        try:
+            held = self._resolver.code_system(system) if system is not None else None
+        except FhirError:
+            return None
+        if held is None or held.find(above) is None or held.find(code) is None:
+            return None
+        return held.subsumes(above, code)
 
 
 def _itself(resource: Resource) -> ValueSet:

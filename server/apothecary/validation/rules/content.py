@@ -214,6 +214,16 @@ CONTENT_RULES = (
         'Write <div xmlns="http://www.w3.org/1999/xhtml">...</div>.',
     ),
     Rule(
+        "narrative-external",
+        "warning",
+        "security",
+        "A narrative fetches nothing from other servers: no image, and nothing by a style.",
+        "Whoever keeps the image learns when the resource is shown, and where: "
+        "https://hl7.org/fhir/R5/security.html#narrative",
+        '{"div": "<div xmlns=...><img src=\\"https://example.org/pixel.png\\"/></div>"}',
+        "Contain the image in the resource, as a data: URL or a contained Binary, or link to it.",
+    ),
+    Rule(
         "bundle-full-url",
         "error",
         "invalid",

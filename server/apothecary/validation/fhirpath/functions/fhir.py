@@ -8,6 +8,8 @@ from apothecary.validation.fhirpath.functions.base import Call, Compiled, Offere
 from apothecary.validation.fhirpath.nodes import Environment, FhirPathError, Items, Node, child, is_type
 from apothecary.validation.fhirpath.operators import single
 
+# What it costs to look for a value set or a profile.
+_LOOKUP = 50
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
 
 
@@ -40,6 +42,7 @@ def _resolve() -> Call:
 
 def _member_of(url: Compiled) -> Call:
     def call(items: Items, this: Items, env: Environment) -> Items:
+        env.budget.spend(_LOOKUP)
         canonical = single(url(this, env))
         find = env.value_set or env.tables.value_set
         value_set = find(canonical) if isinstance(canonical, str) else None
@@ -118,6 +121,7 @@ def _get_value(items: Items) -> Items:
 
 def _conforms_to(url: Compiled) -> Call:
     def call(items: Items, this: Items, env: Environment) -> Items:
+        env.budget.spend(_LOOKUP)
         canonical = single(url(this, env))
         if not items or canonical is None:
             return []

@@ -1,0 +1,91 @@
+"""An answer is bounded in bytes, and what does not fit is on the next page or refused, never left out in silence.
+
+https://hl7.org/fhir/R5/search.html#count
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from apothecary.app import create_app
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
+from tests.conformance.harness import told
+
+LIMIT, COUNT = 5000, 12
+
+
+@pytest.fixture
+def client(database_url: str) -> Iterator[FlaskClient]:
+    """A server of twelve Organizations of about a kilobyte, each a part of the one before."""
+    settings = Settings(database=database_url, content="", answer_limit=LIMIT)
+    store = open_store(settings)
+    found = create_app(settings, store).test_client()
+    for number in range(COUNT):
+        part = {"partOf": {"reference": f"Organization/o{number - 1:02}"}} if number else {}
+        resource = {"resourceType": "Organization", "id": f"o{number:02}", "name": "x" * 1000, **part}
+        assert found.put(f"/fhir/Organization/o{number:02}", json=resource).status_code == 201
+    yield found
+    store.close()
+
+
+def walk(client: FlaskClient, address: str, relation: str = "next") -> list[list[str]]:
+    """The ids on each page from an address on."""
+    pages = []
+    while address:
+        answer = client.get(address)
+        assert answer.status_code == 200
+        assert len(answer.data) < 2 * LIMIT
+        bundle = answer.json
+        pages.append([one["resource"]["id"] for one in bundle.get("entry", ())])
+        address = next((one["url"] for one in bundle["link"] if one["relation"] == relation), "")
+    return pages
+
+
+@pytest.mark.parametrize("query", ["_count=100", "_count=100&_sort=-_id", "_count=7&_sort=_lastUpdated", "_count=2"])
+def test_pages_that_are_cut_hold_all_matches_together(client: FlaskClient, query: str) -> None:
+    names = [f"o{number:02}" for number in range(COUNT)]
+    pages = walk(client, f"/fhir/Organization?{query}")
+    assert list(chain(*pages)) == (names[::-1] if "-_id" in query else names)
+    assert max(map(len, pages)) == min(4, int(query[7:].partition("&")[0]))
+    # And from the end to the beginning.
+    first = client.get(f"/fhir/Organization?{query}").json
+    last = next(one["url"] for one in first["link"] if one["relation"] == "last")
+    backwards = walk(client, last, "previous")
+    assert list(chain(*reversed(backwards))) == list(chain(*pages))
+
+
+def test_a_history_is_cut_likewise(client: FlaskClient) -> None:
+    pages = walk(client, "/fhir/Organization/_history?_count=100")
+    assert list(chain(*pages)) == [f"o{number:02}" for number in reversed(range(COUNT))]
+    assert max(map(len, pages)) == 4
+
+
+def test_includes_that_are_too_much_are_refused(client: FlaskClient) -> None:
+    address = "/fhir/Organization?_id=o11&_include=Organization:partof"
+    assert len(client.get(address).json["entry"]) == 2
+    answer = client.get(address.replace("_include", "_include:iterate"))
+    assert (answer.status_code, answer.json["issue"][0]["code"]) == (400, "too-costly")
+    assert "APOTHECARY_ANSWER_LIMIT" in told(answer.json["issue"][0])
+
+
+def entries(*requests: tuple[str, str]) -> list[dict[str, Any]]:
+    return [{"request": {"method": method, "url": url}} for method, url in requests]
+
+
+def test_a_bundle_is_answered_as_far_as_there_is_room(client: FlaskClient) -> None:
+    asked = entries(*[("GET", "Organization?_count=3")] * 4, ("DELETE", "Organization/o11"))
+    bundle = {"resourceType": "Bundle", "type": "batch", "entry": asked}
+    found = client.post("/fhir", json=bundle).json["entry"]
+    assert [one["response"]["status"][:3] for one in found] == ["200", "200", "400", "400", "400"]
+    assert "APOTHECARY_ANSWER_LIMIT" in json.dumps(found[-1])
+    assert client.get("/fhir/Organization/o11").status_code == 200, "what is refused is not done"
+    answer = client.post("/fhir", json={**bundle, "type": "transaction"})
+    assert (answer.status_code, answer.json["issue"][0]["code"]) == (400, "too-costly")
+    assert client.get("/fhir/Organization/o11").status_code == 200, "what is refused is not done"
