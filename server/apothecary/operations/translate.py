@@ -116,8 +116,7 @@ def _maps(call: Call, maps: ConceptMaps, request: _Request) -> list[ConceptMap]:
     if call.resource_id is not None:
         if given is not None or url is not None:
             raise BadRequest("the map is the one that was called", expression="url", code="value")
-        body, _ = instance(call)
-        return [maps.kept(body)]
+        return [maps.kept(instance(call))]
     if given is not None:
         if not isinstance(given, dict) or given.get("resourceType") != "ConceptMap":
             raise BadRequest("conceptMap is a ConceptMap resource", expression="conceptMap", code="value")
