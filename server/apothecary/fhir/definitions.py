@@ -225,6 +225,10 @@ class Definitions:
             self._code_systems[name] = found
         return found
 
+    def code_system_urls(self) -> tuple[str, ...]:
+        """The urls of all code systems in the tables, sorted."""
+        return tuple(self._code_system_lines)
+
     def search_parameters(self, resource_type: str) -> Mapping[str, SearchParameterDefinition]:
         """The search parameters of a type by code, with those of Resource and DomainResource; KeyError for no type."""
         found = self._search.get(resource_type)
