@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from apothecary.errors import Issue, NotEnumerable
+from apothecary.fhir.code_forms import form_of
 from apothecary.fhir.json import JSON, parse
 from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
@@ -156,7 +157,7 @@ class Held:
     def _related(self, system: str, code: str, related: Callable[[CodeSystem, str], frozenset[str]]) -> Codes:
         held = self.hierarchy(system)
         itself = known(held, code)
-        if not held.complete:
+        if not held.complete and form_of(system, itself) is None:
             self._partial.add(system)
         return {system: self._registry.systems.all_forms(system, sorted(related(held, itself) | {itself}))}
 
