@@ -92,11 +92,14 @@ def red(name: str) -> dict[str, Any]:
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an expression that leads nowhere": ({"expression": "Medication.nothing"}, "nothing"),
     "an expression that cannot be read": ({"expression": "Medication.where("}, "Medication.where"),
-    "a pattern that cannot be read": ({"expression": "Medication.where(id.matches('('))"}, "unterminated"),
+    "a pattern that cannot be read": (
+        {"expression": "Medication.where(id.matches('('))"},
+        "not evaluated as a regular expression",
+    ),
     "an expression of another type": ({"expression": "Patient.name"}, "Patient"),
     "a type that cannot read it": ({"type": "date"}, "cannot read CodeableConcept"),
     "no expression": ({"expression": None, "processingMode": None}, "needs an expression"),
-    "special": ({"type": "special"}, "'special'"),
+    "special": ({"type": "special"}, "a special parameter cannot read CodeableConcept"),
     "the code of the specification's": ({"code": "status"}, "has 'status' already"),
     "a code that is a control": ({"code": "_count"}, "cannot be asked by"),
     "a code with a modifier in it": ({"code": "a:b"}, "cannot be asked by"),
