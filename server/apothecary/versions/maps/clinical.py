@@ -43,9 +43,9 @@ def _evidence_of(newer: JSON) -> JSON:
     return {"evidence": found} if found else {}
 
 
-# As the published maps say, https://hl7.org/fhir/extensions/StructureMap-Encounter4to5.html and its counterpart. They do
-# not agree on `discontinued`: one says R4's `cancelled`, which is what never began, another none. So it stays what it is,
-# in its extension (https://hl7.org/fhir/uv/xver-r5.r4/0.1.0/ConceptMap-Map-R5-encounter-status-for-R4.html).
+# As the published maps say, https://hl7.org/fhir/extensions/StructureMap-Encounter4to5.html and its counterpart. They
+# do not agree on `discontinued`: one says R4's `cancelled`, which is what never began, another none. So it stays what
+# it is, in its extension: https://hl7.org/fhir/uv/xver-r5.r4/0.1.0/ConceptMap-Map-R5-encounter-status-for-R4.html
 _ENCOUNTER = Codes(
     newer={"arrived": "planned", "triaged": "in-progress", "onleave": "on-hold", "finished": "completed"},
     older={"on-hold": "onleave", "completed": "finished", "discharged": "finished"},
@@ -145,8 +145,8 @@ MAPS = (
         newer_parts=("includedStructure",),
     ),
     Map("DetectedIssue", "DetectedIssue", renames={"patient": "subject"}),
-    # Whose custody a consent is in (R4 `organization`) is not who manages its course (R5 `manager`), and the published maps
-    # contradict each other in the states that one release alone has: both are kept in extensions.
+    # Whose custody a consent is in (R4 `organization`) is not who manages its course (R5 `manager`), and the published
+    # maps contradict each other in the states that one release alone has: both are kept in extensions.
     # https://hl7.org/fhir/uv/xver-r4.r5/0.1.0/ConceptMap-R4-Consent-element-map-to-R5.html and
     # https://hl7.org/fhir/uv/xver-r5.r4/0.1.0/ConceptMap-Map-R5-consent-state-codes-for-R4.html
     Map(
