@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from apothecary.errors import Issue, NotEnumerable
+from apothecary.fhir.code_forms import form_of
 from apothecary.fhir.json import JSON, parse
 from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
@@ -156,7 +157,7 @@ class Held:
     def _related(self, system: str, code: str, related: Callable[[CodeSystem, str], frozenset[str]]) -> Codes:
         held = self.hierarchy(system)
         itself = known(held, code)
-        if not held.complete:
+        if not held.complete and form_of(system, itself) is None:
             self._partial.add(system)
         return {system: self._registry.systems.all_forms(system, sorted(related(held, itself) | {itself}))}
 
@@ -207,6 +208,10 @@ class Held:
             return Compiler(Resolver(sources, systems, sets, supplements))
         key = ("asked", systems.key, sets.key, tuple(supplements))
         return self._known(key, lambda: Compiler(Resolver(sources, systems, sets, supplements)))
+
+    def remembered(self, question: tuple[Any, ...], answer: Callable[[], T]) -> T:
+        """What was worked out from all value sets and code systems, until one of them changes."""
+        return self._known(question, answer)
 
     def instance_system(self, resource_id: str, read: Callable[[], bytes]) -> CodeSystem:
         """The code system of that id; `read` gives its text, or raises where there is none."""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from apothecary.fhir import terminology as tables
+from apothecary.fhir.code_forms import CODE_FORMS
 from apothecary.terminology.code_systems import CONCEPT_PROPERTIES, CodeSystem, standard_name
 from apothecary.terminology.model import Concept, Designation, Property, PropertyDefinition, designations, objects
 
@@ -53,6 +54,7 @@ def code_system(resource: Mapping[str, Any]) -> CodeSystem:
                 tuple(kept),
                 tuple(objects(element.get("extension"))),
             )
+    _by_form(str(resource.get("url", "")), concepts, parents)
     sensitive = resource.get("caseSensitive")
     return CodeSystem(
         str(resource.get("url", "")),
@@ -67,6 +69,18 @@ def code_system(resource: Mapping[str, Any]) -> CodeSystem:
         value_set=_optional(resource, "valueSet"),
         supplemented=_optional(resource, "supplements"),
     )
+
+
+def _by_form(url: str, concepts: Mapping[str, Concept], parents: Parents) -> None:
+    """Puts concepts of which nobody says where they stand below the nearest that is held, where their form says so."""
+    form = CODE_FORMS.get(url)
+    if form is None:
+        return
+    for code in concepts:
+        if code not in parents:
+            nearest = next((one for one in form.above(code) if one in concepts), None)
+            if nearest is not None:
+                parents[code] = {nearest: None}
 
 
 def from_tables(system: tables.CodeSystem) -> CodeSystem:

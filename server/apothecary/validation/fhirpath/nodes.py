@@ -77,6 +77,12 @@ class Environment:
     total: Items = field(default_factory=list)
     variables: dict[str, Items] = field(default_factory=dict)
     moment: datetime | None = None
+    # By closure: what it found that holds for the whole evaluation.
+    kept: dict[Any, Any] = field(default_factory=dict)
+
+
+# (the context that `$this` and names refer to, the environment) -> the collection
+Compiled = Callable[[Items, Environment], Items]
 
 
 def item_of(tables: Definitions, value: Any, structure: str) -> Node:
@@ -213,3 +219,14 @@ def system_type(value: Any) -> str:
     if isinstance(value, Decimal | float):
         return "Decimal"
     return getattr(value, "kind", None) or type(value).__name__
+
+
+def truth(items: Items) -> bool | None:
+    """A collection as a condition: empty is None, one item that is no boolean is true."""
+    if not items:
+        return None
+    if len(items) > 1:
+        raise FhirPathError("a condition has more than one value")
+    item = items[0]
+    value = item.value if isinstance(item, Node) else item
+    return value if isinstance(value, bool) else True
