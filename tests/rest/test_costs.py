@@ -171,10 +171,10 @@ def ask(port: int, method: str, path: str, body: bytes | None, headers: dict[str
 
 def peak(port: int) -> int:
     """The most memory that any process of the server has had, in kilobytes; 0 where there is no /proc."""
-    from tests.durability.health import _listening
+    from tests.durability.health import listening
 
     found = [0]
-    for process in _listening(port):
+    for process in listening(port):
         lines = (process / "status").read_text().splitlines()
         found += [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
     return max(found)

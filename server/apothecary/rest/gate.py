@@ -27,6 +27,9 @@ WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 # A body is taken in by so many bytes at a time; all bodies of a process together may have so many times the largest.
 CHUNK, BODIES = 64 * 1024, 8
 
+# Of a body that is not wanted so many times the largest is read, for its sender to get the answer.
+DRAINED = 2
+
 
 class Work(NamedTuple):
     """A request in hand: since when (of the monotonic clock), the bytes of its body, and the turn to give back."""
@@ -78,7 +81,7 @@ class Gate:
             self._let_go(work.held)
 
     def drain(self, environ: dict[str, Any]) -> None:
-        """Read what is left of a body, up to the size of the largest, and forget it.
+        """Read what is left of a body, up to twice the size of the largest, and forget it.
 
         A connection that is closed with something unread is reset, and the client may lose the answer that it was sent
         (https://www.rfc-editor.org/rfc/rfc9112#section-9.6). Who waits to be told to go on sends nothing.
@@ -87,7 +90,8 @@ class Gate:
         if length == 0 or isinstance(environ["wsgi.input"], BytesIO) or environ.get("HTTP_EXPECT"):
             return
         thread, began = get_ident(), time.monotonic()
-        left = self._limit if length is None else min(length, self._limit)
+        most = DRAINED * self._limit
+        left = most if length is None else min(length, most)
         self._reading[thread] = began
         try:
             while left > 0 and time.monotonic() - began <= self._body_seconds:
