@@ -175,7 +175,7 @@ def expression(tables: Definitions, document: Any, pointer: Pointer) -> str:
 
 # By object (its identity): its keys, with where each stands. Made once for all findings in the object, which may have
 # as many keys as a body has room for.
-_Places = dict[int, dict[str, int]]
+_Places = dict[int, dict[Any, int]]
 
 
 def _position(document: Any, pointer: Pointer, places: _Places) -> tuple[int, ...]:
@@ -187,7 +187,7 @@ def _position(document: Any, pointer: Pointer, places: _Places) -> tuple[int, ..
             order = places.get(id(value))
             if order is None:
                 order = places[id(value)] = {key: number for number, key in enumerate(value)}
-            found.append(order.get(step, len(value)))  # type: ignore[call-overload] # an index is no key
+            found.append(order.get(step, len(value)))
             value = value.get(step)
         elif isinstance(value, list) and isinstance(step, int) and step < len(value):
             found.append(step)
