@@ -7,11 +7,14 @@ from typing import Any
 
 import msgspec
 
+from apothecary.fhir import code_forms
 from apothecary.fhir import terminology as tables
 from apothecary.terminology.code_systems import CONCEPT_PROPERTIES, CodeSystem, standard_name
 from apothecary.terminology.model import Concept, Designation, Property, PropertyDefinition, designations, objects
 
 Parents = dict[str, dict[str, None]]
+# More ancestors than a code has that are looked through for one.
+_DEEPEST = 100
 
 
 def code_system(resource: Mapping[str, Any]) -> CodeSystem:
@@ -53,9 +56,13 @@ def code_system(resource: Mapping[str, Any]) -> CodeSystem:
                 tuple(kept),
                 tuple(objects(element.get("extension"))),
             )
+    url = _text(resource, "url")
+    for code, above in code_forms.edges(url, concepts):
+        if not _is_below(parents, code, above):
+            parents.setdefault(code, {})[above] = None
     sensitive = resource.get("caseSensitive")
     return CodeSystem(
-        str(resource.get("url", "")),
+        url,
         _optional(resource, "version"),
         concepts,
         {code: tuple(above) for code, above in parents.items()},
@@ -67,6 +74,19 @@ def code_system(resource: Mapping[str, Any]) -> CodeSystem:
         value_set=_optional(resource, "valueSet"),
         supplemented=_optional(resource, "supplements"),
     )
+
+
+def _is_below(parents: Parents, code: str, above: str) -> bool:
+    seen: set[str] = set()
+    waiting = [*parents.get(code, ())]
+    while waiting:
+        one = waiting.pop()
+        if one == above or len(seen) > _DEEPEST:
+            return True
+        if one not in seen:
+            seen.add(one)
+            waiting.extend(parents.get(one, ()))
+    return False
 
 
 def from_tables(system: tables.CodeSystem) -> CodeSystem:
@@ -95,14 +115,14 @@ def supplemented(system: CodeSystem, supplement: CodeSystem) -> CodeSystem:
     """
     concepts = dict(system.concepts)
     for code, added in supplement.concepts.items():
-        base = concepts.get(code)
+        base = system.find(code)
         if base is None:
             continue
         named = (Designation(added.display, supplement.language),) if added.display else ()
         further = tuple(
             msgspec.structs.replace(one, source=supplement.canonical) for one in (*named, *added.designations)
         )
-        concepts[code] = Concept(
+        concepts[base.code] = Concept(
             base.code,
             base.display,
             base.definition,
@@ -110,19 +130,8 @@ def supplemented(system: CodeSystem, supplement: CodeSystem) -> CodeSystem:
             base.properties + added.properties,
             base.extensions + added.extensions,
         )
-    return CodeSystem(
-        system.url,
-        system.version,
-        concepts,
-        system.parents,
-        name=system.name,
-        language=system.language,
-        case_sensitive=system.case_sensitive,
-        content=system.content,
-        properties={**supplement.properties, **system.properties},
-        supplements=(*system.supplements, supplement.canonical),
-        value_set=system.value_set,
-    )
+    properties = {**supplement.properties, **system.properties}
+    return system.extended(concepts, properties, (*system.supplements, supplement.canonical))
 
 
 def _nested(resource: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str | None]]:
