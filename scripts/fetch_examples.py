@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from apothecary.fhir.releases import FhirVersion
-from scripts.definitions.packages import CORE, EXPANSIONS, Package, PackageError, files, obtain
+from scripts.definitions.packages import ALL, Package, PackageError, files, obtain
 
 PACKAGES = {
     FhirVersion.R4: Package(
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     cache = parser.parse_args(arguments).cache
     # R4's definitions and examples are one package.
     try:
-        for package in dict.fromkeys((*PACKAGES.values(), *CORE.values(), *EXPANSIONS.values(), *GUIDES)):
+        for package in dict.fromkeys((*PACKAGES.values(), *ALL, *GUIDES)):
             obtain(package, cache)
     except PackageError as error:
         print(f"The official FHIR packages are not complete in {cache}: {error}", file=sys.stderr)

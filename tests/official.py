@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from apothecary.fhir.releases import FhirVersion
-from scripts.definitions.packages import CORE, EXPANSIONS, Package, obtain
+from scripts.definitions.packages import ALL, Package, obtain
 from scripts.fetch_examples import PACKAGES, examples
 from tests.missing import missing
 
@@ -23,7 +23,7 @@ def official_examples(version: FhirVersion) -> Iterator[tuple[str, bytes]]:
 
 def definition_packages() -> list[Path]:
     """The packages that the tables are compiled from, likewise."""
-    wanted = (*CORE.values(), *EXPANSIONS.values())
+    wanted = ALL
     _need(*wanted)
     return [obtain(package, CACHE) for package in wanted]
 

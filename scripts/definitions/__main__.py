@@ -18,7 +18,7 @@ from scripts.definitions import page
 from scripts.definitions.compartments import compartments
 from scripts.definitions.extensions import extensions
 from scripts.definitions.ledger import Repairs
-from scripts.definitions.packages import CORE, EXPANSIONS, manifest, obtain, read_source
+from scripts.definitions.packages import ALL, manifest, obtain, read_source
 from scripts.definitions.search import SearchCompiler
 from scripts.definitions.structures import TypeCompiler, core_types, index
 from scripts.definitions.valuesets import ValueSetCompiler
@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
         shutil.rmtree(folder, ignore_errors=True)
         problems += [f"{version}: {problem}" for problem in compile_release(version, options.cache, folder)]
     sources = {}
-    for package in (*CORE.values(), *EXPANSIONS.values()):
+    for package in ALL:
         found = manifest(obtain(package, options.cache))
         sources[package.name] = {"version": package.version, "sha256": package.sha256, "license": found["license"]}
     _write(options.output / "packages.json", _lines(sources))

@@ -18,7 +18,7 @@ def extensions(source: Source) -> dict[str, ExtensionDefinition]:
 
 def _extension(url: str, definition: Resource) -> ExtensionDefinition:
     elements = {element["id"]: element for element in definition["snapshot"]["element"]}
-    contexts = tuple(Context(item["type"], item["expression"]) for item in definition.get("context", []))
+    contexts = tuple(dict.fromkeys(Context(item["type"], item["expression"]) for item in definition.get("context", [])))
     return _part(url, "Extension", elements, contexts)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,6 +53,27 @@ EXPANSIONS = {
         "hl7.fhir.r5.expansions", "5.0.0", "09b42849f655c7ae93ca9690f0d3c2ebf35fb323b4d176c5e6167ca7746d5383"
     ),
 }
+
+# The extensions that are always in scope, kept apart from the releases since R5 and published for all of them
+# (https://hl7.org/fhir/extensions/). There is no package for R4B: what R4 allows stands in R4B as well.
+EXTENSIONS = {
+    FhirVersion.R4: Package(
+        "hl7.fhir.uv.extensions.r4",
+        "5.3.0-ballot-tc1",
+        "54f70616bbd444ba0259d5fc5a5c978d463971865f23dcef3103081f529ad213",
+    ),
+    FhirVersion.R4B: Package(
+        "hl7.fhir.uv.extensions.r4",
+        "5.3.0-ballot-tc1",
+        "54f70616bbd444ba0259d5fc5a5c978d463971865f23dcef3103081f529ad213",
+    ),
+    FhirVersion.R5: Package(
+        "hl7.fhir.uv.extensions.r5",
+        "5.3.0-ballot-tc1",
+        "33a55f290663f3f9d61c9dbdeb0be6ef10d0e64b54af539d1d557585c8f9e1c2",
+    ),
+}
+ALL = tuple(dict.fromkeys((*CORE.values(), *EXPANSIONS.values(), *EXTENSIONS.values())))
 
 
 DOWNLOAD_SECONDS = 300
@@ -163,6 +184,9 @@ def read_source(version: FhirVersion, cache: Path) -> Source:
     for resource in resources(obtain(CORE[version], cache), *by_kind):
         if "url" in resource:
             by_kind[resource["resourceType"]][resource["url"]] = resource
+    # R5 says nothing of extensions: what R4B allowed them is taken for it too.
+    before = {} if version is not FhirVersion.R5 else _extensions(obtain(CORE[FhirVersion.R4B], cache))
+    _add_extensions(by_kind, obtain(EXTENSIONS[version], cache), before)
     expanded = resources(obtain(EXPANSIONS[version], cache), "ValueSet")
     return Source(
         version=version,
@@ -173,3 +197,36 @@ def read_source(version: FhirVersion, cache: Path) -> Source:
         compartments=by_kind["CompartmentDefinition"],
         expansions={resource["url"]: resource for resource in expanded},
     )
+
+
+def _extensions(package: Path) -> dict[str, Resource]:
+    return {found["url"]: found for found in resources(package, "StructureDefinition") if found["type"] == "Extension"}
+
+
+def _add_extensions(by_kind: dict[str, dict[str, Resource]], package: Path, before: Mapping[str, Resource]) -> None:
+    """Add the extensions of `package`, with the value sets and code systems that they name.
+
+    An extension that the release publishes too is taken as the package has it today; it may stand where either allows
+    it, and have a value of either's types: what was right when it was written stays so.
+    """
+    for resource in resources(package, "StructureDefinition", "ValueSet", "CodeSystem"):
+        kind, url = by_kind[resource["resourceType"]], resource["url"]
+        if resource["resourceType"] != "StructureDefinition":
+            kind.setdefault(url, resource)
+        elif resource["type"] == "Extension":
+            first = kind.get(url, before.get(url))
+            kind[url] = resource if first is None else _either(resource, first)
+
+
+def _either(today: Resource, first: Resource) -> Resource:
+    today["context"] = _all_of(today.get("context", []), first.get("context", []))
+    elements = {element["id"]: element for element in first["snapshot"]["element"]}
+    for element in today["snapshot"]["element"]:
+        before = elements.get(element["id"], {})
+        if element["id"].endswith(".value[x]") and "0" not in (element["max"], before.get("max", "0")):
+            element["type"] = _all_of(element["type"], before["type"])
+    return today
+
+
+def _all_of(some: list[Resource], more: list[Resource]) -> list[Resource]:
+    return some + [item for item in more if item not in some]

@@ -283,3 +283,21 @@ class InvalidFile(StartError):
     def __str__(self) -> str:
         """A line for each fault: `file:line:column: reason`."""
         return "\n".join(map(str, self.faults))
+
+
+def whence(error: BaseException) -> str:
+    """Where an error was raised, as a traceback shows it, without the messages of errors: they quote what was asked for
+    and what is stored, and neither belongs in a log.
+    """
+    from traceback import format_tb
+
+    text = ""
+    one: BaseException | None = error
+    seen: set[int] = set()
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        kind = type(one)
+        here = f"{''.join(format_tb(one.__traceback__))}{kind.__module__}.{kind.__qualname__}\n"
+        text = f"{here}which led to\n{text}" if text else here
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    return text.rstrip()

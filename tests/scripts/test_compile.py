@@ -14,7 +14,7 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.repairs import REPAIRS
 from scripts.definitions.__main__ import ROOT, main
 from scripts.definitions.ledger import RepairError, Repairs
-from scripts.definitions.packages import CORE, EXPANSIONS, Source
+from scripts.definitions.packages import ALL, Source
 from scripts.definitions.search import SearchCompiler
 from scripts.definitions.structures import TypeCompiler
 from scripts.definitions.valuesets import ValueSetCompiler
@@ -22,7 +22,7 @@ from tests.official import definition_packages
 
 CACHE = ROOT / ".cache"
 DATA = ROOT / "server/apothecary/fhir/data"
-PACKAGES = (*CORE.values(), *EXPANSIONS.values())
+PACKAGES = ALL
 R5 = FhirVersion.R5
 
 Resource = dict[str, Any]

@@ -76,6 +76,16 @@ def compare(expected: Any, actual: Any, path: str = "", name: str = "", text: bo
     return found
 
 
+def least(expected: Any, actual: Any) -> Any:
+    """What `actual` has of that which is expected, where an answer may say more."""
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        return {key: least(expected[key], value) for key, value in actual.items() if key in expected}
+    if isinstance(expected, list) and isinstance(actual, list):
+        pairs = [(one, least(one, other)) for one in expected for other in actual]
+        return [other for one, other in pairs if not compare(one, other).hard]
+    return actual
+
+
 def _lists(expected: list[Any], actual: list[Any], path: str, *, ordered: bool) -> Difference:
     found = Difference()
     left = list(enumerate(actual))

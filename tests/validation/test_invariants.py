@@ -85,6 +85,14 @@ INPUTS: dict[str, list[dict[str, Any]]] = {
         {"contained": [{**ORG, "meta": {"tag": [{"code": "x"}]}}]},
     ],
     "dom-6": [{}, {"text": {"status": "generated", "div": "<div/>"}}, {"text": {"status": "generated"}}],
+    "dos-1": [
+        {},
+        {"asNeeded": False},
+        {"asNeeded": False, "asNeededFor": [{"text": "x"}]},
+        {"asNeeded": True, "asNeededFor": [{"text": "x"}]},
+        {"asNeededFor": [{"text": "x"}]},
+        {"_asNeeded": {"extension": [X]}, "asNeededFor": [{"text": "x"}]},
+    ],
     "ext-1": [
         {"url": "x"},
         X,

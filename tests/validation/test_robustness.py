@@ -223,6 +223,21 @@ def test_the_validator_loads_no_server_and_no_database() -> None:
     assert json.loads(found.stdout.replace("'", '"')) == []
 
 
+def test_a_resource_without_invariants_for_fhirpath_loads_no_engine() -> None:
+    import subprocess
+
+    program = (
+        "import sys; from apothecary.validation import validate; from apothecary.fhir.releases import FhirVersion;"
+        "dose = {'asNeeded': True, 'asNeededFor': [{'text': 'pain'}], 'text': 'one'};"
+        "knowledge = {'resourceType': 'MedicationKnowledge', 'code': {'text': 'x'}, 'indicationGuideline': ["
+        " {'dosingGuideline': [{'dosage': [{'type': {'text': 'x'}, 'dosage': [dose]}]}]}]};"
+        "assert [one.rule for one in validate(knowledge, FhirVersion.R5)] == ['dom-6'];"
+        "print([name for name in sys.modules if name.startswith('apothecary.validation.fhirpath.') or 'ucum' in name])"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(found.stdout.replace("'", '"')) == ["apothecary.validation.fhirpath.nodes"]
+
+
 def test_each_of_many_contained_resources_is_found_without_a_look_at_the_others() -> None:
     looked = 0
 

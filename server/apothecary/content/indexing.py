@@ -18,7 +18,7 @@ import msgspec
 from apothecary.content import index_rules
 from apothecary.content.definitions import Serving, remember_indexed, served_types, serving
 from apothecary.content.index_rules import GENERATION
-from apothecary.errors import ApothecaryError, FhirError
+from apothecary.errors import ApothecaryError, FhirError, whence
 from apothecary.fhir.json import parse
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import now
@@ -131,9 +131,12 @@ class Indexing:
                 self._over.wait(PAUSE)
         except FhirError as error:
             log.warning("the index is not in step with the definitions yet, the next request tries it again: %s", error)
-        except Exception:
+        except Exception as error:
             if not self._over.is_set():
-                log.exception("the index could not be brought in step with the definitions; the next request tries it")
+                log.error(
+                    "the index could not be brought in step with the definitions; the next request tries it\n%s",
+                    whence(error),
+                )
         with self._lock:
             self._running = False
 
@@ -228,7 +231,7 @@ def _index(transaction: Transaction, registry: Registry, stored: Stored) -> None
     try:
         rows = registry.rows(parse(stored.body or b""), FhirVersion(stored.fhir_version))
     except (ValueError, TypeError, AttributeError, LookupError, ApothecaryError) as error:
-        # `apothecary load --no-validate` takes in values of any shape.
-        log.warning("%s/%s cannot be indexed anew: %s", stored.type, stored.id, error)
+        # `apothecary load --no-validate` takes in values of any shape. What the error says may quote them.
+        log.warning("%s/%s cannot be indexed anew: %s", stored.type, stored.id, type(error).__name__)
         return
     transaction.index(stored, rows, fresh=False)

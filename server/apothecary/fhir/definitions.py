@@ -133,7 +133,7 @@ _TYPE_TABLE = msgspec.json.Decoder(TypeTable)
 _VALUE_SET = msgspec.json.Decoder(ValueSet)
 _CODE_SYSTEM = msgspec.json.Decoder(CodeSystem)
 _SEARCH_PARAMETERS = msgspec.json.Decoder(dict[str, SearchParameterDefinition])
-_EXTENSIONS = msgspec.json.Decoder(dict[str, ExtensionDefinition])
+_EXTENSION = msgspec.json.Decoder(ExtensionDefinition)
 _COMPARTMENTS = msgspec.json.Decoder(dict[str, CompartmentDefinition])
 _INDEX = msgspec.json.Decoder(_Index)
 # Raw leaves each value set undecoded: finding one costs a scan of the file, not the objects of all.
@@ -151,6 +151,7 @@ class Definitions:
         self._search: dict[str, Mapping[str, SearchParameterDefinition]] = {}
         self._value_sets: dict[str, ValueSet] = {}
         self._code_systems: dict[str, CodeSystem] = {}
+        self._extensions: dict[str, ExtensionDefinition] = {}
 
     def resource_types(self) -> tuple[str, ...]:
         """The concrete resource types, sorted."""
@@ -224,6 +225,10 @@ class Definitions:
             self._code_systems[name] = found
         return found
 
+    def code_system_urls(self) -> tuple[str, ...]:
+        """The urls of all code systems in the tables, sorted."""
+        return tuple(self._code_system_lines)
+
     def search_parameters(self, resource_type: str) -> Mapping[str, SearchParameterDefinition]:
         """The search parameters of a type by code, with those of Resource and DomainResource; KeyError for no type."""
         found = self._search.get(resource_type)
@@ -240,8 +245,16 @@ class Definitions:
         return found
 
     def extension(self, url: str) -> ExtensionDefinition | None:
-        """The extension published under `url`; None when this release's core package has none."""
-        return self._extensions.get(url.partition("|")[0])
+        """The extension published under `url` for this release; None when there is none."""
+        name = url.partition("|")[0]
+        found = self._extensions.get(name)
+        if found is None and (raw := self._extension_lines.get(name)) is not None:
+            found = self._extensions[name] = _EXTENSION.decode(raw)
+        return found
+
+    def extension_urls(self) -> tuple[str, ...]:
+        """The urls of all extensions published for this release, sorted."""
+        return tuple(self._extension_lines)
 
     def compartments(self) -> Mapping[str, CompartmentDefinition]:
         """The compartments by the type of the resource whose they are."""
@@ -274,8 +287,8 @@ class Definitions:
         return _LINES.decode((self._folder / "codesystems.json").read_bytes())
 
     @cached_property
-    def _extensions(self) -> Mapping[str, ExtensionDefinition]:
-        return _EXTENSIONS.decode((self._folder / "extensions.json").read_bytes())
+    def _extension_lines(self) -> Mapping[str, msgspec.Raw]:
+        return _LINES.decode((self._folder / "extensions.json").read_bytes())
 
 
 @cache

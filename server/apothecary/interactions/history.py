@@ -58,10 +58,10 @@ def history(
     if service.reader.read(resource_type, resource_id) is None:
         raise NotFound(f"{resource_type}/{resource_id} does not exist and never did")
     total = service.reader.history_total(resource_type, resource_id, since=asked.since, at=asked.at)
-    found: list[Past] = []
+    found, most = list[Past](), service.settings.answer_limit
     if asked.count:
         found = service.reader.history(
-            resource_type, resource_id, count=asked.count + 1, before=before, since=asked.since, at=asked.at
+            resource_type, resource_id, count=asked.count + 1, before=before, since=asked.since, at=asked.at, most=most
         )
     return _answer(service, version, base, path, asked, found, total, lambda last: (last.version,))
 
@@ -86,10 +86,10 @@ def history_of(
         (int(cursor.values[0] or 0), cursor.resource_type, cursor.id, int(cursor.values[1] or 0)) if cursor else None
     )
     total = service.reader.history_of_total(resource_type, types=types, since=asked.since, at=asked.at)
-    found: list[Past] = []
+    found, most = list[Past](), service.settings.answer_limit
     if asked.count:
         found = service.reader.history_of(
-            resource_type, count=asked.count + 1, types=types, before=before, since=asked.since, at=asked.at
+            resource_type, count=asked.count + 1, types=types, before=before, since=asked.since, at=asked.at, most=most
         )
     more = service.reader.history_of_total(None, types=lacking, since=asked.since, at=asked.at) if lacking else 0
     told = left_out.of_history(version, base, more, asked.applied)

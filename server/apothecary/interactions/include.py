@@ -50,7 +50,9 @@ def included(
         first = False
     wanted = list(known)[len(hits) :]
     order = {key: number for number, key in enumerate(wanted)}
-    found = sorted(service.reader.read_many(wanted), key=lambda one: order[one.type, one.id])
+    found = sorted(
+        service.reader.read_many(wanted, service.settings.answer_limit), key=lambda one: order[one.type, one.id]
+    )
     return found, service.reader.existing(list(left_out)) if left_out else set()
 
 

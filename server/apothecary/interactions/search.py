@@ -150,7 +150,7 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
     started = time.perf_counter()
     limit = service.settings.answer_limit
     backwards = found.query.cursor is not None and found.query.cursor.backwards
-    page = within(service.reader.search(found.query), backwards=backwards, limit=limit)
+    page = within(service.reader.search(found.query, limit), backwards=backwards, limit=limit)
     seconds = time.perf_counter() - started
     prefix = f"{base}/".encode()
     whole = found.summary == "false" and not found.elements

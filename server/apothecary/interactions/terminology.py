@@ -211,6 +211,10 @@ class Held:
         key = ("asked", systems.key, sets.key, tuple(supplements))
         return self._known(key, lambda: Compiler(Resolver(sources, systems, sets, supplements)))
 
+    def remembered(self, question: tuple[Any, ...], answer: Callable[[], T]) -> T:
+        """What was worked out from all value sets and code systems, until one of them changes."""
+        return self._known(question, answer)
+
     def instance_system(self, resource_id: str, read: Callable[[], bytes]) -> CodeSystem:
         """The code system of that id; `read` gives its text, or raises where there is none."""
         return self._known(("instance", "CodeSystem", resource_id), lambda: self._models.get(read(), _system)[0])

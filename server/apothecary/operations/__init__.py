@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from apothecary.operations import batch_validate_code, convert, expand, lookup, meta, subsumes, validate, validate_code
+from apothecary.operations import (
+    batch_validate_code,
+    convert,
+    expand,
+    lookup,
+    meta,
+    subsumes,
+    translate,
+    validate,
+    validate_code,
+)
 from apothecary.operations.base import Call, Operation
 
 OPERATIONS: Mapping[str, Operation] = {
@@ -16,6 +26,7 @@ OPERATIONS: Mapping[str, Operation] = {
         expand.OPERATION,
         lookup.OPERATION,
         subsumes.OPERATION,
+        translate.OPERATION,
         validate_code.OPERATION,
         batch_validate_code.OPERATION,
     )

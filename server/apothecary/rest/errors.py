@@ -7,7 +7,6 @@ from __future__ import annotations
 import logging
 import secrets
 from dataclasses import replace
-from traceback import format_tb
 from typing import Any
 
 from flask import Flask, request
@@ -15,7 +14,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.exceptions import MethodNotAllowed as RoutingMethodNotAllowed
 from werkzeug.exceptions import NotFound as RoutingNotFound
 
-from apothecary.errors import BadRequest, FhirError, Issue, MethodNotAllowed, NotFound
+from apothecary.errors import BadRequest, FhirError, Issue, MethodNotAllowed, NotFound, whence
 from apothecary.fhir.json import dumps, pretty
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.service import Service
@@ -56,22 +55,6 @@ def failed() -> Answer:
     """The answer where not even an error of the app could be answered."""
     body = dumps(operation_outcome((Issue("fatal", "exception", "The server failed."),)))
     return Answer(body, 500, [("Content-Type", CONTENT_TYPE[FhirVersion.R5])])
-
-
-def whence(error: BaseException) -> str:
-    """Where an error was raised, as a traceback shows it, without the messages of errors: they quote what was asked for
-    and what is stored, and neither belongs in a log.
-    """
-    text = ""
-    one: BaseException | None = error
-    seen: set[int] = set()
-    while one is not None and id(one) not in seen:
-        seen.add(id(one))
-        kind = type(one)
-        here = f"{''.join(format_tb(one.__traceback__))}{kind.__module__}.{kind.__qualname__}\n"
-        text = f"{here}which led to\n{text}" if text else here
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
-    return text.rstrip()
 
 
 def _with_pointer(service: Service, error: FhirError) -> tuple[Issue, ...]:

@@ -18,9 +18,10 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import msgspec
 
+from apothecary.errors import whence
 from apothecary.fhir.temporal import instant
 from apothecary.interactions.service import Service
-from apothecary.rest.errors import failed, whence
+from apothecary.rest.errors import failed
 from apothecary.rest.exchange import request_id
 from apothecary.rest.metrics import Metrics
 from apothecary.rest.routing import MATCHED, Matched

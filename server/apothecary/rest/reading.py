@@ -10,7 +10,7 @@ from werkzeug.exceptions import NotFound as NoSuchAddress
 
 from apothecary.errors import BadRequest, NotSupported, TooLarge
 from apothecary.fhir.json import parse
-from apothecary.interactions import capabilities, history, read, search, subset
+from apothecary.interactions import capabilities, history, read, search, subset, terminology_capabilities
 from apothecary.rest import binary
 from apothecary.rest.exchange import Exchange, entity_headers
 from apothecary.rest.negotiation import check_content_type
@@ -19,6 +19,12 @@ from apothecary.rest.views import BaseViews
 from apothecary.search.compartments import ALL, Compartment
 from apothecary.search.suggestions import unknown_elements
 
+# What `mode` asks for: https://hl7.org/fhir/R5/http.html#capabilities
+_STATEMENTS = {
+    "full": capabilities.capabilities,
+    "normative": capabilities.capabilities,
+    "terminology": terminology_capabilities.terminology_capabilities,
+}
 FORM = frozenset({"application/x-www-form-urlencoded"})
 READ_PARAMETERS = ("_summary", "_elements")
 _NOT_IN_HEADERS = re.compile(r"[^ !#-\[\]-~]")
@@ -32,11 +38,15 @@ class ReadingViews(BaseViews):
     def capabilities(self) -> Answer:
         exchange = self.exchange()
         mode = dict(exchange.pairs).get("mode", "full")
-        if mode not in ("full", "normative"):
+        computed = _STATEMENTS.get(mode)
+        if computed is None:
             raise BadRequest(
-                f"mode={mode} is not offered", expression="mode", code="not-supported", remedy="Use mode=full."
+                f"mode={mode} is not offered",
+                expression="mode",
+                code="not-supported",
+                remedy=f"Use mode={', mode='.join(_STATEMENTS)}.",
             )
-        body, tag = capabilities.capabilities(exchange.acting, exchange.version, exchange.base)
+        body, tag = computed(exchange.acting, exchange.version, exchange.base)
         headers = [("ETag", tag), ("Cache-Control", "no-cache")]
         return (
             exchange.respond(b"", headers, 304) if exchange.not_modified(tag, None) else exchange.respond(body, headers)

@@ -22,7 +22,7 @@ class Reader(Protocol):
 
     statements: Statements
 
-    def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]: ...
+    def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]: ...
 
 
 class Choice(NamedTuple):

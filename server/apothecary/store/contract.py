@@ -79,8 +79,10 @@ class Reader(Protocol):
 
     def read_version(self, resource_type: str, resource_id: str, version: int) -> Past | None: ...
 
-    def read_many(self, keys: Sequence[tuple[str, str]]) -> list[Stored]:
-        """Current versions of those keys that exist and are not deleted, in no particular order."""
+    def read_many(self, keys: Sequence[tuple[str, str]], most: int | None = None) -> list[Stored]:
+        """Current versions of those keys that exist and are not deleted, in no particular order. With `most`, some may
+        be left out where those that are there have more than so many bytes.
+        """
 
     def existing(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those of `keys` that are there and not deleted."""
@@ -94,9 +96,10 @@ class Reader(Protocol):
         before: int | None = None,
         since: int | None = None,
         at: tuple[int, int] | None = None,
+        most: int | None = None,
     ) -> list[Past]:
         """Versions of one resource, newest first: at most `count`, below version `before`, made at or after `since`,
-        current in the span `at`.
+        current in the span `at`; `most` as in `search`.
         """
 
     def history_total(
@@ -117,6 +120,7 @@ class Reader(Protocol):
         since: int | None = None,
         at: tuple[int, int] | None = None,
         before: tuple[int, str, str, int] | None = None,
+        most: int | None = None,
     ) -> list[Past]:
         """Versions of a type, of some `types`, or of all, newest first; `at` keeps those current in a span of time;
         `before` is the (updated, type, id, version) of the last one already seen.
@@ -131,7 +135,10 @@ class Reader(Protocol):
         at: tuple[int, int] | None = None,
     ) -> int: ...
 
-    def search(self, query: Query) -> Page: ...
+    def search(self, query: Query, most: int | None = None) -> Page:
+        """One page of matches. With `most`, no more need be read of it than exceeds so many bytes of resources: the
+        page may end with the match that does, or have a few more.
+        """
 
     def explain(self, query: Query) -> list[str]:
         """How a search would run, for a person: the statement of each type, where it starts, the database's plan."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -32,6 +32,7 @@ from apothecary.errors import BadRequest, InsufficientStorage, StartError, Unrea
 from apothecary.store import schema, tables
 from apothecary.store.connections import OPEN, Connection, Connections
 from apothecary.store.faults import one_line
+from apothecary.store.limited import STEP, limited
 from apothecary.store.sql import ATTEMPTS, SqlStore, too_complex, too_long
 from apothecary.store.statements import Statement
 from apothecary.store.write import SqlTransaction, Writes
@@ -130,18 +131,26 @@ class PostgresqlStore(SqlStore):
             self._connections.doubt()
             raise self._connections.unreachable() from error
 
-    def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
+    def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
         try:
-            return self._rows(statement, bound)
+            return self._rows(statement, bound, most)
         except Unreachable:
             if not self._connections.back():
                 raise self._connections.unreachable() from None
             # After a restart of the database the first to notice finds new connections in the pool.
-            return self._rows(statement, bound)
+            return self._rows(statement, bound, most)
 
-    def _rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
+    def _rows(self, statement: Statement, bound: Sequence[Any], most: int | None) -> list[Any]:
         with self.connection() as connection:
-            return connection.cursor(binary=True).execute(statement.text, bound).fetchall()
+            cursor = connection.cursor(binary=True)
+            if most is None:
+                return cursor.execute(statement.text, bound).fetchall()
+            # Who stops before the end has the database cancel the rest.
+            found = cursor.stream(statement.text, bound, size=_STEP)
+            try:
+                return limited(found, most)
+            finally:
+                cast("Generator[Any]", found).close()
 
     @contextmanager
     def transaction(self) -> Iterator[SqlTransaction]:
@@ -209,12 +218,25 @@ def _usable_from(connection: Connection) -> str | None:
 MANY = 50
 
 
+# https://www.psycopg.org/psycopg3/docs/api/objects.html#psycopg.Capabilities.has_stream_chunked
+_STEP = STEP if psycopg.capabilities.has_stream_chunked() else 1
+
+
 class _Transaction(SqlTransaction):
     """An open transaction, in which many index rows are written by COPY. Measured: a load takes a quarter less time."""
 
     def __init__(self, store: PostgresqlStore, writes: Writes, cursor: psycopg.Cursor[Any], newest: int) -> None:
         super().__init__(store, writes, cursor, newest)
         self._copier = cursor
+
+    def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
+        if most is None:
+            return super().rows(statement, bound)
+        self.flush()
+        # To cancel a statement would end the transaction: here the database keeps what was not asked for.
+        with self._copier.connection.cursor("rows", binary=True) as cursor:
+            cursor.itersize = STEP
+            return limited(cursor.execute(statement.text, bound), most)
 
     def insert_rows(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
         if len(rows) < MANY or name not in _COPIES:

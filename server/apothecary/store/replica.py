@@ -71,12 +71,12 @@ class ReplicaReader(SqlReader, Replica):
 
     # -- its reads
 
-    def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
+    def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
         if time.monotonic() < self._paused_until:
-            return self._primary.rows(statement, bound)
+            return self._primary.rows(statement, bound, most)
         try:
             if self._has(max(self._written, getattr(self._request, "seen", 0))):
-                return self._replica.rows(statement, bound)
+                return self._replica.rows(statement, bound, most)
         except Busy as error:
             # A slow statement would be slow on the primary too. What failed for another reason can be asked there.
             if error.issues[0].code == "timeout":
@@ -85,7 +85,7 @@ class ReplicaReader(SqlReader, Replica):
         except psycopg.errors.SerializationFailure:
             # The standby had to cancel the statement, because replaying the log removed rows that it reads.
             pass
-        return self._primary.rows(statement, bound)
+        return self._primary.rows(statement, bound, most)
 
     def _has(self, position: int) -> bool:
         """Whether the standby has replayed the log up to `position`."""

@@ -15,6 +15,7 @@ from apothecary.search.predicates import Predicate
 from apothecary.search.query import Query
 from apothecary.store import choosing, fulltext, plan, reads
 from apothecary.store.contract import Hit, Page
+from apothecary.store.limited import AT_ONCE, held, limited
 from apothecary.store.listing import Listing, Place, Start
 from apothecary.store.order import order_of, ties_with
 from apothecary.store.shape import values
@@ -28,8 +29,8 @@ class SqlSearcher(ABC):
         self.statements = statements
 
     @abstractmethod
-    def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
-        """Run a reading statement and fetch all rows."""
+    def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
+        """Run a reading statement and fetch all rows, or with `most` those that `limited` keeps."""
 
     def sequence(self, items: Iterable[str]) -> Any:
         """A list of texts as one bound value."""
@@ -41,12 +42,14 @@ class SqlSearcher(ABC):
         sort = tuple(one.of(unmarked(resource_type)) for one in query.sort)
         return Listing(resource_type, predicate, values(predicate, self.sequence, phrase), sort, query.scored)
 
-    def search(self, query: Query) -> Page:
+    def search(self, query: Query, most: int | None = None) -> Page:
         backwards = query.cursor is not None and query.cursor.backwards
         # A cursor without an id is the end of the list: nothing lies beyond it.
         cursor = query.cursor if query.cursor is not None and query.cursor.id else None
         # One more than the page holds tells whether there is another page.
         wanted = query.count + 1
+        if query.count <= AT_ONCE:
+            most = None
         found: list[Hit] = []
         parts = self._parts(query)
         for resource_type, predicate in reversed(parts) if backwards else parts:
@@ -54,11 +57,14 @@ class SqlSearcher(ABC):
             if ties is None:
                 continue
             place = Place(cursor, ties, backwards)
-            found += self._page(query, resource_type, predicate, place, wanted if query.sort else wanted - len(found))
-            if not query.sort and len(found) >= wanted:
+            limit = wanted if query.sort else wanted - len(found)
+            found += self._page(query, resource_type, predicate, place, limit, most)
+            if query.sort and len(query.predicates) > 1:
+                found.sort(key=order_of(query), reverse=backwards)
+            if most is not None:
+                found = limited(found, most)
+            if not query.sort and (len(found) >= wanted or _full(found, most)):
                 break
-        if query.sort and len(query.predicates) > 1:
-            found.sort(key=order_of(query), reverse=backwards)
         more = len(found) > query.count
         found = found[: query.count]
         if backwards:
@@ -77,11 +83,18 @@ class SqlSearcher(ABC):
         return [(kind, predicate) for kind, predicate in parts if kind in held]
 
     def _page(
-        self, query: Query, resource_type: str, predicate: Predicate | None, place: Place, limit: int
+        self,
+        query: Query,
+        resource_type: str,
+        predicate: Predicate | None,
+        place: Place,
+        limit: int,
+        most: int | None,
     ) -> list[Hit]:
         known = query.memo.get(resource_type) if query.cursor is None else None
         if known is not None:
-            return self._hits(query, resource_type, *known)
+            statement, bound = known
+            return self._hits(query, resource_type, statement, bound, most)
         listing = self.listing(query, resource_type, predicate)
         start, settled = choosing.choose(self, listing)
         steps = choosing.steps(start, place)
@@ -91,22 +104,25 @@ class SqlSearcher(ABC):
             # A first page in one step that needs no counting runs the same statement with the same values every time.
             if settled and query.cursor is None and len(steps) == 1 and len(query.predicates) == 1:
                 query.memo[resource_type] = statement, bound
-            found += self._hits(query, resource_type, statement, bound)
-            if len(found) >= limit:
+            found += self._hits(query, resource_type, statement, bound, most)
+            if len(found) >= limit or _full(found, most):
                 break
         return found
 
-    def _hits(self, query: Query, resource_type: str, statement: Statement, bound: Sequence[Any]) -> list[Hit]:
+    def _hits(
+        self, query: Query, resource_type: str, statement: Statement, bound: Sequence[Any], most: int | None
+    ) -> list[Hit]:
+        rows = self.rows(statement, bound, most)
         if query.scored:
             count = len(query.sort)
             place = next((number for number, one in enumerate(query.sort) if one.column == "score"), count)
             return [
                 Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys[:count]), keys[place])
-                for identity, version, updated, fhir_version, body, *keys in self.rows(statement, bound)
+                for identity, version, updated, fhir_version, body, *keys in rows
             ]
         return [
             Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys))
-            for identity, version, updated, fhir_version, body, *keys in self.rows(statement, bound)
+            for identity, version, updated, fhir_version, body, *keys in rows
         ]
 
     def _statement(self, listing: Listing, start: Start, place: Place, limit: int) -> tuple[Statement, tuple[Any, ...]]:
@@ -164,3 +180,8 @@ class SqlSearcher(ABC):
             )
             result += int(self.rows(statement, statement.bind(listing.values))[0][0])
         return result
+
+
+def _full(found: Sequence[Hit], most: int | None) -> bool:
+    """Whether some hits are all that `limited` would keep."""
+    return most is not None and len(found) > 1 and sum(map(held, found)) > most

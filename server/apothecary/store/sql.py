@@ -18,6 +18,7 @@ from apothecary.errors import Busy, InsufficientStorage, TooCostly, Unreachable
 from apothecary.fhir.temporal import instant, now
 from apothecary.store import reads, similar
 from apothecary.store.contract import Past, Reader, Store, Stored, Transaction
+from apothecary.store.limited import AT_ONCE, held
 from apothecary.store.searching import SqlSearcher
 from apothecary.store.statements import Statements
 
@@ -28,6 +29,9 @@ ATTEMPTS = 12
 BEHIND = 10_000_000
 
 T = TypeVar("T")
+
+# No more than that, in bytes, is read ahead of who goes through all resources of a type.
+BATCH_BYTES = 16 * 1024 * 1024
 
 # How many bytes there must be room for, so that a database that had none is written again.
 ROOM = 128 * 1024
@@ -43,10 +47,14 @@ class SqlReader(SqlSearcher, Reader):
         self._read = statements.get("read", reads.current)
         self._read_version = statements.get("read version", reads.version)
 
-    def _fetch(self, key: Hashable, build: Callable[[], Executable], **named: Any) -> list[Any]:
-        """All rows of a statement; `key` and `build` as in `Statements.get`."""
+    def _fetch(
+        self, key: Hashable, build: Callable[[], Executable], most: int | None = None, **named: Any
+    ) -> list[Any]:
+        """All rows of a statement, or with `most` those that `limited` keeps; `key` and `build` as in
+        `Statements.get`.
+        """
         statement = self.statements.get(key, build)
-        return self.rows(statement, statement.bind(named))
+        return self.rows(statement, statement.bind(named), most)
 
     # -- reading
 
@@ -58,13 +66,15 @@ class SqlReader(SqlSearcher, Reader):
         found = self.rows(self._read_version, (resource_type, resource_id, version))
         return Past(*found[0]) if found else None
 
-    def read_many(self, keys: Sequence[tuple[str, str]]) -> list[Stored]:
+    def read_many(self, keys: Sequence[tuple[str, str]], most: int | None = None) -> list[Stored]:
         build = partial(reads.many, self.statements.dialect)
-        return [
-            Stored(*row)
-            for kind, ids in _by_type(keys)
-            for row in self._fetch("read many", build, type=kind, ids=self.sequence(ids))
-        ]
+        most = most if len(keys) > AT_ONCE else None
+        found: list[Stored] = []
+        for kind, ids in _by_type(keys):
+            found += [Stored(*row) for row in self._fetch("read many", build, most, type=kind, ids=self.sequence(ids))]
+            if most is not None and sum(map(held, found)) > most:
+                break
+        return found
 
     def existing(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
         build = partial(reads.existing, self.statements.dialect)
@@ -83,11 +93,13 @@ class SqlReader(SqlSearcher, Reader):
         before: int | None = None,
         since: int | None = None,
         at: tuple[int, int] | None = None,
+        most: int | None = None,
     ) -> list[Past]:
         given = tuple(one is not None for one in (before, since, at))
         bound = self._window(resource_type, None, since, at)
         bound |= {"id": resource_id, "before": before, "limit": count}
-        found = self._fetch(("history", *given), partial(reads.history, *given), **bound)
+        most = most if count > AT_ONCE else None
+        found = self._fetch(("history", *given), partial(reads.history, *given), most, **bound)
         return [Past(*row) for row in found]
 
     def history_total(
@@ -112,13 +124,15 @@ class SqlReader(SqlSearcher, Reader):
         since: int | None = None,
         at: tuple[int, int] | None = None,
         before: tuple[int, str, str, int] | None = None,
+        most: int | None = None,
     ) -> list[Past]:
         given = tuple(one is not None for one in (resource_type, types, since, at, before))
         bound = self._window(resource_type, types, since, at) | {"limit": count}
         if before is not None:
             bound |= dict(zip(("before_updated", "before_type", "before_id", "before_version"), before, strict=True))
         build = partial(reads.history_of, self.statements.dialect, *given)
-        return [Past(*row) for row in self._fetch(("history of", *given), build, **bound)]
+        most = most if count > AT_ONCE else None
+        return [Past(*row) for row in self._fetch(("history of", *given), build, most, **bound)]
 
     def history_of_total(
         self,
@@ -151,10 +165,10 @@ class SqlReader(SqlSearcher, Reader):
     ) -> Iterator[Stored]:
         """What the statement `name` gives of a type, some hundred at a time."""
         last = after
-        while batch := self._fetch(name, build, type=resource_type, after=last, limit=page):
+        while batch := self._fetch(name, build, BATCH_BYTES, type=resource_type, after=last, limit=page):
             yield from (Stored(*row) for row in batch)
             last = batch[-1][1]
-            if len(batch) < page:
+            if len(batch) < page and sum(map(held, batch)) <= BATCH_BYTES:
                 # What is written at the end meanwhile is not waited for: there might be no end of it.
                 return
 

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from apothecary.errors import Busy
 from apothecary.store import schema
+from apothecary.store.limited import limited
 from apothecary.store.sql import SqlStore, too_complex, too_long
 from apothecary.store.sqlite_file import DatabaseFile, pragmas
 from apothecary.store.statements import Statement
@@ -136,16 +137,23 @@ class SqliteStore(SqlStore):
             self._open.append(connection)
         return connection
 
-    def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
+    def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
         self._file.check_sometimes(self._opened)
         with self._connection() as connection:
-            return self.rows_of(connection, statement, bound)
+            return self.rows_of(connection, statement, bound, most)
 
-    def rows_of(self, connection: _Connection, statement: Statement, bound: Sequence[Any]) -> list[Any]:
+    def rows_of(
+        self, connection: _Connection, statement: Statement, bound: Sequence[Any], most: int | None = None
+    ) -> list[Any]:
         """The rows of a statement on a connection, within the limit of time."""
         end = connection.deadline[0] = time.monotonic() + self._seconds
         try:
-            return connection.execute(statement.text, bound).fetchall()
+            found = connection.execute(statement.text, bound)
+            if most is None:
+                return found.fetchall()
+            with closing(found):
+                # It is read as it is iterated: what comes after the last of them is never fetched.
+                return limited(found, most)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT and time.monotonic() > end:
                 raise too_long(self._seconds) from error
@@ -222,9 +230,9 @@ class _Transaction(SqlTransaction):
         self._store = store
         self._connection = connection
 
-    def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
+    def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
         self.flush()
-        return self._store.rows_of(self._connection, statement, bound)
+        return self._store.rows_of(self._connection, statement, bound, most)
 
 
 def stamp(connection: sqlite3.Connection) -> str | None:

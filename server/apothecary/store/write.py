@@ -32,6 +32,7 @@ from apothecary.search.rows import TABLES, ContainedRow, Indexed, IndexRow, Refe
 from apothecary.search.words import trigrams
 from apothecary.store import fulltext, reads, tables
 from apothecary.store.contract import Stored, Transaction
+from apothecary.store.limited import limited
 from apothecary.store.sql import SqlReader, SqlStore
 from apothecary.store.statements import Statement
 
@@ -143,9 +144,10 @@ class SqlTransaction(SqlReader, Transaction):
     def _run(self, statement: Statement, **named: Any) -> Any:
         return self._cursor.execute(statement.text, statement.bind(named))
 
-    def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]:
+    def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
         self.flush()
-        return list(self._cursor.execute(statement.text, bound).fetchall())
+        found = self._cursor.execute(statement.text, bound)
+        return list(found.fetchall()) if most is None else limited(found, most)
 
     def read(self, resource_type: str, resource_id: str) -> Stored | None:
         # Every write reads first, so this must not end the holding back.

@@ -1,7 +1,7 @@
-"""Extensions: absolute urls, and for those published with a release their place, value and parts.
+"""Extensions: absolute urls, and for those published for a release their place, value and parts.
 
-https://hl7.org/fhir/R5/extensibility.html. R5 publishes its extensions apart from the core package, so there only
-the url and the structure are checked, unless profiles are given that define them.
+https://hl7.org/fhir/R5/extensibility.html and https://hl7.org/fhir/extensions/. The others are checked where profiles
+are given that define them.
 """
 
 from __future__ import annotations
@@ -9,16 +9,22 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from apothecary.fhir.definitions import Context, Definitions, ExtensionDefinition
-from apothecary.fhir.structures import Structure
+from apothecary.fhir.releases import FhirVersion
+from apothecary.fhir.structures import Binding, Structure, TypeRef
 from apothecary.suggestions import did_you_mean
+from apothecary.validation.bindings import BindingCheck, binding_check, code_defect
 from apothecary.validation.diagnostics import shown
+from apothecary.validation.references import check_reference
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run, pointer_of
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
+# Addresses that stand for others in texts that teach: nobody publishes anything there (RFC 2606).
+_EXAMPLE = re.compile(r"https?://(?:[^/]+\.)?example\.(?:org|com|net)(?:[/:#?]|$)")
 _EXTENSIONS = frozenset({"extension", "modifierExtension"})
 
 _PUBLISHED = "http://hl7.org/fhir/StructureDefinition/"
@@ -57,13 +63,25 @@ def check_extensions(value: dict[str, Any], at: At, run: Run, modifier: bool) ->
         return
     definition = run.tables.extension(url)
     if definition is None:
-        contexts = run.options.profiles.contexts(url) if run.options.profiles is not None else ()
-        _check_context(url, contexts, at, run)
+        profiles = run.options.profiles
+        _check_context(url, profiles.contexts(url) if profiles is not None else (), at, run)
+        if profiles is None or profiles.find("StructureDefinition", url) is None:
+            _report_unknown(url, at, run, modifier)
         return
     if definition.is_modifier != modifier:
         expected = "modifierExtension" if definition.is_modifier else "extension"
         run.report(BASE["extension-modifier"], at, f"has the url {url}, which belongs into {expected}", key="url")
     _check_context(url, definition.contexts, at, run)
+
+
+def _report_unknown(url: str, at: tuple[At, str, int | None], run: Run, modifier: bool) -> None:
+    """Tell of a modifier that nobody here can understand, and of a name among HL7's own that HL7 does not publish."""
+    remedy = did_you_mean(url, run.tables.extension_urls()) if url.startswith(_PUBLISHED) else None
+    if modifier and not _EXAMPLE.match(url):
+        run.report(BASE["extension-modifier-unknown"], at, f"has the url {url}, which nothing here defines", key="url")
+    elif url.startswith(_PUBLISHED):
+        text = f"has the url {url}, which HL7 does not publish for {run.tables.version}"
+        run.report(BASE["extension-unknown"], at, text, key="url", remedy=remedy)
 
 
 def _check_context(url: str, contexts: tuple[Context, ...], at: tuple[At, str, int | None], run: Run) -> None:
@@ -77,17 +95,40 @@ def _check_content(definition: ExtensionDefinition, value: dict[str, Any], at: A
     values = [key for key in value if key.startswith("value") or key.startswith("_value")]
     rule = BASE["extension-value"]
     if definition.types:
-        allowed = {f"value{item.code[0].upper()}{item.code[1:]}" for item in definition.types}
+        allowed = {f"value{item.code[0].upper()}{item.code[1:]}": item for item in definition.types}
         for key in values:
             if key.lstrip("_") not in allowed:
                 text = f"is not a form of the value of {definition.url}: {', '.join(sorted(allowed))}"
                 run.report(rule, at, text, key=key)
+            elif key in allowed:
+                _check_value(definition, allowed[key], value[key], (at, key, None), run)
         if definition.value_min and not values and not parts:
             run.report(rule, at, f"has no value, but {definition.url} is nothing without one")
     elif values:
         run.report(rule, at, f"has a value, but {definition.url} has parts instead", key=values[0])
     if isinstance(parts, list) and definition.extensions:
         _check_parts(definition, parts, at, run)
+
+
+def _check_value(
+    definition: ExtensionDefinition, declared: TypeRef, value: Any, at: tuple[At, str, None], run: Run
+) -> None:
+    """Check a value against the value set and the targets that the definition adds to what every extension may hold."""
+    if isinstance(value, dict):
+        if declared.code == "Reference" and declared.targets and "Resource" not in declared.targets:
+            check_reference(value, at, run, declared.targets)
+        check = _binding_check(run.tables.version, definition.binding, declared.code)
+        if check is not None:
+            check(value, at, run)
+    elif isinstance(value, str) and definition.binding is not None:
+        wrong = code_defect(run.tables.version, definition.binding, value)
+        if wrong is not None and definition.binding.strength in ("required", "extensible"):
+            run.report(wrong.rule, at[0], wrong.text, key=at[1], remedy=wrong.remedy)
+
+
+@cache
+def _binding_check(version: FhirVersion, binding: Binding | None, type_name: str) -> BindingCheck | None:
+    return None if binding is None else binding_check(version, binding, type_name)
 
 
 def _check_parts(definition: ExtensionDefinition, parts: list[Any], at: At, run: Run) -> None:
@@ -122,6 +163,16 @@ def _in_context(url: str, contexts: tuple[Context, ...], owner: At, run: Run) ->
     return not names.isdisjoint(_MORE_CONTEXTS.get(url, ()))
 
 
+@cache
+def _interfaces(tables: Definitions, name: str) -> frozenset[str]:
+    """The interfaces that a resource type has, by their elements (https://hl7.org/fhir/R5/types.html#interfaces)."""
+    elements = tables.structure(name).properties
+    found = {"CanonicalResource"} if {"url", "version", "status", "date", "publisher"} <= elements.keys() else set()
+    if found and {"approvalDate", "lastReviewDate", "effectivePeriod"} <= elements.keys():
+        found.add("MetadataResource")
+    return frozenset(found)
+
+
 def _owner_names(run: Run, owner: At) -> set[str]:
     """The names under which a context may know the element that has the extension: its path, its type, the types
     above.
@@ -131,7 +182,7 @@ def _owner_names(run: Run, owner: At) -> set[str]:
     tables = run.tables
     structure: Structure = tables.structure(run.resource["resourceType"])
     # "Element" is published on what in fact marks whole resources (structuredefinition-wg): it means anything.
-    names = {structure.name, *_ancestors(tables, structure.name), "Element"}
+    names = {structure.name, *_ancestors(tables, structure.name), *_interfaces(tables, structure.name), "Element"}
     for step in pointer[len(base) :]:
         if isinstance(step, int):
             continue

@@ -19,8 +19,8 @@ from apothecary.validation.fhirpath import (
     compile_expression,
     evaluate,
     item_of,
+    truth,
 )
-from apothecary.validation.fhirpath.operators import truth
 from apothecary.validation.natives import NATIVES, Native
 from apothecary.validation.references import contained
 from apothecary.validation.rules import Rule

@@ -38,6 +38,10 @@ def _ext_1(value: Value) -> Failures:
     return FAILS if ("extension" in value) is has_value else HOLDS
 
 
+def _dos_1(value: Value) -> Failures:
+    return FAILS if value.get("asNeeded") is False and value.get("asNeededFor") else HOLDS
+
+
 def _qty_3(value: Value) -> Failures:
     if "code" not in value or "system" in value or "_system" in value:
         return HOLDS
@@ -204,6 +208,7 @@ NATIVES: Mapping[str, Native] = {
     "dom-4": _dom_4,
     "dom-5": _dom_5,
     "dom-6": _dom_6,
+    "dos-1": _dos_1,
     "ext-1": _ext_1,
     "per-1": _per_1,
     "qty-3": _qty_3,

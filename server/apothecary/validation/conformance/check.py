@@ -12,8 +12,7 @@ from apothecary.validation.conformance.slicing import POSITION, Undecided, at_po
 from apothecary.validation.conformance.support import Support
 from apothecary.validation.conformance.values import Occurrence, equals, fits, occurrences
 from apothecary.validation.diagnostics import shown
-from apothecary.validation.fhirpath import FhirPathError, Node
-from apothecary.validation.fhirpath.operators import truth
+from apothecary.validation.fhirpath import FhirPathError, Node, truth
 from apothecary.validation.profiles.compile import CORE
 from apothecary.validation.profiles.model import Bound, ElementRules, Profile, Slicing
 from apothecary.validation.rules import BASE, Rule

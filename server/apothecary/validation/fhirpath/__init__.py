@@ -8,11 +8,19 @@ environment, is a FhirPathError.
 from __future__ import annotations
 
 from apothecary.errors import BudgetSpent, RegularExpressionError
-from apothecary.validation.fhirpath.closures import Compiled
-from apothecary.validation.fhirpath.nodes import Environment, FhirPathError, Items, Node, item_of
-from apothecary.validation.fhirpath.parser import compile_expression
+from apothecary.validation.fhirpath.nodes import Compiled, Environment, FhirPathError, Items, Node, item_of, truth
 
-__all__ = ["Compiled", "Environment", "FhirPathError", "Node", "compile_expression", "evaluate", "item_of"]
+__all__ = ["Compiled", "Environment", "FhirPathError", "Node", "compile_expression", "evaluate", "item_of", "truth"]
+
+
+def compile_expression(text: str) -> Compiled:
+    """`text` as a closure; FhirPathError when it is no FHIRPath or needs what is not offered.
+
+    The engine is imported here: most resources of a small check meet no invariant that needs it.
+    """
+    from apothecary.validation.fhirpath import parser
+
+    return parser.compile_expression(text)
 
 
 def evaluate(expression: Compiled, environment: Environment) -> Items:

@@ -8,11 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 from apothecary.validation.fhirpath import operators
-from apothecary.validation.fhirpath.nodes import Environment, FhirPathError, Items, child, is_known_type, is_type
+from apothecary.validation.fhirpath.nodes import (
+    Compiled,
+    Environment,
+    FhirPathError,
+    Items,
+    child,
+    is_known_type,
+    is_type,
+)
 from apothecary.validation.fhirpath.values import TEXT_IN_A_STEP, text
-
-# (the context that `$this` and names refer to, the environment) -> the collection
-Compiled = Callable[[Items, Environment], Items]
 
 _NAMED: dict[str, Callable[[Environment], Items]] = {
     "resource": lambda env: [env.resource],

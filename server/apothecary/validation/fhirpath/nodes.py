@@ -79,6 +79,10 @@ class Environment:
     moment: datetime | None = None
 
 
+# (the context that `$this` and names refer to, the environment) -> the collection
+Compiled = Callable[[Items, Environment], Items]
+
+
 def item_of(tables: Definitions, value: Any, structure: str) -> Node:
     """A resource or element as the focus of an expression."""
     if isinstance(value, dict):
@@ -213,3 +217,14 @@ def system_type(value: Any) -> str:
     if isinstance(value, Decimal | float):
         return "Decimal"
     return getattr(value, "kind", None) or type(value).__name__
+
+
+def truth(items: Items) -> bool | None:
+    """A collection as a condition: empty is None, one item that is no boolean is true."""
+    if not items:
+        return None
+    if len(items) > 1:
+        raise FhirPathError("a condition has more than one value")
+    item = items[0]
+    value = item.value if isinstance(item, Node) else item
+    return value if isinstance(value, bool) else True

@@ -7,9 +7,9 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from apothecary.fhir.budgets import Budget
-from apothecary.validation.fhirpath.nodes import Environment, FhirPathError, Item, Items, Node
+from apothecary.validation.fhirpath.nodes import Environment, FhirPathError, Item, Items, Node, truth
 from apothecary.validation.fhirpath.temporal import NotTemporal, Temporal, moved, order, parse_temporal
-from apothecary.validation.fhirpath.values import TEXT_IN_A_STEP, Quantity, number, single, truth, value_of
+from apothecary.validation.fhirpath.values import TEXT_IN_A_STEP, Quantity, number, single, value_of
 
 __all__ = ["arithmetic", "compare", "distinct", "equal", "equivalent", "key", "single", "truth"]
 

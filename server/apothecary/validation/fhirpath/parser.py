@@ -6,9 +6,9 @@ from decimal import Decimal
 from functools import lru_cache
 
 from apothecary.validation.fhirpath import closures
-from apothecary.validation.fhirpath.closures import Compiled, binary, constant
+from apothecary.validation.fhirpath.closures import binary, constant
 from apothecary.validation.fhirpath.functions import offered
-from apothecary.validation.fhirpath.nodes import Environment, FhirPathError, Items
+from apothecary.validation.fhirpath.nodes import Compiled, Environment, FhirPathError, Items
 from apothecary.validation.fhirpath.temporal import parse_temporal, parse_time
 from apothecary.validation.fhirpath.tokens import Token, shortened, tokens, unescaped
 from apothecary.validation.fhirpath.values import Quantity, calendar_word

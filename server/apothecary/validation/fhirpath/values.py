@@ -8,7 +8,6 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from apothecary.fhir.ucum import UcumError, canonical
 from apothecary.validation.fhirpath.nodes import FhirPathError, Item, Items, Node
 from apothecary.validation.fhirpath.temporal import CALENDAR, Temporal, parse_temporal, parse_time
 
@@ -41,6 +40,9 @@ class Quantity(NamedTuple):
         code = (_ROUGHLY if roughly else _SAME).get(self.unit) if self.calendar else self.unit
         if code is None:
             return (self.value * 12, "month") if self.unit == "year" else (self.value, self.unit)
+        # Few expressions compare quantities; the table of units need not be there for the others.
+        from apothecary.fhir.ucum import UcumError, canonical
+
         try:
             return canonical(self.value, code) or (self.value, code)
         except UcumError:
@@ -114,17 +116,6 @@ _CONVERTED: dict[str, Callable[[Any], Any]] = {
     "integer64": _integer64,
     **dict.fromkeys(("Quantity", "Age", "Count", "Distance", "Duration", "SimpleQuantity", "MoneyQuantity"), _quantity),
 }
-
-
-def truth(items: Items) -> bool | None:
-    """A collection as a condition: empty is None, one item that is no boolean is true."""
-    if not items:
-        return None
-    if len(items) > 1:
-        raise FhirPathError("a condition has more than one value")
-    item = items[0]
-    value = item.value if isinstance(item, Node) else item
-    return value if isinstance(value, bool) else True
 
 
 def single(items: Items) -> Any:

@@ -205,6 +205,25 @@ CONTENT_RULES = (
         "Move it to the other element.",
     ),
     Rule(
+        "extension-modifier-unknown",
+        "error",
+        "extension",
+        "A modifierExtension is one that is known.",
+        "Who does not understand it cannot use the resource safely "
+        "(https://hl7.org/fhir/R5/extensibility.html#modifierExtension).",
+        '{"modifierExtension": [{"url": "https://acme.test/fhir/StructureDefinition/not", "valueBoolean": true}]}',
+        "Correct the url, or give the package that defines it.",
+    ),
+    Rule(
+        "extension-unknown",
+        "warning",
+        "extension",
+        "An extension whose url is HL7's own is one that HL7 publishes for the release.",
+        "https://hl7.org/fhir/extensions/extension-registry.html",
+        '{"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/patient-religon"}]}',
+        "Correct the url, or use another extension.",
+    ),
+    Rule(
         "narrative-xhtml",
         "error",
         "structure",

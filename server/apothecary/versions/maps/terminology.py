@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
+from apothecary.terminology.relationships import EQUIVALENCES, RELATIONSHIPS
 from apothecary.versions.rules import Codes, Map
 
-# R4 says what the target is to the source, R5 what the source is to the target: wider becomes "source is narrower".
 _RELATIONSHIP = Codes(
-    newer={
-        "relatedto": "related-to",
-        "equal": "equivalent",
-        "wider": "source-is-narrower-than-target",
-        "subsumes": "source-is-narrower-than-target",
-        "narrower": "source-is-broader-than-target",
-        "specializes": "source-is-broader-than-target",
-        "inexact": "related-to",
-        "unmatched": "not-related-to",
-        "disjoint": "not-related-to",
-    },
-    older={
-        "related-to": "relatedto",
-        "source-is-narrower-than-target": "wider",
-        "source-is-broader-than-target": "narrower",
-        "not-related-to": "disjoint",
-    },
+    newer={old: new for old, new in RELATIONSHIPS.items() if old != new},
+    older={new: old for new, old in EQUIVALENCES.items() if old != new},
 )
 
 MAPS = (

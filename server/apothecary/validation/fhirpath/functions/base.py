@@ -7,8 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from apothecary.validation.fhirpath.closures import Compiled
-from apothecary.validation.fhirpath.nodes import Environment, FhirPathError, Items
+from apothecary.validation.fhirpath.nodes import Compiled, Environment, FhirPathError, Items
 from apothecary.validation.fhirpath.values import TEXT_IN_A_STEP, single
 
 __all__ = ["Call", "Compiled", "Offered", "of_items", "of_text", "of_value", "wrapped"]
