@@ -54,7 +54,8 @@ class Ruled(CodeSystem):
     def codes(self) -> Iterator[Concept]:
         """Raises NotEnumerable."""
         raise NotEnumerable(
-            f"the codes of {self.url} have no end", remedy="Ask whether a code is one with $validate-code."
+            f"the codes of {self.url} cannot be listed: they have no end",
+            remedy="Ask whether a code is one with $validate-code.",
         )
 
     def parents_of(self, code: str) -> tuple[str, ...]:
@@ -64,7 +65,7 @@ class Ruled(CodeSystem):
 
     def descendants(self, code: str) -> frozenset[str]:
         """Raises NotEnumerable."""
-        raise NotEnumerable(f"the codes of {self.url} below {code!r} have no end")
+        raise NotEnumerable(f"the codes of {self.url} below {code!r} cannot be listed: they have no end")
 
     def children_of(self, code: str) -> tuple[str, ...]:
         """None that could be listed."""
