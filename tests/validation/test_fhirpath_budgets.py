@@ -268,3 +268,78 @@ def test_a_constraint_asks_the_code_systems_at_hand_what_they_subsume(code: str,
     assert definition is not None
     profiles = Profiles([definition, SYSTEM], ["http://example.org/p"])
     assert [found for found, _ in told(resource, Options(profiles=profiles))] == ([] if rule is None else [rule])
+
+
+MANY = 4_000
+ELEMENTS = [{"id": f"e{n}", "path": f"Patient.e{n}"} for n in range(MANY)]
+LARGE: dict[str, dict[str, Any]] = {
+    "StructureDefinition": {
+        "kind": "resource",
+        "type": "Patient",
+        "snapshot": {"element": [{"path": "Patient"}, *ELEMENTS]},
+        "differential": {"element": [{"path": "Patient"}, *ELEMENTS]},
+    },
+    "PlanDefinition": {
+        "goal": [{"id": f"g{n}"} for n in range(MANY)],
+        "action": [
+            {"id": f"a{n}", "goalId": [f"g{n}"], "relatedAction": [{"targetId": f"a{n - 1 if n else 1}"}]}
+            for n in range(MANY)
+        ],
+    },
+    "ImplementationGuide": {
+        "definition": {
+            "grouping": [{"id": f"g{n}"} for n in range(MANY)],
+            "resource": [{"groupingId": f"g{n}"} for n in range(MANY)],
+        },
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("structure", "key", "inside"),
+    [
+        ("StructureDefinition.snapshot", "sdf-8", ("snapshot",)),
+        ("StructureDefinition.differential", "sdf-8a", ("differential",)),
+        ("PlanDefinition", "pld-3", ()),
+        ("PlanDefinition", "pld-4", ()),
+        ("ImplementationGuide.definition", "ig-1", ("definition",)),
+    ],
+)
+def test_an_invariant_that_looks_at_all_elements_for_each_of_them_costs_no_square(
+    structure: str, key: str, inside: tuple[str, ...]
+) -> None:
+    name = structure.partition(".")[0]
+    invariant = next(one for one in TABLES.structure(structure).invariants if one.key == key)
+    resource = {"resourceType": name, **LARGE[name]}
+    value: Any = resource
+    for step in inside:
+        value = value[step]
+    root = item_of(TABLES, resource, name)
+    focus = item_of(TABLES, value, structure)
+    env = Environment(TABLES, root, root, focus, lambda reference: None, budget=Budget(100 * MANY))
+    assert evaluate(compile_expression(invariant.expression), env) == [True]
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        # The right side is another one for each item.
+        ("Patient.name.where(family in given).family", ["b"]),
+        ("Patient.name.where(given contains family).family", ["b"]),
+        ("Patient.name.select(%resource.name.skip($index).first().family)", ["a", "b", "c"]),
+        ("Patient.name.select(%resource.name[$index].family)", ["a", "b", "c"]),
+        ("Patient.name.select(%resource.name.where(family = %context.name.last().family).family)", ["c"] * 3),
+        ("Patient.name.select(%resource.name.first().given.first().startsWith(family))", [False, True, False]),
+        ("Patient.name.select(%resource.name.where(family = $this.given).family)", []),
+        ("Patient.name.aggregate($total | %resource.name.first().family.select($total), 'z')", ["z"]),
+        ("Patient.name.select(defineVariable('v', family).select(%resource.name.where(family = %v).family))", [*"abc"]),
+    ],
+)
+def test_what_depends_on_the_item_is_found_for_each_item(expression: str, found: list[Any]) -> None:
+    patient = {
+        "resourceType": "Patient",
+        "name": [{"family": "a", "given": ["b"]}, {"family": "b", "given": ["x", "b"]}, {"family": "c"}],
+    }
+    root = item_of(TABLES, patient, "Patient")
+    env = Environment(TABLES, root, root, root, lambda reference: None)
+    assert [getattr(one, "value", one) for one in evaluate(compile_expression(expression), env)] == found

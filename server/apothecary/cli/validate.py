@@ -80,6 +80,8 @@ def _version(context: click.Context, parameter: click.Parameter, value: str | No
 @click.option("--changed-since", metavar="REV", help="Check only what git says changed since REV.")
 @click.option("--baseline", type=click.Path(path_type=Path, dir_okay=False), help="Leave out what this file lists.")
 @click.option("--write-baseline", is_flag=True, help="Write all findings to the baseline, and end with status 0.")
+@click.option("--fix", is_flag=True, help="First mend, in the files, what has one reading.")
+@click.option("--diff", is_flag=True, help="Show what --fix changes; without --fix, write and check nothing.")
 @click.option("--references/--no-references", default=None, help="Follow references from file to file.")
 @click.option("--fhir-only", is_flag=True, help="Skip named files without FHIR, as those found in folders.")
 @click.option("--max-issues", type=click.IntRange(min=0), help="Show at most so many; 0 is all. Default: 1000.")
@@ -108,6 +110,12 @@ def validate(paths: tuple[str, ...], format_name: str, output: list[tuple[str, P
         if STANDARD_INPUT in paths:
             raise StartError("--changed-since: git knows nothing of standard input")
         listed = changed_since(options["changed_since"], listed)
+    if options["fix"] or options["diff"]:
+        from apothecary.cli.validate_fix import mend_files
+
+        found = mend_files(listed, check.release_of, fix=options["fix"], diff=options["diff"])
+        if not options["fix"]:
+            sys.exit(1 if found and not options["exit_zero"] else 0)
     report = Report(limit=_limit(options, config))
     baseline = _baseline(None if options["write_baseline"] else baseline_path)
     for outcome in outcomes(check, listed, options["jobs"] or os.cpu_count() or 1):

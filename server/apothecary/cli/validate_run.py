@@ -51,7 +51,11 @@ class Check:
 
     def release(self, document: Document) -> FhirVersion:
         """The release that a document is checked as."""
-        return self.fhir_version or hinted_version(document.value) or self._profiled(document.value)
+        return self.release_of(document.value)
+
+    def release_of(self, value: Any) -> FhirVersion:
+        """The release that a value read from a file is of."""
+        return self.fhir_version or hinted_version(value) or self._profiled(value)
 
     def issues(self, document: Document, coverage: Coverage | None = None, held: Held | None = None) -> list[Issue]:
         """What validation finds in a document that could be read."""

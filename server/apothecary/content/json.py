@@ -72,6 +72,14 @@ class JsonPositions:
         """Line and column, from 1, of the value at `pointer`, or of its nearest ancestor that exists."""
         if self._lines is None:
             self._lines = Lines(self._text, self._first_line)
+        return self._lines.place(self._offset(pointer))
+
+    def span(self, pointer: Pointer) -> tuple[int, int]:
+        """Where the value at `pointer` begins and ends in the text, in characters."""
+        offset = self._offset(pointer)
+        return offset, _skip(self._text, offset)[1]
+
+    def _offset(self, pointer: Pointer) -> int:
         offset = self._after_space(0)
         for step in pointer:
             members = self._members.get(offset)
@@ -80,7 +88,7 @@ class JsonPositions:
             if step not in members:
                 break
             offset = members[step]
-        return self._lines.place(offset)
+        return offset
 
     def _index(self, offset: int) -> dict[str | int, int]:
         """Where each member of the container at `offset` stands; nothing for a scalar."""

@@ -13,8 +13,6 @@ from apothecary.terminology.code_systems import CONCEPT_PROPERTIES, CodeSystem, 
 from apothecary.terminology.model import Concept, Designation, Property, PropertyDefinition, designations, objects
 
 Parents = dict[str, dict[str, None]]
-# More ancestors than a code has that are looked through for one.
-_DEEPEST = 100
 
 
 def code_system(resource: Mapping[str, Any]) -> CodeSystem:
@@ -57,9 +55,8 @@ def code_system(resource: Mapping[str, Any]) -> CodeSystem:
                 tuple(objects(element.get("extension"))),
             )
     url = _text(resource, "url")
-    for code, above in code_forms.edges(url, concepts):
-        if not _is_below(parents, code, above):
-            parents.setdefault(code, {})[above] = None
+    # Where nobody says what a code stands below, its form does.
+    parents = {code: {above: None} for code, above in code_forms.edges(url, concepts)} | parents
     sensitive = resource.get("caseSensitive")
     return CodeSystem(
         url,
@@ -74,19 +71,6 @@ def code_system(resource: Mapping[str, Any]) -> CodeSystem:
         value_set=_optional(resource, "valueSet"),
         supplemented=_optional(resource, "supplements"),
     )
-
-
-def _is_below(parents: Parents, code: str, above: str) -> bool:
-    seen: set[str] = set()
-    waiting = [*parents.get(code, ())]
-    while waiting:
-        one = waiting.pop()
-        if one == above or len(seen) > _DEEPEST:
-            return True
-        if one not in seen:
-            seen.add(one)
-            waiting.extend(parents.get(one, ()))
-    return False
 
 
 def from_tables(system: tables.CodeSystem) -> CodeSystem:

@@ -6,17 +6,32 @@ The invariants `bdl-*` come from the definitions; here stand the rules that the 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
 from apothecary.fhir.references import Reference, parse_reference
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.rules import BASE
-from apothecary.validation.run import At, Run
+from apothecary.validation.run import At, Pointer, Run
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
 # In these an urn:uuid can have no other meaning than an entry of the same bundle.
 _CLOSED = frozenset({"transaction", "batch", "document", "message"})
+# What the first resource of a document or message refers to and the bundle has to hold, by the type of the bundle.
+_FIRST = {"document": "Composition", "message": "MessageHeader"}
+_HELD: dict[str, tuple[tuple[str, ...], ...]] = {
+    "Composition": (
+        ("subject",),
+        ("encounter",),
+        ("author",),
+        ("attester", "party"),
+        ("custodian",),
+        ("event", "detail"),
+    ),
+    "MessageHeader": (("focus",),),
+}
+_HELD_OF_SECTION = (("author",), ("focus",), ("entry",))
 _REQUESTED = frozenset({"transaction", "batch", "history"})
 
 
@@ -84,7 +99,10 @@ def check_bundle(bundle: dict[str, Any], at: At, run: Run) -> None:
     entries = bundle.get("entry")
     if not isinstance(entries, list):
         return
-    kind = BundleIndex(bundle).type
+    index_of_bundle = BundleIndex(bundle)
+    kind = index_of_bundle.type
+    if kind in _FIRST:
+        _check_first(index_of_bundle, entries, at, run)
     changed: dict[tuple[str, str], int] = {}
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
@@ -99,6 +117,55 @@ def check_bundle(bundle: dict[str, Any], at: At, run: Run) -> None:
                 if first != index:
                     text = f"changes {'/'.join(target)}, as entry[{first}] already does"
                     run.report(BASE["bundle-duplicate"], place, text)
+
+
+def _check_first(bundle: BundleIndex, entries: list[Any], at: At, run: Run) -> None:
+    """Check that the bundle holds what its Composition or MessageHeader refers to
+    (https://hl7.org/fhir/R5/documents.html#content, https://hl7.org/fhir/R5/messaging.html).
+    """
+    first = entries[0] if entries and isinstance(entries[0], dict) else {}
+    resource, url = first.get("resource"), first.get("fullUrl")
+    name = _FIRST[bundle.type]
+    if not isinstance(resource, dict) or resource.get("resourceType") != name:
+        return
+    followed = [found for path in _HELD[name] for found in _at(resource, path, ())]
+    if name == "Composition":
+        followed += _of_sections(resource, ())
+    for pointer, target in followed:
+        # A urn:uuid that leads nowhere is told where it stands; what is contained is no entry.
+        if target.startswith(("#", "urn:")) or bundle.holds(target, url if isinstance(url, str) else None):
+            continue
+        text = f"is {shown(target)}, which is not in the {bundle.type}"
+        run.report(BASE["bundle-content"], (at, "entry", 0), text, inside=("resource", *pointer))
+
+
+def _of_sections(value: dict[str, Any], at: Pointer) -> Iterator[tuple[Pointer, str]]:
+    """The references of the sections of a Composition, and of theirs."""
+    waiting = [(at, value)]
+    while waiting:
+        place, holder = waiting.pop()
+        sections = holder.get("section")
+        for index, section in enumerate(sections if isinstance(sections, list) else ()):
+            if isinstance(section, dict):
+                here = (*place, "section", index)
+                waiting.append((here, section))
+                for path in _HELD_OF_SECTION:
+                    yield from _at(section, path, here)
+
+
+def _at(value: Any, path: tuple[str, ...], at: Pointer) -> Iterator[tuple[Pointer, str]]:
+    """The literal references at `path` in `value`, with their places."""
+    if isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _at(one, path, (*at, index))
+    elif isinstance(value, dict) and path:
+        yield from _at(value.get(path[0]), path[1:], (*at, path[0]))
+    elif isinstance(value, dict):
+        found = value.get("reference")
+        if isinstance(found, str) and found:
+            yield (*at, "reference"), found
+        elif isinstance(found, dict):  # A CodeableReference.
+            yield from _at(found, (), (*at, "reference"))
 
 
 def _check_full_url(entry: dict[str, Any], at: At, run: Run) -> None:

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.structures import Invariant
+from apothecary.validation.alike import alike, read_by
 from apothecary.validation.fhirpath import (
     Compiled,
     Environment,
@@ -25,6 +26,9 @@ from apothecary.validation.natives import NATIVES, Native
 from apothecary.validation.references import contained
 from apothecary.validation.rules import Rule
 from apothecary.validation.run import At, Run
+
+# So many unlike values of an invariant are kept in mind.
+_MOST_FULFILLED = 256
 
 Judge = Callable[[Any, At, Run], None]
 
@@ -53,7 +57,7 @@ def judges(version: FhirVersion, structure: str, invariants: Iterable[Invariant]
         if native is not None:
             found.append(_native_judge(invariant, native))
         else:
-            found.append(_compiled_judge(invariant, structure))
+            found.append(_compiled_judge(version, invariant, structure))
     return tuple(found)
 
 
@@ -108,11 +112,16 @@ def _native_judge(invariant: Invariant, native: Native) -> Judge:
     return judge
 
 
-def _compiled_judge(invariant: Invariant, structure: str) -> Judge:
+def _compiled_judge(version: FhirVersion, invariant: Invariant, structure: str) -> Judge:
     rule = _rule(invariant)
     compiled: Compiled = compile_expression(invariant.expression)
+    read = read_by(invariant.expression, definitions(version).structure(structure))
+    fulfilled: set[Hashable] = set()
 
     def judge(value: Any, at: At, run: Run) -> None:
+        known = None if read is None else alike(value, read)
+        if known is not None and known in fulfilled:
+            return
         focus = item_of(run.tables, value, structure)
         environment = environment_of(run, focus)
         try:
@@ -121,7 +130,10 @@ def _compiled_judge(invariant: Invariant, structure: str) -> Judge:
             # The element is malformed, which its own rules report; a sound one never gets here (tests/validation).
             run.unjudged.append((invariant.key, str(error)))
             return
-        if holds is not True and not environment.unresolved:
+        if holds is True:
+            if known is not None and len(fulfilled) < _MOST_FULFILLED:
+                fulfilled.add(known)
+        elif not environment.unresolved:
             run.report(rule, at, _text(invariant, ""))
 
     return judge

@@ -93,6 +93,20 @@ def variable(name: str, may_be_defined: bool) -> Compiled:
     return run
 
 
+def kept(inner: Compiled) -> Compiled:
+    """A term that depends on the environment alone: found once in an evaluation, however often it is asked for. A
+    constraint on each of many elements that looks at all of them would cost the square of their number.
+    """
+
+    def run(this: Items, env: Environment) -> Items:
+        found = env.kept.get(run)
+        if found is None:
+            found = env.kept[run] = inner(this, env)
+        return found
+
+    return run
+
+
 def scoped(inner: Compiled) -> Compiled:
     """An operand or argument: the variables that it defines end with it."""
 
@@ -218,9 +232,13 @@ def _membership(left: Compiled, right: Compiled) -> Compiled:
         if len(items) > 1:
             raise FhirPathError("`in` needs one item on its left")
         others = right(this, env)
-        env.budget.spend(len(others))
-        wanted = operators.key(items[0], env)
-        return [any(operators.key(item, env) == wanted for item in others)]
+        # The very list of the time before, where the right side is kept: its keys still hold.
+        before, keys = env.kept.get(run, (None, frozenset()))
+        if before is not others:
+            env.budget.spend(len(others))
+            keys = frozenset(operators.key(item, env) for item in others)
+            env.kept[run] = (others, keys)
+        return [operators.key(items[0], env) in keys]
 
     return run
 

@@ -77,6 +77,8 @@ class Environment:
     total: Items = field(default_factory=list)
     variables: dict[str, Items] = field(default_factory=dict)
     moment: datetime | None = None
+    # By closure: what it found that holds for the whole evaluation.
+    kept: dict[Any, Any] = field(default_factory=dict)
 
 
 # (the context that `$this` and names refer to, the environment) -> the collection

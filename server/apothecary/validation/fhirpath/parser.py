@@ -18,6 +18,10 @@ _LEVELS = ("implies", "or xor", "and", "in contains", "= != ~ !~", "< <= > >=", 
 _POWER = {operator: power for power, level in enumerate(_LEVELS, 1) for operator in level.split()}
 _TYPE_FUNCTIONS = frozenset({"is", "as", "ofType"})
 _MODELS = frozenset({"System", "FHIR"})
+# What is the same wherever it stands in an expression.
+_STEADY = frozenset({"%resource", "%rootResource", "%context"})
+# Within their arguments, names and $this are of the items of their input.
+_OF_ITEMS = frozenset({"all", "exists", "repeat", "select", "where"})
 _SPECIAL = {"$this": closures.this, "$index": closures.index, "$total": closures.total}
 _DEEPEST = 60
 _MOST_DIGITS = 60
@@ -51,6 +55,9 @@ class _Parser:
         self.depth = 0
         # Only where variables are defined must operands and arguments be kept apart.
         self.defines = any(token.text == "defineVariable" for token in self.tokens)
+        # How often the context was read so far, and how often what a function counts ($index, $total).
+        self.of_context = 0
+        self.of_counters = 0
 
     def parse(self) -> Compiled:
         found = self.expression(0)
@@ -121,7 +128,15 @@ class _Parser:
         return unescaped(text) if kind == "quoted" else text
 
     def term(self) -> Compiled:
-        left = self.primary()
+        began, first = self.at, self.peek()
+        before = (self.of_context, self.of_counters)
+        found = self.steps(self.primary())
+        is_steady = first.kind == "variable" and first.text in _STEADY and not self.defines
+        if is_steady and self.at > began + 1 and before == (self.of_context, self.of_counters):
+            return closures.kept(found)
+        return found
+
+    def steps(self, left: Compiled) -> Compiled:
         while True:
             if self.is_next("."):
                 self.at += 1
@@ -145,7 +160,7 @@ class _Parser:
         if kind == "temporal":
             return self.temporal(text)
         if kind == "special":
-            return _SPECIAL[text]
+            return self.special(text)
         if kind == "variable":
             name = text[1:]
             return closures.variable(unescaped(name) if name[:1] in "`'" else name, self.defines)
@@ -158,6 +173,11 @@ class _Parser:
             return constant([])
         self.at -= 1
         raise self.error("a term")
+
+    def special(self, text: str) -> Compiled:
+        self.of_context += 1
+        self.of_counters += text != "$this"
+        return _SPECIAL[text]
 
     def number(self, text: str) -> Compiled:
         if len(text) > _MOST_DIGITS:
@@ -180,8 +200,9 @@ class _Parser:
         if kind == "special" and not first:
             # `name.$this` is legal grammar, and says nothing more.
             self.at += 1
-            return _after(left, _SPECIAL[text])
+            return _after(left, self.special(text))
         name = self.identifier("a name")
+        self.of_context += first
         if kind == "name" and self.is_next("("):
             return self.function(name, left)
         if first and kind == "name" and name in ("true", "false"):
@@ -193,7 +214,7 @@ class _Parser:
         if known is None and name not in _TYPE_FUNCTIONS:
             raise FhirPathError(f"{self.text}: the function {name}() is not offered")
         self.take("(")
-        began = self.at
+        began, before = self.at, self.of_context
         if name in ("is", "as"):
             found = closures.type_test(left, name, self.type_name())
             self.take(")")
@@ -206,6 +227,8 @@ class _Parser:
             while self.is_next(","):
                 self.at += 1
                 arguments.append(self.argument(name))
+        if name in _OF_ITEMS:
+            self.of_context = before
         # What an argument costs grows with its length; it may be evaluated for every item.
         weight = max(1, self.at - began)
         self.take(")")

@@ -261,6 +261,15 @@ CONTENT_RULES = (
         "Keep one of the entries.",
     ),
     Rule(
+        "bundle-content",
+        "error",
+        "not-found",
+        "A document holds what its Composition refers to, a message what is the focus of its MessageHeader.",
+        "It is read without a server to ask: https://hl7.org/fhir/R5/documents.html#content",
+        '{"type": "document", "entry": [{"resource": {"resourceType": "Composition", "subject": {...}}}]}',
+        "Add the resource to the bundle, or correct the reference.",
+    ),
+    Rule(
         "bundle-request",
         "error",
         "invalid",

@@ -1,0 +1,153 @@
+"""Defects of a resource that can be mended without judgement, because what was meant has one reading.
+
+White space around what has no white space (https://hl7.org/fhir/R5/datatypes.html#primitive), the URIs of code systems
+that differ from the published ones in the scheme, in `www.`, in case or at the end
+(https://hl7.org/fhir/R5/terminologies-systems.html), a UCUM code that its own unit writes in the right case
+(https://hl7.org/fhir/R5/datatypes.html#Quantity), and the total of a search's whole answer
+(https://hl7.org/fhir/R5/bundle-definitions.html#Bundle.total). A date without a zone is none of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from apothecary.fhir.definitions import Definitions
+from apothecary.fhir.structures import Structure
+from apothecary.fhir.ucum import is_valid
+
+UCUM = "http://unitsofmeasure.org"
+SYSTEMS = (
+    UCUM,
+    "http://loinc.org",
+    "http://snomed.info/sct",
+    "http://www.nlm.nih.gov/research/umls/rxnorm",
+    "http://www.whocc.no/atc",
+    "http://fdasis.nlm.nih.gov",
+    "http://hl7.org/fhir/sid/ndc",
+    "http://hl7.org/fhir/sid/cvx",
+    "http://hl7.org/fhir/sid/mvx",
+    "http://hl7.org/fhir/sid/icd-9-cm",
+    "http://hl7.org/fhir/sid/icd-10",
+    "http://hl7.org/fhir/sid/icd-10-cm",
+    "http://www.ama-assn.org/go/cpt",
+    "http://va.gov/terminology/medrt",
+)
+# Their values hold no white space at either end, whatever they say.
+_TRIMMED = frozenset(
+    {
+        *(
+            "base64Binary",
+            "canonical",
+            "code",
+            "date",
+            "dateTime",
+            "id",
+            "instant",
+            "oid",
+            "time",
+            "uri",
+            "url",
+            "uuid",
+        ),
+    }
+)
+# Units as they are written; in the other case each is no unit, or one that no medicine is measured in (MG: megagauss).
+_UNITS = frozenset(
+    {"kg", "g", "mg", "ug", "ng", "pg", "L", "dL", "mL", "uL", "mmol", "umol", "nmol", "meq", "cm", "mm"}
+)
+_SPACE = " \t\r\n"
+_DEEPEST = 200
+
+
+class Mend(NamedTuple):
+    """`value` for what is at `pointer`; where nothing is there, it comes after its sibling `after`."""
+
+    pointer: tuple[str | int, ...]
+    value: Any
+    after: str | None = None
+
+
+def mends(resource: Any, tables: Definitions) -> list[Mend]:
+    """The mends of a resource and all in it, in no order of meaning; none for what is no resource."""
+    structure = _resource_structure(resource, tables)
+    return [] if structure is None else list(_object(resource, structure, (), tables))
+
+
+def _resource_structure(value: Any, tables: Definitions) -> Structure | None:
+    name = value.get("resourceType") if isinstance(value, dict) else None
+    return tables.structure(name) if isinstance(name, str) and tables.is_resource_type(name) else None
+
+
+def _object(
+    value: dict[str, Any], structure: Structure, at: tuple[str | int, ...], tables: Definitions
+) -> Iterator[Mend]:
+    if len(at) > _DEEPEST:
+        return
+    for key, item in value.items():
+        found = structure.properties.get(key)
+        if found is None:
+            continue
+        inner = tables.structure(found.structure)
+        values = enumerate(item) if isinstance(item, list) else ((None, item),)
+        for index, one in values:
+            place = (*at, key) if index is None else (*at, key, index)
+            if isinstance(one, dict) and inner.kind != "primitive-type":
+                shape = _resource_structure(one, tables) if inner.kind == "resource" else inner
+                if shape is not None:
+                    yield from _object(one, shape, place, tables)
+            elif isinstance(one, str):
+                right = _text(one, key, found.type)
+                if right != one:
+                    yield Mend(place, right)
+    if "comparator" in structure.properties:
+        yield from _unit(value, at)
+    if structure.name == "Bundle":
+        yield from _total(value, at)
+
+
+def _text(text: str, key: str, type_name: str) -> str:
+    trimmed = text.strip(_SPACE) if type_name in _TRIMMED else text
+    if not trimmed:
+        return text  # Nothing is left: what was meant is not known.
+    if key == "system" and type_name == "uri":
+        return _NEAR.get(_plain(trimmed), trimmed)
+    return trimmed
+
+
+def _plain(url: str) -> str:
+    """What near misses of a URI have in common with it."""
+    return url.lower().partition("://")[2].removeprefix("www.").rstrip("/") if "://" in url else url
+
+
+_NEAR = {_plain(system): system for system in SYSTEMS}
+
+
+def _unit(value: dict[str, Any], at: tuple[str | int, ...]) -> Iterator[Mend]:
+    unit, code, system = value.get("unit"), value.get("code"), value.get("system")
+    if not isinstance(unit, str) or not isinstance(code, str) or not isinstance(system, str):
+        return
+    if _text(system, "system", "uri") != UCUM or code.strip(_SPACE) in _UNITS or unit not in _UNITS:
+        return
+    if unit.lower() == code.strip(_SPACE).lower() and is_valid(unit):
+        yield Mend((*at, "code"), unit)
+
+
+def _total(bundle: dict[str, Any], at: tuple[str | int, ...]) -> Iterator[Mend]:
+    """The total of a search that has all its matches in one page, each entry of which says what it is."""
+    entries, links = bundle.get("entry"), bundle.get("link", [])
+    if bundle.get("type") != "searchset" or "total" in bundle or "_total" in bundle or not isinstance(entries, list):
+        return
+    if not isinstance(links, list) or any(
+        not isinstance(link, dict) or link.get("relation") != "self" for link in links
+    ):
+        return  # There are, or may be, other pages.
+    modes = [_mode(entry) for entry in entries]
+    if modes and None not in modes:
+        yield Mend((*at, "total"), modes.count("match"), after="type")
+
+
+def _mode(entry: Any) -> str | None:
+    search = entry.get("search") if isinstance(entry, dict) else None
+    mode = search.get("mode") if isinstance(search, dict) else None
+    return mode if mode in ("match", "include", "outcome") else None
