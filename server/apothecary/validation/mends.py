@@ -60,12 +60,37 @@ _SPACE = " \t\r\n"
 _DEEPEST = 200
 
 
+# What people write for the URI of a system (https://hl7.org/fhir/R5/terminologies-systems.html).
+_CALLED = {
+    **dict.fromkeys(("rxnorm", "urn:oid:2.16.840.1.113883.6.88"), "http://www.nlm.nih.gov/research/umls/rxnorm"),
+    **dict.fromkeys(("loinc", "urn:oid:2.16.840.1.113883.6.1"), "http://loinc.org"),
+    **dict.fromkeys(("snomed", "snomedct", "urn:oid:2.16.840.1.113883.6.96"), "http://snomed.info/sct"),
+    **dict.fromkeys(("atc", "urn:oid:2.16.840.1.113883.6.73"), "http://www.whocc.no/atc"),
+    **dict.fromkeys(("ndc", "urn:oid:2.16.840.1.113883.6.69"), "http://hl7.org/fhir/sid/ndc"),
+    **dict.fromkeys(("ucum", "urn:oid:2.16.840.1.113883.6.8"), UCUM),
+    **dict.fromkeys(("icd-10-cm", "icd10cm"), "http://hl7.org/fhir/sid/icd-10-cm"),
+}
+
+
 class Mend(NamedTuple):
     """`value` for what is at `pointer`; where nothing is there, it comes after its sibling `after`."""
 
     pointer: tuple[str | int, ...]
     value: Any
     after: str | None = None
+
+
+def meant_system(system: str) -> str | None:
+    """The system that is meant by a URI or name that is nearly its own; None for what is right or not known."""
+    found = _NEAR.get(_plain(system.strip(_SPACE))) or _CALLED.get(system.strip(_SPACE).lower())
+    return None if found == system else found
+
+
+def meant_unit(quantity: dict[str, Any]) -> str | None:
+    """The code of UCUM that a Quantity's unit says its code is in the wrong case; None for any other quantity."""
+    for mend in _unit(quantity, ()):
+        return str(mend.value)
+    return None
 
 
 def mends(resource: Any, tables: Definitions) -> list[Mend]:

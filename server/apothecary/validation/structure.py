@@ -26,6 +26,7 @@ from apothecary.validation.properties import Check, ObjectCheck, One, objects, o
 from apothecary.validation.references import check_reference
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run, expression, pointer_of
+from apothecary.validation.systems import check_system, check_unit
 
 
 class Fields(dict[str, Check]):
@@ -87,6 +88,10 @@ class Shape:
             checks.append(check_extension)
         elif structure.name == "Bundle":
             checks.append(check_bundle)
+        if structure.name == "Coding" or "comparator" in structure.properties:
+            checks.append(check_system)
+        if "comparator" in structure.properties:
+            checks.append(check_unit)
         self.checks = tuple(checks)
         self.medication_checks = tuple(checks_for(structure.name))
         self.built = True

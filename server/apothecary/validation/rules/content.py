@@ -133,6 +133,25 @@ CONTENT_RULES = (
         "Write the unit in UCUM: s, mg, mL, [iU].",
     ),
     Rule(
+        "system-near-miss",
+        "warning",
+        "code-invalid",
+        "The system of a code is the URI that its publisher gives it, to the letter.",
+        "URIs are compared as text, so a code of any other system is found by nobody: "
+        "https://hl7.org/fhir/R5/terminologies-systems.html",
+        '{"system": "https://loinc.org", "code": "718-7"}',
+        "Write the published URI.",
+    ),
+    Rule(
+        "unit-case",
+        "warning",
+        "code-invalid",
+        "The UCUM code of a quantity is written in the right case.",
+        "UCUM's codes tell large from small letters, and MG is a megagauss: https://ucum.org/ucum",
+        '{"value": 5, "unit": "mg", "system": "http://unitsofmeasure.org", "code": "MG"}',
+        "Write the code of the unit that is meant.",
+    ),
+    Rule(
         "bad-reference",
         "error",
         "value",
