@@ -100,13 +100,19 @@ def test_a_parameter_that_nothing_was_seen_of_shares_no_rows() -> None:
     assert "name" not in found[R4]
 
 
-def test_a_value_that_the_other_release_reads_elsewhere_parts_them() -> None:
-    assert told("Organization", (R4, CITY))[R4]["address-city"] == "R4.address-city"
-    assert told("Organization", (R4, INSIDE))[R4]["address-city"] == "R4.address-city"
+def test_a_value_that_the_other_form_has_where_its_own_parameter_reads_parts_nothing() -> None:
+    # R5 has the address as that of a contact without purpose and name, and there its parameter looks.
+    assert "address-city" not in told("Organization", (R4, CITY))[R4]
+
+
+def test_a_value_that_the_other_release_alone_reads_parts_them() -> None:
+    # The address of a contact is none of the organization's in R4, and R5 finds it all the same.
+    assert told("Organization", (R4, CITY), (R4, INSIDE))[R4]["address-city"] == "R4.address-city"
 
 
 def test_two_older_releases_share_what_both_read() -> None:
-    assert told("Organization", (R4, CITY), (R4B, CITY))[R4B]["address-city"] == "R4.address-city"
+    found = told("Organization", (R4, CITY), (R4B, CITY), (R4, INSIDE), (R4B, INSIDE))
+    assert found[R4B]["address-city"] == "R4.address-city"
 
 
 def test_what_is_called_otherwise_is_found_by_its_values() -> None:

@@ -153,19 +153,17 @@ WRITTEN_IN_R5: dict[str, tuple[JSON, list[str]]] = {
     ),
     "Consent": (
         {
-            "status": "not-done",
+            "status": "active",
             "subject": {"reference": "Patient/p"},
             "date": "2024-05-01",
             "grantee": [{"reference": "Organization/o"}],
-            "manager": [{"reference": "Organization/o2"}],
             "sourceReference": [{"reference": "DocumentReference/d"}],
         },
         [
-            "status=inactive",
+            "status=active",
             "patient=p",
             "date=2024-05-01",
             "consentor=Organization/o",
-            "organization=Organization/o2",
             "source-reference=DocumentReference/d",
         ],
     ),

@@ -35,6 +35,7 @@ UNSAID_BY_R5: dict[tuple[str, str], str] = {
     ("Composition", "confidentiality"): "R5 has no element for it: security labels stand in meta",
     ("ConceptMap", "dependson"): "R5 names what it depends on by a code of the map, R4 by a URI",
     ("ConceptMap", "product"): "R5 names a product by a code of the map, R4 by a URI",
+    ("Consent", "organization"): "R5 has no custodian of a consent: its manager has another task",
     ("Device", "patient"): "R5 says it in a DeviceAssociation",
     ("DeviceDefinition", "parent"): "R5 says it from the other side, in hasPart of the parent",
     ("DeviceDefinition", "type"): "R5 classifies devices many times over, R4 once",

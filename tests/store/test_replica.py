@@ -183,3 +183,47 @@ def test_what_is_no_standby_of_the_database_stops_the_start(pair: Pair, sqlite_d
         open_store(Settings(database=stranger.url)).close()
         with pytest.raises(StartError, match="no streaming standby"):
             create_app(pair.settings(database=stranger.url))
+
+
+FORM: dict[str, object] = {
+    "resourceType": "SearchParameter",
+    "id": "form-of-replica",
+    "url": "http://example.org/form-of-replica",
+    "name": "form",
+    "status": "active",
+    "description": "The form",
+    "code": "form-of-replica",
+    "base": ["Medication"],
+    "type": "token",
+    "processingMode": "normal",
+    "expression": "Medication.doseForm",
+}
+
+
+def test_a_definition_counts_where_the_data_of_the_standby_have_it(pair: Pair, app: Apothecary) -> None:
+    """An answer from the standby is one of its own moment: it knows a SearchParameter as soon as it has its rows."""
+    client, strict = app.test_client(use_cookies=False), {"Prefer": "handling=strict"}
+    red = {"resourceType": "Medication", "id": "of-replica", "doseForm": {"coding": [{"code": "red"}]}}
+    assert client.put("/fhir/r5/Medication/of-replica", json=red).status_code in (200, 201)
+    other = pair.app()
+    reader = other.test_client(use_cookies=False)
+    asked = "/fhir/r5/Medication?form-of-replica=red"
+    assert pair.caught_up()
+    pair.pause()
+    assert client.put("/fhir/r5/SearchParameter/form-of-replica", json=FORM).status_code == 201
+    before = reader.get(asked, headers=strict)
+    # It is unknown there, or known and not yet complete; never known and empty.
+    assert before.status_code in (400, 503), before.get_data(as_text=True)
+    pair.resume()
+    assert until(lambda: reader.get(asked, headers=strict).status_code == 200)
+    assert [one["resource"]["id"] for one in reader.get(asked, headers=strict).json["entry"]] == ["of-replica"]
+    pair.pause()
+    assert client.delete("/fhir/r5/SearchParameter/form-of-replica").status_code == 204
+    after = reader.get(asked, headers=strict)
+    assert after.status_code in (200, 400)
+    if after.status_code == 200:
+        assert after.json["total"] == 1
+    pair.resume()
+    assert until(lambda: reader.get(asked, headers=strict).status_code == 400)
+    other.service.replica.close()
+    other.service.store.close()

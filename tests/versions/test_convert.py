@@ -307,6 +307,11 @@ CODES = [
     ("Composition", "status", "cancelled", None),
     ("Group", "type", "specimen", None),
     ("Bundle", "type", "subscription-notification", None),
+    ("Encounter", "status", "discharged", "finished"),
+    # HL7's maps do not agree on these, or say what the definitions of R4's codes do not.
+    ("Encounter", "status", "discontinued", None),
+    ("Consent", "status", "not-done", None),
+    ("Consent", "status", "unknown", None),
 ]
 
 
@@ -321,6 +326,47 @@ def test_a_code_that_the_target_lacks_is_said_nearly_and_kept_exactly(
     assert conversion.resource[f"_{element}"] == {"extension": [original]}
     assert [issue.expression for issue in conversion.issues] == [(f"{name}.{element}",)]
     assert convert(conversion.resource, R4, R5).resource[element] == code
+
+
+# Type, element, the R4 code, what R5 says instead.
+OLDER_CODES = [
+    ("Encounter", "status", "arrived", "planned"),
+    ("Encounter", "status", "triaged", "in-progress"),
+    ("Consent", "status", "proposed", None),
+    ("Consent", "status", "rejected", None),
+]
+
+
+@pytest.mark.parametrize(("name", "element", "code", "near"), OLDER_CODES)
+@pytest.mark.parametrize("source", [R4, R4B])
+def test_a_code_that_r5_lacks_is_said_nearly_and_kept_exactly(
+    source: FhirVersion, name: str, element: str, code: str, near: str | None
+) -> None:
+    newer = convert({"resourceType": name, element: code}, source, R5).resource
+    assert newer.get(element) == near
+    assert newer[f"_{element}"]["extension"][0]["valueCode"] == code
+    assert convert(newer, R5, source).resource[element] == code
+
+
+@pytest.mark.parametrize("source", [R4, R4B])
+def test_who_has_the_custody_of_a_consent_does_not_become_who_manages_it(source: FhirVersion) -> None:
+    custodian = {"resourceType": "Consent", "organization": [{"reference": "Organization/o"}]}
+    newer = convert(custodian, source, R5).resource
+    assert "manager" not in newer
+    assert convert(newer, R5, source).resource["organization"] == custodian["organization"]
+    managed = {"resourceType": "Consent", "manager": [{"reference": "Organization/o"}]}
+    older = convert(managed, R5, source).resource
+    assert "organization" not in older
+    assert convert(older, source, R5).resource["manager"] == managed["manager"]
+
+
+@pytest.mark.parametrize("status", ["recorded", "draft"])
+def test_a_statement_without_adherence_does_not_say_in_r4_whether_it_is_taken(status: str) -> None:
+    statement = {"resourceType": "MedicationStatement", "status": status}
+    older = convert(statement, R5, R4).resource
+    assert older["status"] == "unknown"
+    newer = convert(older, R4, R5).resource
+    assert (newer["status"], "adherence" in newer) == (status, False)
 
 
 def test_an_edited_approximation_wins_over_the_original_that_it_contradicts() -> None:

@@ -18,7 +18,7 @@ import msgspec
 from apothecary.content import index_rules
 from apothecary.content.definitions import Serving, remember_indexed, served_types, serving
 from apothecary.content.index_rules import GENERATION
-from apothecary.errors import ApothecaryError, FhirError, whence
+from apothecary.errors import ApothecaryError, Busy, FhirError, whence
 from apothecary.fhir.json import parse
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import now
@@ -106,7 +106,7 @@ class Indexing:
         self._over.set()
 
     def run(self) -> bool:
-        """Do what there is to do, as far as this process may; whether nothing is left."""
+        """Do what there is to do, as far as this process may and other writers let it; whether nothing is left."""
         known = serving(self._settings, self._store)
         if not _is_due(known):
             return True
@@ -115,7 +115,7 @@ class Indexing:
             if known.incomplete:
                 self._walk(known)
             self._settle(known)
-        except _Lost:
+        except (_Lost, Busy):
             return False
         return True
 

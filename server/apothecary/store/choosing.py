@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from apothecary.search.predicates import ranks
 from apothecary.store import plan
+from apothecary.store.listed import listed
 from apothecary.store.listing import Listing, Place, Start
 from apothecary.store.statements import Statement, Statements
 from apothecary.store.traits import ordered, rank
@@ -91,10 +92,8 @@ def bounded_count(reader: Reader, listing: Listing, part: int, limit: int) -> tu
     """How many rows a part has, counted no further than `limit`, and the id that this reached where they are in the
     order of ids.
     """
-    statement = reader.statements.get(
-        ("bounded count", listing.resource_type, listing.shape, part),
-        partial(plan.bounded_count, reader.statements.dialect, listing, part),
-    )
+    counting = partial(plan.bounded_count, reader.statements.dialect, part=part)
+    statement = listed(reader.statements, ("bounded count", part), listing, counting)
     counted, reached = reader.rows(statement, statement.bind({**listing.values, "limit": limit}))[0]
     return int(counted), reached
 
@@ -103,9 +102,7 @@ def _rare(reader: Reader, listing: Listing, part: int) -> bool:
     """Whether few of the resources that meet one part meet the others too, by a look at the first of them."""
     if len(listing.parts) == 1:
         return False
-    statement = reader.statements.get(
-        ("sample", listing.resource_type, listing.shape, part),
-        partial(plan.sample, reader.statements.dialect, listing, part),
-    )
+    sampling = partial(plan.sample, reader.statements.dialect, part=part)
+    statement = listed(reader.statements, ("sample", part), listing, sampling)
     bound = statement.bind({**listing.values, "limit": plan.FEW})
     return int(reader.rows(statement, bound)[0][0]) < plan.FEW // 20

@@ -16,6 +16,7 @@ from apothecary.search.query import Query
 from apothecary.store import choosing, fulltext, plan, reads
 from apothecary.store.contract import Hit, Page
 from apothecary.store.limited import AT_ONCE, held, limited
+from apothecary.store.listed import listed
 from apothecary.store.listing import Listing, Place, Start
 from apothecary.store.order import order_of, ties_with
 from apothecary.store.shape import values
@@ -127,9 +128,11 @@ class SqlSearcher(ABC):
 
     def _statement(self, listing: Listing, start: Start, place: Place, limit: int) -> tuple[Statement, tuple[Any, ...]]:
         """The statement for (a part of) one page, and its values."""
-        statement = self.statements.get(
-            ("page", listing.resource_type, listing.shape, start, listing.sort, place.shape, listing.scored),
-            partial(plan.page, self.statements.dialect, listing, start, place),
+        statement = listed(
+            self.statements,
+            ("page", start, listing.sort, place.shape, listing.scored),
+            listing,
+            lambda one: plan.page(self.statements.dialect, one, start, place),
         )
         bound = {**listing.values, "limit": limit}
         if place.cursor is not None:
@@ -162,9 +165,8 @@ class SqlSearcher(ABC):
             start, _ = choosing.choose(self, listing)
             if predicate is not None and not isinstance(start, int):
                 return None  # every resource of the type would be looked at
-            statement = self.statements.get(
-                ("few", resource_type, listing.shape, start), partial(plan.few, self.statements.dialect, listing, start)
-            )
+            few = partial(plan.few, self.statements.dialect, start=start)
+            statement = listed(self.statements, ("few", start), listing, few)
             bound = statement.bind({**listing.values, "limit": limit + 1 - result})
             result += int(self.rows(statement, bound)[0][0])
             if result > limit:
@@ -175,9 +177,7 @@ class SqlSearcher(ABC):
         result = 0
         for resource_type, predicate in self._parts(query):
             listing = self.listing(query, resource_type, predicate)
-            statement = self.statements.get(
-                ("total", resource_type, listing.shape), partial(plan.total, self.statements.dialect, listing)
-            )
+            statement = listed(self.statements, ("total",), listing, partial(plan.total, self.statements.dialect))
             result += int(self.rows(statement, statement.bind(listing.values))[0][0])
         return result
 

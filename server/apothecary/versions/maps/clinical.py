@@ -43,13 +43,13 @@ def _evidence_of(newer: JSON) -> JSON:
     return {"evidence": found} if found else {}
 
 
-# R5 says of the patient what R4 says of the encounter (https://hl7.org/fhir/R5/valueset-encounter-status.html): who has
-# arrived or was triaged is there, so it is in progress; who was discharged has gone, so it is over for R4.
+# As the published maps say, https://hl7.org/fhir/extensions/StructureMap-Encounter4to5.html and its counterpart. They
+# do not agree on `discontinued`: one says R4's `cancelled`, which is what never began, another none. So it stays what
+# it is, in its extension: https://hl7.org/fhir/uv/xver-r5.r4/0.1.0/ConceptMap-Map-R5-encounter-status-for-R4.html
 _ENCOUNTER = Codes(
-    newer={"arrived": "in-progress", "triaged": "in-progress", "onleave": "on-hold", "finished": "completed"},
-    older={"on-hold": "onleave", "completed": "finished", "discharged": "finished", "discontinued": "finished"},
+    newer={"arrived": "planned", "triaged": "in-progress", "onleave": "on-hold", "finished": "completed"},
+    older={"on-hold": "onleave", "completed": "finished", "discharged": "finished"},
 )
-_IS_CONSENT = Codes(newer={"proposed": "draft", "rejected": "inactive"}, older={"not-done": "inactive"})
 
 MAPS = (
     Map(
@@ -145,6 +145,10 @@ MAPS = (
         newer_parts=("includedStructure",),
     ),
     Map("DetectedIssue", "DetectedIssue", renames={"patient": "subject"}),
+    # Whose custody a consent is in (R4 `organization`) is not who manages its course (R5 `manager`), and the published
+    # maps contradict each other in the states that one release alone has: both are kept in extensions.
+    # https://hl7.org/fhir/uv/xver-r4.r5/0.1.0/ConceptMap-R4-Consent-element-map-to-R5.html and
+    # https://hl7.org/fhir/uv/xver-r5.r4/0.1.0/ConceptMap-Map-R5-consent-state-codes-for-R4.html
     Map(
         "Consent",
         "Consent",
@@ -152,13 +156,11 @@ MAPS = (
             "patient": "subject",
             "dateTime": "date",
             "performer": "grantee",
-            "organization": "manager",
             "sourceAttachment": "sourceAttachment",
             "sourceReference": "sourceReference",
             "policyRule": "regulatoryBasis",
         },
         values={"dateTime": day_of(newer_is_day=True)},
-        codes={"status": _IS_CONSENT},
     ),
     Map(
         "AdverseEvent",

@@ -67,6 +67,9 @@ def _statement_older(newer: JSON) -> JSON:
     said = [_NOT_TAKEN[one["code"]] for one in codings if one.get("code") in _NOT_TAKEN]
     if said:
         return {"status": said[0]}
+    # That a statement is recorded says nothing of whether the medication is taken. HL7's map for trial use says
+    # `completed` (https://hl7.org/fhir/extensions/StructureMap-MedicationStatement5to4.html), but for R4 that is no
+    # longer taken; `unknown` claims nothing: https://hl7.org/fhir/R4/valueset-medication-statement-status.html
     return {"status": "unknown"} if status else {}
 
 
