@@ -38,11 +38,27 @@ def test_a_variable_sets_its_field(name: str, text: str, field: str, value: Any)
         ("FHIR_VERSION", "R7"),
         ("LOG_LEVEL", "loud"),
         ("PROT", "1"),
+        ("BASE_URL", "http://["),
+        ("BASE_URL", "http://[::1/fhir"),
+        ("BASE_URL", "http://a:b/fhir"),
+        ("BASE_URL", "http://a:99999/fhir"),
+        ("BASE_URL", "http:///fhir"),
+        ("BASE_URL", "drugs.example/fhir"),
+        ("BASE_URL", "ftp://drugs.example/fhir"),
+        ("BASE_URL", "http://drugs.example/fhir?a=b"),
+        ("BASE_URL", "http://drugs.example/fhir#a"),
+        ("BASE_URL", "http://drugs.example/a b"),
     ],
 )
 def test_a_bad_or_unknown_variable_stops_the_start_and_is_named(name: str, text: str) -> None:
     with pytest.raises(StartError, match=PREFIX + name):
         Settings.from_environment({PREFIX + name: text})
+
+
+def test_a_bad_address_stops_a_python_program_too() -> None:
+    with pytest.raises(StartError, match="BASE_URL"):
+        Settings(base_url="http://[")
+    assert Settings(base_url="https://[::1]:8443/fhir/").base_url == "https://[::1]:8443/fhir/"
 
 
 @pytest.mark.parametrize(

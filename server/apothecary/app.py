@@ -67,7 +67,7 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     app.before_request(lambda: admission.admit(settings, request.environ))
     metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
     routes.register(app, service, metrics)
-    app.wsgi_app = Observed(app.wsgi_app, service, metrics)  # type: ignore[method-assign] # Flask's way to wrap an app
+    app.wsgi_app = Observed(app.wsgi_app, service, metrics, app.gate.drain)  # type: ignore[method-assign] # Flask's way to wrap an app
     app.router = Router(app.url_map, routes.bases(service))
     # What an earlier server left half done goes on.
     service.live.look(store)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from ipaddress import ip_address
 from typing import Any, Literal, get_args, get_type_hints
+from urllib.parse import urlsplit
 
 from apothecary.errors import StartError
 from apothecary.fhir.definitions import definitions
@@ -123,6 +125,12 @@ class Settings:
     url_limit: int = setting(16 * 1024, "Longest request URL in bytes.")
     form_limit: int = setting(1024 * 1024, "Largest form of a search by POST in bytes.")
     parameter_limit: int = setting(200, "Most parameters in the address and the form of a request, or in a condition.")
+    index_limit: int = setting(
+        50_000, "Most values that searches find one resource by, where it is written over REST.", least=1
+    )
+    text_limit: int = setting(
+        2_000_000, "Most characters of narrative, strings and codes in one resource that is written over REST."
+    )
     patch_limit: int = setting(1000, "Most operations of one patch.")
     request_seconds: float = setting(
         30.0, "Longest time one database statement may run before the request is answered with 503."
@@ -160,6 +168,13 @@ class Settings:
         "Folder where the processes of one server add up their metrics; empty: apothecary serve makes one if needed.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "Least severity that is logged.")
+
+    def __post_init__(self) -> None:
+        if self.base_url and not _is_address(self.base_url):
+            raise StartError(
+                f"{PREFIX}BASE_URL={self.base_url!r}: write an address such as https://drugs.example/fhir, "
+                "without a question mark or a fragment."
+            )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
@@ -231,6 +246,20 @@ class Settings:
                     f"{PREFIX}RESOURCE_TYPES: {name!r} is not a resource type of R4, R4B or R5{or_rather(name, known)}"
                 )
         return tuple(sorted(wanted & set(available)))
+
+
+def _is_address(text: str) -> bool:
+    """Whether `text` can stand before the links of a server: https://hl7.org/fhir/R5/http.html#general"""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(host) and _ADDRESS.fullmatch(text) is not None
+
+
+# The characters of an address, without those that begin a query or a fragment (https://www.rfc-editor.org/rfc/rfc3986).
+_ADDRESS = re.compile(r"[A-Za-z0-9\-._~:/\[\]@!$&'()*+,;=%]+")
 
 
 def variables() -> dict[str, Field[Any]]:

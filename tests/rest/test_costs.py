@@ -65,6 +65,33 @@ def value_set(count: int) -> bytes:
 
 SEARCH = ("POST", "/fhir/Organization/_search", FORM)
 SYSTEM = ("POST", "/fhir/_search", FORM)
+
+
+def narrative(length: int) -> bytes:
+    div = '<div xmlns="http://www.w3.org/1999/xhtml">' + "word " * (length // 5) + "</div>"
+    return json.dumps(HOLDER | {"text": {"status": "generated", "div": div}}).encode()
+
+
+def written(resource: bytes) -> bytes:
+    entry = {"request": {"method": "POST", "url": "Organization"}, "resource": json.loads(resource)}
+    return json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": [entry]}).encode()
+
+
+def identifiers(count: int) -> bytes:
+    found = [{"system": "http://example.org/s", "value": f"v{number}"} for number in range(count)]
+    return json.dumps(HOLDER | {"identifier": found}).encode()
+
+
+def containing(count: int, each: int) -> bytes:
+    inside = [json.loads(identifiers(each)) | {"id": f"o{number}"} for number in range(count)]
+    named = [{"url": "http://example.org/x", "valueReference": {"reference": f"#{one['id']}"}} for one in inside]
+    return json.dumps({"resourceType": "Medication", "contained": inside, "extension": named}).encode()
+
+
+def unknown(count: int) -> bytes:
+    return json.dumps(HOLDER | {f"x{number}": 1 for number in range(count)}).encode()
+
+
 Case = tuple[str, str, str, Callable[[], bytes], int, str]
 CASES: dict[str, Case] = {
     "a form of two million parameters": (*SEARCH, lambda: b"a=1&" * 2_000_000, 413, "FORM_LIMIT"),
@@ -111,6 +138,17 @@ CASES: dict[str, Case] = {
     ),
     "a JSON Patch": ("PATCH", "/fhir/Organization/o", PATCH, lambda: doubling(100_000), 413, "PATCH_LIMIT"),
     "copies of copies": ("PATCH", "/fhir/Organization/o", PATCH, lambda: doubling(60), 413, "BODY_LIMIT"),
+    "a narrative": ("POST", "/fhir/r4/Organization", FHIR, lambda: narrative(30_000_000), 413, "TEXT_LIMIT"),
+    "a narrative in an entry": ("POST", "/fhir", FHIR, lambda: written(narrative(3_000_000)), 413, "TEXT_LIMIT"),
+    "values to index": ("POST", "/fhir/Organization", FHIR, lambda: identifiers(60_000), 413, "INDEX_LIMIT"),
+    "values to index in what is contained": (
+        *("POST", "/fhir/Medication", FHIR, lambda: containing(2, 30_000), 413, "INDEX_LIMIT"),
+    ),
+    "unknown elements": ("PUT", "/fhir/Organization/o", FHIR, lambda: unknown(200_000), 400, ""),
+    # None of these reads the body; the answer arrives all the same.
+    "a body at an address without one": ("PUT", "/healthz", FHIR, lambda: b"x" * 20_000_000, 405, ""),
+    "a body of a deletion": ("DELETE", "/fhir/Nothing/o", FHIR, lambda: b"x" * 20_000_000, 404, ""),
+    "a body larger than any": ("POST", "/fhir", FHIR, lambda: b"x" * 40_000_000, 413, "BODY_LIMIT"),
     "a value set": ("POST", "/fhir/ValueSet/$expand", FHIR, lambda: value_set(100_000), 400, ""),
 }
 HEADERS = {
@@ -133,10 +171,10 @@ def ask(port: int, method: str, path: str, body: bytes | None, headers: dict[str
 
 def peak(port: int) -> int:
     """The most memory that any process of the server has had, in kilobytes; 0 where there is no /proc."""
-    from tests.durability.health import _listening
+    from tests.durability.health import listening
 
     found = [0]
-    for process in _listening(port):
+    for process in listening(port):
         lines = (process / "status").read_text().splitlines()
         found += [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
     return max(found)

@@ -23,6 +23,7 @@ def check(database: str | None) -> None:
     defect, 2 when it could not be checked.
     """
     from apothecary.content.definitions import serving
+    from apothecary.content.index_rules import DUE
     from apothecary.content.sync import index_is_due
     from apothecary.fhir.json import parse
     from apothecary.fhir.releases import FhirVersion
@@ -37,12 +38,14 @@ def check(database: str | None) -> None:
     with opened(settings, make=False) as store:
         known = serving(settings, store)
         registry, due = known.registries[FhirVersion.R5], index_is_due(settings, store)
+        # What definitions that were stored want, or what an index of earlier rules still has to become.
+        unfinished = bool(known.incomplete) or store.state(DUE) is not None
         total = how_many(store)
         unserved = sorted(set(store.types()) - set(registry.types))
 
         def rows_of(stored: Stored) -> list[Indexed] | None:
             # What is incomplete is known to be so, and being made.
-            if due or known.incomplete or not registry.serves(stored.type):
+            if due or unfinished or not registry.serves(stored.type):
                 return None
             return registry.rows(parse(stored.body or b""), FhirVersion(stored.fhir_version))
 
@@ -50,8 +53,8 @@ def check(database: str | None) -> None:
             for sentence in _with_index(due, disagreements(store, rows_of, advance)):
                 click.echo(sentence)
                 defects += 1
-    if known.incomplete and not due:
-        said = "search parameters came that a server is indexing, or will when it starts, so the index was not checked"
+    if unfinished and not due:
+        said = "the search index is not finished: a server is at it, or goes on when it starts; so it was not checked"
         click.echo(said, err=True)
     if unserved and not due:
         click.echo(f"not served, so their index was not checked: {', '.join(unserved)}", err=True)
@@ -73,7 +76,7 @@ def _with_index(due: bool, found: Iterator[str]) -> Iterator[str]:
     """An index that is of other rules than today's is one defect, not one for each of its rows."""
     if due:
         yield (
-            "the search index was made by other search parameters, code systems, types or another version than these: "
-            "apothecary serve makes it anew when it starts"
+            "the search index was made by other code systems, types, another public address or another version than "
+            "these: apothecary serve makes it anew when it starts"
         )
     yield from found

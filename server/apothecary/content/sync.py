@@ -127,12 +127,12 @@ def _remember_rest(store: Store, folder: Path | None, types: tuple[str, ...], ad
 
 
 def index_is_due(settings: Settings, reader: Reader) -> bool:
-    """Whether the index is being made anew, or the next sync has that done: it was made by other code systems, types,
-    another address or another version.
+    """Whether the index is of other rules than these, so that the next sync has it made anew: of other code systems,
+    types, another address or another version.
     """
     made = reader.state(INDEX)
     wanted = index_rules.rules(served_types(settings), settings.base_url, case.after(reader, {}, {}))
-    return made is not None and (made != wanted or reader.state(index_rules.DUE) is not None)
+    return made is not None and made != wanted
 
 
 def content_files(folder: Path | None) -> dict[str, ContentFile]:

@@ -1,53 +1,130 @@
-"""Code systems whose hierarchy follows from the way their codes are written, whether they are held or not.
+"""Code systems whose codes say by their form what they stand below.
 
-ICD-10-CM (https://terminology.hl7.org/ICD.html): a category of three characters,
-and below it one character after the other: G40, G40.9, G40.90, G40.909. ICD-10 of the WHO is written the same way.
-ATC (https://www.whocc.no/atc/structure_and_principles/): five levels, of 1, 3, 4, 5 and 7 characters.
+ICD: https://terminology.hl7.org/ICD.html; ATC: https://atcddd.fhi.no/atc/structure_and_principles/; NDC:
+https://terminology.hl7.org/NDC.html; language tags: https://www.rfc-editor.org/rfc/rfc4647#section-3.3.1; media types:
+https://hl7.org/fhir/R5/search.html#modifierbelow. A form says where a code stands, not that there is such a code.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
+
+from apothecary.fhir import ndc
+
+LANGUAGES: Final = "urn:ietf:bcp:47"
+MEDIA_TYPES: Final = "urn:ietf:bcp:13"
 
 
 @dataclass(frozen=True)
-class CodeForm:
-    """How codes are written, and where one of them stands."""
+class Form:
+    """How the codes of a system are written. `above` gives what a code stands below, nearest first; `below` with what
+    the codes below it begin, all of which are below it. `same` is one text for all ways to write a code.
+    """
 
-    written: re.Pattern[str]
-    levels: tuple[int, ...]
-    """The lengths that codes can have."""
+    pattern: re.Pattern[str]
+    above: Callable[[str], tuple[str, ...]]
+    below: Callable[[str], tuple[str, ...]]
+    same: Callable[[str], str] = str
+    sure: Callable[[str], bool] = lambda code: True
 
-    def matches(self, code: str) -> bool:
-        """Whether it is written as a code of the system."""
-        return self.written.fullmatch(code) is not None
+    def fits(self, code: str) -> bool:
+        """Whether `code` is written as codes of the system are."""
+        return self.pattern.fullmatch(code) is not None and self.sure(code)
 
-    def above(self, code: str) -> tuple[str, ...]:
-        """What `code` stands below, the nearest first; nothing where it is not written as a code. Not all of them need
-        exist.
-        """
-        if not self.matches(code):
-            return ()
-        return tuple(code[:length] for length in reversed(self.levels) if length < len(code))
-
-    def stem(self, code: str) -> str:
-        """What all codes below `code` begin with."""
-        return f"{code}." if self is _ICD and len(code) == _ICD.levels[0] else code
+    def subsumes(self, above: str, code: str) -> bool:
+        """Whether `above` is an ancestor of `code`, by their forms."""
+        if not self.fits(above) or not self.fits(code):
+            return False
+        return self.same(above) in {self.same(one) for one in self.above(code)}
 
 
-_ICD = CodeForm(re.compile(r"[A-Za-z][0-9][0-9A-Za-z](?:\.[0-9A-Za-z]{1,4})?"), (3, 5, 6, 7, 8))
-_ATC = CodeForm(re.compile(r"[A-Za-z](?:[0-9]{2}(?:[A-Za-z](?:[A-Za-z](?:[0-9]{2})?)?)?)?"), (1, 3, 4, 5, 7))
+def _cut(text: str, *lengths: int) -> tuple[str, ...]:
+    """The beginnings of those lengths, without `text` itself."""
+    return tuple(text[:length] for length in lengths if length < len(text))
 
-CODE_FORMS: Mapping[str, CodeForm] = {
+
+def _icd_above(code: str) -> tuple[str, ...]:
+    # A subcategory follows the point: G40.909 -> G40.90, G40.9, G40.
+    return _cut(code, 7, 6, 5, 3)
+
+
+def _icd_below(code: str) -> tuple[str, ...]:
+    return (f"{code}." if len(code) == 3 else code,)
+
+
+def _atc_above(code: str) -> tuple[str, ...]:
+    return _cut(code, 5, 4, 3, 1)
+
+
+def _itself(code: str) -> tuple[str, ...]:
+    return (code,)
+
+
+def _language_above(tag: str) -> tuple[str, ...]:
+    parts = tag.split("-")
+    return tuple("-".join(parts[:number]) for number in range(len(parts) - 1, 0, -1))
+
+
+def _language_below(tag: str) -> tuple[str, ...]:
+    return (f"{tag}-",)
+
+
+def _media_above(kind: str) -> tuple[str, ...]:
+    whole, mark, _ = kind.partition(";")
+    return (whole.rstrip(),) if mark else ()
+
+
+def _media_below(kind: str) -> tuple[str, ...]:
+    return () if ";" in kind else (f"{kind};", f"{kind} ;")
+
+
+def _ndc_above(code: str) -> tuple[str, ...]:
+    segments = code.split("-")
+    if len(segments) == 3:
+        return ("-".join(segments[:2]),)
+    # 11 digits are 5-4-2, 12 are 6-4-2; of 10 nobody can tell.
+    return (code[:-2],) if len(segments) == 1 and len(code) in (11, 12) else ()
+
+
+def _ndc_same(code: str) -> str:
+    found = ndc.readings(code)
+    return str(found[0]) if len(found) == 1 else code
+
+
+_ICD = Form(re.compile(r"[A-Z][0-9][0-9A-Z](?:\.[0-9A-Z]{1,4})?", re.ASCII), _icd_above, _icd_below)
+# Private use (x-) and registered tags that have no parts (i-): https://www.rfc-editor.org/rfc/rfc5646#section-2.1
+_LANGUAGE = re.compile(r"(?:[A-Za-z]{2,3}|[A-Za-z]{4,8}(?=-)|[xi](?=-))(?:-[A-Za-z0-9]{1,8}){0,30}", re.ASCII)
+_MEDIA = re.compile(r"[A-Za-z0-9!#$&^_.+\-]{1,127}/[A-Za-z0-9!#$&^_.+\-]{1,127}(?:\s*;.{0,500})?", re.ASCII)
+_NDC = re.compile(r"[0-9]{4,12}(?:-[0-9]{1,4}){0,2}", re.ASCII)
+
+FORMS: Final[Mapping[str, Form]] = {
     "http://hl7.org/fhir/sid/icd-10-cm": _ICD,
     "http://hl7.org/fhir/sid/icd-10": _ICD,
-    "http://www.whocc.no/atc": _ATC,
+    "http://www.whocc.no/atc": Form(
+        re.compile(r"[A-Z](?:[0-9]{2}(?:[A-Z](?:[A-Z](?:[0-9]{2})?)?)?)?", re.ASCII), _atc_above, _itself
+    ),
+    "http://hl7.org/fhir/sid/ndc": Form(_NDC, _ndc_above, _itself, _ndc_same, lambda code: bool(ndc.readings(code))),
+    LANGUAGES: Form(_LANGUAGE, _language_above, _language_below, str.casefold),
+    MEDIA_TYPES: Form(_MEDIA, _media_above, _media_below, str.casefold),
 }
 
 
-def form_of(system: str, code: str) -> CodeForm | None:
-    """The form of a code that stands in the hierarchy by it; None where the system has none, or the code not that."""
-    form = CODE_FORMS.get(system)
-    return form if form is not None and form.matches(code) else None
+def edges(url: str, codes: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Each of `codes` with the nearest of them that it stands below by its form."""
+    form = FORMS.get(url)
+    if form is None:
+        return
+    written: dict[str, str] = {}
+    for code in codes:
+        if form.fits(code):
+            written.setdefault(form.same(code), code)
+    for code in codes:
+        if form.fits(code):
+            for one in form.above(code):
+                found = written.get(form.same(one))
+                if found is not None:
+                    yield code, found
+                    break

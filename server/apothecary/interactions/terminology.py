@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from apothecary.errors import Issue, NotEnumerable
-from apothecary.fhir.code_forms import form_of
 from apothecary.fhir.json import JSON, parse
 from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
@@ -25,10 +24,11 @@ from apothecary.store.contract import Hit, Reader
 from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.compiling import Compiler
 from apothecary.terminology.compose import Members, Steps
-from apothecary.terminology.filters import known
+from apothecary.terminology.filters import standing
 from apothecary.terminology.problems import UnknownValueSet
 from apothecary.terminology.reading import code_system
 from apothecary.terminology.resolver import Resolver, Versions
+from apothecary.terminology.rules import ByRule
 from apothecary.terminology.sources import Candidate, Given, Published, Source, ValueSet
 
 T = TypeVar("T")
@@ -43,6 +43,7 @@ _NAMES = 5000
 _MOST_LISTED = 2_000_000
 
 PUBLISHED = Published()
+BY_RULE = ByRule()
 
 
 class Stored:
@@ -156,8 +157,9 @@ class Held:
 
     def _related(self, system: str, code: str, related: Callable[[CodeSystem, str], frozenset[str]]) -> Codes:
         held = self.hierarchy(system)
-        itself = known(held, code)
-        if not held.complete and form_of(system, itself) is None:
+        itself = standing(held, code)
+        # Where the form of the codes says all, nothing is left out.
+        if not held.complete and not held.stands(code):
             self._partial.add(system)
         return {system: self._registry.systems.all_forms(system, sorted(related(held, itself) | {itself}))}
 
@@ -224,7 +226,7 @@ class Held:
     @property
     def _sources(self) -> tuple[Source, ...]:
         stored = self._known(("stored",), lambda: Stored(self._reader, self._registry, self._models))
-        return stored, PUBLISHED
+        return stored, BY_RULE, PUBLISHED
 
     def _canonical(self, text: str) -> str:
         """`text` without the base of this server, if what follows is a literal reference."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from apothecary.errors import BadRequest, Forbidden, InvalidContent, Unprocessable
+from apothecary.errors import BadRequest, Forbidden, InvalidContent, TooLarge, Unprocessable
 from apothecary.fhir.json import JSON, dumps, parse, texts
 from apothecary.fhir.meta import stamp
 from apothecary.fhir.releases import FhirVersion
@@ -16,6 +16,7 @@ from apothecary.interactions.forms import untagged
 from apothecary.interactions.profiles import profiles_for
 from apothecary.interactions.service import Service
 from apothecary.search.own import bases
+from apothecary.search.types.resource_text import characters
 from apothecary.store.contract import Stored, Transaction
 from apothecary.validation import Options, validate
 
@@ -98,7 +99,7 @@ def put(
     moment = transaction.moment(current)
     body = _stamped(resource, resource_id, number, moment)
     stored = Stored(resource["resourceType"], resource_id, number, moment, version, body)
-    transaction.write(stored, method, rows(service, version, base, resource))
+    transaction.write(stored, method, rows(service, version, base, resource, body))
     return stored
 
 
@@ -109,7 +110,7 @@ def amend(
     indexed.
     """
     stored = written._replace(body=_stamped(resource, written.id, written.version, written.updated))
-    transaction.amend(stored, rows(service, version, base, resource))
+    transaction.amend(stored, rows(service, version, base, resource, stored.body or b""))
     return stored
 
 
@@ -124,10 +125,20 @@ def _stamped(resource: JSON, resource_id: str, version: int, updated: int) -> by
     return body
 
 
-def rows(service: Service, version: FhirVersion, base: str, resource: JSON) -> Any:
-    """The index rows of a resource that came to `base`. Raises Unprocessable for a value that no index can hold."""
+def rows(service: Service, version: FhirVersion, base: str, resource: JSON, body: bytes) -> Any:
+    """The index rows of a resource that came to `base`, with its text. Raises Unprocessable for a value that no index
+    can hold, TooLarge where there is more to index than one request may ask for.
+    """
+    settings = service.settings
+    # Only a long text can hold many characters.
+    if len(body) > settings.text_limit and characters(resource, version) > settings.text_limit:
+        raise TooLarge(
+            f"the resource has more than {settings.text_limit} characters of text (APOTHECARY_TEXT_LIMIT)",
+            remedy="Put long documents into a Binary; what an operator loads (apothecary load) has no such limit.",
+        )
+    own = bases(settings, base)
     try:
-        return service.registry(FhirVersion.R5).rows(resource, version, bases(service.settings, base))
+        return service.registry(FhirVersion.R5).rows(resource, version, own, settings.index_limit)
     except ValueError as error:
         raise Unprocessable(f"a value cannot be indexed for search: {error}", code="value") from None
 

@@ -6,7 +6,9 @@ from apothecary.errors import BadRequest, NotEnumerable
 from apothecary.fhir.json import JSON
 from apothecary.operations.base import Argument, Call, Operation
 from apothecary.operations.terms import COMMON, Terms, coding, parameters, refuse_others, text
-from apothecary.terminology.filters import known
+from apothecary.terminology.code_systems import CodeSystem
+from apothecary.terminology.filters import standing
+from apothecary.terminology.problems import UnknownCodeSystem
 
 ARGUMENTS = (
     Argument("codeA", "code", "The code that may subsume the other."),
@@ -44,13 +46,20 @@ def run(call: Call) -> JSON:
         raise BadRequest(
             "the two codes are of different versions of the code system", expression="codingB.version", code="value"
         )
-    system = Terms(call).code_system(next(iter(systems), None), next(iter(versions), None) or text(call, "version"))
-    if not system.held:
+    terms = Terms(call)
+    try:
+        system = terms.code_system(next(iter(systems), None), next(iter(versions), None) or text(call, "version"))
+    except UnknownCodeSystem as error:
+        # The form of the codes alone says how they stand, if there are such codes.
+        system = CodeSystem(error.url, content="not-present")
+        if error.version is not None or not all(system.stands(code) for code in codes):
+            raise
+    if not system.held and not all(system.stands(code) for code in codes):
         raise NotEnumerable(
             f"the codes of {system.url} are not held here", remedy="Load a CodeSystem that has its concepts."
         )
-    a, b = (known(system, code) for code in codes)
-    if a == b:
+    a, b = (standing(system, code) for code in codes)
+    if a == b or (system.form is not None and system.form.same(a) == system.form.same(b)):
         outcome = "equivalent"
     elif system.subsumes(a, b):
         outcome = "subsumes"

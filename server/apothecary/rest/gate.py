@@ -27,6 +27,9 @@ WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 # A body is taken in by so many bytes at a time; all bodies of a process together may have so many times the largest.
 CHUNK, BODIES = 64 * 1024, 8
 
+# Of a body that is not wanted so many times the largest is read, for its sender to get the answer.
+DRAINED = 2
+
 
 class Work(NamedTuple):
     """A request in hand: since when (of the monotonic clock), the bytes of its body, and the turn to give back."""
@@ -77,6 +80,30 @@ class Gate:
         if work.held:
             self._let_go(work.held)
 
+    def drain(self, environ: dict[str, Any]) -> None:
+        """Read what is left of a body, up to twice the size of the largest, and forget it.
+
+        A connection that is closed with something unread is reset, and the client may lose the answer that it was sent
+        (https://www.rfc-editor.org/rfc/rfc9112#section-9.6). Who waits to be told to go on sends nothing.
+        """
+        length = _length(environ)
+        if length == 0 or isinstance(environ["wsgi.input"], BytesIO) or environ.get("HTTP_EXPECT"):
+            return
+        thread, began = get_ident(), time.monotonic()
+        most = DRAINED * self._limit
+        left = most if length is None else min(length, most)
+        self._reading[thread] = began
+        try:
+            while left > 0 and time.monotonic() - began <= self._body_seconds:
+                chunk = environ["wsgi.input"].read(min(left, CHUNK))
+                if not chunk:
+                    break
+                left -= len(chunk)
+        except (OSError, ValueError):
+            pass  # The client went: there is nobody to answer.
+        finally:
+            del self._reading[thread]
+
     def overdue(self) -> bool:
         """Whether a body takes longer to arrive than it may."""
         late = time.monotonic() - self._body_seconds
@@ -94,16 +121,17 @@ class Gate:
         """Put the whole body where the request looks for it; its size. A body that is too large is left where it is,
         for whoever reads it to refuse it.
         """
-        said = environ.get("CONTENT_LENGTH") or ""
-        length = int(said) if said.isascii() and said.isdigit() else None
-        if length is None and not environ.get("wsgi.input_terminated"):
-            return 0
+        length = _length(environ)
         if length == 0 or (length or 0) > self._limit:
             return 0
         thread, began = get_ident(), time.monotonic()
         self._reading[thread] = began
         try:
             chunks = self._chunks(environ["wsgi.input"], length, began)
+        except RequestTimeout:
+            # Nobody waits for the rest.
+            environ["wsgi.input"] = BytesIO()
+            raise
         finally:
             del self._reading[thread]
         environ["wsgi.input"] = BytesIO(b"".join(chunks) if len(chunks) != 1 else chunks[0])
@@ -146,6 +174,14 @@ class Gate:
     def _let_go(self, size: int) -> None:
         with self._lock:
             self._held -= size
+
+
+def _length(environ: dict[str, Any]) -> int | None:
+    """How long the body is; None where it ends by itself, 0 where nothing says that there is one."""
+    said = environ.get("CONTENT_LENGTH") or ""
+    if said.isascii() and said.isdigit():
+        return int(said)
+    return None if environ.get("wsgi.input_terminated") else 0
 
 
 def _turns(count: int) -> SimpleQueue[None]:

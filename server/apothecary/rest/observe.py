@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 from urllib.parse import unquote_plus
@@ -36,8 +36,12 @@ _NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_.:$-]{0,199}", re.ASCII)
 class Observed:
     """A WSGI application around another one."""
 
-    def __init__(self, app: WSGIApplication, service: Service, metrics: Metrics) -> None:
+    def __init__(
+        self, app: WSGIApplication, service: Service, metrics: Metrics, drain: Callable[[dict[str, Any]], None]
+    ) -> None:
+        """`drain` is called with each request once it has its answer, before that is sent."""
         self._app = app
+        self._drain = drain
         self._metrics = metrics
         self._types = frozenset(kind for registry in service.registries.values() for kind in registry.types)
         self._logging = service.settings.request_log == "json"
@@ -60,6 +64,7 @@ class Observed:
             log.error("a request failed: %s %r\n%s", environ["REQUEST_METHOD"], environ["PATH_INFO"], whence(error))
             body = failed()(environ, started)
         seconds = time.perf_counter() - begin
+        self._drain(environ)
         interaction, kind = self._what(environ)
         self._metrics.count((interaction, kind, status), seconds)
         if self._logging:

@@ -76,6 +76,10 @@ class Systems:
         notation = NOTATIONS.get(system)
         return (notation.forms(code) if notation is not None else ()) or (self._written(system, code),)
 
+    def beginning(self, system: str, text: str) -> str:
+        """How the index writes the beginning of codes of `system`."""
+        return self._written(system, text)
+
     def _written(self, system: str, code: str) -> str:
         return key(code if self.sensitive(system) else FOLDED + code.casefold())
 

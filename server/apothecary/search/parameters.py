@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
+from apothecary.errors import TooLarge
 from apothecary.fhir.references import local_targets, localised
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search import contained, keys
@@ -146,48 +148,72 @@ class Registry:
         return {}
 
     def rows(
-        self, resource: Mapping[str, Any], version: FhirVersion = FhirVersion.R5, bases: Sequence[str] = ()
+        self,
+        resource: Mapping[str, Any],
+        version: FhirVersion = FhirVersion.R5,
+        bases: Sequence[str] = (),
+        most: int | None = None,
     ) -> list[Indexed]:
         """Every index row of `resource`, written in `version`, without repetitions; those of contained resources come
         first. A reference to one of `bases`, or of the addresses in the settings, is one to this server. Raises
-        ValueError for a value that cannot be indexed, and what conversion raises.
+        ValueError for a value that cannot be indexed, TooLarge where there are more than `most`, and what conversion
+        raises.
         """
         forms = Forms(localised(resource, bases or self.bases), version, self._convert)
         whole = forms.of(self.version) or {}
-        found = self._rows(forms, whole["resourceType"])
+        found = self._rows(forms, whole["resourceType"], most)
         url, named = whole.get("url"), whole.get("version")
         if isinstance(url, str):
             found[ReferenceRow(CANONICAL, "", "", key(url), key(named) if isinstance(named, str) else "")] = None
         for target in local_targets(whole):
             found[ReferenceRow(ANY, str(target.type), str(target.id), "", target.version or "")] = None
-        return self._contained(forms, whole, found) if whole.get("contained") else list(found)
+        _bound(found, most)
+        return self._contained(forms, whole, found, most) if whole.get("contained") else list(found)
 
-    def _contained(self, forms: Forms, whole: Mapping[str, Any], found: Iterable[IndexRow]) -> list[Indexed]:
+    def _contained(
+        self, forms: Forms, whole: Mapping[str, Any], found: Mapping[IndexRow, None], most: int | None
+    ) -> list[Indexed]:
         """The rows of a resource and of what it contains. A type that is not served is not searched either."""
         types = contained.local_types(whole)
         inside: list[ContainedRow] = []
         links: list[ReferenceRow] = []
+        used = 0
         for local, one, its in zip(
             contained.local_ids(whole), whole["contained"], forms.contained(self.version), strict=True
         ):
             kind = one["resourceType"]
             if self.serves(kind):
-                own = contained.pointed((*self._rows(its, kind), TokenRow("_id", "", local)), types)
+                # What is left of the bound, of which the container has used up some.
+                rows = self._rows(its, kind, None if most is None else most - len(found) - used)
+                own = contained.pointed((*rows, TokenRow("_id", "", local)), types)
+                used += len(rows) + 2
                 inside.append(ContainedRow(kind, local, tuple(own)))
                 links.append(ReferenceRow(contained.CONTAINS, types[f"#{local}"], f"#{local}", "", ""))
         if not inside:
             return list(found)
         return [*inside, *links, *contained.pointed(found, types)]
 
-    def _rows(self, forms: Forms, kind: str) -> dict[IndexRow, None]:
+    def _rows(self, forms: Forms, kind: str, most: int | None) -> dict[IndexRow, None]:
         """The rows of one resource, without those that stand for its references whoever reads them."""
         found: dict[IndexRow, None] = {}
         for version, reading in self._reading(kind).items():
             form = forms.of(version)
             if form is not None:
-                found.update(dict.fromkeys(reading.rows(form, self.systems)))
+                # No more are made than show that there are too many.
+                end = None if most is None else max(0, most + 1 - len(found))
+                found.update(dict.fromkeys(islice(reading.rows(form, self.systems), end)))
+                _bound(found, most)
         found.update(dict.fromkeys(_texts(found, self.names(kind))))
         return found
+
+
+def _bound(rows: Mapping[IndexRow, None], most: int | None) -> None:
+    """Raises TooLarge for more rows than there may be."""
+    if most is not None and len(rows) > most:
+        raise TooLarge(
+            "the resource has more values that searches find it by than a request may write (APOTHECARY_INDEX_LIMIT)",
+            remedy="Divide it into several resources; what an operator loads (apothecary load) has no such limit.",
+        )
 
 
 def _texts(rows: Iterable[IndexRow], names: Set[str]) -> Iterator[TextRow]:

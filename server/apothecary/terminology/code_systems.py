@@ -6,8 +6,10 @@ https://hl7.org/fhir/R5/codesystem.html#hierarchy and https://hl7.org/fhir/R5/co
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from functools import cached_property
 
+from apothecary.fhir.code_forms import FORMS, Form
 from apothecary.terminology.model import STANDARDS_STATUS, Concept, Property, PropertyDefinition
 
 CONCEPT_PROPERTIES = "http://hl7.org/fhir/concept-properties#"
@@ -78,6 +80,19 @@ class CodeSystem:
         """The number of its concepts: what it costs to walk through them."""
         return len(self.concepts)
 
+    def extended(
+        self,
+        concepts: Mapping[str, Concept],
+        properties: Mapping[str, PropertyDefinition],
+        supplements: tuple[str, ...],
+    ) -> CodeSystem:
+        """The same with more said of its concepts."""
+        other = copy(self)
+        for name in [name for name in vars(other) if isinstance(getattr(type(self), name, None), cached_property)]:
+            delattr(other, name)
+        other.concepts, other.properties, other.supplements = concepts, properties, supplements
+        return other
+
     # -- concepts
 
     def find(self, code: str) -> Concept | None:
@@ -98,6 +113,19 @@ class CodeSystem:
 
     # -- hierarchy
 
+    @property
+    def form(self) -> Form | None:
+        """What the form of its codes says of the hierarchy, None where it says nothing."""
+        return FORMS.get(self.url)
+
+    def may_have(self, code: str) -> bool:
+        """Whether `code` has the form of its codes, and may be among those that are not held."""
+        return not self.complete and (self.form is None or self.form.fits(code))
+
+    def stands(self, code: str) -> bool:
+        """Whether it can be told where a code stands that is not held: by its form."""
+        return self.form is not None and self.may_have(code)
+
     def parents_of(self, code: str) -> tuple[str, ...]:
         return self.parents.get(code, ())
 
@@ -116,7 +144,9 @@ class CodeSystem:
     def ancestors(self, code: str) -> frozenset[str]:
         """All that subsume `code`, itself not included."""
         found: set[str] = set()
-        waiting = list(self.parents_of(code))
+        form = self.form
+        unlisted = form is not None and code not in self.concepts and self.stands(code)
+        waiting = list(form.above(code) if form is not None and unlisted else self.parents_of(code))
         while waiting:
             one = waiting.pop()
             if one not in found:
@@ -129,6 +159,9 @@ class CodeSystem:
         """All that `code` subsumes, itself not included."""
         found: set[str] = set()
         waiting = list(self.children_of(code))
+        form = self.form
+        if form is not None and code not in self.concepts and self.stands(code):
+            waiting += [one for one in self.concepts if form.subsumes(code, one)]
         while waiting:
             one = waiting.pop()
             if one not in found:
@@ -139,7 +172,7 @@ class CodeSystem:
 
     def subsumes(self, above: str, code: str) -> bool:
         """Whether `above` is an ancestor of `code`; found upwards, where the ways are short."""
-        return above in self.ancestors(code)
+        return above in self.ancestors(code) or (self.form is not None and self.form.subsumes(above, code))
 
     # -- properties
 

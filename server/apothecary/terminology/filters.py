@@ -35,7 +35,7 @@ def _test(system: CodeSystem, one: Mapping[str, Any], where: str) -> Test:
         )
     hierarchy = _HIERARCHY.get(operator)
     if hierarchy is not None:
-        return hierarchy(system, known(system, value))
+        return hierarchy(system, standing(system, value))
     return _compared(system, name, operator, value)
 
 
@@ -46,6 +46,13 @@ def known(system: CodeSystem, code: str) -> str:
         held = "" if system.complete else f", of which a part is held here ({system.content})"
         raise UnknownTerminology(f"{code!r} is no code of {system.canonical}{held}")
     return found.code
+
+
+def standing(system: CodeSystem, code: str) -> str:
+    """`code` as `system` writes it, of a system held in part also one that has the form of its codes: that form says
+    where it stands. Raises UnknownTerminology for any other.
+    """
+    return code if system.find(code) is None and system.stands(code) else known(system, code)
 
 
 def _below(system: CodeSystem, code: str, *, itself: bool) -> Test:

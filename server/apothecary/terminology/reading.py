@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from apothecary.fhir import code_forms
 from apothecary.fhir import terminology as tables
-from apothecary.fhir.code_forms import CODE_FORMS
 from apothecary.terminology.code_systems import CONCEPT_PROPERTIES, CodeSystem, standard_name
 from apothecary.terminology.model import Concept, Designation, Property, PropertyDefinition, designations, objects
 
@@ -54,10 +54,12 @@ def code_system(resource: Mapping[str, Any]) -> CodeSystem:
                 tuple(kept),
                 tuple(objects(element.get("extension"))),
             )
-    _by_form(str(resource.get("url", "")), concepts, parents)
+    url = _text(resource, "url")
+    # Where nobody says what a code stands below, its form does.
+    parents = {code: {above: None} for code, above in code_forms.edges(url, concepts)} | parents
     sensitive = resource.get("caseSensitive")
     return CodeSystem(
-        str(resource.get("url", "")),
+        url,
         _optional(resource, "version"),
         concepts,
         {code: tuple(above) for code, above in parents.items()},
@@ -69,18 +71,6 @@ def code_system(resource: Mapping[str, Any]) -> CodeSystem:
         value_set=_optional(resource, "valueSet"),
         supplemented=_optional(resource, "supplements"),
     )
-
-
-def _by_form(url: str, concepts: Mapping[str, Concept], parents: Parents) -> None:
-    """Puts concepts of which nobody says where they stand below the nearest that is held, where their form says so."""
-    form = CODE_FORMS.get(url)
-    if form is None:
-        return
-    for code in concepts:
-        if code not in parents:
-            nearest = next((one for one in form.above(code) if one in concepts), None)
-            if nearest is not None:
-                parents[code] = {nearest: None}
 
 
 def from_tables(system: tables.CodeSystem) -> CodeSystem:
@@ -109,14 +99,14 @@ def supplemented(system: CodeSystem, supplement: CodeSystem) -> CodeSystem:
     """
     concepts = dict(system.concepts)
     for code, added in supplement.concepts.items():
-        base = concepts.get(code)
+        base = system.find(code)
         if base is None:
             continue
         named = (Designation(added.display, supplement.language),) if added.display else ()
         further = tuple(
             msgspec.structs.replace(one, source=supplement.canonical) for one in (*named, *added.designations)
         )
-        concepts[code] = Concept(
+        concepts[base.code] = Concept(
             base.code,
             base.display,
             base.definition,
@@ -124,19 +114,8 @@ def supplemented(system: CodeSystem, supplement: CodeSystem) -> CodeSystem:
             base.properties + added.properties,
             base.extensions + added.extensions,
         )
-    return CodeSystem(
-        system.url,
-        system.version,
-        concepts,
-        system.parents,
-        name=system.name,
-        language=system.language,
-        case_sensitive=system.case_sensitive,
-        content=system.content,
-        properties={**supplement.properties, **system.properties},
-        supplements=(*system.supplements, supplement.canonical),
-        value_set=system.value_set,
-    )
+    properties = {**supplement.properties, **system.properties}
+    return system.extended(concepts, properties, (*system.supplements, supplement.canonical))
 
 
 def _nested(resource: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str | None]]:

@@ -12,7 +12,7 @@ from apothecary.fhir.references import split_canonical
 from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.problems import UnknownCodeSystem, UnknownValueSet, VersionRefused, missing_supplement
 from apothecary.terminology.reading import supplemented
-from apothecary.terminology.sources import Candidate, Source, ValueSet
+from apothecary.terminology.sources import Candidate, Source, ValueSet, all_codes
 from apothecary.terminology.versions import matches
 
 T = TypeVar("T")
@@ -95,7 +95,13 @@ class Resolver:
         if found is None:
             raise UnknownCodeSystem(url, wanted, self.versions(url))
         self._systems.refuse(url, found.version)
-        return self.laid_over(found.load(), self.wanted)
+        system = found.load()
+        if system.content == "not-present":
+            # What is there only to name the system does not hide what a rule or list makes of it.
+            every = [[one for one in source.code_systems(url) if one.load().held] for source in self._sources]
+            other = self._find(every, wanted)
+            system = system if other is None else other.load()
+        return self.laid_over(system, self.wanted)
 
     def laid_over(self, system: CodeSystem, supplements: Sequence[CodeSystem]) -> CodeSystem:
         """`system` with those of `supplements` that are its own, and that it does not have yet."""
@@ -141,13 +147,24 @@ class Resolver:
         wanted = self._sets.wanted(url, named)
         listed = [source.value_sets(url) for source in self._sources]
         found = self._find(listed, wanted)
-        if found is None and (implied := implicit(canonical)) is not None:
+        if found is None and (implied := implicit(canonical) or self._of_system(url, wanted)) is not None:
             return implied
         if found is None:
             versions = [one.version for held in listed for one in held]
             raise UnknownValueSet(f"{url}|{wanted}" if wanted else url, dict.fromkeys(versions))
         self._sets.refuse(url, found.version)
         return found.load()
+
+    def _of_system(self, url: str, version: str | None) -> ValueSet | None:
+        """The value set of all codes of a system, which says that this is its url (`CodeSystem.valueSet`)."""
+        name, mark, _ = url.partition("?fhir_vs")
+        if not mark:
+            return None
+        found = self._find([source.code_systems(name) for source in self._sources], version)
+        system = None if found is None else found.load()
+        if system is None or split_canonical(system.value_set or "")[0] != url:
+            return None
+        return all_codes(url, name, version)
 
     def holds_value_set(self, canonical: str) -> bool:
         """Whether there is a value set of that url, in that version."""

@@ -122,5 +122,11 @@ class Published:
         return found
 
 
+def all_codes(url: str, system: str, version: str | None = None) -> ValueSet:
+    """The value set of all codes of a code system, by the url that the system gives it."""
+    include = {"system": system} if version is None else {"system": system, "version": version}
+    return {"resourceType": "ValueSet", "url": url, "status": "active", "compose": {"include": [include]}}
+
+
 def _constant(table: tables.ValueSet) -> Callable[[], tables.ValueSet]:
     return lambda: table

@@ -117,7 +117,7 @@ class Validator:
         if missing is not None:
             raise missing
         concept = system.find(coding.code)
-        if concept is None and not system.complete and self._open(members, coding.system):
+        if concept is None and system.may_have(coding.code) and self._open(members, coding.system):
             found.issues.append(say.not_in_fragment(coding, system, place))
             found.inside = True
             return found
@@ -204,7 +204,7 @@ class Validator:
             return found
         self._describe(found, system)
         if found.entry is None:
-            if system.complete:
+            if not system.may_have(coding.code):
                 found.issues = [say.unknown_code(found.coding, system, place)]
             else:
                 found.issues = [say.not_in_fragment(found.coding, system, place)]

@@ -8,7 +8,6 @@ from collections.abc import Hashable
 from typing import Any
 
 from apothecary.fhir.structures import Structure
-from apothecary.validation.fhirpath.tokens import tokens
 
 # These look at nothing but their input and arguments, and so at nothing that the expression does not name.
 _PLAIN = frozenset(
@@ -26,6 +25,9 @@ def read_by(expression: str, structure: Structure) -> frozenset[str] | None:
     """The JSON properties that an invariant on a `structure` can read; None where more may matter than those."""
     if structure.kind == "resource":
         return None  # What is named depends on the type that the resource is of.
+    # Loaded with the rest of the engine, by the first invariant that needs it.
+    from apothecary.validation.fhirpath.tokens import tokens
+
     names = set()
     parts = tokens(expression)
     for index, (kind, text) in enumerate(parts):

@@ -120,7 +120,8 @@ class Run:
 
     def issues(self, stopped: Rule | None = None) -> list[Issue]:
         """The findings as issues in document order. `stopped` is the rule that ended the walk early."""
-        ordered = sorted(self.findings, key=lambda finding: _position(self.document, finding.pointer))
+        places: _Places = {}
+        ordered = sorted(self.findings, key=lambda finding: _position(self.document, finding.pointer, places))
         found = [self._issue(finding) for finding in ordered]
         if stopped is not None:
             found.append(self._issue(Finding(stopped, (), f"has more than {len(found) - 1} issues", None)))
@@ -172,13 +173,21 @@ def expression(tables: Definitions, document: Any, pointer: Pointer) -> str:
     return text
 
 
-def _position(document: Any, pointer: Pointer) -> tuple[int, ...]:
+# By object (its identity): its keys, with where each stands. Made once for all findings in the object, which may have
+# as many keys as a body has room for.
+_Places = dict[int, dict[Any, int]]
+
+
+def _position(document: Any, pointer: Pointer, places: _Places) -> tuple[int, ...]:
     """Where `pointer` stands in the text of `document`: comparing these is comparing positions."""
     found = []
     value = document
     for step in pointer:
         if isinstance(value, dict):
-            found.append(list(value).index(step) if step in value else len(value))
+            order = places.get(id(value))
+            if order is None:
+                order = places[id(value)] = {key: number for number, key in enumerate(value)}
+            found.append(order.get(step, len(value)))
             value = value.get(step)
         elif isinstance(value, list) and isinstance(step, int) and step < len(value):
             found.append(step)

@@ -2,16 +2,17 @@
 
 The first two take a value set, the others a code with its system. What a code subsumes is said by the code system, or
 by the way its codes are written (an NDC of a package holds that of its product, `text/xml` is above
-`text/xml; charset=utf-8`, G40.9 of ICD-10-CM is below G40: https://hl7.org/fhir/R5/search.html#modifierbelow).
+`text/xml; charset=utf-8`: https://hl7.org/fhir/R5/search.html#modifierbelow).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from apothecary.errors import NotEnumerable, NotSupported, UnknownTerminology
-from apothecary.fhir.code_forms import CodeForm, form_of
+from apothecary.fhir.code_forms import FORMS
 from apothecary.search.normalisation import FOLDED, NOTATIONS
 from apothecary.search.predicates import Compare, Every, Nothing, Predicate, Row, any_of
 from apothecary.search.terminology import Terminology
@@ -41,37 +42,31 @@ def predicate(parameter: str, modifier: str, text: str, request: Request) -> Pre
         if not where:
             raise ValueError(f"{code!r} is not written as a code of {system}")
         return any_of([Row("token", parameter, of_system(system, one)) for one in where])
-    form = form_of(system, code)
-    if form is not None:
-        return any_of(
-            [
-                _by_form(parameter, modifier, system, code, form, request),
-                *_also(parameter, modifier, system, code, request),
-            ]
-        )
+    by_form = _by_form(parameter, modifier, system, code, request)
+    if by_form is not None:
+        return by_form
     held = _held(request)
     return _any_code(parameter, held.below(system, code) if modifier == "below" else held.above(system, code))
 
 
-def _by_form(parameter: str, modifier: str, system: str, code: str, form: CodeForm, request: Request) -> Predicate:
-    """What `code` is above or below by the way it is written. No list of codes is needed: those of the index count."""
-    wanted = (code, *form.above(code)) if modifier == "above" else (code,)
-    where = [Compare("code", "=", one) for one in request.systems.all_forms(system, wanted)]
+def _by_form(parameter: str, modifier: str, system: str, code: str, request: Request) -> Predicate | None:
+    """What the form of a code says of its hierarchy, held or not, and what a code system that is held says besides;
+    None for a code without such a form.
+    """
+    form, systems = FORMS.get(system), request.systems
+    if form is not None and not form.fits(code) and not systems.sensitive(system):
+        code = code.upper()
+    if form is None or not form.fits(code):
+        return None
+    listed = dict.fromkeys(systems.all_forms(system, [code] if modifier == "below" else [code, *form.above(code)]))
+    if request.terminology is not None:
+        relatives = request.terminology.below if modifier == "below" else request.terminology.above
+        with suppress(UnknownTerminology, NotEnumerable):
+            listed.update(dict.fromkeys(relatives(system, code).get(system, ())))
+    where = [Compare("code", "in", tuple(listed))]
     if modifier == "below":
-        where += [Compare("code", "prefix", one) for one in request.systems.forms(system, form.stem(code))]
+        where += [Compare("code", "prefix", systems.beginning(system, one)) for one in form.below(code)]
     return any_of([Row("token", parameter, of_system(system, one)) for one in where])
-
-
-def _also(parameter: str, modifier: str, system: str, code: str, request: Request) -> Sequence[Predicate]:
-    """What a code system says besides, such as the groups that a category is in; it need not be held."""
-    if request.terminology is None:
-        return ()
-    held = request.terminology
-    try:
-        codes = held.below(system, code) if modifier == "below" else held.above(system, code)
-    except (UnknownTerminology, NotEnumerable):
-        return ()
-    return (_any_code(parameter, codes),)
 
 
 def _media(parameter: str, modifier: str, system: str | None, kind: str) -> Predicate:

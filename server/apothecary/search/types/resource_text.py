@@ -72,6 +72,20 @@ def narrative(resource: Mapping[str, Any]) -> list[str]:
 
 def content(node: Mapping[str, Any], structure: str, version: FhirVersion) -> Iterator[str]:
     """Every text in `node`, a resource or element of the shape `structure`: narrative, strings, markdown and codes."""
+    for kind, text in _written(node, structure, version):
+        if kind == "xhtml":
+            yield from _blocks(text)
+        else:
+            yield text
+
+
+def characters(resource: Mapping[str, Any], version: FhirVersion) -> int:
+    """How much there is to read for full text searches, in characters, with the markup of narratives."""
+    return sum(len(text) for _, text in _written(resource, resource["resourceType"], version))
+
+
+def _written(node: Mapping[str, Any], structure: str, version: FhirVersion) -> Iterator[tuple[str, str]]:
+    """The texts as they are written, each behind its type."""
     tables, shape = definitions(version), _shape(structure, version)
     for name, value in node.items():
         kind = shape.get(name)
@@ -79,12 +93,9 @@ def content(node: Mapping[str, Any], structure: str, version: FhirVersion) -> It
             continue
         for one in value if isinstance(value, list) else (value,):
             if isinstance(one, dict):
-                yield from content(one, tables.structure_of(one, kind), version)
+                yield from _written(one, tables.structure_of(one, kind), version)
             elif isinstance(one, str):
-                if kind == "xhtml":
-                    yield from _blocks(one)
-                else:
-                    yield one
+                yield kind, one
 
 
 @lru_cache(maxsize=4096)

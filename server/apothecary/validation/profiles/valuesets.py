@@ -15,6 +15,7 @@ from apothecary.terminology.compiling import Compiler
 from apothecary.terminology.compose import Members, Question, Steps
 from apothecary.terminology.reading import code_system
 from apothecary.terminology.resolver import Resolver
+from apothecary.terminology.rules import ByRule
 from apothecary.terminology.sources import Candidate, Published, ValueSet
 from apothecary.validation.profiles.canonicals import Canonicals, Resource
 
@@ -84,7 +85,7 @@ class CodeSets:
     """The value sets of packages and of one release of the specification."""
 
     def __init__(self, systems: Canonicals, sets: Canonicals, release: FhirVersion) -> None:
-        self._resolver = Resolver([_Held(systems, sets), Published(release)])
+        self._resolver = Resolver([_Held(systems, sets), ByRule(), Published(release)])
         self._compiler = Compiler(self._resolver)
         self._known: dict[str, CodeSet] = {}
 
