@@ -37,7 +37,7 @@ def compile_release(version: FhirVersion, cache: Path, folder: Path) -> list[str
     tables = {name: compiler.table(name) for name in sorted(types)}
     for name, table in tables.items():
         _write(folder / "types" / f"{name}.json", _type_text(table))
-    published = extensions(source)
+    published = extensions(source, repairs)
     _write(folder / "extensions.json", _lines(published))
 
     _write(folder / "compartments.json", _lines(compartments(source)))

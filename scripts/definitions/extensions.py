@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from apothecary.fhir.definitions import Context, ExtensionDefinition
+from apothecary.fhir.structures import TypeRef
+from scripts.definitions.ledger import Repairs
 from scripts.definitions.packages import Resource, Source
 from scripts.definitions.structures import binding, type_ref
 
+HL7 = "http://hl7.org/fhir/StructureDefinition/"
 
-def extensions(source: Source) -> dict[str, ExtensionDefinition]:
+
+def extensions(source: Source, repairs: Repairs) -> dict[str, ExtensionDefinition]:
     """All of them by canonical url."""
     return {
-        url: _extension(url, definition)
+        url: _repaired(_extension(url, definition), repairs)
         for url, definition in sorted(source.structures.items())
         if definition["type"] == "Extension" and definition.get("derivation") == "constraint"
     }
+
+
+def _repaired(found: ExtensionDefinition, repairs: Repairs) -> ExtensionDefinition:
+    where = f"extension {found.url.removeprefix(HL7)} value"
+    if not repairs.has(where):
+        return found
+    types = repairs.repaired(where, " or ".join(item.code for item in found.types)) or ""
+    return msgspec.structs.replace(found, types=tuple(TypeRef(code) for code in types.split(" or ")))
 
 
 def _extension(url: str, definition: Resource) -> ExtensionDefinition:

@@ -22,7 +22,7 @@ def repairs_section() -> str:
             "### Rules\n",
             "A rule repairs the same fault wherever it occurs.\n",
             *map(_difference, RULES),
-            "### Regular expressions\n",
+            "### Regular expressions, invariants and extensions\n",
             *(_difference(row) for row in changed if not row.where.startswith(PARAMETER)),
             "### Search parameters\n",
             *(_difference(row) for row in changed if row.where.startswith(PARAMETER)),

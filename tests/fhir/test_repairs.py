@@ -17,6 +17,7 @@ PAGE = Path(__file__).parents[2] / "docs/definitions.md"
 ROWS = [pytest.param(version, row, id=f"{version} {row.where}") for row in REPAIRS for version in row.releases]
 PARAMETER = re.compile(r"SearchParameter (?P<id>\S+)(?: on (?P<base>\w+))?(?P<expression> expression)?"
                        r"(?: component (?P<component>\S+))?")  # fmt: skip
+PUBLISHED = "http://hl7.org/fhir/StructureDefinition/"
 
 
 def parameters(tables: Definitions, name: str, base: str | None) -> list[SearchParameterDefinition]:
@@ -42,10 +43,15 @@ def test_the_tables_show_the_repaired_value(version: FhirVersion, row: Repair) -
     if row.where.endswith(" regex"):
         assert tables.structure(row.where.removesuffix(" regex")).regex == row.repaired
         return
+    if row.where.startswith("extension "):
+        found_extension = tables.extension(f"{PUBLISHED}{row.where.removeprefix('extension ').removesuffix(' value')}")
+        assert found_extension is not None
+        assert " or ".join(item.code for item in found_extension.types) == row.repaired
+        return
     match = PARAMETER.fullmatch(row.where)
     if match is None:
         assert row.repaired in invariants_at(tables, row.where), (
-            "a row names a regex, a search parameter or an invariant"
+            "a row names a regex, an extension, a search parameter or an invariant"
         )
         return
     found = parameters(tables, match["id"], match["base"])

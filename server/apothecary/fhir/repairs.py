@@ -333,6 +333,14 @@ REPAIRS: tuple[Repair, ...] = (
         None,
         "Membership is found in the CareTeam, Group or List, not in the id (search.html#in).",
     ),
+    # --- extensions ---
+    Repair(
+        _ALL,
+        "extension operationoutcome-issue-col value",
+        "string",
+        "string or integer",
+        "A column is a number as the line beside it is, and validators write it so.",
+    ),
     # --- search parameters that look at no element ---
     *(
         Repair(releases, f"SearchParameter {name} expression", None, None, _NO_PATH)

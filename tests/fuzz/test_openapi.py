@@ -1,0 +1,75 @@
+"""Another program makes requests of what the OpenAPI document describes: https://schemathesis.readthedocs.io/"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
+
+from apothecary.app import create_app
+from apothecary.content.sync import sync
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
+
+CONTENT = Path(__file__).parents[2] / "resources"
+# A release and a type each; the bodies of PUT and PATCH take so long to make that they have fewer.
+DOCUMENTS = [("r4", "Medication"), ("r4b", "Binary"), ("r5", "MedicationKnowledge"), ("r5", "ValueSet")]
+EXAMPLES, BODIES = 6, 1
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance]
+
+App = Callable[[dict[str, Any], Any], Any]
+
+
+@contextmanager
+def serving(database: str) -> Iterator[App]:
+    """The app over the content that the repository ships, which these requests may change."""
+    chosen = Settings(database=database, content=str(CONTENT))
+    store = open_store(chosen)
+    sync(chosen, store)
+    made = create_app(chosen, store)
+    yield lambda environ, start_response: made({**environ, "REMOTE_ADDR": "127.0.0.1"}, start_response)
+    store.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("base", "name"), DOCUMENTS)
+def test_whatever_the_document_describes_is_answered_as_it_says(database_url: str, base: str, name: str) -> None:
+    with serving(database_url) as app:
+        described = schemathesis.openapi.from_wsgi(f"/fhir/{base}/openapi.json?type={name}", app)
+        operations = [one.ok() for one in described.get_all_operations()]
+        assert len(operations) > 10
+        for operation in operations:
+            ask(operation, BODIES if operation.method in ("put", "patch") else EXAMPLES)
+
+
+def ask(operation: Any, examples: int) -> None:
+    """Send so many requests of one operation, the same every time."""
+
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )
+    @given(case=operation.as_strategy())
+    def answered(case: Any) -> None:
+        answer = case.call()
+        case.validate_response(answer, checks=CHECKS)
+        if answer.status_code >= 400:
+            packed = answer.content.startswith(b"\x1f\x8b")
+            outcome = json.loads(gzip.decompress(answer.content) if packed else answer.content)
+            assert outcome["resourceType"] == "OperationOutcome", case.as_curl_command()
+            assert outcome["issue"], case.as_curl_command()
+
+    answered()
