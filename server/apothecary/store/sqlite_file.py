@@ -131,8 +131,8 @@ class DatabaseFile:
         return Unreachable(f"the database cannot be used: {reason}", headers={"Retry-After": "5"})
 
     def _tell(self, reason: str) -> None:
-        """One line for each new reason, however many requests meet it. Before a file was opened the start says it."""
-        if reason != self._told and self.known:
+        """One line for each new reason, however many requests meet it; until one has looked, the start says it."""
+        if reason != self._told and self._looked:
             self._told = reason
             log.error("the database %s cannot be used: %s", self.path, reason)
 
