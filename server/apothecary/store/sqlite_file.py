@@ -19,6 +19,8 @@ from typing import Literal
 from apothecary.errors import FhirError, InsufficientStorage, Unreachable
 
 log = logging.getLogger("apothecary")
+# Where no log was set up, a command ends with the reason in one line; without a handler Python would print another.
+log.addHandler(logging.NullHandler())
 
 # How old a look at the file may be for a read, in seconds.
 LOOK = 1.0
@@ -131,8 +133,8 @@ class DatabaseFile:
         return Unreachable(f"the database cannot be used: {reason}", headers={"Retry-After": "5"})
 
     def _tell(self, reason: str) -> None:
-        """One line for each new reason, however many requests meet it; until one has looked, the start says it."""
-        if reason != self._told and self._looked:
+        """One line for each new reason, however many requests meet it."""
+        if reason != self._told:
             self._told = reason
             log.error("the database %s cannot be used: %s", self.path, reason)
 
