@@ -260,3 +260,12 @@ def test_each_of_many_contained_resources_is_found_without_a_look_at_the_others(
     assert looked < 20 * many
     resource["ingredient"] = [{"item": {"reference": one}} for one in broken]
     assert any("#x0" in one.diagnostics for one in validate(resource, FhirVersion.R5))
+
+
+def test_names_that_were_meant_are_looked_for_no_more_than_a_reader_needs() -> None:
+    url = "http://hl7.org/fhir/StructureDefinition/patient-religon"
+    patient = {"resourceType": "Patient", "extension": [{"url": url, "valueString": "x"} for _ in range(300)]}
+    found = [one for one in validate(patient, FhirVersion.R5) if one.rule == "extension-unknown"]
+    assert len(found) == 300
+    meant = [one for one in found if "patient-religion" in (one.remedy or "")]
+    assert 0 < len(meant) <= 100
