@@ -25,7 +25,7 @@ def short_cache(maxsize: int, longest: int = 1_000) -> Callable[[Callable[P, R]]
             for one in args:
                 if isinstance(one, str) and len(one) > longest:
                     return function(*args, **kwargs)
-            return cached(*args, **kwargs)  # type: ignore[arg-type]
+            return cached(*args, **kwargs)  # type: ignore[arg-type] # lru_cache asks for Hashable, which ParamSpec cannot say
 
         return call
 
