@@ -14,7 +14,8 @@ from apothecary.fhir.definitions import Definitions, definitions
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.structures import Element, Property, Structure
 from apothecary.suggestions import did_you_mean
-from apothecary.validation.bundle import BundleIndex, check_bundle
+from apothecary.validation.bundle import check_bundle
+from apothecary.validation.bundle_index import BundleIndex
 from apothecary.validation.choices import check_choices, choices_of
 from apothecary.validation.complaints import missing, not_an_object, not_list, not_single, unknown
 from apothecary.validation.diagnostics import shown
