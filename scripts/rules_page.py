@@ -23,7 +23,8 @@ Each rule can be switched off or given another severity. `python -m scripts.rule
 """
 
 _ABOUT = {
-    "Profiles": "Asked where a resource claims a profile, is a vital sign, or profiles are given ([Profiles](validate.md#profiles)).\n\n"
+    "Profiles": "Asked where a resource claims a profile, is a vital sign, or profiles are given"
+    " ([Profiles](validate.md#profiles)).\n\n"
 }
 
 
