@@ -9,6 +9,7 @@ from copy import copy
 from typing import Any
 
 from apothecary.errors import StartError
+from apothecary.fhir.caches import Weighed
 from apothecary.fhir.definitions import Context, Definitions, definitions
 from apothecary.fhir.references import split_canonical
 from apothecary.fhir.releases import FhirVersion, parse_version
@@ -17,15 +18,17 @@ from apothecary.validation.diagnostics import shown
 from apothecary.validation.profiles.bindings import contexts
 from apothecary.validation.profiles.canonicals import Canonicals
 from apothecary.validation.profiles.compile import CORE, compile_rules
-from apothecary.validation.profiles.model import Profile
+from apothecary.validation.profiles.model import Profile, weight
 from apothecary.validation.profiles.tree import Branch, extensions, overlay
 from apothecary.validation.profiles.valuesets import CodeSet, CodeSets
 
 # https://hl7.org/fhir/extensions/StructureDefinition-structuredefinition-imposeProfile.html
 IMPOSES = CORE + "structuredefinition-imposeProfile"
 _KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem"})
-# How many profiles are kept compiled.
-_KNOWN = 20_000
+# What is kept of a profile that cannot be used, in bytes: an error with its traceback.
+_REFUSAL = 5_000
+# How much of memory compiled profiles may take, in bytes. A guide of a hundred profiles needs some ten megabytes.
+KEPT = 64 * 1024 * 1024
 
 
 class Profiles:
@@ -40,7 +43,7 @@ class Profiles:
         self._found: dict[str, Canonicals] = {kind: Canonicals() for kind in _KINDS}
         for resource in resources:
             self._add(resource)
-        self._compiled: dict[tuple[str, FhirVersion], Profile | StartError] = {}
+        self._compiled: Weighed[tuple[str, FhirVersion], Profile | StartError] = Weighed(KEPT)
         self._code_sets: dict[FhirVersion, CodeSets] = {}
         self.asked = tuple(asked)
         for url in self.asked:
@@ -88,9 +91,9 @@ class Profiles:
                 known = self._compile(canonical, version)
             except StartError as error:
                 known = error
-            if len(self._compiled) >= _KNOWN:
-                self._compiled.clear()  # An expression can make up canonicals without end.
-            self._compiled[canonical, version] = known
+            # An expression can make up canonicals without end.
+            held = weight(known.root) if isinstance(known, Profile) else _REFUSAL
+            self._compiled.put((canonical, version), known, held + len(canonical))
         if isinstance(known, StartError):
             raise known
         return known
