@@ -32,7 +32,8 @@ KEPT = 64 * 1024 * 1024
 
 
 class Profiles:
-    """StructureDefinitions, ValueSets and CodeSystems by canonical url; other resources are passed over.
+    """StructureDefinitions, ValueSets and CodeSystems by canonical url, before those of the specification; other
+    resources are passed over.
 
     `asked` are profiles that every resource of their type is checked against, whatever it claims. Raises StartError
     when one of them is not among the resources or cannot be used.
@@ -65,6 +66,15 @@ class Profiles:
         found = self._found[kind].find(canonical)
         if found is not None and kind == "StructureDefinition" and found.get("derivation") != "constraint":
             return None  # The definition of a type: the tables have those of the specification.
+        return found
+
+    def _definition(self, canonical: str, version: FhirVersion) -> Mapping[str, Any] | None:
+        """The profile of that canonical url: one that was given, or else that of the specification."""
+        found = self.find("StructureDefinition", canonical)
+        if found is None:
+            url, asked = split_canonical(canonical)
+            if matches(asked, version.number):
+                found = definitions(version).profile(url)
         return found
 
     def definitions(self) -> Iterator[Mapping[str, Any]]:
@@ -106,7 +116,7 @@ class Profiles:
             return None
 
     def _compile(self, canonical: str, version: FhirVersion) -> Profile:
-        resource = self.find("StructureDefinition", canonical)
+        resource = self._definition(canonical, version)
         if resource is None:
             raise StartError(f"the profile {canonical} is not at hand{self._others(canonical)}")
         name = str(resource.get("name") or canonical)
@@ -133,7 +143,7 @@ class Profiles:
         return self._tree(canonical, version, ())
 
     def _tree(self, canonical: str, version: FhirVersion, above: tuple[str, ...]) -> Branch:
-        resource = self.find("StructureDefinition", canonical)
+        resource = self._definition(canonical, version)
         if resource is None:
             chain = f", the base of {above[-1]}," if above else ""
             others = self._others(canonical) or ": give it, or the package that holds it"
@@ -148,7 +158,7 @@ class Profiles:
         if not isinstance(base, str) or not differential:
             missing = "neither a snapshot nor a differential" if not differential else "no baseDefinition"
             raise StartError(f"the profile {canonical} has {missing}")
-        if self.find("StructureDefinition", base) is None and is_core(base, definitions(version)):
+        if self._definition(base, version) is None and is_core(base, definitions(version)):
             root = Branch(type_name, type_name)
         else:
             root = self._tree(base, version, (*above, canonical)).copy()
@@ -174,7 +184,7 @@ class Profiles:
 
     def type_of(self, canonical: str, tables: Definitions) -> str | None:
         """The type that a profile or a definition of the specification is for; None when it is not at hand."""
-        resource = self.find("StructureDefinition", canonical)
+        resource = self._definition(canonical, tables.version)
         if resource is not None:
             return str(resource.get("type"))
         return split_canonical(canonical)[0].removeprefix(CORE) if is_core(canonical, tables) else None
