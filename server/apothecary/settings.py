@@ -136,7 +136,8 @@ class Settings:
     )
     patch_limit: int = setting(1000, "Most operations of one patch.")
     request_seconds: float = setting(
-        30.0, "Longest time one database statement may run before the request is answered with 503."
+        30.0,
+        "Longest time that a database statement, or the work on a bundle, may take before it is answered with 503.",
     )
     database_seconds: float = setting(
         5.0,
