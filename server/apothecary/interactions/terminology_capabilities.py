@@ -13,6 +13,7 @@ import msgspec
 
 from apothecary import __version__
 from apothecary.fhir.definitions import definitions
+from apothecary.fhir.hl7_terminology import hl7_terminology
 from apothecary.fhir.json import JSON, dumps
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import instant
@@ -124,6 +125,11 @@ def _stored(service: Service, version: FhirVersion) -> Iterator[_Head]:
 
 
 def _published() -> Iterator[_Head]:
+    shared = hl7_terminology()
+    for url in shared.code_system_urls():
+        found = shared.code_system(url)
+        if found is not None:
+            yield _Head(url, found.version, found.content)
     for release in RELEASES:
         table = definitions(release)
         for url in table.code_system_urls():
