@@ -188,7 +188,7 @@ def _about(found: list[Said], code: str, display: str | None, language: str | No
         yield Remark("code-withdrawn", "code", f"is {shown(code)}, which is {newest.status}")
     if newest.abstract:
         yield Remark("code-abstract", "code", f"is {shown(code)}, which only groups other codes")
-    if display is None:
+    if not display:
         return
     names = [name for said in found for name in said.names]
     right = [name for name, of in names if language is None or not of or _speaks(language, of)]
