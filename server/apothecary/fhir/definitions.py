@@ -137,6 +137,8 @@ _SEARCH_PARAMETERS = msgspec.json.Decoder(dict[str, SearchParameterDefinition])
 _EXTENSION = msgspec.json.Decoder(ExtensionDefinition)
 _COMPARTMENTS = msgspec.json.Decoder(dict[str, CompartmentDefinition])
 _INDEX = msgspec.json.Decoder(_Index)
+_PROFILE = msgspec.json.Decoder(dict[str, Any])
+_NAMES = msgspec.json.Decoder(dict[str, str])
 
 
 class Definitions:
@@ -151,6 +153,7 @@ class Definitions:
         self._value_sets = Lines(self._folder / "valuesets.json", _VALUE_SET)
         self._code_systems = Lines(self._folder / "codesystems.json", _CODE_SYSTEM)
         self._extensions = Lines(self._folder / "extensions.json", _EXTENSION)
+        self._profiles = Lines(self._folder / "profiles.json", _PROFILE)
 
     def resource_types(self) -> tuple[str, ...]:
         """The concrete resource types, sorted."""
@@ -238,6 +241,23 @@ class Definitions:
     def extension_urls(self) -> tuple[str, ...]:
         """The urls of all extensions published for this release, sorted."""
         return self._extensions.names()
+
+    def profile(self, url: str) -> Mapping[str, Any] | None:
+        """The profile on a resource published under `url` for this release: a StructureDefinition of which those
+        elements are left that ask anything beyond the type. None when there is none.
+        """
+        return self._profiles.get(url)
+
+    def profile_urls(self) -> tuple[str, ...]:
+        """The urls of all profiles on resources published for this release, sorted."""
+        return self._profiles.names()
+
+    @cached_property
+    def vital_signs(self) -> Mapping[str, str]:
+        """By LOINC code the profile that an Observation of this vital sign conforms to
+        (https://hl7.org/fhir/R5/observation-vitalsigns.html).
+        """
+        return MappingProxyType(_NAMES.decode((self._folder / "vital_signs.json").read_bytes()))
 
     def compartments(self) -> Mapping[str, CompartmentDefinition]:
         """The compartments by the type of the resource whose they are."""

@@ -8,6 +8,7 @@ https://hl7.org/fhir/R5/validation.html
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from apothecary.validation.rules.bundle import BUNDLE_RULES
 from apothecary.validation.rules.content import CONTENT_RULES
 from apothecary.validation.rules.medication import MEDICATION_RULES
 from apothecary.validation.rules.profile import PROFILE_RULES
@@ -19,7 +20,7 @@ __all__ = ["BASE", "GROUPS", "MEDICATION_RULES", "Rule"]
 
 GROUPS: Mapping[str, tuple[Rule, ...]] = MappingProxyType(
     {
-        "FHIR": (*STRUCTURE_RULES, *CONTENT_RULES, *TERMINOLOGY_RULES),
+        "FHIR": (*STRUCTURE_RULES, *CONTENT_RULES, *BUNDLE_RULES, *TERMINOLOGY_RULES),
         "Profiles": PROFILE_RULES,
         "Medications": MEDICATION_RULES,
     }
