@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from apothecary.fhir.caches import short_cache
 from apothecary.fhir.code_forms import WRITTEN
@@ -18,36 +18,13 @@ from apothecary.fhir.definitions import CodeSystem, definitions
 from apothecary.fhir.hl7_terminology import hl7_terminology
 from apothecary.fhir.releases import FhirVersion
 from apothecary.suggestions import did_you_mean
+from apothecary.validation.concepts import WITHDRAWN, Said, System
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run
 
-# The standard properties that say that a code should not be used any more:
-# https://hl7.org/fhir/R5/codesystem-concept-properties.html
 _MARKS = re.compile(r"[\W_]+")
 _LANGUAGE = "http://hl7.org/fhir/StructureDefinition/language"
-WITHDRAWN = frozenset({"deprecated", "withdrawn", "retired", "inactive"})
-
-
-class Said(NamedTuple):
-    """What a code system says of one of its codes: names with their languages, the display first; a status if it is
-    one that speaks against it.
-    """
-
-    names: tuple[tuple[str, str], ...]
-    status: str | None = None
-    abstract: bool = False
-
-
-class System(Protocol):
-    """A code system that was read."""
-
-    @property
-    def version(self) -> str | None: ...
-    @property
-    def complete(self) -> bool: ...
-    def codes(self) -> Iterable[str]: ...
-    def said(self, code: str) -> Said | None: ...
 
 
 class Remark(NamedTuple):

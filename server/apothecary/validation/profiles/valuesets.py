@@ -18,7 +18,7 @@ from apothecary.terminology.reading import code_system
 from apothecary.terminology.resolver import Resolver
 from apothecary.terminology.rules import ByRule
 from apothecary.terminology.sources import Candidate, Published, Shared, ValueSet
-from apothecary.validation.codes import WITHDRAWN, Said
+from apothecary.validation.concepts import WITHDRAWN, Said
 from apothecary.validation.profiles.canonicals import Canonicals, Resource
 
 # As many codes are looked at for one that is meant instead of a wrong one.
