@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
-from apothecary.errors import Issue, NotEnumerable
+from apothecary.errors import Issue, NotEnumerable, TooCostly
 from apothecary.fhir.json import JSON, parse
 from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.code_system_heads import Heads, heads
 from apothecary.interactions.known import MODELLED, Answers, Known, Models
 from apothecary.interactions.service import Service
+from apothecary.interactions.sizes import size
 from apothecary.search.own import bases
 from apothecary.search.parameters import Registry
 from apothecary.search.query import Query
@@ -89,7 +90,13 @@ class Stored:
         if self._size > MODELLED or len(self._systems) + len(self._sets) > _NAMES:
             self._systems, self._sets, self._size = {}, {}, 0
         wanted = uri.predicate("url", None, escape(url), Request())
-        return self._reader.search(Query({resource_type: wanted}, count=_VERSIONS)).hits
+        found = self._reader.search(Query({resource_type: wanted}, count=_VERSIONS), MODELLED).hits
+        if len(found) > 1 and size(found) > MODELLED:
+            raise TooCostly(
+                f"the resources with url {url} have more than {MODELLED} bytes together",
+                remedy="Keep fewer versions of it, or name one by its id.",
+            )
+        return found
 
     def _candidate(self, hit: Hit, read: Callable[[bytes], tuple[Any, JSON]]) -> Candidate[Any]:
         body = hit.body
