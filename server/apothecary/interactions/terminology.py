@@ -142,7 +142,7 @@ class Held:
         members = self.value_set(self._canonical(value_set))
         found: dict[str, list[str]] = {}
         partial = set()
-        for entry in members.entries(Steps(members.name)):
+        for entry in members.walk(Steps(members.name)):
             found.setdefault(entry.url, []).append(entry.code)
             if entry.system is not None and not entry.system.complete:
                 partial.add(entry.url)

@@ -91,7 +91,7 @@ def pointed(rows: Iterable[IndexRow], types: Mapping[str, str]) -> Iterator[Inde
         yield row
 
 
-def placed(rows: Iterable[Indexed], resource_type: str, resource_id: str) -> Iterator[tuple[str, str, IndexRow]]:
+def placed(rows: Iterable[IndexRow | ContainedRow], resource_type: str, resource_id: str) -> Iterator[tuple[str, str, IndexRow]]:
     """(type, id, row) as the index holds them, of a resource with contained ones: those of each under its own type and
     id.
     """
