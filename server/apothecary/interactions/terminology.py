@@ -13,14 +13,16 @@ from apothecary.fhir.json import JSON, parse
 from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.known import MODELLED, Answers, Known, Models
+from apothecary.interactions.large_code_systems import LargeCodeSystem
 from apothecary.interactions.service import Service
 from apothecary.search.own import bases
 from apothecary.search.parameters import Registry
+from apothecary.search.predicates import Compare, Resource, all_of
 from apothecary.search.query import Query
 from apothecary.search.text import escape
 from apothecary.search.types import uri
 from apothecary.search.types.base import Request
-from apothecary.store.contract import Hit, Reader
+from apothecary.store.contract import HeldCodeSystem, Hit, Reader
 from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.compiling import Compiler
 from apothecary.terminology.compose import Members, Steps
@@ -59,7 +61,9 @@ class Stored:
 
     def code_systems(self, url: str) -> Sequence[Candidate[CodeSystem]]:
         if url not in self._systems:
-            self._systems[url] = [self._candidate(hit, _system) for hit in self._find("CodeSystem", url)]
+            large = self._large(url)
+            others = (self._candidate(hit, _system) for hit in self._find("CodeSystem", url, [one.id for one in large]))
+            self._systems[url] = [*map(self._held, large), *others]
         return self._systems[url]
 
     def value_sets(self, url: str) -> Sequence[Candidate[ValueSet]]:
@@ -67,13 +71,23 @@ class Stored:
             self._sets[url] = [self._candidate(hit, _parsed) for hit in self._find("ValueSet", url)]
         return self._sets[url]
 
-    def _find(self, resource_type: str, url: str) -> Iterable[Hit]:
+    def _large(self, url: str) -> list[HeldCodeSystem]:
+        """Those whose concepts lie in the store one by one."""
+        return self._reader.code_systems(url) if url and self._registry.serves("CodeSystem") else []
+
+    def _held(self, held: HeldCodeSystem) -> Candidate[CodeSystem]:
+        system = LargeCodeSystem(self._reader, held)
+        self._size += len(held.head)
+        return Candidate(system.version, lambda: system, system.active, held.updated)
+
+    def _find(self, resource_type: str, url: str, without: Sequence[str] = ()) -> Iterable[Hit]:
         if not url or not self._registry.serves(resource_type):
             return ()
         if self._size > MODELLED or len(self._systems) + len(self._sets) > _NAMES:
             self._systems, self._sets, self._size = {}, {}, 0
         wanted = uri.predicate("url", None, escape(url), Request())
-        return self._reader.search(Query({resource_type: wanted}, count=_VERSIONS)).hits
+        others = [Resource(Compare("id", "!=", one)) for one in without]
+        return self._reader.search(Query({resource_type: all_of([wanted, *others])}, count=_VERSIONS)).hits
 
     def _candidate(self, hit: Hit, read: Callable[[bytes], tuple[Any, JSON]]) -> Candidate[Any]:
         body = hit.body
@@ -217,7 +231,12 @@ class Held:
 
     def instance_system(self, resource_id: str, read: Callable[[], bytes]) -> CodeSystem:
         """The code system of that id; `read` gives its text, or raises where there is none."""
-        return self._known(("instance", "CodeSystem", resource_id), lambda: self._models.get(read(), _system)[0])
+
+        def found() -> CodeSystem:
+            large = self._reader.code_system(resource_id)
+            return self._models.get(read(), _system)[0] if large is None else LargeCodeSystem(self._reader, large)
+
+        return self._known(("instance", "CodeSystem", resource_id), found)
 
     def instance_set(self, resource_id: str, read: Callable[[], bytes]) -> JSON:
         """The ValueSet of that id; `read` gives its text, or raises where there is none."""

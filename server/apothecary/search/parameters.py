@@ -169,7 +169,7 @@ class Registry:
         for target in local_targets(whole):
             found[ReferenceRow(ANY, str(target.type), str(target.id), "", target.version or "")] = None
         _bound(found, most)
-        rows = self._contained(forms, whole, found, most) if whole.get("contained") else list(found)
+        rows: list[Indexed] = self._contained(forms, whole, found, most) if whole.get("contained") else [*found]
         concepts = large(resource)
         return rows if concepts is None else [*rows, concepts]
 

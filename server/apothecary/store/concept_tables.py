@@ -7,13 +7,24 @@ had: `concept` is keyed by them, because they are the row numbers of SQLite's in
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.engine import Dialect
 
 from apothecary.store.tables import metadata, text
+from apothecary.terminology.selection import Selection
+from apothecary.terminology.stored import ConceptRow
 
 code_system = Table(
     "code_system",
@@ -53,8 +64,9 @@ concept_property = Table(
 )
 TABLES = (code_system, concept, concept_property)
 
-# Only SQLite has it.
-concept_words = Table("concept_words", MetaData(), Column("rowid", BigInteger), Column("words", Text))
+# Only SQLite has it. The column of its own name stands for all of them: without places of words, no single one can be
+# asked.
+concept_words = Table("concept_words", MetaData(), Column("rowid", BigInteger), Column("concept_words", Text))
 
 # Names in `concept_property` that are no properties: what a concept stands below, and its code without case. Those of
 # properties have a dot before them.
@@ -78,25 +90,33 @@ def statements(dialect: Dialect) -> tuple[str, ...]:
     return (_WORDS[dialect.name],)
 
 
-# Stands before words of designations. Signs are written as private characters: SQLite's tokenizer would cut at them, and
-# PostgreSQL's syntax means something by some.
+# Stands before words of designations. Signs are written as private characters: SQLite's tokenizer would cut at them,
+# and PostgreSQL's syntax means something by some.
 _FURTHER = "\ue001"
 _SIGNS = {number: chr(0xE100 + number) for number in range(128) if not chr(number).isalnum()}
 
 
-def document(dialect: Dialect, own: Iterable[str], further: Iterable[str]) -> str:
+# Words that say that a concept is not inactive, and not abstract.
+_ACTIVE, _SELECTABLE = "\ue002a", "\ue002s"
+
+
+def document(dialect: Dialect, one: ConceptRow) -> str:
     """Words of a concept in the form that the column `words` takes."""
-    found = [one.translate(_SIGNS) for one in own]
-    found += [_FURTHER + one.translate(_SIGNS) for one in further]
-    if dialect.name == "sqlite":
-        return " ".join(found)
-    return " ".join(f"'{one}'" for one in found)
+    found = [word.translate(_SIGNS) for word in one.words]
+    found += [_FURTHER + word.translate(_SIGNS) for word in one.further]
+    found += [mark for mark, said in ((_ACTIVE, one.inactive), (_SELECTABLE, one.abstract)) if not said]
+    return " ".join(found if dialect.name == "sqlite" else (f"'{word}'" for word in found))
 
 
-def query(dialect: Dialect, words: Iterable[str], *, designations: bool) -> str:
-    """A question for concepts that have beginnings of all `words`, in the database's language."""
-    written = [word.translate(_SIGNS) for word in words]
-    marks = ("", _FURTHER) if designations else ("",)
+def query(dialect: Dialect, selection: Selection) -> str:
+    """A question for the words of a selection, and whether concepts are active and selectable, in the database's
+    language.
+    """
+    marks = ("", _FURTHER) if selection.designations else ("",)
+    fixed = [mark for mark, asked in ((_ACTIVE, selection.active), (_SELECTABLE, selection.selectable)) if asked]
+    written = [word.translate(_SIGNS) for word in selection.words]
     if dialect.name == "sqlite":
-        return " AND ".join("(" + " OR ".join(f'"{mark}{word}" *' for mark in marks) + ")" for word in written)
-    return " & ".join("(" + " | ".join(f"'{mark}{word}':*" for mark in marks) + ")" for word in written)
+        found = ["(" + " OR ".join(f'"{mark}{word}" *' for mark in marks) + ")" for word in written]
+        return " AND ".join((*found, *(f'"{one}"' for one in fixed)))
+    found = ["(" + " | ".join(f"'{mark}{word}':*" for mark in marks) + ")" for word in written]
+    return " & ".join((*found, *(f"'{one}'" for one in fixed)))

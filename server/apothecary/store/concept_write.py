@@ -99,7 +99,7 @@ class ConceptWriter:
 
 def _concept(dialect: Dialect, number: int, one: ConceptRow) -> tuple[Any, ...]:
     parents = json.dumps(one.parents, ensure_ascii=False) if one.parents else None
-    words = concept_tables.document(dialect, one.words, one.further)
+    words = concept_tables.document(dialect, one)
     return number, key(one.code), parents, one.inactive, one.abstract, words, one.element
 
 

@@ -87,8 +87,9 @@ class CodeSystem:
         concepts: Mapping[str, Concept],
         properties: Mapping[str, PropertyDefinition],
         supplements: tuple[str, ...],
+        _used: frozenset[str],
     ) -> CodeSystem:
-        """The same with more said of its concepts."""
+        """The same with more said of its concepts, by properties of which some are `used` besides."""
         other = copy(self)
         for name in [name for name in vars(other) if isinstance(getattr(type(self), name, None), cached_property)]:
             delattr(other, name)
@@ -226,10 +227,11 @@ class CodeSystem:
     def knows(self, name: str) -> bool:
         """Whether the system declares a property, one of its concepts has it, or the specification defines it."""
         wanted = self.codes_of(name)
-        return not wanted.isdisjoint(self.properties) or bool(wanted & self._used) or standard_name(name) in STANDARD
+        return not wanted.isdisjoint(self.properties) or bool(wanted & self.used) or standard_name(name) in STANDARD
 
     @cached_property
-    def _used(self) -> frozenset[str]:
+    def used(self) -> frozenset[str]:
+        """The properties that its concepts have."""
         return frozenset(one.code for concept in self.concepts.values() for one in concept.properties)
 
     def values(self, concept: Concept, name: str) -> list[Property]:

@@ -53,7 +53,9 @@ def expand(members: Members, head: Mapping[str, Any], wanted: Wanted) -> JSON:
     terms = words.asked(wanted.filter)
     if terms is not None:
         if len(terms) > words.MOST_WORDS:
-            raise BadRequest(f"the filter has more than {words.MOST_WORDS} words", expression="filter", code="too-costly")
+            raise BadRequest(
+                f"the filter has more than {words.MOST_WORDS} words", expression="filter", code="too-costly"
+            )
         _find(members, wanted, terms, found)
     page = found.page
     if len(page) > wanted.limit:
@@ -141,10 +143,10 @@ class _Found:
 def _find(members: Members, wanted: Wanted, terms: tuple[str, ...], found: _Found) -> None:
     """The codes that are wanted, with all of `terms`."""
     steps = Steps(members.name)
-    some = not wanted.include_designations and bool(terms) and wanted.languages is not None and bool(wanted.languages.tags)
-    selection = Selection(
-        terms, wanted.include_designations or some, (), wanted.active_only, wanted.exclude_not_for_ui
+    some = (
+        not wanted.include_designations and bool(terms) and wanted.languages is not None and bool(wanted.languages.tags)
     )
+    selection = Selection(terms, wanted.include_designations or some, (), wanted.active_only, wanted.exclude_not_for_ui)
     parts = members.indexed()
     if parts is None:
         found.add(_wanted(members.walk(steps, selection), terms, wanted))

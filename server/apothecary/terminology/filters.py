@@ -66,7 +66,7 @@ def standing(system: CodeSystem, code: str) -> str:
 def _below(system: CodeSystem, code: str, *, itself: bool) -> Test:
     codes = system.all_below(code)
     condition = Below(code, itself)
-    return Test(lambda concept, _: (itself if concept.code == code else concept.code in codes), condition)
+    return Test(lambda concept, _: itself if concept.code == code else concept.code in codes, condition)
 
 
 def _not_below(system: CodeSystem, code: str) -> Test:

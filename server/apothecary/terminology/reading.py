@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, ValuesView
 from typing import Any
 
 import msgspec
@@ -121,16 +121,32 @@ def supplemented(system: CodeSystem, supplement: CodeSystem) -> CodeSystem:
     """`system` with what a supplement adds: designations, properties, extensions. A supplement adds no codes and
     changes no meaning (https://hl7.org/fhir/R5/codesystem.html#supplements).
     """
-    concepts = dict(system.concepts)
-    for code, added in supplement.concepts.items():
-        base = system.find(code)
-        if base is None:
-            continue
-        named = (Designation(added.display, supplement.language),) if added.display else ()
-        further = tuple(
-            msgspec.structs.replace(one, source=supplement.canonical) for one in (*named, *added.designations)
-        )
-        concepts[base.code] = Concept(
+    properties = {**supplement.properties, **system.properties}
+    names = (*system.supplements, supplement.canonical)
+    return system.extended(_Laid(system, supplement), properties, names, supplement.used)
+
+
+class _Laid(Mapping[str, Concept]):
+    """The concepts of a code system with what a supplement says of them. Of a supplement that is held in a store each
+    is looked up when it is asked for, by the code as the code system writes it.
+    """
+
+    def __init__(self, system: CodeSystem, supplement: CodeSystem) -> None:
+        self._system = system
+        self._supplement = supplement
+        self._added: Mapping[str, Concept] = supplement.concepts
+        if isinstance(supplement.concepts, dict):
+            found = system.find_many(supplement.concepts)
+            self._added = {one.code: supplement.concepts[code] for code, one in found if one is not None}
+
+    def _merged(self, base: Concept) -> Concept:
+        added = self._added.get(base.code)
+        if added is None:
+            return base
+        named = (Designation(added.display, self._supplement.language),) if added.display else ()
+        source = self._supplement.canonical
+        further = tuple(msgspec.structs.replace(one, source=source) for one in (*named, *added.designations))
+        return Concept(
             base.code,
             base.display,
             base.definition,
@@ -138,8 +154,33 @@ def supplemented(system: CodeSystem, supplement: CodeSystem) -> CodeSystem:
             base.properties + added.properties,
             base.extensions + added.extensions,
         )
-    properties = {**supplement.properties, **system.properties}
-    return system.extended(concepts, properties, (*system.supplements, supplement.canonical))
+
+    def __getitem__(self, code: str) -> Concept:
+        return self._merged(self._system.concepts[code])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._system.concepts)
+
+    def __len__(self) -> int:
+        return self._system.size
+
+    def values(self) -> ValuesView[Concept]:
+        return _LaidValues(self)
+
+    def all(self) -> Iterator[Concept]:
+        """All concepts in their order."""
+        return map(self._merged, self._system.codes())
+
+
+class _LaidValues(ValuesView[Concept]):
+    """The concepts one after the other: to look each of them up would take longer."""
+
+    def __init__(self, laid: _Laid) -> None:
+        super().__init__(laid)
+        self._laid = laid
+
+    def __iter__(self) -> Iterator[Concept]:
+        return self._laid.all()
 
 
 def _nested(resource: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str | None]]:
