@@ -74,7 +74,8 @@ def resources(draw: st.DrawFn) -> Item:
         under = draw(st.sampled_from([None, *top]))
         (top if under is None else under.setdefault("concept", [])).append(item)
     found: Item = {
-        "resourceType": "CodeSystem", "url": URL, "status": "active", "version": "1",
+        "resourceType": "CodeSystem", "url": URL, "version": "1",
+        "status": draw(st.sampled_from(["active", "draft", "retired"])), "experimental": draw(st.booleans()),
         "content": draw(st.sampled_from(["complete", "fragment"])), "language": "en",
         "property": [{"code": "colour", "type": "code"}], "concept": top,
     }  # fmt: skip
@@ -131,7 +132,15 @@ def put(store: SqlStore, resource: Item, resource_id: str = "a") -> LargeCodeSys
 
 def answers(system: CodeSystem) -> Iterator[Any]:
     """What a code system says of itself."""
-    yield system.canonical, system.held, system.size, system.content, system.used, dict(system.properties)
+    yield (
+        system.canonical,
+        system.publication,
+        system.held,
+        system.size,
+        system.content,
+        system.used,
+        dict(system.properties),
+    )
     yield [*system.codes()]
     for code in (*CODES, "stray", "none", "É", "C-2"):
         yield code, system.find(code), system.parents_of(code), system.children_of(code)

@@ -24,7 +24,7 @@ LARGE = 10_000
 # Changes when what is kept does, so that it is made anew.
 FORM = 1
 
-_KEPT = ("url", "version", "status", "name", "language", "caseSensitive", "content", "property", "valueSet",
+_KEPT = ("extension", "url", "version", "status", "experimental", "name", "language", "caseSensitive", "content", "property", "valueSet",
          "supplements")  # fmt: skip
 
 
