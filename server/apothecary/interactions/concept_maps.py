@@ -86,7 +86,7 @@ class ConceptMaps:
         registry = self._service.registry(self._version)
         if not url or not registry.serves("ConceptMap"):
             return ()
-        context = Context(registry, ("ConceptMap",), own.bases(self._service.settings, self._base), now(), strict=True)
+        context = Context(registry, ("ConceptMap",), own.bases(self._service.settings, self._base), now, strict=True)
         query = parse_search(context, [(parameter, escape(url))]).query
         page = self._service.reader.search(Query(query.predicates, (), MOST_MAPS))
         if page.more_after:
