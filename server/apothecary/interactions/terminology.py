@@ -32,7 +32,7 @@ from apothecary.terminology.problems import UnknownValueSet
 from apothecary.terminology.reading import code_system
 from apothecary.terminology.resolver import Resolver, Versions
 from apothecary.terminology.rules import ByRule
-from apothecary.terminology.sources import Candidate, Given, Published, Source, ValueSet
+from apothecary.terminology.sources import Candidate, Given, Published, Shared, Source, ValueSet
 
 T = TypeVar("T")
 Codes = Mapping[str, tuple[str, ...]]
@@ -45,6 +45,7 @@ _NAMES = 5000
 # Codes that compiled value sets may list in all before they are forgotten.
 _MOST_LISTED = 2_000_000
 
+SHARED = Shared()
 PUBLISHED = Published()
 BY_RULE = ByRule()
 
@@ -253,7 +254,7 @@ class Held:
 
     @property
     def _sources(self) -> tuple[Source, ...]:
-        return self.stored, BY_RULE, PUBLISHED
+        return self.stored, BY_RULE, SHARED, PUBLISHED
 
     def _canonical(self, text: str) -> str:
         """`text` without the base of this server, if what follows is a literal reference."""
