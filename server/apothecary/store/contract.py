@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -310,6 +310,12 @@ class Store(Reader, Protocol):
         """
 
     @abstractmethod
+    def changes(self) -> Hashable | None:
+        """What stands for all that was committed, by any process, before this was called: the same as before only where
+        nothing was committed in between. None where the database cannot say. Raises as reads do.
+        """
+
+    @abstractmethod
     def ready(self, *, writes: bool) -> None:
         """Return where the database answers, and takes writes where `writes` are wanted. Raises Busy, Unreachable or
         InsufficientStorage with the reason where it does not.
@@ -324,6 +330,9 @@ class Replica(Reader, Protocol):
 
     def begin(self, seen: str | None) -> None:
         """A request begins, whose client has seen the position `seen`."""
+
+    def changes(self) -> Hashable | None:
+        """What `Store.changes` says, of the state that reads see; None, too, where they would go to the store."""
 
     def wrote(self) -> str | None:
         """The position after what this request wrote, for its client to bring along; None where it wrote nothing."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
@@ -51,6 +51,11 @@ _LOST = ("08", "57P")
 
 
 NO_WRITES = "the database takes no writes; try again"
+# Two equal snapshots see the same transactions, and later ones never fewer. Another server counts them anew.
+_CHANGES = Statement("SELECT pg_current_snapshot()::text, pg_postmaster_start_time()::text", (), {})
+# Of engines that speak its language none is known to keep that promise over all of its nodes.
+_KIND = Statement("SELECT version()", (), {})
+GENUINE = re.compile(r"PostgreSQL [\w.]+( \((?!Greenplum)[^()]*\))? on ")
 _ONLY_READ = Statement("SELECT current_setting('transaction_read_only')", (), {})
 
 log = logging.getLogger("apothecary")
@@ -89,6 +94,7 @@ class PostgresqlStore(SqlStore):
         server answers at all, or a connection is free. Raises StartError where no server answers.
         """
         self._seconds = seconds
+        self._genuine: bool | None = None
         self.committed: Callable[[Connection], None] | None = None
         """Called after each commit, on the connection that committed."""
         # The pool would keep the reason to itself.
@@ -152,6 +158,20 @@ class PostgresqlStore(SqlStore):
                 return limited(found, most)
             finally:
                 cast("Generator[Any]", found).close()
+
+    def changes(self) -> Hashable | None:
+        """https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT"""
+        if self._genuine is None:
+            self._genuine = GENUINE.match(self.rows(_KIND, ())[0][0]) is not None
+        return self.since_opened(_CHANGES) if self._genuine else None
+
+    def since_opened(self, statement: Statement) -> tuple[Any, ...] | None:
+        """What a statement tells of the server's state, to be compared with what it told before. A server that crashed,
+        or stood in for another, may count anew: its connections are new ones, too. None where one opened meanwhile.
+        """
+        opened = self._connections.opened
+        found = self.rows(statement, ())
+        return (opened, *found[0]) if opened == self._connections.opened else None
 
     @contextmanager
     def transaction(self) -> Iterator[SqlTransaction]:
