@@ -150,6 +150,11 @@ class Settings:
         "full", "SQLite: full survives a power cut after each commit, normal may lose the last commits then."
     )
     sqlite_cache: int = setting(256, "SQLite: most megabytes of the database that each thread keeps in memory.")
+    cache_bytes: int = setting(
+        32 * 1024 * 1024,
+        "Most bytes of answers that each process keeps, to give them again while the database says that nothing "
+        "changed; 0 for none.",
+    )
     cors_origins: str = setting(
         "*",
         "Origins of web pages that may call, by commas: a named one may read and write, * lets all others read.",
