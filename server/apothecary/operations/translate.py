@@ -13,16 +13,16 @@ from apothecary.errors import BadRequest, UnknownTerminology
 from apothecary.fhir.json import JSON
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.concept_maps import ConceptMaps
+from apothecary.operations.arguments import alone, check, with_
 from apothecary.operations.base import Argument, Call, Operation
 from apothecary.operations.terms import (
     COMMON,
     Terms,
+    brought,
     coding,
     flag,
     instance,
     parameters,
-    refuse_others,
-    resources,
     text,
 )
 from apothecary.terminology.compose import Question, Steps
@@ -58,9 +58,13 @@ ARGUMENTS = (
     Argument("targetsystem", "uri", "The same."),
     Argument("reverse", "boolean", "R4: whether the code is one that others are mapped to."),
     Argument(
-        "dependency", "BackboneElement", "What is known of other elements: attribute and value (R4: element, concept)."
+        "dependency",
+        "BackboneElement",
+        "What is known of other elements: attribute and value (R4: element, concept).",
+        repeats=True,
     ),
-    *COMMON,
+    # Displays are those of the maps.
+    *(one for one in COMMON if one.name != "displayLanguage"),
 )
 
 
@@ -76,13 +80,14 @@ def run(call: Call) -> JSON:
     """`result`, and each match with how it stands to the code and the map that says so. Raises BadRequest where it is
     not one code that is asked about, NotFound for a map or a value set that is not held.
     """
-    refuse_others(call, ARGUMENTS)
+    check(call, ARGUMENTS)
     terms = Terms(call)
     request = _request(call)
-    given = [one for one in resources(call, "tx-resource") if one.get("resourceType") == "ConceptMap"]
+    given = [one for one in brought(call) if one.get("resourceType") == "ConceptMap"]
     maps = ConceptMaps(call.service, call.version, call.base, given)
     translator = Translator(request.asked, _Sets(terms), maps.named)
     try:
+        terms.compiler  # noqa: B018 (what a request says of versions and supplements is wrong whether or not it is used)
         translate = translator.backward if request.back else translator.forward
         found = translate(_maps(call, maps, request), request.codes)
     except UnknownTerminology as error:
@@ -112,6 +117,8 @@ class _Sets:
 
 
 def _maps(call: Call, maps: ConceptMaps, request: _Request) -> list[ConceptMap]:
+    alone(call, "url", "conceptMap")
+    with_(call, "conceptMapVersion", "url")
     given, url = call.parameter("conceptMap"), text(call, "url")
     if call.resource_id is not None:
         if given is not None or url is not None:
@@ -147,7 +154,11 @@ def _request(call: Call) -> _Request:
             code="required" if not (forward or back) else "value",
             remedy="Give one: a code with its system, a Coding, or a CodeableConcept.",
         )
+    if forward:
+        alone(call, "system", "sourceSystem")
     codes = [*forward, *back][0]
+    for names in (("sourceScope", "source"), ("targetScope", "target"), ("targetSystem", "targetsystem")):
+        alone(call, *names)
     source, target = _either(call, "sourceScope", "source"), _either(call, "targetScope", "target")
     system = _either(call, "targetSystem", "targetsystem")
     turned = bool(back) or reverse

@@ -180,7 +180,11 @@ def _in_context(url: str, contexts: tuple[Context, ...], owner: At, run: Run) ->
 
 
 def _owner_extension(run: Run, owner: At) -> str | None:
-    """The url of the extension that has the extension; `url#part` for a part of one; None on any other element."""
+    """The url of the extension that has the extension, itself or on its value; `url#part` for a part of one; None on
+    any other element.
+    """
+    if owner is not None and owner[1].lstrip("_").startswith("value") and owner[0] is not None:
+        owner = owner[0]
     if owner is None or owner[1] not in _EXTENSIONS:
         return None
     value: Any = run.document
