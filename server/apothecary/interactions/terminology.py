@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
-from apothecary.errors import Issue, NotEnumerable
+from apothecary.errors import Issue, NotEnumerable, TooCostly
 from apothecary.fhir.json import JSON, parse
 from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.code_system_heads import Heads, heads
 from apothecary.interactions.known import MODELLED, Answers, Known, Models
 from apothecary.interactions.service import Service
+from apothecary.interactions.sizes import size
 from apothecary.search.own import bases
 from apothecary.search.parameters import Registry
 from apothecary.search.query import Query
@@ -31,7 +32,7 @@ from apothecary.terminology.problems import UnknownValueSet
 from apothecary.terminology.reading import code_system
 from apothecary.terminology.resolver import Resolver, Versions
 from apothecary.terminology.rules import ByRule
-from apothecary.terminology.sources import Candidate, Given, Published, Source, ValueSet
+from apothecary.terminology.sources import Candidate, Given, Published, Shared, Source, ValueSet
 
 T = TypeVar("T")
 Codes = Mapping[str, tuple[str, ...]]
@@ -44,6 +45,7 @@ _NAMES = 5000
 # Codes that compiled value sets may list in all before they are forgotten.
 _MOST_LISTED = 2_000_000
 
+SHARED = Shared()
 PUBLISHED = Published()
 BY_RULE = ByRule()
 
@@ -89,7 +91,13 @@ class Stored:
         if self._size > MODELLED or len(self._systems) + len(self._sets) > _NAMES:
             self._systems, self._sets, self._size = {}, {}, 0
         wanted = uri.predicate("url", None, escape(url), Request())
-        return self._reader.search(Query({resource_type: wanted}, count=_VERSIONS)).hits
+        found = self._reader.search(Query({resource_type: wanted}, count=_VERSIONS), MODELLED).hits
+        if len(found) > 1 and size(found) > MODELLED:
+            raise TooCostly(
+                f"the resources with url {url} have more than {MODELLED} bytes together",
+                remedy="Keep fewer versions of it, or name one by its id.",
+            )
+        return found
 
     def _candidate(self, hit: Hit, read: Callable[[bytes], tuple[Any, JSON]]) -> Candidate[Any]:
         body = hit.body
@@ -246,7 +254,7 @@ class Held:
 
     @property
     def _sources(self) -> tuple[Source, ...]:
-        return self.stored, BY_RULE, PUBLISHED
+        return self.stored, BY_RULE, SHARED, PUBLISHED
 
     def _canonical(self, text: str) -> str:
         """`text` without the base of this server, if what follows is a literal reference."""

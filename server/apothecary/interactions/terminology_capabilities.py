@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from apothecary import __version__
 from apothecary.fhir.definitions import definitions
+from apothecary.fhir.hl7_terminology import hl7_terminology
 from apothecary.fhir.json import JSON, dumps
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import instant
@@ -113,6 +114,11 @@ def _stored(held: Held) -> Iterator[Head]:
 
 
 def _published() -> Iterator[Head]:
+    shared = hl7_terminology()
+    for url in shared.code_system_urls():
+        found = shared.code_system(url)
+        if found is not None:
+            yield Head(url, found.version, found.content)
     for release in RELEASES:
         table = definitions(release)
         for url in table.code_system_urls():

@@ -50,6 +50,8 @@ COMMON = (
 )
 # Resources that a request may bring along.
 _MOST_GIVEN = 1000
+# Codings of one concept; each may be of a code system that is to be looked up.
+_MOST_CODINGS = 1000
 _BROUGHT = ("CodeSystem", "ValueSet", "ConceptMap")
 
 
@@ -236,6 +238,18 @@ def coding(value: Any, name: str) -> Coding:
         raise BadRequest(f"{name}: system, display and version are text", expression=name, code="value")
     system, display, version = parts
     return Coding(system, value["code"], display, version)
+
+
+def concept(value: Any, name: str) -> list[Coding]:
+    """The codings of a CodeableConcept. Raises BadRequest where there are too many, or one has no code."""
+    listed = value.get("coding", []) if isinstance(value, dict) else None
+    if not isinstance(listed, list):
+        raise BadRequest(f"{name} is a CodeableConcept", expression=name, code="value")
+    if len(listed) > _MOST_CODINGS:
+        raise BadRequest(
+            f"{name} has {len(listed)} codings, at most {_MOST_CODINGS} are looked at", expression=name, code="too-long"
+        )
+    return [coding(one, f"{name}.coding") for one in listed]
 
 
 def parameters(*items: tuple[str, str, Any]) -> JSON:

@@ -5,11 +5,12 @@ https://hl7.org/fhir/R5/conceptmap-operation-translate.html and https://hl7.org/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from apothecary.errors import BadRequest, UnknownTerminology
+from apothecary.fhir.budgets import Budget
 from apothecary.fhir.json import JSON
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.concept_maps import ConceptMaps
@@ -20,12 +21,13 @@ from apothecary.operations.terms import (
     Terms,
     brought,
     coding,
+    concept,
     flag,
     instance,
     parameters,
     text,
 )
-from apothecary.terminology.compose import Question, Steps
+from apothecary.terminology.compose import MOST_STEPS, Members, Question, Steps
 from apothecary.terminology.concept_maps import ConceptMap, Datum, concept_map
 from apothecary.terminology.problems import not_found
 from apothecary.terminology.relationships import TURNED
@@ -96,24 +98,28 @@ def run(call: Call) -> JSON:
 
 
 class _Sets:
-    """The value sets that a request sees."""
+    """The value sets that a request sees; all that is asked of them counts together."""
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
+        self._budget = Budget(MOST_STEPS)
 
     def has(self, value_set: str, code: Coding) -> bool:
         members = self._terms.compiler.named(value_set)
-        found = members.find(Question(code.system or "", code.code, code.version), Steps(members.name))
+        found = members.find(Question(code.system or "", code.code, code.version), self._steps(members))
         if found is None and (missing := members.missing(code.system)) is not None:
             raise missing
         return found is not None and not found.barred
 
-    def codes(self, value_set: str) -> Sequence[Coding]:
+    def codes(self, value_set: str) -> Iterable[Coding]:
         members = self._terms.compiler.named(value_set)
-        return [
+        return (
             Coding(one.url, one.code, one.concept.display if one.concept else None, one.version)
-            for one in members.entries(Steps(members.name))
-        ]
+            for one in members.entries(self._steps(members))
+        )
+
+    def _steps(self, members: Members) -> Steps:
+        return Steps(members.name, budget=self._budget)
 
 
 def _maps(call: Call, maps: ConceptMaps, request: _Request) -> list[ConceptMap]:
@@ -172,7 +178,8 @@ def _request(call: Call) -> _Request:
         wanted = None, system
     # R4 has no element to tell what a match depends on: one that may not hold is left out there.
     dependent = (call.wanted or call.version) is FhirVersion.R5
-    asked = Asked(wanted[0], wanted[1], source, target, tuple(_dependencies(call)), dependent)
+    limit = call.service.settings.expansion_limit
+    asked = Asked(wanted[0], wanted[1], source, target, tuple(_dependencies(call)), dependent, limit)
     return _Request(codes, asked, turned)
 
 
@@ -197,10 +204,10 @@ def _codes(
         given = call.parameter(name)
         if given is None:
             continue
-        listed = given.get("coding") if isinstance(given, dict) else None
-        if not isinstance(listed, list) or not listed:
+        listed = concept(given, name)
+        if not listed:
             raise BadRequest(f"{name} is a CodeableConcept with a coding", expression=name, code="value")
-        found.append([_with_system(coding(one, f"{name}.coding"), f"{name}.coding") for one in listed])
+        found.append([_with_system(one, f"{name}.coding") for one in listed])
     return found
 
 

@@ -16,6 +16,7 @@ from apothecary.fhir.references import split_canonical
 from apothecary.operations.arguments import alone, check
 from apothecary.operations.base import Argument, Call, Operation
 from apothecary.operations.terms import COMMON, Terms, coding, flag, item, parameters, text
+from apothecary.operations.terms import concept as codings_of
 from apothecary.reports.operation_outcome import operation_outcome
 from apothecary.terminology.remarks import Place, none_in
 from apothecary.terminology.validation import Coding, Judgement, Rules, Validator, message
@@ -87,11 +88,8 @@ def codings(call: Call) -> Given:
     """The codes to look at, with where they stand. Raises BadRequest where there is none."""
     concept = call.parameter("codeableConcept")
     if isinstance(concept, dict):
-        listed = concept.get("coding", ())
-        found = [
-            (coding(one, "codeableConcept.coding"), Place(f"CodeableConcept.coding[{place}]"))
-            for place, one in enumerate(listed if isinstance(listed, list) else ())
-        ]
+        listed = codings_of(concept, "codeableConcept")
+        found = [(one, Place(f"CodeableConcept.coding[{place}]")) for place, one in enumerate(listed)]
     elif (given := call.parameter("coding")) is not None:
         found = [(coding(given, "coding"), Place("Coding"))]
     else:

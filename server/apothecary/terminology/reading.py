@@ -11,8 +11,17 @@ from apothecary.fhir import code_forms
 from apothecary.fhir import terminology as tables
 from apothecary.terminology.code_systems import CONCEPT_PROPERTIES, CodeSystem, standard_name
 from apothecary.terminology.model import Concept, Designation, Property, PropertyDefinition, designations, objects
+from apothecary.terminology.publication import publication
 
 Parents = dict[str, dict[str, None]]
+# What the tables name by its code only: https://hl7.org/fhir/R5/valueset-designation-use.html
+_USES = {
+    code: {"system": system, "code": code}
+    for system, code in (
+        ("http://snomed.info/sct", "900000000000013009"),
+        ("http://terminology.hl7.org/CodeSystem/hl7TermMaintInfra", "preferredForLanguage"),
+    )
+}
 
 
 def code_system(resource: Mapping[str, Any]) -> CodeSystem:
@@ -70,17 +79,24 @@ def code_system(resource: Mapping[str, Any]) -> CodeSystem:
         properties=properties,
         value_set=_optional(resource, "valueSet"),
         supplemented=_optional(resource, "supplements"),
+        publication=publication(resource),
     )
 
 
 def from_tables(system: tables.CodeSystem) -> CodeSystem:
-    """A code system that the specification publishes: its tables hold neither definitions nor designations."""
+    """A code system that the specification publishes: its tables hold no definitions."""
     said: dict[str, list[Property]] = {}
     for name, by_code in system.properties.items():
         for code, values in by_code.items():
             said.setdefault(code, []).extend(Property(name, _kind(one), _typed(one)) for one in values)
     concepts = {
-        code: Concept(code, display, properties=tuple(said.get(code, ()))) for code, display in system.concepts.items()
+        code: Concept(
+            code,
+            display,
+            designations=tuple(_designation(one) for one in system.names.get(code, ())),
+            properties=tuple(said.get(code, ())),
+        )
+        for code, display in system.concepts.items()
     }
     return CodeSystem(
         system.url,
@@ -90,6 +106,7 @@ def from_tables(system: tables.CodeSystem) -> CodeSystem:
         language="en",
         case_sensitive=system.case_sensitive,
         content=system.content,
+        value_set=system.value_set,
     )
 
 
@@ -150,6 +167,12 @@ def _text(owner: Mapping[str, Any], name: str) -> str:
 
 def _optional(owner: Mapping[str, Any], name: str) -> str | None:
     return _text(owner, name) or None
+
+
+def _designation(name: tables.Name) -> Designation:
+    use = None if name.use is None else _USES.get(name.use, {"code": name.use})
+    element = {"language": name.language or None, "use": use, "value": name.value}
+    return Designation(name.value, name.language, use, {key: one for key, one in element.items() if one})
 
 
 def _kind(text: str) -> str:

@@ -17,6 +17,7 @@ from apothecary.suggestions import did_you_mean
 from apothecary.validation.bundle import check_bundle
 from apothecary.validation.bundle_index import BundleIndex
 from apothecary.validation.choices import check_choices, choices_of
+from apothecary.validation.codes import check_coding
 from apothecary.validation.complaints import missing, not_an_object, not_list, not_single, unknown
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.elements import object_checks, primitive_check
@@ -94,6 +95,8 @@ class Shape:
             checks.append(check_identifier)
         if structure.name == "Coding" or "comparator" in structure.properties:
             checks.append(check_system)
+        if structure.name == "Coding":
+            checks.append(check_coding)
         if "comparator" in structure.properties:
             checks.append(check_unit)
         self.checks = tuple(checks)
