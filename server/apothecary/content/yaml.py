@@ -222,7 +222,8 @@ class _Builder:
                 container.key = None
         self.places[pointer] = _place(event)
         if isinstance(event, yaml.ScalarEvent):
-            self.spans[pointer] = (event.start_mark.index, event.end_mark.index)
+            mark: Any = event  # Its marks are never None: what is read has a place.
+            self.spans[pointer] = (mark.start_mark.index, mark.end_mark.index)
         return pointer
 
     def awaits_key(self) -> bool:

@@ -10,13 +10,12 @@ from apothecary.validation.mends import meant_unit
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run
 
-
 # What HL7 publishes there are value sets (https://terminology.hl7.org/).
 _VALUE_SETS = ("http://hl7.org/fhir/ValueSet/", "http://terminology.hl7.org/ValueSet/")
 
 
 def check_system(value: dict[str, Any], at: At, run: Run) -> None:
-    """Check that the system of a Coding or Quantity is absolute, no value set, and no near miss of one that is known."""
+    """Check that the system of a Coding or Quantity is absolute, no value set, and no near miss of a known one."""
     system = value.get("system")
     if not isinstance(system, str):
         return
