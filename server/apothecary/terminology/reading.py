@@ -207,7 +207,7 @@ def _nested(resource: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], st
     while waiting:
         element, above = waiting.pop()
         yield element, above
-        inner = [(one, element.get("code")) for one in objects(element.get("concept"))]
+        inner = [(one, _optional(element, "code")) for one in objects(element.get("concept"))]
         waiting.extend(reversed(inner))
 
 
