@@ -113,7 +113,7 @@ def validate(paths: tuple[str, ...], format_name: str, output: list[tuple[str, P
     if options["fix"] or options["diff"]:
         from apothecary.cli.validate_fix import mend_files
 
-        found = mend_files(listed, check.release_of, fix=options["fix"], diff=options["diff"])
+        found = mend_files(listed, check.release_of, check.version_of_text, fix=options["fix"], diff=options["diff"])
         if not options["fix"]:
             sys.exit(1 if found and not options["exit_zero"] else 0)
     report = Report(limit=_limit(options, config))
@@ -149,7 +149,7 @@ def _profiles(config: Config, options: dict[str, Any]) -> tuple[Profiles | None,
     packages = (*config.packages, *options["package"])
     if not named and not packages:
         return None, []
-    from apothecary.content.package_cache import DEFAULT_CACHE, gather
+    from apothecary.content.package_cache import DEFAULT_CACHE, INDEX, gather
     from apothecary.content.packages import read_definition
     from apothecary.validation.profiles import Profiles
 
@@ -159,8 +159,9 @@ def _profiles(config: Config, options: dict[str, Any]) -> tuple[Profiles | None,
         if not is_url(name):
             resources.append(read_definition(Path(name)))
         asked.append(name if is_url(name) else resources[-1]["url"])
-    found = gather(packages, (options["package_cache"] or config.package_cache or DEFAULT_CACHE).expanduser())
-    return Profiles([*resources, *found.given, *found.indexed], asked), found.missing
+    cache = (options["package_cache"] or config.package_cache or DEFAULT_CACHE).expanduser()
+    found = gather(packages, cache, cache / INDEX)
+    return Profiles([*resources, *found.given], asked, found.indexed), found.missing
 
 
 def _baseline(path: Path | None) -> Baseline | None:

@@ -17,15 +17,17 @@ from apothecary.content.definitions import Serving, changed, defines
 from apothecary.content.documents import Document, Pointer
 from apothecary.content.live import Live
 from apothecary.content.version_hints import hinted_version
-from apothecary.errors import Issue
+from apothecary.errors import Issue, TooLarge
 from apothecary.fhir.json import JSON
 from apothecary.fhir.links import rewrite
 from apothecary.fhir.meta import stamp
 from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
+from apothecary.search.bounds import OPERATOR, bounded_rows
 from apothecary.search.rows import Indexed
 from apothecary.settings import Settings
 from apothecary.store.contract import LOADED, Store, Stored, Transaction
+from apothecary.store.limited import in_pieces
 from apothecary.validation import validate
 
 # A transaction holds so many resources, or so many characters of text: large enough that committing costs little,
@@ -75,6 +77,12 @@ class _Item(NamedTuple):
     @property
     def key(self) -> tuple[str, str]:
         return self.resource["resourceType"], self.id
+
+    def is_in(self, current: Stored) -> bool:
+        """Whether `current` holds just this text: then it would be written again byte for byte."""
+        if current.fhir_version != self.version:
+            return False
+        return stamp(self.resource, self.id, current.version, current.updated) == current.body
 
 
 class _Ready(NamedTuple):
@@ -132,11 +140,11 @@ class Loader:
         """Write what was taken in, in one transaction; the end of a load."""
         items, self._batch, self._characters = list(self._batch.values()), {}, 0
         self._live.look(self._store)
-        stored = {(one.type, one.id): one for one in self._store.read_many([item.key for item in items])}
+        by_key = {item.key: item for item in items}
+        same = {(one.type, one.id) for one in in_pieces(self._store, by_key) if by_key[one.type, one.id].is_in(one)}
         ready = []
         for item in items:
-            current = stored.get(item.key)
-            if current is not None and current.fhir_version == item.version and _is(item.resource, item.id, current):
+            if item.key in same:
                 self.loaded.unchanged += 1
             elif (rows := self._rows(item)) is not None:
                 ready.append(_Ready(item.resource, item.id, item.version, rows))
@@ -216,8 +224,11 @@ class Loader:
         if self._validation:
             issues = [one for one in validate(item.resource, item.version) if one.severity in ("error", "fatal")]
         if not issues:
+            registry, length = self._live.now.registries[FhirVersion.R5], len(item.document.text)
             try:
-                return self._live.now.registries[FhirVersion.R5].rows(item.resource, item.version)
+                return bounded_rows(self._settings, registry, item.resource, item.version, length, times=OPERATOR)
+            except TooLarge as error:
+                issues = list(error.issues)
             except (ValueError, TypeError, AttributeError, LookupError) as error:
                 # Without validation a value may be of any shape.
                 issues = [Issue("error", "value", f"a value cannot be indexed: {error}")]
@@ -258,11 +269,6 @@ def _links(entries: list[object]) -> dict[str, str]:
 
 def _failure(document: Document, pointer: Pointer, reason: str) -> Failure:
     return Failure(document.file, *document.positions.find(pointer), reason)
-
-
-def _is(resource: JSON, identity: str, current: Stored) -> bool:
-    """Whether `current` holds just this text: then it would be written again byte for byte."""
-    return stamp(resource, identity, current.version, current.updated) == current.body
 
 
 def _write(ready: list[_Ready], transaction: Transaction) -> tuple[int, int]:

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import gzip
 import tarfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ _MARKS = tuple(f'"{kind}"'.encode() for kind in sorted(_KINDS))
 _ARCHIVES = (".tgz", ".tar.gz")
 # One definition: the largest published ones have a few megabytes.
 LARGEST = 64 * 1024 * 1024
+# What an archive says of one file before its content.
+_LARGEST_HEADER = 1024 * 1024
 # All files of a package together, unpacked.
 _LARGEST_PACKAGE = 2 * 1024 * 1024 * 1024
 
@@ -30,7 +33,7 @@ def read_package(path: Path) -> list[dict[str, Any]]:
 
     What a package depends on is not looked for. Raises StartError when it cannot be read or holds no definition.
     """
-    return list(open_package(path).definitions)
+    return [dict(one) for one in read_whole(path).definitions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,14 @@ class Package:
     """A package that was read. `dependencies` are the versions of the packages that it names, by name."""
 
     name: str
-    definitions: tuple[dict[str, Any], ...]
+    definitions: tuple[Mapping[str, Any], ...]
     dependencies: Mapping[str, str]
 
 
-def open_package(path: Path) -> Package:
-    """What a package holds and names; raises StartError as `read_package` does."""
+def read_whole(path: Path, keep: Callable[[bytes], None] | None = None) -> Package:
+    """What a package holds and names, all of it read now; raises StartError as `read_package` does. `keep` is given the
+    text of each definition.
+    """
     name, dependencies = str(path), dict[str, str]()
     found = []
     try:
@@ -52,6 +57,8 @@ def open_package(path: Path) -> Package:
                 name, dependencies = _manifest(data, name)
             elif (resource := _definition(f"{path}: {member}", data)) is not None:
                 found.append(resource)
+                if keep is not None:
+                    keep(data)
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise StartError(f"{path}: cannot be read: {said}") from error
@@ -91,9 +98,22 @@ def read_definition(path: Path) -> dict[str, Any]:
     return value
 
 
+class _Bounded(gzip.GzipFile):
+    """An unpacked archive of which no more than `most` bytes are read at once: what precedes a file in an archive, such
+    as its extended header, has no limit of its own.
+    """
+
+    most = _LARGEST_HEADER
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= self.most:
+            raise tarfile.ReadError(f"a header is larger than {self.most} bytes")
+        return super().read(size)
+
+
 def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
     unpacked = 0
-    with tarfile.open(path, "r:gz") as archive:
+    with _Bounded(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
         # Nothing is written anywhere, so that names with `..` lead nowhere; links are no files and are passed over.
         for member in archive:
             unpacked += member.size
@@ -103,19 +123,26 @@ def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
             if member.isfile() and folder == "package" and name.endswith(".json"):
                 if member.size > LARGEST:
                     raise StartError(f"{path}: {member.name} is larger than {LARGEST} bytes")
-                stream = archive.extractfile(member)
-                if stream is not None:
-                    yield member.name, stream.read()
+                file = archive.extractfile(member)
+                if file is not None:
+                    stream.most = LARGEST
+                    data = file.read()
+                    stream.most = _LARGEST_HEADER
+                    yield member.name, data
+
+
+def package_files(path: Path) -> list[Path]:
+    """The files that a package in a folder may consist of, sorted."""
+    inner = path / "package"
+    return sorted(inner.glob("*.json") if inner.is_dir() else path.rglob("*.json"))
 
 
 def _in_folder(path: Path) -> Iterator[tuple[str, bytes]]:
     if not path.is_dir():
         raise StartError(f"{path}: is neither a folder nor a package (.tgz)")
-    inner = path / "package"
-    files = inner.glob("*.json") if inner.is_dir() else path.rglob("*.json")
     confined = Folder(path)
-    confined.check_link(inner)
-    for file in sorted(files):
+    confined.check_link(path / "package")
+    for file in package_files(path):
         relative = file.relative_to(path)
         if not file.is_dir() and not any(part.startswith(".") for part in relative.parts):
             confined.check_file(file)

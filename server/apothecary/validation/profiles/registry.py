@@ -20,8 +20,10 @@ from apothecary.validation.profiles.canonicals import Canonicals
 from apothecary.validation.profiles.compile import CORE, compile_rules
 from apothecary.validation.profiles.model import Profile, weight
 from apothecary.validation.profiles.tree import Branch, extensions, overlay
-from apothecary.validation.profiles.valuesets import CodeSet, CodeSets
+from apothecary.validation.profiles.valuesets import CodeSet, CodeSets, HeldSystem
 
+# How many profiles one may be based on, each on the next; published ones have four or five.
+_MOST_BASES = 60
 # https://hl7.org/fhir/extensions/StructureDefinition-structuredefinition-imposeProfile.html
 IMPOSES = CORE + "structuredefinition-imposeProfile"
 _KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem"})
@@ -36,12 +38,19 @@ class Profiles:
     resources are passed over.
 
     `asked` are profiles that every resource of their type is checked against, whatever it claims. Raises StartError
-    when one of them is not among the resources or cannot be used.
+    when one of them is not among the resources or cannot be used. `needed` are further resources that those depend on,
+    which are not listed.
     """
 
-    def __init__(self, resources: Iterable[Mapping[str, Any]], asked: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        resources: Iterable[Mapping[str, Any]],
+        asked: Iterable[str] = (),
+        needed: Iterable[Mapping[str, Any]] = (),
+    ) -> None:
         self._found: dict[str, Canonicals] = {kind: Canonicals() for kind in _KINDS}
-        for resource in resources:
+        self._given = tuple(each for each in resources if self._add(each))
+        for resource in needed:
             self._add(resource)
         self._compiled: Weighed[tuple[str, FhirVersion], Profile | StartError] = Weighed(KEPT)
         self._code_sets: dict[FhirVersion, CodeSets] = {}
@@ -49,10 +58,12 @@ class Profiles:
         for url in self.asked:
             self._require(url)
 
-    def _add(self, resource: Mapping[str, Any]) -> None:
+    def _add(self, resource: Mapping[str, Any]) -> bool:
         kind = resource.get("resourceType")
-        if isinstance(kind, str) and kind in _KINDS:
-            self._found[kind].add(resource)
+        if not isinstance(kind, str) or kind not in _KINDS:
+            return False
+        self._found[kind].add(resource)
+        return True
 
     def _require(self, url: str) -> None:
         """A profile that claims no release must be of use in one of them."""
@@ -78,9 +89,10 @@ class Profiles:
         return found
 
     def definitions(self) -> Iterator[Mapping[str, Any]]:
-        """The profiles that were given; of those that stand in an index only, nothing more is read."""
+        """The profiles that were given."""
+        given = set(map(id, self._given))
         for found in self._found["StructureDefinition"]:
-            if isinstance(found, dict) and found.get("derivation") == "constraint":
+            if id(found) in given and found.get("derivation") == "constraint":
                 yield found
 
     def profile(self, canonical: str, version: FhirVersion) -> Profile:
@@ -150,6 +162,8 @@ class Profiles:
             raise StartError(f"the profile {canonical}{chain} is not at hand{others}")
         if canonical in above:
             raise StartError(f"the profile {canonical} is based on itself")
+        if len(above) >= _MOST_BASES:
+            raise StartError(f"the profile {above[0]} is based on more than {_MOST_BASES} others")
         type_name = str(resource.get("type"))
         snapshot, differential = _elements(resource, "snapshot"), _elements(resource, "differential")
         if snapshot:
@@ -192,6 +206,10 @@ class Profiles:
     def value_set(self, canonical: str, version: FhirVersion) -> CodeSet:
         """The codes of a value set, of the packages or else of the specification, in the version that is named."""
         return self.code_sets(version).find(canonical)
+
+    def code_systems(self, url: str, version: FhirVersion) -> tuple[HeldSystem, ...]:
+        """The code systems of that url among the resources, whose codes are known."""
+        return self.code_sets(version).systems(url) if self._found["CodeSystem"].all(url) else ()
 
     def code_sets(self, version: FhirVersion) -> CodeSets:
         """The value sets and code systems at hand, as a release sees them."""
