@@ -6,14 +6,18 @@ from typing import Any
 
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.meant import meant
-from apothecary.validation.mends import meant_unit
+from apothecary.validation.mends import SYSTEMS, meant_unit
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run
+
+_RIGHT = frozenset(SYSTEMS)
 
 
 def check_system(value: dict[str, Any], at: At, run: Run) -> None:
     """Check that the system of a Coding or Quantity is not a near miss, or another name, of one that is known."""
     system = value.get("system")
+    if isinstance(system, str) and system in _RIGHT:
+        return
     right = meant(system) if isinstance(system, str) else None
     profiles = run.options.profiles
     if right is None or (profiles is not None and profiles.code_systems(str(system), run.tables.version)):
