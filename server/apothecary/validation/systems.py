@@ -6,10 +6,11 @@ from typing import Any
 
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.meant import meant
-from apothecary.validation.mends import meant_unit
+from apothecary.validation.mends import SYSTEMS, meant_unit
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run
 
+_RIGHT = frozenset(SYSTEMS)
 # What HL7 publishes there are value sets (https://terminology.hl7.org/).
 _VALUE_SETS = ("http://hl7.org/fhir/ValueSet/", "http://terminology.hl7.org/ValueSet/")
 
@@ -17,7 +18,7 @@ _VALUE_SETS = ("http://hl7.org/fhir/ValueSet/", "http://terminology.hl7.org/Valu
 def check_system(value: dict[str, Any], at: At, run: Run) -> None:
     """Check that the system of a Coding or Quantity is absolute, no value set, and no near miss of a known one."""
     system = value.get("system")
-    if not isinstance(system, str):
+    if not isinstance(system, str) or system in _RIGHT:
         return
     right = meant(system)
     profiles = run.options.profiles
