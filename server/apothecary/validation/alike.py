@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from apothecary.fhir.structures import Structure
@@ -12,7 +12,7 @@ from apothecary.fhir.structures import Structure
 # These look at nothing but their input and arguments, and so at nothing that the expression does not name.
 _PLAIN = frozenset(
     {
-        *("all", "as", "count", "empty", "endsWith", "exists", "first", "is", "isDistinct", "length", "matches", "not"),
+        *("all", "allFalse", "as", "count", "empty", "endsWith", "exists", "first", "is", "isDistinct", "length", "matches", "not"),
         *("ofType", "select", "startsWith", "substring", "tail", "toInteger", "where"),
     }
 )
@@ -31,7 +31,7 @@ def read_by(expression: str, structure: Structure) -> frozenset[str] | None:
     names = set()
     parts = tokens(expression)
     for index, (kind, text) in enumerate(parts):
-        if kind in ("variable", "special"):
+        if kind == "variable" or (kind == "special" and not _of_what_is_named(parts, index, structure)):
             return None
         if kind == "name" and index + 1 < len(parts) and parts[index + 1].text == "(" and text not in _WORDS - _PLAIN:
             if text not in _PLAIN:
@@ -42,12 +42,22 @@ def read_by(expression: str, structure: Structure) -> frozenset[str] | None:
     return frozenset({*keys, *(f"_{key}" for key in keys)})
 
 
+def _of_what_is_named(parts: Sequence[tuple[str, str]], index: int, structure: Structure) -> bool:
+    """Whether `$this` goes over a property of the structure: `when.select($this in ('C' | 'CM'))`."""
+    if index < 4 or parts[index][1] != "$this":
+        return False
+    name, *call = (text for _, text in parts[index - 4 : index])
+    return name in structure.properties and call in ([".", "all", "("], [".", "select", "("], [".", "where", "("])
+
+
 def alike(value: Any, read: frozenset[str]) -> Hashable | None:
     """What two values have in common that are the same in the properties of `read`; None where that is too much to
     keep.
     """
     if not isinstance(value, dict):
         return None
+    if read.isdisjoint(value):
+        return ()  # Most have nothing that an invariant reads.
     found: list[Hashable] = []
     for key, item in value.items():
         if key in read:

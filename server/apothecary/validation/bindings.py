@@ -83,8 +83,8 @@ def code_acceptor(version: FhirVersion, binding: Binding, accept: Accept) -> Acc
     value_set = definitions(version).value_set(binding.value_set)
     if value_set is None or not value_set.complete:
         return accept
-    codes = frozenset(code for concepts in value_set.concepts.values() for code in concepts)
-    return lambda value: isinstance(value, str) and value in codes and accept(value)
+    codes = frozenset(code for concepts in value_set.concepts.values() for code in concepts if accept(code))
+    return lambda value: isinstance(value, str) and value in codes
 
 
 def code_defect(version: FhirVersion, binding: Binding, code: str) -> Defect | None:

@@ -11,24 +11,27 @@ from apothecary.validation.run import At, Run
 
 
 def choices_of(structure: Structure) -> Choices:
-    """Each choice element with its JSON names."""
-    return tuple(
-        (element, frozenset(property_name(element, item.code) for item in element.types))
-        for element in structure.elements
-        if element.is_choice
-    )
+    """Each choice element with its JSON names, and those of their twins."""
+    found = []
+    for element in structure.elements:
+        if element.is_choice:
+            names = frozenset(property_name(element, item.code) for item in element.types)
+            found.append((element, names, frozenset(f"_{name}" for name in names)))
+    return tuple(found)
 
 
 def check_choices(choices: Choices, value: dict[str, Any], at: At, run: Run) -> None:
     """Check that each choice of an object has one value, or none where it need not have one."""
-    for element, names in choices:
+    for element, names, twins in choices:
+        if names.isdisjoint(value) and twins.isdisjoint(value):
+            if element.min:
+                missing(element, at, run)
+            continue
         used = [name for name in value if name in names]
         if len(used) == 1 and len(value) == 1:
             continue
-        forms = {*used, *(name[1:] for name in value if name[0:1] == "_" and name[1:] in names)}
+        forms = {*used, *(name[1:] for name in value if name in twins)}
         if len(forms) > 1:
             listed = " and ".join(sorted(forms))
             text = f"has {listed}, but {element.name} has one value"
             run.report(BASE["choice-exclusive"], at, text)
-        elif not forms and element.min:
-            missing(element, at, run)

@@ -10,8 +10,8 @@ from apothecary.validation.diagnostics import shown
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run
 
-# Each choice element of a structure with its JSON names.
-Choices = tuple[tuple[Element, frozenset[str]], ...]
+# Each choice element of a structure with its JSON names, and those of their twins.
+Choices = tuple[tuple[Element, frozenset[str], frozenset[str]], ...]
 
 
 def missing(element: Element, at: At, run: Run) -> None:
@@ -52,7 +52,7 @@ def not_list(value: Any, at: At, key: str, run: Run) -> None:
 
 def unknown(structure: Structure, choices: Choices, key: str, at: At, run: Run) -> None:
     """Report a property that the structure does not have."""
-    for element, names in choices:
+    for element, names, _ in choices:
         base = element.name[:-3]
         if key.lstrip("_").startswith(base) and (key == base or key[len(base) : len(base) + 1].isupper()):
             forms = did_you_mean(key, names) or f"Write one of {', '.join(sorted(names)[:8])}."

@@ -13,20 +13,20 @@ from apothecary.validation.bindings import binding_check, code_acceptor, code_de
 from apothecary.validation.extensions import check_extensions
 from apothecary.validation.invariants import Judge, judges
 from apothecary.validation.narrative import check_narrative
-from apothecary.validation.primitives import acceptor, defect
+from apothecary.validation.primitives import Accept, acceptor, defect
 from apothecary.validation.properties import ObjectCheck, One
 from apothecary.validation.references import check_canonical, check_reference
 from apothecary.validation.run import At, Run
 
 
-def primitive_check(version: FhirVersion, found: Property) -> One:
-    """The check of one value of a primitive property."""
+def primitive_check(version: FhirVersion, found: Property) -> tuple[Accept, One]:
+    """The check of one value of a primitive property, and a quick test for the many values that need no more."""
     type_name, element = found.type, found.element
     accept = acceptor(version, type_name)
     judged = _judges(version, found)
     bounds = [bound for bound in element.bindings if bound.strength in ("required", "extensible")]
     if type_name == "xhtml":
-        return check_narrative
+        return _none, check_narrative
     for bound in bounds:
         accept = code_acceptor(version, bound, accept)
 
@@ -49,8 +49,13 @@ def primitive_check(version: FhirVersion, found: Property) -> One:
             if isinstance(value, str) and value.startswith("#"):
                 check_canonical(value, targets, (at, key, index), run)
 
-        return check_target
-    return check
+        return _none, check_target
+    return _none if judged else accept, check
+
+
+def _none(value: Any) -> bool:
+    """No value is good before all of it is checked."""
+    return False
 
 
 def object_checks(version: FhirVersion, found: Property) -> tuple[ObjectCheck, ...]:

@@ -157,7 +157,8 @@ def _unit(value: dict[str, Any], at: tuple[str | int, ...]) -> Iterator[Mend]:
     unit, code, system = value.get("unit"), value.get("code"), value.get("system")
     if not isinstance(unit, str) or not isinstance(code, str) or not isinstance(system, str):
         return
-    if _text(system, "system", "uri") != UCUM or code.strip(_SPACE) in _UNITS or unit not in _UNITS:
+    # In the order of what they cost: few quantities get to the last.
+    if code in _UNITS or unit not in _UNITS or code.strip(_SPACE) in _UNITS or _text(system, "system", "uri") != UCUM:
         return
     if unit.lower() == code.strip(_SPACE).lower():
         yield Mend((*at, "code"), unit)

@@ -88,10 +88,9 @@ def _accept_text(value: Any) -> bool:
     # Printable text has no control character and no half of a surrogate pair.
     return (
         isinstance(value, str)
+        and 0 < len(value) <= MAX_STRING
         and value.isprintable()
-        and value != ""
         and not value.isspace()
-        and len(value) <= MAX_STRING
     )
 
 

@@ -10,32 +10,38 @@ from typing import Any
 
 from apothecary.fhir.structures import Property
 from apothecary.validation.complaints import not_list, not_single
+from apothecary.validation.primitives import Accept
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run
 
 # The check of a property: value, the object it stands in, the place of that object, depth, run.
 Check = Callable[[Any, dict[str, Any], At, int, Run], None]
-# The check of one value of a property: value, the place of the object it stands in, key, index, depth, run.
+# The check of one primitive of a property: value, the place of the object it stands in, key, index, depth, run.
 One = Callable[[Any, At, str, int | None, int, Run], None]
+# The check of an object and all in it: value, its place, depth, run.
+Walk = Callable[[Any, At, int, Run], None]
 # The check of a whole object, after its elements: an invariant, a reference, an extension.
 ObjectCheck = Callable[[dict[str, Any], At, Run], None]
 
 
-def one_object(found: Property, one: One) -> Check:
-    """A property with one object."""
+def one_object(found: Property, walk: Walk, after: tuple[ObjectCheck, ...]) -> Check:
+    """A property with one object, which is walked, and then checked by `after`."""
     name = found.name
 
     def check(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -> None:
-        if isinstance(value, dict):
-            one(value, at, name, None, depth, run)
-        else:
+        if not isinstance(value, dict):
             not_single(value, at, name, found, run)
+            return
+        here = (at, name, None)
+        walk(value, here, depth + 1, run)
+        for one in after:
+            one(value, here, run)
 
     return check
 
 
-def objects(found: Property, one: One) -> Check:
-    """A property with an array of objects."""
+def objects(found: Property, walk: Walk, after: tuple[ObjectCheck, ...]) -> Check:
+    """A property with an array of objects, each as in `one_object`."""
     name = found.name
 
     def check(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -> None:
@@ -45,17 +51,23 @@ def objects(found: Property, one: One) -> Check:
         for index, item in enumerate(value):
             if item is None:
                 run.report(BASE["null-value"], at, "is null", key=name, index=index)
-            else:
-                one(item, at, name, index, depth, run)
+                continue
+            here = (at, name, index)
+            walk(item, here, depth + 1, run)
+            if after and isinstance(item, dict):
+                for one in after:
+                    one(item, here, run)
 
     return check
 
 
-def one_primitive(found: Property, one: One) -> Check:
-    """A property with one primitive."""
+def one_primitive(found: Property, accept: Accept, one: One) -> Check:
+    """A property with one primitive; of a value that `accept` takes `one` has nothing to say."""
     name = found.name
 
     def check(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -> None:
+        if accept(value):
+            return
         if value is None or isinstance(value, list):
             not_single(value, at, name, found, run)
         else:
@@ -64,8 +76,8 @@ def one_primitive(found: Property, one: One) -> Check:
     return check
 
 
-def primitives(found: Property, one: One) -> Check:
-    """A property with an array of primitives; null fills the gaps of its twin."""
+def primitives(found: Property, accept: Accept, one: One) -> Check:
+    """A property with an array of primitives, as `one_primitive`; null fills the gaps of its twin."""
     name, twin = found.name, f"_{found.name}"
 
     def check(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -> None:
@@ -73,6 +85,8 @@ def primitives(found: Property, one: One) -> Check:
             not_list(value, at, name, run)
             return
         for index, item in enumerate(value):
+            if accept(item):
+                continue
             if item is not None:
                 one(item, at, name, index, depth, run)
             else:

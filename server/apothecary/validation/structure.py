@@ -24,7 +24,7 @@ from apothecary.validation.elements import object_checks, primitive_check
 from apothecary.validation.extensions import check_extension
 from apothecary.validation.invariants import judges
 from apothecary.validation.medication import checks_for
-from apothecary.validation.properties import Check, ObjectCheck, One, objects, one_object, one_primitive, primitives
+from apothecary.validation.properties import Check, ObjectCheck, Walk, objects, one_object, one_primitive, primitives
 from apothecary.validation.references import check_reference, contained
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run, expression, pointer_of
@@ -103,38 +103,37 @@ class Shape:
         self.medication_checks = tuple(checks_for(structure.name))
         self.built = True
 
+    def walk(self, value: Any, at: At, depth: int, run: Run) -> None:
+        """Check `value`, which stands at `at`, and all in it."""
+        if not isinstance(value, dict):
+            not_an_object(self.structure, value, at, run)
+            return
+        if depth > run.max_depth:
+            run.report(BASE["too-deep"], at, f"is nested deeper than {run.max_depth} levels")
+            return
+        fields = self.fields
+        for key, item in value.items():
+            fields[key](item, value, at, depth, run)
+        for name, twin, element in self.required:
+            if name not in value and twin not in value:
+                missing(element, at, run)
+        if self.choices:
+            check_choices(self.choices, value, at, run)
+        if len(value) < 2 and not self.is_resource and (not value or "id" in value):
+            run.report(BASE["empty-object"], at, "is an object without content")
+        if not self.built:
+            self.build()
+        for check in self.checks:
+            check(value, at, run)
+        if self.medication_checks and run.options.medication_rules:
+            for check in self.medication_checks:
+                check(value, at, run)
+
 
 @cache
 def shape_of(version: FhirVersion, name: str) -> Shape:
     """The shape of a type or backbone; KeyError when there is none."""
     return Shape(version, definitions(version).structure(name))
-
-
-def walk(shape: Shape, value: Any, at: At, depth: int, run: Run) -> None:
-    """Check `value`, which stands at `at`, and all in it."""
-    if not isinstance(value, dict):
-        not_an_object(shape.structure, value, at, run)
-        return
-    if depth > run.max_depth:
-        run.report(BASE["too-deep"], at, f"is nested deeper than {run.max_depth} levels")
-        return
-    fields = shape.fields
-    for key, item in value.items():
-        fields[key](item, value, at, depth, run)
-    for name, twin, element in shape.required:
-        if name not in value and twin not in value:
-            missing(element, at, run)
-    if shape.choices:
-        check_choices(shape.choices, value, at, run)
-    if not shape.is_resource and (not value or (len(value) == 1 and "id" in value)):
-        run.report(BASE["empty-object"], at, "is an object without content")
-    if not shape.built:
-        shape.build()
-    for check in shape.checks:
-        check(value, at, run)
-    if shape.medication_checks and run.options.medication_rules:
-        for check in shape.medication_checks:
-            check(value, at, run)
 
 
 def _compile_field(shape: Shape, key: str) -> Check | None:
@@ -153,12 +152,13 @@ def _compile_field(shape: Shape, key: str) -> Check | None:
     kind = _kind(shape, found)
     # In an ElementDefinition it names a path, once in the snapshot and once in the differential.
     if key == "id" and not shape.is_resource and structure.name != "ElementDefinition":
-        return _element_id(one_primitive(found, primitive_check(shape.version, found)))
+        return _element_id(one_primitive(found, *primitive_check(shape.version, found)))
     if kind == "primitive-type":
-        one = primitive_check(shape.version, found)
-        return primitives(found, one) if element.is_list else one_primitive(found, one)
-    one = _complex_check(shape, found)
-    return objects(found, one) if element.is_list else one_object(found, one)
+        accept, one = primitive_check(shape.version, found)
+        return primitives(found, accept, one) if element.is_list else one_primitive(found, accept, one)
+    walk = _walk_of(shape, found)
+    after = () if kind == "resource" else object_checks(shape.version, found)
+    return objects(found, walk, after) if element.is_list else one_object(found, walk, after)
 
 
 def _element_id(form: Check) -> Check:
@@ -187,36 +187,21 @@ def _kind(shape: Shape, found: Property) -> str:
     return shape.tables.structure(found.structure).kind
 
 
-def _complex_check(shape: Shape, found: Property) -> One:
-    if shape.tables.structure(found.structure).kind == "resource":
+def _walk_of(shape: Shape, found: Property) -> Walk:
+    """What walks a value of a property with objects."""
+    if _kind(shape, found) == "resource":
         return _contained if found.element.name == "contained" else _inner_resource
-    inner = shape_of(shape.version, found.structure)
-    checks = object_checks(shape.version, found)
-    if not checks:
-
-        def plain(value: Any, at: At, key: str, index: int | None, depth: int, run: Run) -> None:
-            walk(inner, value, (at, key, index), depth + 1, run)
-
-        return plain
-
-    def checked(value: Any, at: At, key: str, index: int | None, depth: int, run: Run) -> None:
-        here = (at, key, index)
-        walk(inner, value, here, depth + 1, run)
-        if isinstance(value, dict):
-            for check in checks:
-                check(value, here, run)
-
-    return checked
+    return shape_of(shape.version, found.structure).walk
 
 
-def _contained(value: Any, at: At, key: str, index: int | None, depth: int, run: Run) -> None:
+def _contained(value: Any, at: At, depth: int, run: Run) -> None:
     outer, outer_at = run.resource, run.resource_at
-    _walk_resource(value, (at, key, index), depth + 1, run)
+    _walk_resource(value, at, depth, run)
     run.resource, run.resource_at = outer, outer_at
     name = value.get("id") if isinstance(value, dict) else None
     if isinstance(name, str) and outer is run.root and contained(run, name) is not value:
         text = f"is {shown(name)}, which another contained resource has already"
-        run.report(BASE["contained-duplicate"], (at, key, index), text, key="id")
+        run.report(BASE["contained-duplicate"], at, text, key="id")
 
 
 def walk_document(document: Any, run: Run) -> None:
@@ -231,12 +216,12 @@ def walk_document(document: Any, run: Run) -> None:
     _enter(shape, document, None, 0, run)
 
 
-def _inner_resource(value: Any, at: At, key: str, index: int | None, depth: int, run: Run) -> None:
+def _inner_resource(value: Any, at: At, depth: int, run: Run) -> None:
     """A resource that stands on its own inside another: in a Bundle's entry or a parameter."""
     outer, outer_at, root = run.resource, run.resource_at, run.root
     if isinstance(value, dict):
         run.root = value
-    _walk_resource(value, (at, key, index), depth + 1, run)
+    _walk_resource(value, at, depth, run)
     run.resource, run.resource_at, run.root = outer, outer_at, root
 
 
@@ -253,7 +238,7 @@ def _enter(shape: Shape, value: dict[str, Any], at: At, depth: int, run: Run) ->
         run.full_url = outer.full_url(value) or outer_url
     if shape.structure.name == "Bundle":
         run.bundle = BundleIndex(value)
-    walk(shape, value, at, depth, run)
+    shape.walk(value, at, depth, run)
     profiles = run.options.profiles
     if profiles is not None or _claims(value) or vital_sign(value, run.tables) is not None:
         # Loaded where there is something to check: most validations have none.
@@ -318,8 +303,8 @@ def _twin_field(shape: Shape, found: Property, key: str) -> Check:
 
 
 def walk_twin(shape: Shape, value: Any, primitive: Any, at: At, depth: int, run: Run) -> None:
-    """Check a primitive's companion; beside a value it may be an id alone, which `walk` takes for empty."""
+    """Check a primitive's companion; beside a value it may be an id alone, which `Shape.walk` takes for empty."""
     if primitive is not None and isinstance(value, dict) and value.keys() == {"id"}:
         shape.fields["id"](value["id"], value, at, depth, run)
     else:
-        walk(shape, value, at, depth + 1, run)
+        shape.walk(value, at, depth + 1, run)
