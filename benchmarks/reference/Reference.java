@@ -10,6 +10,8 @@ import java.io.BufferedReader;
 import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -28,7 +30,7 @@ import org.hl7.fhir.utilities.npm.NpmPackage;
  * HL7's validator on files, offline: Reference R4|R4B|R5 [--package FILE.tgz]... [--resource FILE]... [--profile URL]... [FILE]...
  *
  * Without files it reads their names from standard input, a line each. For each file it prints one line of JSON: `file`,
- * `milliseconds`, and `findings` with `severity`, `location`, `line`, `column`, `id` and `message`; or `failed` with the exception.
+ * `milliseconds`, `processor` (the milliseconds that its thread worked), and `findings` with `severity`, `location`, `line`, `column`, `id` and `message`; or `failed` with the exception.
  */
 public class Reference {
   private static final List<String> KNOWN =
@@ -67,13 +69,17 @@ public class Reference {
     }
   }
 
+  private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
+
   private static JsonObject check(FhirValidator validator, ValidationOptions options, String name) {
     JsonObject found = new JsonObject();
     found.addProperty("file", name);
     long start = System.nanoTime();
+    long worked = THREADS.getCurrentThreadCpuTime();
     try {
       String text = Files.readString(Path.of(name));
       start = System.nanoTime();
+      worked = THREADS.getCurrentThreadCpuTime();
       JsonArray findings = new JsonArray();
       for (SingleValidationMessage message : validator.validateWithResult(text, options).getMessages()) {
         JsonObject one = new JsonObject();
@@ -90,6 +96,7 @@ public class Reference {
       found.addProperty("failed", error.toString());
     }
     found.addProperty("milliseconds", (System.nanoTime() - start) / 1e6);
+    found.addProperty("processor", (THREADS.getCurrentThreadCpuTime() - worked) / 1e6);
     return found;
   }
 

@@ -10,8 +10,9 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from apothecary.fhir.releases import FhirVersion
 HERE = Path(__file__).parent
 FOLDER = Path(".cache/reference")
 _BUILD_SECONDS = 1800
+_CHECK_SECONDS = 3600
 
 
 class Missing(Exception):
@@ -38,39 +40,50 @@ class Reference:
         return ["java", "-XX:+UseSerialGC", "-cp", self.class_path, "Reference", release.name, *arguments]
 
     def check(self, release: FhirVersion, paths: Iterable[Path], *arguments: str) -> list[dict[str, Any]]:
-        """For each file in order `file`, `milliseconds` and `findings`, or why it `failed`; all in one process."""
+        """For each file in order `file`, `milliseconds`, `processor` (those that its thread worked) and `findings`, or
+        why it `failed`; all in one process.
+        """
         names = "".join(f"{path}\n" for path in paths)
         done = subprocess.run(
-            self.command(release, *arguments), input=names, check=True, capture_output=True, encoding="utf-8"
+            self.command(release, *arguments),
+            input=names,
+            check=True,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=_CHECK_SECONDS,
         )
         return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def build(folder: Path = FOLDER) -> Reference:
     """The engine, its libraries taken from Maven when `folder` has none. Raises Missing."""
-    for program in ("java", "javac", "mvn"):
+    libraries = folder / "lib"
+    for program in ("java", "javac") if libraries.is_dir() else ("java", "javac", "mvn"):
         if shutil.which(program) is None:
             raise Missing(f"{program} is not installed (Debian: apt-get install default-jdk-headless maven)")
-    libraries = folder / "lib"
     if not libraries.is_dir():
-        half = folder / f"half-{os.getpid()}"
-        copy = ["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), "dependency:copy-dependencies"]
-        _run([*copy, f"-DoutputDirectory={half.absolute()}"])
-        half.replace(libraries)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="half-", dir=folder) as half:
+            copy = ["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), "dependency:copy-dependencies"]
+            _run([*copy, f"-DoutputDirectory={Path(half).absolute() / 'lib'}"])
+            (Path(half) / "lib").replace(libraries)
     _run(["javac", "-nowarn", "-cp", f"{libraries}/*", "-d", str(folder / "classes"), str(HERE / "Reference.java")])
     return Reference(f"{folder}/classes:{libraries}/*")
 
 
 def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_BUILD_SECONDS)
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_BUILD_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise Missing(f"{command[0]} takes more than {_BUILD_SECONDS} s") from None
     if done.returncode:
         raise Missing(f"{command[0]} failed: {(done.stdout + done.stderr).strip()[-500:]}")
 
 
-def cost(command: Sequence[str]) -> tuple[float, float, float]:
+def cost(command: Sequence[str], environment: Mapping[str, str] | None = None) -> tuple[float, float, float]:
     """Wall seconds, processor seconds and peak megabytes of a process that may find nothing but warnings."""
     start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from benchmarks import bare, content, http, servers, validate_start, validators, versions, versions_http
 from benchmarks.http import Sample, Target, measure, parse_wrk, summarize
+from benchmarks.reference import engine
 
 REPORT = """\
 Running 3s test @ http://127.0.0.1:8080
@@ -149,3 +150,28 @@ def test_the_validator_is_measured_beside_others_on_what_all_of_them_accept() ->
     assert validators.MedicationKnowledge.model_validate(resource).status == "active"
     schema = validators.json_schema(validators.FhirVersion.R5, "MedicationKnowledge")
     assert validators.jsonschema_rs.validator_for(schema).is_valid(resource)
+
+
+@pytest.mark.parametrize(
+    ("programs", "said"),
+    [
+        ({}, "java is not installed"),
+        ({"java": "", "javac": ""}, "mvn is not installed (Debian: apt-get install default-jdk-headless maven)"),
+        ({"java": "", "javac": "", "mvn": "echo no route to host; exit 1"}, "mvn failed: no route to host"),
+    ],
+)
+def test_without_java_or_maven_the_validator_is_measured_beside_the_others_and_says_what_is_missing(
+    programs: dict[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, body in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(validators, "build", lambda: engine.build(tmp_path / "kept"))
+    monkeypatch.setattr(validators, "measure", lambda: {"apothecary": 2.0, "other": 1.0})
+    result = CliRunner().invoke(validators.main, ["--json"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert f"HL7's engine is not measured: {said}" in result.stderr
+    assert json.loads(result.stdout) == {"apothecary": 2.0, "other": 1.0}
+    # Nothing half done is taken for whole the next time.
+    assert list((tmp_path / "kept").glob("*")) == []

@@ -25,7 +25,7 @@ def short_cache(maxsize: int, longest: int = 1_000) -> Callable[[Callable[P, R]]
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             for one in args:
-                if one.__class__ is str and len(one) > longest:  # type: ignore[arg-type] # it is a str
+                if one.__class__ is str and len(one) > longest:
                     return function(*args, **kwargs)
             return cached(*args, **kwargs)  # type: ignore[arg-type] # lru_cache asks for Hashable, which ParamSpec cannot say
 

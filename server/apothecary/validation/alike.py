@@ -12,7 +12,21 @@ from apothecary.fhir.structures import Structure
 # These look at nothing but their input and arguments, and so at nothing that the expression does not name.
 _PLAIN = frozenset(
     {
-        *("all", "allFalse", "as", "count", "empty", "endsWith", "exists", "first", "is", "isDistinct", "length", "matches", "not"),
+        *(
+            "all",
+            "allFalse",
+            "as",
+            "count",
+            "empty",
+            "endsWith",
+            "exists",
+            "first",
+            "is",
+            "isDistinct",
+            "length",
+            "matches",
+            "not",
+        ),
         *("ofType", "select", "startsWith", "substring", "tail", "toInteger", "where"),
     }
 )

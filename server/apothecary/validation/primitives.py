@@ -86,12 +86,7 @@ def defect(version: FhirVersion, name: str, value: Any) -> Defect | None:
 
 def _accept_text(value: Any) -> bool:
     # Printable text has no control character and no half of a surrogate pair.
-    return (
-        isinstance(value, str)
-        and 0 < len(value) <= MAX_STRING
-        and value.isprintable()
-        and not value.isspace()
-    )
+    return isinstance(value, str) and 0 < len(value) <= MAX_STRING and value.isprintable() and not value.isspace()
 
 
 def _accept_decimal(value: Any) -> bool:
