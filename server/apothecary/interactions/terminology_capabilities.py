@@ -62,8 +62,8 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
                 for one in sorted(expand.arguments if expand is not None else (), key=lambda one: one.name)
             ],
             "textFilter": (
-                "All words must be in the code or a display, without regard to case and accents; with "
-                "includeDesignations in designations too."
+                "All words must begin a word of the code or display, without regard to case and accents; with "
+                "includeDesignations of designations too."
             ),
         },
         "codeSearch": _CODE_SEARCH if version is FhirVersion.R5 else _CODE_SEARCH_BEFORE,

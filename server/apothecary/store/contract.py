@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from apothecary.search.query import Query
 from apothecary.search.rows import Indexed
+from apothecary.terminology.selection import Selection
 
 T = TypeVar("T")
 
@@ -69,7 +70,72 @@ class Page:
     more_before: bool
 
 
-class Reader(Protocol):
+class Span(NamedTuple):
+    """The concepts of a CodeSystem of that id, in one state, by the numbers of the first and the last."""
+
+    id: str
+    first: int
+    last: int
+
+
+class HeldCodeSystem(NamedTuple):
+    """A large code system, whose concepts are held one by one: `head` is the rest of it
+    (`apothecary.terminology.stored.Head` as JSON).
+    """
+
+    id: str
+    span: Span
+    updated: int
+    head: bytes
+
+
+class HeldConcept(NamedTuple):
+    """A concept: its element and the codes of its parents as JSON."""
+
+    number: int
+    element: bytes
+    parents: str | None
+
+
+class ConceptReader(Protocol):
+    """What can be read of large code systems. A span of an earlier state has no concepts: `holds` tells."""
+
+    def code_systems(self, url: str) -> list[HeldCodeSystem]:
+        """Those of a url, current ones only."""
+
+    def code_system(self, resource_id: str) -> HeldCodeSystem | None:
+        """The one of an id, None where that is not large, or not there."""
+
+    def holds(self, span: Span) -> bool:
+        """Whether the concepts of a span are there."""
+
+    def concept_numbers(
+        self, span: Span, selection: Selection, limit: int, *, ordered: bool = False, offset: int = 0, after: int = 0
+    ) -> list[int]:
+        """The numbers of concepts that are selected, greater than `after`, at most `limit`: in their order, or any of
+        them in no order.
+        """
+
+    def count_concepts(self, span: Span, selection: Selection) -> int:
+        """How many concepts are selected."""
+
+    def concepts_numbered(self, numbers: Sequence[int]) -> list[HeldConcept]:
+        """The concepts of those numbers, in their order."""
+
+    def concepts_coded(self, span: Span, codes: Sequence[str]) -> list[HeldConcept]:
+        """The concepts of those codes, in no order."""
+
+    def concepts_folded(self, span: Span, folded: str) -> list[HeldConcept]:
+        """The concepts whose codes are `folded` without case, in their order."""
+
+    def codes_below(self, span: Span, code: str, *, directly: bool) -> list[str]:
+        """The codes below one, in their order; however deep, unless only those `directly` below."""
+
+    def codes_of(self, span: Span) -> Iterator[str]:
+        """All codes in their order."""
+
+
+class Reader(ConceptReader, Protocol):
     """What can be read, from the store or inside a transaction. What reads derives from it, and does not say again what
     each method promises.
     """

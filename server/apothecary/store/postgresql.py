@@ -30,6 +30,7 @@ from sqlalchemy.engine import Dialect
 
 from apothecary.errors import BadRequest, InsufficientStorage, StartError, Unreachable
 from apothecary.store import schema, tables
+from apothecary.store.concept_tables import concept, concept_property
 from apothecary.store.connections import OPEN, Connection, Connections
 from apothecary.store.faults import one_line
 from apothecary.store.limited import STEP, limited
@@ -264,7 +265,8 @@ class _Transaction(SqlTransaction):
             return
         text, types = _COPIES[name]
         with self._copier.copy(text) as copy:
-            copy.set_types(types)
+            if types:
+                copy.set_types(types)
             for row in rows:
                 copy.write_row(row)
 
@@ -275,12 +277,16 @@ def _prepared(statement: Statement) -> bool | None:
 
 
 def _copy(table: Table) -> tuple[str, list[str]]:
-    """The COPY statement of a table, and the types of its columns: the binary form must be told."""
+    """The COPY statement of a table, and the types of its columns: the binary form must be told. Words are sent as
+    text: nobody but the database knows the binary form of a tsvector.
+    """
     names = ", ".join(f'"{column.name}"' for column in table.columns)
+    if "words" in table.columns:
+        return f"COPY {table.name} ({names}) FROM STDIN", []
     types = [_TYPES[type(column.type)] for column in table.columns]
     return f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)", types
 
 
 _TYPES: dict[type[Any], str] = {Text: "text", Integer: "int4", SmallInteger: "int2", BigInteger: "int8"}
-# Words are sent as text: nobody but the database knows the binary form of a tsvector.
 _COPIES = {name: _copy(table) for name, table in tables.INDEXES.items() if name != "text"}
+_COPIES |= {table.name: _copy(table) for table in (concept, concept_property)}

@@ -20,6 +20,8 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.suggestions import did_you_mean
 from apothecary.validation.concepts import WITHDRAWN, Said, System
 from apothecary.validation.diagnostics import shown
+from apothecary.validation.meant import is_named
+from apothecary.validation.mends import SYSTEMS
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run
 
@@ -86,7 +88,9 @@ def check_coding(value: dict[str, Any], at: At, run: Run) -> None:
     profiles = run.options.profiles
     own = () if profiles is None else profiles.code_systems(system, run.tables.version)
     if own:
-        found = _remarks((*own, *_published(run.tables.version, system)), system, code, version, display, language)
+        found = _remarks(own, run.tables.version, system, code, version, display, language)
+    elif system in SYSTEMS:
+        return  # Others keep these, and nobody here has all their codes.
     else:
         found = _known(run.tables.version, system, code, version, display, language)
     if found is None:
@@ -116,37 +120,53 @@ def _language(value: Mapping[str, Any], run: Run) -> str | None:
 def _known(
     release: FhirVersion, system: str, code: str, version: str | None, display: str | None, language: str | None
 ) -> tuple[Remark, ...] | None:
-    return _remarks(_published(release, system), system, code, version, display, language)
+    return _remarks((), release, system, code, version, display, language)
 
 
 @short_cache(1024)
-def _published(release: FhirVersion, system: str) -> tuple[Published, ...]:
+def _today(release: FhirVersion, system: str) -> tuple[Published, ...]:
     """What HL7 publishes of a code system that it keeps itself: today's first, then that of the release."""
-    shared = hl7_terminology().code_system(system)
-    found = [] if shared is None else [(shared, shared.version)]
-    for one in (release, *(other for other in FhirVersion if other is not release)):
-        table = definitions(one).code_system(system)
-        if table is not None:
-            found.append((table, table.version or one.number))
-    return tuple(
-        Published(table, version)
-        for table, version in found
-        if table.concepts and table.content in ("complete", "fragment")
-    )
+    shared = hl7_terminology().code_system(system) if is_named(system) else None
+    table = definitions(release).code_system(system)
+    return (*_of(shared, None), *_of(table, release))
+
+
+@short_cache(1024)
+def _before(release: FhirVersion, system: str) -> tuple[Published, ...]:
+    """What the other releases have of it: asked only about what is not known else, because they take long to read."""
+    others = (one for one in FhirVersion if one is not release)
+    return tuple(found for one in others for found in _of(definitions(one).code_system(system), one))
+
+
+def _of(table: CodeSystem | None, release: FhirVersion | None) -> Iterator[Published]:
+    if table is not None and table.concepts and table.content in ("complete", "fragment"):
+        yield Published(table, table.version or (None if release is None else release.number))
 
 
 def _remarks(
-    held: Iterable[System], system: str, code: str, version: str | None, display: str | None, language: str | None
+    own: tuple[System, ...],
+    release: FhirVersion,
+    system: str,
+    code: str,
+    version: str | None,
+    display: str | None,
+    language: str | None,
 ) -> tuple[Remark, ...] | None:
-    """What is wrong with a code; None where its version is not held."""
-    every = tuple(held)
-    asked = [one for one in every if version is None or _fits(version, one.version)]
-    if every and not asked:
+    """What is wrong with a code; None where its version is not held. `own` are the code systems of packages."""
+    held: tuple[System, ...] = (*own, *_today(release, system))
+    asked, found = _asked(held, code, version)
+    if not found and (held or "hl7.org" in system):
+        held = (*held, *_before(release, system))
+        asked, found = _asked(held, code, version)
+    if held and not asked:
         return None
-    found = [said for one in asked if (said := one.said(code)) is not None]
-    if not found:
-        return tuple(_unknown(asked, system, code))
-    return tuple(_about(found, code, display, language))
+    return tuple(_about(found, code, display, language) if found else _unknown(asked, system, code))
+
+
+def _asked(held: tuple[System, ...], code: str, version: str | None) -> tuple[list[System], list[Said]]:
+    """The code systems of the version that is named, and what they say of the code."""
+    asked = [one for one in held if version is None or _fits(version, one.version)]
+    return asked, [said for one in asked if (said := one.said(code)) is not None]
 
 
 def _fits(wanted: str, version: str | None) -> bool:

@@ -8,7 +8,7 @@ moved to terminology.hl7.org; a value set in place of its code system.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
 from apothecary.fhir.caches import short_cache
@@ -31,13 +31,22 @@ def meant(system: str) -> str | None:
     """The URI of the code system that is meant; None for one that is right, or of which nothing is known."""
     if system in SYSTEMS or _known(system):
         return None
-    return meant_system(system) or _moved(system) or _index().get(_key(system)) or _of_value_set(system)
+    found = meant_system(system) or _index().get(_key(system))
+    if found is None and "hl7.org" in system.lower():
+        found = _moved(system) or _published().get(_key(system)) or _of_value_set(system)
+    return found
 
 
 def _known(url: str) -> bool:
-    if hl7_terminology().has_code_system(url) or url in _named():
+    if is_named(url):
         return True
-    return any(definitions(release).has_code_system(url) for release in FhirVersion)
+    # Reading all releases is for what may be theirs.
+    return "hl7.org" in url and any(definitions(release).has_code_system(url) for release in FhirVersion)
+
+
+def is_named(url: str) -> bool:
+    """Whether HL7 publishes or names a code system of that URI; cheaper than reading any."""
+    return url in _named()
 
 
 @cache
@@ -57,9 +66,20 @@ def _moved(url: str) -> str | None:
 
 @cache
 def _index() -> Mapping[str, str]:
-    """What a system may be called, as a key; what several are called means none of them."""
+    """What a system may be called, as a key."""
+    return _single(_keys())
+
+
+@cache
+def _published() -> Mapping[str, str]:
+    """The code systems of the releases by the key of their URI."""
+    return _single((url, _key(url)) for release in FhirVersion for url in definitions(release).code_system_urls())
+
+
+def _single(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+    """Systems by key; what several are called means none of them."""
     found: dict[str, str | None] = {}
-    for url, key in _keys():
+    for url, key in pairs:
         found[key] = url if found.get(key, url) == url else None
     return {key: url for key, url in found.items() if url is not None}
 
@@ -70,9 +90,6 @@ def _keys() -> Iterator[tuple[str, str]]:
             yield url, _key(other)
         if url.startswith(_HOME):
             yield url, _key(url.removeprefix(_HOME))
-    for release in FhirVersion:
-        for url in definitions(release).code_system_urls():
-            yield url, _key(url)
 
 
 def _key(name: str) -> str:

@@ -22,6 +22,8 @@ from apothecary.validation.profiles.model import Profile, weight
 from apothecary.validation.profiles.tree import Branch, extensions, overlay
 from apothecary.validation.profiles.valuesets import CodeSet, CodeSets, HeldSystem
 
+# How many profiles one may be based on, each on the next; published ones have four or five.
+_MOST_BASES = 60
 # https://hl7.org/fhir/extensions/StructureDefinition-structuredefinition-imposeProfile.html
 IMPOSES = CORE + "structuredefinition-imposeProfile"
 _KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem"})
@@ -160,6 +162,8 @@ class Profiles:
             raise StartError(f"the profile {canonical}{chain} is not at hand{others}")
         if canonical in above:
             raise StartError(f"the profile {canonical} is based on itself")
+        if len(above) >= _MOST_BASES:
+            raise StartError(f"the profile {above[0]} is based on more than {_MOST_BASES} others")
         type_name = str(resource.get("type"))
         snapshot, differential = _elements(resource, "snapshot"), _elements(resource, "differential")
         if snapshot:
