@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
+from functools import partial
 from typing import Any
 
 from apothecary.errors import StartError
@@ -19,7 +20,7 @@ from apothecary.validation.profiles.bindings import contexts
 from apothecary.validation.profiles.canonicals import Canonicals
 from apothecary.validation.profiles.compile import CORE, compile_rules
 from apothecary.validation.profiles.model import Profile, weight
-from apothecary.validation.profiles.tree import Branch, extensions, overlay
+from apothecary.validation.profiles.tree import Branch, Taken, extensions, overlay
 from apothecary.validation.profiles.valuesets import CodeSet, CodeSets, HeldSystem
 
 # How many profiles one may be based on, each on the next; published ones have four or five.
@@ -139,11 +140,23 @@ class Profiles:
         tables = definitions(version)
         if not isinstance(type_name, str) or not tables.has_structure(type_name):
             raise StartError(f"the profile {name} is for {shown(type_name)}, which is no type of FHIR {version}")
-        root = compile_rules(self._tree(canonical, version, ()), tables.structure(type_name), tables, name)
+        root = compile_rules(self.tree(canonical, version), tables.structure(type_name), tables, name)
         named = resource.get("version")
         full = f"{resource['url']}|{named}" if isinstance(named, str) else str(resource["url"])
-        imposed = tuple(url for url in extensions(resource, IMPOSES) if isinstance(url, str))
+        imposed = tuple(dict.fromkeys(self._imposed(resource, version)))
         return Profile(full, name, type_name, version, root, contexts(resource.get("useContext")), imposed)
+
+    def _imposed(self, resource: Mapping[str, Any], version: FhirVersion) -> Iterator[str]:
+        """The profiles that a profile imposes, and those that the ones it is based on do: what conforms to it, conforms
+        to them as well.
+        """
+        above: Mapping[str, Any] | None = resource
+        for _ in range(_MOST_BASES):
+            if above is None:
+                return
+            yield from (url for url in extensions(above, IMPOSES) if isinstance(url, str))
+            base = above.get("baseDefinition")
+            above = self._definition(base, version) if isinstance(base, str) else None
 
     def _others(self, canonical: str) -> str:
         """The versions that are there where the one that was named is not."""
@@ -152,9 +165,9 @@ class Profiles:
 
     def tree(self, canonical: str, version: FhirVersion) -> Branch:
         """All elements of a profile with what it says of them; raises StartError as `profile` does."""
-        return self._tree(canonical, version, ())
+        return self._tree(canonical, version, (), Taken())
 
-    def _tree(self, canonical: str, version: FhirVersion, above: tuple[str, ...]) -> Branch:
+    def _tree(self, canonical: str, version: FhirVersion, above: tuple[str, ...], taken: Taken) -> Branch:
         resource = self._definition(canonical, version)
         if resource is None:
             chain = f", the base of {above[-1]}," if above else ""
@@ -175,8 +188,17 @@ class Profiles:
         if self._definition(base, version) is None and is_core(base, definitions(version)):
             root = Branch(type_name, type_name)
         else:
-            root = self._tree(base, version, (*above, canonical)).copy()
-        return overlay(root, differential)
+            root = self._tree(base, version, (*above, canonical), taken).copy()
+
+        def tree(url: str) -> Branch | None:
+            if url in above or url == canonical:
+                return None
+            try:
+                return self._tree(url, version, (*above, canonical), taken)
+            except StartError:
+                return None  # Who uses the type's profile is told.
+
+        return overlay(root, differential, partial(taken.slice, tree))
 
     def _version(self, canonical: str) -> FhirVersion | None:
         resource = self.find("StructureDefinition", canonical)
