@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from functools import partial
@@ -28,6 +29,8 @@ _MOST_BASES = 60
 # https://hl7.org/fhir/extensions/StructureDefinition-structuredefinition-imposeProfile.html
 IMPOSES = CORE + "structuredefinition-imposeProfile"
 _KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem"})
+# The releases before R4 and after R5 have other elements; what led to those two is taken for either of them.
+_FOREIGN = re.compile(r"(?![45]\.)[0-9]+\.[0-9]")
 # What is kept of a profile that cannot be used, in bytes: an error with its traceback.
 _REFUSAL = 5_000
 # How much of memory compiled profiles may take, in bytes. A guide of a hundred profiles needs some ten megabytes.
@@ -136,15 +139,20 @@ class Profiles:
         meant = self._version(canonical)
         if meant is not None and meant is not version:
             raise StartError(f"the profile {name} is for FHIR {meant}, not {version}")
+        claimed = resource.get("fhirVersion")
+        if meant is None and isinstance(claimed, str) and _FOREIGN.match(claimed):
+            raise StartError(f"the profile {name} is for FHIR {claimed}, not {version}")
         type_name = resource.get("type")
         tables = definitions(version)
         if not isinstance(type_name, str) or not tables.has_structure(type_name):
             raise StartError(f"the profile {name} is for {shown(type_name)}, which is no type of FHIR {version}")
-        root = compile_rules(self.tree(canonical, version), tables.structure(type_name), tables, name)
+        tree = self.tree(canonical, version)
+        root = compile_rules(tree, tables.structure(type_name), tables, name)
         named = resource.get("version")
         full = f"{resource['url']}|{named}" if isinstance(named, str) else str(resource["url"])
         imposed = tuple(dict.fromkeys(self._imposed(resource, version)))
-        return Profile(full, name, type_name, version, root, contexts(resource.get("useContext")), imposed)
+        modifier = tree.definition.get("isModifier") is True
+        return Profile(full, name, type_name, version, root, contexts(resource.get("useContext")), imposed, modifier)
 
     def _imposed(self, resource: Mapping[str, Any], version: FhirVersion) -> Iterator[str]:
         """The profiles that a profile imposes, and those that the ones it is based on do: what conforms to it, conforms
@@ -196,6 +204,8 @@ class Profiles:
             try:
                 return self._tree(url, version, (*above, canonical), taken)
             except StartError:
+                if taken.spent:
+                    raise
                 return None  # Who uses the type's profile is told.
 
         return overlay(root, differential, partial(taken.slice, tree))
@@ -203,7 +213,10 @@ class Profiles:
     def _version(self, canonical: str) -> FhirVersion | None:
         resource = self.find("StructureDefinition", canonical)
         claimed = resource.get("fhirVersion") if resource is not None else None
-        return parse_version(claimed) if isinstance(claimed, str) else None
+        if not isinstance(claimed, str):
+            return None
+        # All of 4.0.x are one release (https://hl7.org/fhir/R5/versions.html#semver).
+        return parse_version(claimed) or parse_version(".".join(claimed.split(".")[:2]))
 
     def version_of(self, resource: Any) -> FhirVersion | None:
         """The FHIR release of the first profile that a resource claims, or else was asked for its type."""
@@ -224,6 +237,11 @@ class Profiles:
         if resource is not None:
             return str(resource.get("type"))
         return split_canonical(canonical)[0].removeprefix(CORE) if is_core(canonical, tables) else None
+
+    def types_of(self, canonical: str) -> frozenset[str]:
+        """The types that a profile is for, in any release."""
+        found = (self._definition(canonical, version) for version in FhirVersion)
+        return frozenset(str(resource.get("type")) for resource in found if resource is not None)
 
     def value_set(self, canonical: str, version: FhirVersion) -> CodeSet:
         """The codes of a value set, of the packages or else of the specification, in the version that is named."""

@@ -68,6 +68,11 @@ class Taken:
         self._known: dict[str, Branch | None] = {}
         self._most = self._left = most
 
+    @property
+    def spent(self) -> bool:
+        """Whether more was asked for than may be taken."""
+        return self._left < 0
+
     def slice(self, tree: Trees, branch: Branch, sliced: Branch, inner: Branch) -> None:
         """Fill `inner`, a new slice of the child `sliced` of `branch`. Raises StartError when too much is taken."""
         url = _profile_of(branch.definition)
@@ -84,7 +89,7 @@ class Taken:
         if found.depth() > _DEEPEST:
             raise StartError(_TOO_DEEP)
         self._left -= sum(1 for _ in found.all())
-        if self._left < 0:
+        if self.spent:
             raise StartError(f"the profile takes more than {self._most} elements from the profiles of its types")
         copied = found.copy()
         inner.definition, inner.children, inner.slices = copied.definition, copied.children, copied.slices
