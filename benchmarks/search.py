@@ -95,6 +95,70 @@ def _broad(random_: random.Random, products: int) -> tuple[str, str]:
     return "Medication", f"status=active&form={10_000_000 + random_.randrange(5)}"
 
 
+def _revinclude(random_: random.Random, products: int) -> tuple[str, str]:
+    number = 1_000_000 + random_.randrange(products)
+    return "Medication", f"code={catalogue.RXNORM}|{number}&_revinclude=ClinicalUseDefinition:subject"
+
+
+def _updated(random_: random.Random, products: int) -> tuple[str, str]:
+    """A span that ends before anything was written: nothing matches either bound alone less than all do."""
+    return "Medication", f"_lastUpdated=ge2000&_lastUpdated=lt{1970 + random_.randrange(50)}"
+
+
+def _words(random_: random.Random, products: int) -> tuple[str, str]:
+    """Two common ingredients: each stands in many names, both in hardly any."""
+    one, other = random_.sample(range(12), 2)
+    return "MedicationKnowledge", f"drug-name={catalogue.name(one)}&drug-name={catalogue.name(other)}"
+
+
+def _text(random_: random.Random, products: int) -> tuple[str, str]:
+    one, other = random_.sample(range(12), 2)
+    return "MedicationKnowledge", f"_content={catalogue.name(one)} {catalogue.name(other)}"
+
+
+def _contains(random_: random.Random, products: int) -> tuple[str, str]:
+    """What stands inside of one name, or hardly any other."""
+    whole = catalogue.name(100_000 + random_.randrange(products))
+    return "MedicationKnowledge", f"drug-name:contains={whole[1:]}"
+
+
+def _missing(random_: random.Random, products: int) -> tuple[str, str]:
+    """What no product lacks."""
+    return "Medication", f"{random_.choice(('form', 'code', 'ingredient-code', 'expiration-date'))}:missing=true"
+
+
+def _not(random_: random.Random, products: int) -> tuple[str, str]:
+    return "Medication", f"status:not={random_.choice(('active', 'inactive'))}&_total=accurate"
+
+
+def _common_total(random_: random.Random, products: int) -> tuple[str, str]:
+    return "Medication", f"status={random_.choice(('active', 'inactive'))}&_total=accurate"
+
+
+def _sorted_form(random_: random.Random, products: int) -> tuple[str, str]:
+    return "MedicationKnowledge", f"doseform={10_000_000 + random_.randrange(12)}&_sort=drug-name"
+
+
+def _similar(random_: random.Random, products: int) -> tuple[str, str]:
+    name = catalogue.name(random_.randrange(catalogue.INGREDIENTS)).rstrip("0123456789").lower()
+    return "MedicationKnowledge", f"drug-name:text={name}~"
+
+
+def _fifty(random_: random.Random, products: int) -> tuple[str, str]:
+    numbers = [random_.randrange(products) for _ in range(50)]
+    return "Medication", "code=" + ",".join(f"{catalogue.NDC}|{one // 10000:05}-{one % 10000:04}" for one in numbers)
+
+
+def _common_strength(random_: random.Random, products: int) -> tuple[str, str]:
+    strength = random_.choice(("0.5", "2.5", "5", "10", "500"))
+    return "Medication", f"strength={strength}|{catalogue.UCUM}|mg"
+
+
+def _common_has(random_: random.Random, products: int) -> tuple[str, str]:
+    form = 10_000_000 + random_.randrange(12)
+    return "Medication", f"_has:MedicationKnowledge:associated-medication:doseform={form}"
+
+
 SEARCHES: dict[str, Make] = {
     "token": _token,
     "string": _string,
@@ -104,6 +168,19 @@ SEARCHES: dict[str, Make] = {
     "_include": _include,
     "sorted": _sorted,
     "broad (two common values)": _broad,
+    "_revinclude": _revinclude,
+    "_lastUpdated range": _updated,
+    "two common words": _words,
+    "two common words, _content": _text,
+    ":contains": _contains,
+    ":missing=true": _missing,
+    ":not, total": _not,
+    "common value, total": _common_total,
+    "sorted within a form": _sorted_form,
+    "similar words": _similar,
+    "fifty codes": _fifty,
+    "common strength": _common_strength,
+    "_has, common": _common_has,
 }
 
 
