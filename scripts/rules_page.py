@@ -22,7 +22,10 @@ Each rule can be switched off or given another severity. `python -m scripts.rule
 
 """
 
-_ABOUT = {"Profiles": "Asked only where profiles are given ([Profiles](validate.md#profiles)).\n\n"}
+_ABOUT = {
+    "Profiles": "Asked where a resource claims a profile, is a vital sign, or profiles are given"
+    " ([Profiles](validate.md#profiles)).\n\n"
+}
 
 
 def page() -> str:

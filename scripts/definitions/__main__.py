@@ -19,6 +19,7 @@ from scripts.definitions.compartments import compartments
 from scripts.definitions.extensions import extensions
 from scripts.definitions.ledger import Repairs
 from scripts.definitions.packages import ALL, manifest, obtain, read_source
+from scripts.definitions.profiles import profiles, value_sets, vital_signs
 from scripts.definitions.search import SearchCompiler
 from scripts.definitions.structures import TypeCompiler, core_types, index
 from scripts.definitions.valuesets import ValueSetCompiler
@@ -42,14 +43,20 @@ def compile_release(version: FhirVersion, cache: Path, folder: Path) -> list[str
 
     _write(folder / "compartments.json", _lines(compartments(source)))
 
-    search = SearchCompiler(source, Definitions(version, folder), repairs)
+    so_far = Definitions(version, folder)
+    profiled = profiles(source, so_far)
+    _write(folder / "profiles.json", _lines(profiled))
+    _write(folder / "vital_signs.json", _lines(vital_signs(source)))
+
+    search = SearchCompiler(source, so_far, repairs)
     for name, parameters in search.tables().items():
         _write(folder / "search" / f"{name}.json", _lines(parameters))
 
-    value_sets = ValueSetCompiler(source)
-    compiled = {url: value_sets.value_set(url) for url in sorted(_bound(tables, published))}
+    compiler_of_sets = ValueSetCompiler(source)
+    bound = {*_bound(tables, published), *value_sets(profiled)}
+    compiled = {url: compiler_of_sets.value_set(url) for url in sorted(bound)}
     _write(folder / "valuesets.json", _lines(compiled))
-    _write(folder / "codesystems.json", _lines(value_sets.code_systems()))
+    _write(folder / "codesystems.json", _lines(compiler_of_sets.code_systems()))
     return search.problems + [f"not needed any more: {where}" for where in repairs.unused()]
 
 

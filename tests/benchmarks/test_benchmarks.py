@@ -124,7 +124,7 @@ def test_the_bare_app_runs_on_granian_and_ends_with_the_block() -> None:
 def test_the_start_of_the_validator_is_measured_on_a_bundle_without_findings(tmp_path: Path) -> None:
     path = tmp_path / "bundle.json"
     path.write_text(json.dumps(validate_start.bundle(3)))
-    seconds, megabytes = validate_start.start(path)
+    seconds, megabytes, _ = validate_start.start(path)
     assert 0 < seconds < 60
     assert megabytes > 1
     path.write_text("{")

@@ -26,6 +26,7 @@ from apothecary.store import postgresql_backup
 from apothecary.store.open import open_store
 from tests.conformance.harness import ROOT, served, write_content
 from tests.databases import fresh_database
+from tests.durability.health import always_healthy
 from tests.durability.processes import server_on, unsound
 from tests.durability.test_crashes import Writer
 from tests.waiting import until
@@ -94,11 +95,12 @@ def test_a_backup_under_load_has_all_that_was_acknowledged_before_it_began(
     for writer in writers:
         writer.start()
     try:
-        assert until(lambda: all(len(writer.created) > 15 for writer in writers))
-        before = [(set(writer.created), set(writer.done)) for writer in writers]
-        done(run("backup", str(tmp_path / "copy"), "--database", database_url))
-        at_its_end = [len(writer.created) for writer in writers]
-        assert until(lambda: all(len(one.created) > count for one, count in zip(writers, at_its_end, strict=True)))
+        with always_healthy(server.port):
+            assert until(lambda: all(len(writer.created) > 15 for writer in writers))
+            before = [(set(writer.created), set(writer.done)) for writer in writers]
+            done(run("backup", str(tmp_path / "copy"), "--database", database_url))
+            at_its_end = [len(writer.created) for writer in writers]
+            assert until(lambda: all(len(one.created) > count for one, count in zip(writers, at_its_end, strict=True)))
     finally:
         for writer in writers:
             writer.stop()
@@ -151,7 +153,8 @@ def test_a_file_that_exists_is_replaced_only_by_force(database_url: str, tmp_pat
 def test_no_restore_into_a_database_that_a_server_uses(database_url: str, tmp_path: Path) -> None:
     fill(database_url, tmp_path / "content")
     done(run("backup", str(tmp_path / "copy"), "--database", database_url))
-    with served({"database": database_url, "content": str(tmp_path / "content")}) as server:
+    given = {"database": database_url, "content": str(tmp_path / "content")}
+    with served(given) as server, always_healthy(server.port):
         before = everything(database_url)
         said = refused(run("restore", str(tmp_path / "copy"), "--database", database_url, "--force"))
         assert "in use" in said

@@ -113,6 +113,12 @@ def test_numbers_of_any_length_are_read() -> None:
     assert told("[" + "9" * 10_000 + ", 1e999999999, -0.0]") == []
 
 
+@pytest.mark.parametrize("before", ["", '"a": 1, "a": 2, '])
+def test_a_number_beyond_all_arithmetic_is_told_at_its_place(before: str) -> None:
+    text = "{" + before + '"b": 1e9999999999999999999}'
+    assert told(text)[-1] == ("json-syntax", 1, text.index("1e9") + 1)
+
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),

@@ -65,6 +65,7 @@ def test_elements_become_the_properties_that_they_mean(inner: str, meant: dict[s
         ('<valueDecimal value="0.50"/>', b"0.50"),
         ('<valueDecimal value="1E3"/>', b"1E3"),
         ('<valueDecimal value="x"/>', b'"x"'),
+        ('<valueDecimal value="1e9999999999999999999"/>', b'"1e9999999999999999999"'),
         ('<valueInteger value="-7"/>', b"-7"),
         ('<valueInteger value="07"/>', b'"07"'),
         ('<valueInteger64 value="7"/>', b'"7"'),

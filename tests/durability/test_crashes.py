@@ -23,6 +23,7 @@ from apothecary.store.open import open_store
 from apothecary.store.url import conninfo, database_url
 from apothecary.testing import ServerProcess
 from tests.databases import fresh_database, running_cluster
+from tests.durability.health import always_healthy
 from tests.durability.processes import Client, medication, server_on, unsound
 from tests.waiting import PATIENCE, until
 
@@ -114,17 +115,20 @@ def check_all_is_there(writer: Writer, database: str) -> None:
     assert unsound(database) == []
 
 
-def crash_repeatedly(server: ServerProcess, crash: Callable[[], None], kills: int) -> Writer:
-    """Let a writer write while `crash` is called, `kills` times; the writer is stopped at the end."""
+def crash_repeatedly(server: ServerProcess, crash: Callable[[], None], kills: int, *, gaps: bool = False) -> Writer:
+    """Let a writer write while `crash` is called, `kills` times; the writer is stopped at the end. With `gaps` it is
+    the server itself that crashes; otherwise it is healthy all the time.
+    """
     server.start()
     writer = Writer(server.port)
     writer.start()
     try:
-        for _ in range(kills):
+        with always_healthy(server.port, gaps=gaps):
+            for _ in range(kills):
+                writer.get_on()
+                time.sleep(random.uniform(0.0, 0.2))
+                crash()
             writer.get_on()
-            time.sleep(random.uniform(0.0, 0.2))
-            crash()
-        writer.get_on()
         return writer
     finally:
         writer.stop()
@@ -139,7 +143,7 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed(database_url: st
         server.kill()
         server.start()
 
-    check_all_is_there(crash_repeatedly(server, crash, KILLS), database_url)
+    check_all_is_there(crash_repeatedly(server, crash, KILLS, gaps=True), database_url)
 
 
 @pytest.mark.slow

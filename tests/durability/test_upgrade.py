@@ -21,6 +21,7 @@ from apothecary.settings import Settings
 from apothecary.store import schema
 from apothecary.store.open import open_store
 from apothecary.testing import ServerProcess
+from tests.durability.health import always_healthy
 from tests.durability.processes import server_on
 from tests.durability.test_crashes import Writer, check_what_was_written
 from tests.waiting import PATIENCE, until
@@ -113,6 +114,8 @@ def test_a_new_version_comes_in_beside_the_old_one_and_nothing_is_lost(database_
         for one in (old, new):
             stack.callback(one.kill)
         old.start()
+        # It is killed twice, and stopped at the end.
+        stack.enter_context(always_healthy(old.port, gaps=True))
         writer = Writer(old.port)
         writer.start()
         stack.callback(writer.stop)
@@ -126,6 +129,7 @@ def test_a_new_version_comes_in_beside_the_old_one_and_nothing_is_lost(database_
         writer.get_on()
         with code_of(following):
             new.start()
+        stack.enter_context(always_healthy(new.port, gaps=True))
         other = Writer(new.port, "n")
         other.start()
         stack.callback(other.stop)

@@ -1,11 +1,13 @@
 """A cache keeps what is short and often asked, and never what is long."""
 
+import pickle
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from apothecary.fhir.caches import short_cache
+from apothecary.fhir.caches import Weighed, short_cache
 from apothecary.fhir.references import parse_reference
 from apothecary.fhir.ucum import is_valid
 from apothecary.search.normalisation import _published
@@ -52,3 +54,38 @@ def test_long_texts_from_outside_do_not_stay_in_memory(name: str) -> None:
         assert tracemalloc.get_traced_memory()[0] < 2_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_a_weighed_cache_keeps_what_was_asked_for_lately_and_never_weighs_too_much() -> None:
+    cache: Weighed[int, str] = Weighed(100)
+    for number in range(1000):
+        cache.put(number, f"v{number}", 10)
+        assert cache.weight <= 100
+        assert cache.get(0) == "v0", "asked for each time, it stays"
+    assert cache.get(999) == "v999"
+    assert cache.get(500) is None
+
+
+def test_a_weighed_cache_takes_nothing_that_fills_it_alone() -> None:
+    cache: Weighed[str, str] = Weighed(100)
+    cache.put("small", "x", 10)
+    cache.put("large", "x", 51)
+    assert (cache.get("small"), cache.get("large")) == ("x", None)
+    cache.put("small", "y", 20)
+    assert (cache.get("small"), cache.weight) == ("y", 20)
+    assert pickle.loads(pickle.dumps(cache)).get("small") == "y"  # noqa: S301 (our own)
+
+
+def test_threads_may_share_a_weighed_cache() -> None:
+    cache: Weighed[int, int] = Weighed(1000)
+
+    def work(seed: int) -> None:
+        for number in range(3000):
+            key = (number * seed) % 97
+            found = cache.get(key)
+            assert found in (None, key)
+            cache.put(key, key, 1 + key % 40)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, (3, 5, 7, 11)))
+    assert cache.weight <= 1000

@@ -8,6 +8,7 @@ import pytest
 
 from apothecary.fhir.json import MAX_DEPTH, DuplicateKey, compact, dumps, parse, pretty
 
+BEYOND = ("1e1000000000000000000", "-1E+9999999992147483648", "0e9999999999999999999", "1e" + "9" * 5000)
 EXACT = (
     '{"a":0.50}',
     '{"a":1E3,"b":1.0e-7}',
@@ -37,6 +38,13 @@ def test_a_key_that_stands_twice_is_an_error(text: str) -> None:
 def test_what_is_not_json_is_a_value_error(text: str | bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse(text)
+
+
+@pytest.mark.parametrize("literal", BEYOND)
+def test_an_exponent_beyond_all_arithmetic_is_a_value_error(literal: str) -> None:
+    with pytest.raises(ValueError, match=r"the number .{1,45} has an exponent"):
+        parse(f'{{"a": {literal}}}')
+    assert dumps(parse("[1e999999999999999999]")) == b"[1e999999999999999999]"
 
 
 @pytest.mark.parametrize("inside", ["", '"a[{]}"', '"\\\\"', '"\\"["', "1.50", '"\u00e9"'])

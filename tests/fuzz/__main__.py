@@ -12,7 +12,8 @@ import time
 
 from tests.fuzz.generate import request
 from tests.fuzz.material import committed
-from tests.fuzz.run import Result, Run
+from tests.fuzz.memory import grown
+from tests.fuzz.run import Run
 from tests.fuzz.servers import DATABASES, PARTS, official, process_of, server
 
 
@@ -39,20 +40,12 @@ def main() -> int:
             with server(database, settings) as running:
                 run = Run(material, given.seed, first, share, running.port, process_of(running))
                 result = run(lambda line: print(line, flush=True))
-            wrong += len(result.faults) + grew(result)
+            grew = grown(result.memory)
+            wrong += len(result.faults) + len(grew) + (result.sent < share)
             first += share
-            print(f"== {database}, {settings}: {time.monotonic() - begin:.0f} s\n{result.text()}\n", flush=True)
+            print(f"== {database}, {settings}: {time.monotonic() - begin:.0f} s\n{result.text()}", flush=True)
+            print("\n".join(grew) or "memory: flat after the warm-up", "\n", flush=True)
     return 1 if wrong else 0
-
-
-def grew(result: Result) -> bool:
-    """Whether the last quarter of a run took more memory than the one before, by more than chance. The first half is
-    left out: definitions, converters and statements of 450 resource types are made when they are first asked for.
-    """
-    half, quarter = len(result.memory) // 2, len(result.memory) * 3 // 4
-    before, after = max(result.memory[half:quarter]), max(result.memory[quarter:])
-    print(f"memory: {before / 2**20:.0f} MB at most in the third quarter, {after / 2**20:.0f} MB in the last")
-    return after > before * 1.1
 
 
 if __name__ == "__main__":

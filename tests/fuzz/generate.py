@@ -139,10 +139,8 @@ class Maker:
         name = self.dice.choice(OPERATIONS[:9] if self.dice.chance(0.9) else OPERATIONS)
         if name in ("expand", "lookup", "subsumes", "validate-code"):
             self.kind = self.dice.choice(("ValueSet", "CodeSystem", "ConceptMap"))
-        level = self.dice.choice(
-            ("", f"{self.kind}/", f"{self.kind}/{self.id}/") if self.dice.chance(0.4) else _LEVELS.get(name, ("",))
-        )
-        level = level.format(kind=self.kind, id=self.id)
+        levels = ("", "{kind}/", "{kind}/{id}/") if self.dice.chance(0.4) else _LEVELS.get(name, ("",))
+        level = self.dice.choice(levels).format(kind=self.kind, id=self.id)
         path = f"{level}${name}"
         pairs = [(self.dice.choice(ARGUMENTS), text(self.dice)) for _ in range(self.dice.few(4))]
         query = self.queries.encoded(pairs) if self.dice.chance(0.5) else ""

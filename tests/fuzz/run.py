@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.fuzz.judge import fault
 from tests.fuzz.material import Material
 from tests.fuzz.wire import Connection, NoAnswer, Request
 
+LOOKS = 40
 _SLOWEST = 10
 _MOST_FAULTS = 50
 
@@ -29,8 +31,8 @@ class Result:
     """How often what was asked was answered with which status."""
     faults: list[str] = field(default_factory=list)
     slowest: list[tuple[float, str]] = field(default_factory=list)
-    memory: list[int] = field(default_factory=list)
-    """The memory of the server's processes in bytes, by and by."""
+    memory: list[dict[int, int]] = field(default_factory=list)
+    """The memory of each of the server's processes in bytes, by and by."""
 
     def took(self, seconds: float, what: str) -> None:
         heapq.heappush(self.slowest, (seconds, what))
@@ -44,10 +46,10 @@ class Result:
         """The result as a person reads it."""
         about = sorted({one for one, _ in self.statuses})
         statuses = "\n".join(f"  {one}: {self._answers(one)}" for one in about)
-        memory = " ".join(f"{one / 2**20:.0f}" for one in self.memory)
+        memory = " ".join("+".join(f"{one / 2**20:.0f}" for one in look.values()) for look in self.memory)
         slow = "\n".join(f"  {seconds:.2f} s {what}" for seconds, what in sorted(self.slowest, reverse=True))
         lines = [f"{self.sent} requests, {len(self.faults)} faults", f"answers by what was asked:\n{statuses}"]
-        lines += [f"memory of the server in MB, by and by: {memory}", f"the slowest:\n{slow}", *self.faults]
+        lines += [f"memory of the server's processes in MB, by and by: {memory}", f"the slowest:\n{slow}", *self.faults]
         return "\n".join(lines)
 
 
@@ -66,7 +68,7 @@ class Run:
     def __call__(self, tell: Callable[[str], None] = lambda line: None) -> Result:
         """Send them all; `tell` hears of each fault at once."""
         result, lock, numbers = Result(), threading.Lock(), iter(range(self.first, self.first + self.count))
-        every = max(1, self.count // 20)
+        every = max(1, self.count // LOOKS)
 
         def client() -> None:
             with closing(Connection(self.port)) as connection:
@@ -80,11 +82,10 @@ class Run:
                     made = request(self.material, self.seed, number)
                     self._one(connection, number, made, result, lock, tell)
 
-        threads = [threading.Thread(target=client) for _ in range(self.clients)]
-        for one in threads:
-            one.start()
-        for one in threads:
-            one.join()
+        with ThreadPoolExecutor(self.clients) as pool:
+            # What a client fails of ends the run: fewer requests than were promised show nothing.
+            for one in [pool.submit(client) for _ in range(self.clients)]:
+                one.result()
         result.memory.append(resident(self.process))
         return result
 
@@ -117,9 +118,9 @@ class Run:
                 tell(line)
 
 
-def resident(process: int) -> int:
-    """The memory in use by a process and those below it, in bytes; 0 where the system does not tell."""
-    return sum(_resident(one) for one in family(process))
+def resident(process: int) -> dict[int, int]:
+    """The memory in use by a process and by each below it, in bytes; nothing where the system does not tell."""
+    return {one: size for one in family(process) if (size := _resident(one))}
 
 
 def family(process: int) -> Iterator[int]:

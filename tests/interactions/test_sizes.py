@@ -89,3 +89,37 @@ def test_a_bundle_is_answered_as_far_as_there_is_room(client: FlaskClient) -> No
     answer = client.post("/fhir", json={**bundle, "type": "transaction"})
     assert (answer.status_code, answer.json["issue"][0]["code"]) == (400, "too-costly")
     assert client.get("/fhir/Organization/o11").status_code == 200, "what is refused is not done"
+
+
+def test_what_contains_the_matches_is_bounded_too(client: FlaskClient) -> None:
+    for number in range(6):
+        inside = {"resourceType": "Organization", "id": "i", "name": "inside"}
+        body = {
+            "resourceType": "Medication",
+            "id": f"m{number}",
+            "contained": [inside],
+            "marketingAuthorizationHolder": {"reference": "#i"},
+            "extension": [{"url": "http://example.org/x", "valueString": "x" * 1000}],
+        }
+        assert client.put(f"/fhir/Medication/m{number}", json=body).status_code == 201
+    address = "/fhir/Organization?_contained=true&_containedType=contained&name=inside&_count="
+    found = client.get(address + "3")
+    assert [one["resource"]["name"] for one in found.json["entry"]] == ["inside"] * 3
+    answer = client.get(address + "6")
+    assert (answer.status_code, answer.json["issue"][0]["code"]) == (400, "too-costly")
+    assert "APOTHECARY_ANSWER_LIMIT" in told(answer.json["issue"][0])
+
+
+def test_as_many_as_one_likes_are_deleted_though_few_fit_into_memory(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apothecary.interactions.conditional.PIECE", 2500)
+    settings = Settings(database=database_url, content="", conditional_delete="multiple", page_size_limit=12)
+    store = open_store(settings)
+    found = create_app(settings, store).test_client()
+    for number in range(12):
+        resource = {"resourceType": "Organization", "id": f"o{number:02}", "name": "x" * 1000, "active": number > 0}
+        assert found.put(f"/fhir/Organization/o{number:02}", json=resource).status_code == 201
+    assert found.delete("/fhir/Organization?active=true").status_code == 200
+    assert [one["resource"]["id"] for one in found.get("/fhir/Organization").json["entry"]] == ["o00"]
+    store.close()

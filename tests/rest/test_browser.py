@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from apothecary.testing import ServerProcess
+from tests.durability.health import always_healthy
 from tests.missing import missing
 from tests.rest.test_other_servers import ask
 from tests.waiting import PATIENCE
@@ -126,7 +127,7 @@ def test_a_page_at_another_port_reads_and_writes_only_if_it_is_named(tmp_path: P
     browser = shutil.which("chromium") or missing("there is no Chromium")
     with page() as found:
         origins = f"*,{found.origin}" if named else "*"
-        with ServerProcess(tmp_path, {"cors_origins": origins}) as server:
+        with ServerProcess(tmp_path, {"cors_origins": origins}) as server, always_healthy(server.port):
             mine = {"resourceType": "Organization", "id": "mine", "name": "mine"}
             assert ask(server.port, "PUT", "/fhir/Organization/mine", mine)[0] == 201
             rebound = f"http://evil.example:{server.port}"

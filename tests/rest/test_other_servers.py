@@ -17,6 +17,7 @@ import pytest
 
 from apothecary.testing import free_port
 from tests.cli.serving import environment
+from tests.durability.health import always_healthy
 from tests.waiting import PATIENCE, until
 
 APP = "apothecary.app:create_app"
@@ -87,7 +88,7 @@ def ask(port: int, method: str, path: str, body: Any = None, **headers: str) -> 
 def test_writes_are_open_where_the_socket_is_loopback_or_they_were_opened(
     tmp_path: Path, name: str, host: str, settings: dict[str, Any], writable: bool
 ) -> None:
-    with serving(name, host, tmp_path, settings) as port:
+    with serving(name, host, tmp_path, settings) as port, always_healthy(port):
         status, _ = ask(port, "PUT", "/fhir/Organization/a", {"resourceType": "Organization", "id": "a", "name": "A"})
         assert status == (201 if writable else 403)
         _, statement = ask(port, "GET", "/fhir/metadata")

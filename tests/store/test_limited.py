@@ -15,7 +15,7 @@ from apothecary.search.parser import parse
 from apothecary.search.query import Query
 from apothecary.settings import Settings
 from apothecary.store.contract import Reader, Stored
-from apothecary.store.limited import limited
+from apothecary.store.limited import STEP, in_pieces, limited
 from apothecary.store.open import open_store
 from apothecary.store.sql import SqlStore
 
@@ -47,6 +47,8 @@ def query(text: str, *kinds: str) -> Query:
 
 PAGES = [
     ("_count=100", ("Organization",), ["r01", "r03", "r05"]),
+    ("_count=3", ("Organization",), ["r01", "r03", "r05"]),
+    ("_count=10&_sort=-_id", ("Organization",), ["r39", "r37", "r35"]),
     ("_count=100&_sort=-_id", ("Organization",), ["r39", "r37", "r35"]),
     ("_count=100&_sort=_lastUpdated", ("Medication", "Organization"), ["r00", "r01", "r02"]),
     ("_count=100&_sort=-_lastUpdated", ("Medication", "Organization"), ["r39", "r38", "r37"]),
@@ -74,19 +76,24 @@ def test_a_search_reads_as_many_resources_as_fit_and_one_more(store: SqlStore) -
 def test_a_history_reads_as_many_versions_as_fit_and_one_more(store: SqlStore) -> None:
     with store.transaction() as transaction:
         for reader in (store, transaction):
-            assert [one.id for one in reader.history_of(None, count=100, most=MOST)] == ["r39", "r38", "r37"]
+            for count in (3, 20, 100):
+                assert [one.id for one in reader.history_of(None, count=count, most=MOST)] == ["r39", "r38", "r37"]
             assert [one.id for one in reader.history("Medication", "r00", count=100, most=MOST)] == ["r00"]
 
 
 def test_of_many_keys_no_more_are_read_than_show_that_they_are_too_many(store: SqlStore) -> None:
     keys = [("Medication" if number % 2 == 0 else "Organization", f"r{number:02}") for number in range(COUNT)]
     assert len(store.read_many(keys, MOST)) == KEPT
+    assert len(store.read_many(keys[::2][:5], MOST)) == KEPT
+    # Of each type two are read, at least.
+    assert len(store.read_many(keys[:8], MOST)) <= KEPT + 1
     assert len(store.read_many(keys)) == COUNT
     assert store.read_many([("Medication", "none")] * 30, MOST) == []
 
 
-def test_a_page_of_many_large_resources_takes_the_memory_of_those_that_fit(store: SqlStore) -> None:
-    wanted = query("_count=100")
+@pytest.mark.parametrize("count", [19, 100])
+def test_a_page_of_many_large_resources_takes_the_memory_of_those_that_fit(store: SqlStore, count: int) -> None:
+    wanted = query(f"_count={count}")
     store.search(wanted, MOST)
     tracemalloc.start()
     try:
@@ -99,7 +106,25 @@ def test_a_page_of_many_large_resources_takes_the_memory_of_those_that_fit(store
         tracemalloc.stop()
     assert whole > COUNT / 2 * EACH
     # What a step brings at most comes in addition.
-    assert cut < (KEPT + 8) * EACH
+    assert cut < (KEPT + STEP) * EACH
+
+
+def test_what_is_looked_at_in_pieces_is_all_there_and_never_all_at_once(store: SqlStore) -> None:
+    keys = [("Medication" if number % 2 == 0 else "Organization", f"r{number:02}") for number in range(COUNT)]
+    given = [*keys, ("Medication", "none"), ("Organization", "r00")]
+    with store.transaction() as transaction:
+        for reader in (store, transaction):
+            assert sorted(one.id for one in in_pieces(reader, given, MOST)) == [
+                f"r{number:02}" for number in range(COUNT)
+            ]
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in in_pieces(store, keys, MOST)) == COUNT
+        # One piece is looked at while the next one comes.
+        assert tracemalloc.get_traced_memory()[1] < (2 * KEPT + STEP) * EACH
+    finally:
+        tracemalloc.stop()
+    assert list(in_pieces(store, [])) == []
 
 
 def test_all_of_a_type_are_read_though_few_fit_into_a_batch(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:

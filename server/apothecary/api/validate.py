@@ -92,6 +92,7 @@ def load_profiles(*given: Profile) -> Profiles:
     from apothecary.validation.profiles import Profiles
 
     resources: list[Mapping[str, Any]] = []
+    needed: list[Mapping[str, Any]] = []
     asked: list[str] = []
     for one in given:
         if isinstance(one, str) and ("://" in one or one.startswith("urn:")):
@@ -103,8 +104,9 @@ def load_profiles(*given: Profile) -> Profiles:
             asked.append(one["url"])
         elif Path(one).is_dir() or Path(one).name.endswith((".tgz", ".tar.gz")):
             found = gather([Path(one)], DEFAULT_CACHE.expanduser())
-            resources += [*found.given, *found.indexed]
+            resources += found.given
+            needed += found.indexed
         else:
             resources.append(read_definition(Path(one)))
             asked.append(resources[-1]["url"])
-    return Profiles(resources, asked)
+    return Profiles(resources, asked, needed)

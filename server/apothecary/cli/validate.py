@@ -149,7 +149,7 @@ def _profiles(config: Config, options: dict[str, Any]) -> tuple[Profiles | None,
     packages = (*config.packages, *options["package"])
     if not named and not packages:
         return None, []
-    from apothecary.content.package_cache import DEFAULT_CACHE, gather
+    from apothecary.content.package_cache import DEFAULT_CACHE, INDEX, gather
     from apothecary.content.packages import read_definition
     from apothecary.validation.profiles import Profiles
 
@@ -159,8 +159,9 @@ def _profiles(config: Config, options: dict[str, Any]) -> tuple[Profiles | None,
         if not is_url(name):
             resources.append(read_definition(Path(name)))
         asked.append(name if is_url(name) else resources[-1]["url"])
-    found = gather(packages, (options["package_cache"] or config.package_cache or DEFAULT_CACHE).expanduser())
-    return Profiles([*resources, *found.given, *found.indexed], asked), found.missing
+    cache = (options["package_cache"] or config.package_cache or DEFAULT_CACHE).expanduser()
+    found = gather(packages, cache, cache / INDEX)
+    return Profiles([*resources, *found.given], asked, found.indexed), found.missing
 
 
 def _baseline(path: Path | None) -> Baseline | None:

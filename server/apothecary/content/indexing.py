@@ -25,6 +25,7 @@ from apothecary.fhir.temporal import now
 from apothecary.search.parameters import Registry
 from apothecary.settings import Settings
 from apothecary.store.contract import Reader, Store, Stored, Transaction
+from apothecary.store.limited import PIECE, limited
 
 log = logging.getLogger("apothecary")
 
@@ -180,7 +181,8 @@ class Indexing:
 
         def work(transaction: Transaction) -> Progress | None:
             self._hold(transaction, known)
-            some = list(islice(transaction.all_of_type(at.type, at.after, BATCH), BATCH))
+            # Some hundred small ones, or the few large ones that make a piece: their rows are held until the end.
+            some = limited(islice(transaction.all_of_type(at.type, at.after, BATCH), BATCH), PIECE)
             if not some:
                 return None
             for stored in some:

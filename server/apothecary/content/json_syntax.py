@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn
 
-from apothecary.fhir.json import MAX_DEPTH
+from apothecary.fhir.json import MAX_DEPTH, FhirDecimal
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*"')
@@ -88,11 +88,19 @@ class _Reader:
         elif first == '"':
             self.string()
         elif (number := _NUMBER.match(self.text, self.at)) and self.ends_there(number.end()):
+            self.number(number[0])
             self.at = number.end()
         elif (word := self.run()) in ("true", "false", "null"):
             self.at += len(word)
         else:
             self.stop(f"Expected {wanted}, found {self.here()}.", _remedy(first, word))
+
+    def number(self, literal: str) -> None:
+        try:
+            FhirDecimal(literal)
+        except ValueError as error:
+            said = str(error)
+            self.stop(f"{said[0].upper()}{said[1:]}.", "A decimal of FHIR has at most 18 digits.")
 
     def first_member(self, open_containers: list[set[str] | None]) -> None:
         """After `{` or `[`: an end, or the first member."""

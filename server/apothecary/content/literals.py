@@ -24,4 +24,7 @@ def typed(literal: str, type_code: str) -> str | int | bool | FhirDecimal:
         return literal
     # As in `apothecary.fhir.json`: what an int would not keep as it is written is a decimal.
     is_integer = _INTEGER.fullmatch(literal) is not None and literal != "-0" and len(literal) <= 4000
-    return int(literal) if is_integer else FhirDecimal(literal)
+    try:
+        return int(literal) if is_integer else FhirDecimal(literal)
+    except ValueError:
+        return literal  # an exponent beyond all arithmetic

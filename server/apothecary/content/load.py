@@ -26,6 +26,7 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.search.rows import Indexed
 from apothecary.settings import Settings
 from apothecary.store.contract import LOADED, Store, Stored, Transaction
+from apothecary.store.limited import in_pieces
 from apothecary.validation import validate
 
 # A transaction holds so many resources, or so many characters of text: large enough that committing costs little,
@@ -75,6 +76,12 @@ class _Item(NamedTuple):
     @property
     def key(self) -> tuple[str, str]:
         return self.resource["resourceType"], self.id
+
+    def is_in(self, current: Stored) -> bool:
+        """Whether `current` holds just this text: then it would be written again byte for byte."""
+        if current.fhir_version != self.version:
+            return False
+        return stamp(self.resource, self.id, current.version, current.updated) == current.body
 
 
 class _Ready(NamedTuple):
@@ -132,11 +139,11 @@ class Loader:
         """Write what was taken in, in one transaction; the end of a load."""
         items, self._batch, self._characters = list(self._batch.values()), {}, 0
         self._live.look(self._store)
-        stored = {(one.type, one.id): one for one in self._store.read_many([item.key for item in items])}
+        by_key = {item.key: item for item in items}
+        same = {(one.type, one.id) for one in in_pieces(self._store, by_key) if by_key[one.type, one.id].is_in(one)}
         ready = []
         for item in items:
-            current = stored.get(item.key)
-            if current is not None and current.fhir_version == item.version and _is(item.resource, item.id, current):
+            if item.key in same:
                 self.loaded.unchanged += 1
             elif (rows := self._rows(item)) is not None:
                 ready.append(_Ready(item.resource, item.id, item.version, rows))
@@ -258,11 +265,6 @@ def _links(entries: list[object]) -> dict[str, str]:
 
 def _failure(document: Document, pointer: Pointer, reason: str) -> Failure:
     return Failure(document.file, *document.positions.find(pointer), reason)
-
-
-def _is(resource: JSON, identity: str, current: Stored) -> bool:
-    """Whether `current` holds just this text: then it would be written again byte for byte."""
-    return stamp(resource, identity, current.version, current.updated) == current.body
 
 
 def _write(ready: list[_Ready], transaction: Transaction) -> tuple[int, int]:

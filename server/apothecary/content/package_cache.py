@@ -8,68 +8,60 @@ is read, until one of its definitions is asked for: terminology packages have th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from apothecary.content.packages import LARGEST, Package, open_package
+from apothecary.content.package_index import Indexed, open_indexed
+from apothecary.content.packages import LARGEST
 from apothecary.errors import StartError
 from apothecary.fhir.json import parse
 
 DEFAULT_CACHE = Path("~/.fhir/packages")
+# The folder in the cache where is kept what packages hold.
+INDEX = ".apothecary"
 _KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]*")
 _FILE = re.compile(r"[^/\\]+\.json")
 
 
-class Indexed(Mapping[str, Any]):
-    """A definition in a package of the cache, of which the index says enough until more is asked."""
+class _File:
+    """The definition in a file of the cache."""
 
-    def __init__(self, path: Path, known: Mapping[str, Any]) -> None:
-        self._path = path
-        self._known = known
-        self._whole: Mapping[str, Any] | None = None
+    __slots__ = ("path",)
 
-    def __getitem__(self, key: str) -> Any:
-        return self._known[key] if key in self._known else self._read()[key]
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._read())
-
-    def __len__(self) -> int:
-        return len(self._read())
-
-    def _read(self) -> Mapping[str, Any]:
-        """The resource itself; nothing but what the index says where it cannot be read, as if it held no more."""
-        if self._whole is None:
-            try:
-                if self._path.stat().st_size > LARGEST:
-                    raise ValueError("too large")
-                value = parse(self._path.read_bytes())
-            except (OSError, ValueError):
-                value = None
-            self._whole = value if isinstance(value, dict) else self._known
-        return self._whole
+    def __call__(self) -> Mapping[str, Any] | None:
+        try:
+            if self.path.stat().st_size > LARGEST:
+                return None
+            value = parse(self.path.read_bytes())
+        except (OSError, ValueError):
+            return None
+        return value if isinstance(value, dict) else None
 
 
 @dataclass(slots=True)
 class Gathered:
     """Packages with all that they depend on: their definitions, and the dependencies that are not in the cache."""
 
-    given: list[dict[str, Any]] = field(default_factory=list)
-    indexed: list[Indexed] = field(default_factory=list)
+    given: list[Mapping[str, Any]] = field(default_factory=list)
+    indexed: list[Mapping[str, Any]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
 
-def gather(packages: Iterable[Path], cache: Path) -> Gathered:
+def gather(packages: Iterable[Path], cache: Path, index: Path | None = None) -> Gathered:
     """The definitions of packages, given as folders, archives or `name#version` in the cache, and of what these depend
-    on, however far. Raises StartError for a package that cannot be read.
+    on, however far. Raises StartError for a package that cannot be read. `index` is the folder where
+    is kept what they hold; without it they are read each time.
     """
     found = Gathered()
     waiting: list[tuple[str, str]] = []
     for path in packages:
-        package = open_package(_located(path, cache))
+        package = open_indexed(_located(path, cache), index)
         found.given += package.definitions
         waiting += package.dependencies.items()
     seen: set[Path] = set()
@@ -81,7 +73,7 @@ def gather(packages: Iterable[Path], cache: Path) -> Gathered:
                 found.missing.append(f"{name}#{version}")
         elif folder not in seen:
             seen.add(folder)
-            resources, dependencies = _indexed(folder)
+            resources, dependencies = _indexed(folder, index)
             found.indexed += resources
             waiting += dependencies.items()
     return found
@@ -111,7 +103,7 @@ def _folder(cache: Path, name: str, version: str) -> Path | None:
     return max(fitting, key=lambda path: [int(part) for part in re.findall(r"\d+", path.name)], default=None)
 
 
-def _indexed(folder: Path) -> tuple[list[Indexed], Mapping[str, str]]:
+def _indexed(folder: Path, kept: Path | None) -> tuple[list[Mapping[str, Any]], Mapping[str, str]]:
     """The definitions of a package in the cache and what it depends on, by its index, or by reading it where that is
     missing.
     """
@@ -124,11 +116,11 @@ def _indexed(folder: Path) -> tuple[list[Indexed], Mapping[str, str]]:
         files = [(str(one["filename"]), one) for one in listed if isinstance(one.get("url"), str)]
         dependencies = {key: value for key, value in named.items() if isinstance(value, str)}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        package: Package = open_package(folder)
-        return [Indexed(folder, one) for one in package.definitions], package.dependencies
+        package = open_indexed(folder, kept)
+        return [*package.definitions], package.dependencies
     keep = ("resourceType", "url", "version")
-    resources = [
-        Indexed(inner / name, {key: one[key] for key in keep if key in one})
+    resources: list[Mapping[str, Any]] = [
+        Indexed({key: one.get(key) for key in keep}, _File(inner / name))
         for name, one in files
         if _FILE.fullmatch(name)
     ]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import tarfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def read_package(path: Path) -> list[dict[str, Any]]:
 
     What a package depends on is not looked for. Raises StartError when it cannot be read or holds no definition.
     """
-    return list(open_package(path).definitions)
+    return [dict(one) for one in read_whole(path).definitions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,14 @@ class Package:
     """A package that was read. `dependencies` are the versions of the packages that it names, by name."""
 
     name: str
-    definitions: tuple[dict[str, Any], ...]
+    definitions: tuple[Mapping[str, Any], ...]
     dependencies: Mapping[str, str]
 
 
-def open_package(path: Path) -> Package:
-    """What a package holds and names; raises StartError as `read_package` does."""
+def read_whole(path: Path, keep: Callable[[bytes], None] | None = None) -> Package:
+    """What a package holds and names, all of it read now; raises StartError as `read_package` does. `keep` is given the
+    text of each definition.
+    """
     name, dependencies = str(path), dict[str, str]()
     found = []
     try:
@@ -52,6 +54,8 @@ def open_package(path: Path) -> Package:
                 name, dependencies = _manifest(data, name)
             elif (resource := _definition(f"{path}: {member}", data)) is not None:
                 found.append(resource)
+                if keep is not None:
+                    keep(data)
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise StartError(f"{path}: cannot be read: {said}") from error
@@ -108,14 +112,18 @@ def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
                     yield member.name, stream.read()
 
 
+def package_files(path: Path) -> list[Path]:
+    """The files that a package in a folder may consist of, sorted."""
+    inner = path / "package"
+    return sorted(inner.glob("*.json") if inner.is_dir() else path.rglob("*.json"))
+
+
 def _in_folder(path: Path) -> Iterator[tuple[str, bytes]]:
     if not path.is_dir():
         raise StartError(f"{path}: is neither a folder nor a package (.tgz)")
-    inner = path / "package"
-    files = inner.glob("*.json") if inner.is_dir() else path.rglob("*.json")
     confined = Folder(path)
-    confined.check_link(inner)
-    for file in sorted(files):
+    confined.check_link(path / "package")
+    for file in package_files(path):
         relative = file.relative_to(path)
         if not file.is_dir() and not any(part.startswith(".") for part in relative.parts):
             confined.check_file(file)

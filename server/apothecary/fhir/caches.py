@@ -1,13 +1,15 @@
-"""Caches of what comes from outside: bounded in number, and each entry in length."""
+"""Caches of what comes from outside: bounded in number and each entry in length, or bounded in weight."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Hashable
 from functools import lru_cache, wraps
-from typing import ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+K = TypeVar("K", bound=Hashable)
 
 
 def short_cache(maxsize: int, longest: int = 1_000) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -30,3 +32,56 @@ def short_cache(maxsize: int, longest: int = 1_000) -> Callable[[Callable[P, R]]
         return call
 
     return decorate
+
+
+class Weighed(Generic[K, R]):
+    """A cache whose entries together weigh no more than `most`; the weights are bytes, as near as who puts something
+    in can tell. What was not asked for lately goes first. Threads may share it.
+
+    There are two halves. When the younger one is full it takes the place of the older one, which is forgotten; what is
+    found in the older one moves to the younger. So asking, which is done far more often than putting, is one look into
+    a dictionary.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._half = most // 2
+        self._young: dict[K, tuple[R, int]] = {}
+        self._old: dict[K, tuple[R, int]] = {}
+        self._weight = 0
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, object]:
+        # A lock is for this process: another one makes its own.
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+    def get(self, key: K) -> R | None:
+        """What was put in under `key`; None where it is not there any more."""
+        found = self._young.get(key)
+        if found is None:
+            found = self._old.get(key)
+            if found is None:
+                return None
+            self.put(key, *found)
+        return found[0]
+
+    def put(self, key: K, value: R, weight: int) -> None:
+        """Keep `value`, unless it alone weighs more than half of what all may."""
+        if weight > self._half:
+            return
+        with self._lock:
+            known = self._young.pop(key, None)
+            self._weight += weight - (known[1] if known is not None else 0)
+            if self._weight > self._half:
+                self._old, self._young, self._weight = self._young, {}, weight
+            self._young[key] = value, weight
+
+    @property
+    def weight(self) -> int:
+        """What all entries weigh."""
+        with self._lock:
+            both = self._old | self._young
+        return sum(weight for _, weight in both.values())

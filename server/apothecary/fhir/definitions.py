@@ -138,6 +138,7 @@ _COMPARTMENTS = msgspec.json.Decoder(dict[str, CompartmentDefinition])
 _INDEX = msgspec.json.Decoder(_Index)
 # Raw leaves each value set undecoded: finding one costs a scan of the file, not the objects of all.
 _LINES = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_NAMES = msgspec.json.Decoder(dict[str, str])
 
 
 class Definitions:
@@ -152,6 +153,7 @@ class Definitions:
         self._value_sets: dict[str, ValueSet] = {}
         self._code_systems: dict[str, CodeSystem] = {}
         self._extensions: dict[str, ExtensionDefinition] = {}
+        self._profiles: dict[str, Mapping[str, Any]] = {}
 
     def resource_types(self) -> tuple[str, ...]:
         """The concrete resource types, sorted."""
@@ -256,6 +258,26 @@ class Definitions:
         """The urls of all extensions published for this release, sorted."""
         return tuple(self._extension_lines)
 
+    def profile(self, url: str) -> Mapping[str, Any] | None:
+        """The profile on a resource published under `url` for this release: a StructureDefinition of which those
+        elements are left that ask anything beyond the type. None when there is none.
+        """
+        found = self._profiles.get(url)
+        if found is None and (raw := self._profile_lines.get(url)) is not None:
+            found = self._profiles[url] = MappingProxyType(msgspec.json.decode(raw))
+        return found
+
+    def profile_urls(self) -> tuple[str, ...]:
+        """The urls of all profiles on resources published for this release, sorted."""
+        return tuple(self._profile_lines)
+
+    @cached_property
+    def vital_signs(self) -> Mapping[str, str]:
+        """By LOINC code the profile that an Observation of this vital sign conforms to
+        (https://hl7.org/fhir/R5/observation-vitalsigns.html).
+        """
+        return MappingProxyType(_NAMES.decode((self._folder / "vital_signs.json").read_bytes()))
+
     def compartments(self) -> Mapping[str, CompartmentDefinition]:
         """The compartments by the type of the resource whose they are."""
         return self._compartments
@@ -289,6 +311,10 @@ class Definitions:
     @cached_property
     def _extension_lines(self) -> Mapping[str, msgspec.Raw]:
         return _LINES.decode((self._folder / "extensions.json").read_bytes())
+
+    @cached_property
+    def _profile_lines(self) -> Mapping[str, msgspec.Raw]:
+        return _LINES.decode((self._folder / "profiles.json").read_bytes())
 
 
 @cache

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json as _json
 import re
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from itertools import accumulate
 from typing import Any, NoReturn
 
@@ -32,13 +32,19 @@ class DuplicateKey(ValueError):
 
 
 class FhirDecimal(Decimal):
-    """A decimal that remembers its literal: `str` gives back exactly what was read."""
+    """A decimal that remembers its literal: `str` gives back exactly what was read. Raises ValueError for an exponent
+    beyond the machine's arithmetic: https://docs.python.org/3/library/decimal.html#decimal.MAX_EMAX
+    """
 
     __slots__ = ("literal",)
     literal: str
 
     def __new__(cls, literal: str) -> FhirDecimal:
-        value = super().__new__(cls, literal)
+        try:
+            value = super().__new__(cls, literal)
+        except InvalidOperation:
+            shown = literal if len(literal) <= 40 else f"{literal[:20]}...{literal[-17:]}"
+            raise ValueError(f"the number {shown} has an exponent that cannot be read") from None
         value.literal = literal
         return value
 

@@ -9,7 +9,9 @@ from apothecary.fhir.json import JSON, parse
 from apothecary.fhir.references import split_canonical
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import now
+from apothecary.interactions.known import MODELLED
 from apothecary.interactions.service import Service
+from apothecary.interactions.sizes import size
 from apothecary.search import own
 from apothecary.search.context import Context
 from apothecary.search.parser import parse as parse_search
@@ -88,9 +90,13 @@ class ConceptMaps:
             return ()
         context = Context(registry, ("ConceptMap",), own.bases(self._service.settings, self._base), now(), strict=True)
         query = parse_search(context, [(parameter, escape(url))]).query
-        page = self._service.reader.search(Query(query.predicates, (), MOST_MAPS))
-        if page.more_after:
-            text = f"more than {MOST_MAPS} concept maps have {parameter}={url}"
+        page, limit = self._service.reader.search(Query(query.predicates, (), MOST_MAPS), MODELLED), None
+        if size(page.hits) > MODELLED:
+            limit = f"{MODELLED} bytes of"
+        elif page.more_after:
+            limit = str(MOST_MAPS)
+        if limit is not None:
+            text = f"more than {limit} concept maps have {parameter}={url}"
             raise TooCostly(text, issues=[Issue("error", "too-costly", text, remedy="Name one with url.")])
         return [self._candidate(one) for one in page.hits]
 

@@ -10,20 +10,22 @@ from apothecary.fhir.references import localise
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import now
 from apothecary.interactions.service import Service
+from apothecary.interactions.sizes import size
 from apothecary.interactions.terminology import held
 from apothecary.search import control, incomplete, own
 from apothecary.search.context import Context
 from apothecary.search.parser import parse
-from apothecary.search.query import Query
+from apothecary.search.query import Cursor, Query
 from apothecary.search.text import decode
 from apothecary.store.contract import Hit, Reader
+from apothecary.store.limited import PIECE
 
 
 def matches(
     service: Service, reader: Reader, version: FhirVersion, base: str, resource_type: str, criteria: str, limit: int
 ) -> list[Hit]:
-    """The resources that meet `criteria` (a query string), at most `limit`. Raises BadRequest for criteria that select
-    nothing, Busy where the index cannot tell yet.
+    """The resources that meet `criteria` (a query string), at most `limit`; without their texts where that is more than
+    two. Raises BadRequest for criteria that select nothing, Busy where the index cannot tell yet.
     """
     text = query_of(service, base, resource_type, criteria)
     pairs = [(name, value) for name, value in decode(text, service.settings.parameter_limit) if value]
@@ -46,7 +48,14 @@ def matches(
     query = parse(context, pairs).query
     if missing := incomplete.asked(query, service.live.now.incomplete):
         raise incomplete.refused(missing)
-    return list(reader.search(Query(query.predicates, (), limit)).hits)
+    found: list[Hit] = []
+    cursor = None
+    while True:
+        page = reader.search(Query(query.predicates, (), limit - len(found), cursor), PIECE).hits
+        found += page if limit <= 2 else [one._replace(body=b"") for one in page]
+        if len(found) >= limit or size(page) <= PIECE:
+            return found
+        cursor = Cursor(page[-1].sort, page[-1].type, page[-1].id)
 
 
 def query_of(service: Service, base: str, resource_type: str, criteria: str) -> str:

@@ -2,24 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from apothecary.errors import NotFound
+from apothecary.fhir.caches import Weighed
 from apothecary.fhir.json import JSON, parse
 from apothecary.interactions.service import Service
+from apothecary.store.contract import Reader, Stored
 from apothecary.validation.profiles import Profiles
 
 _KINDS = ("StructureDefinition", "ValueSet", "CodeSystem")
 _HELD = ("profiles",)
 _NONE = Profiles(())
 
+# How much of memory the definitions that were read may take together, in bytes, and what a byte of text takes then.
+READ, _PARSED = 64 * 1024 * 1024, 6
+# What is asked of every definition, to find those that matter. It stays in memory; a longer one is read when needed.
+_KEPT = ("resourceType", "url", "version", "name", "type", "derivation", "fhirVersion", "status", "context")
+_SHORT = 2_000
 
-def definitions_held(service: Service) -> Iterator[JSON]:
+
+class _Definition(Mapping[str, Any]):
+    """A definition in the database, of which little stays in memory: a server may hold thousands, of a hundred
+    kilobytes each.
+    """
+
+    __slots__ = ("_key", "_known", "_shelf")
+
+    def __init__(self, shelf: _Shelf, stored: Stored) -> None:
+        resource = parse(stored.body or b"{}")
+        self._shelf = shelf
+        self._key = stored.type, stored.id, stored.version
+        # That it is absent is known as well.
+        self._known = {name: value for name in _KEPT if _is_short(value := resource.get(name))}
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._known[name] if name in self._known else self._shelf.read(self._key).get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._shelf.read(self._key))
+
+    def __len__(self) -> int:
+        return len(self._shelf.read(self._key))
+
+
+class _Shelf:
+    """The definitions that were read lately from one reader. A version never changes."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._read: Weighed[tuple[str, str, int], JSON] = Weighed(READ)
+
+    def read(self, key: tuple[str, str, int]) -> JSON:
+        """The definition of that type, id and version. Raises NotFound where the database was replaced."""
+        found = self._read.get(key)
+        if found is None:
+            stored = self._reader.read_version(*key)
+            if stored is None or stored.body is None:
+                raise NotFound(f"{key[0]}/{key[1]} is not held any more")
+            found = parse(stored.body)
+            self._read.put(key, found, _PARSED * len(stored.body))
+        return found
+
+
+def _is_short(value: Any) -> bool:
+    return value is None or len(str(value)) <= _SHORT
+
+
+def definitions_held(service: Service) -> Iterator[Mapping[str, Any]]:
     """Every definition that profiles may need, in the release it was written in."""
+    shelf = _Shelf(service.reader)
     for kind in _KINDS:
         for stored in service.reader.all_of_type(kind):
             if stored.body is not None:
-                yield parse(stored.body)
+                yield _Definition(shelf, stored)
 
 
 def profiles_held(service: Service) -> Profiles:

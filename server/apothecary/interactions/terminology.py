@@ -6,14 +6,17 @@ https://hl7.org/fhir/R5/terminologies.html
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeVar
 
-from apothecary.errors import Issue, NotEnumerable
+from apothecary.errors import Issue, NotEnumerable, TooCostly
 from apothecary.fhir.json import JSON, parse
 from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions.code_system_heads import Heads, heads
 from apothecary.interactions.known import MODELLED, Answers, Known, Models
 from apothecary.interactions.service import Service
+from apothecary.interactions.sizes import size
 from apothecary.search.own import bases
 from apothecary.search.parameters import Registry
 from apothecary.search.query import Query
@@ -57,6 +60,12 @@ class Stored:
         self._sets: dict[str, list[Candidate[ValueSet]]] = {}
         self._size = 0
 
+    @cached_property
+    def heads(self) -> Heads:
+        """What the code systems say of themselves."""
+        served = self._registry.serves("CodeSystem")
+        return heads(self._reader) if served else Heads((), 0)
+
     def code_systems(self, url: str) -> Sequence[Candidate[CodeSystem]]:
         if url not in self._systems:
             self._systems[url] = [self._candidate(hit, _system) for hit in self._find("CodeSystem", url)]
@@ -67,13 +76,27 @@ class Stored:
             self._sets[url] = [self._candidate(hit, _parsed) for hit in self._find("ValueSet", url)]
         return self._sets[url]
 
+    def code_systems_of(self, value_set: str) -> Sequence[Candidate[CodeSystem]]:
+        """Raises UnknownValueSet where there are more code systems than were asked for their value set."""
+        found = self.heads.naming(value_set)
+        if not found and self.heads.left:
+            why = f"of {self.heads.total} code systems {self.heads.left} were not asked whether it holds their codes"
+            raise UnknownValueSet(value_set, why=why)
+        return [one for url in found for one in self.code_systems(url)]
+
     def _find(self, resource_type: str, url: str) -> Iterable[Hit]:
         if not url or not self._registry.serves(resource_type):
             return ()
         if self._size > MODELLED or len(self._systems) + len(self._sets) > _NAMES:
             self._systems, self._sets, self._size = {}, {}, 0
         wanted = uri.predicate("url", None, escape(url), Request())
-        return self._reader.search(Query({resource_type: wanted}, count=_VERSIONS)).hits
+        found = self._reader.search(Query({resource_type: wanted}, count=_VERSIONS), MODELLED).hits
+        if len(found) > 1 and size(found) > MODELLED:
+            raise TooCostly(
+                f"the resources with url {url} have more than {MODELLED} bytes together",
+                remedy="Keep fewer versions of it, or name one by its id.",
+            )
+        return found
 
     def _candidate(self, hit: Hit, read: Callable[[bytes], tuple[Any, JSON]]) -> Candidate[Any]:
         body = hit.body
@@ -224,9 +247,13 @@ class Held:
         return self._known(("instance", "ValueSet", resource_id), lambda: self._models.get(read(), _parsed)[0])
 
     @property
+    def stored(self) -> Stored:
+        """The code systems and value sets of the store."""
+        return self._known(("stored",), lambda: Stored(self._reader, self._registry, self._models))
+
+    @property
     def _sources(self) -> tuple[Source, ...]:
-        stored = self._known(("stored",), lambda: Stored(self._reader, self._registry, self._models))
-        return stored, BY_RULE, PUBLISHED
+        return self.stored, BY_RULE, PUBLISHED
 
     def _canonical(self, text: str) -> str:
         """`text` without the base of this server, if what follows is a literal reference."""

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from itertools import islice
-
-import msgspec
 
 from apothecary import __version__
 from apothecary.fhir.definitions import definitions
@@ -17,29 +14,16 @@ from apothecary.fhir.json import JSON, dumps
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import instant
 from apothecary.interactions.capabilities import DESCRIPTION
+from apothecary.interactions.code_system_heads import Head
 from apothecary.interactions.service import Service
-from apothecary.interactions.terminology import held
+from apothecary.interactions.terminology import Held, held
 from apothecary.terminology.sources import RELEASES
 
-# More code systems than an answer that is read by clients should list.
-MOST_LISTED = 5000
-_PAGE = 20
 # What these say of themselves is not to be answered from.
 _NOT_ASKED = frozenset({"not-present", "example", "supplement"})
 
 # What `ValueSet?code=` looks at, in all releases: https://hl7.org/fhir/R5/valueset-code-search-support.html
 _CODE_SEARCH, _CODE_SEARCH_BEFORE = "in-compose-or-expansion", "explicit"
-
-
-class _Head(msgspec.Struct):
-    """What is told of a code system; its concepts are passed over."""
-
-    url: str = ""
-    version: str | None = None
-    content: str = "complete"
-
-
-_HEAD = msgspec.json.Decoder(_Head)
 
 
 def terminology_capabilities(service: Service, version: FhirVersion, base: str) -> tuple[bytes, str]:
@@ -53,7 +37,8 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
     updated = service.reader.state("content synced")
     expand = service.operations.get("expand")
     # The list is the same for all bases; nothing is kept for each name of this server that a client writes.
-    systems = held(service, version, base).remembered(("code systems",), lambda: code_systems(service, version))
+    own = held(service, version, base)
+    systems = own.remembered(("code systems",), lambda: code_systems(own, version))
     return {
         "resourceType": "TerminologyCapabilities",
         "version": __version__,
@@ -62,6 +47,7 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
         "status": "active",
         "date": instant(int(updated) if updated else 0),
         "publisher": "Apothecary",
+        **({"description": _untold(own.stored.heads.left, base)} if own.stored.heads.left else {}),
         "kind": "instance",
         "software": {"name": "Apothecary", "version": __version__},
         "implementation": {"description": DESCRIPTION, "url": base},
@@ -85,10 +71,17 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
     }
 
 
-def code_systems(service: Service, version: FhirVersion) -> list[JSON]:
+def _untold(left: int, base: str) -> str:
+    return (
+        f"{left} more code systems are held than codeSystem lists here. All are answered for: "
+        f"{base}/CodeSystem?_elements=url,version lists them, in pages."
+    )
+
+
+def code_systems(held: Held, version: FhirVersion) -> list[JSON]:
     """The code systems that are held, by url; those of the store before those that the specification publishes."""
     found: dict[str, dict[str | None, tuple[str, bool]]] = {}
-    for head in (*_stored(service, version), *_published()):
+    for head in (*_stored(held), *_published()):
         versions = found.setdefault(head.url, {})
         versions.setdefault(head.version, (head.content, not versions))
     return [_told(url, versions, version) for url, versions in sorted(found.items())]
@@ -106,27 +99,23 @@ def _told(url: str, versions: dict[str | None, tuple[str, bool]], version: FhirV
     return told
 
 
-def _stored(service: Service, version: FhirVersion) -> Iterator[_Head]:
+def _stored(held: Held) -> Iterator[Head]:
     """Those of the store; of each url the one that is meant without a version first."""
-    if not service.registry(version).serves("CodeSystem"):
-        return
-    resolver = held(service, version, "").resolver
-    heads: dict[str, dict[str | None, _Head]] = {}
-    for one in islice(service.reader.all_of_type("CodeSystem", page=_PAGE), MOST_LISTED):
-        head = _HEAD.decode(one.body or b"{}")
+    heads: dict[str, dict[str | None, Head]] = {}
+    for head in held.stored.heads.read:
         if head.url and head.content != "supplement":
             heads.setdefault(head.url, {}).setdefault(head.version, head)
     for url, versions in heads.items():
         if len(versions) == 1:
             yield from versions.values()
         else:
-            yield from (versions[one] for one in resolver.versions(url) if one in versions)
+            yield from (versions[one] for one in held.resolver.versions(url) if one in versions)
 
 
-def _published() -> Iterator[_Head]:
+def _published() -> Iterator[Head]:
     for release in RELEASES:
         table = definitions(release)
         for url in table.code_system_urls():
             found = table.code_system(url)
             if found is not None:
-                yield _Head(url, found.version or release.number, found.content)
+                yield Head(url, found.version or release.number, found.content)

@@ -66,6 +66,7 @@ class Argument:
     name: str
     type: str
     documentation: str
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 from apothecary.errors import BadRequest, FhirError, TooLarge
 from apothecary.fhir.json import JSON
 from apothecary.operations import validate_code
+from apothecary.operations.arguments import check
 from apothecary.operations.base import Argument, Call, Operation
 from apothecary.operations.terms import item, resources
 from apothecary.reports.operation_outcome import operation_outcome
@@ -20,6 +21,9 @@ def run(call: Call) -> JSON:
     """For each `validation` (Parameters of a $validate-code) the answer, or the OperationOutcome that stands for it.
     Parameters beside them hold for all that do not have their own. Raises BadRequest where there is none.
     """
+    check(call, OPERATION.arguments)
+    if call.pairs:
+        raise BadRequest("the parameters stand in the body", expression=call.pairs[0][0], code="value")
     asked = resources(call, "validation")
     if not asked:
         raise BadRequest("there is no validation to do", expression="validation", code="required")
@@ -54,7 +58,7 @@ OPERATION = Operation(
     run,
     types=frozenset({"CodeSystem", "ValueSet"}),
     arguments=(
-        Argument("validation", "Parameters", "The parameters of one $validate-code; it repeats."),
+        Argument("validation", "Parameters", "The parameters of one $validate-code; it repeats.", repeats=True),
         *validate_code.ARGUMENTS,
     ),
 )

@@ -7,8 +7,9 @@ from typing import Any
 from apothecary.errors import NotSupported
 from apothecary.fhir.json import JSON
 from apothecary.fhir.releases import FhirVersion
+from apothecary.operations.arguments import check
 from apothecary.operations.base import Argument, Call, Operation
-from apothecary.operations.terms import COMMON, Terms, flag, number, refuse_others, text
+from apothecary.operations.terms import COMMON, Terms, flag, number, text
 from apothecary.terminology.expansion import Wanted, expand
 from apothecary.versions import convert
 
@@ -37,8 +38,8 @@ ARGUMENTS = (
     Argument("count", "integer", "How many codes the page may have."),
     Argument("activeOnly", "boolean", "Only codes that are in use."),
     Argument("includeDesignations", "boolean", "Whether designations are shown."),
-    Argument("designation", "string", "Which designations are shown: language or use, as system|code."),
-    Argument("property", "string", "A property that is shown."),
+    Argument("designation", "string", "Which designations are shown: language or use, as system|code.", repeats=True),
+    Argument("property", "string", "A property that is shown.", repeats=True),
     Argument("includeDefinition", "boolean", "Whether the definition of the value set is shown."),
     Argument("excludeNested", "boolean", "Whether the codes are one plain list."),
     Argument("excludeNotForUI", "boolean", "Whether abstract codes are left out."),
@@ -53,7 +54,7 @@ def run(call: Call) -> JSON:
     contains `filter`. Raises NotFound for a value set that is not held, NotEnumerable where its codes cannot be listed,
     TooCostly where they are too many for one answer.
     """
-    refuse_others(call, ARGUMENTS)
+    check(call, ARGUMENTS)
     if text(call, "contextDirection") is not None:
         raise NotSupported("contextDirection: there are no contexts here", expression="contextDirection")
     terms = Terms(call)

@@ -7,8 +7,9 @@ from typing import Any
 
 from apothecary.errors import BadRequest, NotEnumerable, UnknownTerminology
 from apothecary.fhir.json import JSON
+from apothecary.operations.arguments import alone, check
 from apothecary.operations.base import Argument, Call, Operation
-from apothecary.operations.terms import COMMON, Terms, coding, parameters, refuse_others, text
+from apothecary.operations.terms import COMMON, Terms, coding, parameters, text
 from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.compose import Entry
 from apothecary.terminology.filters import known
@@ -23,7 +24,7 @@ ARGUMENTS = (
     Argument("system", "uri", "The code system of the code."),
     Argument("version", "string", "The version of the code system."),
     Argument("coding", "Coding", "The code with its system, in place of both."),
-    Argument("property", "code", "What is told of the code; all, without one."),
+    Argument("property", "code", "What is told of the code; all, without one.", repeats=True),
     *COMMON,
 )
 _NO_SUPPLEMENT = "VALUESET_SUPPLEMENT_MISSING"
@@ -35,7 +36,9 @@ def run(call: Call) -> JSON:
     """Name, display, definition, designations and properties of a code. Raises NotFound for a code that is not there,
     BadRequest without one.
     """
-    refuse_others(call, ARGUMENTS)
+    check(call, ARGUMENTS)
+    alone(call, "code", "coding")
+    alone(call, "system", "coding")
     terms = Terms(call)
     given = call.parameter("coding")
     if given is not None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from apothecary.errors import BadRequest, NotEnumerable
 from apothecary.fhir.json import JSON
+from apothecary.operations.arguments import alone, check
 from apothecary.operations.base import Argument, Call, Operation
-from apothecary.operations.terms import COMMON, Terms, coding, parameters, refuse_others, text
+from apothecary.operations.terms import COMMON, Terms, coding, parameters, text
 from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.filters import standing
 from apothecary.terminology.problems import UnknownCodeSystem
@@ -24,7 +25,10 @@ ARGUMENTS = (
 
 def run(call: Call) -> JSON:
     """`equivalent`, `subsumes`, `subsumed-by` or `not-subsumed`. Raises BadRequest for codes that are not held."""
-    refuse_others(call, ARGUMENTS)
+    check(call, ARGUMENTS)
+    alone(call, "system", "url")
+    for side in ("A", "B"):
+        alone(call, f"code{side}", f"coding{side}")
     systems: set[str] = set()
     versions: set[str] = set()
     codes = []

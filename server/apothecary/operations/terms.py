@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
-from apothecary.errors import BadRequest, NotSupported, UnknownTerminology
+from apothecary.errors import BadRequest, UnknownTerminology
 from apothecary.fhir.json import JSON
 from apothecary.fhir.references import split_canonical
 from apothecary.interactions.forms import canonical
 from apothecary.interactions.read import read
 from apothecary.interactions.terminology import Held, held
+from apothecary.operations.arguments import alone, with_
 from apothecary.operations.base import Argument, Call
 from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.compiling import Compiler
@@ -25,19 +25,34 @@ from apothecary.terminology.versions import by_url
 # What every terminology operation takes. `cache-id` is a promise that servers may keep: this one has nothing to gain.
 COMMON = (
     Argument("displayLanguage", "code", "The languages of displays, best first."),
-    Argument("system-version", "canonical", "The version of a code system where none is named: url|version."),
-    Argument("check-system-version", "canonical", "The version of a code system that must be found."),
-    Argument("force-system-version", "canonical", "The version of a code system that counts, whatever is named."),
-    Argument("default-valueset-version", "canonical", "The version of a value set where none is named."),
-    Argument("check-valueset-version", "canonical", "The version of a value set that must be found."),
-    Argument("force-valueset-version", "canonical", "The version of a value set that counts, whatever is named."),
-    Argument("useSupplement", "canonical", "A supplement to use."),
-    Argument("tx-resource", "Resource", "A CodeSystem or ValueSet that goes along with the request."),
+    Argument(
+        "system-version", "canonical", "The version of a code system where none is named: url|version.", repeats=True
+    ),
+    Argument("check-system-version", "canonical", "The version of a code system that must be found.", repeats=True),
+    Argument(
+        "force-system-version",
+        "canonical",
+        "The version of a code system that counts, whatever is named.",
+        repeats=True,
+    ),
+    Argument("default-valueset-version", "canonical", "The version of a value set where none is named.", repeats=True),
+    Argument("check-valueset-version", "canonical", "The version of a value set that must be found.", repeats=True),
+    Argument(
+        "force-valueset-version",
+        "canonical",
+        "The version of a value set that counts, whatever is named.",
+        repeats=True,
+    ),
+    Argument("useSupplement", "canonical", "A supplement to use.", repeats=True),
+    Argument("tx-resource", "Resource", "A CodeSystem or ValueSet that goes along with the request.", repeats=True),
     Argument("cache-id", "id", "Taken and ignored."),
     Argument("x-system-cache-id", "id", "Taken and ignored."),
 )
 # Resources that a request may bring along.
 _MOST_GIVEN = 1000
+# Codings of one concept; each may be of a code system that is to be looked up.
+_MOST_CODINGS = 1000
+_BROUGHT = ("CodeSystem", "ValueSet", "ConceptMap")
 
 
 class Terms:
@@ -53,7 +68,7 @@ class Terms:
     @cached_property
     def compiler(self) -> Compiler:
         """Raises UnknownTerminology where a supplement is not held."""
-        given = [canonical(one, self.call.version) for one in resources(self.call, "tx-resource")]
+        given = [canonical(one, self.call.version) for one in brought(self.call)]
         return self.held.asked_with(
             given, self._versions("system"), self._versions("valueset"), self.texts("useSupplement")
         )
@@ -67,7 +82,7 @@ class Terms:
         named = (default, f"check-{kind}-version", f"force-{kind}-version")
         for name in named:
             for one in self.texts(name):
-                if split_canonical(one)[1] is None:
+                if not all(split_canonical(one)):
                     raise BadRequest(f"{name}={one}: write url|version", expression=name, code="value")
         return Versions(*(by_url(self.texts(name)) for name in named))
 
@@ -101,7 +116,11 @@ class Terms:
         held, BadRequest where none is named.
         """
         call = self.call
+        alone(call, "url", "valueSet")
+        with_(call, "valueSetVersion", "url")
         given = call.parameter("valueSet")
+        if call.resource_id is not None and (given is not None or call.parameter("url") is not None):
+            raise BadRequest("the value set is the one that was called", expression="url", code="value")
         if isinstance(given, dict):
             resource = canonical(given, call.version)
             # Its id says nothing to anybody: it is of the request.
@@ -149,16 +168,6 @@ class Terms:
 _NO_SUCH_SET = "Unable_to_resolve_value_Set_"
 
 
-def refuse_others(call: Call, taken: Iterable[Argument]) -> None:
-    """Raises NotSupported for a parameter that would change the answer and is not known here."""
-    names = {one.name for one in taken}
-    for name in (*(name for name, _ in call.pairs), *(str(one.get("name")) for one in call.listed)):
-        if name not in names:
-            raise NotSupported(
-                f"{name}: this parameter is not known here; those are {', '.join(sorted(names))}", expression=name
-            )
-
-
 def resources(call: Call, name: str) -> list[JSON]:
     """The resources that a parameter holds. Raises BadRequest for anything else, and for too many."""
     found = call.values(name)
@@ -167,6 +176,18 @@ def resources(call: Call, name: str) -> list[JSON]:
     for one in found:
         if not isinstance(one, dict) or "resourceType" not in one:
             raise BadRequest(f"{name} is a resource", expression=name, code="value")
+    return found
+
+
+def brought(call: Call) -> list[JSON]:
+    """The resources that go along with a request. Raises BadRequest for those that it could not refer to."""
+    found = resources(call, "tx-resource")
+    for one in found:
+        kind, url = one.get("resourceType"), one.get("url")
+        if kind not in _BROUGHT:
+            raise BadRequest(f"tx-resource: {kind} is none of {', '.join(_BROUGHT)}", expression="tx-resource")
+        if not isinstance(url, str) and (kind != "ConceptMap" or url is not None):
+            raise BadRequest(f"tx-resource: a {kind} without a url is meant by nothing", expression="tx-resource")
     return found
 
 
@@ -217,6 +238,18 @@ def coding(value: Any, name: str) -> Coding:
         raise BadRequest(f"{name}: system, display and version are text", expression=name, code="value")
     system, display, version = parts
     return Coding(system, value["code"], display, version)
+
+
+def concept(value: Any, name: str) -> list[Coding]:
+    """The codings of a CodeableConcept. Raises BadRequest where there are too many, or one has no code."""
+    listed = value.get("coding", []) if isinstance(value, dict) else None
+    if not isinstance(listed, list):
+        raise BadRequest(f"{name} is a CodeableConcept", expression=name, code="value")
+    if len(listed) > _MOST_CODINGS:
+        raise BadRequest(
+            f"{name} has {len(listed)} codings, at most {_MOST_CODINGS} are looked at", expression=name, code="too-long"
+        )
+    return [coding(one, f"{name}.coding") for one in listed]
 
 
 def parameters(*items: tuple[str, str, Any]) -> JSON:

@@ -5,27 +5,29 @@ https://hl7.org/fhir/R5/conceptmap-operation-translate.html and https://hl7.org/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from apothecary.errors import BadRequest, UnknownTerminology
+from apothecary.fhir.budgets import Budget
 from apothecary.fhir.json import JSON
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.concept_maps import ConceptMaps
+from apothecary.operations.arguments import alone, check, with_
 from apothecary.operations.base import Argument, Call, Operation
 from apothecary.operations.terms import (
     COMMON,
     Terms,
+    brought,
     coding,
+    concept,
     flag,
     instance,
     parameters,
-    refuse_others,
-    resources,
     text,
 )
-from apothecary.terminology.compose import Question, Steps
+from apothecary.terminology.compose import MOST_STEPS, Members, Question, Steps
 from apothecary.terminology.concept_maps import ConceptMap, Datum, concept_map
 from apothecary.terminology.problems import not_found
 from apothecary.terminology.relationships import TURNED
@@ -58,9 +60,13 @@ ARGUMENTS = (
     Argument("targetsystem", "uri", "The same."),
     Argument("reverse", "boolean", "R4: whether the code is one that others are mapped to."),
     Argument(
-        "dependency", "BackboneElement", "What is known of other elements: attribute and value (R4: element, concept)."
+        "dependency",
+        "BackboneElement",
+        "What is known of other elements: attribute and value (R4: element, concept).",
+        repeats=True,
     ),
-    *COMMON,
+    # Displays are those of the maps.
+    *(one for one in COMMON if one.name != "displayLanguage"),
 )
 
 
@@ -76,13 +82,14 @@ def run(call: Call) -> JSON:
     """`result`, and each match with how it stands to the code and the map that says so. Raises BadRequest where it is
     not one code that is asked about, NotFound for a map or a value set that is not held.
     """
-    refuse_others(call, ARGUMENTS)
+    check(call, ARGUMENTS)
     terms = Terms(call)
     request = _request(call)
-    given = [one for one in resources(call, "tx-resource") if one.get("resourceType") == "ConceptMap"]
+    given = [one for one in brought(call) if one.get("resourceType") == "ConceptMap"]
     maps = ConceptMaps(call.service, call.version, call.base, given)
     translator = Translator(request.asked, _Sets(terms), maps.named)
     try:
+        terms.compiler  # noqa: B018 (what a request says of versions and supplements is wrong whether or not it is used)
         translate = translator.backward if request.back else translator.forward
         found = translate(_maps(call, maps, request), request.codes)
     except UnknownTerminology as error:
@@ -91,27 +98,33 @@ def run(call: Call) -> JSON:
 
 
 class _Sets:
-    """The value sets that a request sees."""
+    """The value sets that a request sees; all that is asked of them counts together."""
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
+        self._budget = Budget(MOST_STEPS)
 
     def has(self, value_set: str, code: Coding) -> bool:
         members = self._terms.compiler.named(value_set)
-        found = members.find(Question(code.system or "", code.code, code.version), Steps(members.name))
+        found = members.find(Question(code.system or "", code.code, code.version), self._steps(members))
         if found is None and (missing := members.missing(code.system)) is not None:
             raise missing
         return found is not None and not found.barred
 
-    def codes(self, value_set: str) -> Sequence[Coding]:
+    def codes(self, value_set: str) -> Iterable[Coding]:
         members = self._terms.compiler.named(value_set)
-        return [
+        return (
             Coding(one.url, one.code, one.concept.display if one.concept else None, one.version)
-            for one in members.entries(Steps(members.name))
-        ]
+            for one in members.entries(self._steps(members))
+        )
+
+    def _steps(self, members: Members) -> Steps:
+        return Steps(members.name, budget=self._budget)
 
 
 def _maps(call: Call, maps: ConceptMaps, request: _Request) -> list[ConceptMap]:
+    alone(call, "url", "conceptMap")
+    with_(call, "conceptMapVersion", "url")
     given, url = call.parameter("conceptMap"), text(call, "url")
     if call.resource_id is not None:
         if given is not None or url is not None:
@@ -147,7 +160,11 @@ def _request(call: Call) -> _Request:
             code="required" if not (forward or back) else "value",
             remedy="Give one: a code with its system, a Coding, or a CodeableConcept.",
         )
+    if forward:
+        alone(call, "system", "sourceSystem")
     codes = [*forward, *back][0]
+    for names in (("sourceScope", "source"), ("targetScope", "target"), ("targetSystem", "targetsystem")):
+        alone(call, *names)
     source, target = _either(call, "sourceScope", "source"), _either(call, "targetScope", "target")
     system = _either(call, "targetSystem", "targetsystem")
     turned = bool(back) or reverse
@@ -161,7 +178,8 @@ def _request(call: Call) -> _Request:
         wanted = None, system
     # R4 has no element to tell what a match depends on: one that may not hold is left out there.
     dependent = (call.wanted or call.version) is FhirVersion.R5
-    asked = Asked(wanted[0], wanted[1], source, target, tuple(_dependencies(call)), dependent)
+    limit = call.service.settings.expansion_limit
+    asked = Asked(wanted[0], wanted[1], source, target, tuple(_dependencies(call)), dependent, limit)
     return _Request(codes, asked, turned)
 
 
@@ -186,10 +204,10 @@ def _codes(
         given = call.parameter(name)
         if given is None:
             continue
-        listed = given.get("coding") if isinstance(given, dict) else None
-        if not isinstance(listed, list) or not listed:
+        listed = concept(given, name)
+        if not listed:
             raise BadRequest(f"{name} is a CodeableConcept with a coding", expression=name, code="value")
-        found.append([_with_system(coding(one, f"{name}.coding"), f"{name}.coding") for one in listed])
+        found.append([_with_system(one, f"{name}.coding") for one in listed])
     return found
 
 

@@ -13,8 +13,10 @@ from typing import Any
 from apothecary.errors import BadRequest, Issue
 from apothecary.fhir.json import JSON
 from apothecary.fhir.references import split_canonical
+from apothecary.operations.arguments import alone, check
 from apothecary.operations.base import Argument, Call, Operation
-from apothecary.operations.terms import COMMON, Terms, coding, flag, item, parameters, refuse_others, text
+from apothecary.operations.terms import COMMON, Terms, coding, flag, item, parameters, text
+from apothecary.operations.terms import concept as codings_of
 from apothecary.reports.operation_outcome import operation_outcome
 from apothecary.terminology.remarks import Place, none_in
 from apothecary.terminology.validation import Coding, Judgement, Rules, Validator, message
@@ -42,6 +44,8 @@ ARGUMENTS = (
     Argument("valueSetVersion", "string", "The version of the value set."),
 )
 
+_LENIENT = "lenient-display-validation"
+
 Given = Sequence[tuple[Coding, Place]]
 
 
@@ -51,14 +55,19 @@ def run(call: Call) -> JSON:
     """
     of_set = call.resource_type == "ValueSet"
     given = codings(call)
-    refuse_others(call, ARGUMENTS if of_set else OF_CODE_SYSTEM)
+    check(call, ARGUMENTS if of_set else OF_CODE_SYSTEM)
+    alone(call, "code", "coding", "codeableConcept")
+    for name in ("system", "systemVersion", "display", *(("version",) if of_set else ())):
+        # A coding says them itself.
+        alone(call, "coding", name)
+        alone(call, "codeableConcept", name)
+    alone(call, "systemVersion", "version")
     terms = Terms(call)
     validator = Validator(
         terms.resolver,
         Rules(
             languages=terms.languages,
-            lenient_display_validation=flag(call, "lenient-display-validation")
-            or text(call, "mode") == "lenient-display-validation",
+            lenient_display_validation=flag(call, "lenient-display-validation") or _lenient(call),
             infer_system=flag(call, "inferSystem"),
             abstract=flag(call, "abstract", default=True),
             active_only=flag(call, "activeOnly"),
@@ -68,15 +77,19 @@ def run(call: Call) -> JSON:
     return _in_set(terms, validator, given) if of_set else _in_system(terms, validator, given)
 
 
+def _lenient(call: Call) -> bool:
+    mode = text(call, "mode")
+    if mode not in (None, _LENIENT):
+        raise BadRequest(f"mode={mode}: {_LENIENT} is the only one", expression="mode", code="value")
+    return mode is not None
+
+
 def codings(call: Call) -> Given:
     """The codes to look at, with where they stand. Raises BadRequest where there is none."""
     concept = call.parameter("codeableConcept")
     if isinstance(concept, dict):
-        listed = concept.get("coding", ())
-        found = [
-            (coding(one, "codeableConcept.coding"), Place(f"CodeableConcept.coding[{place}]"))
-            for place, one in enumerate(listed if isinstance(listed, list) else ())
-        ]
+        listed = codings_of(concept, "codeableConcept")
+        found = [(one, Place(f"CodeableConcept.coding[{place}]")) for place, one in enumerate(listed)]
     elif (given := call.parameter("coding")) is not None:
         found = [(coding(given, "coding"), Place("Coding"))]
     else:

@@ -144,7 +144,7 @@ class PostgresqlStore(SqlStore):
         with self.connection() as connection:
             cursor = connection.cursor(binary=True)
             if most is None:
-                return cursor.execute(statement.text, bound).fetchall()
+                return cursor.execute(statement.text, bound, prepare=_prepared(statement)).fetchall()
             # Who stops before the end has the database cancel the rest.
             found = cursor.stream(statement.text, bound, size=_STEP)
             try:
@@ -230,9 +230,9 @@ class _Transaction(SqlTransaction):
         self._copier = cursor
 
     def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
-        if most is None:
-            return super().rows(statement, bound)
         self.flush()
+        if most is None:
+            return self._copier.execute(statement.text, bound, prepare=_prepared(statement)).fetchall()
         # To cancel a statement would end the transaction: here the database keeps what was not asked for.
         with self._copier.connection.cursor("rows", binary=True) as cursor:
             cursor.itersize = STEP
@@ -247,6 +247,11 @@ class _Transaction(SqlTransaction):
             copy.set_types(types)
             for row in rows:
                 copy.write_row(row)
+
+
+def _prepared(statement: Statement) -> bool | None:
+    """Whether the database keeps a statement: None for as psycopg decides."""
+    return False if statement.is_long else None
 
 
 def _copy(table: Table) -> tuple[str, list[str]]:

@@ -15,7 +15,7 @@ from apothecary.search.predicates import Predicate
 from apothecary.search.query import Query
 from apothecary.store import choosing, counting, fulltext, plan, reads
 from apothecary.store.contract import Hit, Page
-from apothecary.store.limited import AT_ONCE, held, limited
+from apothecary.store.limited import held, limited
 from apothecary.store.listed import listed
 from apothecary.store.listing import Listing, Place, Start
 from apothecary.store.order import order_of, ties_with
@@ -51,8 +51,6 @@ class SqlSearcher(ABC):
         cursor = query.cursor if query.cursor is not None and query.cursor.id else None
         # One more than the page holds tells whether there is another page.
         wanted = query.count + 1
-        if query.count <= AT_ONCE:
-            most = None
         found: list[Hit] = []
         parts = self._parts(query)
         for resource_type, predicate in reversed(parts) if backwards else parts:

@@ -18,7 +18,7 @@ from apothecary.errors import Busy, InsufficientStorage, TooCostly, Unreachable
 from apothecary.fhir.temporal import instant, now
 from apothecary.store import reads, similar
 from apothecary.store.contract import Past, Reader, Store, Stored, Transaction
-from apothecary.store.limited import AT_ONCE, held
+from apothecary.store.limited import held
 from apothecary.store.searching import SqlSearcher
 from apothecary.store.statements import Statements
 
@@ -68,11 +68,12 @@ class SqlReader(SqlSearcher, Reader):
 
     def read_many(self, keys: Sequence[tuple[str, str]], most: int | None = None) -> list[Stored]:
         build = partial(reads.many, self.statements.dialect)
-        most = most if len(keys) > AT_ONCE else None
         found: list[Stored] = []
+        left = most
         for kind, ids in _by_type(keys):
-            found += [Stored(*row) for row in self._fetch("read many", build, most, type=kind, ids=self.sequence(ids))]
-            if most is not None and sum(map(held, found)) > most:
+            rows = self._fetch("read many", build, left, type=kind, ids=self.sequence(ids))
+            found += [Stored(*row) for row in rows]
+            if left is not None and (left := left - sum(map(held, rows))) < 0:
                 break
         return found
 
@@ -98,7 +99,6 @@ class SqlReader(SqlSearcher, Reader):
         given = tuple(one is not None for one in (before, since, at))
         bound = self._window(resource_type, None, since, at)
         bound |= {"id": resource_id, "before": before, "limit": count}
-        most = most if count > AT_ONCE else None
         found = self._fetch(("history", *given), partial(reads.history, *given), most, **bound)
         return [Past(*row) for row in found]
 
@@ -131,7 +131,6 @@ class SqlReader(SqlSearcher, Reader):
         if before is not None:
             bound |= dict(zip(("before_updated", "before_type", "before_id", "before_version"), before, strict=True))
         build = partial(reads.history_of, self.statements.dialect, *given)
-        most = most if count > AT_ONCE else None
         return [Past(*row) for row in self._fetch(("history of", *given), build, most, **bound)]
 
     def history_of_total(

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from sqlalchemy import FromClause
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from apothecary.errors import Busy
+from apothecary.errors import Busy, FhirError
 from apothecary.store import schema
 from apothecary.store.limited import limited
 from apothecary.store.sql import SqlStore, too_complex, too_long
@@ -29,6 +29,8 @@ from apothecary.store.write import SqlTransaction, Writes
 # How many steps of SQLite's machine pass between two looks at the clock: often enough for a limit of tenths of a
 # second.
 STEPS = 20_000
+# A connection with so many characters of long statements is closed when it is not needed: it takes 5 MB for them.
+LONG_KEPT = 500_000
 # What SQLite says of a statement past its limits, all under the one code for errors.
 _TOO_COMPLEX = (
     *("parser stack overflow", "Expression tree is too large", "too many SQL variables", "too many terms in compound"),
@@ -51,11 +53,21 @@ class Dialect(SQLiteDialect_pysqlite):
 
 
 class _Connection(sqlite3.Connection):
-    """A connection, and until when its statement may run: a moment of the monotonic clock, 0 for no limit."""
+    """A connection; until when its statement may run: a moment of the monotonic clock, 0 for no limit; and how many
+    characters of long statements it keeps prepared.
+    """
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.deadline = [0.0]
+        self.long = 0
+        self._seen: set[int] = set()
+
+    def keeps(self, statement: Statement) -> None:
+        """It prepares a statement, and knows it from now on."""
+        if statement.is_long and (mark := hash(statement.text)) not in self._seen:
+            self._seen.add(mark)
+            self.long += len(statement.text)
 
 
 class SqliteStore(SqlStore):
@@ -97,7 +109,22 @@ class SqliteStore(SqlStore):
         except sqlite3.Error as error:
             raise self._translate(error) from error
         finally:
+            self._give_back(connection)
+
+    def _give_back(self, connection: _Connection) -> None:
+        if connection.long <= LONG_KEPT:
             self._free.append(connection)
+            return
+        # There is no other way to have it forget statements. Another one is opened before: with the last connection
+        # of all goes the log.
+        try:
+            self._free.append(self._connect())
+        except (sqlite3.Error, FhirError):
+            self._free.append(connection)
+            return
+        with self._lock, suppress(ValueError):
+            self._open.remove(connection)
+        connection.close()
 
     def _opened(self) -> _Connection:
         # Once it was there, a file that is missing is not to be made anew.
@@ -148,6 +175,7 @@ class SqliteStore(SqlStore):
         """The rows of a statement on a connection, within the limit of time."""
         end = connection.deadline[0] = time.monotonic() + self._seconds
         try:
+            connection.keeps(statement)
             found = connection.execute(statement.text, bound)
             if most is None:
                 return found.fetchall()

@@ -10,7 +10,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Executable
 from sqlalchemy.engine import Dialect
 
-STATEMENTS = 2000
+# All statements together may have so many characters. A database takes some ten times as much for one that it prepared.
+REMEMBERED = 8_000_000
+
+# A longer one is not for a database to keep: whoever asks for five hundred shapes of it would fill the memory.
+LONG = 4_000
 
 
 class Statement(NamedTuple):
@@ -19,6 +23,11 @@ class Statement(NamedTuple):
     text: str
     names: tuple[str, ...]
     constants: Mapping[str, Any]
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is too long to be kept by each connection."""
+        return len(self.text) > LONG
 
     def bind(self, bound: Mapping[str, Any]) -> tuple[Any, ...]:
         constants = self.constants
@@ -32,6 +41,7 @@ class Statements:
         self.dialect = dialect
         self._known: OrderedDict[Hashable, Statement] = OrderedDict()
         self._lock = threading.Lock()
+        self._size = 0
 
     def get(self, key: Hashable, build: Callable[[], Executable]) -> Statement:
         """The statement of shape `key`; `build` makes it when it is not known."""
@@ -41,7 +51,8 @@ class Statements:
             constants = {name: value for name, value in compiled.params.items() if value is not None}
             found = Statement(str(compiled), tuple(compiled.positiontup or ()), constants)
             with self._lock:
+                self._size += len(found.text) - len(self._known[key].text if key in self._known else "")
                 self._known[key] = found
-                while len(self._known) > STATEMENTS:
-                    self._known.popitem(last=False)
+                while self._size > REMEMBERED:
+                    self._size -= len(self._known.popitem(last=False)[1].text)
         return found

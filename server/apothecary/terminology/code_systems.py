@@ -11,6 +11,7 @@ from functools import cached_property
 
 from apothecary.fhir.code_forms import FORMS, Form
 from apothecary.terminology.model import STANDARDS_STATUS, Concept, Property, PropertyDefinition
+from apothecary.terminology.publication import UNTOLD, Publication
 
 CONCEPT_PROPERTIES = "http://hl7.org/fhir/concept-properties#"
 # Names of the hierarchy that are written otherwise than the standard property is.
@@ -44,6 +45,7 @@ class CodeSystem:
         supplements: tuple[str, ...] = (),
         value_set: str | None = None,
         supplemented: str | None = None,
+        publication: Publication = UNTOLD,
     ) -> None:
         self.url = url
         self.version = version
@@ -59,6 +61,7 @@ class CodeSystem:
         """The canonical of the value set of all its codes, where it names one."""
         self.supplemented = supplemented
         """The canonical of the code system that it is a supplement of."""
+        self.publication = publication
 
     @property
     def canonical(self) -> str:

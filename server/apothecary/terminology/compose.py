@@ -66,11 +66,12 @@ class Steps:
     kept until the next code: value sets may share what they include.
     """
 
-    def __init__(self, name: str, limit: int = MOST_STEPS) -> None:
+    def __init__(self, name: str, limit: int = MOST_STEPS, budget: Budget | None = None) -> None:
+        """`budget` is one that several questions share."""
         self.name = name
         self.found: dict[tuple[int, str | None], Entry | None] = {}
         self.lists: dict[int, list[Entry]] = {}
-        self.budget = Budget(limit)
+        self.budget = budget or Budget(limit)
 
     def take(self, number: int = 1) -> None:
         """Raises TooCostly."""

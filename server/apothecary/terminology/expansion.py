@@ -13,6 +13,7 @@ from apothecary.terminology.compose import Entry, Members, Steps
 from apothecary.terminology.languages import Languages, named, of_value_set
 from apothecary.terminology.model import Designation
 from apothecary.terminology.problems import too_costly
+from apothecary.terminology.publication import publication
 from apothecary.terminology.shown import JSON, Shower
 
 # Of the value set's own elements an expansion shows those that say what it is of.
@@ -172,8 +173,15 @@ def _used(members: Members) -> Iterator[JSON]:
             seen.add((name, canonical))
             yield {"name": name, "valueUri": canonical}
 
+    own = publication(members.resource)
+    word = own.warning(None)
+    if word is not None:
+        yield from tell(f"warning-{word}", members.name)
     for one in _parts(members):
         if one.system is not None:
+            word = one.system.publication.warning(own)
+            if word is not None:
+                yield from tell(f"warning-{word}", one.system.canonical)
             yield from tell("used-codesystem", one.system.canonical)
             for supplement in one.system.supplements:
                 yield from tell("used-supplement", supplement)

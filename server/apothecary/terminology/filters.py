@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from apothecary.errors import NotEnumerable, RegularExpressionError, UnknownTerminology
+from apothecary.fhir import ucum
 from apothecary.fhir.budgets import Budget
 from apothecary.fhir.regular_expressions import regular_expression
 from apothecary.terminology.code_systems import CodeSystem, standard_name
 from apothecary.terminology.model import Concept
 from apothecary.terminology.problems import invalid_value_set
+from apothecary.terminology.systems import comparable, filter_of
 
 # What a concept must meet; the budget is that of the question.
 Test = Callable[[Concept, Budget], bool]
@@ -33,10 +35,22 @@ def _test(system: CodeSystem, one: Mapping[str, Any], where: str) -> Test:
             where,
             "UNABLE_TO_HANDLE_SYSTEM_FILTER_WITH_NO_VALUE",
         )
+    if system.url == ucum.SYSTEM and name == "canonical" and operator in ("=", "in"):
+        return _comparable(value, where)
+    name, operator, value = filter_of(system.url, name, operator, value)
     hierarchy = _HIERARCHY.get(operator)
     if hierarchy is not None:
         return hierarchy(system, standing(system, value))
     return _compared(system, name, operator, value)
+
+
+def _comparable(value: str, where: str) -> Test:
+    """https://hl7.org/fhir/R4/ucum.html#filters: units that can be compared with one of those."""
+    units = [part.strip() for part in value.split(",")]
+    for unit in units:
+        if not ucum.is_valid(unit):
+            raise invalid_value_set(f"{unit[:100]!r} is no unit of {ucum.SYSTEM}", where, code="value")
+    return lambda concept, _: any(comparable(concept.code, unit) for unit in units)
 
 
 def known(system: CodeSystem, code: str) -> str:

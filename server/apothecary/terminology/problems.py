@@ -50,12 +50,11 @@ class VersionRefused(BadRequest):
 class UnknownValueSet(UnknownTerminology):
     """A value set, or the version of one, that is not held."""
 
-    def __init__(self, canonical: str, versions: Iterable[str | None] = ()) -> None:
+    def __init__(self, canonical: str, versions: Iterable[str | None] = (), why: str = "") -> None:
         self.canonical = canonical
         held = ", ".join(one for one in versions if one)
-        text = f"A definition for the value Set '{canonical}' could not be found" + (
-            f"; the versions that are held: {held}" if held else ""
-        )
+        why = why or (f"the versions that are held: {held}" if held else "")
+        text = f"A definition for the value Set '{canonical}' could not be found" + (f"; {why}" if why else "")
         issue = Issue(
             "error",
             "not-found",

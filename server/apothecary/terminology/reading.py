@@ -11,6 +11,7 @@ from apothecary.fhir import code_forms
 from apothecary.fhir import terminology as tables
 from apothecary.terminology.code_systems import CONCEPT_PROPERTIES, CodeSystem, standard_name
 from apothecary.terminology.model import Concept, Designation, Property, PropertyDefinition, designations, objects
+from apothecary.terminology.publication import publication
 
 Parents = dict[str, dict[str, None]]
 
@@ -70,6 +71,7 @@ def code_system(resource: Mapping[str, Any]) -> CodeSystem:
         properties=properties,
         value_set=_optional(resource, "valueSet"),
         supplemented=_optional(resource, "supplements"),
+        publication=publication(resource),
     )
 
 

@@ -14,6 +14,7 @@ from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.compose import Entry, Members
 from apothecary.terminology.languages import Languages, of_value_set
 from apothecary.terminology.model import objects
+from apothecary.terminology.publication import publication
 
 _DEPRECATED = "http://hl7.org/fhir/StructureDefinition/valueset-deprecated"
 # How the remark begins that says that much of the value set and not of the code.
@@ -134,6 +135,20 @@ def deprecated_in(coding: Coding, members: Members, place: Place) -> Issue:
     )
     message = "CONCEPT_DEPRECATED_IN_VALUESET"
     return Issue("warning", "business-rule", text, (place.code,), kind="code-comment", message=message)
+
+
+def of_publication(system: CodeSystem, members: Members | None) -> list[Issue]:
+    """That the value set, or the code system that its code is of, is withdrawn, a draft or the like."""
+    own = None if members is None else publication(members.resource)
+    words = [("CodeSystem", system.canonical, system.publication.warning(own))]
+    if members is not None and own is not None:
+        words.append(("ValueSet", members.name, own.warning(None)))
+    return [_status(kind, canonical, word) for kind, canonical, word in words if word is not None]
+
+
+def _status(kind: str, canonical: str, word: str) -> Issue:
+    text = f"Reference to {word} {kind} {canonical}"
+    return Issue("information", "business-rule", text, kind="status-check", message=f"MSG_{word.upper()}")
 
 
 def abstract(coding: Coding, place: Place) -> Issue:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from apothecary.errors import UnknownTerminology
 from apothecary.fhir.references import split_canonical
 from apothecary.terminology.code_systems import CodeSystem
+from apothecary.terminology.implicit import implicit
 from apothecary.terminology.problems import UnknownCodeSystem, UnknownValueSet, VersionRefused, missing_supplement
 from apothecary.terminology.reading import supplemented
 from apothecary.terminology.sources import Candidate, Source, ValueSet, all_codes
 from apothecary.terminology.versions import matches
 
 T = TypeVar("T")
-
-SNOMED = "http://snomed.info/sct"
-_IMPLICIT = re.compile(
-    rf"{re.escape(SNOMED)}(?P<version>/[0-9]{{1,18}}(?:/version/[0-9]{{1,8}})?)?\?fhir_vs(?:=isa/(?P<code>[0-9]{{1,18}}))?",
-    re.ASCII,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +141,7 @@ class Resolver:
         wanted = self._sets.wanted(url, named)
         listed = [source.value_sets(url) for source in self._sources]
         found = self._find(listed, wanted)
-        if found is None and (implied := implicit(canonical) or self._of_system(url, wanted)) is not None:
+        if found is None and (implied := implicit(canonical, wanted) or self._of_system(url, wanted)) is not None:
             return implied
         if found is None:
             versions = [one.version for held in listed for one in held]
@@ -156,15 +150,22 @@ class Resolver:
         return found.load()
 
     def _of_system(self, url: str, version: str | None) -> ValueSet | None:
-        """The value set of all codes of a system, which says that this is its url (`CodeSystem.valueSet`)."""
-        name, mark, _ = url.partition("?fhir_vs")
-        if not mark:
-            return None
-        found = self._find([source.code_systems(name) for source in self._sources], version)
-        system = None if found is None else found.load()
-        if system is None or split_canonical(system.value_set or "")[0] != url:
-            return None
-        return all_codes(url, name, version)
+        """The value set of all codes of a system that says that this is its url (`CodeSystem.valueSet`); its version is
+        that of the code system, unless the code system says another. Raises UnknownValueSet where several say so.
+        """
+        for source in self._sources:
+            fitting = []
+            for one in _sorted(source.code_systems_of(url)):
+                system = one.load()
+                name, own = split_canonical(system.value_set or "")
+                if name == url and system.content != "supplement" and matches(version, own or system.version):
+                    fitting.append(system)
+            urls = dict.fromkeys(one.url for one in fitting)
+            if len(urls) > 1:
+                raise UnknownValueSet(url, why=f"several code systems say that it holds their codes: {', '.join(urls)}")
+            if fitting:
+                return all_codes(url, fitting[0].url, None if version is None else fitting[0].version)
+        return None
 
     def holds_value_set(self, canonical: str) -> bool:
         """Whether there is a value set of that url, in that version."""
@@ -182,21 +183,6 @@ class Resolver:
                 # The very version goes before those that only begin like it.
                 return next((one for one in fitting if one.version == wanted), fitting[0])
         return None
-
-
-def implicit(url: str) -> ValueSet | None:
-    """The value set that a url of SNOMED CT defines by its form: all codes, or a code and those below it
-    (https://hl7.org/fhir/R5/snomedct.html#implicit); None for any other url.
-    """
-    match = _IMPLICIT.fullmatch(url)
-    if match is None:
-        return None
-    include: dict[str, Any] = {"system": SNOMED}
-    if match["version"] is not None:
-        include["version"] = f"{SNOMED}{match['version']}"
-    if match["code"] is not None:
-        include["filter"] = [{"property": "concept", "op": "is-a", "value": match["code"]}]
-    return {"resourceType": "ValueSet", "url": url, "status": "active", "compose": {"include": [include]}}
 
 
 def _sorted(candidates: Sequence[Candidate[T]]) -> list[Candidate[T]]:

@@ -112,6 +112,10 @@ class ByRule:
         found = _listed(url) if url in _LISTS else _RULED.get(url)
         return () if found is None else (Candidate(None, partial(_given, found)),)
 
+    def code_systems_of(self, value_set: str) -> Sequence[Candidate[CodeSystem]]:
+        """None: what `value_sets` has is all."""
+        return ()
+
     def value_sets(self, url: str) -> Sequence[Candidate[ValueSet]]:
         system = _VALUE_SETS.get(url)
         if system is None:

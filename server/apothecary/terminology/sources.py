@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from apothecary.fhir import terminology as tables
 from apothecary.fhir.definitions import definitions
+from apothecary.fhir.references import split_canonical
 from apothecary.fhir.releases import FhirVersion
 from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.reading import code_system, from_tables
@@ -44,6 +45,12 @@ class Source(Protocol):
 
     def value_sets(self, url: str) -> Sequence[Candidate[ValueSet]]: ...
 
+    def code_systems_of(self, value_set: str) -> Sequence[Candidate[CodeSystem]]:
+        """Those that name the url of a value set as that of all their codes (`CodeSystem.valueSet`), in all their
+        versions, of which some may name none. Raises UnknownValueSet where that cannot be told.
+        """
+        ...
+
 
 class Given:
     """CodeSystem and ValueSet resources at hand: those of packages, or those that a request brings along
@@ -53,6 +60,7 @@ class Given:
     def __init__(self, resources: Iterable[Mapping[str, Any]]) -> None:
         self._systems: dict[str, list[Candidate[CodeSystem]]] = {}
         self._sets: dict[str, list[Candidate[ValueSet]]] = {}
+        self._naming: dict[str, list[Candidate[CodeSystem]]] = {}
         for place, one in enumerate(resources):
             self._add(one, place)
 
@@ -63,8 +71,10 @@ class Given:
         active = resource.get("status") == "active"
         # Of two that say the same of themselves the first counts.
         if resource.get("resourceType") == "CodeSystem":
-            read = _Once(resource)
-            self._systems.setdefault(url, []).append(Candidate(version, read, active, -place))
+            found = Candidate(version, _Once(resource), active, -place)
+            self._systems.setdefault(url, []).append(found)
+            if isinstance(resource.get("valueSet"), str):
+                self._naming.setdefault(split_canonical(resource["valueSet"])[0], []).append(found)
         elif resource.get("resourceType") == "ValueSet":
             self._sets.setdefault(url, []).append(Candidate(version, lambda: resource, active, -place))
 
@@ -73,6 +83,9 @@ class Given:
 
     def value_sets(self, url: str) -> Sequence[Candidate[ValueSet]]:
         return self._sets.get(url, ())
+
+    def code_systems_of(self, value_set: str) -> Sequence[Candidate[CodeSystem]]:
+        return self._naming.get(value_set, ())
 
 
 class _Once:
@@ -120,6 +133,10 @@ class Published:
             if table is not None:
                 found.append(Candidate(release.number, _constant(table), True, -place))
         return found
+
+    def code_systems_of(self, value_set: str) -> Sequence[Candidate[CodeSystem]]:
+        """None: the specification publishes the value sets of its code systems, too."""
+        return ()
 
 
 def all_codes(url: str, system: str, version: str | None = None) -> ValueSet:

@@ -16,8 +16,9 @@ from apothecary.terminology.versions import matches
 
 # What one translation may look at: rules of maps, and codes of value sets that rules speak of.
 MOST_STEPS = 200_000
-# Maps that refer to others for what they do not map, one after the other.
+# Maps that refer to others for what they do not map, one after the other; and the steps that finding one takes.
 _DEEPEST = 20
+_LOOKUP = 1_000
 
 
 class Sets(Protocol):
@@ -25,7 +26,7 @@ class Sets(Protocol):
 
     def has(self, value_set: str, code: Coding) -> bool: ...
 
-    def codes(self, value_set: str) -> Sequence[Coding]: ...
+    def codes(self, value_set: str) -> Iterable[Coding]: ...
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Asked:
     dependencies: Sequence[Datum] = ()
     dependent: bool = True
     """Whether mappings are wanted that depend on elements of which nothing is known."""
+    limit: int = 10_000
+    """How many matches, and how many remarks on them, an answer may have."""
 
 
 @dataclass
@@ -75,6 +78,7 @@ class Translator:
         self._budget = Budget(MOST_STEPS)
         self._answer = Translation()
         self._seen: set[tuple[Any, ...]] = set()
+        self._others: dict[str, ConceptMap | UnknownTerminology] = {}
 
     def forward(self, maps: Iterable[ConceptMap], codes: Iterable[Coding]) -> Translation:
         """What `codes` are mapped to. Where a map has a rule for a code, what stands for the rest in other maps says
@@ -163,15 +167,26 @@ class Translator:
         way = (*way, used.canonical)
         if len(way) > _DEEPEST:
             raise _too_costly("maps refer to each other too deep for what they do not map")
-        try:
-            other = self._other(name)
-        except UnknownTerminology as error:
-            self._remark(str(error))
+        other = self._found(name)
+        if isinstance(other, UnknownTerminology):
+            self._remark(str(other))
             return
         if other.canonical in way:
             self._remark(f"maps refer to each other in a circle: {' -> '.join((*way, other.canonical))}")
             return
         self._rest(other, self._by_rules(other, code)[1], code, way)
+
+    def _found(self, name: str) -> ConceptMap | UnknownTerminology:
+        """The map of that url, or why there is none; looked up once."""
+        known = self._others.get(name)
+        if known is None:
+            self._spend(_LOOKUP)
+            try:
+                known = self._other(name)
+            except UnknownTerminology as error:
+                known = error
+            self._others[name] = known
+        return known
 
     def _may_be_mapped(self, used: ConceptMap, code: Coding) -> bool:
         """What stands for the rest stands for the codes that the map is about, as far as that can be told."""
@@ -250,6 +265,8 @@ class Translator:
         if rule.comment:
             self._remark(f"{source.code} -> {target.code}: {rule.comment}")
         self._answer.matches.append(Match(source, target, rule, used))
+        if len(self._answer.matches) > self._asked.limit:
+            raise _too_costly(f"there are more than {self._asked.limit} translations")
 
     def _in_scope(self, wanted: str | None, own: str | None, code: Coding) -> bool:
         """Whether a code is of the value set that is wanted; all codes of a map are of the one that it is about."""
@@ -272,6 +289,8 @@ class Translator:
 
     def _remark(self, text: str) -> None:
         self._answer.remarks[text] = None
+        if len(self._answer.remarks) > self._asked.limit:
+            raise _too_costly(f"more than {self._asked.limit} things would have to be said of the translations")
 
     def _spend(self, number: int) -> None:
         try:

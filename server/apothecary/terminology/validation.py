@@ -259,9 +259,13 @@ class Validator:
         system, concept = entry.system, entry.concept
         if entry.code != coding.code and system is not None:
             found.issues.append(say.other_case(coding, entry, system, place))
+        if system is not None:
+            found.issues += say.of_publication(system, members)
         if system is not None and concept is not None:
             if not self._rules.abstract and system.is_abstract(concept):
                 found.issues.append(say.abstract(coding, place))
+                if members is not None:
+                    found.issues.append(say.not_in(coding, members, place))
             status = system.status(concept)
             if entry.inactive:
                 found.issues.append(say.inactive(coding, status, place))
@@ -282,8 +286,12 @@ class Validator:
             found.issues.append(issue)
 
 
+# Issues, by their code or the id of their message, that say nothing against the code.
+_BESIDE = frozenset({"this-code-not-in-vs", "display-comment", "status-check", "UNKNOWN_CODE_IN_FRAGMENT"})
+
+
 def message(issues: Sequence[Issue]) -> str | None:
     """The issues as one text, None where there is nothing that concerns the whole."""
-    told = [one.diagnostics for one in issues if one.kind not in ("this-code-not-in-vs", "display-comment")]
+    told = [one.diagnostics for one in issues if one.kind not in _BESIDE and one.message not in _BESIDE]
     told = [one for one in told if not one.startswith(say.DEPRECATED_IN)]
     return "; ".join(sorted(dict.fromkeys(told))) or None

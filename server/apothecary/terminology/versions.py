@@ -1,7 +1,8 @@
 """Which version of a code system or value set is meant: https://hl7.org/fhir/R5/references.html#canonical
 
 A version may hold wildcards, as HL7's terminology servers take them: `1.x`, `1.0.X`, `*`; and it may have fewer parts,
-as a date may: `1.0` is any 1.0.x. Without a version the newest that is held is meant.
+as a date may: `1.0` is any 1.0.x. Of SNOMED CT the edition alone is any version of it
+(https://hl7.org/fhir/R5/snomedct.html#version). Without a version the newest that is held is meant.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def matches(wanted: str | None, version: str | None) -> bool:
     if version is None:
         return False
     if not _wild(wanted):
-        return version.startswith(f"{wanted}.")
+        return version.startswith((f"{wanted}.", f"{wanted}/version/"))
     return _fits(wanted.split("."), version.split("."))
 
 

@@ -6,166 +6,114 @@ The invariants `bdl-*` come from the definitions; here stand the rules that the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from functools import cached_property
 from typing import Any
 
 from apothecary.fhir.references import Reference, parse_reference
+from apothecary.fhir.releases import FhirVersion
+from apothecary.validation.bundle_graph import check_graph
+from apothecary.validation.bundle_index import FIRST, BundleIndex, version_of
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.rules import BASE
-from apothecary.validation.run import At, Pointer, Run
+from apothecary.validation.run import At, Run
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
-# In these an urn:uuid can have no other meaning than an entry of the same bundle.
-_CLOSED = frozenset({"transaction", "batch", "document", "message"})
-# What the first resource of a document or message refers to and the bundle has to hold, by the type of the bundle.
-_FIRST = {"document": "Composition", "message": "MessageHeader"}
-_HELD: dict[str, tuple[tuple[str, ...], ...]] = {
-    "Composition": (
-        ("subject",),
-        ("encounter",),
-        ("author",),
-        ("attester", "party"),
-        ("custodian",),
-        ("event", "detail"),
-    ),
-    "MessageHeader": (("focus",),),
-}
-_HELD_OF_SECTION = (("author",), ("focus",), ("entry",))
 _REQUESTED = frozenset({"transaction", "batch", "history"})
-
-
-class BundleIndex:
-    """Finds entries by reference (https://hl7.org/fhir/R5/bundle.html#references)."""
-
-    def __init__(self, bundle: dict[str, Any]) -> None:
-        self._bundle = bundle
-        kind = bundle.get("type")
-        self.type = kind if isinstance(kind, str) else ""
-
-    @property
-    def is_transaction(self) -> bool:
-        """Whether references may be conditional."""
-        return self.type in ("transaction", "batch")
-
-    @property
-    def must_resolve(self) -> bool:
-        """Whether each urn:uuid has to be the fullUrl of an entry."""
-        return self.type in _CLOSED
-
-    def full_url(self, resource: Any) -> str | None:
-        """The fullUrl of the entry that holds this very object."""
-        return self._urls.get(id(resource))
-
-    def find(self, reference: str, full_url: str | None) -> dict[str, Any] | None:
-        """The resource that `reference`, in the entry with `full_url`, points to."""
-        wanted = reference.partition("/_history/")[0].partition("#")[0]
-        found = self._by_url.get(wanted)
-        if found is None and full_url is not None:
-            base = parse_reference(full_url).base
-            found = self._by_url.get(f"{base}/{wanted}") if base is not None else None
-        return found if found is not None else self._by_name.get(wanted)
-
-    def holds(self, reference: str, full_url: str | None) -> bool:
-        """Whether an entry is what `reference` points to."""
-        return self.find(reference, full_url) is not None
-
-    @cached_property
-    def _resources(self) -> list[tuple[Any, dict[str, Any]]]:
-        entries = self._bundle.get("entry")
-        if not isinstance(entries, list):
-            return []
-        return [
-            (entry.get("fullUrl"), entry["resource"])
-            for entry in entries
-            if isinstance(entry, dict) and isinstance(entry.get("resource"), dict)
-        ]
-
-    @cached_property
-    def _urls(self) -> dict[int, str]:
-        return {id(resource): url for url, resource in self._resources if isinstance(url, str)}
-
-    @cached_property
-    def _by_url(self) -> dict[str, dict[str, Any]]:
-        return {url: resource for url, resource in self._resources if isinstance(url, str)}
-
-    @cached_property
-    def _by_name(self) -> dict[str, dict[str, Any]]:
-        return {f"{resource.get('resourceType')}/{resource.get('id')}": resource for _, resource in self._resources}
+# In these an entry needs no fullUrl (https://hl7.org/fhir/R4/bundle.html#bundle-unique); R5 says so by bdl-15.
+_WITHOUT_URL = frozenset({"transaction", "transaction-response", "batch", "batch-response"})
+_STATUS = re.compile(r"[1-5][0-9]{2}(?:\s.*)?", re.ASCII | re.DOTALL)
 
 
 def check_bundle(bundle: dict[str, Any], at: At, run: Run) -> None:
     """Check the entries of a Bundle against each other."""
+    index = BundleIndex(bundle)
+    kind = index.type
+    if kind in FIRST:
+        check_graph(bundle, index, at, run)
     entries = bundle.get("entry")
     if not isinstance(entries, list):
         return
-    index_of_bundle = BundleIndex(bundle)
-    kind = index_of_bundle.type
-    if kind in _FIRST:
-        _check_first(index_of_bundle, entries, at, run)
-    changed: dict[tuple[str, str], int] = {}
-    for index, entry in enumerate(entries):
+    seen = _Seen()
+    for number, entry in enumerate(entries):
         if not isinstance(entry, dict):
             continue
-        place = (at, "entry", index)
+        place = (at, "entry", number)
         _check_full_url(entry, place, run)
+        if kind not in _WITHOUT_URL:
+            _check_has_url(entry, place, run)
+            _check_once(entry, kind, number, seen, place, run)
+        _check_outcome(entry, place, run)
         request = entry.get("request")
         if kind in _REQUESTED and isinstance(request, dict):
+            if kind != "history":
+                _check_has_resource(entry, request, place, run)
             target = _check_request(entry, request, place, run)
             if kind == "transaction" and target is not None:
-                first = changed.setdefault(target, index)
-                if first != index:
+                first = seen.changed.setdefault(target, number)
+                if first != number:
                     text = f"changes {'/'.join(target)}, as entry[{first}] already does"
                     run.report(BASE["bundle-duplicate"], place, text)
 
 
-def _check_first(bundle: BundleIndex, entries: list[Any], at: At, run: Run) -> None:
-    """Check that the bundle holds what its Composition or MessageHeader refers to
-    (https://hl7.org/fhir/R5/documents.html#content, https://hl7.org/fhir/R5/messaging.html).
+class _Seen:
+    """The numbers of the entries that were met, by what they may be only once: what they change, the version that they
+    hold, and the type and id.
     """
-    first = entries[0] if entries and isinstance(entries[0], dict) else {}
-    resource, url = first.get("resource"), first.get("fullUrl")
-    name = _FIRST[bundle.type]
-    if not isinstance(resource, dict) or resource.get("resourceType") != name:
+
+    def __init__(self) -> None:
+        self.changed: dict[tuple[str, str], int] = {}
+        self.versions: dict[tuple[str, str], int] = {}
+        self.names: dict[tuple[str, str, str | None], int] = {}
+
+
+def _check_has_url(entry: dict[str, Any], at: At, run: Run) -> None:
+    resource, request = entry.get("resource"), entry.get("request")
+    if entry.get("fullUrl") or not isinstance(resource, dict) or run.tables.version is FhirVersion.R5:
         return
-    followed = [found for path in _HELD[name] for found in _at(resource, path, ())]
-    if name == "Composition":
-        followed += _of_sections(resource, ())
-    for pointer, target in followed:
-        # A urn:uuid that leads nowhere is told where it stands; what is contained is no entry.
-        if target.startswith(("#", "urn:")) or bundle.holds(target, url if isinstance(url, str) else None):
-            continue
-        text = f"is {shown(target)}, which is not in the {bundle.type}"
-        run.report(BASE["bundle-content"], (at, "entry", 0), text, inside=("resource", *pointer))
+    # What a create made may stand in a history without it, and what an operation found, or a search has to say, has no
+    # identity.
+    is_created = isinstance(request, dict) and request.get("method") == "POST"
+    if is_created or "id" not in resource or resource.get("resourceType") == "OperationOutcome":
+        return
+    run.report(BASE["bundle-full-url"], at, "has no fullUrl")
 
 
-def _of_sections(value: dict[str, Any], at: Pointer) -> Iterator[tuple[Pointer, str]]:
-    """The references of the sections of a Composition, and of theirs."""
-    waiting = [(at, value)]
-    while waiting:
-        place, holder = waiting.pop()
-        sections = holder.get("section")
-        for index, section in enumerate(sections if isinstance(sections, list) else ()):
-            if isinstance(section, dict):
-                here = (*place, "section", index)
-                waiting.append((here, section))
-                for path in _HELD_OF_SECTION:
-                    yield from _at(section, path, here)
+def _check_once(entry: dict[str, Any], kind: str, number: int, seen: _Seen, at: At, run: Run) -> None:
+    """Check that no version stands twice in a history (elsewhere bdl-7 asks it), and that type and id tell entries
+    apart whose fullUrls are no addresses.
+    """
+    url, resource = entry.get("fullUrl"), entry.get("resource")
+    if not isinstance(resource, dict):
+        return
+    version = version_of(resource)
+    if kind == "history":
+        if isinstance(url, str) and version is not None:
+            first = seen.versions.setdefault((url, version), number)
+            if first != number:
+                text = f"is version {version} of {shown(url)}, as entry[{first}] already is"
+                run.report(BASE["bundle-duplicate"], at, text)
+        return
+    name, identity = resource.get("resourceType"), resource.get("id")
+    if isinstance(url, str) and parse_reference(url).base is not None:
+        return
+    if isinstance(name, str) and isinstance(identity, str):
+        first = seen.names.setdefault((name, identity, version), number)
+        if first != number:
+            text = f"is {name}/{identity}, as entry[{first}] already is, and no fullUrl says from which server each is"
+            run.report(BASE["bundle-same-id"], at, text)
 
 
-def _at(value: Any, path: tuple[str, ...], at: Pointer) -> Iterator[tuple[Pointer, str]]:
-    """The literal references at `path` in `value`, with their places."""
-    if isinstance(value, list):
-        for index, one in enumerate(value):
-            yield from _at(one, path, (*at, index))
-    elif isinstance(value, dict) and path:
-        yield from _at(value.get(path[0]), path[1:], (*at, path[0]))
-    elif isinstance(value, dict):
-        found = value.get("reference")
-        if isinstance(found, str) and found:
-            yield (*at, "reference"), found
-        elif isinstance(found, dict):  # A CodeableReference.
-            yield from _at(found, (), (*at, "reference"))
+def _check_outcome(entry: dict[str, Any], at: At, run: Run) -> None:
+    """Check what an entry says of the search or the request that it is the outcome of."""
+    search, response, resource = entry.get("search"), entry.get("response"), entry.get("resource")
+    if isinstance(search, dict) and search.get("mode") == "outcome" and isinstance(resource, dict):
+        name = resource.get("resourceType")
+        if name != "OperationOutcome":
+            text = f"is 'outcome', but the resource is a {name}"
+            run.report(BASE["bundle-outcome"], at, text, inside=("search", "mode"))
+    status = response.get("status") if isinstance(response, dict) else None
+    if isinstance(status, str) and _STATUS.fullmatch(status) is None:
+        text = f"is {shown(status)}, which does not begin with the three digits of an HTTP status"
+        run.report(BASE["bundle-outcome"], at, text, inside=("response", "status"))
 
 
 def _check_full_url(entry: dict[str, Any], at: At, run: Run) -> None:
@@ -202,6 +150,18 @@ def _check_request(entry: dict[str, Any], request: dict[str, Any], at: At, run: 
     if method == "PUT" and isinstance(resource, dict):
         _check_put(url, path, resource, at, run)
     return (path.type, path.id) if path.type is not None and path.id is not None else None
+
+
+def _check_has_resource(entry: dict[str, Any], request: dict[str, Any], at: At, run: Run) -> None:
+    """Check that a transaction or batch has what it writes; R5 asks it by bdl-3c. A notification of R4B, which is a
+    history, may leave it out.
+    """
+    method, url = request.get("method"), request.get("url")
+    if "resource" in entry or not isinstance(url, str) or run.tables.version is FhirVersion.R5:
+        return
+    # An operation may be called with parameters in the url only.
+    if method == "PUT" or (method == "POST" and run.tables.is_resource_type(url.partition("?")[0].strip("/"))):
+        run.report(BASE["bundle-request"], at, f"has no resource for its {method}")
 
 
 def _check_put(url: str, path: Reference, resource: dict[str, Any], at: At, run: Run) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from apothecary.fhir.references import parse_reference
 from apothecary.suggestions import did_you_mean
+from apothecary.validation.bundle_index import unlike
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run
@@ -44,7 +45,7 @@ def check_reference(value: dict[str, Any], at: At, run: Run, targets: tuple[str,
         return
     if isinstance(declared, str) and declared != type_name and run.tables.is_resource_type(declared):
         run.report(BASE["reference-type"], at, f"is {shown(declared)}, but the reference names {type_name}", key="type")
-    if run.bundle is not None and run.bundle.holds(reference, run.full_url):
+    if run.bundle is not None and _is_in_bundle(value, reference, at, run):
         return
     if run.options.known is not None and not run.options.known(f"{type_name}/{relative[2]}"):
         text = f"is {shown(reference)}, which is not there"
@@ -52,6 +53,21 @@ def check_reference(value: dict[str, Any], at: At, run: Run, targets: tuple[str,
 
 
 _FEW = 100
+
+
+def _is_in_bundle(value: dict[str, Any], reference: str, at: At, run: Run) -> bool:
+    """Whether the bundle holds what a relative reference points to. One that only seems to lead there is reported."""
+    bundle, url = run.bundle, run.full_url
+    if bundle.resolve(reference, url) is not None:
+        return True
+    meant = bundle.named(reference, url)
+    if meant is None:
+        return False
+    if bundle.must_lead and url is not None and id(value) not in bundle.demanded:
+        other = bundle.full_url(meant)
+        text = f"is {shown(reference)}, which does not lead to that entry: {unlike(url, other)}"
+        run.report(BASE["bundle-reference"], at, text, key="reference")
+    return True
 
 
 def check_canonical(value: str, targets: tuple[str, ...], at: At, run: Run) -> None:

@@ -14,7 +14,8 @@ from apothecary.fhir.definitions import Definitions, definitions
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.structures import Element, Property, Structure
 from apothecary.suggestions import did_you_mean
-from apothecary.validation.bundle import BundleIndex, check_bundle
+from apothecary.validation.bundle import check_bundle
+from apothecary.validation.bundle_index import BundleIndex
 from apothecary.validation.choices import check_choices, choices_of
 from apothecary.validation.complaints import missing, not_an_object, not_list, not_single, unknown
 from apothecary.validation.diagnostics import shown
@@ -27,6 +28,7 @@ from apothecary.validation.references import check_reference
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run, expression, pointer_of
 from apothecary.validation.systems import check_system, check_unit
+from apothecary.validation.vital_signs import vital_sign
 
 
 class Fields(dict[str, Check]):
@@ -243,16 +245,18 @@ def _enter(shape: Shape, value: dict[str, Any], at: At, depth: int, run: Run) ->
     if shape.structure.name == "Bundle":
         run.bundle = BundleIndex(value)
     walk(shape, value, at, depth, run)
-    if run.options.profiles is not None:
-        # Loaded for those who give profiles: most validations have none.
+    profiles = run.options.profiles
+    if profiles is not None or _claims(value) or vital_sign(value, run.tables) is not None:
+        # Loaded where there is something to check: most validations have none.
         from apothecary.validation.conformance import check_resource
 
-        check_resource(run.options.profiles, value, at, run)
-    elif "meta" in value and isinstance(value["meta"], dict) and "profile" in value["meta"]:
-        from apothecary.validation.conformance import check_claims
-
-        check_claims(value, at, run)
+        check_resource(profiles, value, at, run)
     run.bundle, run.full_url = outer, outer_url
+
+
+def _claims(value: dict[str, Any]) -> bool:
+    meta = value.get("meta")
+    return isinstance(meta, dict) and "profile" in meta
 
 
 def resource_shape(value: Any, at: At, run: Run) -> Shape | None:

@@ -18,12 +18,13 @@ from scripts.definitions.packages import Package
 from scripts.fetch_examples import GUIDES
 from tests.official import guide
 
-# The ids of the order catalog have underscores. mCODE gives a data-absent-reason where the profile's most (maxValueSet)
-# has codes of SNOMED CT and of cancerstaging.org.
+# The ids of the order catalog have underscores, and a response there has no number in its status. mCODE gives a
+# data-absent-reason where the profile's most (maxValueSet) has codes of SNOMED CT and of cancerstaging.org.
 BROKEN = {
     "hl7.fhir.uv.order-catalog": {
         ("Bundle", "example-lab-test-creation-transaction-request", "bad-id"),
         ("Bundle", "example-lab-test-creation-transaction-response", "bad-id"),
+        ("Bundle", "example-lab-test-creation-transaction-response", "bundle-outcome"),
     },
     "hl7.fhir.us.mcode": {
         ("Observation", "tnm-pathologic-distant-metastases-category-jenny-m", "profile-binding"),

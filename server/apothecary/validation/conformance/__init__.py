@@ -3,6 +3,6 @@
 `validation/profiles/` holds what profiles ask; here a validation asks it of resources and extensions.
 """
 
-from apothecary.validation.conformance.claims import check_claims, check_extension, check_resource
+from apothecary.validation.conformance.claims import check_extension, check_resource
 
-__all__ = ["check_claims", "check_extension", "check_resource"]
+__all__ = ["check_extension", "check_resource"]

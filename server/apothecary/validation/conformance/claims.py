@@ -17,27 +17,46 @@ from apothecary.validation.profiles.model import Profile
 from apothecary.validation.profiles.registry import claims, is_core
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run
+from apothecary.validation.vital_signs import vital_sign
 
-_NONE = Profiles(())
+# Those of the specification alone, compiled once for all.
+_PUBLISHED = Profiles(())
 
 
-def check_resource(profiles: Profiles, resource: dict[str, Any], at: At, run: Run) -> None:
-    """Check a resource against the profiles that it claims and those that were asked for its type."""
+def check_resource(profiles: Profiles | None, resource: dict[str, Any], at: At, run: Run) -> None:
+    """Check a resource against the profiles that it claims, those that were asked for its type, and that of the vital
+    sign that it is. Without `profiles` those of the specification are at hand.
+    """
+    profiles = _PUBLISHED if profiles is None else profiles
     type_name = str(resource["resourceType"])
     wanted = {
         **_claimed(profiles, resource, type_name, at, run),
         **_asked(profiles, type_name, at, run),
     }
-    support = Support(profiles, run)
     for profile in wanted.values():
-        if run.options.coverage is not None:
-            run.options.coverage.profiles.setdefault(profile.canonical)
-        Checker(support, profile).check(Node(resource, type_name, type_name), at)
+        _check(profiles, profile, resource, at, run)
+    _check_vital_sign(profiles, wanted, resource, at, run)
 
 
-def check_claims(resource: dict[str, Any], at: At, run: Run) -> None:
-    """Report the profiles that a resource claims where none are at hand."""
-    _claimed(_NONE, resource, str(resource["resourceType"]), at, run)
+def _check(profiles: Profiles, profile: Profile, resource: dict[str, Any], at: At, run: Run) -> None:
+    if run.options.coverage is not None:
+        run.options.coverage.profiles.setdefault(profile.canonical)
+    Checker(Support(profiles, run), profile).check(Node(resource, profile.type, profile.type), at)
+
+
+def _check_vital_sign(
+    profiles: Profiles, checked: dict[str, Profile], resource: dict[str, Any], at: At, run: Run
+) -> None:
+    """Check a vital sign against its profile; where that finds something, it is told why it was asked."""
+    rule = BASE["vital-sign"]
+    found = vital_sign(resource, run.tables)
+    profile = None if found is None else profiles.usable(found.profile, run.tables.version)
+    if found is None or profile is None or profile.canonical in checked or rule.id in run.options.disabled:
+        return
+    before = len(run.findings)
+    _check(profiles, profile, resource, at, run)
+    if len(run.findings) > before:
+        run.report(rule, at, f"is a vital sign by its LOINC code {found.code}, and so has to conform to {profile.url}")
 
 
 def check_extension(profiles: Profiles, extension: dict[str, Any], at: At, run: Run) -> None:

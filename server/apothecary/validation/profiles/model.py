@@ -11,6 +11,9 @@ from typing import Any
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.structures import Binding, Invariant
 
+# How many bytes the rules of one element take, a constraint besides its texts, a name, and a character of a value.
+_RULES, _CONSTRAINT, _NAME, _VALUE = 900, 300, 150, 8
+
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
@@ -118,3 +121,12 @@ class Profile:
     def url(self) -> str:
         """The canonical url without the version."""
         return self.canonical.partition("|")[0]
+
+
+def weight(rules: ElementRules) -> int:
+    """What the rules take in memory, about, in bytes."""
+    held = _RULES + _CONSTRAINT * len(rules.constraints)
+    held += sum(len(one.expression) + len(one.human) for one in rules.constraints)
+    held += _NAME * sum(1 + len(one.profiles) + len(one.targets) for one in rules.types)
+    held += sum(_VALUE * len(str(one.value)) for one in (rules.fixed, rules.pattern) if one is not None)
+    return held + sum(map(weight, rules.slices)) + sum(map(weight, rules.children))

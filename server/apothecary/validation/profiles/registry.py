@@ -9,6 +9,7 @@ from copy import copy
 from typing import Any
 
 from apothecary.errors import StartError
+from apothecary.fhir.caches import Weighed
 from apothecary.fhir.definitions import Context, Definitions, definitions
 from apothecary.fhir.references import split_canonical
 from apothecary.fhir.releases import FhirVersion, parse_version
@@ -17,38 +18,50 @@ from apothecary.validation.diagnostics import shown
 from apothecary.validation.profiles.bindings import contexts
 from apothecary.validation.profiles.canonicals import Canonicals
 from apothecary.validation.profiles.compile import CORE, compile_rules
-from apothecary.validation.profiles.model import Profile
+from apothecary.validation.profiles.model import Profile, weight
 from apothecary.validation.profiles.tree import Branch, extensions, overlay
 from apothecary.validation.profiles.valuesets import CodeSet, CodeSets
 
 # https://hl7.org/fhir/extensions/StructureDefinition-structuredefinition-imposeProfile.html
 IMPOSES = CORE + "structuredefinition-imposeProfile"
 _KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem"})
-# How many profiles are kept compiled.
-_KNOWN = 20_000
+# What is kept of a profile that cannot be used, in bytes: an error with its traceback.
+_REFUSAL = 5_000
+# How much of memory compiled profiles may take, in bytes. A guide of a hundred profiles needs some ten megabytes.
+KEPT = 64 * 1024 * 1024
 
 
 class Profiles:
-    """StructureDefinitions, ValueSets and CodeSystems by canonical url; other resources are passed over.
+    """StructureDefinitions, ValueSets and CodeSystems by canonical url, before those of the specification; other
+    resources are passed over.
 
     `asked` are profiles that every resource of their type is checked against, whatever it claims. Raises StartError
-    when one of them is not among the resources or cannot be used.
+    when one of them is not among the resources or cannot be used. `needed` are further resources that those depend on,
+    which are not listed.
     """
 
-    def __init__(self, resources: Iterable[Mapping[str, Any]], asked: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        resources: Iterable[Mapping[str, Any]],
+        asked: Iterable[str] = (),
+        needed: Iterable[Mapping[str, Any]] = (),
+    ) -> None:
         self._found: dict[str, Canonicals] = {kind: Canonicals() for kind in _KINDS}
-        for resource in resources:
+        self._given = tuple(each for each in resources if self._add(each))
+        for resource in needed:
             self._add(resource)
-        self._compiled: dict[tuple[str, FhirVersion], Profile | StartError] = {}
+        self._compiled: Weighed[tuple[str, FhirVersion], Profile | StartError] = Weighed(KEPT)
         self._code_sets: dict[FhirVersion, CodeSets] = {}
         self.asked = tuple(asked)
         for url in self.asked:
             self._require(url)
 
-    def _add(self, resource: Mapping[str, Any]) -> None:
+    def _add(self, resource: Mapping[str, Any]) -> bool:
         kind = resource.get("resourceType")
-        if isinstance(kind, str) and kind in _KINDS:
-            self._found[kind].add(resource)
+        if not isinstance(kind, str) or kind not in _KINDS:
+            return False
+        self._found[kind].add(resource)
+        return True
 
     def _require(self, url: str) -> None:
         """A profile that claims no release must be of use in one of them."""
@@ -64,10 +77,20 @@ class Profiles:
             return None  # The definition of a type: the tables have those of the specification.
         return found
 
+    def _definition(self, canonical: str, version: FhirVersion) -> Mapping[str, Any] | None:
+        """The profile of that canonical url: one that was given, or else that of the specification."""
+        found = self.find("StructureDefinition", canonical)
+        if found is None:
+            url, asked = split_canonical(canonical)
+            if matches(asked, version.number):
+                found = definitions(version).profile(url)
+        return found
+
     def definitions(self) -> Iterator[Mapping[str, Any]]:
-        """The profiles that were given; of those that stand in an index only, nothing more is read."""
+        """The profiles that were given."""
+        given = set(map(id, self._given))
         for found in self._found["StructureDefinition"]:
-            if isinstance(found, dict) and found.get("derivation") == "constraint":
+            if id(found) in given and found.get("derivation") == "constraint":
                 yield found
 
     def profile(self, canonical: str, version: FhirVersion) -> Profile:
@@ -78,9 +101,9 @@ class Profiles:
                 known = self._compile(canonical, version)
             except StartError as error:
                 known = error
-            if len(self._compiled) >= _KNOWN:
-                self._compiled.clear()  # An expression can make up canonicals without end.
-            self._compiled[canonical, version] = known
+            # An expression can make up canonicals without end.
+            held = weight(known.root) if isinstance(known, Profile) else _REFUSAL
+            self._compiled.put((canonical, version), known, held + len(canonical))
         if isinstance(known, StartError):
             raise known
         return known
@@ -103,7 +126,7 @@ class Profiles:
             return None
 
     def _compile(self, canonical: str, version: FhirVersion) -> Profile:
-        resource = self.find("StructureDefinition", canonical)
+        resource = self._definition(canonical, version)
         if resource is None:
             raise StartError(f"the profile {canonical} is not at hand{self._others(canonical)}")
         name = str(resource.get("name") or canonical)
@@ -130,7 +153,7 @@ class Profiles:
         return self._tree(canonical, version, ())
 
     def _tree(self, canonical: str, version: FhirVersion, above: tuple[str, ...]) -> Branch:
-        resource = self.find("StructureDefinition", canonical)
+        resource = self._definition(canonical, version)
         if resource is None:
             chain = f", the base of {above[-1]}," if above else ""
             others = self._others(canonical) or ": give it, or the package that holds it"
@@ -145,7 +168,7 @@ class Profiles:
         if not isinstance(base, str) or not differential:
             missing = "neither a snapshot nor a differential" if not differential else "no baseDefinition"
             raise StartError(f"the profile {canonical} has {missing}")
-        if self.find("StructureDefinition", base) is None and is_core(base, definitions(version)):
+        if self._definition(base, version) is None and is_core(base, definitions(version)):
             root = Branch(type_name, type_name)
         else:
             root = self._tree(base, version, (*above, canonical)).copy()
@@ -171,7 +194,7 @@ class Profiles:
 
     def type_of(self, canonical: str, tables: Definitions) -> str | None:
         """The type that a profile or a definition of the specification is for; None when it is not at hand."""
-        resource = self.find("StructureDefinition", canonical)
+        resource = self._definition(canonical, tables.version)
         if resource is not None:
             return str(resource.get("type"))
         return split_canonical(canonical)[0].removeprefix(CORE) if is_core(canonical, tables) else None

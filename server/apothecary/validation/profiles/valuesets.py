@@ -6,9 +6,10 @@ looks, and how a check of profiles asks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 from apothecary.errors import FhirError
+from apothecary.fhir.references import split_canonical
 from apothecary.fhir.releases import FhirVersion
 from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.compiling import Compiler
@@ -137,6 +138,20 @@ class _Held:
             Candidate(version, partial(_itself, one), one.get("status") == "active", -place)
             for place, (version, one) in enumerate(self._sets.all(url))
         ]
+
+    def code_systems_of(self, value_set: str) -> Sequence[Candidate[CodeSystem]]:
+        urls = self._naming.get(value_set, ())
+        return [one for url in urls for one in self.code_systems(url)]
+
+    @cached_property
+    def _naming(self) -> Mapping[str, Sequence[str]]:
+        """The urls of the code systems that name a value set as that of all their codes."""
+        found: dict[str, dict[str, None]] = {}
+        for one in self._systems:
+            named = one.get("valueSet")
+            if isinstance(named, str):
+                found.setdefault(split_canonical(named)[0], {})[str(one["url"])] = None
+        return {value_set: list(urls) for value_set, urls in found.items()}
 
     def _system(self, resource: Resource) -> CodeSystem:
         found = self._read.get(id(resource))

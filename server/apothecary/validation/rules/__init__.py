@@ -8,6 +8,7 @@ https://hl7.org/fhir/R5/validation.html
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from apothecary.validation.rules.bundle import BUNDLE_RULES
 from apothecary.validation.rules.content import CONTENT_RULES
 from apothecary.validation.rules.medication import MEDICATION_RULES
 from apothecary.validation.rules.profile import PROFILE_RULES
@@ -17,6 +18,10 @@ from apothecary.validation.rules.structure import STRUCTURE_RULES
 __all__ = ["BASE", "GROUPS", "MEDICATION_RULES", "Rule"]
 
 GROUPS: Mapping[str, tuple[Rule, ...]] = MappingProxyType(
-    {"FHIR": (*STRUCTURE_RULES, *CONTENT_RULES), "Profiles": PROFILE_RULES, "Medications": MEDICATION_RULES}
+    {
+        "FHIR": (*STRUCTURE_RULES, *CONTENT_RULES, *BUNDLE_RULES),
+        "Profiles": PROFILE_RULES,
+        "Medications": MEDICATION_RULES,
+    }
 )
 BASE: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in (*GROUPS["FHIR"], *GROUPS["Profiles"])})

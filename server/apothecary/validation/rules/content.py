@@ -1,4 +1,4 @@
-"""The rules about what a document says: values, codes, references, extensions, narrative, bundles.
+"""The rules about what a document says: values, codes, references, extensions, narrative.
 
 https://hl7.org/fhir/R5/validation.html
 """
@@ -260,41 +260,5 @@ CONTENT_RULES = (
         "https://hl7.org/fhir/R5/security.html#narrative",
         '{"div": "<div xmlns=...><img src=\\"https://example.org/pixel.png\\"/></div>"}',
         "Contain the image in the resource, as a data: URL or a contained Binary, or link to it.",
-    ),
-    Rule(
-        "bundle-full-url",
-        "error",
-        "invalid",
-        "fullUrl ends in the type and id of its resource when it is a RESTful URL, and is absolute.",
-        "https://hl7.org/fhir/R5/bundle.html#bundle-unique",
-        '{"fullUrl": "http://example.org/fhir/Medication/1", "resource": {"resourceType": "Medication", "id": "2"}}',
-        "Write the URL of the resource, or a urn:uuid.",
-    ),
-    Rule(
-        "bundle-duplicate",
-        "error",
-        "duplicate",
-        "A transaction changes a resource at most once.",
-        "https://hl7.org/fhir/R5/http.html#trules",
-        '{"type": "transaction", "entry": ["PUT Medication/1", "DELETE Medication/1"]}',
-        "Keep one of the entries.",
-    ),
-    Rule(
-        "bundle-content",
-        "error",
-        "not-found",
-        "A document holds what its Composition refers to, a message what is the focus of its MessageHeader.",
-        "It is read without a server to ask: https://hl7.org/fhir/R5/documents.html#content",
-        '{"type": "document", "entry": [{"resource": {"resourceType": "Composition", "subject": {...}}}]}',
-        "Add the resource to the bundle, or correct the reference.",
-    ),
-    Rule(
-        "bundle-request",
-        "error",
-        "invalid",
-        "The request of an entry agrees with its resource: PUT names its type and id, POST its type.",
-        "https://hl7.org/fhir/R5/http.html#trules",
-        '{"request": {"method": "PUT", "url": "Medication/1"}, "resource": {"resourceType": "Medication", "id": "2"}}',
-        "Correct request.url or the resource.",
     ),
 )

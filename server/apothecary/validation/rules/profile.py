@@ -16,6 +16,15 @@ PROFILE_RULES = (
         "Give the profile, or the package that holds it.",
     ),
     Rule(
+        "vital-sign",
+        "information",
+        "informational",
+        "An Observation with the LOINC code of a vital sign conforms to the profile of that vital sign.",
+        "The specification asks it whatever the resource claims: https://hl7.org/fhir/R5/observation-vitalsigns.html",
+        '{"resourceType": "Observation", "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7"}]}}',
+        "Mend what is reported beside this. Who disables this rule is not asked for the profile.",
+    ),
+    Rule(
         "profile-not-checked",
         "information",
         "incomplete",
