@@ -250,7 +250,7 @@ def searches(draw: st.DrawFn) -> tuple[str, list[Criterion], list[tuple[str, boo
 
 # With the real limits a small world is searched from its smallest part; with these along every walk that there is, or
 # from what two parts have in common when a walk was tried, and many values are a list.
-_MUCH = {"plan.FEW": 1, "plan.VERY_FEW": 0}
+_MUCH = {"plan.FEW": 1, "plan.FEW_LINKED": 1, "plan.VERY_FEW": 0}
 LIMITS = {
     "few": {},
     "walked": {**_MUCH, "plan.MANY": 1, "plan.MOST": 1},

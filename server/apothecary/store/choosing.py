@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-from apothecary.search.predicates import Predicate, ranks
+from apothecary.search.predicates import Chain, Has, Joined, Predicate, ranks
 from apothecary.search.query import Query
 from apothecary.store import plan
 from apothecary.store.listed import listed
@@ -143,8 +143,11 @@ def _counted(reader: Reader, listing: Listing, most: int) -> _Counts:
     found: list[tuple[int, int]] = []
     reached: dict[int, str] = {}
     for part in sorted(listing.candidates, key=lambda part: rank(listing.parts[part])):
-        counted, last = bounded_count(reader, listing, part, min([most, *(one[1] + 1 for one in found)]))
-        found.append((part, counted))
+        # Each row of what is linked costs several looks: fewer of them are many already.
+        linked = isinstance(listing.parts[part], Chain | Has | Joined)
+        enough = min(most, plan.FEW_LINKED + 1) if linked and most <= plan.FEW + 1 else most
+        counted, last = bounded_count(reader, listing, part, min([enough, *(one[1] + 1 for one in found)]))
+        found.append((part, most if counted == enough else counted))
         if last is not None:
             reached[part] = last
         if counted <= plan.VERY_FEW:

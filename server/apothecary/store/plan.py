@@ -39,6 +39,9 @@ from apothecary.store.traits import ordered, sourceable
 
 FEW = 2000
 
+# The same of what is looked for along references, or on the same element.
+FEW_LINKED = 500
+
 # So many steps is a walk tried for, and for each hit of the page so many more.
 TRIED = 2000
 TRIED_FOR_A_HIT = 10

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import NamedTuple
 
 from apothecary.search.predicates import (
@@ -48,17 +49,18 @@ _FIRST, _LAST = -(2**63), 2**63 - 1
 
 def rewritten(node: Predicate) -> Predicate:
     """`node` as statements are made of it. What needs no other form is the same object."""
+    moments = _moments(node)
+    if moments is not None:
+        return _within(moments)
     match node:
         case And(of):
-            return _all([rewritten(one) for one in of])
+            return _all(of)
         case Or(of):
             return _any([rewritten(one) for one in of])
         case Not(inner):
             return Not(rewritten(inner))
         case Chain(of=inner) | Has(of=inner):
             return replace(node, of=rewritten(inner))
-        case Resource(where) if _of_moments(where):
-            return _within(_ranges(where))
         case Row(table, parameter, where) if table in _SPANS and where is not None:
             return any_of([Row(table, parameter, one) for one in map(_closed, _alternatives(where))])
         case Joined(parts):
@@ -75,11 +77,30 @@ def _part(row: Row) -> Row:
 
 def _all(of: Sequence[Predicate]) -> Predicate:
     """What meets all: a resource has one moment, so that conditions on it are one."""
-    moments = [one.where for one in of if isinstance(one, Resource) and _of_moments(one.where)]
-    if len(moments) > 1:
-        rest = [one for one in of if not (isinstance(one, Resource) and _of_moments(one.where))]
-        of = [_within(_ranges(Every(tuple(moments)))), *rest]
-    return all_of([part for one in of for part in (one.of if isinstance(one, And) else (one,))])
+    of = [part for one in of for part in (one.of if isinstance(one, And) else (one,))]
+    about = [one for one in of if _moments(one) is not None]
+    rest = [rewritten(one) for one in of if one not in about]
+    return all_of([rewritten(And(tuple(about))), *rest] if about else rest)
+
+
+def _moments(node: Predicate) -> list[_Range] | None:
+    """The moments that a predicate about nothing else allows; None for another one."""
+    match node:
+        case Resource(where) if _of_moments(where):
+            return _ranges(where)
+        case And(of) | Or(of):
+            every = [_moments(one) for one in of]
+            known = [one for one in every if one is not None]
+            if len(known) < len(every):
+                return None
+            return reduce(_common, known) if isinstance(node, And) else _joined(one for each in known for one in each)
+    return None
+
+
+def _common(some: Sequence[_Range], others: Sequence[_Range]) -> list[_Range]:
+    """What is in both of two lists of ranges."""
+    found = [(max(low, first), min(high, last)) for low, high in some for first, last in others]
+    return [(low, high) for low, high in found if low <= high]
 
 
 def _of_moments(where: Condition) -> bool:
@@ -102,15 +123,7 @@ def _ranges(where: Condition) -> list[_Range]:
     """The moments that meet a condition, as few ranges as there can be, in order."""
     match where:
         case Every(of):
-            found = [(_FIRST, _LAST)]
-            for one in of:
-                found = [
-                    (max(low, other_low), min(high, other_high))
-                    for low, high in found
-                    for other_low, other_high in _ranges(one)
-                    if max(low, other_low) <= min(high, other_high)
-                ]
-            return found
+            return reduce(_common, map(_ranges, of))
         case Some(of):
             return _joined(one for part in of for one in _ranges(part))
         case Compare(_, operator, value):
