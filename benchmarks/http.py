@@ -1,6 +1,7 @@
-"""Throughput of the server relative to a bare Flask app on the same granian, both measured in one run, in turns.
+"""The server relative to a bare Flask app on the same granian, with its cache and without, in turns of one run.
 
-Ratios are what to compare: requests per second belong to the machine and to what else it does.
+Ratios are what to compare: requests per second belong to the machine and to what else it does. That counts less in the
+ratio of processor time, which also says how many requests a busy machine can answer.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import shutil
 import subprocess
 import tempfile
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 
 import click
 
 from benchmarks import content, servers
+from benchmarks.servers import Running
 
 CONNECTIONS = 8
 ROTATE = Path(__file__).parent / "rotate.lua"
@@ -26,31 +28,39 @@ ROTATE = Path(__file__).parent / "rotate.lua"
 
 @dataclass(frozen=True)
 class Target:
-    """Something to measure: a server's port, and the paths to ask it for in turn."""
+    """Something to measure: a server and its port, and the paths to ask it for in turn."""
 
     name: str
+    server: Running
     port: int
     paths: list[str]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What one run of wrk found: requests per second, and latencies in milliseconds."""
+    """What one run of wrk found: requests per second, and latencies in milliseconds; and the processor time of the
+    server for one request, in microseconds.
+    """
 
     rate: float
     p50: float
     p99: float
+    cpu: float = 0.0
 
 
 @dataclass(frozen=True)
 class Result:
-    """A target's medians over all rounds. `ratio` is the median of its rate over the bare app's in the same round."""
+    """A target's medians over all rounds. `ratio` is the median of its rate over the bare app's in the same round, and
+    `cpu_ratio` that of the bare app's processor time for a request over its own.
+    """
 
     name: str
     rate: float
     p50: float
     p99: float
+    cpu: float
     ratio: float
+    cpu_ratio: float
 
 
 def parse_wrk(output: str) -> Sample:
@@ -74,7 +84,10 @@ def measure(target: Target, seconds: int) -> Sample:
     """Load `target` for `seconds`."""
     command = ["wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s", "--latency"]
     command += [f"--script={ROTATE}", f"http://{servers.HOST}:{target.port}", "--", *target.paths]
-    return parse_wrk(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    before = target.server.processor_seconds()
+    found = parse_wrk(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    used = target.server.processor_seconds() - before
+    return replace(found, cpu=used * 1e6 / max(1.0, found.rate * seconds))
 
 
 def summarize(rounds: list[dict[str, Sample]]) -> list[Result]:
@@ -85,23 +98,28 @@ def summarize(rounds: list[dict[str, Sample]]) -> list[Result]:
             rate=median(each[name].rate for each in rounds),
             p50=median(each[name].p50 for each in rounds),
             p99=median(each[name].p99 for each in rounds),
+            cpu=median(each[name].cpu for each in rounds),
             ratio=median(each[name].rate / each["bare"].rate for each in rounds),
+            cpu_ratio=median(each["bare"].cpu / each[name].cpu if each[name].cpu else 0.0 for each in rounds),
         )
         for name in rounds[0]
     ]
 
 
-def targets(bare_port: int, port: int, count: int) -> list[Target]:
-    """What to measure over `count` Medications: up to 200 of them, drawn evenly but always the same."""
+def paths(port: int, count: int) -> dict[str, list[str]]:
+    """What to measure over `count` Medications: up to 200 of them, drawn evenly but always the same. `port` is of a
+    server that is asked for links to pages.
+    """
     numbers = random.Random(5).sample(range(count), min(200, count))
-    return [
-        Target("bare", bare_port, ["/"]),
-        Target("read", port, [f"/fhir/Medication/m{number}" for number in numbers]),
-        Target(
-            "search", port, [f"/fhir/Medication?code={content.SYSTEM}|{content.code_of(number)}" for number in numbers]
-        ),
-        Target("metadata", port, ["/fhir/metadata"]),
-    ]
+    _, body = servers.fetch(port, "/fhir/Medication?_count=5")
+    following = next(one["url"] for one in json.loads(body)["link"] if one["relation"] == "next")
+    return {
+        "read": [f"/fhir/Medication/m{number}" for number in numbers],
+        "vread": [f"/fhir/Medication/m{number}/_history/1" for number in numbers],
+        "search": [f"/fhir/Medication?code={content.SYSTEM}|{content.code_of(number)}" for number in numbers],
+        "page": [f"/fhir/{following.partition('/fhir/')[2]}"],
+        "metadata": ["/fhir/metadata"],
+    }
 
 
 def check(target: Target) -> None:
@@ -109,7 +127,7 @@ def check(target: Target) -> None:
     status, body = servers.fetch(target.port, target.paths[0])
     answer = json.loads(body) if status == 200 else {}
     hits = [entry for entry in answer.get("entry", []) if entry.get("search", {}).get("mode") == "match"]
-    if status != 200 or (target.name == "search" and len(hits) != content.SHARING):
+    if status != 200 or (target.name.split()[0] in ("search", "page") and len(hits) != content.SHARING):
         raise click.ClickException(f"{target.paths[0]}: status {status}, {len(hits)} hits, {body[:300]!r}")
 
 
@@ -124,18 +142,25 @@ def check(target: Target) -> None:
 def main(
     rounds: int, seconds: int, resources: int, workers: int, threads: int, database: str | None, as_json: bool
 ) -> None:
-    """Measure read, token search with five hits and metadata against a bare Flask app."""
+    """Measure read, token search with five hits and other GETs against a bare Flask app, without the cache and with."""
     if shutil.which("wrk") is None:
         raise click.ClickException("this needs wrk: apt-get install wrk, or brew install wrk")
     with tempfile.TemporaryDirectory(prefix="apothecary-benchmark-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         content.write(folder / "content", resources)
-        bare_port, port = servers.free_port(), servers.free_port()
+        bare_port, port, cached_port = (servers.free_port() for _ in range(3))
         url = database or f"sqlite:///{folder / 'benchmark.db'}"
-        serve = servers.apothecary(port, folder / "content", url, workers, threads)
-        stack.enter_context(servers.running(servers.bare(bare_port, workers, threads), bare_port, "/"))
-        stack.enter_context(servers.running(serve, port, "/readyz"))
-        measured = targets(bare_port, port, resources)
+
+        def serving(at: int, cache_bytes: int | None) -> Running:
+            command = servers.apothecary(at, folder / "content", url, workers, threads, cache_bytes)
+            return stack.enter_context(servers.running(command, at, "/readyz"))
+
+        bare = stack.enter_context(servers.running(servers.bare(bare_port, workers, threads), bare_port, "/"))
+        computing, cached = serving(port, 0), serving(cached_port, None)
+        asked = paths(port, resources)
+        measured = [Target("bare", bare, bare_port, ["/"])]
+        measured += [Target(name, computing, port, some) for name, some in asked.items()]
+        measured += [Target(f"{name} again", cached, cached_port, some) for name, some in asked.items()]
         for target in measured:
             check(target)
             measure(target, 1)  # warms up caches and connections
@@ -145,8 +170,11 @@ def main(
 
 def table(results: list[Result]) -> str:
     """`results` for people."""
-    lines = [f"{'':<10}{'req/s':>10}{'p50 ms':>10}{'p99 ms':>10}{'of bare':>10}"]
-    lines += [f"{r.name:<10}{r.rate:>10.0f}{r.p50:>10.2f}{r.p99:>10.2f}{r.ratio:>10.2f}" for r in results]
+    lines = [f"{'':<15}{'req/s':>10}{'p50 ms':>10}{'p99 ms':>10}{'cpu us':>10}{'of bare':>10}{'by cpu':>10}"]
+    lines += [
+        f"{r.name:<15}{r.rate:>10.0f}{r.p50:>10.2f}{r.p99:>10.2f}{r.cpu:>10.0f}{r.ratio:>10.2f}{r.cpu_ratio:>10.2f}"
+        for r in results
+    ]
     return "\n".join(lines)
 
 

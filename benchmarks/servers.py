@@ -12,16 +12,38 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 BIN = Path(sys.executable).parent
 HOST = "127.0.0.1"
 
 
-def apothecary(port: int, content: Path, database: str, workers: int, threads: int = 2) -> list[str]:
+class Running(NamedTuple):
+    """A server that answers: the seconds from its start to its first 200, and the group of its processes."""
+
+    seconds: float
+    group: int
+
+    def processor_seconds(self) -> float:
+        """The processor time of all of its processes so far: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html"""
+        ticks = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                # Behind the name, which may hold anything, the third field is the group; the 12th and 13th are times.
+                fields = stat.read_text().rpartition(")")[2].split()
+                ticks += sum(map(int, fields[11:13])) if int(fields[2]) == self.group else 0
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def apothecary(
+    port: int, content: Path, database: str, workers: int, threads: int = 2, cache_bytes: int | None = None
+) -> list[str]:
     """The command that serves `content`."""
     options = {"--host": HOST, "--port": port, "--workers": workers, "--content": content, "--database": database}
     words = [str(word) for option in options.items() for word in option]
-    return ["env", f"APOTHECARY_THREADS={threads}", str(BIN / "apothecary"), "serve", *words]
+    variables = [f"APOTHECARY_THREADS={threads}"]
+    variables += [f"APOTHECARY_CACHE_BYTES={cache_bytes}"] if cache_bytes is not None else []
+    return ["env", *variables, str(BIN / "apothecary"), "serve", *words]
 
 
 def bare(port: int, workers: int, threads: int) -> list[str]:
@@ -39,8 +61,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: list[str], port: int, path: str, *, seconds: float = 120.0) -> Iterator[float]:
-    """Run `command` until the block ends; gives the seconds from its start to the first 200 for `path`.
+def running(command: list[str], port: int, path: str, *, seconds: float = 120.0) -> Iterator[Running]:
+    """Run `command` until the block ends, once it answers `path` with 200.
 
     Raises RuntimeError with what the command wrote when it ends early or does not answer within `seconds`.
     """
@@ -54,7 +76,7 @@ def running(command: list[str], port: int, path: str, *, seconds: float = 120.0)
                         output.seek(0)
                         raise RuntimeError(f"{' '.join(command)} does not answer:\n{output.read().decode()[-2000:]}")
                     time.sleep(0.002)
-                yield time.perf_counter() - begin
+                yield Running(time.perf_counter() - begin, process.pid)
             finally:
                 stop(process)
 

@@ -33,8 +33,8 @@ def main(rounds: int, content: Path, path: str, workers: int, as_json: bool) -> 
 def start(content: Path, database: str, path: str, workers: int) -> float:
     """Seconds from starting the server to its first 200."""
     port = servers.free_port()
-    with servers.running(servers.apothecary(port, content, database, workers), port, path) as seconds:
-        return seconds
+    with servers.running(servers.apothecary(port, content, database, workers), port, path) as server:
+        return server.seconds
 
 
 if __name__ == "__main__":

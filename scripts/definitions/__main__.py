@@ -14,7 +14,7 @@ import msgspec
 from apothecary.fhir.definitions import Definitions, ExtensionDefinition
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.structures import TypeTable
-from scripts.definitions import page
+from scripts.definitions import hl7_terminology, page
 from scripts.definitions.compartments import compartments
 from scripts.definitions.extensions import extensions
 from scripts.definitions.ledger import Repairs
@@ -58,6 +58,15 @@ def compile_release(version: FhirVersion, cache: Path, folder: Path) -> list[str
     _write(folder / "valuesets.json", _lines(compiled))
     _write(folder / "codesystems.json", _lines(compiler_of_sets.code_systems()))
     return search.problems + [f"not needed any more: {where}" for where in repairs.unused()]
+
+
+def compile_terminology(cache: Path, folder: Path) -> None:
+    """Write the tables of HL7's terminology, which serve all releases."""
+    shutil.rmtree(folder, ignore_errors=True)
+    published = hl7_terminology.read(cache)
+    _write(folder / "codesystems.json", _lines(hl7_terminology.code_systems(published)))
+    _write(folder / "valuesets.json", _lines(hl7_terminology.value_sets(published)))
+    _write(folder / "systems.json", _lines(hl7_terminology.named_systems(published)))
 
 
 def _bound(tables: Mapping[str, TypeTable], published: Mapping[str, ExtensionDefinition]) -> set[str]:
@@ -116,6 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
         folder = options.output / version.segment
         shutil.rmtree(folder, ignore_errors=True)
         problems += [f"{version}: {problem}" for problem in compile_release(version, options.cache, folder)]
+    compile_terminology(options.cache, options.output / "terminology")
     sources = {}
     for package in ALL:
         found = manifest(obtain(package, options.cache))

@@ -73,7 +73,9 @@ EXTENSIONS = {
         "33a55f290663f3f9d61c9dbdeb0be6ef10d0e64b54af539d1d557585c8f9e1c2",
     ),
 }
-ALL = tuple(dict.fromkeys((*CORE.values(), *EXPANSIONS.values(), *EXTENSIONS.values())))
+# HL7's own code systems and value sets, which are the same for all releases.
+TERMINOLOGY = Package("hl7.terminology.r5", "7.0.1", "b34d9c6bdf108884e1d5ba535765e7b5cd93009f0af9f3b7e5eba38e5ae7a70b")
+ALL = tuple(dict.fromkeys((*CORE.values(), *EXPANSIONS.values(), *EXTENSIONS.values(), TERMINOLOGY)))
 
 
 DOWNLOAD_SECONDS = 300

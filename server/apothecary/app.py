@@ -14,6 +14,7 @@ from apothecary.content.live import Live
 from apothecary.interactions.service import Service
 from apothecary.operations import OPERATIONS
 from apothecary.rest import admission, errors, routes
+from apothecary.rest.cache import Cached
 from apothecary.rest.gate import Gate
 from apothecary.rest.metrics import Metrics
 from apothecary.rest.observe import Observed
@@ -67,7 +68,9 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     app.before_request(lambda: admission.admit(settings, request.environ))
     metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
     routes.register(app, service, metrics)
-    app.wsgi_app = Observed(app.wsgi_app, service, metrics, app.gate.drain)  # type: ignore[method-assign] # Flask's way to wrap an app
+    cache = Cached(app.wsgi_app, service, app.gate)
+    metrics.watch(cache.counts)
+    app.wsgi_app = Observed(cache, service, metrics, app.gate.drain)  # type: ignore[method-assign] # Flask's way to wrap an app
     app.router = Router(app.url_map, routes.bases(service))
     # What an earlier server left half done goes on.
     service.live.look(store)

@@ -126,14 +126,18 @@ class Settings:
     form_limit: int = setting(1024 * 1024, "Largest form of a search by POST in bytes.")
     parameter_limit: int = setting(200, "Most parameters in the address and the form of a request, or in a condition.")
     index_limit: int = setting(
-        50_000, "Most values that searches find one resource by, where it is written over REST.", least=1
+        50_000,
+        "Most values that searches find one resource by, written over REST; 20 times as many in what is loaded.",
+        least=1,
     )
     text_limit: int = setting(
-        2_000_000, "Most characters of narrative, strings and codes in one resource that is written over REST."
+        2_000_000,
+        "Most characters of text in one resource, written over REST; 20 times as many in what is loaded.",
     )
     patch_limit: int = setting(1000, "Most operations of one patch.")
     request_seconds: float = setting(
-        30.0, "Longest time one database statement may run before the request is answered with 503."
+        30.0,
+        "Longest time that a database statement, or the work on a bundle, may take before it is answered with 503.",
     )
     database_seconds: float = setting(
         5.0,
@@ -146,6 +150,11 @@ class Settings:
         "full", "SQLite: full survives a power cut after each commit, normal may lose the last commits then."
     )
     sqlite_cache: int = setting(256, "SQLite: most megabytes of the database that each thread keeps in memory.")
+    cache_bytes: int = setting(
+        32 * 1024 * 1024,
+        "Most bytes of answers that each process keeps, to give them again while the database says that nothing "
+        "changed; 0 for none.",
+    )
     cors_origins: str = setting(
         "*",
         "Origins of web pages that may call, by commas: a named one may read and write, * lets all others read.",

@@ -113,11 +113,11 @@ def test_a_server_that_does_not_start_is_told_with_its_own_words() -> None:
 @pytest.mark.slow
 def test_the_bare_app_runs_on_granian_and_ends_with_the_block() -> None:
     port = servers.free_port()
-    with servers.running(servers.bare(port, workers=2, threads=2), port, "/") as seconds:
-        assert seconds > 0
+    with servers.running(servers.bare(port, workers=2, threads=2), port, "/") as server:
+        assert server.seconds > 0
         assert servers.fetch(port, "/") == (200, bare.BODY)
         if shutil.which("wrk"):
-            assert measure(Target("bare", port, ["/", "/?again"]), 1).rate > 0
+            assert measure(Target("bare", server, port, ["/", "/?again"]), 1).cpu > 0
     assert servers.status(port, "/") is None
 
 

@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 from apothecary.cli import main
 from apothecary.content.sync import Report, sync
 from apothecary.settings import Settings
-from apothecary.store import postgresql_backup
+from apothecary.store import postgresql_backup, schema
 from apothecary.store.open import open_store
 from tests.conformance.harness import ROOT, served, write_content
 from tests.databases import fresh_database
@@ -123,7 +123,7 @@ def test_what_is_restored_is_what_was_there_to_the_byte(database_url: str, other
     (content / "Medication" / "m2.json").unlink()
     fill(database_url, content, 2, "inactive")
     before = everything(database_url)
-    assert "3 resources, revision 0002" in done(run("backup", str(file), "--database", database_url))
+    assert f"3 resources, revision {schema.REVISION}" in done(run("backup", str(file), "--database", database_url))
     assert "restored 3 resources" in done(run("restore", str(file), "--database", other_url))
     assert everything(other_url) == before
     # Over a database that went on meanwhile, too, and the next start finds nothing to do.
@@ -217,7 +217,7 @@ def bad(name: str, file: Path, url: str, postgresql_url: str) -> None:
                 source.backup(to)
         else:
             dump(url, file, *(f"--table={table}" for table in postgresql_backup.TABLES))
-        rows(url, "UPDATE alembic_version SET version_num = '0002'")
+        rows(url, f"UPDATE alembic_version SET version_num = '{schema.REVISION}'")
     elif name == "other tables":
         if sqlite:
             with closing(sqlite3.connect(file)) as connection:

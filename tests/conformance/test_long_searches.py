@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from apothecary.content.sync import sync
+from apothecary.fhir import temporal
 from apothecary.fhir.json import dumps
 from apothecary.interactions import kept
 from apothecary.settings import Settings
@@ -115,7 +116,8 @@ def test_a_search_is_kept_for_a_day_from_the_last_page(
 ) -> None:
     one, other = servers
     time = [kept.now()]
-    monkeypatch.setattr(kept, "now", lambda: time[0])
+    for one in (kept, temporal):
+        monkeypatch.setattr(one, "now", lambda: time[0])
     link = post(one, "/fhir").links["next"]
     time[0] += kept.LASTING - 1
     assert other.ask("GET", link).status == 200

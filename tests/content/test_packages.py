@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tarfile
@@ -91,3 +92,27 @@ def test_a_profile_may_be_in_yaml(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("resourceType: StructureDefinition\nurl: http://example.org/x\n")
     assert read_definition(path) == PROFILE
+
+
+def test_what_an_archive_says_of_a_file_is_bounded(tmp_path: Path) -> None:
+    path = archive(tmp_path / "x.tgz", {"package/a.json": PROFILE, "package/b.json": SET})
+    member = tarfile.TarInfo("package/c.json")
+    member.pax_headers = {"comment": "x" * 5_000_000}
+    with gzip.open(path, "wb") as bomb:
+        bomb.write(member.tobuf(tarfile.PAX_FORMAT) + b"\0" * 1024)
+    with pytest.raises(StartError, match="header is larger than 1048576 bytes"):
+        read_package(path)
+
+
+def test_links_and_ways_out_of_an_archive_lead_nowhere(tmp_path: Path) -> None:
+    path = archive(tmp_path / "x.tgz", {"package/a.json": PROFILE, "package/../../b.json": SET, "/package/c.json": SET})
+    with tarfile.open(path) as read:
+        members = [(member, read.extractfile(member)) for member in read]
+        with tarfile.open(tmp_path / "y.tgz", "w:gz") as written:
+            for member, data in members:
+                written.addfile(member, data)
+            for kind, target in ((tarfile.SYMTYPE, "/etc/passwd"), (tarfile.LNKTYPE, "package/a.json")):
+                link = tarfile.TarInfo(f"package/{target.rpartition('/')[2]}.json")
+                link.type, link.linkname = kind, target
+                written.addfile(link)
+    assert read_package(tmp_path / "y.tgz") == [PROFILE]

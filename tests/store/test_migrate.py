@@ -66,14 +66,14 @@ def set_stamp(url: str, revision: str, usable_from: str | None = None) -> None:
 
 
 def empty(url: str) -> None:
-    words = ["index_text_words"] if url.startswith("sqlite") else []
+    words = ["index_text_words", "concept_words"] if url.startswith("sqlite") else []
     for table in [*words, "index_text", *reversed(tables.metadata.sorted_tables), "alembic_version"]:
         rows(url, f"DROP TABLE {table}")
 
 
 def of_metadata(_item: Any, name: str | None, *_: Any) -> bool:
     """Full text has tables that each database makes its own way; the catalogues are compared for them."""
-    return not (name or "").startswith("index_text")
+    return not (name or "").startswith(("index_text", "concept_words"))
 
 
 def test_the_migrations_make_the_tables_that_the_code_uses(database_url: str) -> None:
@@ -172,22 +172,22 @@ def test_two_that_migrate_at_the_same_time_take_turns(database_url: str) -> None
     open_store(Settings(database=database_url)).close()
 
 
-def older(url: str) -> None:
-    """Make the tables of the revision before the newest."""
+def older(url: str, revision: str = schema.revisions()[-2]) -> None:
+    """Make the tables of a revision, by itself the one before the newest."""
     from alembic import command
 
     from apothecary.store.migrate import _config
 
     engine = create_engine(url, poolclass=NullPool)
     with engine.connect() as connection:
-        command.upgrade(_config(connection), schema.revisions()[-2])
+        command.upgrade(_config(connection), revision)
         connection.commit()
 
 
 def test_servers_read_and_write_while_an_index_is_built(postgresql_database_url: str) -> None:
     """A transaction that is open on the table would hold up a plain CREATE INDEX, and whoever writes after it."""
     url = postgresql_database_url
-    older(url)
+    older(url, "0001")
     one = ("INSERT INTO version VALUES ('A', '{}', 1, 0, 'R5', 'PUT', NULL)").format
     engine = create_engine(url, poolclass=NullPool)
     with ThreadPoolExecutor(1) as pool, engine.connect() as connection:
@@ -212,7 +212,7 @@ def test_servers_read_and_write_while_an_index_is_built(postgresql_database_url:
 
 def test_a_build_that_was_broken_off_is_begun_anew(postgresql_database_url: str) -> None:
     url = postgresql_database_url
-    older(url)
+    older(url, "0001")
     rows(url, "CREATE INDEX resource_deleted ON resource (type) WHERE deleted")
     rows(url, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'resource_deleted'::regclass")
     migrate(Settings(database=url))

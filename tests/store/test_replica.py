@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
 import psycopg
 import pytest
@@ -27,13 +29,13 @@ class Pair:
     primary: Cluster
     standby: Cluster
 
-    def settings(self, **changes: str) -> Settings:
+    def settings(self, **changes: Any) -> Settings:
         urls = {"database": self.primary.url, "read_database": self.standby.url} | changes
         return Settings(content="", **urls)
 
-    def app(self) -> Apothecary:
+    def app(self, **changes: Any) -> Apothecary:
         """One server process, as far as the replica is concerned."""
-        return create_app(self.settings())
+        return create_app(self.settings(**changes))
 
     def ask(self, cluster: Cluster, question: str) -> object:
         with psycopg.connect(cluster.url.replace("+psycopg", ""), autocommit=True) as connection:
@@ -90,8 +92,8 @@ def create(client: FlaskClient, code: str) -> tuple[str, str]:
     return f"/fhir/Substance/{answer.json['id']}", answer.headers["Set-Cookie"]
 
 
-def test_reads_and_searches_go_to_the_standby_when_it_has_caught_up(pair: Pair, app: Apothecary) -> None:
-    client = app.test_client()
+def test_reads_and_searches_go_to_the_standby_when_it_has_caught_up(pair: Pair) -> None:
+    client = pair.app(cache_bytes=0).test_client()
     address, _ = create(client, "anywhere")
     assert pair.caught_up()
     assert client.get(address).status_code == 200
@@ -127,6 +129,28 @@ def test_a_client_that_keeps_the_cookie_reads_its_write_in_any_other_process(pai
     assert without.get(address).status_code == 404
     pair.resume()
     assert until(lambda: without.get(address).status_code == 200)
+
+
+def test_an_answer_is_given_again_only_to_who_may_see_one_as_old(pair: Pair, app: Apothecary) -> None:
+    writing, other = app.test_client(use_cookies=False), pair.app()
+    address, _ = create(writing, "old")
+    assert pair.caught_up()
+    reading = other.test_client(use_cookies=False)
+    queries = (address, f"/fhir/Substance?_id={address.rpartition('/')[2]}&code:text=new")
+    for client, query in product((writing, reading), queries * 3):
+        assert b'"new"' not in client.get(query).data
+    hits = 'apothecary_cache_requests_total{result="hit"} 2'
+    assert hits in reading.get("/metrics").text
+    pair.pause()
+    body = {"resourceType": "Substance", "id": address.rpartition("/")[2], "instance": False}
+    changed = writing.put(address, json=body | {"code": {"concept": {"text": "new"}}})
+    position = changed.headers["Set-Cookie"].partition(";")[0]
+    for query in queries * 3:
+        assert b'"new"' in writing.get(query).data
+        assert b'"new"' in reading.get(query, headers={"Cookie": position}).data
+        assert b'"new"' not in reading.get(query).data
+    pair.resume()
+    assert until(lambda: all(b'"new"' in reading.get(query).data for query in queries))
 
 
 @pytest.mark.parametrize("value", ["", "x", "-1", "9" * 40, "²", str(2**64 - 1)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,9 @@ from apothecary.settings import Settings
 from apothecary.store import reads
 from apothecary.store.contract import Stored
 from apothecary.store.open import open_store
+from apothecary.store.postgresql import GENUINE, PostgresqlStore
 from apothecary.store.sql import SqlStore, Statements
+from apothecary.store.sqlite import SqliteStore
 from apothecary.store.statements import Statement
 from tests.databases import ENDLESS
 from tests.waiting import until
@@ -268,3 +271,77 @@ def test_what_was_written_is_there_when_the_database_is_opened_again(database_ur
 def test_a_database_that_cannot_be_used_stops_the_start(url: str) -> None:
     with pytest.raises(StartError):
         open_store(Settings(database=url))
+
+
+# -- whether anything changed
+
+
+def test_whatever_is_committed_through_any_store_changes_the_state(store: SqlStore, database_url: str) -> None:
+    other = open_store(Settings(database=database_url))
+    seen = [store.changes()]
+    for number, writer in enumerate((store, other, store, other), 1):
+        put(writer, "Medication/a", number)
+        seen.append(store.changes())
+    other.write(lambda transaction: transaction.set_state("any", "thing"))
+    seen.append(store.changes())
+    assert None not in seen
+    assert len(set(seen)) == len(seen)
+    other.close()
+
+
+def test_what_only_reads_leaves_the_state_as_it_was(store: SqlStore, database_url: str) -> None:
+    other = open_store(Settings(database=database_url))
+    put(store, "Medication/a")
+
+    # A server's own housekeeping may come between, but not for ever.
+    def unchanged() -> bool:
+        before = store.changes()
+        for one in (store, other):
+            one.read("Medication", "a")
+            one.types()
+        return before == store.changes()
+
+    assert until(unchanged)
+    other.close()
+
+
+def test_what_another_has_begun_and_not_committed_is_no_change_until_it_is(store: SqlStore, database_url: str) -> None:
+    other = open_store(Settings(database=database_url))
+    with other.transaction() as transaction:
+        transaction.set_state("any", "thing")
+        began = store.changes()
+        assert store.state("any") is None
+    assert store.changes() != began
+    assert store.state("any") == "thing"
+    other.close()
+
+
+def test_a_new_connection_counts_anew_and_is_not_mistaken_for_the_old_one(
+    store: SqlStore,
+) -> None:
+    if isinstance(store, SqliteStore):
+        before = store.changes()
+        store._watch.close()  # type: ignore[union-attr] # it was opened just now
+        with pytest.raises(sqlite3.ProgrammingError):
+            store.changes()
+        assert store.changes() != before
+    elif isinstance(store, PostgresqlStore):
+        assert until(lambda: store.changes() == store.changes())
+        before = store.changes()
+        store._connections.opened += 1
+        assert store.changes() != before
+
+
+@pytest.mark.parametrize(
+    ("version", "trusted"),
+    [
+        ("PostgreSQL 15.14 (Debian 15.14-0+deb12u1) on x86_64-pc-linux-gnu, compiled by gcc", True),
+        ("PostgreSQL 17beta2 on aarch64-unknown-linux-gnu, compiled by gcc", True),
+        ("PostgreSQL 16.1 (Homebrew) on aarch64-apple-darwin", True),
+        ("PostgreSQL 11.2-YB-2.17.0.0-b0 on x86_64-pc-linux-gnu, compiled by clang", False),
+        ("PostgreSQL 12.12 (Greenplum Database 7.0.0 build) on x86_64-pc-linux-gnu", False),
+        ("CockroachDB CCL v23.1.0 (x86_64-pc-linux-gnu)", False),
+    ],
+)
+def test_an_engine_that_only_speaks_the_language_is_not_believed(version: str, trusted: bool) -> None:
+    assert (GENUINE.match(version) is not None) is trusted

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,8 @@ _MARKS = tuple(f'"{kind}"'.encode() for kind in sorted(_KINDS))
 _ARCHIVES = (".tgz", ".tar.gz")
 # One definition: the largest published ones have a few megabytes.
 LARGEST = 64 * 1024 * 1024
+# What an archive says of one file before its content.
+_LARGEST_HEADER = 1024 * 1024
 # All files of a package together, unpacked.
 _LARGEST_PACKAGE = 2 * 1024 * 1024 * 1024
 
@@ -95,9 +98,22 @@ def read_definition(path: Path) -> dict[str, Any]:
     return value
 
 
+class _Bounded(gzip.GzipFile):
+    """An unpacked archive of which no more than `most` bytes are read at once: what precedes a file in an archive, such
+    as its extended header, has no limit of its own.
+    """
+
+    most = _LARGEST_HEADER
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= self.most:
+            raise tarfile.ReadError(f"a header is larger than {self.most} bytes")
+        return super().read(size)
+
+
 def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
     unpacked = 0
-    with tarfile.open(path, "r:gz") as archive:
+    with _Bounded(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
         # Nothing is written anywhere, so that names with `..` lead nowhere; links are no files and are passed over.
         for member in archive:
             unpacked += member.size
@@ -107,9 +123,12 @@ def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
             if member.isfile() and folder == "package" and name.endswith(".json"):
                 if member.size > LARGEST:
                     raise StartError(f"{path}: {member.name} is larger than {LARGEST} bytes")
-                stream = archive.extractfile(member)
-                if stream is not None:
-                    yield member.name, stream.read()
+                file = archive.extractfile(member)
+                if file is not None:
+                    stream.most = LARGEST
+                    data = file.read()
+                    stream.most = _LARGEST_HEADER
+                    yield member.name, data
 
 
 def package_files(path: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Code systems whose codes say by their form what they stand below.
+"""How codes are written: what they stand below by their form, and what cannot be one.
 
 ICD: https://terminology.hl7.org/ICD.html; ATC: https://atcddd.fhi.no/atc/structure_and_principles/; NDC:
 https://terminology.hl7.org/NDC.html; language tags: https://www.rfc-editor.org/rfc/rfc4647#section-3.3.1; media types:
@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from apothecary.fhir import ndc
+from apothecary.fhir import check_digits, ndc
 
 LANGUAGES: Final = "urn:ietf:bcp:47"
 MEDIA_TYPES: Final = "urn:ietf:bcp:13"
@@ -109,6 +109,98 @@ FORMS: Final[Mapping[str, Form]] = {
     "http://hl7.org/fhir/sid/ndc": Form(_NDC, _ndc_above, _itself, _ndc_same, lambda code: bool(ndc.readings(code))),
     LANGUAGES: Form(_LANGUAGE, _language_above, _language_below, str.casefold),
     MEDIA_TYPES: Form(_MEDIA, _media_above, _media_below, str.casefold),
+}
+
+
+class Written(NamedTuple):
+    """How the codes of a system are written: `fits` tells, `meaning` says it, `source` is where that stands."""
+
+    fits: Callable[[str], bool]
+    meaning: str
+    source: str
+
+
+def _pattern(text: str) -> Callable[[str], bool]:
+    pattern = re.compile(text, re.ASCII)
+    return lambda code: pattern.fullmatch(code) is not None
+
+
+_SCTID = re.compile(r"[1-9][0-9]{5,17}", re.ASCII)
+# What a post-coordinated expression has and an identifier has not: https://confluence.ihtsdotools.org/display/DOCSCG
+_EXPRESSION = re.compile(r"[:+=|(){},\s]")
+_LOINC = re.compile(r"[1-9][0-9]{0,6}-[0-9]", re.ASCII)
+# Parts, answers, answer lists and groups, whose last digit follows another rule.
+_LOINC_OTHER = re.compile(r"L[PALG][0-9]{1,7}-[0-9]|MTHU[0-9]{6}", re.ASCII)
+_UNII = re.compile(r"[0-9A-Z]{10}", re.ASCII)
+_CAS = re.compile(r"[1-9][0-9]{1,6}-[0-9]{2}-[0-9]", re.ASCII)
+
+
+def _is_snomed(code: str) -> bool:
+    if _EXPRESSION.search(code):
+        return True
+    return _SCTID.fullmatch(code) is not None and check_digits.verhoeff(code)
+
+
+def _is_loinc(code: str) -> bool:
+    if _LOINC.fullmatch(code) is None:
+        return _LOINC_OTHER.fullmatch(code) is not None
+    return check_digits.modulus_10(code.replace("-", ""))
+
+
+# Blocks and chapters stand beside the codes of ICD: https://icd.who.int/browse10/2019/en
+_ICD_BLOCK = r"[A-Z][0-9][0-9A-Z]-[A-Z][0-9][0-9A-Z]|[IVX]{1,5}"
+_SNOMED = Written(
+    _is_snomed,
+    "an identifier of 6 to 18 digits with its check digit, or an expression",
+    "https://confluence.ihtsdotools.org/display/DOCRELFMT/6.2+SCTID+Representation",
+)
+
+WRITTEN: Final[Mapping[str, Written]] = {
+    "http://snomed.info/sct": _SNOMED,
+    "https://dmd.nhs.uk": Written(
+        lambda code: _SCTID.fullmatch(code) is not None and check_digits.verhoeff(code),
+        "an identifier of 6 to 18 digits with its check digit",
+        "https://dmd.nhs.uk",
+    ),
+    "http://loinc.org": Written(
+        _is_loinc, "digits, a hyphen and the check digit of modulus 10", "https://loinc.org/kb/users-guide/"
+    ),
+    "http://fdasis.nlm.nih.gov": Written(
+        lambda code: _UNII.fullmatch(code) is not None and check_digits.unii(code),
+        "10 letters and digits, of which the last checks the others",
+        "https://terminology.hl7.org/NamingSystem-FDAUNII.html",
+    ),
+    "http://terminology.hl7.org/CodeSystem/CAS": Written(
+        lambda code: _CAS.fullmatch(code) is not None and check_digits.cas(code),
+        "digits, two digits and a check digit, such as 50-78-2",
+        "https://www.cas.org/training/documentation/chemical-substances/checkdig",
+    ),
+    "http://www.whocc.no/atc": Written(
+        FORMS["http://www.whocc.no/atc"].fits,
+        "a group of 1, 3, 4, 5 or 7 characters, such as N05BA01",
+        "https://atcddd.fhi.no/atc/structure_and_principles/",
+    ),
+    "http://hl7.org/fhir/sid/icd-10-cm": Written(
+        _pattern(rf"[A-Z][0-9][0-9A-Z](?:\.[0-9A-Z]{{1,4}})?|{_ICD_BLOCK}"),
+        "a category of 3 characters, and up to 4 more after a point",
+        "https://www.cdc.gov/nchs/icd/icd-10-cm/",
+    ),
+    "http://hl7.org/fhir/sid/icd-10": Written(
+        # Dagger and asterisk mark the cause and where it shows; national editions go on to a fifth character and more.
+        _pattern(rf"[A-Z][0-9]{{2}}(?:\.[0-9A-Z\-]{{1,4}})?[\u2020*+!]?|{_ICD_BLOCK}"),
+        "a category of a letter and two digits, and what follows after a point",
+        "https://icd.who.int/browse10/2019/en",
+    ),
+    "http://hl7.org/fhir/sid/cvx": Written(
+        _pattern(r"[0-9]{1,3}"),
+        "a number of up to 3 digits",
+        "https://www2a.cdc.gov/vaccines/iis/iisstandards/vaccines.asp?rpt=cvx",
+    ),
+    "http://hl7.org/fhir/sid/mvx": Written(
+        _pattern(r"[A-Z]{2,3}"),
+        "2 or 3 large letters",
+        "https://www2a.cdc.gov/vaccines/iis/iisstandards/vaccines.asp?rpt=mvx",
+    ),
 }
 
 

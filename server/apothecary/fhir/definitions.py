@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from apothecary.fhir.lines import Lines
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.structures import (
     Binding,
@@ -136,8 +137,7 @@ _SEARCH_PARAMETERS = msgspec.json.Decoder(dict[str, SearchParameterDefinition])
 _EXTENSION = msgspec.json.Decoder(ExtensionDefinition)
 _COMPARTMENTS = msgspec.json.Decoder(dict[str, CompartmentDefinition])
 _INDEX = msgspec.json.Decoder(_Index)
-# Raw leaves each value set undecoded: finding one costs a scan of the file, not the objects of all.
-_LINES = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_PROFILE = msgspec.json.Decoder(dict[str, Any])
 _NAMES = msgspec.json.Decoder(dict[str, str])
 
 
@@ -150,10 +150,10 @@ class Definitions:
         # Filled by whole values only: two threads may both read a file, and then store equal results.
         self._structures: dict[str, Structure] = {}
         self._search: dict[str, Mapping[str, SearchParameterDefinition]] = {}
-        self._value_sets: dict[str, ValueSet] = {}
-        self._code_systems: dict[str, CodeSystem] = {}
-        self._extensions: dict[str, ExtensionDefinition] = {}
-        self._profiles: dict[str, Mapping[str, Any]] = {}
+        self._value_sets = Lines(self._folder / "valuesets.json", _VALUE_SET)
+        self._code_systems = Lines(self._folder / "codesystems.json", _CODE_SYSTEM)
+        self._extensions = Lines(self._folder / "extensions.json", _EXTENSION)
+        self._profiles = Lines(self._folder / "profiles.json", _PROFILE)
 
     def resource_types(self) -> tuple[str, ...]:
         """The concrete resource types, sorted."""
@@ -201,35 +201,23 @@ class Definitions:
 
     def value_set(self, url: str) -> ValueSet | None:
         """The value set of that canonical url, a `|version` ignored; None when the tables have none."""
-        name = url.partition("|")[0]
-        found = self._value_sets.get(name)
-        if found is None:
-            raw = self._value_set_lines.get(name)
-            if raw is None:
-                return None
-            found = _VALUE_SET.decode(raw)
-            self._value_sets[name] = found
-        return found
+        return self._value_sets.get(url.partition("|")[0])
 
     def value_set_urls(self) -> tuple[str, ...]:
         """The urls of all value sets in the tables, sorted."""
-        return tuple(self._value_set_lines)
+        return self._value_sets.names()
 
     def code_system(self, url: str) -> CodeSystem | None:
         """The code system of that url, a `|version` ignored; None when this release publishes none."""
-        name = url.partition("|")[0]
-        found = self._code_systems.get(name)
-        if found is None:
-            raw = self._code_system_lines.get(name)
-            if raw is None:
-                return None
-            found = _CODE_SYSTEM.decode(raw)
-            self._code_systems[name] = found
-        return found
+        return self._code_systems.get(url.partition("|")[0])
+
+    def has_code_system(self, url: str) -> bool:
+        """Whether the release publishes a code system of that url; cheaper than reading it."""
+        return url in self._code_systems
 
     def code_system_urls(self) -> tuple[str, ...]:
         """The urls of all code systems in the tables, sorted."""
-        return tuple(self._code_system_lines)
+        return self._code_systems.names()
 
     def search_parameters(self, resource_type: str) -> Mapping[str, SearchParameterDefinition]:
         """The search parameters of a type by code, with those of Resource and DomainResource; KeyError for no type."""
@@ -248,28 +236,21 @@ class Definitions:
 
     def extension(self, url: str) -> ExtensionDefinition | None:
         """The extension published under `url` for this release; None when there is none."""
-        name = url.partition("|")[0]
-        found = self._extensions.get(name)
-        if found is None and (raw := self._extension_lines.get(name)) is not None:
-            found = self._extensions[name] = _EXTENSION.decode(raw)
-        return found
+        return self._extensions.get(url.partition("|")[0])
 
     def extension_urls(self) -> tuple[str, ...]:
         """The urls of all extensions published for this release, sorted."""
-        return tuple(self._extension_lines)
+        return self._extensions.names()
 
     def profile(self, url: str) -> Mapping[str, Any] | None:
         """The profile on a resource published under `url` for this release: a StructureDefinition of which those
         elements are left that ask anything beyond the type. None when there is none.
         """
-        found = self._profiles.get(url)
-        if found is None and (raw := self._profile_lines.get(url)) is not None:
-            found = self._profiles[url] = MappingProxyType(msgspec.json.decode(raw))
-        return found
+        return self._profiles.get(url)
 
     def profile_urls(self) -> tuple[str, ...]:
         """The urls of all profiles on resources published for this release, sorted."""
-        return tuple(self._profile_lines)
+        return self._profiles.names()
 
     @cached_property
     def vital_signs(self) -> Mapping[str, str]:
@@ -299,22 +280,6 @@ class Definitions:
     def _types(self) -> frozenset[str]:
         index = self._index
         return self._resources.union(index.abstract_resources, index.complex_types, index.primitive_types)
-
-    @cached_property
-    def _value_set_lines(self) -> Mapping[str, msgspec.Raw]:
-        return _LINES.decode((self._folder / "valuesets.json").read_bytes())
-
-    @cached_property
-    def _code_system_lines(self) -> Mapping[str, msgspec.Raw]:
-        return _LINES.decode((self._folder / "codesystems.json").read_bytes())
-
-    @cached_property
-    def _extension_lines(self) -> Mapping[str, msgspec.Raw]:
-        return _LINES.decode((self._folder / "extensions.json").read_bytes())
-
-    @cached_property
-    def _profile_lines(self) -> Mapping[str, msgspec.Raw]:
-        return _LINES.decode((self._folder / "profiles.json").read_bytes())
 
 
 @cache

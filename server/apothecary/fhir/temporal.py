@@ -102,6 +102,28 @@ def now() -> int:
     return int(datetime.now(UTC).timestamp() * 1000) * 1000
 
 
+class Clock:
+    """The time of one request: looked at when it is asked for first, so that it is known whether the answer hangs on
+    it.
+    """
+
+    __slots__ = ("_moment",)
+
+    def __init__(self) -> None:
+        self._moment: int | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether anybody asked for the time: another request for the same may then be answered otherwise."""
+        return self._moment is not None
+
+    def __call__(self) -> int:
+        """This instant, as `now` gives it, and the same one whenever it is asked for."""
+        if self._moment is None:
+            self._moment = now()
+        return self._moment
+
+
 def instant(microseconds: int) -> str:
     """A FHIR instant in UTC with milliseconds: `2026-11-22T12:00:00.000Z`."""
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)

@@ -54,12 +54,21 @@ class ValueSet(msgspec.Struct, frozen=True, dict=True):
         return self.systems[0] if not holding and len(self.systems) == 1 else None
 
 
+class Name(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One more name of a code, in a language; `use` is the code that says what for, where one does."""
+
+    value: str
+    language: str = ""
+    use: str | None = None
+
+
 class CodeSystem(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """A code system: its codes and their displays, and what it says of them
     (https://hl7.org/fhir/R5/codesystem.html#hierarchy).
 
     `parents` has each code that stands below others, with them. `properties` holds the values of each property by code,
     as text. `content` is `complete`, or why not all codes are there: fragment, example, not-present or supplement.
+    `names` are the designations by code, `value_set` the canonical of the value set of all codes.
     """
 
     url: str
@@ -69,3 +78,6 @@ class CodeSystem(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
     content: str = "complete"
     properties: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
     version: str | None = None
+    active: bool = True
+    names: Mapping[str, tuple[Name, ...]] = {}
+    value_set: str | None = None

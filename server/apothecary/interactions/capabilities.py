@@ -138,6 +138,9 @@ def _documentation(service: Service) -> str:
         said = [f"Read-only: {closed.reason}."]
     else:
         said = ["Reads, searches and writes are open; every write is validated."]
+    said.append(
+        "Reads, searches and histories have an ETag: with If-None-Match, what did not change is answered by 304."
+    )
     if known.incomplete:
         names = [f"{kind}?{name}" for kind, some in sorted(known.incomplete.items()) for name in sorted(some)]
         said.append(

@@ -88,7 +88,7 @@ class ConceptMaps:
         registry = self._service.registry(self._version)
         if not url or not registry.serves("ConceptMap"):
             return ()
-        context = Context(registry, ("ConceptMap",), own.bases(self._service.settings, self._base), now(), strict=True)
+        context = Context(registry, ("ConceptMap",), own.bases(self._service.settings, self._base), now, strict=True)
         query = parse_search(context, [(parameter, escape(url))]).query
         page, limit = self._service.reader.search(Query(query.predicates, (), MOST_MAPS), MODELLED), None
         if size(page.hits) > MODELLED:

@@ -40,7 +40,7 @@ def matches(
         service.registry(version),
         (resource_type,),
         own.bases(service.settings, base),
-        now(),
+        now,
         strict=True,
         clause_limit=service.settings.search_clause_limit,
         terminology=held(service, version, base, reader),

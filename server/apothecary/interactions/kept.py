@@ -8,7 +8,7 @@ came first go first. Any process and any server of the database finds them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -60,9 +60,9 @@ def address_of(service: Service, path: str, pairs: Pairs, token: str) -> tuple[s
     return PAGE, f"{MARK}{name}.{token}"
 
 
-def search_of(service: Service, path: str, token: str) -> tuple[Pairs, str]:
+def search_of(service: Service, path: str, token: str, now: Callable[[], int]) -> tuple[Pairs, str]:
     """The parameters of the search that a token names, and the token of its page, empty for the first. Raises Gone
-    where it is not kept any more, BadRequest for a token of another search.
+    where it is not kept any more at the time that `now` gives, BadRequest for a token of another search.
     """
     name, _, page = token.removeprefix(MARK).partition(".")
     if not any(one.name == name and now() - one.since < LASTING for one in _list(service)):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from apothecary.errors import BadRequest, Issue
 from apothecary.fhir.releases import FhirVersion
-from apothecary.fhir.temporal import instant, now
+from apothecary.fhir.temporal import Clock, instant, now
 from apothecary.interactions import bundle, kept, left_out
 from apothecary.interactions.contained import contained_in
 from apothecary.interactions.forms import body_in
@@ -43,23 +43,27 @@ def search(
     strict: bool = False,
     text: str | None = None,
     compartment: Compartment | None = None,
+    clock: Clock | None = None,
 ) -> bytes:
     """The searchset as JSON text. `pairs` are the decoded parameters; `text`, where given, is what they were decoded
-    from; `compartment` leaves what belongs to a patient or the like.
+    from; `compartment` leaves what belongs to a patient or the like; `clock` knows afterwards whether the answer hangs
+    on the time.
 
     Raises BadRequest and its children, NotFound for a type that is not served; Busy where the index of a parameter is
     incomplete and the search is `strict`.
     """
+    clock = clock or Clock()
     known = service.live.now.generation
     key = (version, base, resource_type, compartment, text, strict, known) if text is not None else None
     prepared = service.searches.get(key) if key is not None else None
     if prepared is None:
-        prepared = prepare(service, version, base, resource_type, pairs, strict=strict, compartment=compartment)
-        # `ap` compares dates with the time of the request; value sets, and which words resemble one, may change.
-        passing = prepared.search.inexact or any(value.startswith("ap") or ",ap" in value for _, value in pairs)
-        if key is not None and prepared.lasting and not passing:
+        prepared = prepare(
+            service, version, base, resource_type, pairs, strict=strict, compartment=compartment, clock=clock
+        )
+        # What hangs on the time, value sets, and which words resemble one, may change.
+        if key is not None and prepared.lasting and not prepared.search.inexact and not clock.asked:
             service.searches.put(key, prepared)
-    return answer(service, version, base, resource_type, prepared)
+    return answer(service, version, base, resource_type, prepared, clock)
 
 
 def prepare(
@@ -71,8 +75,9 @@ def prepare(
     *,
     strict: bool,
     compartment: Compartment | None = None,
+    clock: Callable[[], int] = now,
 ) -> Prepared:
-    """Parse the parameters and find the page that `_page` names."""
+    """Parse the parameters and find the page that `_page` names; `clock` gives the time of the request."""
     registry = service.registry(version)
     types = registry.types
     if compartment is not None:
@@ -86,7 +91,7 @@ def prepare(
         types = (resource_type,)
     path = _path(resource_type, compartment)
     terminology = held(service, version, base)
-    context = _context(service, version, base, types, terminology, strict=strict)
+    context = _context(service, version, base, types, terminology, clock, strict=strict)
     tokens = [value for name, value in pairs if name == links.PAGE]
     pairs = [(name, value) for name, value in pairs if name != links.PAGE]
     if len(tokens) > 1:
@@ -96,7 +101,7 @@ def prepare(
         if pairs:
             raise BadRequest(f"{links.PAGE} of this kind stands for a whole search", expression=links.PAGE)
         shown = [(links.PAGE, token)]
-        pairs, token = kept.search_of(service, path, token)
+        pairs, token = kept.search_of(service, path, token, clock)
     found = parse(context, pairs, compartment)
     applied = list(found.applied)
     if token:
@@ -124,14 +129,21 @@ def _path(resource_type: str | None, compartment: Compartment | None) -> str:
 
 
 def _context(
-    service: Service, version: FhirVersion, base: str, types: Sequence[str], terminology: Held, *, strict: bool = False
+    service: Service,
+    version: FhirVersion,
+    base: str,
+    types: Sequence[str],
+    terminology: Held,
+    clock: Callable[[], int],
+    *,
+    strict: bool = False,
 ) -> Context:
     settings = service.settings
     return Context(
         service.registry(version),
         tuple(types),
         own.bases(settings, base),
-        now(),
+        clock,
         strict,
         settings.page_size,
         settings.page_size_limit,
@@ -141,10 +153,12 @@ def _context(
     )
 
 
-def answer(service: Service, version: FhirVersion, base: str, resource_type: str | None, prepared: Prepared) -> bytes:
+def answer(
+    service: Service, version: FhirVersion, base: str, resource_type: str | None, prepared: Prepared, clock: Clock
+) -> bytes:
     """Run a search and put the bundle together."""
     found = prepared.search
-    more = [] if resource_type else _left_out(service, version, base, found)
+    more = [] if resource_type else _left_out(service, version, base, found, clock)
     if found.count_only:
         return bundle.bundle("searchset", [prepared.opening], _outcomes(found, more), service.reader.count(found.query))
     started = time.perf_counter()
@@ -180,14 +194,15 @@ def answer(service: Service, version: FhirVersion, base: str, resource_type: str
             entries.append(bundle.match(prefix, f"{one.type}/{one.id}", body, b"include"))
     more += _changed(service, found)
     if found.explain:
+        clock()  # an explanation tells how long the search took
         more.append(_explanation(service, found, page, seconds))
     entries += _outcomes(found, more)
     return bundle.bundle("searchset", _links(service, base, prepared, page), entries, _total(service, found, page))
 
 
-def _left_out(service: Service, version: FhirVersion, base: str, found: Search) -> list[Issue]:
+def _left_out(service: Service, version: FhirVersion, base: str, found: Search, clock: Clock) -> list[Issue]:
     """What is told of matches of a search over the system whose types this version does not have."""
-    context = _context(service, FhirVersion.R5, base, (), held(service, FhirVersion.R5, base))
+    context = _context(service, FhirVersion.R5, base, (), held(service, FhirVersion.R5, base), clock)
     return left_out.of_search(service, version, base, context, found)
 
 

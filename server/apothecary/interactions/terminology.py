@@ -15,15 +15,17 @@ from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.code_system_heads import Heads, heads
 from apothecary.interactions.known import MODELLED, Answers, Known, Models
+from apothecary.interactions.large_code_systems import LargeCodeSystem
 from apothecary.interactions.service import Service
 from apothecary.interactions.sizes import size
 from apothecary.search.own import bases
 from apothecary.search.parameters import Registry
+from apothecary.search.predicates import Compare, Resource, all_of
 from apothecary.search.query import Query
 from apothecary.search.text import escape
 from apothecary.search.types import uri
 from apothecary.search.types.base import Request
-from apothecary.store.contract import Hit, Reader
+from apothecary.store.contract import HeldCodeSystem, Hit, Reader
 from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.compiling import Compiler
 from apothecary.terminology.compose import Members, Steps
@@ -32,7 +34,7 @@ from apothecary.terminology.problems import UnknownValueSet
 from apothecary.terminology.reading import code_system
 from apothecary.terminology.resolver import Resolver, Versions
 from apothecary.terminology.rules import ByRule
-from apothecary.terminology.sources import Candidate, Given, Published, Source, ValueSet
+from apothecary.terminology.sources import Candidate, Given, Published, Shared, Source, ValueSet
 
 T = TypeVar("T")
 Codes = Mapping[str, tuple[str, ...]]
@@ -45,6 +47,7 @@ _NAMES = 5000
 # Codes that compiled value sets may list in all before they are forgotten.
 _MOST_LISTED = 2_000_000
 
+SHARED = Shared()
 PUBLISHED = Published()
 BY_RULE = ByRule()
 
@@ -68,13 +71,24 @@ class Stored:
 
     def code_systems(self, url: str) -> Sequence[Candidate[CodeSystem]]:
         if url not in self._systems:
-            self._systems[url] = [self._candidate(hit, _system) for hit in self._find("CodeSystem", url)]
+            large = self._large(url)
+            others = (self._candidate(hit, _system) for hit in self._find("CodeSystem", url, [one.id for one in large]))
+            self._systems[url] = [*map(self._held, large), *others]
         return self._systems[url]
 
     def value_sets(self, url: str) -> Sequence[Candidate[ValueSet]]:
         if url not in self._sets:
             self._sets[url] = [self._candidate(hit, _parsed) for hit in self._find("ValueSet", url)]
         return self._sets[url]
+
+    def _large(self, url: str) -> list[HeldCodeSystem]:
+        """Those whose concepts lie in the store one by one."""
+        return self._reader.code_systems(url) if url and self._registry.serves("CodeSystem") else []
+
+    def _held(self, held: HeldCodeSystem) -> Candidate[CodeSystem]:
+        system = LargeCodeSystem(self._reader, held)
+        self._size += len(held.head)
+        return Candidate(system.version, lambda: system, system.active, held.updated)
 
     def code_systems_of(self, value_set: str) -> Sequence[Candidate[CodeSystem]]:
         """Raises UnknownValueSet where there are more code systems than were asked for their value set."""
@@ -84,13 +98,15 @@ class Stored:
             raise UnknownValueSet(value_set, why=why)
         return [one for url in found for one in self.code_systems(url)]
 
-    def _find(self, resource_type: str, url: str) -> Iterable[Hit]:
+    def _find(self, resource_type: str, url: str, without: Sequence[str] = ()) -> Iterable[Hit]:
         if not url or not self._registry.serves(resource_type):
             return ()
         if self._size > MODELLED or len(self._systems) + len(self._sets) > _NAMES:
             self._systems, self._sets, self._size = {}, {}, 0
         wanted = uri.predicate("url", None, escape(url), Request())
-        found = self._reader.search(Query({resource_type: wanted}, count=_VERSIONS), MODELLED).hits
+        others = [Resource(Compare("id", "!=", one)) for one in without]
+        query = Query({resource_type: all_of([wanted, *others])}, count=_VERSIONS)
+        found = self._reader.search(query, MODELLED).hits
         if len(found) > 1 and size(found) > MODELLED:
             raise TooCostly(
                 f"the resources with url {url} have more than {MODELLED} bytes together",
@@ -165,7 +181,7 @@ class Held:
         members = self.value_set(self._canonical(value_set))
         found: dict[str, list[str]] = {}
         partial = set()
-        for entry in members.entries(Steps(members.name)):
+        for entry in members.walk(Steps(members.name)):
             found.setdefault(entry.url, []).append(entry.code)
             if entry.system is not None and not entry.system.complete:
                 partial.add(entry.url)
@@ -240,7 +256,12 @@ class Held:
 
     def instance_system(self, resource_id: str, read: Callable[[], bytes]) -> CodeSystem:
         """The code system of that id; `read` gives its text, or raises where there is none."""
-        return self._known(("instance", "CodeSystem", resource_id), lambda: self._models.get(read(), _system)[0])
+
+        def found() -> CodeSystem:
+            large = self._reader.code_system(resource_id)
+            return self._models.get(read(), _system)[0] if large is None else LargeCodeSystem(self._reader, large)
+
+        return self._known(("instance", "CodeSystem", resource_id), found)
 
     def instance_set(self, resource_id: str, read: Callable[[], bytes]) -> JSON:
         """The ValueSet of that id; `read` gives its text, or raises where there is none."""
@@ -253,7 +274,7 @@ class Held:
 
     @property
     def _sources(self) -> tuple[Source, ...]:
-        return self.stored, BY_RULE, PUBLISHED
+        return self.stored, BY_RULE, SHARED, PUBLISHED
 
     def _canonical(self, text: str) -> str:
         """`text` without the base of this server, if what follows is a literal reference."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from apothecary import __version__
 from apothecary.fhir.definitions import definitions
+from apothecary.fhir.hl7_terminology import hl7_terminology
 from apothecary.fhir.json import JSON, dumps
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import instant
@@ -61,8 +62,8 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
                 for one in sorted(expand.arguments if expand is not None else (), key=lambda one: one.name)
             ],
             "textFilter": (
-                "All words must be in the code or a display, without regard to case and accents; with "
-                "includeDesignations in designations too."
+                "All words must begin a word of the code or display, without regard to case and accents; with "
+                "includeDesignations of designations too."
             ),
         },
         "codeSearch": _CODE_SEARCH if version is FhirVersion.R5 else _CODE_SEARCH_BEFORE,
@@ -113,6 +114,11 @@ def _stored(held: Held) -> Iterator[Head]:
 
 
 def _published() -> Iterator[Head]:
+    shared = hl7_terminology()
+    for url in shared.code_system_urls():
+        found = shared.code_system(url)
+        if found is not None:
+            yield Head(url, found.version, found.content)
     for release in RELEASES:
         table = definitions(release)
         for url in table.code_system_urls():

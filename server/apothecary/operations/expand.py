@@ -33,7 +33,7 @@ ARGUMENTS = (
     Argument("url", "uri", "The value set, by its URL."),
     Argument("valueSet", "ValueSet", "The value set itself."),
     Argument("valueSetVersion", "string", "The version of the value set."),
-    Argument("filter", "string", "Only codes whose text contains these words."),
+    Argument("filter", "string", "Only codes whose text has words that begin so."),
     Argument("offset", "integer", "How many codes come before the page."),
     Argument("count", "integer", "How many codes the page may have."),
     Argument("activeOnly", "boolean", "Only codes that are in use."),

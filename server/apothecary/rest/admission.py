@@ -25,7 +25,7 @@ PROBED = frozenset({"/healthz", "/readyz", "/metrics"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # The headers whose values mean something here.
-_READ = (
+READ_HEADERS = (
     *("CONTENT_TYPE", "HTTP_ACCEPT", "HTTP_CONTENT_ENCODING", "HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE"),
     *("HTTP_IF_NONE_EXIST", "HTTP_IF_NONE_MATCH", "HTTP_PREFER", "HTTP_X_SECURITY_CONTEXT"),
 )
@@ -52,7 +52,7 @@ def check_text(environ: Mapping[str, Any], longest: int) -> None:
         if not text.isascii() or "\0" in text:
             where = "path" if name == "PATH_INFO" else "query"
             _check_bytes(text, f"the {where} of the address", where)
-    for name in _READ:
+    for name in READ_HEADERS:
         text = environ.get(name, "")
         if text.isascii() and len(text) <= longest:
             continue

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 from flask import request
@@ -38,6 +39,9 @@ POSITION = "apothecary-position"
 
 # Parameters that concern the form of any answer: https://hl7.org/fhir/R5/http.html#parameters
 GENERAL = frozenset({"_format", "_pretty"})
+
+# Where the WSGI environment says that the answer hangs on nothing but the request and the database.
+LASTING = "apothecary.lasting"
 
 # Where the WSGI environment holds the FHIR version that was negotiated, for an error that ends the request.
 CHOSEN = "apothecary.fhir_version"
@@ -194,6 +198,33 @@ class Exchange:
             body = pretty(body) + b"\n"
         return finish(self.service, self.environ, Answer(body, status, headers))
 
+    def respond_lasting(
+        self,
+        body: bytes,
+        headers: list[tuple[str, str]],
+        tag: int | str | None = None,
+        updated: int | None = None,
+        *,
+        native: bool = False,
+        lasting: bool = True,
+    ) -> Answer:
+        """The answer that hangs on nothing but the request and the database, unless it is not `lasting`; 304 where the
+        client's copy is current.
+
+        `tag` is the number of a version, or an ETag, which without one is made of the body; `updated` the time of the
+        version, where it has one; `native` says that `headers` tell what it is. Who keeps it has to ask before each use
+        (https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2.4).
+        """
+        self.environ[LASTING] = lasting
+        if tag is None:
+            tag = f'W/"{sha256(body).hexdigest()[:16]}"'
+        shown = f'W/"{tag}"' if isinstance(tag, int) else tag
+        headers += (("ETag", shown), ("Cache-Control", "no-cache"))
+        if updated is not None:
+            headers.append(("Last-Modified", _last_modified(updated // 1_000_000)))
+        respond = self.respond_native if native else self.respond
+        return respond(b"", headers, 304) if self.not_modified(tag, updated) else respond(body, headers)
+
     def respond_native(self, body: bytes, headers: list[tuple[str, str]], status: int = 200) -> Answer:
         """The answer that is no FHIR: `headers` say what it is."""
         headers.append(("Vary", VARY))
@@ -206,8 +237,7 @@ class Exchange:
         """
         tags = self.environ.get("HTTP_IF_NONE_MATCH")
         if tags is not None:
-            wanted = f'"{version}"' if isinstance(version, int) else version.removeprefix("W/")
-            return any(tag.strip().removeprefix("W/") in (wanted, "*") for tag in tags.split(","))
+            return is_current(f'"{version}"' if isinstance(version, int) else version, tags)
         since = self.environ.get("HTTP_IF_MODIFIED_SINCE")
         if since is None or updated is None:
             return False
@@ -230,6 +260,12 @@ def finish(service: Service, environ: dict[str, Any], response: Answer) -> Answe
     if "HTTP_X_REQUEST_ID" in environ:
         response.add("X-Request-Id", request_id(environ))
     return response
+
+
+def is_current(tag: str, tags: str) -> bool:
+    """Whether `If-None-Match: tags` names an ETag: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2"""
+    wanted = tag.removeprefix("W/")
+    return any(one.strip().removeprefix("W/") in (wanted, "*") for one in tags.split(","))
 
 
 def entity_headers(version: int, updated: int) -> list[tuple[str, str]]:

@@ -24,6 +24,9 @@ PROBE = "/readyz"
 # What the interactions read bodies of: https://hl7.org/fhir/R5/http.html#summary
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
+# Where the WSGI environment says why no turn came.
+REFUSED = "apothecary.refused"
+
 # A body is taken in by so many bytes at a time; all bodies of a process together may have so many times the largest.
 CHUNK, BODIES = 64 * 1024, 8
 
@@ -63,13 +66,17 @@ class Gate:
         path = environ["PATH_INFO"]
         if path in FREE:
             return False
+        if REFUSED in environ:
+            raise _busy(environ[REFUSED])
         held = self._take_in(environ) if environ["REQUEST_METHOD"] in WITH_BODY else 0
         turns = self._turns if path != PROBE else self._probes
         try:
             turns.get(timeout=self._wait)
         except Empty:
             self._let_go(held)
-            raise _busy("every thread is busy with other requests") from None
+            # Whoever asks again for this request has waited long enough.
+            environ[REFUSED] = "every thread is busy with other requests"
+            raise _busy(environ[REFUSED]) from None
         self._working[get_ident()] = Work(time.monotonic(), held, turns)
         return True
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,13 +28,31 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = 1.0
 """How often a process publishes its sums."""
 
+GONE = 60.0
+"""So many seconds after it published last, a process has ended."""
+
 
 # What requests are told apart by: the interaction, the resource type (or nothing), the status.
 Labels = tuple[str, str, int]
+# What the processes have done besides, by name.
+Counts = dict[str, int]
 # For each: how many requests, how long they took in seconds, and how many ended in each bucket and above the last.
 Sums = dict[Labels, list[float]]
 
-_SUMS = msgspec.json.Decoder(list[tuple[Labels, list[float]]])
+_PUBLISHED = msgspec.json.Decoder(tuple[list[tuple[Labels, list[float]]], Counts])
+
+# The lines of what is told besides requests: name, type, meaning, and the name of the count for each label.
+_CACHE = (
+    (
+        "apothecary_cache_requests_total",
+        "counter",
+        "Requests whose answer may be kept: given again, or computed.",
+        {'{result="hit"}': "hits", '{result="miss"}': "misses"},
+    ),
+    ("apothecary_cache_bytes", "gauge", "Bytes of answers that are kept.", {"": "bytes"}),
+)
+# What a process does not leave behind when it ends.
+_PASSING = frozenset({"bytes"})
 
 
 class Metrics:
@@ -41,11 +61,16 @@ class Metrics:
     def __init__(self, folder: Path | None = None) -> None:
         """`folder` is where the processes of one server publish their sums; None where there is only one process."""
         self._threads: list[Sums] = []
+        self._counts: Callable[[], Counts] = dict
         self._local = threading.local()
         self._lock = threading.Lock()
         self._file = folder / f"{secrets.token_hex(8)}.json" if folder is not None else None
         if self._file is not None:
             threading.Thread(target=self._publish_always, name="metrics", daemon=True).start()
+
+    def watch(self, counts: Callable[[], Counts]) -> None:
+        """`counts` gives what else this process did so far."""
+        self._counts = counts
 
     def count(self, labels: Labels, seconds: float) -> None:
         """One more request that was answered."""
@@ -64,7 +89,11 @@ class Metrics:
 
     def text(self) -> str:
         """All counts, in Prometheus' text format. Of other processes they may be a second old."""
-        return _text(added([self.sums(), *self._others()]))
+        others = list(self._others())
+        counts = Counter(self._counts())
+        for _, more in others:
+            counts.update(more)
+        return _text(added([self.sums(), *(sums for sums, _ in others)]), counts)
 
     def sums(self) -> Sums:
         """The counts of this process."""
@@ -72,18 +101,21 @@ class Metrics:
             # A thread may meet a new label meanwhile, so each dict is copied in one step.
             return added([dict(one) for one in self._threads])
 
-    def _others(self) -> Iterable[Sums]:
+    def _others(self) -> Iterable[tuple[Sums, Counts]]:
         """What the other processes published. A process that ended leaves its sums: counters never go back."""
         for path in self._file.parent.glob("*.json") if self._file is not None else ():
             if path != self._file:
                 with suppress(FileNotFoundError, msgspec.DecodeError):
-                    yield dict(_SUMS.decode(path.read_bytes()))
+                    sums, counts = _PUBLISHED.decode(path.read_bytes())
+                    if time.time() - path.stat().st_mtime > GONE:
+                        counts = {name: count for name, count in counts.items() if name not in _PASSING}
+                    yield dict(sums), counts
 
     def publish(self) -> None:
         """Let the other processes see the counts of this one."""
         if self._file is not None:
             new = self._file.with_suffix(".new")
-            new.write_bytes(msgspec.json.encode(list(self.sums().items())))
+            new.write_bytes(msgspec.json.encode((list(self.sums().items()), self._counts())))
             new.replace(self._file)
 
     def _publish_always(self) -> None:
@@ -105,7 +137,7 @@ def added(parts: Iterable[Mapping[Labels, list[float]]]) -> Sums:
     return result
 
 
-def _text(sums: Sums) -> str:
+def _text(sums: Sums, counts: Mapping[str, int]) -> str:
     requests: dict[tuple[str, str, str], int] = {}
     durations: dict[str, list[float]] = {}
     for (interaction, kind, status), values in sums.items():
@@ -123,6 +155,9 @@ def _text(sums: Sums) -> str:
     for (interaction, kind, family), answered in sorted(requests.items()):
         shown = f'interaction="{interaction}",type="{kind}",status="{family}"'
         lines.append(f"apothecary_requests_total{{{shown}}} {answered}")
+    for name, kind, meaning, labels in _CACHE:
+        lines += [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}"]
+        lines += [f"{name}{label} {counts[one]}" for label, one in labels.items()]
     lines += [
         "# HELP apothecary_request_duration_seconds Time from the request to its answer.",
         "# TYPE apothecary_request_duration_seconds histogram",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from apothecary.fhir.json import dumps, pretty
 from apothecary.interactions import openapi
 from apothecary.rest.responses import Answer
@@ -20,8 +18,5 @@ class OpenApiViews(BaseViews):
         exchange = self.exchange(native=True)
         parameters, _ = exchange.parameters(_TAKEN)
         body = dumps(openapi.document(exchange.acting, exchange.version, exchange.base, parameters.get("type")))
-        tag = f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
-        headers = [("Content-Type", "application/json"), ("ETag", tag), ("Cache-Control", "no-cache")]
-        if exchange.not_modified(tag, None):
-            return exchange.respond_native(b"", headers, 304)
-        return exchange.respond_native(pretty(body) + b"\n" if exchange.wanted.pretty else body, headers)
+        shown = pretty(body) + b"\n" if exchange.wanted.pretty else body
+        return exchange.respond_lasting(shown, [("Content-Type", "application/json")], native=True)

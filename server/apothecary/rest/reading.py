@@ -10,9 +10,10 @@ from werkzeug.exceptions import NotFound as NoSuchAddress
 
 from apothecary.errors import BadRequest, NotSupported, TooLarge
 from apothecary.fhir.json import parse
+from apothecary.fhir.temporal import Clock
 from apothecary.interactions import capabilities, history, read, search, subset, terminology_capabilities
 from apothecary.rest import binary
-from apothecary.rest.exchange import Exchange, entity_headers
+from apothecary.rest.exchange import Exchange
 from apothecary.rest.negotiation import check_content_type
 from apothecary.rest.responses import Answer
 from apothecary.rest.views import BaseViews
@@ -47,10 +48,7 @@ class ReadingViews(BaseViews):
                 remedy=f"Use mode={', mode='.join(_STATEMENTS)}.",
             )
         body, tag = computed(exchange.acting, exchange.version, exchange.base)
-        headers = [("ETag", tag), ("Cache-Control", "no-cache")]
-        return (
-            exchange.respond(b"", headers, 304) if exchange.not_modified(tag, None) else exchange.respond(body, headers)
-        )
+        return exchange.respond_lasting(body, [], tag)
 
     # -- https://hl7.org/fhir/R5/http.html#read
 
@@ -70,43 +68,36 @@ class ReadingViews(BaseViews):
 
     def _content(self, exchange: Exchange, resource_type: str, version: int, updated: int, body: bytes) -> Answer:
         """What a Binary holds, in its own type: https://hl7.org/fhir/R5/binary.html"""
-        headers = entity_headers(version, updated)
         _, ignored = exchange.parameters(())
-        headers += (_warning(f"{one} is not a parameter of read and was ignored") for one in ignored)
-        if exchange.not_modified(version, updated):
-            return exchange.respond_native(b"", headers, 304)
+        headers = [_warning(f"{one} is not a parameter of read and was ignored") for one in ignored]
         content, told = binary.content(parse(body))
-        return exchange.respond_native(content, [*headers, *told])
+        return exchange.respond_lasting(content, [*headers, *told], version, updated, native=True)
 
     def _resource(self, exchange: Exchange, resource_type: str, version: int, updated: int, body: bytes) -> Answer:
-        headers = entity_headers(version, updated)
+        headers: list[tuple[str, str]] = []
         if exchange.pairs:
             parameters, ignored = exchange.parameters(READ_PARAMETERS)
             body, unknown = _subset(exchange, resource_type, body, parameters)
-            headers += [
+            headers = [
                 *(_warning(f"{one} is not a parameter of read and was ignored") for one in ignored),
                 *(_warning(f"{one} is not an element of {resource_type} and was ignored") for one in unknown),
             ]
-        if exchange.not_modified(version, updated):
-            return exchange.respond(b"", headers, 304)
-        return exchange.respond(body, headers)
+        return exchange.respond_lasting(body, headers, version, updated)
 
     # -- https://hl7.org/fhir/R5/http.html#history
 
     def history_instance(self, resource_type: str, resource_id: str) -> Answer:
         exchange = self.exchange()
-        return exchange.respond(
-            history.history(
-                self.service,
-                exchange.version,
-                exchange.base,
-                resource_type,
-                resource_id,
-                exchange.pairs,
-                strict=exchange.strict,
-            ),
-            [],
+        body = history.history(
+            self.service,
+            exchange.version,
+            exchange.base,
+            resource_type,
+            resource_id,
+            exchange.pairs,
+            strict=exchange.strict,
         )
+        return exchange.respond_lasting(body, [])
 
     def history_type(self, resource_type: str) -> Answer:
         return self._history_of(resource_type)
@@ -119,7 +110,7 @@ class ReadingViews(BaseViews):
         body = history.history_of(
             self.service, exchange.version, exchange.base, resource_type, exchange.pairs, strict=exchange.strict
         )
-        return exchange.respond(body, [])
+        return exchange.respond_lasting(body, [])
 
     # -- https://hl7.org/fhir/R5/http.html#search
 
@@ -128,16 +119,7 @@ class ReadingViews(BaseViews):
         text = None if request.method == "POST" else exchange.text
         if text is None:
             _read_form(exchange)
-        body = search.search(
-            self.service,
-            exchange.version,
-            exchange.base,
-            resource_type,
-            exchange.pairs,
-            strict=exchange.strict,
-            text=text,
-        )
-        return exchange.respond(body, [])
+        return self._search(exchange, resource_type, text)
 
     def search_compartment(self, compartment: str, resource_id: str, resource_type: str) -> Answer:
         """https://hl7.org/fhir/R5/search.html#searchcontexts"""
@@ -146,25 +128,37 @@ class ReadingViews(BaseViews):
         exchange = self.exchange()
         if request.method == "POST":
             _read_form(exchange)
-        body = search.search(
-            self.service,
-            exchange.version,
-            exchange.base,
-            None if resource_type == ALL else resource_type,
-            exchange.pairs,
-            strict=exchange.strict,
-            compartment=Compartment(compartment, resource_id),
-        )
-        return exchange.respond(body, [])
+        kind = None if resource_type == ALL else resource_type
+        return self._search(exchange, kind, compartment=Compartment(compartment, resource_id))
 
     def search_system(self) -> Answer:
         exchange = self.exchange()
         if request.method == "POST":
             _read_form(exchange)
-        return exchange.respond(
-            search.search(self.service, exchange.version, exchange.base, None, exchange.pairs, strict=exchange.strict),
-            [],
+        return self._search(exchange, None)
+
+    def _search(
+        self,
+        exchange: Exchange,
+        resource_type: str | None,
+        text: str | None = None,
+        compartment: Compartment | None = None,
+    ) -> Answer:
+        clock = Clock()
+        body = search.search(
+            self.service,
+            exchange.version,
+            exchange.base,
+            resource_type,
+            exchange.pairs,
+            strict=exchange.strict,
+            text=text,
+            compartment=compartment,
+            clock=clock,
         )
+        if request.method == "POST":
+            return exchange.respond(body, [])
+        return exchange.respond_lasting(body, [], lasting=not clock.asked)
 
 
 def _warning(text: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from apothecary.fhir.references import is_id
 from apothecary.search.predicates import Chain, Compare, Predicate, Row, any_of
-from apothecary.search.rows import ContainedRow, Indexed, IndexRow, ReferenceRow
+from apothecary.search.rows import ContainedRow, IndexRow, ReferenceRow
 
 MARK = "#"
 
@@ -91,7 +91,9 @@ def pointed(rows: Iterable[IndexRow], types: Mapping[str, str]) -> Iterator[Inde
         yield row
 
 
-def placed(rows: Iterable[Indexed], resource_type: str, resource_id: str) -> Iterator[tuple[str, str, IndexRow]]:
+def placed(
+    rows: Iterable[IndexRow | ContainedRow], resource_type: str, resource_id: str
+) -> Iterator[tuple[str, str, IndexRow]]:
     """(type, id, row) as the index holds them, of a resource with contained ones: those of each under its own type and
     id.
     """

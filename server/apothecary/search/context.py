@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+from apothecary.fhir import temporal
 from apothecary.search.inexact import Vocabulary
 from apothecary.search.parameters import Registry
 from apothecary.search.terminology import Terminology
@@ -17,8 +19,8 @@ class Context(NamedTuple):
     """The types to search: one for a type search, all served ones for a search over the system, in order."""
     bases: tuple[str, ...] = ()
     """The base URLs under which this server's own resources are written."""
-    now: int = 0
-    """The time of the request, in microseconds since 1970."""
+    now: Callable[[], int] = temporal.now
+    """Gives the time of the request, in microseconds since 1970: a `Clock`, where it matters whether it was asked."""
     strict: bool = False
     """Whether the client wants an error for what is not understood (`Prefer: handling=strict`)."""
     page_size: int = 20

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Protocol
 
 from apothecary.fhir import ndc
 from apothecary.fhir.caches import short_cache
 from apothecary.fhir.definitions import definitions
+from apothecary.fhir.hl7_terminology import hl7_terminology
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search.predicates import Compare
 from apothecary.search.text import key
@@ -108,11 +110,17 @@ def any_forms(code: str) -> tuple[str, ...]:
 
 @short_cache(4096)
 def _published(system: str) -> bool | None:
-    """What the specification says of case in `system`: its newest release that says anything; None where none does."""
+    """What HL7 says of case in `system`: its terminology, or the newest release that says anything; None where none
+    does.
+    """
     if system in _SENSITIVE:
         return True
-    for version in (FhirVersion.R5, FhirVersion.R4B, FhirVersion.R4):
-        found = definitions(version).code_system(system) if system else None
+    if not system:
+        return None
+    releases = (
+        definitions(version).code_system(system) for version in (FhirVersion.R5, FhirVersion.R4B, FhirVersion.R4)
+    )
+    for found in chain([hl7_terminology().code_system(system)], releases):
         if found is not None and found.case_sensitive is not None:
             return found.case_sensitive
     return None

@@ -20,9 +20,10 @@ from apothecary.search.parameter import SearchParameter, standard_parameters
 from apothecary.search.rows import ContainedRow, Indexed, IndexRow, ReferenceRow, StringRow, TextRow, TokenRow
 from apothecary.search.text import key
 from apothecary.search.words import passages
+from apothecary.terminology.stored import large
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
-EXTRACTION = f"12 {keys.fingerprint()}"
+EXTRACTION = f"13 {keys.fingerprint()}"
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
 # points to a resource must be known before it is deleted.
@@ -168,7 +169,9 @@ class Registry:
         for target in local_targets(whole):
             found[ReferenceRow(ANY, str(target.type), str(target.id), "", target.version or "")] = None
         _bound(found, most)
-        return self._contained(forms, whole, found, most) if whole.get("contained") else list(found)
+        rows: list[Indexed] = self._contained(forms, whole, found, most) if whole.get("contained") else [*found]
+        concepts = large(resource)
+        return rows if concepts is None else [*rows, concepts]
 
     def _contained(
         self, forms: Forms, whole: Mapping[str, Any], found: Mapping[IndexRow, None], most: int | None
@@ -211,8 +214,8 @@ def _bound(rows: Mapping[IndexRow, None], most: int | None) -> None:
     """Raises TooLarge for more rows than there may be."""
     if most is not None and len(rows) > most:
         raise TooLarge(
-            "the resource has more values that searches find it by than a request may write (APOTHECARY_INDEX_LIMIT)",
-            remedy="Divide it into several resources; what an operator loads (apothecary load) has no such limit.",
+            f"the resource has more than {most} values that searches find it by",
+            remedy="Divide it into several resources.",
         )
 
 

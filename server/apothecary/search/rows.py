@@ -7,8 +7,10 @@ Extraction makes them, the store keeps them, predicates ask for them: https://hl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, cast
+
+from apothecary.terminology.stored import LargeCodeSystem
 
 
 class TokenRow(NamedTuple):
@@ -113,5 +115,14 @@ class ContainedRow(NamedTuple):
     rows: tuple[IndexRow, ...]
 
 
-Indexed = IndexRow | ContainedRow
-"""What a resource leaves in the index: rows of its own, and those of what it contains."""
+Indexed = IndexRow | ContainedRow | LargeCodeSystem
+"""What a resource leaves in the index: rows of its own, those of what it contains, and last the concepts of a large
+code system.
+"""
+
+
+def apart(rows: Iterable[Indexed]) -> tuple[list[IndexRow | ContainedRow], LargeCodeSystem | None]:
+    """What a resource leaves in the index, and its concepts where it is a large code system."""
+    found = list(rows)
+    concepts = found.pop() if found and isinstance(found[-1], LargeCodeSystem) else None
+    return cast("list[IndexRow | ContainedRow]", found), cast("LargeCodeSystem | None", concepts)

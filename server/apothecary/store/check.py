@@ -18,12 +18,13 @@ from sqlalchemy.engine import Dialect
 from apothecary.errors import FhirError
 from apothecary.fhir.json import parse
 from apothecary.search.contained import MARK, placed
-from apothecary.search.rows import TABLES, Indexed, TextRow, VocabularyRow
-from apothecary.store import tables
+from apothecary.search.rows import TABLES, Indexed, TextRow, VocabularyRow, apart
+from apothecary.store import check_concepts, tables
 from apothecary.store.contract import Stored
 from apothecary.store.fragments import one_of
 from apothecary.store.sql import ATTEMPTS, SqlStore
 from apothecary.store.sqlite import SqliteStore
+from apothecary.terminology.stored import LargeCodeSystem
 
 # So many resources are named of each kind of defect that one statement finds.
 MOST = 1000
@@ -53,6 +54,7 @@ def disagreements(
     yield from _versions(store)
     yield from _texts(store)
     yield from _orphans(store)
+    yield from check_concepts.orphans(store)
     for resource_type in store.types():
         last = _last(store, resource_type)
         # What came meanwhile is left out: where others write faster than this reads, there would be no end.
@@ -190,6 +192,8 @@ def _look(store: SqlStore, batch: Sequence[Stored], rows_of: RowsOf) -> Iterator
             said += [
                 f"{kind}/{identity} has an index row too many: {rest}" for kind, identity, *rest in there - one.rows
             ]
+            if stored.type == "CodeSystem":
+                said += check_concepts.disagreements(store, stored, one.concepts)
         yield stored, said
 
 
@@ -199,6 +203,7 @@ class _Due(NamedTuple):
     rows: Counter[Row] | None
     keys: set[tuple[str, str]]
     problem: str | None = None
+    concepts: LargeCodeSystem | None = None
 
 
 def _due(stored: Stored, rows_of: RowsOf) -> _Due:
@@ -212,7 +217,8 @@ def _due(stored: Stored, rows_of: RowsOf) -> _Due:
         return _Due(None, set(), f"{name} version {stored.version} says of itself that it is {told}")
     try:
         rows = rows_of(stored)
-        due = None if rows is None else list(placed(rows, stored.type, stored.id))
+        own, concepts = apart(rows or ())
+        due = None if rows is None else list(placed(own, stored.type, stored.id))
     except (FhirError, ValueError) as error:
         return _Due(None, set(), f"{name} cannot be indexed: {error}")
     if due is None:
@@ -224,7 +230,7 @@ def _due(stored: Stored, rows_of: RowsOf) -> _Due:
             wanted[(kind, identity, TABLES[type(row)], row.parameter, row.length, row.element)] += 1
         elif not isinstance(row, VocabularyRow):
             wanted[(kind, identity, TABLES[type(row)], *row)] += 1
-    return _Due(wanted, {(stored.type, stored.id), *((row[0], row[1]) for row in wanted)})
+    return _Due(wanted, {(stored.type, stored.id), *((row[0], row[1]) for row in wanted)}, concepts=concepts)
 
 
 def _found(store: SqlStore, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[Row]]:

@@ -94,6 +94,8 @@ class Connections:
         self._sure.set()
         self.down: str | None = None
         """Why nobody is let through; None while the server answers."""
+        self.opened = 0
+        """How many connections were opened."""
         self._stale = False
         self._pool = self._new_pool()
         try:
@@ -237,16 +239,17 @@ class Connections:
             min_size=1,
             max_size=self._most,
             kwargs=options,
-            configure=_configure,
+            configure=self._configure,
             timeout=self._seconds,
             open=False,
             name="apothecary",
         )
 
-
-def _configure(connection: Connection) -> None:
-    # Said once, so that each transaction begins with it in one exchange. Single statements are not affected.
-    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    def _configure(self, connection: Connection) -> None:
+        with self._lock:
+            self.opened += 1
+        # Said once, so that each transaction begins with it in one exchange. Single statements are not affected.
+        connection.isolation_level = IsolationLevel.SERIALIZABLE
 
 
 def _in_time(given: Mapping[str, Any], seconds: float) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from apothecary.search.query import Query
 from apothecary.search.rows import Indexed
+from apothecary.terminology.selection import Selection
 
 T = TypeVar("T")
 
@@ -69,7 +70,72 @@ class Page:
     more_before: bool
 
 
-class Reader(Protocol):
+class Span(NamedTuple):
+    """The concepts of a CodeSystem of that id, in one state, by the numbers of the first and the last."""
+
+    id: str
+    first: int
+    last: int
+
+
+class HeldCodeSystem(NamedTuple):
+    """A large code system, whose concepts are held one by one: `head` is the rest of it
+    (`apothecary.terminology.stored.Head` as JSON).
+    """
+
+    id: str
+    span: Span
+    updated: int
+    head: bytes
+
+
+class HeldConcept(NamedTuple):
+    """A concept: its element and the codes of its parents as JSON."""
+
+    number: int
+    element: bytes
+    parents: str | None
+
+
+class ConceptReader(Protocol):
+    """What can be read of large code systems. A span of an earlier state has no concepts: `holds` tells."""
+
+    def code_systems(self, url: str) -> list[HeldCodeSystem]:
+        """Those of a url, current ones only."""
+
+    def code_system(self, resource_id: str) -> HeldCodeSystem | None:
+        """The one of an id, None where that is not large, or not there."""
+
+    def holds(self, span: Span) -> bool:
+        """Whether the concepts of a span are there."""
+
+    def concept_numbers(
+        self, span: Span, selection: Selection, limit: int, *, ordered: bool = False, offset: int = 0, after: int = 0
+    ) -> list[int]:
+        """The numbers of concepts that are selected, greater than `after`, at most `limit`: in their order, or any of
+        them in no order.
+        """
+
+    def count_concepts(self, span: Span, selection: Selection) -> int:
+        """How many concepts are selected."""
+
+    def concepts_numbered(self, numbers: Sequence[int]) -> list[HeldConcept]:
+        """The concepts of those numbers, in their order."""
+
+    def concepts_coded(self, span: Span, codes: Sequence[str]) -> list[HeldConcept]:
+        """The concepts of those codes, in no order."""
+
+    def concepts_folded(self, span: Span, folded: str) -> list[HeldConcept]:
+        """The concepts whose codes are `folded` without case, in their order."""
+
+    def codes_below(self, span: Span, code: str, *, directly: bool) -> list[str]:
+        """The codes below one, in their order; however deep, unless only those `directly` below."""
+
+    def codes_of(self, span: Span) -> Iterator[str]:
+        """All codes in their order."""
+
+
+class Reader(ConceptReader, Protocol):
     """What can be read, from the store or inside a transaction. What reads derives from it, and does not say again what
     each method promises.
     """
@@ -244,6 +310,12 @@ class Store(Reader, Protocol):
         """
 
     @abstractmethod
+    def changes(self) -> Hashable | None:
+        """What stands for all that was committed, by any process, before this was called: the same as before only where
+        nothing was committed in between. None where the database cannot say. Raises as reads do.
+        """
+
+    @abstractmethod
     def ready(self, *, writes: bool) -> None:
         """Return where the database answers, and takes writes where `writes` are wanted. Raises Busy, Unreachable or
         InsufficientStorage with the reason where it does not.
@@ -258,6 +330,9 @@ class Replica(Reader, Protocol):
 
     def begin(self, seen: str | None) -> None:
         """A request begins, whose client has seen the position `seen`."""
+
+    def changes(self) -> Hashable | None:
+        """What `Store.changes` says, of the state that reads see; None, too, where they would go to the store."""
 
     def wrote(self) -> str | None:
         """The position after what this request wrote, for its client to bring along; None where it wrote nothing."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
@@ -30,6 +30,7 @@ from sqlalchemy.engine import Dialect
 
 from apothecary.errors import BadRequest, InsufficientStorage, StartError, Unreachable
 from apothecary.store import schema, tables
+from apothecary.store.concept_tables import concept, concept_property
 from apothecary.store.connections import OPEN, Connection, Connections
 from apothecary.store.faults import one_line
 from apothecary.store.limited import STEP, limited
@@ -50,6 +51,11 @@ _LOST = ("08", "57P")
 
 
 NO_WRITES = "the database takes no writes; try again"
+# Two equal snapshots see the same transactions, and later ones never fewer. Another server counts them anew.
+_CHANGES = Statement("SELECT pg_current_snapshot()::text, pg_postmaster_start_time()::text", (), {})
+# Of engines that speak its language none is known to keep that promise over all of its nodes.
+_KIND = Statement("SELECT version()", (), {})
+GENUINE = re.compile(r"PostgreSQL [\w.]+( \((?!Greenplum)[^()]*\))? on ")
 _ONLY_READ = Statement("SELECT current_setting('transaction_read_only')", (), {})
 
 log = logging.getLogger("apothecary")
@@ -88,6 +94,7 @@ class PostgresqlStore(SqlStore):
         server answers at all, or a connection is free. Raises StartError where no server answers.
         """
         self._seconds = seconds
+        self._genuine: bool | None = None
         self.committed: Callable[[Connection], None] | None = None
         """Called after each commit, on the connection that committed."""
         # The pool would keep the reason to itself.
@@ -151,6 +158,20 @@ class PostgresqlStore(SqlStore):
                 return limited(found, most)
             finally:
                 cast("Generator[Any]", found).close()
+
+    def changes(self) -> Hashable | None:
+        """https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT"""
+        if self._genuine is None:
+            self._genuine = GENUINE.match(self.rows(_KIND, ())[0][0]) is not None
+        return self.since_opened(_CHANGES) if self._genuine else None
+
+    def since_opened(self, statement: Statement) -> tuple[Any, ...] | None:
+        """What a statement tells of the server's state, to be compared with what it told before. A server that crashed,
+        or stood in for another, may count anew: its connections are new ones, too. None where one opened meanwhile.
+        """
+        opened = self._connections.opened
+        found = self.rows(statement, ())
+        return (opened, *found[0]) if opened == self._connections.opened else None
 
     @contextmanager
     def transaction(self) -> Iterator[SqlTransaction]:
@@ -244,7 +265,8 @@ class _Transaction(SqlTransaction):
             return
         text, types = _COPIES[name]
         with self._copier.copy(text) as copy:
-            copy.set_types(types)
+            if types:
+                copy.set_types(types)
             for row in rows:
                 copy.write_row(row)
 
@@ -255,12 +277,16 @@ def _prepared(statement: Statement) -> bool | None:
 
 
 def _copy(table: Table) -> tuple[str, list[str]]:
-    """The COPY statement of a table, and the types of its columns: the binary form must be told."""
+    """The COPY statement of a table, and the types of its columns: the binary form must be told. Words are sent as
+    text: nobody but the database knows the binary form of a tsvector.
+    """
     names = ", ".join(f'"{column.name}"' for column in table.columns)
+    if "words" in table.columns:
+        return f"COPY {table.name} ({names}) FROM STDIN", []
     types = [_TYPES[type(column.type)] for column in table.columns]
     return f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)", types
 
 
 _TYPES: dict[type[Any], str] = {Text: "text", Integer: "int4", SmallInteger: "int2", BigInteger: "int8"}
-# Words are sent as text: nobody but the database knows the binary form of a tsvector.
 _COPIES = {name: _copy(table) for name, table in tables.INDEXES.items() if name != "text"}
+_COPIES |= {table.name: _copy(table) for table in (concept, concept_property)}

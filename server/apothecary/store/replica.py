@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import psycopg
@@ -24,6 +24,8 @@ from apothecary.store.statements import Statement
 
 # How long a standby that failed is left alone, in seconds.
 PAUSE = 5.0
+
+_REPLAYED = Statement("SELECT (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint", (), {})
 
 # What a client may claim to have seen: a position is 64 bits.
 LARGEST = 2**64 - 1
@@ -75,7 +77,7 @@ class ReplicaReader(SqlReader, Replica):
         if time.monotonic() < self._paused_until:
             return self._primary.rows(statement, bound, most)
         try:
-            if self._has(max(self._written, getattr(self._request, "seen", 0))):
+            if self._has(self._wanted):
                 return self._replica.rows(statement, bound, most)
         except Busy as error:
             # A slow statement would be slow on the primary too. What failed for another reason can be asked there.
@@ -87,14 +89,33 @@ class ReplicaReader(SqlReader, Replica):
             pass
         return self._primary.rows(statement, bound, most)
 
+    def changes(self) -> Hashable | None:
+        """How far the standby has replayed the log: its snapshots leave out what has yet to commit on the primary."""
+        if time.monotonic() < self._paused_until:
+            return None
+        wanted = self._wanted
+        try:
+            state = self._replica.since_opened(_REPLAYED)
+        except Busy:
+            self._paused_until = time.monotonic() + PAUSE
+            return None
+        return state if state is not None and wanted <= self._noted(state[1]) else None
+
+    @property
+    def _wanted(self) -> int:
+        """The position up to which this request must see the log."""
+        return max(self._written, getattr(self._request, "seen", 0))
+
     def _has(self, position: int) -> bool:
         """Whether the standby has replayed the log up to `position`."""
         if position > self._replayed:
-            with self._replica.connection() as connection:
-                found = connection.execute("SELECT pg_last_wal_replay_lsn() - '0/0'::pg_lsn").fetchone()
-            # None: a server that never was a standby. It may have been replaced while this process runs.
-            self._replayed = int(found[0]) if found and found[0] is not None else 0
+            self._noted(self._replica.rows(_REPLAYED, ())[0][0])
         return position <= self._replayed
+
+    def _noted(self, replayed: int | None) -> int:
+        # None: a server that never was a standby. It may have been replaced while this process runs.
+        self._replayed = replayed or 0
+        return self._replayed
 
     def close(self) -> None:
         """Close the connections to the standby; those to the primary stay."""

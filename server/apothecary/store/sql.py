@@ -17,9 +17,9 @@ from sqlalchemy.engine import Dialect
 from apothecary.errors import Busy, InsufficientStorage, TooCostly, Unreachable
 from apothecary.fhir.temporal import instant, now
 from apothecary.store import reads, similar
+from apothecary.store.concepts import SqlConcepts
 from apothecary.store.contract import Past, Reader, Store, Stored, Transaction
 from apothecary.store.limited import held
-from apothecary.store.searching import SqlSearcher
 from apothecary.store.statements import Statements
 
 # How often a transaction is tried before its client is told to try again.
@@ -39,7 +39,7 @@ ROOM = 128 * 1024
 log = logging.getLogger("apothecary")
 
 
-class SqlReader(SqlSearcher, Reader):
+class SqlReader(SqlConcepts, Reader):
     """Reading, by the store itself or inside a transaction."""
 
     def __init__(self, statements: Statements) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import Any, Literal
@@ -94,6 +94,10 @@ class SqliteStore(SqlStore):
         self._free: list[_Connection] = []
         self._open: list[_Connection] = []
         self._lock = threading.Lock()
+        # Looks for what all others commit, and commits nothing itself; with how many there were of it.
+        self._watch: _Connection | None = None
+        self._watches = 0
+        self._watching = threading.Lock()
         super().__init__(Dialect(paramstyle="qmark"))
         self._writes = Writes(self)
 
@@ -195,6 +199,21 @@ class SqliteStore(SqlStore):
         if any(words in str(error) for words in _TOO_COMPLEX):
             return too_complex()
         return self._file.translated(error) or error
+
+    def changes(self) -> Hashable:
+        """https://www.sqlite.org/pragma.html#pragma_data_version: its values mean something on one connection only, and
+        say nothing of what that one commits.
+        """
+        self._file.check_sometimes(self._opened)
+        with self._watching:
+            if self._watch is None:
+                self._watch = self._connect()
+                self._watches += 1
+            try:
+                return self._watches, self._watch.execute("PRAGMA data_version").fetchone()[0]
+            except sqlite3.Error as error:
+                self._watch = None
+                raise self._translate(error) from error
 
     @contextmanager
     def transaction(self) -> Iterator[SqlTransaction]:

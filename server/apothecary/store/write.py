@@ -28,9 +28,10 @@ from sqlalchemy.engine import Dialect
 
 from apothecary.errors import Conflict
 from apothecary.search.contained import CONTAINS, placed
-from apothecary.search.rows import TABLES, ContainedRow, Indexed, IndexRow, ReferenceRow, TextRow, VocabularyRow
+from apothecary.search.rows import TABLES, ContainedRow, Indexed, IndexRow, ReferenceRow, TextRow, VocabularyRow, apart
 from apothecary.search.words import trigrams
-from apothecary.store import fulltext, reads, tables
+from apothecary.store import concept_tables, fulltext, reads, tables
+from apothecary.store.concept_write import ConceptWriter
 from apothecary.store.contract import Stored, Transaction
 from apothecary.store.limited import limited
 from apothecary.store.sql import SqlReader, SqlStore
@@ -60,6 +61,10 @@ class Writes:
         self.insert_rows = {
             name: get(("insert rows", name), partial(_insert, table)) for name, table in tables.INDEXES.items()
         }
+        self.insert_rows |= {
+            table.name: get(("insert rows", table.name), partial(_insert, table)) for table in concept_tables.TABLES
+        }
+        self.concepts = ConceptWriter(store.statements)
         self.delete_rows = {
             name: get(("delete rows", name), partial(_delete_rows, table)) for name, table in tables.INDEXES.items()
         }
@@ -141,7 +146,7 @@ class SqlTransaction(SqlReader, Transaction):
         self._words: dict[tuple[str, str, str], bool] = {}
         self.touched: set[tuple[str, str]] = set()
 
-    def _run(self, statement: Statement, **named: Any) -> Any:
+    def run(self, statement: Statement, **named: Any) -> Any:
         return self._cursor.execute(statement.text, statement.bind(named))
 
     def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
@@ -159,7 +164,7 @@ class SqlTransaction(SqlReader, Transaction):
 
     def moment(self, current: Stored | None = None) -> int:
         if self._newest is None:
-            self._newest = int(self._run(self._writes.newest).fetchone()[0])
+            self._newest = int(self.run(self._writes.newest).fetchone()[0])
         after = 0 if current is None else current.updated + 1000
         self._newest = max(self._instant(self._newest), after)
         return self._newest
@@ -173,7 +178,7 @@ class SqlTransaction(SqlReader, Transaction):
             self._new[kind, identity] = stored, method
         else:
             self.flush()
-            changed = self._run(
+            changed = self.run(
                 self._writes.update_resource,
                 new_version=version,
                 new_updated=updated,
@@ -188,7 +193,7 @@ class SqlTransaction(SqlReader, Transaction):
                 raise Conflict(
                     f"{kind}/{identity} was changed by somebody else at the same time; read it and try again"
                 )
-            self._run(
+            self.run(
                 self._writes.insert_version,
                 type=kind,
                 id=identity,
@@ -205,7 +210,7 @@ class SqlTransaction(SqlReader, Transaction):
         self.touched.add((stored.type, stored.id))
         named = {"type": stored.type, "id": stored.id, "version": stored.version, "new_body": stored.body}
         for statement in self._writes.amend:
-            if self._run(statement, **named).rowcount != 1:
+            if self.run(statement, **named).rowcount != 1:
                 raise Conflict(f"{stored.type}/{stored.id} was changed by somebody else at the same time")
         self.index(stored, rows, fresh=False)
 
@@ -214,15 +219,17 @@ class SqlTransaction(SqlReader, Transaction):
         if not fresh:
             # Rows of an earlier write in this transaction may still be held back.
             self.flush()
-            for inside_type, inside_id in self._run(self._writes.contained, type=kind, id=identity).fetchall():
+            for inside_type, inside_id in self.run(self._writes.contained, type=kind, id=identity).fetchall():
                 self._forget(inside_type, inside_id)
-                self._run(self._writes.delete_resource, type=inside_type, id=inside_id)
+                self.run(self._writes.delete_resource, type=inside_type, id=inside_id)
             self._forget(kind, identity)
-        rows = list(rows)
-        if rows and isinstance(rows[0], ContainedRow):
-            self._hold_contained(stored, rows)
+        found, concepts = apart(rows)
+        if found and isinstance(found[0], ContainedRow):
+            self._hold_contained(stored, found)
         else:
-            self._hold(kind, identity, enumerate(cast("list[IndexRow]", rows)))
+            self._hold(kind, identity, enumerate(cast("list[IndexRow]", found)))
+        if kind == "CodeSystem" and (concepts is not None or not fresh):
+            self._writes.concepts.write(self, stored, concepts, fresh=fresh)
         if self._held + len(self._new) >= BATCH:
             self.flush()
 
@@ -231,7 +238,7 @@ class SqlTransaction(SqlReader, Transaction):
         if self.sqlite:
             self._cursor.execute(fulltext.FORGET, (kind, identity))
         for statement in self._writes.delete_rows.values():
-            self._run(statement, type=kind, id=identity)
+            self.run(statement, type=kind, id=identity)
 
     def _hold(self, kind: str, identity: str, rows: Iterable[tuple[int, IndexRow]]) -> None:
         """Note numbered rows of one resource, to be written with others."""
@@ -245,7 +252,7 @@ class SqlTransaction(SqlReader, Transaction):
             self._pending[TABLES[type(row)]].append((kind, identity, row.parameter, number, *row[1:]))
             self._held += 1
 
-    def _hold_contained(self, stored: Stored, rows: Sequence[Indexed]) -> None:
+    def _hold_contained(self, stored: Stored, rows: Sequence[IndexRow | ContainedRow]) -> None:
         """The same for a resource with contained ones, each of which becomes a resource of the index."""
         for number, (kind, identity, row) in enumerate(placed(rows, stored.type, stored.id)):
             self._hold(kind, identity, ((number, row),))
@@ -297,12 +304,16 @@ class SqlTransaction(SqlReader, Transaction):
             self._words |= dict.fromkeys(fresh, True)
 
     def insert_rows(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Write rows of one index table."""
+        """Write rows of one table of what is found by."""
         self._cursor.executemany(self._writes.insert_rows[name].text, rows)
 
+    def many(self, text: str, bound: Sequence[Sequence[Any]]) -> None:
+        """Run a statement for each of some rows."""
+        self._cursor.executemany(text, bound)
+
     def forget_state(self, name: str) -> None:
-        self._run(self._writes.delete_state, name=name)
+        self.run(self._writes.delete_state, name=name)
 
     def set_state(self, name: str, value: str) -> None:
         self.forget_state(name)
-        self._run(self._writes.insert_state, name=name, value=value)
+        self.run(self._writes.insert_state, name=name, value=value)

@@ -5,13 +5,14 @@ https://hl7.org/fhir/R5/codesystem.html#hierarchy and https://hl7.org/fhir/R5/co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from copy import copy
 from functools import cached_property
 
 from apothecary.fhir.code_forms import FORMS, Form
 from apothecary.terminology.model import STANDARDS_STATUS, Concept, Property, PropertyDefinition
 from apothecary.terminology.publication import UNTOLD, Publication
+from apothecary.terminology.selection import Page, Selection
 
 CONCEPT_PROPERTIES = "http://hl7.org/fhir/concept-properties#"
 # Names of the hierarchy that are written otherwise than the standard property is.
@@ -23,8 +24,9 @@ Edges = Mapping[str, tuple[str, ...]]
 
 
 class CodeSystem:
-    """A code system whose concepts are all in memory; those that a rule makes, or that live elsewhere, override what
-    asks for them (`find`, `codes`, `parents_of`, `children_of`).
+    """A code system whose concepts are all in memory. Where a rule makes them, what asks for them is overridden
+    (`find`, `codes`, `parents_of`); where they live elsewhere, `concepts` and `parents` are mappings that look them up,
+    and so may be what is found by an index there (`select`, `page`, `find_many`, `children_of`, `descendants`).
 
     `content` is `complete`, or why not all codes are there: fragment, example, not-present or supplement.
     `supplements` are those that were laid over it, as `url|version`.
@@ -88,8 +90,9 @@ class CodeSystem:
         concepts: Mapping[str, Concept],
         properties: Mapping[str, PropertyDefinition],
         supplements: tuple[str, ...],
+        _used: frozenset[str],
     ) -> CodeSystem:
-        """The same with more said of its concepts."""
+        """The same with more said of its concepts, by properties of which some are `used` besides."""
         other = copy(self)
         for name in [name for name in vars(other) if isinstance(getattr(type(self), name, None), cached_property)]:
             delattr(other, name)
@@ -109,6 +112,18 @@ class CodeSystem:
     def codes(self) -> Iterator[Concept]:
         """All concepts in the order of the definition. Raises NotEnumerable where a rule makes them."""
         yield from self.concepts.values()
+
+    def find_many(self, codes: Iterable[str]) -> Iterator[tuple[str, Concept | None]]:
+        """Each of the codes with its concept, as `find` has it."""
+        return ((code, self.find(code)) for code in codes)
+
+    def select(self, _selection: Selection) -> Iterator[Concept] | None:
+        """The concepts that are selected, in order; None where no index finds them, and somebody must walk."""
+        return None
+
+    def page(self, _selection: Selection, _offset: int, _count: int) -> Page | None:
+        """Some of the concepts that are selected; None as for `select`."""
+        return None
 
     @cached_property
     def _folded(self) -> Mapping[str, str]:
@@ -142,7 +157,8 @@ class CodeSystem:
             for parent in parents:
                 found.setdefault(parent, []).append(code)
         order = {code: place for place, code in enumerate(self.concepts)}
-        return {above: tuple(sorted(codes, key=lambda one: order.get(one, 0))) for above, codes in found.items()}
+        end = len(order)
+        return {above: tuple(sorted(codes, key=lambda one: order.get(one, end))) for above, codes in found.items()}
 
     def ancestors(self, code: str) -> frozenset[str]:
         """All that subsume `code`, itself not included."""
@@ -172,6 +188,10 @@ class CodeSystem:
                 waiting.extend(self.children_of(one))
         found.discard(code)
         return frozenset(found)
+
+    def all_below(self, code: str) -> Container[str]:
+        """What is asked again and again whether `code` subsumes it, itself not included."""
+        return self.descendants(code)
 
     def subsumes(self, above: str, code: str) -> bool:
         """Whether `above` is an ancestor of `code`; found upwards, where the ways are short."""
@@ -210,10 +230,11 @@ class CodeSystem:
     def knows(self, name: str) -> bool:
         """Whether the system declares a property, one of its concepts has it, or the specification defines it."""
         wanted = self.codes_of(name)
-        return not wanted.isdisjoint(self.properties) or bool(wanted & self._used) or standard_name(name) in STANDARD
+        return not wanted.isdisjoint(self.properties) or bool(wanted & self.used) or standard_name(name) in STANDARD
 
     @cached_property
-    def _used(self) -> frozenset[str]:
+    def used(self) -> frozenset[str]:
+        """The properties that its concepts have."""
         return frozenset(one.code for concept in self.concepts.values() for one in concept.properties)
 
     def values(self, concept: Concept, name: str) -> list[Property]:

@@ -16,6 +16,7 @@ from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.filters import Test
 from apothecary.terminology.model import Concept
 from apothecary.terminology.problems import too_long
+from apothecary.terminology.selection import ALL, Selection
 from apothecary.terminology.versions import matches
 
 # Concepts and includes that one question may look at: some seconds.
@@ -70,7 +71,7 @@ class Steps:
         """`budget` is one that several questions share."""
         self.name = name
         self.found: dict[tuple[int, str | None], Entry | None] = {}
-        self.lists: dict[int, list[Entry]] = {}
+        self.lists: dict[tuple[int, Selection], list[Entry]] = {}
         self.budget = budget or Budget(limit)
 
     def take(self, number: int = 1) -> None:
@@ -83,7 +84,7 @@ class Steps:
     def meets(self, concept: Concept, tests: tuple[Test, ...]) -> bool:
         """Whether a concept meets all tests. Raises TooCostly."""
         try:
-            return all(test(concept, self.budget) for test in tests)
+            return all(test.meets(concept, self.budget) for test in tests)
         except BudgetSpent:
             raise too_long(self.name) from None
 
@@ -141,11 +142,13 @@ class Part:
             element = None if self.listed is None else self.listed.get(code)
             return None if element is None else Entry(url, self.version, code, element=element)
         concept = system.find(code)
-        if concept is None:
-            trusted = self.trusted or not system.complete
-            element = None if self.listed is None or not trusted else self.listed.get(code)
-            return None if element is None else Entry(url, system.version, code, element=element)
-        return self._of(system, concept, steps)
+        return self._unknown(system, code) if concept is None else self._of(system, concept, steps)
+
+    def _unknown(self, system: CodeSystem, code: str) -> Entry | None:
+        """The entry for a code that is listed, and that its code system does not have."""
+        trusted = self.trusted or not system.complete
+        element = None if self.listed is None or not trusted else self.listed.get(code)
+        return None if element is None else Entry(system.url, system.version, code, element=element)
 
     def _of(self, system: CodeSystem, concept: Concept, steps: Steps) -> Entry | None:
         element: Mapping[str, Any] = {}
@@ -185,34 +188,64 @@ class Part:
         others = (one.find(question, steps) for one in self.sets)
         return all(other is not None and not other.barred for other in others)
 
-    def entries(self, steps: Steps) -> Iterator[Entry]:
-        """All of them, in the order of the list or of the code system. Raises what says why that cannot be told."""
+    def entries(self, steps: Steps, wanted: Selection = ALL) -> Iterator[Entry]:
+        """All of them, in the order of the list or of the code system; those that are not `wanted` may be left out.
+        Raises what says why that cannot be told.
+        """
         if self.missing is not None:
             raise self.missing
         if self.url is None:
             first, *others = self.sets or (None,)
-            for entry in first.entries(steps) if first is not None else ():
+            # What they say of a code besides may have the words that are wanted.
+            hint = ALL if others else wanted
+            for entry in first.walk(steps, hint) if first is not None else ():
                 yield from self._shared(entry, others, steps)
             return
-        for entry in self._listed(steps) if self.listed is not None else self._walked(steps):
+        hint = ALL if self.sets else wanted
+        for entry in self._listed(steps) if self.listed is not None else self._walked(steps, hint):
             yield from self._shared(entry, self.sets, steps)
 
     def _listed(self, steps: Steps) -> Iterator[Entry]:
-        for code in self.listed or ():
+        url, system = self.url or "", self.system
+        if system is None or not system.held:
+            for code in self.listed or ():
+                steps.take()
+                if (found := self._own(Question(url, code), steps)) is not None:
+                    yield found
+            return
+        for code, concept in system.find_many(self.listed or ()):
             steps.take()
-            found = self._own(Question(self.url or "", code), steps)
+            found = self._unknown(system, code) if concept is None else self._of(system, concept, steps)
             if found is not None:
                 yield found
 
-    def _walked(self, steps: Steps) -> Iterator[Entry]:
+    def _walked(self, steps: Steps, wanted: Selection) -> Iterator[Entry]:
         system = self.system
         if system is None:
             return
         tests = self._tests(system)
-        for concept in system.codes():
+        found = system.select(self.selection(wanted, tests))
+        if found is not None:
+            tests = tuple(one for one in tests if one.condition is None)
+        for concept in system.codes() if found is None else found:
             steps.take()
             if steps.meets(concept, tests):
                 yield Entry(system.url, system.version, concept.code, system, concept)
+
+    @staticmethod
+    def selection(wanted: Selection, tests: tuple[Test, ...]) -> Selection:
+        """What is wanted, of the concepts that meet those of the tests that can be looked up."""
+        conditions = tuple(one.condition for one in tests if one.condition is not None)
+        return replace(wanted, conditions=wanted.conditions + conditions)
+
+    def indexed(self, wanted: Selection) -> Selection | None:
+        """What to ask of the code system for exactly the codes of this part that are wanted; None where that does not
+        say all.
+        """
+        if self.missing is not None or self.system is None or self.listed is not None or self.sets:
+            return None
+        tests = self._tests(self.system)
+        return None if any(one.condition is None for one in tests) else self.selection(wanted, tests)
 
     @staticmethod
     def _shared(entry: Entry, others: Any, steps: Steps) -> Iterator[Entry]:
@@ -302,19 +335,46 @@ class Members:
 
     def entries(self, steps: Steps) -> list[Entry]:
         """All codes that it holds, each once. Raises what says why they cannot be told, TooCostly for too many."""
-        known = steps.lists.get(id(self))
-        if known is None:
-            for part in self.excludes:
-                if part.missing is not None:
-                    raise part.missing
-            known = steps.lists[id(self)] = list(self._entries(steps))
-        return known
+        return list(self.walk(steps))
 
-    def _entries(self, steps: Steps) -> Iterator[Entry]:
-        seen: set[tuple[str, str | None, str]] = set()
+    def walk(self, steps: Steps, wanted: Selection = ALL) -> Iterator[Entry]:
+        """The same one after the other, for they may be many; those that are not `wanted` may be left out."""
+        if not any(one.sets for one in self.includes):
+            yield from self._entries(steps, wanted)
+            return
+        # What includes value sets is listed once: others may include it as well.
+        known = steps.lists.get((id(self), wanted))
+        if known is None:
+            known = steps.lists[id(self), wanted] = list(self._entries(steps, wanted))
+        yield from known
+
+    def indexed(self) -> list[tuple[Part, bool]] | None:
+        """The parts that its codes are, one after the other, where no code is in two of them and none is taken out;
+        each with whether only active codes of it count. None for any other value set.
+        """
+        if self.excludes:
+            return None
+        found: list[tuple[Part, bool]] = []
         for part in self.includes:
-            for entry in part.entries(steps):
-                if entry.key in seen or entry.barred:
+            if part.url is not None:
+                found.append((part, self.active_only))
+            elif len(part.sets) == 1 and part.missing is None and (inner := part.sets[0].indexed()) is not None:
+                found += [(one, active or self.active_only) for one, active in inner]
+            else:
+                return None
+        keys = {(one.url, one.version) for one, _ in found}
+        return found if len(keys) == len(found) else None
+
+    def _entries(self, steps: Steps, wanted: Selection) -> Iterator[Entry]:
+        for part in self.excludes:
+            if part.missing is not None:
+                raise part.missing
+        seen: set[tuple[str, str | None, str]] = set()
+        several = len(self.includes) > 1
+        steps.take(1 + len(self.includes))
+        for part in self.includes:
+            for entry in part.entries(steps, wanted):
+                if (several and entry.key in seen) or entry.barred:
                     continue
                 if self.active_only and entry.inactive:
                     continue
@@ -322,5 +382,6 @@ class Members:
                     steps.found.clear()
                     if any(one.excludes(entry, steps) for one in self.excludes):
                         continue
-                seen.add(entry.key)
+                if several:
+                    seen.add(entry.key)
                 yield entry

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
+from apothecary.errors import BadRequest
 from apothecary.fhir.temporal import instant, now
-from apothecary.terminology.compose import Entry, Members, Steps
+from apothecary.terminology import words
+from apothecary.terminology.compose import Entry, Members, Part, Steps
 from apothecary.terminology.languages import Languages, named, of_value_set
 from apothecary.terminology.model import Designation
 from apothecary.terminology.problems import too_costly
 from apothecary.terminology.publication import publication
+from apothecary.terminology.selection import Selection
 from apothecary.terminology.shown import JSON, Shower
 
 # Of the value set's own elements an expansion shows those that say what it is of.
@@ -48,16 +50,15 @@ def expand(members: Members, head: Mapping[str, Any], wanted: Wanted) -> JSON:
     they are more than `limit` and no page of them was asked for.
     """
     languages, said = _languages(members, wanted)
-    entries = members.entries(Steps(members.name))
-    if wanted.active_only:
-        entries = [one for one in entries if not one.inactive]
-    if wanted.exclude_not_for_ui:
-        entries = [one for one in entries if not _abstract(one)]
-    if wanted.filter:
-        words = fold(wanted.filter).split()
-        entries = [one for one in entries if _has(one, words, wanted)]
-    start = wanted.offset or 0
-    page = entries[start:] if wanted.count is None else entries[start : start + wanted.count]
+    found = _Found(wanted.offset or 0, wanted.limit + 1 if wanted.count is None else wanted.count)
+    terms = words.asked(wanted.filter)
+    if terms is not None:
+        if len(terms) > words.MOST_WORDS:
+            raise BadRequest(
+                f"the filter has more than {words.MOST_WORDS} words", expression="filter", code="too-costly"
+            )
+        _find(members, wanted, terms, found)
+    page = found.page
     if len(page) > wanted.limit:
         raise too_costly(members.name, wanted.limit)
     shower = Shower(
@@ -65,12 +66,14 @@ def expand(members: Members, head: Mapping[str, Any], wanted: Wanted) -> JSON:
         wanted.include_designations,
         wanted.designations,
         wanted.properties,
-        several=_several(entries),
+        several=frozenset(url for url, versions in found.versions.items() if len(versions) > 1),
     )
     paged = wanted.offset is not None or wanted.count is not None or bool(wanted.filter)
     nested = not wanted.exclude_nested and not paged and _nests(members)
     contains = [*_nested(page, shower)] if nested else [shower.element(one) for one in page]
-    told: JSON = {"identifier": f"urn:uuid:{uuid4()}", "timestamp": instant(now()), "total": len(entries)}
+    told: JSON = {"identifier": f"urn:uuid:{uuid4()}", "timestamp": instant(now())}
+    if found.total is not None:
+        told["total"] = found.total
     if wanted.offset is not None:
         told["offset"] = wanted.offset
     parameters = [*wanted.asked, *said, *_used(members)]
@@ -100,12 +103,79 @@ def _abstract(entry: Entry) -> bool:
     return entry.system is not None and entry.concept is not None and entry.system.is_abstract(entry.concept)
 
 
-def _has(entry: Entry, words: Iterable[str], wanted: Wanted) -> bool:
-    names = named(entry)
-    text = fold(
-        " ".join((entry.code, *(value for value, _, one in names.all() if one is None or _searched(one, wanted))))
+@dataclass(slots=True)
+class _Found:
+    """The page that is wanted: `count` entries after the first `offset`, gathered one after the other."""
+
+    offset: int
+    count: int
+    page: list[Entry] = field(default_factory=list)
+    total: int | None = 0
+    """None where nobody counted."""
+    versions: dict[str, set[str | None]] = field(default_factory=dict)
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Take in entries, of which all are counted."""
+        for one in entries:
+            self.versions.setdefault(one.url, set()).add(one.version)
+            if self.offset > 0:
+                self.offset -= 1
+            elif len(self.page) < self.count:
+                self.page.append(one)
+            if self.total is not None:
+                self.total += 1
+
+    def take(self, part: Part, selection: Selection) -> bool:
+        """Take in what the code system of a part finds by its index; False where it has none."""
+        system = part.system
+        page = None if system is None else system.page(selection, self.offset, self.count - len(self.page))
+        if page is None or system is None:
+            return False
+        concepts, total = page
+        if concepts or total != 0:
+            self.versions.setdefault(system.url, set()).add(system.version)
+        self.page += [Entry(system.url, system.version, one.code, system, one) for one in concepts]
+        # Where nobody counted, the page is full.
+        self.offset = 0 if total is None else max(0, self.offset - total)
+        self.total = None if total is None or self.total is None else self.total + total
+        return True
+
+
+def _find(members: Members, wanted: Wanted, terms: tuple[str, ...], found: _Found) -> None:
+    """The codes that are wanted, with all of `terms`."""
+    steps = Steps(members.name)
+    some = (
+        not wanted.include_designations and bool(terms) and wanted.languages is not None and bool(wanted.languages.tags)
     )
-    return all(word in text for word in words)
+    selection = Selection(terms, wanted.include_designations or some, (), wanted.active_only, wanted.exclude_not_for_ui)
+    parts = members.indexed()
+    if parts is None:
+        found.add(_wanted(members.walk(steps, selection), terms, wanted))
+        return
+    for part, active in parts:
+        exact = None if some else part.indexed(replace(selection, active=active or selection.active))
+        if exact is not None and found.take(part, exact):
+            continue
+        entries: Iterable[Entry] = part.entries(steps, selection)
+        if active:
+            entries = (one for one in entries if not one.inactive)
+        found.add(_wanted(entries, terms, wanted))
+
+
+def _wanted(entries: Iterable[Entry], terms: tuple[str, ...], wanted: Wanted) -> Iterator[Entry]:
+    for one in entries:
+        if one.barred or (wanted.active_only and one.inactive) or (wanted.exclude_not_for_ui and _abstract(one)):
+            continue
+        if not terms or _has(one, terms, wanted):
+            yield one
+
+
+def _has(entry: Entry, terms: Iterable[str], wanted: Wanted) -> bool:
+    names = named(entry)
+    own = words.folded((entry.code, names.display))
+    further = words.folded(one.value for one in names.designations)
+    searched = (text for text, one in zip(further, names.designations, strict=True) if _searched(one, wanted))
+    return words.meets((*own, *searched), terms)
 
 
 def _searched(one: Designation, wanted: Wanted) -> bool:
@@ -113,19 +183,6 @@ def _searched(one: Designation, wanted: Wanted) -> bool:
     return wanted.include_designations or (
         wanted.languages is not None and wanted.languages.rank(one.language) is not None
     )
-
-
-def fold(text: str) -> str:
-    """Text as filters compare it: without case and accents."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(one for one in plain if not unicodedata.combining(one))
-
-
-def _several(entries: Iterable[Entry]) -> frozenset[str]:
-    versions: dict[str, set[str | None]] = {}
-    for one in entries:
-        versions.setdefault(one.url, set()).add(one.version)
-    return frozenset(url for url, found in versions.items() if len(found) > 1)
 
 
 def _nests(members: Members) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from apothecary.errors import NotEnumerable, RegularExpressionError, UnknownTerminology
 from apothecary.fhir import ucum
@@ -12,10 +12,18 @@ from apothecary.fhir.regular_expressions import regular_expression
 from apothecary.terminology.code_systems import CodeSystem, standard_name
 from apothecary.terminology.model import Concept
 from apothecary.terminology.problems import invalid_value_set
+from apothecary.terminology.selection import Among, Below, ChildOf, Condition, Holds
 from apothecary.terminology.systems import comparable, filter_of
 
-# What a concept must meet; the budget is that of the question.
-Test = Callable[[Concept, Budget], bool]
+# Whether a concept meets a filter; the budget is that of the question.
+Meets = Callable[[Concept, Budget], bool]
+
+
+class Test(NamedTuple):
+    """What a concept must meet, and the same as data where it can be looked up."""
+
+    meets: Meets
+    condition: Condition | None = None
 
 
 def tests(system: CodeSystem, filters: Iterable[Mapping[str, Any]], where: str) -> tuple[Test, ...]:
@@ -50,7 +58,7 @@ def _comparable(value: str, where: str) -> Test:
     for unit in units:
         if not ucum.is_valid(unit):
             raise invalid_value_set(f"{unit[:100]!r} is no unit of {ucum.SYSTEM}", where, code="value")
-    return lambda concept, _: any(comparable(concept.code, unit) for unit in units)
+    return Test(lambda concept, _: any(comparable(concept.code, unit) for unit in units))
 
 
 def known(system: CodeSystem, code: str) -> str:
@@ -70,28 +78,30 @@ def standing(system: CodeSystem, code: str) -> str:
 
 
 def _below(system: CodeSystem, code: str, *, itself: bool) -> Test:
-    codes = system.descendants(code) | ({code} if itself else frozenset())
-    return lambda concept, _: concept.code in codes
+    codes = system.all_below(code)
+    condition = Below(code, itself)
+    return Test(lambda concept, _: itself if concept.code == code else concept.code in codes, condition)
 
 
 def _not_below(system: CodeSystem, code: str) -> Test:
-    codes = system.descendants(code) | {code}
-    return lambda concept, _: concept.code not in codes
+    codes = system.all_below(code)
+    return Test(
+        lambda concept, _: concept.code != code and concept.code not in codes, Below(code, itself=True, negated=True)
+    )
 
 
 def _above(system: CodeSystem, code: str) -> Test:
     codes = system.ancestors(code) | {code}
-    return lambda concept, _: concept.code in codes
+    return Test(lambda concept, _: concept.code in codes, Among(codes))
 
 
 def _child(system: CodeSystem, code: str) -> Test:
-    codes = frozenset(system.children_of(code))
-    return lambda concept, _: concept.code in codes
+    return Test(lambda concept, _: code in system.parents_of(concept.code), ChildOf(frozenset((code,))))
 
 
 def _leaf(system: CodeSystem, code: str) -> Test:
-    codes = frozenset(one for one in system.descendants(code) if not system.children_of(one))
-    return lambda concept, _: concept.code in codes
+    codes = system.all_below(code)
+    return Test(lambda concept, _: concept.code in codes and not system.children_of(concept.code))
 
 
 _HIERARCHY: Mapping[str, Callable[[CodeSystem, str], Test]] = {
@@ -109,23 +119,44 @@ def _compared(system: CodeSystem, name: str, operator: str, value: str) -> Test:
     match operator:
         case "=":
             wanted = known(system, value) if standard_name(name) in ("parent", "child") else value
-            return lambda concept, _: wanted in values(concept)
+            return Test(lambda concept, _: wanted in values(concept), _condition(system, name, frozenset((wanted,))))
         case "in" | "not-in":
             listed = frozenset(part.strip() for part in value.split(","))
             within = operator == "in"
-            return lambda concept, _: listed.isdisjoint(values(concept)) is not within
+            return Test(
+                lambda concept, _: listed.isdisjoint(values(concept)) is not within,
+                _condition(system, name, listed, negated=not within),
+            )
         case "exists":
             if value not in ("true", "false"):
                 raise NotEnumerable(f"the filter {name} exists {value!r} of {system.url}: write true or false")
-            return lambda concept, _: bool(values(concept)) is (value == "true")
+            return Test(
+                lambda concept, _: bool(values(concept)) is (value == "true"),
+                _condition(system, name, None, negated=value == "false"),
+            )
         case "regex":
             try:
                 pattern = regular_expression(value)
             except RegularExpressionError as error:
                 raise NotEnumerable(f"a filter on {system.url}: {error}") from None
             # https://hl7.org/fhir/R5/valueset-filter-operator.html: the whole value matches.
-            return lambda concept, budget: any(pattern.matches(one, budget) for one in values(concept))
+            return Test(lambda concept, budget: any(pattern.matches(one, budget) for one in values(concept)))
     raise NotEnumerable(f"the filter {name} {operator} {value!r} of {system.url} is not known here")
+
+
+def _condition(
+    system: CodeSystem, name: str, values: frozenset[str] | None, *, negated: bool = False
+) -> Condition | None:
+    """What `_values` of `name` must be as data; None where it is worked out for each concept."""
+    own = name in system.properties
+    if not own and name in ("code", "concept"):
+        return None if values is None else Among(values, negated)
+    meant = system.meaning(name)
+    if (not own and name in ("display", "definition")) or meant in ("child", "inactive"):
+        return None
+    if meant == "parent":
+        return ChildOf(values, negated)
+    return Holds(system.codes_of(name), values, negated)
 
 
 def _values(system: CodeSystem, name: str) -> Callable[[Concept], tuple[str, ...]]:

@@ -121,7 +121,7 @@ def of_value_set(resource: Mapping[str, Any]) -> str | None:
     compose = resource.get("compose")
     for one in objects(compose.get("extension") if isinstance(compose, Mapping) else None):
         if one.get("url") == _EXPANSION_PARAMETER:
-            parts = {part.get("url"): part for part in objects(one.get("extension"))}
+            parts = {str(part.get("url")): part for part in objects(one.get("extension"))}
             name, value = parts.get("name", {}), parts.get("value", {})
             if name.get("valueCode", name.get("valueString")) == "displayLanguage":
                 found = value.get("valueCode", value.get("valueString"))

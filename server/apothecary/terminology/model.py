@@ -29,8 +29,8 @@ class Designation(msgspec.Struct, frozen=True, gc=False):
     def withdrawn(self) -> bool:
         """Whether it is no longer a right name of the concept."""
         return any(
-            one.get("url") == STANDARDS_STATUS and one.get("valueCode") in _WITHDRAWN
-            for one in self.json.get("extension", ())
+            one.get("url") == STANDARDS_STATUS and str(one.get("valueCode")) in _WITHDRAWN
+            for one in objects(self.json.get("extension"))
         )
 
 

@@ -80,9 +80,9 @@ class Shower:
     def _extensions(entry: Entry) -> list[Mapping[str, Any]]:
         """Those of the value set's own concept go before those of the code system's."""
         own = [*objects(entry.element.get("extension"))]
-        urls = {one.get("url") for one in own}
-        others = [one for one in entry.concept.extensions if one.get("url") not in urls] if entry.concept else []
-        return [one for one in (*own, *others) if one.get("url") in _COPIED]
+        urls = {str(one.get("url")) for one in own}
+        others = [one for one in entry.concept.extensions if str(one.get("url")) not in urls] if entry.concept else []
+        return [one for one in (*own, *others) if str(one.get("url")) in _COPIED]
 
     def _designations(self, names: Named, display: str, used: Designation | None) -> Iterable[JSON]:
         shown_base = used is None and bool(display)
@@ -138,7 +138,7 @@ class Shower:
 
 
 def _element(one: Designation) -> JSON:
-    extensions = [each for each in objects(one.json.get("extension")) if each.get("url") in _OF_DESIGNATIONS]
+    extensions = [each for each in objects(one.json.get("extension")) if str(each.get("url")) in _OF_DESIGNATIONS]
     found: JSON = {"extension": extensions} if extensions else {}
     if one.language:
         found["language"] = one.language

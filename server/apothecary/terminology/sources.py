@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from apothecary.fhir import terminology as tables
 from apothecary.fhir.definitions import definitions
+from apothecary.fhir.hl7_terminology import hl7_terminology
 from apothecary.fhir.references import split_canonical
 from apothecary.fhir.releases import FhirVersion
 from apothecary.terminology.code_systems import CodeSystem
@@ -139,10 +140,43 @@ class Published:
         return ()
 
 
+class Shared:
+    """What HL7 Terminology (THO) publishes for all releases. It goes before `Published`: what R4 and R4B have of it is
+    where it began, whatever the numbers of the versions say (`2018-08-12`, `4.0.1`), and stays there under those.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, CodeSystem] = {}
+
+    def code_systems(self, url: str) -> Sequence[Candidate[CodeSystem]]:
+        table = hl7_terminology().code_system(url)
+        return () if table is None else (Candidate(table.version, partial(self._read, table), table.active),)
+
+    def _read(self, table: tables.CodeSystem) -> CodeSystem:
+        found = self._known.get(table.url)
+        if found is None:
+            found = self._known[table.url] = from_tables(table)
+        return found
+
+    def value_sets(self, url: str) -> Sequence[Candidate[ValueSet]]:
+        resource = hl7_terminology().value_set(url)
+        if resource is None:
+            return ()
+        return (Candidate(resource.get("version"), partial(_itself, resource), resource.get("status") == "active"),)
+
+    def code_systems_of(self, value_set: str) -> Sequence[Candidate[CodeSystem]]:
+        """None: the value sets of its code systems are published, too."""
+        return ()
+
+
 def all_codes(url: str, system: str, version: str | None = None) -> ValueSet:
     """The value set of all codes of a code system, by the url that the system gives it."""
     include = {"system": system} if version is None else {"system": system, "version": version}
     return {"resourceType": "ValueSet", "url": url, "status": "active", "compose": {"include": [include]}}
+
+
+def _itself(resource: Mapping[str, Any]) -> ValueSet:
+    return resource
 
 
 def _constant(table: tables.ValueSet) -> Callable[[], tables.ValueSet]:

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 from apothecary.fhir.definitions import definitions
+from apothecary.fhir.hl7_terminology import hl7_terminology
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.structures import Binding
 from apothecary.suggestions import did_you_mean
@@ -33,6 +35,9 @@ class Syntax(NamedTuple):
     accept: Callable[[str], bool]
     rule: Rule
     meaning: str
+    system: str | None = None
+    """The only system that its codes are of, where a Coding or Quantity says it."""
+    remedy: Callable[[str], str | None] = lambda code: None
 
 
 def _is_mime(code: str) -> bool:
@@ -46,12 +51,22 @@ def _is_unit(code: str) -> bool:
     return is_valid(code)
 
 
+def _meant_unit(code: str) -> str | None:
+    from apothecary.fhir.ucum import UcumError, parse_unit
+
+    try:
+        parse_unit(code)
+    except UcumError as error:
+        return f"Did you mean {error.suggestion!r}?" if error.suggestion else None
+    return None
+
+
 SYNTAXES: Mapping[str, Syntax] = {
     f"{_PREFIX}all-languages": Syntax(
         lambda code: _LANGUAGE.fullmatch(code) is not None, BASE["bad-language"], "a BCP 47 language tag"
     ),
     f"{_PREFIX}mimetypes": Syntax(_is_mime, BASE["bad-mime-type"], "a MIME type"),
-    f"{_PREFIX}ucum-units": Syntax(_is_unit, BASE["bad-unit"], "a UCUM unit"),
+    f"{_PREFIX}ucum-units": Syntax(_is_unit, BASE["bad-unit"], "a UCUM unit", "http://unitsofmeasure.org", _meant_unit),
     f"{_PREFIX}color-codes": Syntax(
         lambda code: _COLOR.fullmatch(code) is not None,
         BASE["code-not-in-value-set"],
@@ -78,7 +93,7 @@ def code_defect(version: FhirVersion, binding: Binding, code: str) -> Defect | N
     if syntax is not None:
         if binding.strength != "required" or syntax.accept(code):
             return None
-        return Defect(syntax.rule, f"is {shown(code)}, which is not {syntax.meaning}")
+        return Defect(syntax.rule, f"is {shown(code)}, which is not {syntax.meaning}", syntax.remedy(code))
     value_set = definitions(version).value_set(binding.value_set)
     if value_set is None or value_set.contains(None, code) is not False:
         return None
@@ -107,18 +122,45 @@ def binding_check(
 
     def check(value: dict[str, Any], at: At, run: Run) -> None:
         found = codings(value)
-        if not found:
+        if not any("code" in coding or "_code" in coding for coding in found):
             # Text alone cannot be from the set, but whether a code would fit an extensible one nobody can tell.
-            if required and needs_code and isinstance(value.get("text"), str):
+            if required and needs_code and (found or isinstance(value.get("text"), str)):
                 run.report(rule, at, f"has no code, but one of {binding.value_set} is required")
             return
-        answers = [holds(coding, syntax, value_set) for coding in found]
-        if True not in answers and None not in answers:
+        # A code without its system is no code of any set; where a set only advises, that is not worth a word.
+        answers = [
+            holds(coding, syntax, value_set) if not required or syntax or "system" in coding else _unnamed(coding)
+            for coding in found
+        ]
+        if True not in answers and None not in answers and not _holds_today(version, binding.value_set, found):
+            if required and needs_code:
+                run.withdraw("code-unknown", at)  # The same, with less to say.
             listed = " and ".join(named(coding) for coding in found[:3])
-            remedy = remedy_for(found, value_set)
+            remedy = remedy_for(found, value_set) if syntax is None else _remedy_by(syntax, found)
             run.report(rule, at, f"has {listed}, not of {binding.value_set}", remedy=remedy)
 
     return check
+
+
+def _unnamed(coding: Mapping[str, Any]) -> bool | None:
+    return None if "_system" in coding or "_code" in coding else False
+
+
+def _holds_today(version: FhirVersion, url: str, codings: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a value set that HL7 keeps for all releases has one of the codings, which the release's list has not."""
+    if not hl7_terminology().has_value_set(url):
+        return False
+    today = _today(version).find(url)
+    return any(holds(coding, None, today) is True for coding in codings)
+
+
+@cache
+def _today(version: FhirVersion) -> Finder:
+    # Only for codes that seem wrong: it takes longer to load than most validations.
+    from apothecary.validation.profiles.canonicals import Canonicals
+    from apothecary.validation.profiles.valuesets import CodeSets
+
+    return CodeSets(Canonicals(), Canonicals(), version)
 
 
 def _rule(binding: Binding) -> Rule:
@@ -135,13 +177,19 @@ class Codes(Protocol):
     def contains(self, system: str | None, code: str) -> bool | None: ...
 
 
+class Finder(Protocol):
+    """What finds value sets by their canonical."""
+
+    def find(self, canonical: str) -> Codes: ...
+
+
 def holds(coding: Mapping[str, Any], syntax: Syntax | None, value_set: Codes | None) -> bool | None:
     """Whether a Coding is of the value set or has the form of its codes; None when that cannot be told."""
     system, code = coding.get("system"), coding.get("code")
     if not isinstance(code, str) or not (system is None or isinstance(system, str)):
         return None
     if syntax is not None:
-        return syntax.accept(code)
+        return syntax.accept(code) and (syntax.system is None or system in (None, syntax.system))
     return None if value_set is None else value_set.contains(system, code)
 
 
@@ -186,6 +234,16 @@ def remedy_for(codings: Iterable[Mapping[str, Any]], value_set: Codes | None) ->
             if system == known:
                 return did_you_mean(code, concepts) or f"Use one of: {_listed(concepts)}."
     return f"Use a code of {', '.join(value_set.systems[:3])}." if value_set.systems else None
+
+
+def _remedy_by(syntax: Syntax, codings: Iterable[Mapping[str, Any]]) -> str | None:
+    for coding in codings:
+        code, system = coding.get("code"), coding.get("system")
+        if isinstance(code, str) and syntax.accept(code) and system != syntax.system:
+            return f"The codes are of {syntax.system}."
+        if isinstance(code, str) and (found := syntax.remedy(code)) is not None:
+            return found
+    return None
 
 
 def _listed(codes: Iterable[str]) -> str:

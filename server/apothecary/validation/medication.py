@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from apothecary.fhir import ndc
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.rules import MEDICATION_RULES, Rule
 from apothecary.validation.run import At, Run
@@ -24,9 +25,6 @@ UCUM = "http://unitsofmeasure.org"
 
 _RULES: Mapping[str, Rule] = {rule.id: rule for rule in MEDICATION_RULES}
 
-_NDC = re.compile(
-    r"\d{4}-\d{4}(?:-\d{2})?|\d{5}-\d{3}(?:-\d{2})?|\d{5}-\d{4}(?:-\d{1,2})?|\d{6}-\d{4}(?:-\d{2})?|\d{10,12}", re.ASCII
-)
 _RXCUI = re.compile(r"[1-9]\d{0,7}", re.ASCII)
 _NEGATIVE = re.compile(
     r"\b(?:in|not )effective\b|\bnot (?:indicated|recommended|suitable|approved|for use)\b|\bcontraindicated\b|"
@@ -75,6 +73,11 @@ _PARTS = {
 }
 
 
+def _is_ndc(code: str) -> bool:
+    # Without hyphens a product has 8 or 9 digits, which are mostly packages that have lost their zeroes.
+    return bool(ndc.readings(code)) and ("-" in code or len(code) >= 10)
+
+
 def check_code(value: Value, at: At, run: Run) -> None:
     """Check a Coding or Identifier by its system."""
     system = value.get("system")
@@ -85,7 +88,7 @@ def check_code(value: Value, at: At, run: Run) -> None:
     elif system == NDC:
         key = "value" if "value" in value else "code"
         code = value.get(key)
-        if isinstance(code, str) and _NDC.fullmatch(code) is None:
+        if isinstance(code, str) and not _is_ndc(code):
             run.report(_RULES["ndc-format"], at, f"is {shown(code)}, which is not the form of an NDC", key=key)
 
 

@@ -55,6 +55,7 @@ _TRIMMED = frozenset(
 _UNITS = frozenset(
     {"kg", "g", "mg", "ug", "ng", "pg", "L", "dL", "mL", "uL", "mmol", "umol", "nmol", "meq", "cm", "mm"}
 )
+_LARGE = {unit.upper(): unit for unit in _UNITS if unit.upper() not in _UNITS}
 _SPACE = " \t\r\n"
 _DEEPEST = 200
 
@@ -81,14 +82,19 @@ class Mend(NamedTuple):
 
 def meant_system(system: str) -> str | None:
     """The system that is meant by a URI or name that is nearly its own; None for what is right or not known."""
-    found = _NEAR.get(_plain(system.strip(_SPACE))) or _CALLED.get(system.strip(_SPACE).lower())
+    found = _NEAR.get(plain(system.strip(_SPACE))) or _CALLED.get(system.strip(_SPACE).lower())
     return None if found == system else found
 
 
 def meant_unit(quantity: dict[str, Any]) -> str | None:
-    """The code of UCUM that a Quantity's unit says its code is in the wrong case; None for any other quantity."""
+    """The code of UCUM that is meant by a Quantity whose code is in the wrong case, as its unit says, or as a unit such
+    as a megagauss does that nobody else speaks of; None for any other quantity.
+    """
     for mend in _unit(quantity, ()):
         return str(mend.value)
+    code = quantity.get("code")
+    if quantity.get("system") == UCUM and isinstance(code, str) and quantity.get("unit", code) == code:
+        return _LARGE.get(code)
     return None
 
 
@@ -135,16 +141,16 @@ def _text(text: str, key: str, type_name: str) -> str:
     if not trimmed:
         return text  # Nothing is left: what was meant is not known.
     if key == "system" and type_name == "uri":
-        return _NEAR.get(_plain(trimmed), trimmed)
+        return _NEAR.get(plain(trimmed), trimmed)
     return trimmed
 
 
-def _plain(url: str) -> str:
+def plain(url: str) -> str:
     """What near misses of a URI have in common with it."""
     return url.lower().partition("://")[2].removeprefix("www.").rstrip("/") if "://" in url else url
 
 
-_NEAR = {_plain(system): system for system in SYSTEMS}
+_NEAR = {plain(system): system for system in SYSTEMS}
 
 
 def _unit(value: dict[str, Any], at: tuple[str | int, ...]) -> Iterator[Mend]:
@@ -168,7 +174,8 @@ def _total(bundle: dict[str, Any], at: tuple[str | int, ...]) -> Iterator[Mend]:
         return  # There are, or may be, other pages.
     modes = [_mode(entry) for entry in entries]
     if modes and None not in modes:
-        yield Mend((*at, "total"), modes.count("match"), after="type")
+        # Where XML wants it: https://hl7.org/fhir/R5/bundle.html#resource
+        yield Mend((*at, "total"), modes.count("match"), after="timestamp" if "timestamp" in bundle else "type")
 
 
 def _mode(entry: Any) -> str | None:

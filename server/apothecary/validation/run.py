@@ -113,6 +113,14 @@ class Run:
         if len(self.findings) >= self.options.max_issues:
             raise Stop
 
+    def withdraw(self, rule: str, at: At) -> None:
+        """Take back what was reported of a rule in the value at `at`, whose walk has just ended."""
+        pointer = pointer_of(at)
+        start = len(self.findings)
+        while start and self.findings[start - 1].pointer[: len(pointer)] == pointer:
+            start -= 1
+        self.findings[start:] = [one for one in self.findings[start:] if one.rule.id != rule]
+
     def unchecked(self, what: str) -> None:
         """Note that something was not checked, for whoever asked to know."""
         if self.options.coverage is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from copy import deepcopy
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -60,3 +61,61 @@ def test_a_spoilt_definition_raises_nothing_but_a_reason(feature: Feature) -> No
 
 def test_every_junk_is_met() -> None:
     assert all(len(list(spoilt([profile_of(one)]))) > len(JUNK) for one in HERE)
+
+
+def chain(number: int) -> list[Resource]:
+    """So many profiles, each based on the next, the last on the type."""
+    url = "http://example.org/{}"
+    names = [*map(url.format, range(number)), "http://hl7.org/fhir/StructureDefinition/Patient"]
+    element = {"id": "Patient.name", "path": "Patient.name", "min": 1}
+    return [
+        {
+            "resourceType": "StructureDefinition",
+            "url": name,
+            "type": "Patient",
+            "derivation": "constraint",
+            "baseDefinition": base,
+            "differential": {"element": [element]},
+        }
+        for name, base in pairwise(names)
+    ]
+
+
+def nested(path: str) -> list[Resource]:
+    (found,) = chain(1)
+    return [{**found, "differential": {"element": [{"id": path, "path": path.partition(":")[0], "min": 1}]}}]
+
+
+@pytest.mark.parametrize(
+    ("definitions", "said"),
+    [
+        (chain(3000), "based on more than 60 others"),
+        (nested("Patient" + ".extension" * 3000), "nested deeper than 60 levels"),
+        (nested("Patient.name:" + "/".join("x" * 3000)), "nested deeper than 60 levels"),
+        (
+            [
+                *chain(1),
+                {
+                    **chain(1)[0],
+                    "url": "http://example.org/0",
+                    "version": "1",
+                    "baseDefinition": "http://example.org/0",
+                },
+            ],
+            "based on itself",
+        ),
+    ],
+    ids=["bases", "elements", "slices", "circle"],
+)
+def test_what_is_nested_without_end_is_refused_with_the_reason(definitions: list[Resource], said: str) -> None:
+    patient = {"resourceType": "Patient", "meta": {"profile": ["http://example.org/0"]}}
+    issues = validate(patient, FhirVersion.R5, options=Options(profiles=Profiles(definitions)))
+    assert [said in each.diagnostics for each in issues if each.rule == "profile-unknown"] == [True]
+    with pytest.raises(StartError, match=said):
+        Profiles(definitions, ["http://example.org/0"])
+
+
+def test_a_chain_of_bases_as_long_as_is_allowed_is_followed() -> None:
+    patient = {"resourceType": "Patient", "meta": {"profile": ["http://example.org/0"]}}
+    issues = validate(patient, FhirVersion.R5, options=Options(profiles=Profiles(chain(60))))
+    assert "profile-cardinality" in {each.rule for each in issues}

@@ -70,3 +70,36 @@ def test_whether_a_code_is_in_the_set(resource: dict[str, Any], system: str, cod
     found = CodeSets(systems, sets, FhirVersion.R5).find("urn:x")
     assert found.contains(system, code) is holds
     assert (found.reason is None) is (holds is not None)
+
+
+ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+
+
+@pytest.mark.parametrize("version", FhirVersion)
+@pytest.mark.parametrize(
+    ("value_set", "code", "holds"),
+    [
+        ("http://terminology.hl7.org/ValueSet/v3-ActEncounterCode", "ACUTE", True),
+        ("http://terminology.hl7.org/ValueSet/v3-ActEncounterCode", "_ActEncounterCode", False),
+        ("http://terminology.hl7.org/ValueSet/v3-ActEncounterCode", "OPIOID", False),
+        ("urn:below", "ACUTE", True),
+        ("urn:below", "AMB", False),
+        ("urn:leaves", "ACUTE", True),
+        ("urn:leaves", "IMP", False),
+        ("urn:abstract", "_ActEncounterCode", True),
+    ],
+)
+def test_filters_over_hl7s_terminology_are_told_offline(
+    version: FhirVersion, value_set: str, code: str, holds: bool
+) -> None:
+    sets = Canonicals()
+    for url, name, operator, value in (
+        ("urn:below", "concept", "is-a", "IMP"),
+        ("urn:leaves", "concept", "descendent-leaf", "_ActEncounterCode"),
+        ("urn:abstract", "notSelectable", "=", "true"),
+    ):
+        part = {"system": ACT, "filter": [{"property": name, "op": operator, "value": value}]}
+        sets.add({"resourceType": "ValueSet", "url": url, "compose": {"include": [part]}})
+    found = CodeSets(Canonicals(), sets, version).find(value_set)
+    assert found.contains(ACT, code) is holds
+    assert ACT in found.concepts

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from apothecary.fhir import temporal
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search.advanced import Similar
 from apothecary.search.normalisation import STANDARD, Systems
@@ -41,7 +42,7 @@ class Request:
     """
 
     bases: tuple[str, ...] = ()
-    now: int = 0
+    now: Callable[[], int] = temporal.now
     targets: tuple[str, ...] = ()
     served: frozenset[str] = frozenset()
     elements: frozenset[str] = frozenset()

@@ -7,7 +7,7 @@ while `2026-05-11` does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from apothecary.fhir.temporal import BEGINNING, END, Span, is_cut, parse_span
 from apothecary.search.predicates import Compare, Condition, Every, Predicate, Row, Some
@@ -57,7 +57,7 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
 def condition(
     comparator: str,
     span: Span,
-    now: int,
+    now: Callable[[], int],
     low: str = "low",
     high: str = "high",
     width: int = 0,
@@ -88,5 +88,5 @@ def condition(
         case "eb":
             return Compare(high, "<=", start - width)
     # ap: the specification recommends a tenth of the distance between the date and now.
-    margin = abs(now - start) // 10
+    margin = abs(now() - start) // 10
     return Every((Compare(low, "<", end + margin), Compare(high, ">", start - margin - width)))

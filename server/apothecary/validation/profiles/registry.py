@@ -20,8 +20,10 @@ from apothecary.validation.profiles.canonicals import Canonicals
 from apothecary.validation.profiles.compile import CORE, compile_rules
 from apothecary.validation.profiles.model import Profile, weight
 from apothecary.validation.profiles.tree import Branch, extensions, overlay
-from apothecary.validation.profiles.valuesets import CodeSet, CodeSets
+from apothecary.validation.profiles.valuesets import CodeSet, CodeSets, HeldSystem
 
+# How many profiles one may be based on, each on the next; published ones have four or five.
+_MOST_BASES = 60
 # https://hl7.org/fhir/extensions/StructureDefinition-structuredefinition-imposeProfile.html
 IMPOSES = CORE + "structuredefinition-imposeProfile"
 _KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem"})
@@ -160,6 +162,8 @@ class Profiles:
             raise StartError(f"the profile {canonical}{chain} is not at hand{others}")
         if canonical in above:
             raise StartError(f"the profile {canonical} is based on itself")
+        if len(above) >= _MOST_BASES:
+            raise StartError(f"the profile {above[0]} is based on more than {_MOST_BASES} others")
         type_name = str(resource.get("type"))
         snapshot, differential = _elements(resource, "snapshot"), _elements(resource, "differential")
         if snapshot:
@@ -202,6 +206,10 @@ class Profiles:
     def value_set(self, canonical: str, version: FhirVersion) -> CodeSet:
         """The codes of a value set, of the packages or else of the specification, in the version that is named."""
         return self.code_sets(version).find(canonical)
+
+    def code_systems(self, url: str, version: FhirVersion) -> tuple[HeldSystem, ...]:
+        """The code systems of that url among the resources, whose codes are known."""
+        return self.code_sets(version).systems(url) if self._found["CodeSystem"].all(url) else ()
 
     def code_sets(self, version: FhirVersion) -> CodeSets:
         """The value sets and code systems at hand, as a release sees them."""

@@ -8,8 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from apothecary.errors import StartError
+
 # A profile adds to these; every other property of an ElementDefinition replaces that of its base.
 _ADDED = frozenset({"constraint", "condition", "mapping"})
+# How deep an element may stand, slices of slices included; published ones stand 15 levels deep.
+_DEEPEST = 60
 # One step down the tree: the name of the element and the name of its slice, if any.
 Step = tuple[str, str | None]
 
@@ -61,13 +65,16 @@ def extensions(owner: Mapping[str, Any], url: str) -> list[Any]:
 def overlay(root: Branch, elements: Iterable[Any]) -> Branch:
     """`root` with the ElementDefinitions of a snapshot or differential laid over it; what is malformed is passed over.
 
-    An element is placed by its id, or where it has none by its path and the slices that stand before it.
+    An element is placed by its id, or where it has none by its path and the slices that stand before it. Raises
+    StartError for one that is nested deeper than any type is.
     """
     slices: dict[str, str] = {}
     for element in elements:
         if not isinstance(element, dict) or not isinstance(element.get("path"), str):
             continue
         steps = _steps(element, slices)
+        if len(steps) + sum((slice_name or "").count("/") for _, slice_name in steps) > _DEEPEST:
+            raise StartError(f"the profile has an element that is nested deeper than {_DEEPEST} levels")
         branch = root
         for step in steps:
             branch = _down(branch, step)

@@ -5,7 +5,7 @@ looks, and how a check of profiles asks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, partial
 
 from apothecary.errors import FhirError
@@ -17,7 +17,8 @@ from apothecary.terminology.compose import Members, Question, Steps
 from apothecary.terminology.reading import code_system
 from apothecary.terminology.resolver import Resolver
 from apothecary.terminology.rules import ByRule
-from apothecary.terminology.sources import Candidate, Published, ValueSet
+from apothecary.terminology.sources import Candidate, Published, Shared, ValueSet
+from apothecary.validation.concepts import WITHDRAWN, Said
 from apothecary.validation.profiles.canonicals import Canonicals, Resource
 
 # As many codes are looked at for one that is meant instead of a wrong one.
@@ -86,7 +87,9 @@ class CodeSets:
     """The value sets of packages and of one release of the specification."""
 
     def __init__(self, systems: Canonicals, sets: Canonicals, release: FhirVersion) -> None:
-        self._resolver = Resolver([_Held(systems, sets), ByRule(), Published(release)])
+        self._held = _Held(systems, sets)
+        self._systems: dict[str, tuple[HeldSystem, ...]] = {}
+        self._resolver = Resolver([self._held, ByRule(), Shared(), Published(release)])
         self._compiler = Compiler(self._resolver)
         self._known: dict[str, CodeSet] = {}
 
@@ -104,6 +107,17 @@ class CodeSets:
             found = self._known[canonical] = CodeSet(canonical, members)
         return found
 
+    def systems(self, url: str) -> tuple[HeldSystem, ...]:
+        """The code systems of that url in the packages, whose codes are known; the one that is meant first."""
+        found = self._systems.get(url)
+        if found is None:
+            candidates = sorted(self._held.code_systems(url), key=lambda one: one.rank, reverse=True)
+            read = [one.load() for one in candidates]
+            if len(self._systems) >= _KNOWN:
+                self._systems.clear()
+            found = self._systems[url] = tuple(HeldSystem(one) for one in read if one.held)
+        return found
+
     def subsumes(self, system: str | None, above: str, code: str) -> bool | None:
         """Whether the first of two codes of a system subsumes the second; None where that cannot be told."""
         try:
@@ -113,6 +127,32 @@ class CodeSets:
         if held is None or held.find(above) is None or held.find(code) is None:
             return None
         return held.subsumes(above, code)
+
+
+class HeldSystem:
+    """A code system of a package, as the check of codes asks it."""
+
+    def __init__(self, system: CodeSystem) -> None:
+        self._system = system
+        self.version = system.version
+        self.complete = system.complete
+
+    def codes(self) -> Iterable[str]:
+        """All codes."""
+        return self._system.concepts
+
+    def said(self, code: str) -> Said | None:
+        """What it says of a code, None where it has no such code."""
+        system = self._system
+        concept = system.find(code)
+        if concept is None:
+            return None
+        names = [(concept.display, system.language)] if concept.display else []
+        names += [(one.value, one.language) for one in concept.designations]
+        status = system.status(concept)
+        if system.is_inactive(concept):
+            status = status or "inactive"
+        return Said(tuple(names), status if status in WITHDRAWN else None, system.is_abstract(concept))
 
 
 def _itself(resource: Resource) -> ValueSet:

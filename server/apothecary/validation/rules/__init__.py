@@ -14,12 +14,13 @@ from apothecary.validation.rules.medication import MEDICATION_RULES
 from apothecary.validation.rules.profile import PROFILE_RULES
 from apothecary.validation.rules.rule import Rule
 from apothecary.validation.rules.structure import STRUCTURE_RULES
+from apothecary.validation.rules.terminology import TERMINOLOGY_RULES
 
 __all__ = ["BASE", "GROUPS", "MEDICATION_RULES", "Rule"]
 
 GROUPS: Mapping[str, tuple[Rule, ...]] = MappingProxyType(
     {
-        "FHIR": (*STRUCTURE_RULES, *CONTENT_RULES, *BUNDLE_RULES),
+        "FHIR": (*STRUCTURE_RULES, *CONTENT_RULES, *BUNDLE_RULES, *TERMINOLOGY_RULES),
         "Profiles": PROFILE_RULES,
         "Medications": MEDICATION_RULES,
     }

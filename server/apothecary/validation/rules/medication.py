@@ -14,7 +14,7 @@ MEDICATION_RULES = (
     _rule(
         "ndc-format",
         "code-invalid",
-        "An NDC has segments of 4-4-2, 5-3-2, 5-4-1, 5-4-2 or 6-4-2 digits, a product only the first two.",
+        "An NDC is 4-4-2, 5-3-2, 5-4-1, 5-4-2, 6-3-2, 6-4-1 or 6-4-2 digits, a product the first two of these.",
         "A pharmacy system finds nothing under another form (https://www.fda.gov/drugs/drug-approvals-and-databases/national-drug-code-directory).",
         '{"system": "http://hl7.org/fhir/sid/ndc", "value": "4-68-1"}',
         "Write the code as the package label has it, leading zeros included.",

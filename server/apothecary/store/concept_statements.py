@@ -1,0 +1,188 @@
+"""The statements that read concepts of large code systems; `concepts` runs them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+)
+from sqlalchemy.engine import Dialect
+
+from apothecary.search.text import KEY_LENGTH
+from apothecary.store import tables
+from apothecary.store.concept_tables import FOLDED, PARENT, code_system, concept, concept_property, concept_words
+from apothecary.store.fragments import constant, one_of
+from apothecary.store.fulltext import QUERY
+from apothecary.terminology.selection import Among, Below, ChildOf, Condition, Holds, Selection
+
+_FIRST, _LAST = bindparam("first", type_=BigInteger()), bindparam("last", type_=BigInteger())
+_LIMIT, _OFFSET = bindparam("limit", type_=Integer()), bindparam("offset", type_=Integer())
+
+
+def _columns() -> tuple[Any, ...]:
+    return concept.c.number, concept.c.element, concept.c.parents
+
+
+def code_systems(by: str) -> Select[Any]:
+    """Those whose concepts are of the current version of the resource: a server of a version that knows no concepts may
+    have written another.
+    """
+    row, of = code_system.c, tables.resource.c
+    same = and_(of.type == constant("CodeSystem"), of.id == row.id, of.version == row.version, not_(of.deleted))
+    found = select(row.id, row.first, row.last, of.updated, row.head)
+    return found.select_from(code_system.join(tables.resource, same)).where(row[by] == bindparam(by, type_=Text()))
+
+
+def holds() -> Select[Any]:
+    row = code_system.c
+    return select(row.first).where(row.id == bindparam("id", type_=Text()), row.first == _FIRST)
+
+
+def coded() -> Select[Any]:
+    row = concept.c
+    return select(*_columns()).where(row.code == bindparam("code", type_=Text()), row.number.between(_FIRST, _LAST))
+
+
+def several(dialect: Dialect) -> Select[Any]:
+    row = concept.c
+    return select(*_columns()).where(one_of(dialect, row.code, "codes"), row.number.between(_FIRST, _LAST))
+
+
+def folded() -> Select[Any]:
+    said = concept_property.c
+    numbers = select(said.number).where(
+        said.first == _FIRST, said.property == constant(FOLDED), said.value == bindparam("folded", type_=Text())
+    )
+    return select(*_columns()).where(concept.c.number.in_(numbers)).order_by(concept.c.number)
+
+
+def numbered(dialect: Dialect) -> Select[Any]:
+    if dialect.name == "sqlite":
+        listed = func.json_each(bindparam("numbers", type_=Text())).table_valued("value")
+        return select(*_columns()).where(concept.c.number.in_(select(cast(listed.c.value, Integer))))
+    numbers = cast(bindparam("numbers", type_=ARRAY(Text())), ARRAY(BigInteger))
+    return select(*_columns()).where(concept.c.number == any_(numbers))
+
+
+def _whole_code() -> tuple[Any, ...]:
+    """A code as the column has it, and the element where that may be shortened."""
+    row = concept.c
+    return row.code, case((func.length(row.code) >= literal(KEY_LENGTH, Integer()), row.element))
+
+
+def all_codes() -> Select[Any]:
+    row = concept.c
+    return (
+        select(row.number, *_whole_code()).where(row.number.between(_FIRST, _LAST)).order_by(row.number).limit(_LIMIT)
+    )
+
+
+def _under(name: str) -> Select[Any]:
+    """The numbers of the concepts below the code `name`, however deep: https://www.sqlite.org/lang_with.html"""
+    said, row = concept_property, concept
+    top = select(said.c.number).where(
+        said.c.first == _FIRST, said.c.property == constant(PARENT), said.c.value == bindparam(name, type_=Text())
+    )
+    under = top.cte(f"under_{name}", recursive=True)
+    next_ = concept_property.alias()
+    more = select(next_.c.number).select_from(
+        under.join(row, row.c.number == under.c.number).join(
+            next_,
+            and_(next_.c.first == _FIRST, next_.c.property == constant(PARENT), next_.c.value == row.c.code),
+        )
+    )
+    return select(under.union(more).c.number)
+
+
+def below(directly: bool) -> Select[Any]:
+    said = concept_property.c
+    numbers = select(said.number).where(
+        said.first == _FIRST, said.property == constant(PARENT), said.value == bindparam("below", type_=Text())
+    )
+    chosen = numbers if directly else _under("below")
+    return select(*_whole_code()).where(concept.c.number.in_(chosen)).order_by(concept.c.number)
+
+
+# -- selections
+
+
+def numbers(dialect: Dialect, selection: Selection, ordered: bool) -> Select[Any]:
+    """The numbers of concepts that are selected, after one: in their order, or the first that come."""
+    found, number = _selected(dialect, selection, number=True)
+    found = found.where(number > bindparam("after", type_=BigInteger()))
+    return (found.order_by(number) if ordered else found).limit(_LIMIT).offset(_OFFSET)
+
+
+def count(dialect: Dialect, selection: Selection) -> Select[Any]:
+    """How many they are."""
+    return _selected(dialect, selection, number=False)[0]
+
+
+def _selected(dialect: Dialect, selection: Selection, *, number: bool) -> tuple[Select[Any], ColumnElement[int]]:
+    """What selects numbers, or counts them, and the column that has them.
+
+    On SQLite the index of words is a table of its own, which gives numbers in their order; concepts are not read where
+    words say all.
+    """
+    row = concept.c
+    column: ColumnElement[int] = row.number
+    source: FromClause = concept
+    query = bindparam("query", type_=Text())
+    where: list[ColumnElement[bool]] = []
+    if selection.words and dialect.name == "sqlite":
+        column = concept_words.c.rowid
+        source = concept_words.join(concept, row.number == column) if selection.conditions else concept_words
+        where.append(concept_words.c.concept_words.bool_op("MATCH")(query))
+    elif selection.words:
+        where.append(row.words.bool_op("@@")(cast(query, QUERY)))
+    else:
+        where += [not_(row.inactive)] if selection.active else []
+        where += [not_(row.abstract)] if selection.selectable else []
+    where.append(column.between(_FIRST, _LAST))
+    where += [_meets(dialect, one, str(place)) for place, one in enumerate(selection.conditions)]
+    return select(column if number else func.count()).select_from(source).where(*where), column
+
+
+def _meets(dialect: Dialect, one: Condition, place: str) -> ColumnElement[bool]:
+    """A condition on a concept, whose values have the number `place` in their names."""
+    row = concept.c
+    met: ColumnElement[bool]
+    match one:
+        case Among():
+            met = one_of(dialect, row.code, f"values{place}")
+            return not_(met) if one.negated else met
+        case Below(itself=itself):
+            name = f"below{place}"
+            same = row.code == bindparam(name, type_=Text())
+            below = row.number.in_(_under(name))
+            met = or_(same, below) if itself else and_(not_(same), below)
+            return not_(met) if one.negated else met
+        case Holds(values=values):
+            property_ = one_of(dialect, concept_property.c.property, f"properties{place}")
+        case ChildOf(codes=values):
+            property_ = concept_property.c.property == constant(PARENT)
+    said = concept_property.c
+    where = [said.first == _FIRST, property_]
+    if values is not None:
+        where.append(one_of(dialect, said.value, f"values{place}"))
+    if one.negated:
+        return not_(exists(select(said.number).where(*where, said.number == row.number)))
+    return row.number.in_(select(said.number).where(*where))
