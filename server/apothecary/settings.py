@@ -126,14 +126,18 @@ class Settings:
     form_limit: int = setting(1024 * 1024, "Largest form of a search by POST in bytes.")
     parameter_limit: int = setting(200, "Most parameters in the address and the form of a request, or in a condition.")
     index_limit: int = setting(
-        50_000, "Most values that searches find one resource by, where it is written over REST.", least=1
+        50_000,
+        "Most values that searches find one resource by, written over REST; 20 times as many in what is loaded.",
+        least=1,
     )
     text_limit: int = setting(
-        2_000_000, "Most characters of narrative, strings and codes in one resource that is written over REST."
+        2_000_000,
+        "Most characters of text in one resource, written over REST; 20 times as many in what is loaded.",
     )
     patch_limit: int = setting(1000, "Most operations of one patch.")
     request_seconds: float = setting(
-        30.0, "Longest time one database statement may run before the request is answered with 503."
+        30.0,
+        "Longest time that a database statement, or the work on a bundle, may take before it is answered with 503.",
     )
     database_seconds: float = setting(
         5.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,14 +132,14 @@ def test_only_files_that_hold_resources_are_opened(tmp_path: Path, monkeypatch: 
     (tmp_path / "Substance" / "notes.txt").write_text("not a resource")
     settings = Settings(database=f"sqlite:///{tmp_path / 'apothecary.db'}", content=str(tmp_path))
     opened: list[str] = []
-    read = Path.read_bytes
+    really = Path.open
 
-    def noting(path: Path) -> bytes:
+    def noting(path: Path, *given: Any, **named: Any) -> Any:
         if path.is_relative_to(tmp_path):
             opened.append(path.name)
-        return read(path)
+        return really(path, *given, **named)
 
-    monkeypatch.setattr(Path, "read_bytes", noting)
+    monkeypatch.setattr(Path, "open", noting)
     store = open_store(settings)
     assert [sync(settings, store).created, sync(settings, store).unchanged] == [1, 1]
     store.close()

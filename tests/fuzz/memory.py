@@ -12,6 +12,9 @@ MOST = 0.15
 full, and chance.
 """
 
+AT_WORK = 1.1
+"""So many times what it held at first a process holds that has answered something."""
+
 AT_LEAST = 10
 """Of how many looks one can judge."""
 
@@ -27,6 +30,9 @@ def grown(looks: Sequence[Mapping[int, int]]) -> list[str]:
     found = []
     for process in dict.fromkeys(one for look in looks for one in look):
         sizes = [look[process] for look in looks if process in look]
+        # Connections are kept: a process may stand by for a while, and its warm-up begins with its work.
+        idle = next((at for at, one in enumerate(sizes) if one > sizes[0] * AT_WORK), 0)
+        sizes = sizes[max(idle - 1, 0) :]
         rest = sizes[int(len(sizes) * WARM_UP) :]
         if len(sizes) < AT_LEAST:
             continue

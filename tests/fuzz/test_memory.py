@@ -51,6 +51,9 @@ def of(shape: Callable[..., float], *given: float) -> list[float]:
         (of(uneven), False),
         # Full only after half of the run, and flat from then on.
         (of(filling, 250, 0.55), False),
+        # A process that has nothing to do in the beginning.
+        ([62.0] * 20 + of(filling)[::2], False),
+        ([62.0] * 20 + of(leaking, 5)[::2], True),
         # One question that takes much, once, and gives it back.
         ([250.0] * 30 + [600.0] + [250.0] * 10, False),
         # One that takes much and keeps it: seen where it is more than chance, growing no further.

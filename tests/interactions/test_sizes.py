@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, count
 from typing import Any
 
 import pytest
@@ -123,3 +123,21 @@ def test_as_many_as_one_likes_are_deleted_though_few_fit_into_memory(
     assert found.delete("/fhir/Organization?active=true").status_code == 200
     assert [one["resource"]["id"] for one in found.get("/fhir/Organization").json["entry"]] == ["o00"]
     store.close()
+
+
+def test_a_bundle_is_worked_on_no_longer_than_a_request_may_take(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = count()
+    # A clock that goes on by ten seconds whenever it is looked at; the limit is thirty.
+    monkeypatch.setattr("apothecary.interactions.turn.clock", lambda: 10 * next(ticks))
+    asked = entries(*[("GET", "Organization?_id=none")] * 4, ("DELETE", "Organization/o11"))
+    bundle = {"resourceType": "Bundle", "type": "batch", "entry": asked}
+    found = client.post("/fhir", json=bundle).json["entry"]
+    assert [one["response"]["status"][:3] for one in found] == ["200", "200", "200", "503", "503"]
+    issue = found[-1]["response"]["outcome"]["issue"][0]
+    assert (issue["code"], issue["expression"]) == ("timeout", ["Bundle.entry[4]"])
+    assert "APOTHECARY_REQUEST_SECONDS" in told(issue)
+    answer = client.post("/fhir", json={**bundle, "type": "transaction"})
+    assert (answer.status_code, answer.json["issue"][0]["code"]) == (503, "timeout")
+    assert client.get("/fhir/Organization/o11").status_code == 200, "what is refused is not done"

@@ -113,7 +113,7 @@ def validate(paths: tuple[str, ...], format_name: str, output: list[tuple[str, P
     if options["fix"] or options["diff"]:
         from apothecary.cli.validate_fix import mend_files
 
-        found = mend_files(listed, check.release_of, fix=options["fix"], diff=options["diff"])
+        found = mend_files(listed, check.release_of, check.version_of_text, fix=options["fix"], diff=options["diff"])
         if not options["fix"]:
             sys.exit(1 if found and not options["exit_zero"] else 0)
     report = Report(limit=_limit(options, config))

@@ -19,6 +19,8 @@ from apothecary.errors import ContentError
 from apothecary.fhir.json import dumps, parse
 from apothecary.fhir.releases import FhirVersion
 
+# The longest resource that is read, as of NDJSON the longest line.
+MAX_RESOURCE = 128 * 1024 * 1024
 SUFFIXES = (".json", ".yaml", ".yml", ".xml")
 
 
@@ -112,7 +114,11 @@ def _read(path: Path, version: FhirVersion) -> tuple[bytes, Any]:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as stream:
+            data = stream.read(MAX_RESOURCE + 1)
+        if len(data) > MAX_RESOURCE:
+            raise ContentError(str(path), 1, 1, f"is longer than {MAX_RESOURCE} bytes")
+        return data
     except OSError as error:
         raise _unreadable(path, error) from error
 

@@ -17,12 +17,13 @@ from apothecary.content.definitions import Serving, changed, defines
 from apothecary.content.documents import Document, Pointer
 from apothecary.content.live import Live
 from apothecary.content.version_hints import hinted_version
-from apothecary.errors import Issue
+from apothecary.errors import Issue, TooLarge
 from apothecary.fhir.json import JSON
 from apothecary.fhir.links import rewrite
 from apothecary.fhir.meta import stamp
 from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
+from apothecary.search.bounds import OPERATOR, bounded_rows
 from apothecary.search.rows import Indexed
 from apothecary.settings import Settings
 from apothecary.store.contract import LOADED, Store, Stored, Transaction
@@ -223,8 +224,11 @@ class Loader:
         if self._validation:
             issues = [one for one in validate(item.resource, item.version) if one.severity in ("error", "fatal")]
         if not issues:
+            registry, length = self._live.now.registries[FhirVersion.R5], len(item.document.text)
             try:
-                return self._live.now.registries[FhirVersion.R5].rows(item.resource, item.version)
+                return bounded_rows(self._settings, registry, item.resource, item.version, length, times=OPERATOR)
+            except TooLarge as error:
+                issues = list(error.issues)
             except (ValueError, TypeError, AttributeError, LookupError) as error:
                 # Without validation a value may be of any shape.
                 issues = [Issue("error", "value", f"a value cannot be indexed: {error}")]

@@ -18,6 +18,9 @@ from apothecary.fhir.releases import FhirVersion
 # A resource of this size would be refused by any server; a file without line breaks must not fill the memory.
 MAX_LINE = 128 * 1024 * 1024
 
+# A document that is read whole; a Bundle of this size takes some ten times as much memory.
+MAX_FILE = 512 * 1024 * 1024
+
 VersionOf = Callable[[bytes], FhirVersion]
 
 
@@ -35,13 +38,21 @@ def documents_of(source: Source, version_of: VersionOf) -> Iterator[Document]:
                 yield from _lines(source.path, stream)
         else:
             with _opened(source.path) as stream:
-                data = stream.read()
+                data = _all_of(source.path, stream)
             if source.named or _looks_like_fhir(source.path, data):
                 format = named_format(source.path) or format_of(data)
                 yield _whole(source.path, data, format, version_of)
     except (OSError, EOFError, zlib.error) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise StartError(f"{source.path}: cannot be read: {said}") from error
+
+
+def _all_of(path: str, stream: BinaryIO, before: int = 0) -> bytes:
+    """What is left of a stream of which `before` bytes were read. Raises StartError where that is too long."""
+    data = stream.read(MAX_FILE + 1 - before)
+    if len(data) + before > MAX_FILE:
+        raise StartError(f"{path}: is longer than {MAX_FILE} bytes; write one resource a line, as NDJSON (.ndjson)")
+    return data
 
 
 def _opened(path: str) -> BinaryIO:
@@ -77,7 +88,7 @@ def _standard_input(stream: BinaryIO, version_of: VersionOf) -> Iterator[Documen
     if second.strip() and format_of(first) == "json" and first.strip() and read_bytes("-", first, "ndjson").readable:
         yield from _lines("-", stream, (first, second))
     else:
-        data = first + second + stream.read()
+        data = first + second + _all_of("standard input", stream, len(first) + len(second))
         yield _whole("-", data, format_of(data), version_of)
 
 

@@ -27,11 +27,12 @@ from apothecary.content.files import ContentFile, content_paths, read_folder
 from apothecary.content.index_rules import INDEX, remember_generation
 from apothecary.content.indexing import Indexing
 from apothecary.content.synced import LEFT, Left, Synced, changed, file_hash, remember, says_the_same, synced
-from apothecary.errors import ContentError
+from apothecary.errors import ContentError, TooLarge
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.meta import stamp
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import instant, now
+from apothecary.search.bounds import OPERATOR, bounded_rows
 from apothecary.search.defined import Defining
 from apothecary.search.own import bases
 from apothecary.search.parameters import EXTRACTION, Registry
@@ -114,7 +115,8 @@ def _at_rest(folder: Path, types: tuple[str, ...], address: str, reader: Reader)
     digest = hashlib.sha256(f"{index_rules.VERSION} {EXTRACTION} {' '.join(types)} {address}".encode())
     for path in content_paths(folder):
         digest.update(f"\0{path.relative_to(folder)}\0".encode())
-        digest.update(path.read_bytes())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     for kind in ("SearchParameter", "CodeSystem"):
         digest.update(repr([(one.id, one.version) for one in reader.all_of_type(kind)]).encode())
     return digest.hexdigest()
@@ -191,7 +193,7 @@ def _sync(
         raise ContentError(str(files[key].path), 0, 0, refused[key])
     index = index_rules.rules(types, settings.base_url, systems)
     wanted, there = registry.own.wanted, indexed(transaction)
-    writing = _Writing(transaction, registry, last)
+    writing = _Writing(settings, transaction, registry, last)
     for key, file in files.items():
         writing.file(key, file, hashes[key])
     for key in sorted(gone):
@@ -221,7 +223,8 @@ def _all_types() -> frozenset[str]:
 class _Writing:
     """What a sync writes, file by file."""
 
-    def __init__(self, transaction: Transaction, registry: Registry, last: Synced) -> None:
+    def __init__(self, settings: Settings, transaction: Transaction, registry: Registry, last: Synced) -> None:
+        self._settings = settings
         self._transaction = transaction
         self._registry = registry
         self._last = last
@@ -252,7 +255,9 @@ class _Writing:
         version, moment = self._next(current)
         body = stamp(file.value, file.id, version, moment)
         try:
-            rows = self._registry.rows(file.value)
+            rows = bounded_rows(self._settings, self._registry, file.value, FhirVersion.R5, len(body), times=OPERATOR)
+        except TooLarge as error:
+            raise ContentError(str(file.path), 1, 1, str(error)) from None
         except ValueError as error:
             raise ContentError(str(file.path), 0, 0, f"a value cannot be indexed: {error}") from None
         written = Stored(file.resource_type, file.id, version, moment, FhirVersion.R5, body)

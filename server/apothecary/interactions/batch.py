@@ -16,6 +16,7 @@ from apothecary.interactions.identities import named
 from apothecary.interactions.perform import perform
 from apothecary.interactions.service import Service
 from apothecary.interactions.transaction import transaction
+from apothecary.interactions.turn import Turn
 from apothecary.interactions.writing import Written, nothing_deleted
 from apothecary.store.contract import Transaction
 
@@ -32,9 +33,14 @@ def _batch(context: Context, raw: Sequence[Any]) -> list[bytes]:
     """Every entry by itself, in a transaction of its own."""
     urls = {one["fullUrl"] for one in raw if isinstance(one, dict) and isinstance(one.get("fullUrl"), str)}
     left = limit = context.service.settings.answer_limit
-    answered = []
+    answered, turn = [], Turn(context.service.settings.request_seconds)
     for number, one in enumerate(raw):
-        answer = _alone(context, number, one, urls) if left > 0 else of_failure(full(limit, number))
+        if left <= 0:
+            answer = of_failure(full(limit, number))
+        elif turn.over:
+            answer = of_failure(turn.error(number))
+        else:
+            answer = _alone(context, number, one, urls)
         left -= len(answer)
         answered.append(answer)
     return answered

@@ -23,6 +23,7 @@ from apothecary.interactions.identities import (
 from apothecary.interactions.known import Known
 from apothecary.interactions.perform import patch_entry, perform
 from apothecary.interactions.sizes import too_large
+from apothecary.interactions.turn import Turn
 from apothecary.interactions.update import update
 from apothecary.interactions.writing import Written, amend, nothing_deleted, put
 from apothecary.store.contract import Stored, Transaction
@@ -56,6 +57,7 @@ class _Run:
         self.entries = sorted(entries, key=lambda entry: ORDER[entry.method])
         self.written: dict[int, list[Written]] = {}
         self.gotten: dict[int, bytes] = {}
+        self._turn = Turn(context.service.settings.request_seconds)
 
     def answers(self) -> list[bytes]:
         deletions = [entry for entry in self.entries if entry.method == "DELETE"]
@@ -67,6 +69,7 @@ class _Run:
         links = Links(self.context, self.entries, settled)
         for entry in self.entries:
             if entry.number in settled:
+                self._go_on(entry)
                 with _Naming(entry):
                     self.written[entry.number] = [self._store(entry, settled[entry.number], links)]
         self._resolve_conditional_references(links)
@@ -76,12 +79,17 @@ class _Run:
         left = limit = self.context.service.settings.answer_limit
         for entry in self.entries:
             if entry.method in ("GET", "HEAD"):
+                self._go_on(entry)
                 with _Naming(entry):
                     answer = self.gotten[entry.number] = of_get(self.context, entry)
                     left -= len(answer)
                     if left < 0:
                         raise too_large(limit, "the answer", "Read in several bundles, or by themselves.")
         return [self._answer(entry) for entry in sorted(self.entries, key=lambda entry: entry.number)]
+
+    def _go_on(self, entry: Entry) -> None:
+        if self._turn.over:
+            raise self._turn.error(entry.number)
 
     def _changed(self, deletions: Sequence[Entry], settled: Mapping[int, Identity]) -> Iterator[tuple[Entry, str]]:
         """Every resource that an entry changes, named by it or found by its criteria."""

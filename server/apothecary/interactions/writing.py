@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from apothecary.errors import BadRequest, Forbidden, InvalidContent, TooLarge, Unprocessable
+from apothecary.errors import BadRequest, Forbidden, InvalidContent, Unprocessable
 from apothecary.fhir.json import JSON, dumps, parse, texts
 from apothecary.fhir.meta import stamp
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.forms import untagged
 from apothecary.interactions.profiles import profiles_for
 from apothecary.interactions.service import Service
+from apothecary.search.bounds import bounded_rows
 from apothecary.search.own import bases
-from apothecary.search.types.resource_text import characters
 from apothecary.store.contract import Stored, Transaction
 from apothecary.validation import Options, validate
 
@@ -129,16 +129,9 @@ def rows(service: Service, version: FhirVersion, base: str, resource: JSON, body
     """The index rows of a resource that came to `base`, with its text. Raises Unprocessable for a value that no index
     can hold, TooLarge where there is more to index than one request may ask for.
     """
-    settings = service.settings
-    # Only a long text can hold many characters.
-    if len(body) > settings.text_limit and characters(resource, version) > settings.text_limit:
-        raise TooLarge(
-            f"the resource has more than {settings.text_limit} characters of text (APOTHECARY_TEXT_LIMIT)",
-            remedy="Put long documents into a Binary; what an operator loads (apothecary load) has no such limit.",
-        )
-    own = bases(settings, base)
+    settings, registry = service.settings, service.registry(FhirVersion.R5)
     try:
-        return service.registry(FhirVersion.R5).rows(resource, version, own, settings.index_limit)
+        return bounded_rows(settings, registry, resource, version, len(body), bases(settings, base))
     except ValueError as error:
         raise Unprocessable(f"a value cannot be indexed for search: {error}", code="value") from None
 

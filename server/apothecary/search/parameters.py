@@ -214,8 +214,8 @@ def _bound(rows: Mapping[IndexRow, None], most: int | None) -> None:
     """Raises TooLarge for more rows than there may be."""
     if most is not None and len(rows) > most:
         raise TooLarge(
-            "the resource has more values that searches find it by than a request may write (APOTHECARY_INDEX_LIMIT)",
-            remedy="Divide it into several resources; what an operator loads (apothecary load) has no such limit.",
+            f"the resource has more than {most} values that searches find it by",
+            remedy="Divide it into several resources.",
         )
 
 

@@ -131,8 +131,9 @@ class Checker:
                 self._check_binding(rules, one, item)
         self._check_targets(rules, item)
         self._check_constraints(rules, node, at)
-        self._check_children(rules, node, at)
-        self._check_profiles(rules, item)
+        with targets.inside(item, self.run):
+            self._check_children(rules, node, at)
+            self._check_profiles(rules, item)
 
     def _check_binding(self, rules: ElementRules, one: Bound, item: Occurrence) -> None:
         binding = one.binding
