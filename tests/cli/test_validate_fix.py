@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import stat
 from pathlib import Path
 
@@ -63,10 +64,24 @@ def test_a_link_stays_a_link() -> None:
 
 
 def test_what_is_not_mended_is_told() -> None:
-    Path("a.yaml").write_text("resourceType: Medication\nid: 'a '\n")
-    result = run("a.yaml", "--fix")
-    assert "1 left alone: only plain JSON and NDJSON are mended" in result.stderr
-    assert Path("a.yaml").read_text() == "resourceType: Medication\nid: 'a '\n"
+    Path("a.json.gz").write_bytes(gzip.compress(BROKEN))
+    result = run("a.json.gz", "--fix")
+    assert "1 left alone: compressed" in result.stderr
+    assert gzip.decompress(Path("a.json.gz").read_bytes()) == BROKEN
+
+
+@pytest.mark.parametrize("version", ["R4", "R5"])
+def test_xml_and_yaml_are_mended_in_their_own_release(version: str) -> None:
+    # Its strength is a Ratio in R4 alone; no file says its release.
+    strength = "strength" if version == "R4" else "strengthRatio"
+    item = "itemCodeableConcept: {text: x}" if version == "R4" else "item: {concept: {text: x}}"
+    text = f"resourceType: Medication\ningredient:\n- {item}\n  {strength}: {{numerator: {{value: 1, unit: mg, "
+    text += "system: 'http://unitsofmeasure.org', code: MG}, denominator: {value: 1}}\n"
+    Path("a.yaml").write_text(text)
+    assert run("a.yaml", "--fix", "--fhir-version", version).exit_code == 0
+    assert Path("a.yaml").read_text() == text.replace("MG", "mg")
+    Path("a.xml").write_text('<Medication xmlns="http://hl7.org/fhir"><id value=" a"/></Medication>')
+    assert '+<Medication xmlns="http://hl7.org/fhir"><id value="a"/></Medication>' in run("a.xml", "--diff").stdout
 
 
 def test_standard_input_cannot_be_mended() -> None:

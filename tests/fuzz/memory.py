@@ -32,7 +32,7 @@ def grown(looks: Sequence[Mapping[int, int]]) -> list[str]:
         sizes = [look[process] for look in looks if process in look]
         # Connections are kept: a process may stand by for a while, and its warm-up begins with its work.
         idle = next((at for at, one in enumerate(sizes) if one > sizes[0] * AT_WORK), 0)
-        sizes = sizes[idle:]
+        sizes = sizes[max(idle - 1, 0) :]
         rest = sizes[int(len(sizes) * WARM_UP) :]
         if len(sizes) < AT_LEAST:
             continue

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from apothecary.content.mend import Change, mended
-from apothecary.content.read import named_format
+from apothecary.content.read import COMPRESSED, named_format
 from apothecary.content.sources import Source
 from apothecary.content.write import replace_file
 from apothecary.errors import StartError
@@ -20,9 +20,16 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.validation.mends import mends
 
 
-def mend_files(listed: Sequence[Source], version_of: Callable[[Any], FhirVersion], *, fix: bool, diff: bool) -> int:
-    """Mend the JSON and NDJSON among `listed`: written with `fix`, shown on standard output with `diff`. The number of
-    files that have something to mend.
+def mend_files(
+    listed: Sequence[Source],
+    version_of: Callable[[Any], FhirVersion],
+    version_of_text: Callable[[bytes], FhirVersion],
+    *,
+    fix: bool,
+    diff: bool,
+) -> int:
+    """Mend the files among `listed` that are not compressed: written with `fix`, shown on standard output with `diff`.
+    The number of files that have something to mend.
 
     Raises StartError for standard input, which cannot be written, and for a file that can be neither read nor written.
     """
@@ -34,7 +41,8 @@ def mend_files(listed: Sequence[Source], version_of: Callable[[Any], FhirVersion
     for source in listed:
         if source.is_standard_input:
             raise StartError("--fix and --diff: standard input cannot be mended")
-        if named_format(source.path) not in ("json", "ndjson") or source.path.endswith(".gz"):
+        format = named_format(source.path)
+        if format is None or source.path.endswith(COMPRESSED):
             passed += 1
             continue
         # What a link points to is mended, the link stays.
@@ -43,7 +51,7 @@ def mend_files(listed: Sequence[Source], version_of: Callable[[Any], FhirVersion
             before = path.read_bytes()
         except OSError as error:
             raise StartError(f"{source.path}: cannot be read: {error.strerror}") from error
-        after = mended(before, changes, is_lines=named_format(source.path) == "ndjson")
+        after = mended(before, changes, format, version_of_text(before))
         if after == before:
             continue
         found += 1
@@ -52,7 +60,7 @@ def mend_files(listed: Sequence[Source], version_of: Callable[[Any], FhirVersion
         if fix:
             replace_file(path, after)
     said = f"{found} {'file' if found == 1 else 'files'} {'mended' if fix else 'would be mended'}"
-    left = f"; {passed} left alone: only plain JSON and NDJSON are mended" if passed else ""
+    left = f"; {passed} left alone: compressed, or of no known format" if passed else ""
     click.echo(f"{said}{left}.", err=True)
     return found
 

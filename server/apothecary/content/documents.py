@@ -225,6 +225,9 @@ class RecordedPositions:
     def __init__(self, places: Mapping[Pointer, tuple[int, int]]) -> None:
         self._places = places
 
+    def __contains__(self, pointer: Pointer) -> bool:
+        return pointer in self._places
+
     def find(self, pointer: Pointer) -> tuple[int, int]:
         for length in range(len(pointer), -1, -1):
             if place := self._places.get(pointer[:length]):

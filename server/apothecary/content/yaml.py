@@ -50,6 +50,13 @@ def read_yaml(file: str, text: str, version: FhirVersion = FhirVersion.R5) -> Do
     return Document(file, text, "yaml", value, RecordedPositions(builder.places), tuple(builder.issues), readable)
 
 
+def scalar_spans(text: str) -> dict[Pointer, tuple[int, int]]:
+    """Where each scalar value of a readable document begins and ends in its text, in characters."""
+    builder = _Builder()
+    builder.read(text)
+    return builder.spans
+
+
 class _Stop(Exception):
     """The rest of the document cannot be read. `offset` is where the parser itself gave up."""
 
@@ -115,6 +122,8 @@ class _Builder:
     root: Any = None
     open: list[_Open] = field(default_factory=list)
     places: dict[Pointer, tuple[int, int]] = field(default_factory=dict)
+    # Where scalars begin and end in the text; asked for by who changes them.
+    spans: dict[Pointer, tuple[int, int]] = field(default_factory=dict)
     issues: list[PlacedIssue] = field(default_factory=list)
     # Finished nodes by anchor, with the number of nodes that an alias to them stands for.
     anchors: dict[str, tuple[Any, int]] = field(default_factory=dict)
@@ -212,6 +221,9 @@ class _Builder:
                 container.value[container.key or ""] = value
                 container.key = None
         self.places[pointer] = _place(event)
+        if isinstance(event, yaml.ScalarEvent):
+            mark: Any = event  # Its marks are never None: what is read has a place.
+            self.spans[pointer] = (mark.start_mark.index, mark.end_mark.index)
         return pointer
 
     def awaits_key(self) -> bool:

@@ -257,12 +257,15 @@ class _Builder:
         found: dict[str, Mapping[str, Any]] = {}
         self._steps.take(len(concepts))
         self._compiler.listed += len(concepts)
+        codes: list[str] = []
         for place, one in enumerate(concepts):
             code = one.get("code")
             if not isinstance(code, str):
                 raise invalid_value_set("A concept has a code", f"{where}.concept[{place}]")
-            known = None if system is None else system.find(code)
-            found.setdefault(code if known is None else known.code, one)
+            codes.append(code)
+        known = ((code, None) for code in codes) if system is None else system.find_many(codes)
+        for (code, concept), one in zip(known, concepts, strict=True):
+            found.setdefault(code if concept is None else concept.code, one)
         return found
 
     def _set(self, name: str) -> Members:

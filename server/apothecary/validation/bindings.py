@@ -122,12 +122,16 @@ def binding_check(
 
     def check(value: dict[str, Any], at: At, run: Run) -> None:
         found = codings(value)
-        if not found:
+        if not any("code" in coding or "_code" in coding for coding in found):
             # Text alone cannot be from the set, but whether a code would fit an extensible one nobody can tell.
-            if required and needs_code and isinstance(value.get("text"), str):
+            if required and needs_code and (found or isinstance(value.get("text"), str)):
                 run.report(rule, at, f"has no code, but one of {binding.value_set} is required")
             return
-        answers = [holds(coding, syntax, value_set) for coding in found]
+        # A code without its system is no code of any set; where a set only advises, that is not worth a word.
+        answers = [
+            holds(coding, syntax, value_set) if not required or syntax or "system" in coding else _unnamed(coding)
+            for coding in found
+        ]
         if True not in answers and None not in answers and not _holds_today(version, binding.value_set, found):
             if required and needs_code:
                 run.withdraw("code-unknown", at)  # The same, with less to say.
@@ -136,6 +140,10 @@ def binding_check(
             run.report(rule, at, f"has {listed}, not of {binding.value_set}", remedy=remedy)
 
     return check
+
+
+def _unnamed(coding: Mapping[str, Any]) -> bool | None:
+    return None if "_system" in coding or "_code" in coding else False
 
 
 def _holds_today(version: FhirVersion, url: str, codings: Iterable[Mapping[str, Any]]) -> bool:

@@ -25,6 +25,8 @@ from apothecary.validation.mends import SYSTEMS
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run
 
+# Other publishers keep these, and nobody here has all their codes.
+_OTHERS = frozenset(SYSTEMS)
 _MARKS = re.compile(r"[\W_]+")
 _LANGUAGE = "http://hl7.org/fhir/StructureDefinition/language"
 
@@ -78,19 +80,21 @@ def check_coding(value: dict[str, Any], at: At, run: Run) -> None:
     system, code = value.get("system"), value.get("code")
     if not isinstance(system, str) or not isinstance(code, str):
         return
-    form = WRITTEN.get(system)
-    if form is not None and not form.fits(code):
+    if system in WRITTEN and not _fits_form(system, code):
+        form = WRITTEN[system]
         text = f"is {shown(code)}, which is not {form.meaning} ({form.source})"
         run.report(BASE["code-form"], at, text, key="code")
         return
+    profiles = run.options.profiles
+    if profiles is None and system in _OTHERS:
+        return
     version, display = _text(value, "version"), _text(value, "display")
     language = _language(value, run)
-    profiles = run.options.profiles
     own = () if profiles is None else profiles.code_systems(system, run.tables.version)
     if own:
         found = _remarks(own, run.tables.version, system, code, version, display, language)
-    elif system in SYSTEMS:
-        return  # Others keep these, and nobody here has all their codes.
+    elif system in _OTHERS:
+        return
     else:
         found = _known(run.tables.version, system, code, version, display, language)
     if found is None:
@@ -98,6 +102,11 @@ def check_coding(value: dict[str, Any], at: At, run: Run) -> None:
         return
     for one in found:
         run.report(BASE[one.rule], at, one.text, key=one.key, remedy=one.remedy)
+
+
+@short_cache(8192)
+def _fits_form(system: str, code: str) -> bool:
+    return WRITTEN[system].fits(code)
 
 
 def _text(value: Mapping[str, Any], key: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.structures import Property
+from apothecary.validation.attachments import check_attachment
 from apothecary.validation.bindings import binding_check, code_acceptor, code_defect
 from apothecary.validation.extensions import check_extensions
 from apothecary.validation.invariants import Judge, judges
@@ -65,6 +66,8 @@ def object_checks(version: FhirVersion, found: Property) -> tuple[ObjectCheck, .
         after.append(lambda value, at, run: check_reference(value, at, run, targets))
     elif found.type == "CodeableReference" and "Resource" not in targets:
         after.append(lambda value, at, run: _check_codeable(value, at, run, targets))
+    if found.type == "Attachment":
+        after.append(check_attachment)
     if found.type == "Extension":
         modifier = element.name == "modifierExtension"
         after.append(lambda value, at, run: check_extensions(value, at, run, modifier))

@@ -169,12 +169,30 @@ def _check_parts(definition: ExtensionDefinition, parts: list[Any], at: At, run:
 
 def _in_context(url: str, contexts: tuple[Context, ...], owner: At, run: Run) -> bool:
     names = _owner_names(run, owner)
+    extension = _owner_extension(run, owner)
     for context in contexts:
         if context.type == "extension":
-            return True  # Its place is inside another extension, whose own definition lists its parts.
-        if context.type != "element" or context.expression in names:
+            if context.expression == extension:
+                return True
+        elif context.type != "element" or context.expression in names:
             return True
     return not names.isdisjoint(_MORE_CONTEXTS.get(url, ()))
+
+
+def _owner_extension(run: Run, owner: At) -> str | None:
+    """The url of the extension that has the extension, itself or on its value; `url#part` for a part of one; None on
+    any other element.
+    """
+    if owner is not None and owner[1].lstrip("_").startswith("value") and owner[0] is not None:
+        owner = owner[0]
+    if owner is None or owner[1] not in _EXTENSIONS:
+        return None
+    value: Any = run.document
+    for step in pointer_of(owner):
+        value = value[step]
+    url = str(value.get("url"))
+    outer = _owner_extension(run, owner[0])
+    return url if outer is None or ":" in url else f"{outer}#{url}"
 
 
 @cache
@@ -206,6 +224,8 @@ def _owner_names(run: Run, owner: At) -> set[str]:
         element = found.element
         # Inside a data type the path starts at that type, as the element tables have it.
         names = {element.path, element.path.removesuffix("[x]"), found.type, *_ancestors(tables, found.type), "Element"}
+        # It may be that of any type above, which all have it: `Resource.meta`, `DomainResource.text`.
+        names |= {f"{above}.{element.name}" for above in _ancestors(tables, structure.name)}
         if found.structure != found.type:
             names.add(found.structure)
         structure = tables.structure(found.structure)

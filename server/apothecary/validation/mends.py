@@ -174,7 +174,8 @@ def _total(bundle: dict[str, Any], at: tuple[str | int, ...]) -> Iterator[Mend]:
         return  # There are, or may be, other pages.
     modes = [_mode(entry) for entry in entries]
     if modes and None not in modes:
-        yield Mend((*at, "total"), modes.count("match"), after="type")
+        # Where XML wants it: https://hl7.org/fhir/R5/bundle.html#resource
+        yield Mend((*at, "total"), modes.count("match"), after="timestamp" if "timestamp" in bundle else "type")
 
 
 def _mode(entry: Any) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import unquote
 from xml.parsers import expat
 
 from apothecary.fhir.caches import short_cache
@@ -158,6 +159,9 @@ class _Reader:
         self.defects: list[tuple[str, str]] = []
         self.depth = 0
         self.content = False
+        # What links of the form `#id` name, and the ids that stand in the div itself.
+        self.links: dict[str, None] = {}
+        self.ids: set[str] = set()
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         namespace, _, local = name.rpartition(" ")
@@ -176,6 +180,10 @@ class _Reader:
                 self.defects.append((EXTERNAL, "shows an image from another server"))
             elif attribute == "style":
                 self._style(_plain_style(value))
+            if attribute in ("id", "name"):
+                self.ids.add(value)
+            elif attribute in ("href", "src") and value[:1] == "#":
+                self.links.setdefault(value[1:])
         if local == "img" and "src" in attributes:
             self.content = True
 
@@ -210,10 +218,20 @@ class _Reader:
         raise _Unsafe(f"has the entity &{name};, which XML does not know{instead}")
 
 
-@short_cache(512, longest=20_000)
 def defects(div: str) -> tuple[tuple[str, str], ...]:
     """What is wrong with a div: the rule's id and a text for each."""
+    return _read(div)[0]
+
+
+@short_cache(512, longest=20_000)
+def _read(div: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """What is wrong with a div, and the ids that its links name but that are not in it."""
     reader = _Reader()
+    found = tuple(dict.fromkeys(_defects(div, reader)))
+    return found, tuple(name for name in reader.links if name and name not in reader.ids)
+
+
+def _defects(div: str, reader: _Reader) -> list[tuple[str, str]]:
     parser = expat.ParserCreate(namespace_separator=" ")
     # Without the DTD of XHTML, which a div cannot have, only the five entities of XML are known: expat leaves all
     # others to us.
@@ -230,14 +248,14 @@ def defects(div: str) -> tuple[tuple[str, str], ...]:
     except expat.ExpatError as error:
         reason = expat.errors.messages.get(error.code, "a mistake")
         text = f"is not well-formed XHTML: {reason} at line {error.lineno}, column {error.offset + 1}"
-        return (*reader.defects, ("narrative-xhtml", text))
+        return [*reader.defects, ("narrative-xhtml", text)]
     except _Unsafe as error:
-        return (*reader.defects, ("narrative-xhtml", str(error)))
+        return [*reader.defects, ("narrative-xhtml", str(error))]
     except UnicodeEncodeError:
-        return (("not-unicode", "has half of a surrogate pair"),)
+        return [("not-unicode", "has half of a surrogate pair")]
     if not reader.content:
         reader.defects.append((TXT_2, "has neither text nor an image"))
-    return tuple(dict.fromkeys(reader.defects))
+    return reader.defects
 
 
 def check_narrative(value: Any, at: At, key: str, index: int | None, depth: int, run: Run) -> None:
@@ -248,8 +266,29 @@ def check_narrative(value: Any, at: At, key: str, index: int | None, depth: int,
     if not value.strip():
         run.report(BASE["empty-string"], at, "is an empty string", key=key, index=index)
         return
-    for rule_id, text in defects(value):
+    found, links = _read(value)
+    for rule_id, text in found:
         run.report(BASE.get(rule_id) or _TXT[rule_id], at, text, key=key, index=index)
+    if links:
+        known = _ids(run.resource)
+        for name in links:
+            if name not in known and unquote(name) not in known:
+                run.report(BASE["narrative-link"], at, f"links to {shown('#' + name)}, which is not there", key=key)
+
+
+def _ids(resource: Any) -> set[str]:
+    """The ids of all elements of a resource and of what it contains."""
+    found: set[str] = set()
+    waiting = [resource]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            if isinstance(one.get("id"), str):
+                found.add(one["id"])
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+    return found
 
 
 def _address(link: str) -> str:

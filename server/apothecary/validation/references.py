@@ -144,7 +144,10 @@ def _check_other(reference: str, at: At, run: Run) -> None:
         return
     if _ABSOLUTE.fullmatch(reference) is None:
         # Relative URLs of other kinds are in use (`Patient/1#name`, a path to a file): they have a form, no more.
-        if not re.fullmatch(r"[^\s#?]+(?:[#?]\S*)?", reference) or "/" not in reference:
+        # What starts as `Type/` is of that form alone, so what follows must be an id.
+        path = re.split("[#?]", reference, maxsplit=1)[0]
+        form = re.fullmatch(r"[^\s#?]+(?:[#?]\S*)?", reference) and "/" in reference
+        if not form or (run.tables.is_resource_type(path.partition("/")[0]) and not _RELATIVE.fullmatch(path)):
             text = f"is {shown(reference)}, which is neither Type/id nor a URL"
             run.report(BASE["bad-reference"], at, text, key="reference")
         return

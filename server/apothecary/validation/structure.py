@@ -25,10 +25,10 @@ from apothecary.validation.extensions import check_extension
 from apothecary.validation.invariants import judges
 from apothecary.validation.medication import checks_for
 from apothecary.validation.properties import Check, ObjectCheck, One, objects, one_object, one_primitive, primitives
-from apothecary.validation.references import check_reference
+from apothecary.validation.references import check_reference, contained
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run, expression, pointer_of
-from apothecary.validation.systems import check_system, check_unit
+from apothecary.validation.systems import check_identifier, check_system, check_unit
 from apothecary.validation.vital_signs import vital_sign
 
 
@@ -91,6 +91,8 @@ class Shape:
             checks.append(check_extension)
         elif structure.name == "Bundle":
             checks.append(check_bundle)
+        elif structure.name == "Identifier":
+            checks.append(check_identifier)
         if structure.name == "Coding" or "comparator" in structure.properties:
             checks.append(check_system)
         if structure.name == "Coding":
@@ -211,6 +213,10 @@ def _contained(value: Any, at: At, key: str, index: int | None, depth: int, run:
     outer, outer_at = run.resource, run.resource_at
     _walk_resource(value, (at, key, index), depth + 1, run)
     run.resource, run.resource_at = outer, outer_at
+    name = value.get("id") if isinstance(value, dict) else None
+    if isinstance(name, str) and outer is run.root and contained(run, name) is not value:
+        text = f"is {shown(name)}, which another contained resource has already"
+        run.report(BASE["contained-duplicate"], (at, key, index), text, key="id")
 
 
 def walk_document(document: Any, run: Run) -> None:

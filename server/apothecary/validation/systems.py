@@ -6,20 +6,42 @@ from typing import Any
 
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.meant import meant
-from apothecary.validation.mends import meant_unit
+from apothecary.validation.mends import SYSTEMS, meant_unit
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run
 
+_RIGHT = frozenset(SYSTEMS)
+# What HL7 publishes there are value sets (https://terminology.hl7.org/).
+_VALUE_SETS = ("http://hl7.org/fhir/ValueSet/", "http://terminology.hl7.org/ValueSet/")
+
 
 def check_system(value: dict[str, Any], at: At, run: Run) -> None:
-    """Check that the system of a Coding or Quantity is not a near miss, or another name, of one that is known."""
+    """Check that the system of a Coding or Quantity is absolute, no value set, and no near miss of a known one."""
     system = value.get("system")
-    right = meant(system) if isinstance(system, str) else None
-    profiles = run.options.profiles
-    if right is None or (profiles is not None and profiles.code_systems(str(system), run.tables.version)):
+    if not isinstance(system, str) or system in _RIGHT:
         return
-    text = f"is {shown(system)}, which is not the URI of a code system"
-    run.report(BASE["system-near-miss"], at, text, key="system", remedy=f"Did you mean {right!r}?")
+    right = meant(system)
+    profiles = run.options.profiles
+    if right is not None:
+        if profiles is None or not profiles.code_systems(system, run.tables.version):
+            text = f"is {shown(system)}, which is not the URI of a code system"
+            run.report(BASE["system-near-miss"], at, text, key="system", remedy=f"Did you mean {right!r}?")
+    elif ":" not in system:
+        _report_relative(system, at, run)
+    elif system.startswith(_VALUE_SETS):
+        run.report(BASE["system-value-set"], at, f"is {shown(system)}, which is a value set", key="system")
+
+
+def check_identifier(value: dict[str, Any], at: At, run: Run) -> None:
+    """Check that the system of an Identifier is absolute."""
+    system = value.get("system")
+    if isinstance(system, str) and ":" not in system:
+        _report_relative(system, at, run)
+
+
+def _report_relative(system: str, at: At, run: Run) -> None:
+    if system.strip():
+        run.report(BASE["system-relative"], at, f"is {shown(system)}, which is not an absolute URI", key="system")
 
 
 def check_unit(value: dict[str, Any], at: At, run: Run) -> None:

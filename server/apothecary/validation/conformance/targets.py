@@ -62,6 +62,22 @@ def entered(target: Target, run: Run) -> Iterator[None]:
         run.resource, run.root, run.bundle, run.full_url = before
 
 
+@contextmanager
+def inside(item: Occurrence, run: Run) -> Iterator[None]:
+    """The walk as if it were in `item`, where that is a resource in another one
+    (https://hl7.org/fhir/R5/fhirpath.html#variables).
+    """
+    before = run.resource, run.root
+    if isinstance(item.value, dict) and "resourceType" in item.value:
+        run.resource = item.value
+        if item.at[1] != "contained":
+            run.root = item.value
+    try:
+        yield
+    finally:
+        run.resource, run.root = before
+
+
 def broken(support: Support, rules: ElementRules, item: Occurrence, profile: str, reason: Reason) -> Iterator[str]:
     """What is wrong with a Reference, CodeableReference or canonical, each as it is told after its name.
 
@@ -89,7 +105,9 @@ def _places(run: Run, allowed: list[AllowedType], text: str, profile: str) -> It
     modes = {mode for one in allowed for mode in one.aggregation}
     if modes:
         place = find(text, run).place
-        if modes.isdisjoint(_PLACES[place]):
+        if place == "referenced" and modes == {"bundled"} and run.bundle is None:
+            run.unchecked(f"{profile}: whether {text} is in the bundle that it will be in")
+        elif modes.isdisjoint(_PLACES[place]):
             yield f"points to what is {place}, but {profile} allows only what is {' or '.join(sorted(modes))}"
 
 

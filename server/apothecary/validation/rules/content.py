@@ -61,6 +61,24 @@ CONTENT_RULES = (
         "Encode the bytes with the standard alphabet and padding.",
     ),
     Rule(
+        "attachment-size",
+        "error",
+        "value",
+        "The size of an Attachment is that of its data.",
+        "Readers reserve room by it (https://hl7.org/fhir/R5/datatypes.html#Attachment).",
+        '{"data": "aGVsbG8=", "size": 8}',
+        "Write the number of bytes before they were encoded, or leave the size out.",
+    ),
+    Rule(
+        "attachment-hash",
+        "error",
+        "value",
+        "The hash of an Attachment is the SHA-1 of its data.",
+        "A reader takes the data for broken otherwise (https://hl7.org/fhir/R5/datatypes.html#Attachment).",
+        '{"data": "aGVsbG8=", "hash": "YWJj"}',
+        "Write the Base64 of the 20 bytes of the SHA-1, taken before the data were encoded.",
+    ),
+    Rule(
         "too-long",
         "error",
         "too-long",
@@ -143,6 +161,26 @@ CONTENT_RULES = (
         "Write the published URI.",
     ),
     Rule(
+        "system-relative",
+        "error",
+        "value",
+        "The system of a code, a quantity or an identifier is an absolute URI.",
+        "A relative one means something else wherever the resource stands, and no code system has it as its url: "
+        "https://hl7.org/fhir/R5/datatypes.html#Coding",
+        '{"system": "rooms", "value": "4.12"}',
+        "Write the whole URI, such as http://example.org/rooms or urn:oid:2.999.1.",
+    ),
+    Rule(
+        "system-value-set",
+        "error",
+        "value",
+        "The system of a code is a code system, not a value set.",
+        "A value set takes codes from code systems, and gives none a meaning: "
+        "https://hl7.org/fhir/R5/terminologies.html#4.1",
+        '{"system": "http://hl7.org/fhir/ValueSet/medication-status", "code": "active"}',
+        "Write the url of the code system that the value set takes the code from.",
+    ),
+    Rule(
         "unit-case",
         "warning",
         "code-invalid",
@@ -150,6 +188,15 @@ CONTENT_RULES = (
         "UCUM's codes tell large from small letters, and MG is a megagauss: https://ucum.org/ucum",
         '{"value": 5, "unit": "mg", "system": "http://unitsofmeasure.org", "code": "MG"}',
         "Write the code of the unit that is meant.",
+    ),
+    Rule(
+        "contained-duplicate",
+        "error",
+        "duplicate",
+        "Each contained resource has an id of its own.",
+        "A reference to `#id` could mean either: https://hl7.org/fhir/R5/references.html#contained",
+        '{"contained": [{"resourceType": "Medication", "id": "m"}, {"resourceType": "Organization", "id": "m"}]}',
+        "Give one of them another id, and change the references to it.",
     ),
     Rule(
         "bad-reference",
@@ -260,5 +307,14 @@ CONTENT_RULES = (
         "https://hl7.org/fhir/R5/security.html#narrative",
         '{"div": "<div xmlns=...><img src=\\"https://example.org/pixel.png\\"/></div>"}',
         "Contain the image in the resource, as a data: URL or a contained Binary, or link to it.",
+    ),
+    Rule(
+        "narrative-link",
+        "warning",
+        "not-found",
+        "A link of a narrative to `#id` leads to an id in the resource.",
+        "It may name an element, what is contained, or a part of the narrative: https://hl7.org/fhir/R5/narrative.html",
+        '{"div": "<div xmlns=...><a href=\\"#dosage\\">Dosage</a></div>"}',
+        "Correct the link, or give what it names the id.",
     ),
 )
