@@ -7,10 +7,11 @@ import shutil
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import bare, content, http, servers, validate_start, validators, versions, versions_http
+from benchmarks import bare, content, http, in_process, servers, validate_start, validators, versions, versions_http
 from benchmarks.http import Sample, Target, measure, parse_wrk, summarize
 from benchmarks.reference import engine
 
@@ -175,3 +176,9 @@ def test_without_java_or_maven_the_validator_is_measured_beside_the_others_and_s
     assert json.loads(result.stdout) == {"apothecary": 2.0, "other": 1.0}
     # Nothing half done is taken for whole the next time.
     assert list((tmp_path / "kept").glob("*")) == []
+
+
+def test_inside_the_application_only_answers_that_are_right_are_timed() -> None:
+    assert in_process.microseconds(bare.app, ["/", "/?again"], rounds=1, requests=10) > 0
+    with pytest.raises(click.ClickException, match="404"):
+        in_process.microseconds(bare.app, ["/", "/nowhere"], rounds=1, requests=10)
