@@ -91,6 +91,13 @@ RULES: tuple[Repair, ...] = (
         "The id of a resource is an `id` (resource.html); the definitions repeat the type of Element.id.",
     ),
     Repair(
+        (_R4,),
+        "units of vital signs",
+        "Observation.component.value[x] bound required to ucum-vitals-common",
+        "extensible",
+        "What goes with a vital sign has units of its own, such as L/min, or is no quantity; R4B has repaired it.",
+    ),
+    Repair(
         _ALL,
         "element id",
         "id, http://hl7.org/fhirpath/System.String",
