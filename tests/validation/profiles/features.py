@@ -372,7 +372,7 @@ def values() -> list[Feature]:
         Feature(
             "the most of a dateTime, counted on from now",
             "Observation",
-            [e("Observation.effective[x]", type=[{"code": "dateTime"}], maxValueDuration=quantity(10, "mo"))],
+            [e("Observation.effective[x]", type=[{"code": "dateTime"}], maxValueQuantity=quantity(10, "mo"))],
             observation(effectiveDateTime="2020-01-01T00:00:00Z"),
             observation(effectiveDateTime="9990-01-01T00:00:00Z"),
             ("profile-limit", "Observation.effective"),
