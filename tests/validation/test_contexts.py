@@ -13,6 +13,7 @@ from tests.validation.profiles.features import definition
 
 URL = "http://example.org/fhir/StructureDefinition/mark"
 OUTER = "http://example.org/fhir/StructureDefinition/outer"
+OWNED = "http://hl7.org/fhir/StructureDefinition/artifact-isOwned"
 MARK = {"url": URL, "valueBoolean": True}
 MARKED = {"extension": [MARK]}
 CHECKED = frozenset({"extension-context"})
@@ -79,6 +80,13 @@ def test_an_extension_stands_where_its_contexts_allow(
     [(rule, place)] = found(bad, version, context=allowed)
     assert rule == "extension-context"
     assert place.endswith(".url")
+
+
+def test_a_condition_in_place_of_a_context_refuses_nothing() -> None:
+    assert found(NAMED, context=context("fhirpath", "active.exists() and active")) == []
+    artifact = {"type": "composed-of", "extension": [{"url": OWNED, "valueBoolean": True}], "display": "x"}
+    library = {"resourceType": "Library", "status": "draft", "type": {"text": "x"}, "relatedArtifact": [artifact]}
+    assert found(library) == []
 
 
 def test_one_context_of_several_is_enough() -> None:

@@ -84,9 +84,10 @@ def _evaluated(expression: str, run: Run) -> frozenset[int] | None:
     except FhirPathError as error:
         run.unchecked(f"the extension context {expression} is not evaluated: {error}")
         return None
-    if environment.unresolved:
-        return None
     nodes = [item for item in items if isinstance(item, Node)]
+    # Some are published as conditions (`type = 'composed-of'`), which find no element: on what, is not said.
+    if environment.unresolved or len(nodes) < len(items):
+        return None
     return frozenset(id(node.value if isinstance(node.value, dict) else node.twin) for node in nodes)
 
 
