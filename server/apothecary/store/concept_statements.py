@@ -51,6 +51,21 @@ def code_systems(by: str) -> Select[Any]:
     return found.select_from(code_system.join(tables.resource, same)).where(row[by] == bindparam(by, type_=Text()))
 
 
+def heads() -> Select[Any]:
+    """All code systems in the order of their ids: the body of the resource, or what is held of a large one instead."""
+    row, of = code_system.c, tables.resource.c
+    apart = and_(row.id == of.id, row.version == of.version)
+    body = case((row.id.is_(None), of.body))
+    found = select(of.type, of.id, of.version, of.updated, of.fhir_version, body, row.head)
+    behind = of.id > bindparam("after", type_=Text())
+    return (
+        found.select_from(tables.resource.outerjoin(code_system, apart))
+        .where(of.type == bindparam("type", type_=Text()), not_(of.deleted), behind)
+        .order_by(of.id)
+        .limit(_LIMIT)
+    )
+
+
 def holds() -> Select[Any]:
     row = code_system.c
     return select(row.first).where(row.id == bindparam("id", type_=Text()), row.first == _FIRST)
