@@ -22,7 +22,7 @@ from apothecary.store.concept_statements import numbers
 from apothecary.store.open import open_store
 from apothecary.store.sql import SqlStore
 from apothecary.terminology import stored
-from apothecary.terminology.selection import Selection
+from apothecary.terminology.selection import Among, Below, Condition, Holds, Selection
 
 Item = dict[str, Any]
 URL = "http://example.org/drugs"
@@ -191,16 +191,23 @@ def test_pages_past_what_is_counted_are_parts_of_the_whole(
             assert pages == [f"p{number}" for number in codes]
 
 
-def test_what_is_asked_by_its_words_is_not_put_in_order_again(sqlite_database_url: str) -> None:
+CONDITIONS = [(), (Below("a", True),), (Holds(frozenset({"form"}), frozenset({"1"})),), (Among(frozenset({"a"})),)]
+
+
+@pytest.mark.parametrize("conditions", CONDITIONS, ids=len)
+def test_what_is_asked_by_its_words_is_not_put_in_order_again(
+    sqlite_database_url: str, conditions: tuple[Condition, ...]
+) -> None:
     store = open_store(Settings(database=sqlite_database_url))
-    wanted = Selection(("tab",), active=True)
+    wanted = Selection(("tab",), conditions=conditions, active=True)
     assert store.in_order(wanted)
     plan = str(numbers(store.statements.dialect, wanted, True).compile(dialect=store.statements.dialect))
     text = re.sub(r"[?:]\w*", "1", plan.replace("MATCH ?", "MATCH 'tab'"))
     with store.transaction() as transaction:
         told = [row[3] for row in transaction._cursor.execute(f"EXPLAIN QUERY PLAN {text}").fetchall()]
-    assert len(told) == 1, told
-    assert "VIRTUAL TABLE INDEX" in told[0]
+    # One after the other in their order, from the first to the last: nothing is looked up or sorted for each.
+    assert re.search(r"VIRTUAL TABLE INDEX \d+:M1><", told[0]), told
+    assert not [one for one in told if "ORDER BY" in one or one.startswith("SCAN concept ")], told
     store.close()
 
 

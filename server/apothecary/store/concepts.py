@@ -45,7 +45,7 @@ class SqlConcepts(SqlSearcher, ConceptReader):
 
     def in_order(self, selection: Selection) -> bool:
         # SQLite's index of words gives them so.
-        return self.statements.dialect.name == "sqlite" and bool(selection.words) and not selection.conditions
+        return self.statements.dialect.name == "sqlite" and bool(selection.words)
 
     def count_concepts(self, span: Span, selection: Selection) -> int:
         shape, named = self._named(span, selection)
