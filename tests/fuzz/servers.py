@@ -37,7 +37,8 @@ def server(database: str, settings: dict[str, Any], **more: Any) -> Iterator[Ser
     """A server of two processes on a new database, for all resource types."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="apothecary-fuzz-")))
-        given = {"workers": 2, "resource_types": "*", **settings, **more}
+        # What each connection keeps of a database that grows by what is written would hide what does not stop growing.
+        given = {"workers": 2, "resource_types": "*", "sqlite_cache": 2, **settings, **more}
         if database == "postgresql":
             cluster = stack.enter_context(running_cluster())
             given["database"] = stack.enter_context(fresh_database(cluster.url))
