@@ -60,6 +60,8 @@ class SqlSearcher(ABC):
             place = Place(cursor, ties, backwards)
             limit = wanted if query.sort else wanted - len(found)
             found += self._page(query, resource_type, predicate, place, limit, most)
+            if len(parts) == 1:
+                break
             if query.sort and len(query.predicates) > 1:
                 found.sort(key=order_of(query), reverse=backwards)
             if most is not None:
@@ -121,10 +123,8 @@ class SqlSearcher(ABC):
                 Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys[:count]), keys[place])
                 for identity, version, updated, fhir_version, body, *keys in rows
             ]
-        return [
-            Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys))
-            for identity, version, updated, fhir_version, body, *keys in rows
-        ]
+        # The columns of a resource, and behind them the values that it is sorted by.
+        return [Hit(resource_type, row[0], row[1], row[2], row[3], row[4], row[5:]) for row in rows]
 
     def _statement(self, listing: Listing, start: Start, place: Place, limit: int) -> tuple[Statement, tuple[Any, ...]]:
         """The statement for (a part of) one page, and its values."""
