@@ -7,10 +7,11 @@ import shutil
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import bare, content, http, servers, validate_start, validators, versions, versions_http
+from benchmarks import bare, content, http, in_process, servers, validate_start, validators, versions, versions_http
 from benchmarks.http import Sample, Target, measure, parse_wrk, summarize
 
 REPORT = """\
@@ -149,3 +150,9 @@ def test_the_validator_is_measured_beside_others_on_what_all_of_them_accept() ->
     assert validators.MedicationKnowledge.model_validate(resource).status == "active"
     schema = validators.json_schema(validators.FhirVersion.R5, "MedicationKnowledge")
     assert validators.jsonschema_rs.validator_for(schema).is_valid(resource)
+
+
+def test_inside_the_application_only_answers_that_are_right_are_timed() -> None:
+    assert in_process.microseconds(bare.app, ["/", "/?again"], rounds=1, requests=10) > 0
+    with pytest.raises(click.ClickException, match="404"):
+        in_process.microseconds(bare.app, ["/", "/nowhere"], rounds=1, requests=10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import signal
 import subprocess
@@ -36,6 +37,21 @@ def test_no_command_is_imported_before_it_is_asked_for() -> None:
     program = "import sys, apothecary.cli; print([name for name in sys.modules if name.startswith('apothecary.cli.')])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT, text=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_list_of_commands_says_what_each_does_and_loads_none() -> None:
+    program = (
+        "import atexit, json, sys, apothecary.__main__ as program\n"
+        "atexit.register(lambda: print(json.dumps([*sys.modules])))\n"
+        "sys.argv[1:] = ['--help']\n"
+        "program.run()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT, text=True)
+    shown, loaded = done.stdout.rstrip().rsplit("\n", 1)
+    for name, summary in COMMANDS.items():
+        assert re.search(rf"^  {name} +{re.escape(summary)}$", shown, re.MULTILINE)
+    own = {name for name in json.loads(loaded) if name.partition(".")[0] == "apothecary"}
+    assert own == {"apothecary", *(f"apothecary.{name}" for name in ("__main__", "cli", "errors", "suggestions"))}
 
 
 def test_an_error_of_start_is_a_sentence_and_status_2(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,3 +178,24 @@ def test_a_target_in_the_folder_is_checked_against_its_profile() -> None:
     alone = json.loads(CliRunner().invoke(main, ["validate", "many/all.ndjson", *arguments]).stdout)
     assert alone["findings"] == []
     assert [len(each["unchecked"]) for each in alone["checked"]] == [0, 0, 1, 1]
+
+
+def test_what_was_asked_for_and_met_nothing_is_told() -> None:
+    Path("drug.json").write_text(json.dumps({"resourceType": "Medication", "status": "active"}))
+    result = run("--profile", FORMULARY, "--format=json")
+    assert (result.exit_code, json.loads(result.stdout)["idleProfiles"]) == (0, [f"{URL}formulary-drug"])
+    assert f"nothing was checked against {URL}formulary-drug" in run("--profile", FORMULARY).stderr
+    Path("drug.json").write_text(json.dumps(DRUG))
+    assert "idleProfiles" not in json.loads(run("--profile", FORMULARY, "--format=json").stdout)
+    assert "nothing was checked" not in run("--profile", FORMULARY).stderr
+
+
+@pytest.mark.parametrize("claims", [False, True])
+def test_a_profile_of_another_release_is_an_error_where_it_was_asked_for(claims: bool) -> None:
+    claim = {"meta": {"profile": [f"{URL}formulary-drug"]}} if claims else {}
+    Path("drug.json").write_text(json.dumps({**DRUG, **claim}))
+    asked = ["--profile", FORMULARY, "--fhir-version=R5"]
+    told = [("profile-unknown", "MedicationKnowledge.meta.profile[0]")] if claims else []
+    assert findings(*asked) == [("profile-unusable", "MedicationKnowledge"), *told]
+    assert run(*asked).exit_code == 1
+    assert run("--package", str(DEFINITIONS), "--fhir-version=R5").exit_code == 0

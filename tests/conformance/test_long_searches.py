@@ -116,8 +116,8 @@ def test_a_search_is_kept_for_a_day_from_the_last_page(
 ) -> None:
     one, other = servers
     time = [kept.now()]
-    for one in (kept, temporal):
-        monkeypatch.setattr(one, "now", lambda: time[0])
+    for module in (kept, temporal):
+        monkeypatch.setattr(module, "now", lambda: time[0])
     link = post(one, "/fhir").links["next"]
     time[0] += kept.LASTING - 1
     assert other.ask("GET", link).status == 200

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from apothecary.fhir.json import dumps
 from apothecary.fhir.releases import FhirVersion
 from apothecary.settings import Settings
-from apothecary.store import plan
 from apothecary.store.contract import Stored
 from apothecary.store.open import open_store
 from apothecary.versions import convert, convertible
@@ -249,8 +248,14 @@ def searches(draw: st.DrawFn) -> tuple[str, list[Criterion], list[tuple[str, boo
     return resource_type, asked, sort, draw(st.integers(1, 4)), contained, returned
 
 
-# With the real limits a small world is searched from its smallest part; with these along every walk that there is.
-LIMITS = {"few": {}, "many": {"FEW": 1, "VERY_FEW": 0, "MANY": 1}}
+# With the real limits a small world is searched from its smallest part; with these along every walk that there is, or
+# from what two parts have in common when a walk was tried, and many values are a list.
+_MUCH = {"plan.FEW": 1, "plan.FEW_LINKED": 1, "plan.VERY_FEW": 0}
+LIMITS = {
+    "few": {},
+    "walked": {**_MUCH, "plan.MANY": 1, "plan.MOST": 1},
+    "tried": {**_MUCH, "plan.TRIED": 0, "plan.TRIED_FOR_A_HIT": 1, "rewriting.ALTERNATIVES": 1},
+}
 
 
 @pytest.mark.parametrize("limits", LIMITS)
@@ -258,7 +263,7 @@ def test_the_index_finds_what_a_look_at_every_resource_finds(
     database_url: str, limits: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in LIMITS[limits].items():
-        monkeypatch.setattr(plan, name, value)
+        monkeypatch.setattr(f"apothecary.store.{name}", value)
     chosen = Settings(database=database_url, content="", resource_types=",".join(RESOURCES), durability="normal")
     store = open_store(chosen)
     live = InProcess(chosen, store)
@@ -272,7 +277,7 @@ def test_the_index_finds_what_a_look_at_every_resource_finds(
         releases=st.lists(one_of(list(FhirVersion)), min_size=7, max_size=7),
         asked=st.lists(searches(), min_size=30, max_size=30),
     )
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=35, deadline=None)
     def check(world: dict[str, dict[str, Any] | None], releases: list[FhirVersion], asked: list[Any]) -> None:
         version = next(versions)
         with store.transaction() as transaction:

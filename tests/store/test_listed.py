@@ -57,12 +57,11 @@ def test_it_reads_as_if_it_were_made_for_the_type(store: SqlStore, text: str) ->
     compared = 0
     for kind, predicate in asked.predicates.items():
         listing = store.listing(asked, kind, predicate)
-        start, _ = choosing.choose(store, listing)
-        for begin, place in choosing.steps(start, Place()):
+        for begin, place in (step for way in choosing.ways(store, listing, Place(), 5) for step in way.steps):
             statement, bound = store._statement(listing, begin, place, 5)
             own = Statements(store.statements.dialect).get("own", lambda at=(listing, begin, place): _page(store, *at))
             assert (statement.text, statement.names) == (own.text, own.names)
-            assert bound == own.bind({**listing.values, "limit": 5})
+            assert bound == own.bind({**listing.values, **place.values, "limit": 5})
             compared += 1
     assert compared >= len(TYPES)
 

@@ -12,21 +12,22 @@ from apothecary import __version__
 from apothecary.errors import InvalidFile, StartError
 from apothecary.suggestions import or_rather
 
-# Command -> the module that holds it under its own name.
+# Each command is the object of its name in the module `apothecary.cli.<command>`. What it does is said here, too, so
+# that the list of all commands loads none of them.
 COMMANDS: Mapping[str, str] = {
-    "backup": "apothecary.cli.backup",
-    "check": "apothecary.cli.check",
-    "content": "apothecary.cli.content",
-    "explain": "apothecary.cli.explain",
-    "export": "apothecary.cli.export",
-    "load": "apothecary.cli.load",
-    "migrate": "apothecary.cli.migrate",
-    "restore": "apothecary.cli.restore",
-    "rules": "apothecary.cli.rules",
-    "schema": "apothecary.cli.schema",
-    "serve": "apothecary.cli.serve",
-    "settings": "apothecary.cli.settings",
-    "validate": "apothecary.cli.validate",
+    "backup": "Copy the database into a file while servers go on.",
+    "check": "Check the database against its versions and its index.",
+    "content": "Compare the content folder with the database.",
+    "explain": "Explain a validation rule by its id.",
+    "export": "Write every resource as NDJSON.",
+    "load": "Load FHIR resources from files, folders or standard input.",
+    "migrate": "Bring the database's tables up to date.",
+    "restore": "Make the database what a backup holds.",
+    "rules": "List the validation rules.",
+    "schema": "Print the JSON Schema of a resource type.",
+    "serve": "Serve a content folder over FHIR REST.",
+    "settings": "List the variables that set how a server runs.",
+    "validate": "Check FHIR resources in files and folders.",
 }
 
 
@@ -57,13 +58,16 @@ class LazyGroup(click.Group):
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(module), cmd_name)
+        command = getattr(import_module(f"apothecary.cli.{cmd_name}"), cmd_name)
         if not isinstance(command, click.Command):
-            raise TypeError(f"{module}.{cmd_name} is not a command")
+            raise TypeError(f"apothecary.cli.{cmd_name}.{cmd_name} is not a command")
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -118,8 +118,10 @@ def validate(paths: tuple[str, ...], format_name: str, output: list[tuple[str, P
             sys.exit(1 if found and not options["exit_zero"] else 0)
     report = Report(limit=_limit(options, config))
     baseline = _baseline(None if options["write_baseline"] else baseline_path)
+    against: set[str] = set()
     for outcome in outcomes(check, listed, options["jobs"] or os.cpu_count() or 1):
         _collect(outcome, baseline, report)
+        against |= outcome.profiles
     if baseline is not None and options["changed_since"] is None:
         report.mended = baseline.unused
     if "sarif" in formats:
@@ -129,6 +131,9 @@ def validate(paths: tuple[str, ...], format_name: str, output: list[tuple[str, P
 
         report.profiles = listings(profiles)
     report.missing_packages = missing
+    if profiles is not None:
+        known = {one.partition("|")[0] for one in against}
+        report.idle_profiles = [url for url in profiles.asked if url.partition("|")[0] not in known]
     report.seconds = time.perf_counter() - start
     if options["write_baseline"] and baseline_path is not None:
         _write_baseline(baseline_path, report)

@@ -90,13 +90,16 @@ class Check:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came out of some documents. `files` counts the files that they begin, `skipped` the files that had none."""
+    """What came out of some documents. `files` counts the files that they begin, `skipped` the files that had none;
+    `profiles` are those that something was checked against, kept where some were asked for.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     checked: list[Checked] = field(default_factory=list)
     resources: int = 0
     files: int = 0
     skipped: int = 0
+    profiles: set[str] = field(default_factory=set)
 
     def add(self, other: Outcome) -> None:
         """Take in what came out of more documents."""
@@ -105,6 +108,7 @@ class Outcome:
         self.resources += other.resources
         self.files += other.files
         self.skipped += other.skipped
+        self.profiles |= other.profiles
 
 
 def outcomes(check: Check, listed: Sequence[Source], jobs: int) -> Iterator[Outcome]:
@@ -156,10 +160,12 @@ def _outcomes(check: Check, source: Source, held: Held | None) -> Iterator[Outco
     from apothecary.validation.options import Coverage
 
     for document in documents_of(source, check.version_of_text):
-        coverage = Coverage() if check.keeps_checked else None
+        asked = check.profiles is not None and bool(check.profiles.asked)
+        coverage = Coverage() if check.keeps_checked or asked else None
         findings = findings_of(_without_disabled(check, document), check.issues(document, coverage, held))
-        checked = [] if coverage is None else [_checked(check, document, coverage)]
-        yield Outcome([*findings], checked, resources=1, files=files)
+        checked = [_checked(check, document, coverage)] if coverage is not None and check.keeps_checked else []
+        against = set(coverage.profiles) if coverage is not None and asked else set()
+        yield Outcome([*findings], checked, resources=1, files=files, profiles=against)
         files = 0
     if files:
         yield Outcome(skipped=1)

@@ -168,10 +168,11 @@ def answer(
     seconds = time.perf_counter() - started
     prefix = f"{base}/".encode()
     whole = found.summary == "false" and not found.elements
-    inside = contained_in(service, version, page.hits)
+    marked = any(map(is_marked, found.query.predicates))
+    inside = contained_in(service, version, page.hits) if marked else {}
     entries = []
     for hit in page.hits:
-        if is_marked(hit.type):
+        if marked and is_marked(hit.type):
             body = inside.get(hit.id)
             if body is None:
                 continue  # the container was changed or deleted since the database found it

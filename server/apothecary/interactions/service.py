@@ -113,6 +113,11 @@ class Service:
         """A registry for each version, for what the settings decide: the versions and their types."""
         return self.live.latest.registries
 
+    @cached_property
+    def versions(self) -> frozenset[FhirVersion]:
+        """The versions that are served."""
+        return frozenset(self.registries)
+
     @property
     def closed(self) -> Closed | None:
         """What stands against writes, by the settings or for the request in hand; None where nothing does."""

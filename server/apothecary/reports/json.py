@@ -29,6 +29,8 @@ def render(report: Report) -> str:
         document.update(_profiles(report))
     if report.missing_packages:
         document["missingPackages"] = list(report.missing_packages)
+    if report.idle_profiles:
+        document["idleProfiles"] = list(report.idle_profiles)
     document["checked"] = [_checked(each) for each in report.checked]
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 

@@ -119,7 +119,8 @@ class Checked:
 @dataclass(slots=True)
 class Report:
     """All that one run found. `checked` is filled only for formats that name sound resources too (`keeps_checked`),
-    `profiles` and `missing_packages` when profiles were given.
+    `profiles` and `missing_packages` when profiles were given; `idle_profiles` were asked for, and nothing was
+    checked against them.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -127,6 +128,7 @@ class Report:
     rules: Mapping[str, RuleText] = field(default_factory=dict)
     profiles: Sequence[ProfileText] = ()
     missing_packages: Sequence[str] = ()
+    idle_profiles: Sequence[str] = ()
     files: int = 0
     resources: int = 0
     # Files of folders that were passed over, since they hold no FHIR.

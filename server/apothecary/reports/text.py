@@ -61,6 +61,8 @@ def summary(report: Report) -> str:
     if report.missing_packages:
         listed = ", ".join(report.missing_packages[:3]) + (", ..." if len(report.missing_packages) > 3 else "")
         parts.append(f"{_plain(len(report.missing_packages), 'package')} to depend on not in the cache: {listed}")
+    if report.idle_profiles:
+        parts.append(f"nothing was checked against {', '.join(report.idle_profiles[:3])}, which was asked for")
     if report.skipped:
         parts.append(f"{_plain(report.skipped, 'file')} without FHIR skipped")
     return f"{'; '.join(parts)} ({report.seconds:.2f} s)."

@@ -86,7 +86,7 @@ class Exchange:
             self.general.get("_pretty"),
             base_version,
             self._spoken or service.settings.fhir_version,
-            frozenset(service.registries),
+            service.versions,
         )
         self.environ[CHOSEN] = self.wanted.version
 

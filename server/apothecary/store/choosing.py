@@ -1,21 +1,25 @@
 """Where a search starts: counted, no further than need be, by the statements of `plan`.
 
 What is right where few resources match is slow where many do, and the other way round: few are fetched and sorted, of
-many only the page is read, along an index in its order.
+many only the page is read, along an index in its order. How far that is depends on how what is asked for lies in the
+order, which no statistics tell: so a walk is tried for some steps, and given up where it does not fill the page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-from apothecary.search.predicates import ranks
+from apothecary.search.predicates import Chain, Has, Joined, Predicate, ranks
+from apothecary.search.query import Query
 from apothecary.store import plan
 from apothecary.store.listed import listed
 from apothecary.store.listing import Listing, Place, Start
 from apothecary.store.statements import Statement, Statements
 from apothecary.store.traits import ordered, rank
+
+Step = tuple[Start, Place]
 
 
 class Reader(Protocol):
@@ -25,59 +29,134 @@ class Reader(Protocol):
 
     def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]: ...
 
-
-class Choice(NamedTuple):
-    """Where a search starts; `settled` says that it always does, whatever is in the database."""
-
-    start: Start
-    settled: bool
+    def listing(self, query: Query, resource_type: str, predicate: Predicate | None) -> Listing: ...
 
 
-def choose(reader: Reader, listing: Listing) -> Choice:
-    """The smallest part, if it is small. Else a walk: along the values of the first sort key; without one, along the
+class Way(NamedTuple):
+    """What is read one after the other until a page is full. `settled` says that it always is, whatever is in the
+    database; a `trial` counts only where it fills the page.
+    """
+
+    steps: Sequence[Step]
+    settled: bool = False
+    trial: bool = False
+
+
+class _Counts(NamedTuple):
+    """The parts a search can start from, with their rows as far as they were counted, the fewest first."""
+
+    rows: Sequence[tuple[int, int]]
+    reached: dict[int, str]
+    """For parts in the order of ids, the id that the count reached."""
+
+    @property
+    def fewest(self) -> int:
+        return self.rows[0][1]
+
+    @property
+    def smallest(self) -> int:
+        return self.rows[0][0]
+
+
+def ways(reader: Reader, listing: Listing, place: Place, limit: int) -> Iterator[Way]:
+    """The ways to a page of `limit` hits, to be tried in turn; the last one is no trial.
+
+    The smallest part, if it is small. Else a walk: along the values of the first sort key; without one, along the
     rarest part in the order of ids, or the ids of the type.
     """
     sort, possible = listing.sort, listing.candidates
     walk: Start = "values" if sort and sort[0].table is not None else None
     if not possible:
-        return Choice(walk, True)
+        yield Way(_steps(walk, place), settled=True)
+        return
     if not sort and len(possible) == 1 and ordered(listing.parts[possible[0]]):
         # A lookup by equality, and no other way in: it comes in the order of the page, however much it finds.
-        return Choice(possible[0], True)
-    return Choice(_counted(reader, listing, walk), False)
+        yield Way([(possible[0], place)], settled=True)
+        return
+    counts = _counted(reader, listing, plan.FEW + 1)
+    if counts.fewest <= plan.FEW:
+        yield Way([(counts.smallest, place)])
+        return
+    if not sort and counts.reached:
+        walk = max(counts.reached.items(), key=lambda one: one[1])[0]
+    steps = _steps(walk, place)
+    if steps[0] == (walk, place) and plan.walks(listing, walk):
+        until = _reached(reader, listing, walk, place, limit)
+        if until is not None:
+            yield Way([(walk, place._replace(until=until))], trial=True)
+        elif walk != "values":
+            # It ends before: there is no shorter way.
+            yield Way(steps)
+            return
+    yield Way(_steps(_listed(reader, listing, walk), place))
 
 
-def _counted(reader: Reader, listing: Listing, walk: Start) -> Start:
-    """What `choose` says where the numbers decide."""
-    parts, sort = listing.parts, listing.sort
-    possible = sorted(listing.candidates, key=lambda part: rank(parts[part]))
-    few = plan.MANY if sort else plan.FEW
-    smallest, fewest = possible[0], few + 1
+def _listed(reader: Reader, listing: Listing, walk: Start) -> Start:
+    """Where a search starts of which each part matches much: from a list of all that one part or two match; from the
+    `walk`, however long it is, where that would be too long.
+    """
+    counts = _widely(reader, listing)
+    if not listing.sort:
+        return _together(reader, listing, counts) if counts.fewest <= plan.MOST else walk
+    listable = counts.fewest <= plan.MANY or listing.sorts_by_score or _rare(reader, listing, counts.smallest)
+    return _together(reader, listing, counts) if listable else walk
+
+
+def small(reader: Reader, listing: Listing) -> Start:
+    """The part to count matches from, where one is small or gives its matches in order; None where none is."""
+    possible = listing.candidates
+    if len(possible) == 1 and ordered(listing.parts[possible[0]]):
+        return possible[0]
+    counts = _counted(reader, listing, plan.FEW + 1) if possible else None
+    return counts.smallest if counts is not None and counts.fewest <= plan.FEW else None
+
+
+def smallest(reader: Reader, listing: Listing) -> Start:
+    """The part, or the two, to count all matches from; None where there is none to start from."""
+    possible = listing.candidates
+    if len(possible) < 2:
+        return possible[0] if possible else None
+    return _together(reader, listing, _widely(reader, listing))
+
+
+def _together(reader: Reader, listing: Listing, counts: _Counts) -> Start:
+    """The smallest part, and with it another where to list that too costs less than to look for the others, one by one,
+    in what the first lists.
+    """
+    first, fewest = counts.smallest, counts.fewest
+    if plan.VERY_FEW < fewest <= plan.MOST:
+        for other in [part for part, _ in counts.rows if part != first]:
+            most = plan.MUCH * fewest
+            if bounded_count(reader, listing, other, most + 1)[0] <= most:
+                return first, other
+    return first
+
+
+def _widely(reader: Reader, listing: Listing) -> _Counts:
+    """The rows of the parts of which each matches much."""
+    counts = _counted(reader, listing, plan.MANY + 1)
+    return counts if counts.fewest <= plan.MANY else _counted(reader, listing, plan.MOST + 1)
+
+
+def _counted(reader: Reader, listing: Listing, most: int) -> _Counts:
+    """The rows of the parts, the likeliest first, none counted further than `most` or than the smallest so far."""
+    found: list[tuple[int, int]] = []
     reached: dict[int, str] = {}
-    for part in possible:
-        # No part need be counted further than the smallest so far.
-        counted, last = bounded_count(reader, listing, part, fewest)
-        if counted < fewest:
-            smallest, fewest = part, counted
+    for part in sorted(listing.candidates, key=lambda part: rank(listing.parts[part])):
+        # Each row of what is linked costs several looks: fewer of them are many already.
+        linked = isinstance(listing.parts[part], Chain | Has | Joined)
+        enough = min(most, plan.FEW_LINKED + 1) if linked and most <= plan.FEW + 1 else most
+        counted, last = bounded_count(reader, listing, part, min([enough, *(one[1] + 1 for one in found)]))
+        found.append((part, most if counted == enough else counted))
         if last is not None:
             reached[part] = last
-        if fewest <= plan.VERY_FEW:
+        if counted <= plan.VERY_FEW:
             break
-    if fewest <= few:
-        return smallest
-    if sort:
-        scoring = sort[0].column == "score"
-        return smallest if scoring or _rare(reader, listing, smallest) else walk
-    for part in filter(lambda part: ranks(parts[part]), possible):
-        # To look words up for each resource on the way costs more than to list all that have them.
-        if bounded_count(reader, listing, part, plan.MANY + 1)[0] <= plan.MANY:
-            return part
-    furthest = max(reached.items(), key=lambda one: one[1], default=None)
-    return furthest[0] if furthest else None
+    return _Counts(sorted(found, key=lambda one: one[1]), reached)
 
 
-def steps(start: Start, place: Place) -> list[tuple[Start, Place]]:
-    """What is read one after the other until a page is full, each with the place where it begins."""
+def _steps(start: Start, place: Place) -> list[Step]:
+    """What is read from a start, each with the place where it begins."""
     if start != "values":
         return [(start, place)]
     order: list[Start] = ["missing", "values"] if place.backwards else ["values", "missing"]
@@ -92,17 +171,32 @@ def bounded_count(reader: Reader, listing: Listing, part: int, limit: int) -> tu
     """How many rows a part has, counted no further than `limit`, and the id that this reached where they are in the
     order of ids.
     """
-    counting = partial(plan.bounded_count, reader.statements.dialect, part=part)
-    statement = listed(reader.statements, ("bounded count", part), listing, counting)
-    counted, reached = reader.rows(statement, statement.bind({**listing.values, "limit": limit}))[0]
+    build = partial(plan.bounded_count, reader.statements.dialect, part=part)
+    counted, reached = first_row(reader, listing, ("bounded count", part), build, limit=limit)
     return int(counted), reached
+
+
+def _reached(reader: Reader, listing: Listing, walk: Start, place: Place, limit: int) -> int | str | None:
+    """What a walk from a place comes to in as many steps as may be tried for a page; None where it ends before."""
+    # To look words up for each resource on the way costs more.
+    steps = plan.TRIED // (4 if any(map(ranks, listing.parts)) else 1) + plan.TRIED_FOR_A_HIT * limit
+    build = partial(plan.reached, reader.statements.dialect, start=walk, place=place)
+    named = {"steps": steps, **place.values}
+    found = first_row(reader, listing, ("reached", walk, listing.sort, place.shape), build, **named)
+    return None if found is None else found[0]
 
 
 def _rare(reader: Reader, listing: Listing, part: int) -> bool:
     """Whether few of the resources that meet one part meet the others too, by a look at the first of them."""
     if len(listing.parts) == 1:
         return False
-    sampling = partial(plan.sample, reader.statements.dialect, part=part)
-    statement = listed(reader.statements, ("sample", part), listing, sampling)
-    bound = statement.bind({**listing.values, "limit": plan.FEW})
-    return int(reader.rows(statement, bound)[0][0]) < plan.FEW // 20
+    build = partial(plan.sample, reader.statements.dialect, part=part)
+    return int(first_row(reader, listing, ("sample", part), build, limit=plan.FEW)[0]) < plan.FEW // 20
+
+
+def first_row(
+    reader: Reader, listing: Listing, key: tuple[Any, ...], build: Callable[[Listing], Any], **named: Any
+) -> Any:
+    """The first row of a statement about a listing; None where there is none."""
+    statement = listed(reader.statements, key, listing, build)
+    return next(iter(reader.rows(statement, statement.bind({**listing.values, **named}))), None)

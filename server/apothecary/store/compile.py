@@ -10,6 +10,7 @@ from functools import reduce
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     FromClause,
@@ -44,9 +45,10 @@ from apothecary.search.predicates import (
     Some,
 )
 from apothecary.store import tables
-from apothecary.store.fragments import Boolean, Kinds, among, by_url, constant, one_of
+from apothecary.store.fragments import Boolean, Kinds, among, beside_id, by_url, constant, each_of, one_of
 from apothecary.store.matching import TextCompiler
-from apothecary.store.traits import grounded, leading, merged, rank, reached, sourceable
+from apothecary.store.shape import comparisons
+from apothecary.store.traits import grounded, leader, leading, merged, rank, reached, sourceable
 
 
 class Link(NamedTuple):
@@ -81,25 +83,28 @@ class Compiler(TextCompiler):
 
     # -- conditions on one row
 
-    def condition(self, table: FromClause, node: Condition, *, probing: bool = False) -> Boolean:
-        if isinstance(node, Every):
-            return and_(*(self.condition(table, one, probing=probing) for one in node.of))
-        if isinstance(node, Some):
-            return or_(*(self.condition(table, one, probing=probing) for one in node.of))
+    def condition(
+        self, table: FromClause, node: Condition, *, probing: bool = False, leader: str | None = None
+    ) -> Boolean:
+        """What a row of `table` meets. `leader` is the column that leads into the index that is to be used, if any."""
+        if isinstance(node, Every | Some):
+            each = (self.condition(table, one, probing=probing, leader=leader) for one in node.of)
+            return and_(*each) if isinstance(node, Every) else or_(*each)
         column: ColumnElement[Any] = table.c[node.column]
-        if probing:
-            # A probe looks one resource up by its key. As a bare column a database may take it for the way in, and walk
-            # all rows with the value instead, for every resource that is probed.
-            column = self._hidden(column, node.operator)
+        # A probe looks one resource up by its key. As a bare column a database may take it for the way in, and walk
+        # all rows with the value instead, for every resource that is probed. And where one column leads, PostgreSQL
+        # without statistics takes the index of another for as good.
+        if probing or (leader is not None and node.column != leader and not self.sqlite):
+            column = self._hidden(column, leads=node.column == leader)
         return self._compare(column, node)
 
-    def _hidden(self, column: ColumnElement[Any], operator: str) -> ColumnElement[Any]:
+    def _hidden(self, column: ColumnElement[Any], *, leads: bool) -> ColumnElement[Any]:
         """`column` as an expression that no index is used for. One value may lead PostgreSQL: the id follows it."""
         if self.sqlite:
             return self.plain(column)
-        if operator == "=":
+        if leads:
             return column
-        return column + literal_column("0") if isinstance(column.type, BigInteger) else column.concat("")
+        return column + literal_column("0") if isinstance(column.type, BigInteger) else column.concat(constant(""))
 
     def _value(self, node: Compare) -> ColumnElement[Any]:
         """What `node` compares with, as a value to be bound."""
@@ -148,10 +153,10 @@ class Compiler(TextCompiler):
                 # A look at one resource it shall stay: PostgreSQL may fetch all that have the value beforehand, and
                 # keeps from it only where there is an OFFSET.
                 return exists(found if self.sqlite else found.offset(literal_column("0")))
-            case Resource(Compare("id", "=") as wanted) if any(map(is_marked, kinds)):
+            case Resource(Compare("id", "=" | "in") as wanted) if any(map(is_marked, kinds)):
                 # A contained resource is asked for by its own id; the index has it as a code.
                 inside = self.probe(self._local(wanted), kinds, identity)
-                return or_(identity == self._value(wanted), inside) if not all(map(is_marked, kinds)) else inside
+                return inside if all(map(is_marked, kinds)) else or_(self._compare(identity, wanted), inside)
             case Resource(where):
                 row = self.alias(tables.resource)
                 found = select(literal_column("1")).select_from(row)
@@ -174,7 +179,7 @@ class Compiler(TextCompiler):
 
     def _local(self, wanted: Compare) -> Row:
         """What asks for a contained resource by its own id; its value is that of `wanted`."""
-        code = Compare("code", "=", wanted.value)
+        code = Compare("code", wanted.operator, wanted.value)
         self._numbers[id(code)] = self._numbers[id(wanted)]
         self._made.append(code)
         return Row("token", "_id", code)
@@ -191,8 +196,12 @@ class Compiler(TextCompiler):
     def _row(
         self, row: FromClause, kinds: Kinds, parameter: str, where: Condition | None, *, probing: bool = False
     ) -> list[Boolean]:
-        fixed = [among(row.c.type, kinds), row.c.parameter == constant(parameter)]
-        return fixed if where is None else [*fixed, self.condition(row, where, probing=probing)]
+        # A probe may be led by one value, which the id follows in the index; by a list it would be read for each.
+        operators = ("=",) if probing else ("=", "in")
+        led = leader(row.element.name.removeprefix("index_"), where, operators)  # type: ignore[attr-defined] # of an alias
+        named = beside_id(self.dialect, row.c.parameter) if probing and led is None else row.c.parameter
+        fixed = [among(row.c.type, kinds), named == constant(parameter)]
+        return fixed if where is None else [*fixed, self.condition(row, where, probing=probing, leader=led)]
 
     def _joined(self, node: Joined, kinds: Kinds, identity: ColumnElement[str] | None) -> Select[Any]:
         """Rows of every part on one element of one resource."""
@@ -225,7 +234,8 @@ class Compiler(TextCompiler):
             case Has(source_type, parameter):
                 source, target = (source_type,), kinds
         row = self.alias(tables.index_reference)
-        found = select().select_from(row).where(*self._row(row, source, parameter, None))
+        by_source = probing and isinstance(node, Chain)
+        found = select().select_from(row).where(*self._row(row, source, parameter, None, probing=by_source))
         there = row.c.target_type
         if isinstance(node, Chain):
             return Link(found.where(among(there, target)), row.c.id, source, row.c.target_id, target)
@@ -248,14 +258,43 @@ class Compiler(TextCompiler):
             found = found.where(self._held(link.far_kinds, link.far))
         return exists(found)
 
-    def _linking(self, node: Chain | Has, kinds: Kinds) -> tuple[Select[Any], ColumnElement[str]]:
+    def _linking(self, node: Chain | Has, kinds: Kinds) -> list[tuple[Select[Any], ColumnElement[str]]]:
         """The source of a chain or a reverse chain."""
-        link = self._link(node, kinds, probing=False)
-        found = link.found.add_columns(link.near.label("id"))
-        found = found.where(link.far.in_(self.ids(node.of, link.far_kinds)))
-        if isinstance(node, Has) and not node.by_url:
-            found = found.where(self._held(kinds, link.near))
-        return found, link.near
+        if node.by_url:
+            link = self._link(node, kinds, probing=False)
+            found = link.found.add_columns(link.near.label("id"))
+            return [(found.where(link.far.in_(self.ids(node.of, link.far_kinds))), link.near)]
+        if isinstance(node, Chain):
+            return [self._led(node, kinds, far) for far in self._each(node.of, reached(node.target_type))]
+        led = [self._led(node, kinds, far) for far in self._each(node.of, (node.source_type,))]
+        return [(found.where(self._held(kinds, near)), near) for found, near in led]
+
+    def _each(self, node: Predicate, kinds: Kinds) -> list[Select[Any]]:
+        """What meets `node`, a select of ids for each branch."""
+        return [found for found, _ in self.source(node, kinds)] if sourceable(node) else [self._walk(node, kinds)]
+
+    def _led(self, node: Chain | Has, kinds: Kinds, far: Select[Any]) -> tuple[Select[Any], ColumnElement[str]]:
+        """The resources at this end of the references whose other end `far` gives, as it gives them: whoever wants few
+        of them reads few of both, where a database would rather read all references of a type.
+
+        On SQLite an outer join that must have met fixes the order of the two, on PostgreSQL a subquery with an OFFSET.
+        """
+        ends, row = far.subquery(), self.alias(tables.index_reference)
+        if isinstance(node, Chain):
+            there = [*self._row(row, kinds, node.parameter, None), among(row.c.target_type, reached(node.target_type))]
+            near, end = row.c.id, row.c.target_id
+        else:
+            # Plain, or SQLite may take every reference to this type.
+            there = [*self._row(row, (node.source_type,), node.parameter, None, probing=True)]
+            there.append(among(self.plain(row.c.target_type), kinds))
+            near, end = row.c.target_id, row.c.id
+        if self.sqlite:
+            joined = ends.outerjoin(row, and_(end == ends.c.id, *there))
+            met = func.coalesce(near, constant("")) != constant("")
+            return select(near.label("id")).select_from(joined).where(met), near
+        each = select(near.label("id")).select_from(row).where(end == ends.c.id, near != constant(""), *there)
+        led = each.offset(literal_column("0")).lateral()
+        return select(led.c.id).select_from(ends.join(led, literal_column("true"))), led.c.id
 
     # -- source: the ids that meet the predicate
 
@@ -266,18 +305,24 @@ class Compiler(TextCompiler):
                 return [self.found(kinds, parameter, wanted)]
             case Row(name, parameter, where):
                 row = self.alias(tables.INDEXES[name])
+                listed = None if self.sqlite else self._list(name, where)
+                if listed is not None:
+                    return [self._one_by_one(row, kinds, parameter, where, listed)]
                 found = select(row.c.id).select_from(row).where(*self._row(row, kinds, parameter, where))
                 if (index := leading(name, where)) is not None:
                     # Or SQLite, which wants the ids in order, may read them off the key of the whole type.
                     found = found.with_hint(row, f"INDEXED BY {index}", "sqlite")
                 return [(found, row.c.id)]
-            case Resource(Compare("id", "=") as wanted) if any(map(is_marked, kinds)):
+            case Resource(Compare("id", "=" | "in") as wanted) if any(map(is_marked, kinds)):
                 alone = tuple(kind for kind in kinds if not is_marked(kind))
                 inside = self.source(self._local(wanted), kinds)
                 return [*self.source(node, alone), *inside] if alone else inside
             case Resource(where):
                 row = self.alias(tables.resource)
                 found = select(row.c.id).select_from(row).where(among(row.c.type, kinds), not_(row.c.deleted))
+                if all(one.column == "updated" for one in comparisons(where)):
+                    # Or SQLite, which has few numbers to choose by, walks the whole type.
+                    found = found.with_hint(row, "INDEXED BY resource_updated", "sqlite")
                 return [(found.where(self.condition(row, where)), row.c.id)]
             case Or(of):
                 return [branch for one in of for branch in self.source(one, kinds)]
@@ -289,20 +334,44 @@ class Compiler(TextCompiler):
                     for found, identity in self.source(best, kinds)
                 ]
             case Chain() | Has():
-                return [self._linking(node, kinds)]
+                return self._linking(node, kinds)
             case Joined():
                 joined = self._joined(node, kinds, None)
                 return [(joined, joined.selected_columns[0])]
         raise TypeError(f"{type(node).__name__} has no source")
 
+    def _list(self, name: str, where: Condition | None) -> Compare | None:
+        """The list of values that leads into an index of the table `name`."""
+        column = leader(name, where, ("in",))
+        return next((one for one in comparisons(where) if one.column == column and one.operator == "in"), None)
+
+    def _one_by_one(
+        self, row: FromClause, kinds: Kinds, parameter: str, where: Condition | None, wanted: Compare
+    ) -> tuple[Select[Any], ColumnElement[str]]:
+        """The source of a list of values on PostgreSQL, which without statistics takes them for many and would rather
+        read all rows of the parameter.
+        """
+        bound = bindparam(f"p{self._numbers[id(wanted)]}", type_=ARRAY(Text()))
+        values = each_of(bound)
+        rest = [one for one in where.of if one is not wanted] if isinstance(where, Every) else []
+        here = self._row(row, kinds, parameter, None)
+        conditions = [self.condition(row, one, leader=wanted.column) for one in rest]
+        each = select(row.c.id).where(*here, row.c[wanted.column] == values.c.value.collate("C"), *conditions)
+        # Of indexes that cost the same by guess, the one of the column has the ids in order.
+        led = each.order_by(row.c.id).offset(literal_column("0")).lateral()
+        return select(led.c.id).select_from(values.join(led, literal_column("true"))), led.c.id
+
     def ids(self, node: Predicate, kinds: Kinds) -> Select[Any] | CompoundSelect[Any]:
         """All ids that meet `node`, as a subquery; a walk over the type where nothing better is there."""
-        if not sourceable(node):
-            row = self.alias(tables.resource)
-            return (
-                select(row.c.id)
-                .select_from(row)
-                .where(among(row.c.type, kinds), not_(row.c.deleted), self.probe(node, kinds, row.c.id))
-            )
-        branches = [found for found, _ in self.source(node, kinds)]
+        branches = self._each(node, kinds)
         return branches[0] if len(branches) == 1 else branches[0].union(*branches[1:])
+
+    def listed(self, node: Predicate, kinds: Kinds) -> FromClause:
+        """All ids that meet `node`, each once. From an index that has them in order they are read off it."""
+        found = self.ids(node, kinds)
+        return (found.distinct() if isinstance(found, Select) else found).subquery()
+
+    def _walk(self, node: Predicate, kinds: Kinds) -> Select[Any]:
+        row = self.alias(tables.resource)
+        here = (among(row.c.type, kinds), not_(row.c.deleted))
+        return select(row.c.id).select_from(row).where(*here, self.probe(node, kinds, row.c.id))

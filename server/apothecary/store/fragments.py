@@ -14,12 +14,14 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    column,
     func,
     literal_column,
     or_,
     select,
 )
 from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.selectable import TableValuedAlias
 
 from apothecary.search.parameters import CANONICAL
 
@@ -38,12 +40,28 @@ def among(column: ColumnElement[Any], kinds: Kinds) -> Boolean:
     return column == constant(kinds[0]) if len(kinds) == 1 else column.in_([constant(one) for one in kinds])
 
 
+def beside_id(dialect: Dialect, column: ColumnElement[str]) -> ColumnElement[str]:
+    """The column `parameter` where rows of one resource are looked up, so that its key leads there.
+
+    Without statistics PostgreSQL takes any index that has the type, the parameter and, further on, the id for as good,
+    and then reads all rows of the parameter for each resource. As an expression the parameter leads into none.
+    """
+    return column if dialect.name == "sqlite" else column.concat(constant(""))
+
+
 def one_of(dialect: Dialect, column: ColumnElement[str], name: str) -> ColumnElement[bool]:
     """`column` is in a list that is bound as one value."""
     if dialect.name == "sqlite":
         listed = func.json_each(bindparam(name, type_=Text())).table_valued("value")
         return column.in_(select(listed.c.value))
     return column == any_(bindparam(name, type_=ARRAY(Text())))
+
+
+def each_of(listed: ColumnElement[Any]) -> TableValuedAlias:
+    """The texts of an array, a row for each with the column `value`, on PostgreSQL. Compared with a column of ours they
+    need its collation, or no index of it is used.
+    """
+    return func.unnest(listed).table_valued(column("value", Text())).render_derived()
 
 
 def by_url(

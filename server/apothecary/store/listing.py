@@ -17,8 +17,10 @@ from apothecary.store.traits import sourceable
 
 Walk = Literal["values", "missing"]
 """Along the values of the first sort key, and then along the resources that have none."""
-Start = int | Walk | None
-"""What a search starts from: a part by its number; None is a walk along the ids of the type."""
+Start = int | tuple[int, int] | Walk | None
+"""What a search starts from: a part by its number, or what two parts have in common; None is a walk along the ids of
+the type.
+"""
 Ties = Literal["after", "all", "none"]
 """Which hits come whose sort values equal the cursor's: those with later ids, or in a search over several types, where
 the order of the types decides, all or none.
@@ -59,14 +61,26 @@ class Listing:
 
 
 class Place(NamedTuple):
-    """Where a page begins, behind a cursor or, without one, at the end; `backwards` reads towards the beginning."""
+    """Where a page begins, behind a cursor or, without one, at the end; `backwards` reads towards the beginning. A walk
+    ends with what `until` says; None is the end of what there is.
+    """
 
     cursor: Cursor | None = None
     ties: Ties = "after"
     backwards: bool = False
+    until: int | str | None = None
 
     @property
     def shape(self) -> tuple[Any, ...]:
         """What of it decides the text of a statement: which values the cursor lacks, not which it has."""
         missing = tuple(value is None for value in self.cursor.values) if self.cursor else None
-        return missing, self.ties, self.backwards
+        return missing, self.ties, self.backwards, self.until is None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What is bound for it in a statement."""
+        bound: dict[str, Any] = {"until": self.until}
+        if self.cursor is not None:
+            bound |= {"after": self.cursor.id}
+            bound |= {f"c{number}": value for number, value in enumerate(self.cursor.values)}
+        return bound

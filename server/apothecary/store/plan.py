@@ -23,25 +23,40 @@ from sqlalchemy import (
     literal_column,
     not_,
     null,
+    or_,
     select,
+    union_all,
 )
 from sqlalchemy.engine import Dialect
 
-from apothecary.search.predicates import Predicate
+from apothecary.search.predicates import Not, Predicate
 from apothecary.store import tables
 from apothecary.store.compile import Compiler
-from apothecary.store.fragments import among, constant
+from apothecary.store.fragments import among, beside_id, constant
 from apothecary.store.listing import Listing, Place, Start
 from apothecary.store.sorting import Keys, Order, first_values, walked_along
 from apothecary.store.traits import ordered, sourceable
 
 FEW = 2000
 
+# The same of what is looked for along references, or on the same element.
+FEW_LINKED = 500
+
+# So many steps is a walk tried for, and for each hit of the page so many more.
+TRIED = 2000
+TRIED_FOR_A_HIT = 10
+
 # So few that looking at each costs less than counting what else a search could start from.
 VERY_FEW = 50
 
 # As many as can be sorted at once in a few dozen milliseconds.
 MANY = 20_000
+
+# As many as can be listed in that time, where they need not be sorted by a value.
+MOST = 100_000
+
+# So many times as much is listed, to see what two lists have in common, rather than looked up one by one.
+MUCH = 4
 
 LIMIT = bindparam("limit", type_=Integer())
 
@@ -64,6 +79,38 @@ def bounded_count(dialect: Dialect, listing: Listing, part: int) -> Select[Any]:
     return select(func.sum(every.c.rows), func.min(every.c.reached))
 
 
+def walks(listing: Listing, start: Start) -> bool:
+    """Whether a walk from `start` is in the order of the page."""
+    if start == "values" or isinstance(start, int):
+        return True
+    return start is None and all(one.table is None and one.column != "score" for one in listing.sort)
+
+
+def reached(dialect: Dialect, listing: Listing, start: Start, place: Place) -> Select[Any]:
+    """What a walk comes to in so many `steps`: an id, or a value of the first sort key; no row where it ends before."""
+    compiler = Compiler(dialect, listing.predicate)
+    order = Order(compiler, listing, start, place)
+    steps = bindparam("steps", type_=Integer())
+    if isinstance(start, int):
+        branches = [
+            found.where(*order.beyond(identity)).order_by(order.by_id(identity)).offset(steps).limit(1).subquery()
+            for found, identity in compiler.source(listing.parts[start], listing.kinds)
+        ]
+        every = union_all(*(select(one.c.id) for one in branches)).subquery()
+        # Of several branches the densest, as it comes to so many first.
+        return select(every.c.id).order_by(order.by_id(every.c.id)).limit(1)
+    kinds: Sequence[ColumnElement[bool]]
+    if start == "values":
+        walked = walked_along(listing.sort[0])
+        kinds = among(walked.c.type, listing.kinds), walked.c.parameter == constant(listing.sort[0].parameter)
+        along = walked.c[listing.sort[0].column]
+    else:
+        walked, kinds = tables.resource, [among(tables.resource.c.type, listing.kinds)]
+        along = walked.c[listing.sort[0].column if listing.sort else "id"]
+    found = select(along).select_from(walked).where(*kinds, *order.begins(along))
+    return found.order_by(order.along(along)).offset(steps).limit(1)
+
+
 def sample(dialect: Dialect, listing: Listing, part: int) -> Select[Any]:
     """How many of the first `limit` resources that meet one part meet the others too."""
     compiler = Compiler(dialect, listing.predicate)
@@ -72,19 +119,33 @@ def sample(dialect: Dialect, listing: Listing, part: int) -> Select[Any]:
     return select(func.count()).select_from(first).where(*rest)
 
 
-def total(dialect: Dialect, listing: Listing) -> Select[Any]:
-    """How many resources match."""
+def total(dialect: Dialect, listing: Listing, start: Start) -> Select[Any]:
+    """How many resources match, from the part `start` or, where it is None, of the whole type."""
     predicate = listing.predicate
     compiler = Compiler(dialect, predicate)
-    if predicate is not None and sourceable(predicate):
-        found = compiler.ids(predicate, listing.kinds).subquery()
-        return select(func.count(found.c.id.distinct()))
     row = tables.resource
     counted = select(func.count()).select_from(row).where(row.c.type == constant(listing.resource_type))
+    # What is deleted is counted by an index of its own: no resource is looked at.
+    whole = counted.scalar_subquery() - counted.where(row.c.deleted).scalar_subquery()
     if predicate is None:
-        # What is deleted is counted by an index of its own: no resource is looked at.
-        return select(counted.scalar_subquery() - counted.where(row.c.deleted).scalar_subquery())
+        return select(whole)
+    if isinstance(start, int | tuple):
+        return _count(_hits(compiler, Order(compiler, listing, start, Place()), start, whole=True))
+    if isinstance(predicate, Not) and sourceable(predicate.of):
+        met = compiler.listed(predicate.of, listing.kinds)
+        return select(whole - _count(met).scalar_subquery())
     return counted.where(not_(row.c.deleted), compiler.probe(predicate, listing.kinds, row.c.id))
+
+
+def met(dialect: Dialect, listing: Listing, of: Sequence[Predicate]) -> Select[Any]:
+    """Whether anything meets each of some alternatives: a value for each."""
+    compiler = Compiler(dialect, listing.predicate)
+    found = [or_(*(exists(branch) for branch, _ in compiler.source(one, listing.kinds))) for one in of]
+    return select().add_columns(*found)
+
+
+def _count(hits: FromClause) -> Select[Any]:
+    return select(func.count()).select_from(hits)
 
 
 def few(dialect: Dialect, listing: Listing, start: Start) -> Select[Any]:
@@ -136,45 +197,56 @@ def _late_score(order: Order, identity: ColumnElement[str]) -> Sequence[ColumnEl
     return [order.score(identity)] if order.listing.scored and not order.listing.sorts_by_score else []
 
 
-def _others(listing: Listing, part: int) -> list[Predicate]:
-    return [one for number, one in enumerate(listing.parts) if number != part]
+def _others(listing: Listing, *parts: int) -> list[Predicate]:
+    return [one for number, one in enumerate(listing.parts) if number not in parts]
 
 
 def _base(compiler: Compiler, order: Order) -> tuple[Select[Any], FromClause]:
     """What is read: rows that lead to each hit once, as a select without columns, and where their ids are."""
     listing, start = order.listing, order.start
     resource, kinds = tables.resource, listing.kinds
-    if isinstance(start, int):
+    if isinstance(start, int | tuple):
         hits = _hits(compiler, order, start)
         return select().select_from(hits), hits
     walked: FromClause = resource
     if start == "values":
         walked = walked_along(listing.sort[0])
-        found = select().select_from(walked).where(*first_values(walked, kinds, listing.sort[0]))
+        found = select().select_from(walked).where(*first_values(compiler.dialect, walked, kinds, listing.sort[0]))
     else:
         found = select().select_from(resource).where(among(resource.c.type, kinds), not_(resource.c.deleted))
         if start == "missing":
             key = listing.sort[0]
             row = walked_along(key)
-            same = (among(row.c.type, kinds), row.c.id == resource.c.id, row.c.parameter == constant(key.parameter))
+            named = beside_id(compiler.dialect, row.c.parameter) == constant(key.parameter)
+            same = (among(row.c.type, kinds), row.c.id == resource.c.id, named)
             found = found.where(not_(exists(select(literal_column("1")).select_from(row).where(*same))))
     return found.where(*(compiler.probe(one, kinds, walked.c.id) for one in listing.parts)), walked
 
 
-def _hits(compiler: Compiler, order: Order, start: int) -> FromClause:
-    """The ids that meet every part, from the source of the part `start`.
+def _hits(compiler: Compiler, order: Order, start: int | tuple[int, int], *, whole: bool = False) -> FromClause:
+    """The ids that meet every part, from the source of the part `start` or what two have in common.
 
-    Where the source comes in id order and so does the page, no more of each branch is read than the page holds. From
-    any other source all ids are taken, which are few; asked for them in order, a database would rather walk an index
-    that has the order and look for the few in it.
+    Where the source comes in id order and so does the page, no more of each branch is read than the page holds, but for
+    the `whole`. From any other source all ids are taken, which are few; asked for them in order, a database would
+    rather walk an index that has the order and look for the few in it.
     """
     listing = order.listing
+    if isinstance(start, tuple):
+        both = [select(compiler.listed(listing.parts[part], listing.kinds).c.id) for part in start]
+        common = both[0].intersect(both[1]).subquery("hit")
+        rest = _others(listing, *start)
+        if not rest:
+            return common
+        probes = (compiler.probe(one, listing.kinds, common.c.id) for one in rest)
+        return select(common.c.id).where(*probes).subquery("met")
     first, rest = listing.parts[start], _others(listing, start)
     walks = not listing.sort and ordered(first)
     branches = []
     for found, identity in compiler.source(first, listing.kinds):
         probed = found.where(*(compiler.probe(one, listing.kinds, identity) for one in rest))
-        if walks:
+        if walks and whole:
+            branches.append(probed.distinct())
+        elif walks:
             probed = probed.where(*order.beyond(identity))
             branches.append(probed.distinct().order_by(order.by_id(identity)).limit(LIMIT))
         else:
@@ -182,4 +254,6 @@ def _hits(compiler: Compiler, order: Order, start: int) -> FromClause:
     if len(branches) == 1:
         return branches[0].subquery("hit")
     wrapped = [select(branch.subquery().c.id) for branch in branches]
-    return wrapped[0].union(*wrapped[1:]).subquery("hit")
+    every = wrapped[0].union(*wrapped[1:])
+    # In order SQLite merges the branches, which come so; else it would sort them all.
+    return (every.order_by("id") if walks else every).subquery("hit")

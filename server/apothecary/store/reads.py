@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     CTE,
     BigInteger,
     ColumnElement,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    literal_column,
     not_,
     select,
     tuple_,
@@ -26,7 +28,7 @@ from apothecary.search.contained import CONTAINS, MARK
 from apothecary.search.parameters import ANY, CANONICAL
 from apothecary.store import tables
 from apothecary.store.contract import LOADED
-from apothecary.store.fragments import by_url, one_of
+from apothecary.store.fragments import by_url, constant, each_of, one_of
 
 _TYPE = bindparam("type", type_=Text())
 _ID = bindparam("id", type_=Text())
@@ -188,20 +190,26 @@ def referenced(dialect: Dialect, parameter: bool, target_type: bool) -> Select[A
 
 
 def referring(dialect: Dialect, parameter: bool) -> Select[Any]:
-    """The resources of one type whose references point to some resources of another."""
+    """The resources of one type whose references point to some resources of another.
+
+    Databases would rather read all references of the type: SQLite is told the index, and PostgreSQL to look up one
+    target after the other, which needs no statistics to be seen as cheap.
+    """
     row = tables.index_reference.c
-    found = (
-        select(row.id)
-        .distinct()
-        .where(
-            row.type == _TYPE,
-            row.target_type == bindparam("target_type", type_=Text()),
-            one_of(dialect, row.target_id, "ids"),
-        )
-    )
+    there = [row.type == _TYPE, row.target_type == bindparam("target_type", type_=Text())]
     if parameter:
-        found = found.where(row.parameter == bindparam("parameter", type_=Text()))
-    return found.order_by(row.id).limit(_LIMIT)
+        there.append(row.parameter == bindparam("parameter", type_=Text()))
+    if dialect.name == "sqlite":
+        # An expression, not the column, or the index that has the ids in order were tempting too.
+        identity = row.id.concat(constant(""))
+        found = select(identity).distinct().where(*there, one_of(dialect, row.target_id, "ids"))
+        found = found.with_hint(tables.index_reference, "INDEXED BY index_reference_source", "sqlite")
+        return found.order_by(identity).limit(_LIMIT)
+    targets = each_of(bindparam("ids", type_=ARRAY(Text())))
+    same = row.target_id == targets.c.value.collate("C")
+    each = select(row.id).where(*there, same).offset(literal_column("0")).lateral()
+    joined = targets.join(each, literal_column("true"))
+    return select(each.c.id).distinct().select_from(joined).order_by(each.c.id).limit(_LIMIT)
 
 
 def named(dialect: Dialect, parameters: bool) -> Select[Any]:

@@ -6,19 +6,20 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from apothecary.search.contained import unmarked
 from apothecary.search.predicates import Predicate
 from apothecary.search.query import Query
-from apothecary.store import choosing, fulltext, plan, reads
+from apothecary.store import choosing, counting, fulltext, plan, reads
 from apothecary.store.contract import Hit, Page
 from apothecary.store.limited import held, limited
 from apothecary.store.listed import listed
 from apothecary.store.listing import Listing, Place, Start
 from apothecary.store.order import order_of, ties_with
+from apothecary.store.rewriting import rewritten
 from apothecary.store.shape import values
 from apothecary.store.statements import Statement, Statements
 
@@ -39,6 +40,7 @@ class SqlSearcher(ABC):
 
     def listing(self, query: Query, resource_type: str, predicate: Predicate | None) -> Listing:
         """What a query lists of one type."""
+        predicate = None if predicate is None else rewritten(predicate)
         phrase = partial(fulltext.phrase, self.statements.dialect)
         sort = tuple(one.of(unmarked(resource_type)) for one in query.sort)
         return Listing(resource_type, predicate, values(predicate, self.sequence, phrase), sort, query.scored)
@@ -58,6 +60,8 @@ class SqlSearcher(ABC):
             place = Place(cursor, ties, backwards)
             limit = wanted if query.sort else wanted - len(found)
             found += self._page(query, resource_type, predicate, place, limit, most)
+            if len(parts) == 1:
+                break
             if query.sort and len(query.predicates) > 1:
                 found.sort(key=order_of(query), reverse=backwards)
             if most is not None:
@@ -95,17 +99,17 @@ class SqlSearcher(ABC):
             statement, bound = known
             return self._hits(query, resource_type, statement, bound, most)
         listing = self.listing(query, resource_type, predicate)
-        start, settled = choosing.choose(self, listing)
-        steps = choosing.steps(start, place)
-        found: list[Hit] = []
-        for begin, where in steps:
-            statement, bound = self._statement(listing, begin, where, limit - len(found))
-            # A first page in one step that needs no counting runs the same statement with the same values every time.
-            if settled and query.cursor is None and len(steps) == 1 and len(query.predicates) == 1:
-                query.memo[resource_type] = statement, bound
-            found += self._hits(query, resource_type, statement, bound, most)
-            if len(found) >= limit or _full(found, most):
-                break
+        for way in choosing.ways(self, listing, place, limit):
+            found: list[Hit] = []
+            for begin, where in way.steps:
+                statement, bound = self._statement(listing, begin, where, limit - len(found))
+                # A first page in one step that needs no counting runs the same statement with the same values every
+                # time.
+                if way.settled and query.cursor is None and len(way.steps) == 1 and len(query.predicates) == 1:
+                    query.memo[resource_type] = statement, bound
+                found += self._hits(query, resource_type, statement, bound, most)
+                if len(found) >= limit or _full(found, most):
+                    return found
         return found
 
     def _hits(
@@ -119,10 +123,8 @@ class SqlSearcher(ABC):
                 Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys[:count]), keys[place])
                 for identity, version, updated, fhir_version, body, *keys in rows
             ]
-        return [
-            Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys))
-            for identity, version, updated, fhir_version, body, *keys in rows
-        ]
+        # The columns of a resource, and behind them the values that it is sorted by.
+        return [Hit(resource_type, row[0], row[1], row[2], row[3], row[4], row[5:]) for row in rows]
 
     def _statement(self, listing: Listing, start: Start, place: Place, limit: int) -> tuple[Statement, tuple[Any, ...]]:
         """The statement for (a part of) one page, and its values."""
@@ -132,52 +134,48 @@ class SqlSearcher(ABC):
             listing,
             lambda one: plan.page(self.statements.dialect, one, start, place),
         )
-        bound = {**listing.values, "limit": limit}
-        if place.cursor is not None:
-            bound |= {"after": place.cursor.id}
-            bound |= {f"c{number}": value for number, value in enumerate(place.cursor.values)}
-        return statement, statement.bind(bound)
+        return statement, statement.bind({**listing.values, **place.values, "limit": limit})
 
     def explain(self, query: Query) -> list[str]:
         lines = []
         sqlite = self.statements.dialect.name == "sqlite"
         for resource_type, predicate in query.predicates.items():
             listing = self.listing(query, resource_type, predicate)
-            start, _ = choosing.choose(self, listing)
             for number in listing.candidates:
                 counted, _ = choosing.bounded_count(self, listing, number, plan.FEW + 1)
                 lines.append(f"part {number} matches {counted}{' or more' if counted > plan.FEW else ''} rows")
-            for begin, place in choosing.steps(start, Place()):
-                statement, bound = self._statement(listing, begin, place, query.count + 1)
-                lines.append(f"{resource_type}: {' '.join(statement.text.split())}")
-                # PostgreSQL tells how many rows each step really read; SQLite has the way only.
-                verb = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN (ANALYZE, TIMING OFF)"
-                explained = Statement(f"{verb} {statement.text}", (), {})
-                lines += [f"  {row[-1] if sqlite else row[0]}" for row in self.rows(explained, bound)]
+            for way in choosing.ways(self, listing, Place(), query.count + 1):
+                found = 0
+                for begin, place in way.steps:
+                    statement, bound = self._statement(listing, begin, place, query.count + 1)
+                    lines.append(f"{resource_type}: {' '.join(statement.text.split())}")
+                    # PostgreSQL tells how many rows each step really read; SQLite has the way only.
+                    verb = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN (ANALYZE, TIMING OFF)"
+                    explained = Statement(f"{verb} {statement.text}", (), {})
+                    lines += [f"  {row[-1] if sqlite else row[0]}" for row in self.rows(explained, bound)]
+                    found += len(self.rows(statement, bound)) if way.trial else 0
+                if found > query.count:
+                    break
         return lines
 
     def count_few(self, query: Query, limit: int) -> int | None:
-        unordered, result = Query(query.predicates), 0
-        for resource_type, predicate in self._parts(query):
-            listing = self.listing(unordered, resource_type, predicate)
-            start, _ = choosing.choose(self, listing)
-            if predicate is not None and not isinstance(start, int):
-                return None  # every resource of the type would be looked at
-            few = partial(plan.few, self.statements.dialect, start=start)
-            statement = listed(self.statements, ("few", start), listing, few)
-            bound = statement.bind({**listing.values, "limit": limit + 1 - result})
-            result += int(self.rows(statement, bound)[0][0])
+        result = 0
+        for listing in self._counted(query):
+            found = counting.few(self, listing, limit + 1 - result)
+            if found is None:
+                return None
+            result += found
             if result > limit:
                 return None
         return result
 
     def count(self, query: Query) -> int:
-        result = 0
+        return sum(counting.total(self, listing) for listing in self._counted(query))
+
+    def _counted(self, query: Query) -> Iterator[Listing]:
+        """What a query lists of each type, in no order."""
         for resource_type, predicate in self._parts(query):
-            listing = self.listing(query, resource_type, predicate)
-            statement = listed(self.statements, ("total",), listing, partial(plan.total, self.statements.dialect))
-            result += int(self.rows(statement, statement.bind(listing.values))[0][0])
-        return result
+            yield self.listing(Query({}), resource_type, predicate)
 
 
 def _full(found: Sequence[Hit], most: int | None) -> bool:

@@ -26,11 +26,12 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.engine import Dialect
 
 from apothecary.search.query import Sort
 from apothecary.store import tables
 from apothecary.store.compile import Compiler
-from apothecary.store.fragments import Boolean, Kinds, among, constant
+from apothecary.store.fragments import Boolean, Kinds, among, beside_id, constant
 from apothecary.store.listing import Listing, Place, Start
 
 Keys = Sequence[ColumnElement[Any]]
@@ -41,7 +42,7 @@ def walked_along(sort: Sort) -> FromClause:
     return tables.INDEXES[sort.table or ""].alias("walked")
 
 
-def first_values(row: FromClause, kinds: Kinds, sort: Sort) -> list[Boolean]:
+def first_values(dialect: Dialect, row: FromClause, kinds: Kinds, sort: Sort) -> list[Boolean]:
     """The rows of a sort key that a resource is sorted by: of its values the first in that order, once."""
     other = row.element.alias("other")  # type: ignore[attr-defined] # of an alias
     value, another = row.c[sort.column], other.c[sort.column]
@@ -52,7 +53,7 @@ def first_values(row: FromClause, kinds: Kinds, sort: Sort) -> list[Boolean]:
         .where(
             among(other.c.type, kinds),
             other.c.id == row.c.id,
-            other.c.parameter == constant(sort.parameter),
+            beside_id(dialect, other.c.parameter) == constant(sort.parameter),
             or_(before, and_(another == value, other.c.row < row.c.row)),
         )
     )
@@ -106,7 +107,9 @@ class Order:
             extreme = func.max if sort.descending else func.min
             # Plain, or SQLite walks the index of all values from its end until it meets the resource.
             value = select(extreme(self._compiler.plain(row.c[sort.column]))).where(
-                among(row.c.type, kinds), row.c.id == walked.c.id, row.c.parameter == constant(sort.parameter)
+                among(row.c.type, kinds),
+                row.c.id == walked.c.id,
+                beside_id(self._compiler.dialect, row.c.parameter) == constant(sort.parameter),
             )
         return value.select_from(row).correlate_except(row).scalar_subquery().label(name)
 
@@ -130,12 +133,34 @@ class Order:
     # -- the place
 
     def beyond(self, identity: ColumnElement[str], keys: Keys = ()) -> list[Boolean]:
-        """The hits behind the cursor."""
+        """The hits behind the cursor, as far as a walk goes."""
+        until: list[Boolean] = []
+        if self._place.until is not None:
+            along = keys[0] if self.listing.sort else identity
+            last = bindparam("until", type_=along.type)
+            until = [along >= last if self._down else along <= last]
         if self._place.cursor is None:
-            return []
+            return until
         if self.listing.sort:
-            return [self._behind(self._place.cursor.values, keys, identity)]
-        return [] if self._place.ties == "all" else [self._id_beyond(identity)]
+            return [*until, self._behind(self._place.cursor.values, keys, identity)]
+        return until if self._place.ties == "all" else [*until, self._id_beyond(identity)]
+
+    @property
+    def _down(self) -> bool:
+        """Whether the first key, or the id where there is none, runs from the last to the first."""
+        return self.backwards != (self.listing.sort[0].descending if self.listing.sort else False)
+
+    def begins(self, along: ColumnElement[Any]) -> list[Boolean]:
+        """What is left of a walk along a column behind the cursor, or beside it."""
+        if self._place.cursor is None or (self._place.ties == "all" and not self.listing.sort):
+            return []
+        name = "c0" if self.listing.sort else "after"
+        first = bindparam(name, type_=along.type)
+        return [along <= first if self._down else along >= first]
+
+    def along(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The order of a walk along a column."""
+        return column.desc() if self._down else column.asc()
 
     def _id_beyond(self, identity: ColumnElement[str]) -> Boolean:
         bound = bindparam("after", type_=Text())

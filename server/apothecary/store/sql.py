@@ -45,6 +45,7 @@ class SqlReader(SqlConcepts, Reader):
     def __init__(self, statements: Statements) -> None:
         super().__init__(statements)
         self._read = statements.get("read", reads.current)
+        self._state = statements.get("state", reads.state)
         self._read_version = statements.get("read version", reads.version)
 
     def _fetch(
@@ -175,7 +176,7 @@ class SqlReader(SqlConcepts, Reader):
         return [row[0] for row in self._fetch("types", reads.types)]
 
     def state(self, name: str) -> str | None:
-        found = self._fetch("state", reads.state, name=name)
+        found = self.rows(self._state, (name,))
         return str(found[0][0]) if found else None
 
     def states(self, prefix: str, limit: int) -> list[str]:

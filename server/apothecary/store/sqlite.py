@@ -103,17 +103,21 @@ class SqliteStore(SqlStore):
 
     @contextmanager
     def _connection(self) -> Iterator[_Connection]:
-        """A connection for the block: the one that was used last, whose cache is warm."""
-        try:
-            connection = self._free.pop()
-        except IndexError:
-            connection = self._connect()
+        """A connection for the block."""
+        connection = self._take()
         try:
             yield connection
         except sqlite3.Error as error:
             raise self._translate(error) from error
         finally:
             self._give_back(connection)
+
+    def _take(self) -> _Connection:
+        """The connection that was used last, whose cache is warm."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return self._connect()
 
     def _give_back(self, connection: _Connection) -> None:
         if connection.long <= LONG_KEPT:
@@ -170,8 +174,14 @@ class SqliteStore(SqlStore):
 
     def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
         self._file.check_sometimes(self._opened)
-        with self._connection() as connection:
+        # Not `with self._connection()`, which takes half as long as a small statement.
+        connection = self._take()
+        try:
             return self.rows_of(connection, statement, bound, most)
+        except sqlite3.Error as error:
+            raise self._translate(error) from error
+        finally:
+            self._give_back(connection)
 
     def rows_of(
         self, connection: _Connection, statement: Statement, bound: Sequence[Any], most: int | None = None

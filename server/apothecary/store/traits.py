@@ -91,7 +91,7 @@ def ordered(node: Predicate) -> bool:
     """Whether each branch of the source comes in the order of ids without sorting: a lookup by equality."""
     match node:
         case Row(table, _, where):
-            return leading(table, where) is not None
+            return leading(table, where, ("=",)) is not None
         case Resource(where):
             return all(one.column == "id" and one.operator == "=" for one in comparisons(where))
         case Or(of):
@@ -99,10 +99,16 @@ def ordered(node: Predicate) -> bool:
     return False
 
 
-def leading(table: str, where: Condition | None) -> str | None:
-    """The lookup index that a comparison for equality leads into."""
-    equal = {one.column for one in _conjuncts(where) if one.operator == "="}
-    return next((index for column, index in LEADING.get(table, {}).items() if column in equal), None)
+def leading(table: str, where: Condition | None, operators: Sequence[str] = ("=", "in")) -> str | None:
+    """The lookup index that a comparison for equality, with one value or any of a list, leads into."""
+    column = leader(table, where, operators)
+    return None if column is None else LEADING[table][column]
+
+
+def leader(table: str, where: Condition | None, operators: Sequence[str] = ("=", "in")) -> str | None:
+    """The column that leads into that index."""
+    equal = {one.column for one in _conjuncts(where) if one.operator in operators}
+    return next((column for column in LEADING.get(table, {}) if column in equal), None)
 
 
 def _conjuncts(where: Condition | None) -> Sequence[Compare]:

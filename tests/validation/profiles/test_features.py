@@ -16,7 +16,7 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.validation import Options, validate
 from apothecary.validation.options import Coverage
 from apothecary.validation.profiles import Profiles
-from tests.validation.profiles import features, features_of_slices
+from tests.validation.profiles import features, features_combined, features_of_slices
 from tests.validation.profiles.features import Feature, Resource, definition
 
 # Advice that most of the resources, which are cut down to their point, do not follow.
@@ -31,6 +31,12 @@ FEATURES = [
     *features_of_slices.extensions(),
     *features_of_slices.references(),
     *features_of_slices.rules(),
+    *features_combined.slices_of_slices(),
+    *features_combined.slices_by_more(),
+    *features_combined.slices_and_values(),
+    *features_combined.extensions_in_slices(),
+    *features_combined.references_in_slices(),
+    *features_combined.bases(),
 ]
 CASES = [
     pytest.param(feature, release, id=f"{re.sub(r'[^a-z0-9]+', '-', feature.name.lower())}-{release}")

@@ -119,3 +119,41 @@ def test_a_chain_of_bases_as_long_as_is_allowed_is_followed() -> None:
     patient = {"resourceType": "Patient", "meta": {"profile": ["http://example.org/0"]}}
     issues = validate(patient, FhirVersion.R5, options=Options(profiles=Profiles(chain(60))))
     assert "profile-cardinality" in {each.rule for each in issues}
+
+
+def takers(number: int, slices: int) -> list[Resource]:
+    """So many profiles of extensions: in each, parts that have the next as their profile name the slices of it."""
+    names = [f"http://example.org/{index}" for index in range(number)]
+    found = []
+    for name, inner in zip(names, [*names[1:], None], strict=True):
+        elements: list[Resource] = []
+        for one in range(slices):
+            place = {"path": "Extension.extension", "sliceName": f"s{one}"}
+            used = {"type": [{"code": "Extension", "profile": [inner]}]} if inner else {}
+            elements.append({"id": f"Extension.extension:s{one}", **place, **used})
+            for two in range(slices if inner else 0):
+                deeper = {"path": "Extension.extension.extension", "sliceName": f"s{two}"}
+                elements.append({"id": f"Extension.extension:s{one}.extension:s{two}", **deeper})
+        found.append(
+            {
+                "resourceType": "StructureDefinition",
+                "url": name,
+                "type": "Extension",
+                "derivation": "constraint",
+                "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Extension",
+                "differential": {"element": elements},
+            }
+        )
+    return found
+
+
+def test_profiles_that_take_from_each_other_do_not_grow_without_end() -> None:
+    profiles = Profiles(takers(20, 4))
+    with pytest.raises(StartError, match="takes more than 20000 elements from the profiles of its types"):
+        profiles.profile("http://example.org/0", FhirVersion.R5)
+    # Beyond the depth that is allowed nothing is taken.
+    assert Profiles(takers(100, 1)).profile("http://example.org/0", FhirVersion.R5).root.children
+    circle = takers(2, 2)
+    circle[1]["differential"] = takers(3, 2)[0]["differential"]
+    circle[1]["differential"]["element"][0]["type"] = [{"code": "Extension", "profile": ["http://example.org/0"]}]
+    assert Profiles(circle).profile("http://example.org/0", FhirVersion.R5).root.children

@@ -12,6 +12,7 @@ from apothecary.content.packages import read_package
 from apothecary.errors import Issue, StartError
 from apothecary.fhir.releases import FhirVersion
 from apothecary.validation import Options, validate
+from apothecary.validation.options import Coverage
 from apothecary.validation.profiles import Profiles
 from apothecary.validation.profiles.listing import listings
 
@@ -55,6 +56,8 @@ def found(
         ([definition("x", {"path": "Medication.codde", "min": 1})], "Medication has no element codde"),
         ([definition("x", {"path": "Medication.code", "min": 1}, type="Drug")], "'Drug', which is no type"),
         ([definition("x", {"path": "Medication.code"}, derivation="specialization")], "not at hand"),
+        ([definition("x", {"path": "Medication.code", "min": 1}, fhirVersion="3.0.2")], "is for FHIR 3.0.2, not R5"),
+        ([definition("x", {"path": "Medication.code", "min": 1}, fhirVersion="6.0.0-ballot2")], "is for FHIR 6.0.0"),
     ],
 )
 def test_a_profile_that_cannot_be_used_is_refused_with_the_reason(definitions: list[Any], said: str) -> None:
@@ -142,11 +145,93 @@ def test_slices_that_cannot_be_told_apart_are_not_guessed() -> None:
 
 def test_a_profile_of_another_release_is_not_applied() -> None:
     profile = definition("x", {"path": "Medication.code", "min": 1}, fhirVersion="4.0.1")
-    assert found({"resourceType": "Medication", "status": "active"}, profile) == [("profile-not-checked", "Medication")]
+    assert found({"resourceType": "Medication", "status": "active"}, profile) == [("profile-unusable", "Medication")]
+    claimed = {"resourceType": "Medication", "status": "active", "meta": {"profile": [profile["url"]]}}
+    assert found(claimed, profile) == [
+        ("profile-unusable", "Medication"),
+        ("profile-unknown", "Medication.meta.profile[0]"),
+    ]
     assert Profiles([profile], [URL + "x"]).version_of({"resourceType": "Medication"}) is FhirVersion.R4
     claiming = {"resourceType": "Medication", "meta": {"profile": [URL + "x"]}}
     assert Profiles([profile]).version_of(claiming) is FhirVersion.R4
     assert Profiles([profile]).version_of({"resourceType": "Medication"}) is None
+
+
+@pytest.mark.parametrize(
+    ("named", "release"), [("4.0.0", FhirVersion.R4), ("4.3.0-cibuild", FhirVersion.R4B), ("4.6.0", None)]
+)
+def test_what_stands_behind_the_second_number_is_the_same_release(named: str, release: FhirVersion | None) -> None:
+    profile = definition("x", {"path": "Medication.code", "min": 1}, fhirVersion=named)
+    assert Profiles([profile], [URL + "x"]).version_of({"resourceType": "Medication"}) is release
+
+
+def test_a_published_profile_of_another_release_that_was_asked_for_is_an_error() -> None:
+    url = "http://hl7.org/fhir/StructureDefinition/vitalsigns"
+    observation = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
+    for asked, rules in ((f"{url}|4.0.1", {"profile-unusable"}), (f"{url}|5.0.0", {"profile-cardinality"})):
+        issues = validate(observation, FhirVersion.R5, options=Options(profiles=Profiles([], [asked])))
+        assert rules <= {each.rule for each in issues}
+        assert ("profile-unusable" in rules) == ("profile-unusable" in {each.rule for each in issues})
+
+
+def test_what_is_imposed_is_among_what_was_checked_or_what_was_not() -> None:
+    imposing = "http://hl7.org/fhir/StructureDefinition/structuredefinition-imposeProfile"
+    second = definition("second", {"path": "Medication.code", "min": 1})
+    other = definition("other", {"path": "Patient.name", "min": 1}, type="Patient")
+    named = [second["url"], other["url"], URL + "nowhere"]
+    first = definition(
+        "first",
+        {"path": "Medication.status", "min": 1},
+        extension=[{"url": imposing, "valueCanonical": url} for url in named],
+    )
+    coverage = Coverage()
+    profiles = Profiles([first, second, other], [first["url"]])
+    resource = {"resourceType": "Medication", "status": "active", "code": {"text": "x"}}
+    issues = validate(resource, FhirVersion.R5, options=Options(profiles=profiles, coverage=coverage))
+    assert [*coverage.profiles] == [first["url"], second["url"]]
+    assert [said.partition(": ")[2] for said in coverage.unchecked] == [
+        f"the profile {other['url']}, which it imposes, is on Patient",
+        f"the profile {named[2]}, which it imposes, is not at hand or cannot be used",
+    ]
+    assert [each.rule for each in issues if each.rule != "dom-6"] == ["profile-not-checked"] * 2
+
+
+@pytest.mark.parametrize(
+    ("more", "url", "at", "found"),
+    [
+        ({}, "part", "extension", []),
+        ({}, "http://example.org/other", "extension", []),
+        ({}, "prt", "extension", ["extension-value"]),
+        ({}, "part", "modifierExtension", ["extension-modifier"]),
+        ({"isModifier": True}, "part", "extension", ["extension-modifier"]),
+        ({"isModifier": True}, "part", "modifierExtension", []),
+    ],
+)
+def test_the_parts_and_the_place_of_an_extension_are_those_of_its_definition(
+    more: dict[str, Any], url: str, at: str, found: list[str]
+) -> None:
+    profile = definition(
+        "parts",
+        {"path": "Extension", **more},
+        {"id": "Extension.extension:part", "path": "Extension.extension", "sliceName": "part"},
+        {"id": "Extension.extension:part.url", "path": "Extension.extension.url", "fixedUri": "part"},
+        {"path": "Extension.url", "fixedUri": URL + "parts"},
+        type="Extension",
+    )
+    extension = {"url": URL + "parts", "extension": [{"url": url, "valueString": "x"}]}
+    patient = {"resourceType": "Patient", at: [extension]}
+    issues = validate(patient, FhirVersion.R5, options=Options(profiles=Profiles([profile])))
+    assert [each.rule for each in issues if each.rule != "dom-6"] == found
+
+
+def test_an_extension_whose_definition_cannot_be_used_is_told() -> None:
+    profile = definition("lost", {"path": "Extension.url"}, type="Extension", base=URL + "nowhere")
+    patient = {"resourceType": "Patient", "extension": [{"url": URL + "lost", "valueString": "x"}]}
+    coverage = Coverage()
+    options = Options(profiles=Profiles([profile]), coverage=coverage)
+    issues = validate(patient, FhirVersion.R5, options=options)
+    assert [each.rule for each in issues if each.rule != "dom-6"] == ["profile-not-checked"]
+    assert len(coverage.unchecked) == 1
 
 
 def test_must_support_is_listed_with_what_a_base_marks() -> None:

@@ -58,7 +58,11 @@ class Checker:
             imposed = self.support.profile(url)
             if imposed is None:
                 self._unchecked(root, at, f"the profile {url}, which it imposes, is not at hand or cannot be used")
+            elif not self.support.is_of(node, imposed.type):
+                self._unchecked(root, at, f"the profile {url}, which it imposes, is on {imposed.type}")
             elif self.nested < _MOST_NESTED:
+                if self.run.options.coverage is not None and not self.silent:
+                    self.run.options.coverage.profiles.setdefault(imposed.canonical)
                 self._inner(imposed).check(node, at)
 
     def _report(self, rule: str, at: At, text: str, key: str | None = None, remedy: str | None = None) -> None:

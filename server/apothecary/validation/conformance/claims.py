@@ -9,6 +9,7 @@ from typing import Any
 from apothecary.errors import StartError
 from apothecary.fhir.references import split_canonical
 from apothecary.validation.conformance.check import Checker
+from apothecary.validation.conformance.parts import check_parts
 from apothecary.validation.conformance.support import Support
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.fhirpath import Node
@@ -60,14 +61,22 @@ def _check_vital_sign(
 
 
 def check_extension(profiles: Profiles, extension: dict[str, Any], at: At, run: Run) -> None:
-    """Check an extension against its own definition, if that is at hand."""
+    """Check an extension against its own definition, if that is at hand: its parts, and whether it is a modifier."""
     url = extension.get("url")
     resource = profiles.find("StructureDefinition", url) if isinstance(url, str) else None
     if resource is None or resource.get("type") != "Extension":
         return
-    profile = profiles.usable(str(url), run.tables.version)
-    if profile is not None:
-        Checker(Support(profiles, run), profile).check(Node(extension, "Extension", "Extension"), at)
+    try:
+        profile = profiles.profile(str(url), run.tables.version)
+    except StartError as error:
+        run.unchecked(f"{url}: {error}")
+        run.report(BASE["profile-not-checked"], at, f"is not checked: {error}")
+        return
+    Checker(Support(profiles, run), profile).check(Node(extension, "Extension", "Extension"), at)
+    check_parts(profile.root, extension, at, run, str(url))
+    if at is not None and profile.modifier != (at[1] == "modifierExtension"):
+        expected = "modifierExtension" if profile.modifier else "extension"
+        run.report(BASE["extension-modifier"], at, f"has the url {url}, which belongs into {expected}", key="url")
 
 
 def _claimed(profiles: Profiles, resource: dict[str, Any], type_name: str, at: At, run: Run) -> dict[str, Profile]:
@@ -95,18 +104,17 @@ def _claimed(profiles: Profiles, resource: dict[str, Any], type_name: str, at: A
 
 
 def _asked(profiles: Profiles, type_name: str, at: At, run: Run) -> dict[str, Profile]:
-    """The profiles that were asked for this type, by url; one that the release of the resource rules out is
-    reported.
-    """
+    """The profiles that were asked for this type, by url; it is an error where the release rules one out."""
     found: dict[str, Profile] = {}
     for url in profiles.asked:
-        if profiles.type_of(url, run.tables) != type_name:
+        known = profiles.type_of(url, run.tables)
+        if known != type_name and (known is not None or type_name not in profiles.types_of(url)):
             continue
         try:
             profile = profiles.profile(url, run.tables.version)
         except StartError as error:
             run.unchecked(f"{url}: {error}")
-            run.report(BASE["profile-not-checked"], at, f"is not checked: {error}")
+            run.report(BASE["profile-unusable"], at, f"is not checked against {url}, which was asked for: {error}")
             continue
         found[profile.canonical] = profile
     return found

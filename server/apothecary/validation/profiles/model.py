@@ -106,7 +106,7 @@ class ElementRules:
 class Profile:
     """A profile for one release: its canonical url with the version it has, its name for messages, the type it is for,
     and what it asks. `contexts` are the uses it was written for, as in `Bound`; `imposes` the profiles that whatever
-    conforms to it must conform to as well.
+    conforms to it must conform to as well. `modifier` is true for an extension that belongs into modifierExtension.
     """
 
     canonical: str
@@ -116,6 +116,7 @@ class Profile:
     root: ElementRules
     contexts: tuple[tuple[str, frozenset[str]], ...] = ()
     imposes: tuple[str, ...] = ()
+    modifier: bool = False
 
     @property
     def url(self) -> str:

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
+from functools import partial
 from typing import Any
 
 from apothecary.errors import StartError
@@ -19,7 +21,7 @@ from apothecary.validation.profiles.bindings import contexts
 from apothecary.validation.profiles.canonicals import Canonicals
 from apothecary.validation.profiles.compile import CORE, compile_rules
 from apothecary.validation.profiles.model import Profile, weight
-from apothecary.validation.profiles.tree import Branch, extensions, overlay
+from apothecary.validation.profiles.tree import Branch, Taken, extensions, overlay
 from apothecary.validation.profiles.valuesets import AllCodeSets, CodeSet, CodeSets, HeldSystem
 
 # How many profiles one may be based on, each on the next; published ones have four or five.
@@ -27,6 +29,8 @@ _MOST_BASES = 60
 # https://hl7.org/fhir/extensions/StructureDefinition-structuredefinition-imposeProfile.html
 IMPOSES = CORE + "structuredefinition-imposeProfile"
 _KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem"})
+# The releases before R4 and after R5 have other elements; what led to those two is taken for either of them.
+_FOREIGN = re.compile(r"(?![45]\.)[0-9]+\.[0-9]")
 # What is kept of a profile that cannot be used, in bytes: an error with its traceback.
 _REFUSAL = 5_000
 # How much of memory compiled profiles may take, in bytes. A guide of a hundred profiles needs some ten megabytes.
@@ -135,15 +139,32 @@ class Profiles:
         meant = self._version(canonical)
         if meant is not None and meant is not version:
             raise StartError(f"the profile {name} is for FHIR {meant}, not {version}")
+        claimed = resource.get("fhirVersion")
+        if meant is None and isinstance(claimed, str) and _FOREIGN.match(claimed):
+            raise StartError(f"the profile {name} is for FHIR {claimed}, not {version}")
         type_name = resource.get("type")
         tables = definitions(version)
         if not isinstance(type_name, str) or not tables.has_structure(type_name):
             raise StartError(f"the profile {name} is for {shown(type_name)}, which is no type of FHIR {version}")
-        root = compile_rules(self._tree(canonical, version, ()), tables.structure(type_name), tables, name)
+        tree = self.tree(canonical, version)
+        root = compile_rules(tree, tables.structure(type_name), tables, name)
         named = resource.get("version")
         full = f"{resource['url']}|{named}" if isinstance(named, str) else str(resource["url"])
-        imposed = tuple(url for url in extensions(resource, IMPOSES) if isinstance(url, str))
-        return Profile(full, name, type_name, version, root, contexts(resource.get("useContext")), imposed)
+        imposed = tuple(dict.fromkeys(self._imposed(resource, version)))
+        modifier = tree.definition.get("isModifier") is True
+        return Profile(full, name, type_name, version, root, contexts(resource.get("useContext")), imposed, modifier)
+
+    def _imposed(self, resource: Mapping[str, Any], version: FhirVersion) -> Iterator[str]:
+        """The profiles that a profile imposes, and those that the ones it is based on do: what conforms to it, conforms
+        to them as well.
+        """
+        above: Mapping[str, Any] | None = resource
+        for _ in range(_MOST_BASES):
+            if above is None:
+                return
+            yield from (url for url in extensions(above, IMPOSES) if isinstance(url, str))
+            base = above.get("baseDefinition")
+            above = self._definition(base, version) if isinstance(base, str) else None
 
     def _others(self, canonical: str) -> str:
         """The versions that are there where the one that was named is not."""
@@ -152,9 +173,9 @@ class Profiles:
 
     def tree(self, canonical: str, version: FhirVersion) -> Branch:
         """All elements of a profile with what it says of them; raises StartError as `profile` does."""
-        return self._tree(canonical, version, ())
+        return self._tree(canonical, version, (), Taken())
 
-    def _tree(self, canonical: str, version: FhirVersion, above: tuple[str, ...]) -> Branch:
+    def _tree(self, canonical: str, version: FhirVersion, above: tuple[str, ...], taken: Taken) -> Branch:
         resource = self._definition(canonical, version)
         if resource is None:
             chain = f", the base of {above[-1]}," if above else ""
@@ -175,13 +196,27 @@ class Profiles:
         if self._definition(base, version) is None and is_core(base, definitions(version)):
             root = Branch(type_name, type_name)
         else:
-            root = self._tree(base, version, (*above, canonical)).copy()
-        return overlay(root, differential)
+            root = self._tree(base, version, (*above, canonical), taken).copy()
+
+        def tree(url: str) -> Branch | None:
+            if url in above or url == canonical:
+                return None
+            try:
+                return self._tree(url, version, (*above, canonical), taken)
+            except StartError:
+                if taken.spent:
+                    raise
+                return None  # Who uses the type's profile is told.
+
+        return overlay(root, differential, partial(taken.slice, tree))
 
     def _version(self, canonical: str) -> FhirVersion | None:
         resource = self.find("StructureDefinition", canonical)
         claimed = resource.get("fhirVersion") if resource is not None else None
-        return parse_version(claimed) if isinstance(claimed, str) else None
+        if not isinstance(claimed, str):
+            return None
+        # All of 4.0.x are one release (https://hl7.org/fhir/R5/versions.html#semver).
+        return parse_version(claimed) or parse_version(".".join(claimed.split(".")[:2]))
 
     def version_of(self, resource: Any) -> FhirVersion | None:
         """The FHIR release of the first profile that a resource claims, or else was asked for its type."""
@@ -202,6 +237,11 @@ class Profiles:
         if resource is not None:
             return str(resource.get("type"))
         return split_canonical(canonical)[0].removeprefix(CORE) if is_core(canonical, tables) else None
+
+    def types_of(self, canonical: str) -> frozenset[str]:
+        """The types that a profile is for, in any release."""
+        found = (self._definition(canonical, version) for version in FhirVersion)
+        return frozenset(str(resource.get("type")) for resource in found if resource is not None)
 
     def value_set(self, canonical: str, version: FhirVersion) -> CodeSet:
         """The codes of a value set, of the packages or else of the specification, in the version that is named."""

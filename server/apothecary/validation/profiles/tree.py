@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,9 @@ from apothecary.errors import StartError
 _ADDED = frozenset({"constraint", "condition", "mapping"})
 # How deep an element may stand, slices of slices included; published ones stand 15 levels deep.
 _DEEPEST = 60
+_TOO_DEEP = f"the profile has an element that is nested deeper than {_DEEPEST} levels"
+# How many elements it may take from the profiles of the types of its elements.
+_MOST_TAKEN = 20_000
 # One step down the tree: the name of the element and the name of its slice, if any.
 Step = tuple[str, str | None]
 
@@ -44,6 +47,63 @@ class Branch:
         for branch in (*self.slices.values(), *self.children.values()):
             yield from branch.all()
 
+    def depth(self) -> int:
+        """How many levels stand below this one."""
+        return max((1 + one.depth() for one in (*self.slices.values(), *self.children.values())), default=0)
+
+
+# The elements of a profile by its url; None for one that is not at hand.
+Trees = Callable[[str], Branch | None]
+# Lets a slice that is new in an element begin as the profile of the type has it: the branch, the element, the slice.
+Beginning = Callable[[Branch, Branch, Branch], None]
+
+
+class Taken:
+    """The slices that a profile takes from the profiles of the types of its elements: a differential may go into them,
+    `Patient.extension:race.extension:text`, and says only what it adds
+    (https://hl7.org/fhir/R5/profiling.html#snapshot).
+    """
+
+    def __init__(self, most: int = _MOST_TAKEN) -> None:
+        self._known: dict[str, Branch | None] = {}
+        self._most = self._left = most
+
+    @property
+    def spent(self) -> bool:
+        """Whether more was asked for than may be taken."""
+        return self._left < 0
+
+    def slice(self, tree: Trees, branch: Branch, sliced: Branch, inner: Branch) -> None:
+        """Fill `inner`, a new slice of the child `sliced` of `branch`. Raises StartError when too much is taken."""
+        url = _profile_of(branch.definition)
+        if url is None:
+            return
+        if url not in self._known:
+            self._known[url] = tree(url)
+        profile = self._known[url]
+        known = profile.children.get(sliced.name) if profile is not None else None
+        found = known.slices.get(inner.id.rpartition(":")[2]) if known is not None else None
+        if known is None or found is None:
+            return
+        # Profiles that take from each other could grow without end, and down.
+        if found.depth() > _DEEPEST:
+            raise StartError(_TOO_DEEP)
+        self._left -= sum(1 for _ in found.all())
+        if self.spent:
+            raise StartError(f"the profile takes more than {self._most} elements from the profiles of its types")
+        copied = found.copy()
+        inner.definition, inner.children, inner.slices = copied.definition, copied.children, copied.slices
+        if "slicing" in known.definition:
+            sliced.definition.setdefault("slicing", known.definition["slicing"])
+
+
+def _profile_of(definition: Mapping[str, Any]) -> str | None:
+    """The only profile of an element's types."""
+    types = definition.get("type")
+    named = [item.get("profile") for item in (types if isinstance(types, list) else ()) if isinstance(item, dict)]
+    urls = [url for listed in named if isinstance(listed, list) for url in listed]
+    return urls[0] if len(urls) == 1 and isinstance(urls[0], str) else None
+
 
 def extended(owner: Mapping[str, Any], url: str) -> Any:
     """The value of the first extension of that url; None where there is none."""
@@ -62,8 +122,10 @@ def extensions(owner: Mapping[str, Any], url: str) -> list[Any]:
     ]
 
 
-def overlay(root: Branch, elements: Iterable[Any]) -> Branch:
+def overlay(root: Branch, elements: Iterable[Any], begin: Beginning | None = None) -> Branch:
     """`root` with the ElementDefinitions of a snapshot or differential laid over it; what is malformed is passed over.
+
+    A differential may go into the slices that the profile of an element's type has, which `begin` knows.
 
     An element is placed by its id, or where it has none by its path and the slices that stand before it. Raises
     StartError for one that is nested deeper than any type is.
@@ -74,10 +136,10 @@ def overlay(root: Branch, elements: Iterable[Any]) -> Branch:
             continue
         steps = _steps(element, slices)
         if len(steps) + sum((slice_name or "").count("/") for _, slice_name in steps) > _DEEPEST:
-            raise StartError(f"the profile has an element that is nested deeper than {_DEEPEST} levels")
+            raise StartError(_TOO_DEEP)
         branch = root
         for step in steps:
-            branch = _down(branch, step)
+            branch = _down(branch, step, begin)
         _merge(branch.definition, element)
     return root
 
@@ -103,7 +165,7 @@ def _step(segment: str) -> Step:
     return name, slice_name if colon else None
 
 
-def _down(branch: Branch, step: Step) -> Branch:
+def _down(branch: Branch, step: Step, begin: Beginning | None) -> Branch:
     name, slice_name = step
     child = branch.children.get(name)
     if child is None:
@@ -117,6 +179,8 @@ def _down(branch: Branch, step: Step) -> Branch:
         inner = child.slices.get(whole)
         if inner is None:
             inner = child.slices[whole] = Branch(name, f"{branch.id}.{name}:{whole}")
+            if begin is not None:
+                begin(branch, child, inner)
         child = inner
     return child
 

@@ -16,6 +16,15 @@ PROFILE_RULES = (
         "Give the profile, or the package that holds it.",
     ),
     Rule(
+        "profile-unusable",
+        "error",
+        "not-supported",
+        "A profile that was asked for can be used in the release of the resource.",
+        "What was asked for and is not checked must not pass (https://hl7.org/fhir/R5/profiling.html).",
+        _CLAIM,
+        "Ask for the profile of the release, or say which release the resource is of.",
+    ),
+    Rule(
         "vital-sign",
         "information",
         "informational",
