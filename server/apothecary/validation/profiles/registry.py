@@ -265,6 +265,12 @@ class Profiles:
             if isinstance(item, dict) and isinstance(item.get("type"), str) and isinstance(item.get("expression"), str)
         )
 
+    def context_invariants(self, url: str) -> tuple[str, ...]:
+        """What the definition of an extension asks of the element that has it, as FHIRPath."""
+        resource = self.find("StructureDefinition", url)
+        listed = resource.get("contextInvariant") if resource is not None else None
+        return tuple(one for one in (listed if isinstance(listed, list) else ()) if isinstance(one, str))
+
 
 def is_core(canonical: str, tables: Definitions) -> bool:
     """Whether a canonical is that of a type of the specification, in the release of `tables` where it has a version."""
