@@ -19,7 +19,7 @@ UPGRADE ?= --upgrade
 PYTEST := -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-minimum test-newest test-heavy test-ha sbom audit lint lock format definitions search-keys search-walk fuzz benchmark clean
+.PHONY: help serve test test-fast test-minimum test-newest test-heavy test-ha validator-tests sbom audit lint lock format definitions search-keys search-walk fuzz benchmark clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
@@ -62,6 +62,9 @@ test-heavy: $(DEVELOPMENT) ## what takes a minute or more: twelve thousand profi
 test-ha: $(DEVELOPMENT) $(HA)/.installed ## kill, cut off and delay PostgreSQL nodes, and lose nothing (wants etcd and HAProxy; some minutes)
 	$(BIN)/python -m deploy.backup.try_litestream --litestream $(HA)/bin/litestream
 	$(BIN)/python -m deploy.patroni.try_failover --patroni $(HA)/bin/patroni
+
+validator-tests: $(DEVELOPMENT) ## compare the validator's verdicts with HL7's, on HL7's own cases (fetches 93 MB with Maven)
+	$(BIN)/python -m pytest -n 0 -m hl7_cases -s tests/validation
 
 sbom: $(SUPPLY)/.installed $(RUNTIME) ## list what the installed package brings along, as CycloneDX: sbom.cdx.json
 	$(SUPPLY)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.cdx.json $(VENV)

@@ -106,6 +106,8 @@ def unprepared(source: str) -> list[int]:
     tree = ast.parse(source)
     functions = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
     inside = {id(node) for function in functions for node in ast.walk(function)}
+    # One thread after the other is no danger.
+    locked = {id(node) for one in ast.walk(tree) if isinstance(one, ast.With) for node in ast.walk(one)}
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Attribute(attr="decode"), keywords=keywords) if any(
@@ -115,6 +117,8 @@ def unprepared(source: str) -> list[int]:
             case ast.Call(func=ast.Attribute(attr="Decoder", value=owner)) if id(node) in inside:
                 if ast.unparse(owner).startswith("msgspec"):
                     found.append(node.lineno)
+            case ast.Call(func=ast.Attribute(attr="convert", value=ast.Name("msgspec"))) if id(node) not in locked:
+                found.append(node.lineno)
     return found
 
 
@@ -129,6 +133,8 @@ def test_what_msgspec_decodes_is_known_to_it_before_threads_begin(path: Path) ->
         ("import msgspec\ndef f(x):\n    return msgspec.json.decode(x, type=T)", [3]),
         ("import msgspec\ndef f(x):\n    return msgspec.json.Decoder(T).decode(x)", [3]),
         ("import msgspec\nD = msgspec.json.Decoder(T)\ndef f(x):\n    return D.decode(x), msgspec.json.decode(x)", []),
+        ("import msgspec\ndef f(x):\n    return msgspec.convert(x, T)", [3]),
+        ("import msgspec\ndef f(x):\n    with LOCK:\n        return msgspec.convert(x, T)", []),
     ],
 )
 def test_a_type_that_msgspec_meets_late_is_noticed(source: str, lines: list[int]) -> None:

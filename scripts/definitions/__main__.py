@@ -44,7 +44,7 @@ def compile_release(version: FhirVersion, cache: Path, folder: Path) -> list[str
     _write(folder / "compartments.json", _lines(compartments(source)))
 
     so_far = Definitions(version, folder)
-    profiled = profiles(source, so_far)
+    profiled = profiles(source, so_far, repairs)
     _write(folder / "profiles.json", _lines(profiled))
     _write(folder / "vital_signs.json", _lines(vital_signs(source)))
 

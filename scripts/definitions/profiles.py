@@ -11,10 +11,12 @@ from apothecary.fhir.definitions import Definitions
 from apothecary.validation.profiles.compile import compile_rules
 from apothecary.validation.profiles.model import ElementRules
 from apothecary.validation.profiles.tree import Branch, overlay
+from scripts.definitions.ledger import Repairs
 from scripts.definitions.packages import Resource, Source
 
 HL7 = "http://hl7.org/fhir/StructureDefinition/"
 _VITAL_SIGNS = HL7 + "vitalsigns"
+_UNITS = "http://hl7.org/fhir/ValueSet/ucum-vitals-common"
 _KEPT = ("resourceType", "url", "version", "name", "type", "fhirVersion", "derivation", "baseDefinition")
 _OF_ELEMENT = frozenset(
     {"id", "path", "sliceName", "slicing", "min", "max", "maxLength", "mustHaveValue", "valueAlternatives"}
@@ -25,12 +27,12 @@ _OF_CONSTRAINT = frozenset({"key", "severity", "human", "expression"})
 _OF_SLICING = frozenset({"discriminator", "ordered", "rules"})
 
 
-def profiles(source: Source, tables: Definitions) -> dict[str, Resource]:
+def profiles(source: Source, tables: Definitions, repairs: Repairs) -> dict[str, Resource]:
     """All of them by canonical url. Of the snapshots, as large as the types themselves, those elements are left that
     ask anything beyond the type.
     """
     return {
-        url: _profile(definition, tables)
+        url: _profile(definition, tables, repairs)
         for url, definition in sorted(source.structures.items())
         if definition.get("derivation") == "constraint" and tables.is_resource_type(str(definition["type"]))
     }
@@ -59,15 +61,25 @@ def value_sets(published: dict[str, Resource]) -> Iterator[str]:
                 yield binding["valueSet"].partition("|")[0]
 
 
-def _profile(definition: Resource, tables: Definitions) -> Resource:
+def _profile(definition: Resource, tables: Definitions, repairs: Repairs) -> Resource:
     kept = {name: definition[name] for name in _KEPT if name in definition}
     if "snapshot" not in definition:  # A fragment, which has a differential only.
         return {**kept, "differential": {"element": [_element(one) for one in definition["differential"]["element"]]}}
-    elements = definition["snapshot"]["element"]
+    elements = [_repaired(one, repairs) for one in definition["snapshot"]["element"]]
     name = str(definition["type"])
     rules = compile_rules(overlay(Branch(name, name), elements), tables.structure(name), tables, definition["name"])
     asked = dict(_all(rules))
     return {**kept, "snapshot": {"element": [_asked(one, asked[one["id"]]) for one in elements if one["id"] in asked]}}
+
+
+def _repaired(element: Resource, repairs: Repairs) -> Resource:
+    binding = element.get("binding", {})
+    asks_units = binding.get("strength") == "required" and binding.get("valueSet", "").partition("|")[0] == _UNITS
+    # R5 binds quantities only; what is bound with every other type that the element has cannot be meant.
+    if not asks_units or element["id"] != "Observation.component.value[x]":
+        return element
+    repairs.apply_rule("units of vital signs", element["id"])
+    return {**element, "binding": {**binding, "strength": "extensible"}}
 
 
 def _all(rules: ElementRules) -> Iterator[tuple[str, ElementRules]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +14,15 @@ from flask.testing import FlaskClient
 
 from apothecary.app import create_app
 from apothecary.cli import main
+from apothecary.content.sync import sync
+from apothecary.interactions import large_code_systems
+from apothecary.interactions.large_code_systems import LargeCodeSystem
 from apothecary.settings import Settings
+from apothecary.store.concept_statements import numbers
 from apothecary.store.open import open_store
 from apothecary.store.sql import SqlStore
 from apothecary.terminology import stored
+from apothecary.terminology.selection import Among, Below, Condition, Holds, Selection
 
 Item = dict[str, Any]
 URL = "http://example.org/drugs"
@@ -138,3 +145,151 @@ def test_a_check_finds_concepts_that_are_not_those_of_the_resource(database_url:
             transaction._cursor.execute(damage)
         assert says in check(database_url), damage
     assert "concept has rows of no code system" in check(database_url)
+
+
+def test_what_code_systems_say_of_themselves_is_read_without_the_concepts_of_large_ones(
+    database_url: str, store: SqlStore
+) -> None:
+    client = server(database_url, store)
+    case = {"caseSensitive": False, "valueSet": f"{URL}/vs", "copyright": "nobody's"}
+    for number, one in enumerate((code_system({"code": "y"}), code_system(*DRUGS["concept"], **case))):
+        assert client.put(f"/fhir/CodeSystem/c{number}", json={**one, "id": f"c{number}"}).status_code == 201
+    assert client.put("/fhir/CodeSystem/gone", json={**DRUGS, "id": "gone"}).status_code == 201
+    assert client.delete("/fhir/CodeSystem/gone").status_code == 204
+    small, large = (json.loads(one.body or b"") for one in store.code_system_heads(page=1))
+    assert small["concept"] == [{"code": "y"}]
+    assert {name: large.get(name) for name in ("concept", "copyright", *case)} == {
+        **case,
+        "copyright": None,
+        "concept": None,
+    }
+    # It is that of the version that counts: another may have been written by a server that knows no concepts apart.
+    with store.transaction() as transaction:
+        transaction._cursor.execute("UPDATE code_system SET version = 7")
+    assert json.loads([*store.code_system_heads()][1].body or b"")["concept"] == DRUGS["concept"]
+    assert {one.id for one in store.code_system_heads()} == {"c0", "c1"}
+
+
+def test_pages_past_what_is_counted_are_parts_of_the_whole(
+    database_url: str, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = server(database_url, store)
+    concepts = [{"code": f"p{number}", "display": "Paracetamolum"} for number in range(9)]
+    below = {"filter": [{"property": "concept", "op": "is-not-a", "value": "p0"}]}
+    some = {**ALL, "id": "some", "url": f"{URL}/some", "compose": {"include": [{"system": URL, **below}]}}
+    for one in (code_system(*concepts), ALL, some):
+        assert client.put(f"/fhir/{one['resourceType']}/{one['id']}", json=one).status_code == 201
+    monkeypatch.setattr(large_code_systems, "MOST_COUNTED", 3)
+    for name, codes in (("all", range(9)), ("some", range(1, 9))):
+        for word in ("para", "paracetamolu"):
+            pages = []
+            for offset in range(0, 12, 2):
+                answer = client.get(f"/fhir/ValueSet/{name}/$expand?filter={word}&offset={offset}&count=2")
+                found = [one["code"] for one in answer.json["expansion"].get("contains", ())]  # type: ignore[index]
+                assert answer.json["expansion"].get("total", len(codes)) == len(codes)  # type: ignore[index]
+                pages += found
+            assert pages == [f"p{number}" for number in codes]
+
+
+CONDITIONS = [(), (Below("a", True),), (Holds(frozenset({"form"}), frozenset({"1"})),), (Among(frozenset({"a"})),)]
+
+
+@pytest.mark.parametrize("conditions", CONDITIONS, ids=len)
+def test_what_is_asked_by_its_words_is_not_put_in_order_again(
+    sqlite_database_url: str, conditions: tuple[Condition, ...]
+) -> None:
+    store = open_store(Settings(database=sqlite_database_url))
+    wanted = Selection(("tab",), conditions=conditions, active=True)
+    assert store.in_order(wanted)
+    plan = str(numbers(store.statements.dialect, wanted, True).compile(dialect=store.statements.dialect))
+    text = re.sub(r"[?:]\w*", "1", plan.replace("MATCH ?", "MATCH 'tab'"))
+    with store.transaction() as transaction:
+        told = [row[3] for row in transaction._cursor.execute(f"EXPLAIN QUERY PLAN {text}").fetchall()]
+    # One after the other in their order, from the first to the last: nothing is looked up or sorted for each.
+    assert re.search(r"VIRTUAL TABLE INDEX \d+:M1><", told[0]), told
+    assert not [one for one in told if "ORDER BY" in one or one.startswith("SCAN concept ")], told
+    store.close()
+
+
+def test_it_is_loaded_again_backed_up_and_restored_with_its_concepts(
+    database_url: str, store: SqlStore, tmp_path: Path
+) -> None:
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(main, [*arguments, "--database", database_url])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for one in (DRUGS, ALL):
+        (folder / f"{one['id']}.json").write_text(json.dumps(one))
+    run("load", str(folder))
+    before = store.code_system("drugs")
+    assert before is not None
+    assert expanded(server(database_url, store), "filter=tab") == ["n1", "n2"]
+    run("load", str(folder))
+    again = store.code_system("drugs")
+    assert again is not None
+    assert again.span == before.span, "what is the same is not written again"
+    run("backup", str(tmp_path / "copy"))
+    newer = code_system(*DRUGS["concept"], {"code": "x", "display": "Ibuprofen tablet"})
+    (folder / "drugs.json").write_text(json.dumps(newer))
+    run("load", str(folder))
+    assert expanded(server(database_url, store), "filter=tab") == ["n1", "n2", "x"]
+    run("check")
+    store.close()
+    run("restore", str(tmp_path / "copy"), "--force")
+    run("check")
+    restored = open_store(Settings(database=database_url))
+    assert expanded(server(database_url, restored), "filter=tab") == ["n1", "n2"]
+    # A server of a version that knows no concepts apart writes another version: then the resource itself counts.
+    with restored.transaction() as transaction:
+        transaction._cursor.execute("UPDATE code_system SET version = 99")
+    assert restored.code_systems(URL) == []
+    assert expanded(server(database_url, restored), "filter=tab") == ["n1", "n2"]
+    restored.close()
+
+
+def test_a_content_folder_brings_it_and_takes_it_away(database_url: str, store: SqlStore, tmp_path: Path) -> None:
+    folder = tmp_path / "CodeSystem"
+    folder.mkdir()
+    settings_ = Settings(database=database_url, content=str(tmp_path))
+    (folder / "drugs.json").write_text(json.dumps(DRUGS))
+    sync(settings_, store)
+    first = store.code_system("drugs")
+    sync(settings_, store)
+    assert store.code_system("drugs") == first
+    (folder / "drugs.json").write_text(json.dumps(code_system(*DRUGS["concept"], {"code": "x"})))
+    sync(settings_, store)
+    assert [
+        found.concept.code
+        for held in store.code_systems(URL)
+        for found in [LargeCodeSystem(store, held).look("x")]
+        if found
+    ] == ["x"]
+    (folder / "drugs.json").unlink()
+    sync(settings_, store)
+    assert store.code_systems(URL) == []
+    assert "concept" not in check(database_url)
+
+
+def test_profiles_are_checked_against_it(database_url: str, store: SqlStore) -> None:
+    client = server(database_url, store)
+    base = "http://hl7.org/fhir/StructureDefinition/Medication"
+    binding = {"strength": "required", "valueSet": ALL["url"]}
+    profile = {
+        "resourceType": "StructureDefinition", "id": "p", "url": f"{URL}/p", "name": "P", "status": "active",
+        "kind": "resource", "abstract": False, "type": "Medication", "baseDefinition": base,
+        "derivation": "constraint",
+        "differential": {"element": [{"id": "Medication.code", "path": "Medication.code", "binding": binding}]},
+    }  # fmt: skip
+    for one in (DRUGS, ALL, profile):
+        assert client.put(f"/fhir/{one['resourceType']}/{one['id']}", json=one).status_code == 201
+    for code, errors in (("n1", False), ("n9", True)):
+        medication = {
+            "resourceType": "Medication", "meta": {"profile": [profile["url"]]},
+            "code": {"coding": [{"system": URL, "code": code}]},
+        }  # fmt: skip
+        answer = client.post("/fhir/Medication/$validate", json=medication)
+        found = [one["severity"] for one in answer.json["issue"]]  # type: ignore[index]
+        assert ("error" in found) is errors, answer.text

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import posixpath
+import shutil
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +20,12 @@ from apothecary.errors import Issue
 from apothecary.fhir.releases import FhirVersion
 from apothecary.validation import Options, validate
 from apothecary.validation.profiles import Profiles
+
+VERSION = "1.7.69"
+SHA256 = "827a559099ae3297c3f96ab5749b419a24600d74b6a09e23620881a9c17df741"
+ARCHIVE = f"fhir-test-cases-{VERSION}.jar"
+CACHE = Path(".cache")
+DOWNLOAD_SECONDS = 600
 
 FOLDER = "org/hl7/fhir/testcases/validator/"
 RELEASES = {
@@ -46,7 +55,7 @@ OTHER_MODULES = frozenset(
         "xver",
     }
 )
-# Packages that the cases bring themselves.
+# What marks an issue that a terminology server found.
 SERVER = "http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-server"
 
 
@@ -71,6 +80,36 @@ class Case:
     def is_fair(self) -> bool:
         """Whether it can be told offline: without errors, or with one that no terminology server has to find."""
         return bool(self.errors) or not any(one["severity"] in ("error", "fatal") for one in self.expected)
+
+
+class Missing(Exception):
+    """The archive could not be had, or is not the one that was pinned."""
+
+
+def obtain(cache: Path = CACHE) -> Path:
+    """The verified archive in `cache`, taken from Maven's central repository when it is not there. Raises Missing."""
+    path = cache / ARCHIVE
+    if not path.is_file():
+        _download(cache)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != SHA256:
+        raise Missing(f"{path} has the SHA-256 {found}, not {SHA256}: remove it")
+    return path
+
+
+def _download(cache: Path) -> None:
+    if shutil.which("mvn") is None:
+        raise Missing(f"Maven is not installed (Debian: apt-get install maven), and {cache / ARCHIVE} is not there")
+    coordinates = f"org.hl7.fhir.testcases:fhir-test-cases:{VERSION}"
+    goals = (
+        ("get", f"-Dartifact={coordinates}", "-Dtransitive=false"),
+        ("copy", f"-Dartifact={coordinates}", f"-DoutputDirectory={cache.absolute()}"),
+    )
+    for goal, *arguments in goals:
+        command = ["mvn", "-q", "-B", f"org.apache.maven.plugins:maven-dependency-plugin:3.8.1:{goal}", *arguments]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS)
+        if done.returncode:
+            raise Missing(f"Maven did not bring {coordinates}: {(done.stdout + done.stderr).strip()[-500:]}")
 
 
 def _by_server(issue: Mapping[str, Any]) -> bool:

@@ -34,7 +34,7 @@ def after(reader: Reader, fresh: Mapping[str, ContentFile], gone: Collection[str
     """
     kept = (
         _CODE_SYSTEM.decode(one.body)
-        for one in reader.all_of_type("CodeSystem")
+        for one in reader.code_system_heads()
         if one.body is not None and (key := f"CodeSystem/{one.id}") not in fresh and key not in gone
     )
     from_files = (one.value for one in fresh.values() if one.resource_type == "CodeSystem")

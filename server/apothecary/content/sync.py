@@ -117,8 +117,8 @@ def _at_rest(folder: Path, types: tuple[str, ...], address: str, reader: Reader)
         digest.update(f"\0{path.relative_to(folder)}\0".encode())
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    for kind in ("SearchParameter", "CodeSystem"):
-        digest.update(repr([(one.id, one.version) for one in reader.all_of_type(kind)]).encode())
+    for deciding in (reader.all_of_type("SearchParameter"), reader.code_system_heads()):
+        digest.update(repr([(one.id, one.version) for one in deciding]).encode())
     return digest.hexdigest()
 
 

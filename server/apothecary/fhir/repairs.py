@@ -84,11 +84,14 @@ RULES: tuple[Repair, ...] = (
         "Of nothing the test is empty, and only true is a success; R4B has repaired bdl-8 and the rules of names.",
     ),
     Repair(
+        (_R4,), "resource id", "string", "id", "It is an `id` (resource.html); published is the type of Element.id."
+    ),
+    Repair(
         (_R4,),
-        "resource id",
-        "string",
-        "id",
-        "The id of a resource is an `id` (resource.html); the definitions repeat the type of Element.id.",
+        "units of vital signs",
+        "Observation.component.value[x] bound required to ucum-vitals-common",
+        "extensible",
+        "What goes with a vital sign has units of its own, such as L/min, or is no quantity; R4B has repaired it.",
     ),
     Repair(
         _ALL,

@@ -8,8 +8,6 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
-import msgspec
-
 from apothecary.errors import Busy
 from apothecary.fhir.json import parse
 from apothecary.store.contract import ConceptReader, HeldCodeSystem, HeldConcept
@@ -17,7 +15,7 @@ from apothecary.terminology.code_systems import CodeSystem, Edges
 from apothecary.terminology.model import Concept, PropertyDefinition
 from apothecary.terminology.reading import Elements, head
 from apothecary.terminology.selection import ALL, Page, Selection
-from apothecary.terminology.stored import Head
+from apothecary.terminology.stored import known
 
 # Concepts that are remembered of each code system.
 _KEPT = 2000
@@ -37,17 +35,17 @@ class LargeCodeSystem(CodeSystem):
     """A code system in the store, as it was when it was found. Raises Busy once it is there no more."""
 
     def __init__(self, reader: ConceptReader, held: HeldCodeSystem) -> None:
-        known = msgspec.convert(parse(held.head), Head)
-        said = known.said
+        held_apart = known(held.head)
+        said = held_apart.said
         version = said.get("version")
         super().__init__(str(said.get("url", "")), version if isinstance(version, str) else None, **head(said))
         self.active = said.get("status") == "active"
-        self._size = known.size
+        self._size = held_apart.size
         self._reader = reader
         self._span = held.span
         self._elements = Elements(said)
-        self._known_properties = frozenset(known.used)
-        self._stray = {code: tuple(above) for code, above in known.stray.items()}
+        self._known_properties = frozenset(held_apart.used)
+        self._stray = {code: tuple(above) for code, above in held_apart.stray.items()}
         self._look = lru_cache(_KEPT)(self._read)
         self.concepts: Mapping[str, Concept] = _Concepts(self)
         self.parents: Edges = _Parents(self)
@@ -147,9 +145,14 @@ class LargeCodeSystem(CodeSystem):
 
     def _numbers(self, selection: Selection) -> list[int] | None:
         """The numbers of the concepts that are selected, in their order; None where they are many."""
-        found = self._reader.concept_numbers(self._span, selection, MOST_COUNTED + 1)
-        self._checked(found)
+        found = self._first(selection, ordered=False)
         return sorted(found) if len(found) <= MOST_COUNTED else None
+
+    def _first(self, selection: Selection, ordered: bool) -> list[int]:
+        """The numbers of selected concepts, one more than are counted where they are many."""
+        found = self._reader.concept_numbers(self._span, selection, MOST_COUNTED + 1, ordered=ordered)
+        self._checked(found)
+        return found
 
     def page(self, selection: Selection, offset: int, count: int) -> Page | None:
         if self.supplements:
@@ -158,9 +161,12 @@ class LargeCodeSystem(CodeSystem):
             first = self._span.first + offset
             numbers = range(first, min(first + count, self._span.last + 1))
             return Page(self._numbered(numbers), self._size)
-        found = self._numbers(selection)
-        if found is not None:
-            return Page(self._numbered(found[offset : offset + count]), len(found))
+        ordered = self._reader.in_order(selection)
+        found = self._first(selection, ordered)
+        if len(found) <= MOST_COUNTED:
+            return Page(self._numbered(sorted(found)[offset : offset + count]), len(found))
+        if ordered and offset + count <= len(found):
+            return Page(self._numbered(found[offset : offset + count]), None)
         some = self._reader.concept_numbers(self._span, selection, count, ordered=True, offset=offset)
         total = self._reader.count_concepts(self._span, selection) if len(some) < count else None
         return Page(self._numbered(some), total)

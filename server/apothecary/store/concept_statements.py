@@ -20,6 +20,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    literal_column,
     not_,
     or_,
     select,
@@ -49,6 +50,21 @@ def code_systems(by: str) -> Select[Any]:
     same = and_(of.type == constant("CodeSystem"), of.id == row.id, of.version == row.version, not_(of.deleted))
     found = select(row.id, row.first, row.last, of.updated, row.head)
     return found.select_from(code_system.join(tables.resource, same)).where(row[by] == bindparam(by, type_=Text()))
+
+
+def heads() -> Select[Any]:
+    """All code systems in the order of their ids: the body of the resource, or what is held of a large one instead."""
+    row, of = code_system.c, tables.resource.c
+    apart = and_(row.id == of.id, row.version == of.version)
+    body = case((row.id.is_(None), of.body))
+    found = select(of.type, of.id, of.version, of.updated, of.fhir_version, body, row.head)
+    behind = of.id > bindparam("after", type_=Text())
+    return (
+        found.select_from(tables.resource.outerjoin(code_system, apart))
+        .where(of.type == bindparam("type", type_=Text()), not_(of.deleted), behind)
+        .order_by(of.id)
+        .limit(_LIMIT)
+    )
 
 
 def holds() -> Select[Any]:
@@ -97,7 +113,7 @@ def all_codes() -> Select[Any]:
 
 def _under(name: str) -> Select[Any]:
     """The numbers of the concepts below the code `name`, however deep: https://www.sqlite.org/lang_with.html"""
-    said, row = concept_property, concept
+    said, row = concept_property, concept.alias()
     top = select(said.c.number).where(
         said.c.first == _FIRST, said.c.property == constant(PARENT), said.c.value == bindparam(name, type_=Text())
     )
@@ -139,17 +155,19 @@ def count(dialect: Dialect, selection: Selection) -> Select[Any]:
 def _selected(dialect: Dialect, selection: Selection, *, number: bool) -> tuple[Select[Any], ColumnElement[int]]:
     """What selects numbers, or counts them, and the column that has them.
 
-    On SQLite the index of words is a table of its own, which gives numbers in their order; concepts are not read where
-    words say all.
+    On SQLite the index of words is a table of its own, which gives numbers in their order; no concept is read then.
     """
     row = concept.c
     column: ColumnElement[int] = row.number
+    met = column
     source: FromClause = concept
     query = bindparam("query", type_=Text())
     where: list[ColumnElement[bool]] = []
     if selection.words and dialect.name == "sqlite":
         column = concept_words.c.rowid
-        source = concept_words.join(concept, row.number == column) if selection.conditions else concept_words
+        source = concept_words
+        # The plus keeps SQLite from asking the index of words for one number after the other.
+        met = literal_column("+concept_words.rowid", BigInteger())
         where.append(concept_words.c.concept_words.bool_op("MATCH")(query))
     elif selection.words:
         where.append(row.words.bool_op("@@")(cast(query, QUERY)))
@@ -157,22 +175,23 @@ def _selected(dialect: Dialect, selection: Selection, *, number: bool) -> tuple[
         where += [not_(row.inactive)] if selection.active else []
         where += [not_(row.abstract)] if selection.selectable else []
     where.append(column.between(_FIRST, _LAST))
-    where += [_meets(dialect, one, str(place)) for place, one in enumerate(selection.conditions)]
+    where += [_meets(dialect, met, one, str(place)) for place, one in enumerate(selection.conditions)]
     return select(column if number else func.count()).select_from(source).where(*where), column
 
 
-def _meets(dialect: Dialect, one: Condition, place: str) -> ColumnElement[bool]:
-    """A condition on a concept, whose values have the number `place` in their names."""
-    row = concept.c
+def _meets(dialect: Dialect, number: ColumnElement[int], one: Condition, place: str) -> ColumnElement[bool]:
+    """A condition on the concept of a number, whose values have the number `place` in their names."""
+    coded = concept.alias().c
+    of_code = select(coded.number).where(coded.number.between(_FIRST, _LAST))
     met: ColumnElement[bool]
     match one:
         case Among():
-            met = one_of(dialect, row.code, f"values{place}")
+            met = number.in_(of_code.where(one_of(dialect, coded.code, f"values{place}")))
             return not_(met) if one.negated else met
         case Below(itself=itself):
             name = f"below{place}"
-            same = row.code == bindparam(name, type_=Text())
-            below = row.number.in_(_under(name))
+            same = number.in_(of_code.where(coded.code == bindparam(name, type_=Text())))
+            below = number.in_(_under(name))
             met = or_(same, below) if itself else and_(not_(same), below)
             return not_(met) if one.negated else met
         case Holds(values=values):
@@ -184,5 +203,5 @@ def _meets(dialect: Dialect, one: Condition, place: str) -> ColumnElement[bool]:
     if values is not None:
         where.append(one_of(dialect, said.value, f"values{place}"))
     if one.negated:
-        return not_(exists(select(said.number).where(*where, said.number == row.number)))
-    return row.number.in_(select(said.number).where(*where))
+        return not_(exists(select(said.number).where(*where, said.number == number)))
+    return number.in_(select(said.number).where(*where))

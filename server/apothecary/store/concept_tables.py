@@ -72,10 +72,12 @@ concept_words = Table("concept_words", MetaData(), Column("rowid", BigInteger), 
 # properties have a dot before them.
 PARENT, FOLDED = "parent", "folded"
 
-# What is looked up by its words. Which of them a concept has is all that is asked, and who types has few letters first.
+# What is looked up by its words. Which of them a concept has is all that is asked. SQLite reads the concepts with a
+# beginning of so many letters one after the other, as far as they are wanted; those with a longer one it first puts
+# together, all of them (https://www.sqlite.org/fts5.html#prefix_indexes).
 _WORDS = {
     "sqlite": """CREATE VIRTUAL TABLE concept_words USING fts5(
-        words, content='concept', content_rowid='number', tokenize='ascii', detail='none', prefix='1 2 3')""",
+        words, content='concept', content_rowid='number', tokenize='ascii', detail='none', prefix='1 2 3 4 5 6 7 8')""",
     "postgresql": "CREATE INDEX concept_words ON concept USING gin (words)",
 }
 

@@ -43,6 +43,10 @@ class SqlConcepts(SqlSearcher, ConceptReader):
         build = partial(statements.numbers, self.statements.dialect, selection, ordered)
         return [row[0] for row in self._concepts(("numbers", shape, ordered), build, **named)]
 
+    def in_order(self, selection: Selection) -> bool:
+        # SQLite's index of words gives them so.
+        return self.statements.dialect.name == "sqlite" and bool(selection.words)
+
     def count_concepts(self, span: Span, selection: Selection) -> int:
         shape, named = self._named(span, selection)
         build = partial(statements.count, self.statements.dialect, selection)

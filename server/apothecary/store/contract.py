@@ -106,6 +106,11 @@ class ConceptReader(Protocol):
     def code_system(self, resource_id: str) -> HeldCodeSystem | None:
         """The one of an id, None where that is not large, or not there."""
 
+    def code_system_heads(self, page: int = 500) -> Iterator[Stored]:
+        """Every current CodeSystem in the order of ids, read `page` at a time; a large one without its concepts, and
+        with those of its elements alone that terminology asks for.
+        """
+
     def holds(self, span: Span) -> bool:
         """Whether the concepts of a span are there."""
 
@@ -115,6 +120,9 @@ class ConceptReader(Protocol):
         """The numbers of concepts that are selected, greater than `after`, at most `limit`: in their order, or any of
         them in no order.
         """
+
+    def in_order(self, selection: Selection) -> bool:
+        """Whether numbers that are asked for in their order cost no more than others."""
 
     def count_concepts(self, span: Span, selection: Selection) -> int:
         """How many concepts are selected."""

@@ -16,11 +16,12 @@ from sqlalchemy.engine import Dialect
 
 from apothecary.errors import Busy, InsufficientStorage, TooCostly, Unreachable
 from apothecary.fhir.temporal import instant, now
-from apothecary.store import reads, similar
+from apothecary.store import concept_statements, reads, similar
 from apothecary.store.concepts import SqlConcepts
 from apothecary.store.contract import Past, Reader, Store, Stored, Transaction
 from apothecary.store.limited import held
 from apothecary.store.statements import Statements
+from apothecary.terminology.stored import said
 
 # How often a transaction is tried before its client is told to try again.
 ATTEMPTS = 12
@@ -157,6 +158,11 @@ class SqlReader(SqlConcepts, Reader):
     def all_of_type(self, resource_type: str, after: str = "", page: int = 500) -> Iterator[Stored]:
         return self._pages("all of type", reads.all_of_type, resource_type, after, page)
 
+    def code_system_heads(self, page: int = 500) -> Iterator[Stored]:
+        for row in self._paged("code system heads", concept_statements.heads, "CodeSystem", page=page):
+            kind, identity, version, updated, fhir_version, body, apart = row
+            yield Stored(kind, identity, version, updated, fhir_version, said(apart) if body is None else body)
+
     def sent(self, resource_type: str) -> Iterator[Stored]:
         return self._pages("sent", reads.sent, resource_type)
 
@@ -164,9 +170,14 @@ class SqlReader(SqlConcepts, Reader):
         self, name: str, build: Callable[[], Executable], resource_type: str, after: str = "", page: int = 500
     ) -> Iterator[Stored]:
         """What the statement `name` gives of a type, some hundred at a time."""
+        return (Stored(*row) for row in self._paged(name, build, resource_type, after, page))
+
+    def _paged(
+        self, name: str, build: Callable[[], Executable], resource_type: str, after: str = "", page: int = 500
+    ) -> Iterator[Any]:
         last = after
         while batch := self._fetch(name, build, BATCH_BYTES, type=resource_type, after=last, limit=page):
-            yield from (Stored(*row) for row in batch)
+            yield from batch
             last = batch[-1][1]
             if len(batch) < page and sum(map(held, batch)) <= BATCH_BYTES:
                 # What is written at the end meanwhile is not waited for: there might be no end of it.

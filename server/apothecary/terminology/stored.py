@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from apothecary.fhir.json import dumps
+from apothecary.fhir.json import FhirDecimal, dumps
 from apothecary.terminology import words
 from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.model import objects
@@ -56,6 +56,26 @@ class Head(msgspec.Struct, frozen=True):
     size: int
     used: list[str]
     stray: dict[str, list[str]]
+
+
+class _Said(msgspec.Struct):
+    """A `Head` of which only the resource is wanted, as its text."""
+
+    said: msgspec.Raw
+
+
+_HEAD = msgspec.json.Decoder(Head, float_hook=FhirDecimal)
+_SAID = msgspec.json.Decoder(_Said)
+
+
+def known(head: bytes) -> Head:
+    """What a store keeps of a code system beside its concepts."""
+    return _HEAD.decode(head)
+
+
+def said(head: bytes) -> bytes:
+    """The resource without its concepts, as JSON."""
+    return bytes(_SAID.decode(head).said)
 
 
 class LargeCodeSystem:

@@ -43,6 +43,9 @@ def value_pattern(structure: Structure) -> str | None:
     """The regex of a primitive type for any engine: white space spelt out, not anchored; None for numbers and text."""
     if structure.regex is None or structure.name in _TEXT or structure.name in _NUMBERS or structure.name == "boolean":
         return None
+    if structure.name == "canonical":
+        # A version follows a bar (https://hl7.org/fhir/R5/references.html#canonical), which the published form forgets.
+        return r"[^ \t\n\r\f\v]*[^ \t\n\r\f\v|]"
     pattern = structure.regex.removeprefix("^").removesuffix("$")
     # Inside a class `\s` must not bring its own brackets.
     pattern = re.sub(r"\[\^\\s\]", r"[^ \\t\\n\\r\\f\\v]", pattern)

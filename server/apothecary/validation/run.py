@@ -61,6 +61,7 @@ class Run:
         "document",
         "element_ids",
         "findings",
+        "found_by",
         "full_url",
         "max_depth",
         "options",
@@ -87,6 +88,8 @@ class Run:
         self.element_ids: dict[int, dict[str, At]] = {}
         # By resource (its identity), then by id: what it contains.
         self.contained: dict[int, dict[str, JSON]] = {}
+        # By expression and resource (its identity): the resource, and the objects in it that the expression finds.
+        self.found_by: dict[tuple[str, int], tuple[Any, frozenset[int] | None]] = {}
         self.full_url: str | None = None
         self.unjudged: list[tuple[str, str]] = []
         # What the expressions of profiles may cost; the specification's own are not counted.

@@ -31,6 +31,9 @@ from apothecary.validation.run import At, Run, expression, pointer_of
 from apothecary.validation.systems import check_identifier, check_system, check_unit
 from apothecary.validation.vital_signs import vital_sign
 
+# What answers another resource, and the element that names it: whether it fits is not checked.
+_FILLED_IN = {"QuestionnaireResponse": "questionnaire", "MeasureReport": "measure"}
+
 
 class Fields(dict[str, Check]):
     """The checks of a shape by JSON property, each compiled when it is first needed."""
@@ -260,7 +263,17 @@ def _enter(shape: Shape, value: dict[str, Any], at: At, depth: int, run: Run) ->
         from apothecary.validation.conformance import check_resource
 
         check_resource(profiles, value, at, run)
+    if run.options.coverage is not None:
+        _leave_unchecked(value, run)
     run.bundle, run.full_url = outer, outer_url
+
+
+def _leave_unchecked(value: dict[str, Any], run: Run) -> None:
+    name = str(value["resourceType"])
+    element = _FILLED_IN.get(name)
+    named = None if element is None else value.get(element)
+    if isinstance(named, str):
+        run.unchecked(f"whether the {name} fits {named}, which it was made for")
 
 
 def _claims(value: dict[str, Any]) -> bool:

@@ -362,6 +362,22 @@ def values() -> list[Feature]:
             ("profile-limit", "Observation.effective"),
         ),
         Feature(
+            "the least of a date, counted back from now",
+            "Patient",
+            [e("Patient.birthDate", minValueQuantity=quantity(150, "a"))],
+            patient(birthDate="1990-02"),
+            patient(birthDate="1650"),
+            ("profile-limit", "Patient.birthDate"),
+        ),
+        Feature(
+            "the most of a dateTime, counted on from now",
+            "Observation",
+            [e("Observation.effective[x]", type=[{"code": "dateTime"}], maxValueQuantity=quantity(10, "mo"))],
+            observation(effectiveDateTime="2020-01-01T00:00:00Z"),
+            observation(effectiveDateTime="9990-01-01T00:00:00Z"),
+            ("profile-limit", "Observation.effective"),
+        ),
+        Feature(
             "the most of a time",
             "Observation",
             [e("Observation.value[x]", type=[{"code": "time"}], maxValueTime="12:00:00")],

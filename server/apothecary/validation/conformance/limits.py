@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -14,6 +15,7 @@ from apothecary.fhir.regular_expressions import regular_expression
 from apothecary.fhir.temporal import parse_span
 from apothecary.validation.conformance.values import Occurrence
 from apothecary.validation.diagnostics import shown
+from apothecary.validation.fhirpath.temporal import Temporal, moved
 from apothecary.validation.natives import amount
 from apothecary.validation.profiles.model import ElementRules
 
@@ -22,6 +24,9 @@ _STEPS = 2_000_000
 
 
 _TEMPORAL = frozenset({"date", "dateTime", "instant", "time"})
+_MOVED = _TEMPORAL - {"time"}
+# What UCUM calls the year and the month: for a date those of the calendar are meant.
+_CALENDAR = {"a": "year", "mo": "month"}
 
 
 class Unlimited(Exception):
@@ -37,10 +42,14 @@ def broken(rules: ElementRules, item: Occurrence, profile: str) -> Iterator[tupl
     if value is None:
         yield from _without_value(rules, item, profile)
         return
-    if rules.least is not None and _order(value, rules.least.value, item.node.type) < 0:
-        yield "profile-limit", f"is {_told(value)}, but {profile} allows nothing below {_told(rules.least.value)}"
-    if rules.most is not None and _order(value, rules.most.value, item.node.type) > 0:
-        yield "profile-limit", f"is {_told(value)}, but {profile} allows nothing above {_told(rules.most.value)}"
+    if rules.least is not None:
+        least = _limit(rules.least.value, item.node.type, -1)
+        if _order(value, least, item.node.type) < 0:
+            yield "profile-limit", f"is {_told(value)}, but {profile} allows nothing below {_told(least)}"
+    if rules.most is not None:
+        most = _limit(rules.most.value, item.node.type, 1)
+        if _order(value, most, item.node.type) > 0:
+            yield "profile-limit", f"is {_told(value)}, but {profile} allows nothing above {_told(most)}"
     if not isinstance(value, str):
         return
     if rules.max_length is not None and len(value) > rules.max_length:
@@ -68,6 +77,21 @@ def _has_form(value: str, regex: str) -> bool:
         return regular_expression(regex).matches(value, Budget(_STEPS))
     except (RegularExpressionError, BudgetSpent) as error:
         raise Unlimited(f"the form {shown(regex)} cannot be evaluated: {error}") from error
+
+
+def _limit(limit: Any, type_name: str, sign: int) -> Any:
+    """A limit as it is, but for a duration on a date: that is counted from now, back for the least and onwards for the
+    most. Raises Unlimited for one that moves no date.
+    """
+    if type_name not in _MOVED or not isinstance(limit, dict):
+        return limit
+    number, unit = limit.get("value"), str(limit.get("code") or limit.get("unit") or "")
+    moment = datetime.now(UTC)
+    parts = (moment.year, moment.month, moment.day, moment.hour, moment.minute, Decimal(moment.second))
+    try:
+        return str(moved(Temporal("DateTime", parts, 0), sign * Decimal(str(number)), _CALENDAR.get(unit, unit)))
+    except (InvalidOperation, ValueError) as error:
+        raise Unlimited(f"{_told(limit)} is no duration from now: {error}") from error
 
 
 def _order(value: Any, limit: Any, type_name: str) -> int:

@@ -30,6 +30,8 @@ _NAMED: dict[str, Callable[[Environment], Items]] = {
 # https://hl7.org/fhir/R5/fhirpath.html#variables
 _PREFIXED = {"vs-": "http://hl7.org/fhir/ValueSet/", "ext-": "http://hl7.org/fhir/StructureDefinition/"}
 SYSTEM_VARIABLES = frozenset(_NAMED)
+# Those that only some expressions have: %extension in the invariants of an extension's context.
+_GIVEN = frozenset({"extension"})
 
 
 def constant(items: Items) -> Compiled:
@@ -81,7 +83,7 @@ def variable(name: str, may_be_defined: bool) -> Compiled:
         if name.startswith(prefix):
             url = base + name.removeprefix(prefix)
             return lambda this, env: [url]
-    if not may_be_defined:
+    if not may_be_defined and name not in _GIVEN:
         raise FhirPathError(f"the variable %{name} is not known")
 
     def run(this: Items, env: Environment) -> Items:

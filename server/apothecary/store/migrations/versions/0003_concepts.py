@@ -19,7 +19,7 @@ TEXT = sa.Text(collation="C").with_variant(sa.Text(), "sqlite")
 
 WORDS = {
     "sqlite": """CREATE VIRTUAL TABLE concept_words USING fts5(
-        words, content='concept', content_rowid='number', tokenize='ascii', detail='none', prefix='1 2 3')""",
+        words, content='concept', content_rowid='number', tokenize='ascii', detail='none', prefix='1 2 3 4 5 6 7 8')""",
     "postgresql": "CREATE INDEX concept_words ON concept USING gin (words)",
 }
 
