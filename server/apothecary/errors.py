@@ -79,6 +79,20 @@ class Issue:
 _RANKS = {severity: rank for rank, severity in enumerate(get_args(Severity))}
 
 
+# How many issues one error tells: a body can be wrong in more places than anybody reads about.
+MOST_ISSUES = 2_000
+
+
+def _bounded(issues: Iterable[Issue]) -> tuple[Issue, ...]:
+    """The issues, the most severe ones where they are very many, and that others are left out."""
+    listed = tuple(issues)
+    if len(listed) <= MOST_ISSUES:
+        return listed
+    kept = sorted(listed, key=lambda issue: issue.rank)[:MOST_ISSUES]
+    left = len(listed) - MOST_ISSUES
+    return (*kept, Issue("warning", "incomplete", f"{left} further issues are left out", remedy="Mend these first."))
+
+
 class ApothecaryError(Exception):
     """The root of the tree."""
 
@@ -103,7 +117,7 @@ class FhirError(ApothecaryError):
         super().__init__(diagnostics)
         where = (expression,) if isinstance(expression, str) else tuple(expression)
         first = Issue("error", code or self.code, diagnostics, where, rule=rule, remedy=remedy)
-        self.issues: tuple[Issue, ...] = tuple(issues) or (first,)
+        self.issues: tuple[Issue, ...] = _bounded(issues) or (first,)
         self.headers: Mapping[str, str] = headers or {}
 
     def with_issues(self, issues: Iterable[Issue]) -> Self:

@@ -18,6 +18,8 @@ from tests.fuzz.material import Material
 from tests.fuzz.wire import Connection, NoAnswer, Request
 
 LOOKS = 40
+# A connection stays with the process that took it, and each process is to have its share of the work.
+_ON_ONE_CONNECTION = 20
 _SLOWEST = 10
 _MOST_FAULTS = 50
 
@@ -71,16 +73,17 @@ class Run:
         every = max(1, self.count // LOOKS)
 
         def client() -> None:
-            with closing(Connection(self.port)) as connection:
-                while True:
-                    with lock:
-                        number = next(numbers, None)
-                        if number is None or len(result.faults) >= _MOST_FAULTS:
-                            return
-                        if (number - self.first) % every == 0:
-                            result.memory.append(resident(self.process))
-                    made = request(self.material, self.seed, number)
-                    self._one(connection, number, made, result, lock, tell)
+            while True:
+                with closing(Connection(self.port)) as connection:
+                    for _ in range(_ON_ONE_CONNECTION):
+                        with lock:
+                            number = next(numbers, None)
+                            if number is None or len(result.faults) >= _MOST_FAULTS:
+                                return
+                            if (number - self.first) % every == 0:
+                                result.memory.append(resident(self.process))
+                        made = request(self.material, self.seed, number)
+                        self._one(connection, number, made, result, lock, tell)
 
         with ThreadPoolExecutor(self.clients) as pool:
             # What a client fails of ends the run: fewer requests than were promised show nothing.

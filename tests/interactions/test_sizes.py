@@ -138,6 +138,43 @@ def test_a_bundle_is_worked_on_no_longer_than_a_request_may_take(
     issue = found[-1]["response"]["outcome"]["issue"][0]
     assert (issue["code"], issue["expression"]) == ("timeout", ["Bundle.entry[4]"])
     assert "APOTHECARY_REQUEST_SECONDS" in told(issue)
-    answer = client.post("/fhir", json={**bundle, "type": "transaction"})
-    assert (answer.status_code, answer.json["issue"][0]["code"]) == (503, "timeout")
-    assert client.get("/fhir/Organization/o11").status_code == 200, "what is refused is not done"
+
+
+NEW = {"resourceType": "Organization", "name": "new", "partOf": {"reference": "Organization?_id=o00"}}
+PATCH = {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": "W10="}
+LINKS = {"resourceType": "List", "status": "current", "mode": "working", "entry": [{"item": NEW["partOf"]}] * 20}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        entries(*[("DELETE", f"Organization/o{number:02}") for number in range(11, 3, -1)]),
+        entries(*[("DELETE", f"Organization?_id=o{number:02}") for number in range(11, 3, -1)]),
+        [{"resource": NEW, "request": {"method": "PUT", "url": f"Organization?_id=n{one}"}} for one in range(8)],
+        [
+            {"resource": NEW, "request": {"method": "POST", "url": "Organization", "ifNoneExist": f"_id=n{one}"}}
+            for one in range(8)
+        ],
+        [{"resource": PATCH, "request": {"method": "PATCH", "url": f"Organization/o{one:02}"}} for one in range(8)],
+        [{"resource": LINKS, "request": {"method": "POST", "url": "List"}}],
+        [{"resource": NEW, "request": {"method": "POST", "url": "Organization"}}] * 5,
+        entries(*[("GET", "Organization?_id=none")] * 8),
+    ],
+    ids=["DELETE", "conditional DELETE", "conditional PUT", "ifNoneExist", "PATCH", "links", "POST", "GET"],
+)
+def test_a_transaction_is_given_up_in_time_whatever_it_does(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, asked: list[dict[str, Any]]
+) -> None:
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": asked}
+    ticks, step = count(), 0
+    monkeypatch.setattr("apothecary.interactions.turn.clock", lambda: step * next(ticks))
+    before = client.get("/fhir/_history?_summary=count").json["total"]
+    step = 5
+    answer = client.post("/fhir", json=bundle)
+    assert (answer.status_code, answer.json["issue"][0]["code"]) == (503, "timeout"), answer.json
+    assert answer.headers["Retry-After"]
+    assert answer.json["issue"][0]["expression"][0].startswith("Bundle.entry[")
+    assert "APOTHECARY_REQUEST_SECONDS" in told(answer.json["issue"][0])
+    assert client.get("/fhir/_history?_summary=count").json["total"] == before, "what is refused is not done"
+    step = 0
+    assert client.post("/fhir", json=bundle).status_code == 200

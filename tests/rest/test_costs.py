@@ -6,15 +6,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from apothecary.errors import MOST_ISSUES
 from apothecary.testing import ServerProcess
 from tests.conformance.harness import told
 from tests.durability.health import always_healthy
+from tests.fuzz.judge import fault
+from tests.fuzz.wire import Connection, Request
 from tests.waiting import PATIENCE
 
 FHIR, FORM = "application/fhir+json", "application/x-www-form-urlencoded"
@@ -203,6 +208,44 @@ def test_what_is_too_much_is_refused_while_the_server_goes_on(tmp_path: Path) ->
         # The largest body has 28 MB; what is made of it is not a multiple of that.
         assert peak(server.port) - before < 400_000
         assert ask(server.port, "GET", "/fhir/Organization/o", None, {})[1]["name"] == "x"
+
+
+MANY = tuple((f"X-{number}", "a") for number in range(101))
+BENEATH: dict[str, tuple[Request, int]] = {
+    "a hundred headers and one": (Request("GET", "/fhir/metadata", MANY), 431),
+    "a header of a megabyte": (Request("GET", "/fhir/metadata", (("X-A", "a" * 1_000_000),)), 431),
+    "a name of a header that is none": (Request("GET", "/fhir/metadata", (("X A", "a"),)), 400),
+    "an address that is too long for HTTP": (Request("GET", "/fhir/metadata?" + "a" * 70_000), 414),
+}
+
+
+@pytest.mark.slow
+def test_what_http_itself_refuses_is_all_that_is_answered_without_an_outcome(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, {}) as server:
+        for name, (request, status) in BENEATH.items():
+            with closing(Connection(server.port)) as connection:
+                answer = connection.send(request)
+            assert (answer.status, answer.body) == (status, b""), name
+            assert fault(request, answer) is None, "the judge of the fuzz knows it"
+        for headers, target in ((MANY[:90], "/fhir/none"), ((), "/fhir/metadata?" + "a" * 30_000)):
+            request = Request("GET", target, headers)
+            with closing(Connection(server.port)) as connection:
+                answer = connection.send(request)
+            assert json.loads(answer.body)["resourceType"] == "OperationOutcome"
+            assert fault(request, replace(answer, body=b"")) is not None
+
+
+@pytest.mark.slow
+def test_a_body_that_is_wrong_in_very_many_places_is_answered_with_so_many_issues(tmp_path: Path) -> None:
+    entries = [{"item": {"reference": f"Organization/x{number}"}} for number in range(MOST_ISSUES + 500)]
+    body = json.dumps({"resourceType": "List", "status": "current", "mode": "working", "entry": entries}).encode()
+    whole = {"resourceType": "Bundle", "type": "transaction"}
+    entry = {"resource": json.loads(body), "request": {"method": "POST", "url": "List"}}
+    with ServerProcess(tmp_path, {}) as server:
+        for path, sent in (("/fhir/List", body), ("/fhir", json.dumps(whole | {"entry": [entry]}).encode())):
+            status, answer = ask(server.port, "POST", path, sent, {"Content-Type": FHIR})
+            assert (status, len(answer["issue"])) == (422, MOST_ISSUES + 1)
+            assert "500 further issues are left out" in answer["issue"][-1]["details"]["text"]
 
 
 @pytest.mark.slow

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache, wraps
-from typing import Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,6 +33,21 @@ def short_cache(maxsize: int, longest: int = 1_000) -> Callable[[Callable[P, R]]
         return call
 
     return decorate
+
+
+def memory_of(value: Any) -> int:
+    """What JSON in memory takes, in bytes: objects, arrays and all that is in them. A name or a word that stands in it
+    again and again counts each time, so that it is rather too much.
+    """
+    total, waiting = 0, [value]
+    while waiting:
+        one = waiting.pop()
+        total += sys.getsizeof(one)
+        if isinstance(one, Mapping):
+            waiting.extend(one.values())
+        elif isinstance(one, list | tuple):
+            waiting.extend(one)
+    return total
 
 
 class Weighed(Generic[K, R]):

@@ -19,6 +19,7 @@ from apothecary.interactions.search import search
 from apothecary.interactions.service import Service
 from apothecary.interactions.sizes import too_large
 from apothecary.interactions.subset import subset
+from apothecary.interactions.turn import Turn
 from apothecary.interactions.writing import Written
 from apothecary.reports.operation_outcome import operation_outcome
 from apothecary.search.suggestions import unknown_elements
@@ -37,6 +38,8 @@ class Context:
     base: str
     returning: str
     """`Prefer: return=`: representation, minimal or OperationOutcome."""
+    turn: Turn
+    """How long all of it may take."""
 
 
 def of_write(context: Context, written: Written) -> bytes:

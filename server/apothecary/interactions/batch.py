@@ -24,7 +24,7 @@ from apothecary.store.contract import Transaction
 def process(service: Service, version: FhirVersion, base: str, bundle: Any, *, returning: str = "minimal") -> bytes:
     """The answer to a posted bundle, as JSON text. Raises the error of the first failing entry of a transaction."""
     kind, raw = read_bundle(service, version, bundle)
-    context = Context(service, version, base, returning)
+    context = Context(service, version, base, returning, Turn(service.settings.request_seconds))
     answered = transaction(context, raw) if kind == "transaction" else _batch(context, raw)
     return make_bundle(f"{kind}-response", [], answered, None)
 
@@ -33,12 +33,12 @@ def _batch(context: Context, raw: Sequence[Any]) -> list[bytes]:
     """Every entry by itself, in a transaction of its own."""
     urls = {one["fullUrl"] for one in raw if isinstance(one, dict) and isinstance(one.get("fullUrl"), str)}
     left = limit = context.service.settings.answer_limit
-    answered, turn = [], Turn(context.service.settings.request_seconds)
+    answered: list[bytes] = []
     for number, one in enumerate(raw):
         if left <= 0:
             answer = of_failure(full(limit, number))
-        elif turn.over:
-            answer = of_failure(turn.error(number))
+        elif context.turn.over:
+            answer = of_failure(context.turn.error(f"Bundle.entry[{number}]"))
         else:
             answer = _alone(context, number, one, urls)
         left -= len(answer)

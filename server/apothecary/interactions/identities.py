@@ -109,6 +109,7 @@ def _settle(
 ) -> None:
     for entry in entries:
         try:
+            context.turn.go_on()
             if entry.method == "POST" and entry.if_none_exist is not None:
                 kind = entry.resource_type
                 key = kind, query_of(context.service, context.base, kind, entry.if_none_exist)
@@ -172,17 +173,21 @@ def refuse_ambiguity(
         if not criteria:
             continue
         own = settled[entry.number].name
-        found = matches(
-            context.service, transaction, context.version, context.base, entry.resource_type, criteria, len(written)
-        )
+        try:
+            context.turn.go_on()
+            found = matches(
+                context.service, transaction, context.version, context.base, entry.resource_type, criteria, len(written)
+            )
+        except FhirError as error:
+            raise entry.named(error) from None
         others = sorted(name for hit in found if (name := f"{hit.type}/{hit.id}") in written and name != own)
         if others:
-            error = PreconditionFailed(
+            ambiguous = PreconditionFailed(
                 f"{entry.resource_type}?{criteria} finds {others[0]}, which another entry writes",
                 code="multiple-matches",
                 remedy="Let only one entry of a transaction write what the criteria find.",
             )
-            raise entry.named(error)
+            raise entry.named(ambiguous)
 
 
 class Links:
@@ -213,7 +218,7 @@ class Links:
 
     def conditional(self, transaction: Transaction, resource: Any) -> Any:
         """`resource` with its conditional references replaced, each of which must find exactly one resource; the same
-        object where there are none. Raises PreconditionFailed.
+        object where there are none. Raises PreconditionFailed, and Busy when the bundle's time is over.
         """
         context = self._context
         registry = context.service.registry(context.version)
@@ -223,6 +228,8 @@ class Links:
             kind, question, criteria = localise(link, own).partition("?")
             if not question or not registry.serves(kind):
                 return None
+            # One resource may hold thousands of them.
+            context.turn.go_on()
             found = single(context.service, transaction, context.version, context.base, kind, criteria)
             if found is None:
                 raise PreconditionFailed(f"the conditional reference {link} finds nothing", code="not-found")

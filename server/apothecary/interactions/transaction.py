@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +24,6 @@ from apothecary.interactions.identities import (
 from apothecary.interactions.known import Known
 from apothecary.interactions.perform import patch_entry, perform
 from apothecary.interactions.sizes import too_large
-from apothecary.interactions.turn import Turn
 from apothecary.interactions.update import update
 from apothecary.interactions.writing import Written, amend, nothing_deleted, put
 from apothecary.store.contract import Stored, Transaction
@@ -57,20 +57,18 @@ class _Run:
         self.entries = sorted(entries, key=lambda entry: ORDER[entry.method])
         self.written: dict[int, list[Written]] = {}
         self.gotten: dict[int, bytes] = {}
-        self._turn = Turn(context.service.settings.request_seconds)
 
     def answers(self) -> list[bytes]:
         deletions = [entry for entry in self.entries if entry.method == "DELETE"]
         for entry in deletions:
-            with _Naming(entry):
+            with self._step(entry):
                 self.written[entry.number] = perform(self.context, self.inside, entry)
         self.entries, settled = identities(self.context, self.inside, self.entries)
         refuse_overlap(self._changed(deletions, settled))
         links = Links(self.context, self.entries, settled)
         for entry in self.entries:
             if entry.number in settled:
-                self._go_on(entry)
-                with _Naming(entry):
+                with self._step(entry):
                     self.written[entry.number] = [self._store(entry, settled[entry.number], links)]
         self._resolve_conditional_references(links)
         refuse_ambiguity(self.context, self.inside, self.entries, settled)
@@ -79,17 +77,23 @@ class _Run:
         left = limit = self.context.service.settings.answer_limit
         for entry in self.entries:
             if entry.method in ("GET", "HEAD"):
-                self._go_on(entry)
-                with _Naming(entry):
+                with self._step(entry):
                     answer = self.gotten[entry.number] = of_get(self.context, entry)
                     left -= len(answer)
                     if left < 0:
                         raise too_large(limit, "the answer", "Read in several bundles, or by themselves.")
         return [self._answer(entry) for entry in sorted(self.entries, key=lambda entry: entry.number)]
 
-    def _go_on(self, entry: Entry) -> None:
-        if self._turn.over:
-            raise self._turn.error(entry.number)
+    @contextmanager
+    def _step(self, entry: Entry) -> Iterator[None]:
+        """A piece of work for one entry: not begun when the time of the bundle is over, and if it fails the error says
+        which entry it was.
+        """
+        try:
+            self.context.turn.go_on()
+            yield
+        except FhirError as error:
+            raise entry.named(error) from None
 
     def _changed(self, deletions: Sequence[Entry], settled: Mapping[int, Identity]) -> Iterator[tuple[Entry, str]]:
         """Every resource that an entry changes, named by it or found by its criteria."""
@@ -127,7 +131,7 @@ class _Run:
                     continue
                 if not any("?" in literal for _, literal in literals(one.resource)):
                     continue
-                with _Naming(entry):
+                with self._step(entry):
                     resource = links.conditional(self.inside, one.resource)
                     if resource is not one.resource:
                         context = self.context
@@ -141,17 +145,3 @@ class _Run:
             return self.gotten[entry.number]
         done = self.written[entry.number]
         return of_write(self.context, done[0] if done else nothing_deleted(entry.resource_type))
-
-
-class _Naming:
-    """Whatever fails inside says which entry it was."""
-
-    def __init__(self, entry: Entry) -> None:
-        self.entry = entry
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, FhirError):
-            raise self.entry.named(error) from None

@@ -25,12 +25,19 @@ class Turn:
         """Whether nothing more is to be begun."""
         return clock() > self._end
 
-    def error(self, number: int) -> Busy:
-        """What the entry of that number is answered with, which is not looked at any more."""
+    def go_on(self) -> None:
+        """Stands before each piece of work for an entry. Raises Busy, which does not name the entry, when the time is
+        over.
+        """
+        if self.over:
+            raise self.error()
+
+    def error(self, expression: str = "") -> Busy:
+        """What the entry at `expression` is answered with, which is not looked at any more."""
         return Busy(
             f"the bundle took more than {self._seconds:g} seconds of work (APOTHECARY_REQUEST_SECONDS)",
             code="timeout",
-            expression=f"Bundle.entry[{number}]",
+            expression=expression or (),
             remedy="Nothing was done. Send the entry again, in a smaller bundle.",
             headers={"Retry-After": "10"},
         )

@@ -70,6 +70,8 @@ class Resolver:
         self._systems = systems or Versions()
         self._sets = sets or Versions()
         self._laid: dict[tuple[str, ...], CodeSystem] = {}
+        self.laid = 0
+        """The concepts of all code systems that supplements were laid over: what those take of memory."""
         self.wanted = self.supplements(supplements)
         """The supplements that a request wants to be used."""
 
@@ -110,6 +112,7 @@ class Resolver:
             for one in own:
                 found = supplemented(found, one)
             self._laid[key] = found
+            self.laid += len(found.concepts)
         return found
 
     def is_supplement_of(self, supplement: CodeSystem, system: CodeSystem) -> bool:

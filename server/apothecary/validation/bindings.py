@@ -158,9 +158,9 @@ def _holds_today(version: FhirVersion, url: str, codings: Iterable[Mapping[str, 
 def _today(version: FhirVersion) -> Finder:
     # Only for codes that seem wrong: it takes longer to load than most validations.
     from apothecary.validation.profiles.canonicals import Canonicals
-    from apothecary.validation.profiles.valuesets import CodeSets
+    from apothecary.validation.profiles.valuesets import CodeSets, Held
 
-    return CodeSets(Canonicals(), Canonicals(), version)
+    return CodeSets(Held(Canonicals(), Canonicals()), version)
 
 
 def _rule(binding: Binding) -> Rule:

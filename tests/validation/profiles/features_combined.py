@@ -345,9 +345,9 @@ def slices_and_values() -> Iterator[Feature]:
             "Observation",
             [
                 *_RED,
-                e("Observation.component:red.value[x]", type=[{"code": "CodeableConcept"}]),
                 e(
                     "Observation.component:red.value[x]",
+                    type=[{"code": "CodeableConcept"}],
                     binding=additional("required", "warm", release, usage=[usage("red")]),
                 ),
             ],
@@ -370,7 +370,8 @@ def slices_and_values() -> Iterator[Feature]:
         _components(_red(valueString="a"), _red(valueString="b")),
         (_LACKING, "Observation.component[1]"),
     )
-    pattern = {"low": {"code": "mg"}, "high": {"code": "mg"}}
+    unit = {"system": "http://unitsofmeasure.org", "code": "mg"}
+    pattern = {"low": unit, "high": unit}
     span = {"low": quantity(1, "mg"), "high": quantity(2, "mg")}
     yield Feature(
         "a pattern reaches into what is nested",
@@ -505,8 +506,12 @@ def extensions_in_slices() -> Iterator[Feature]:
         "a slice of the profile of a type is narrowed",
         "Observation",
         [
-            *_RED,
-            e("Observation.component:red.code", type=[{"code": "CodeableConcept", "profile": [coded["url"]]}]),
+            *_RED[:2],
+            e(
+                "Observation.component:red.code",
+                patternCodeableConcept=concept("red"),
+                type=[{"code": "CodeableConcept", "profile": [coded["url"]]}],
+            ),
             e("Observation.component:red.code.coding:own.display", min=1),
         ],
         _components({"code": {"coding": [{**concept("red")["coding"][0], "display": "Red"}]}, "valueString": "a"}),
@@ -670,11 +675,11 @@ def bases() -> Iterator[Feature]:
     )
 
 
-__all__ = [
-    "bases",
-    "extensions_in_slices",
-    "references_in_slices",
-    "slices_and_values",
-    "slices_by_more",
-    "slices_of_slices",
-]
+def everything() -> Iterator[Feature]:
+    """All of these."""
+    yield from slices_of_slices()
+    yield from slices_by_more()
+    yield from slices_and_values()
+    yield from extensions_in_slices()
+    yield from references_in_slices()
+    yield from bases()

@@ -7,9 +7,11 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+import yaml
 
 from apothecary.content.xml import read_xml
 from apothecary.content.xml_write import resource_xml
+from apothecary.content.yaml import read_yaml
 from apothecary.errors import Issue
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion
@@ -31,13 +33,9 @@ FEATURES = [
     *features_of_slices.extensions(),
     *features_of_slices.references(),
     *features_of_slices.rules(),
-    *features_combined.slices_of_slices(),
-    *features_combined.slices_by_more(),
-    *features_combined.slices_and_values(),
-    *features_combined.extensions_in_slices(),
-    *features_combined.references_in_slices(),
-    *features_combined.bases(),
+    *features_combined.everything(),
 ]
+COMBINED = {feature.name for feature in features_combined.everything()}
 CASES = [
     pytest.param(feature, release, id=f"{re.sub(r'[^a-z0-9]+', '-', feature.name.lower())}-{release}")
     for feature in FEATURES
@@ -90,6 +88,15 @@ def test_a_snapshot_says_the_same_as_its_differential(feature: Feature, release:
 def test_a_feature_is_the_same_in_xml(feature: Feature, release: FhirVersion) -> None:
     for resource, broken in ((feature.good, False), (feature.bad, True)):
         read = read_xml("x.xml", resource_xml(resource, definitions(release)), release)
+        assert read.readable
+        found = told(issues(feature, release, read.value, profile_of(feature)))
+        assert found[:1] == ([feature.found] if broken else [])
+
+
+@pytest.mark.parametrize(("feature", "release"), [case for case in CASES if case.values[0].name in COMBINED])
+def test_features_that_meet_are_the_same_in_yaml(feature: Feature, release: FhirVersion) -> None:
+    for resource, broken in ((feature.good, False), (feature.bad, True)):
+        read = read_yaml("x.yaml", yaml.safe_dump(resource, sort_keys=False), release)
         assert read.readable
         found = told(issues(feature, release, read.value, profile_of(feature)))
         assert found[:1] == ([feature.found] if broken else [])

@@ -22,7 +22,7 @@ from apothecary.validation.profiles.canonicals import Canonicals
 from apothecary.validation.profiles.compile import CORE, compile_rules
 from apothecary.validation.profiles.model import Profile, weight
 from apothecary.validation.profiles.tree import Branch, Taken, extensions, overlay
-from apothecary.validation.profiles.valuesets import CodeSet, CodeSets, HeldSystem
+from apothecary.validation.profiles.valuesets import AllCodeSets, CodeSet, CodeSets, HeldSystem
 
 # How many profiles one may be based on, each on the next; published ones have four or five.
 _MOST_BASES = 60
@@ -57,7 +57,7 @@ class Profiles:
         for resource in needed:
             self._add(resource)
         self._compiled: Weighed[tuple[str, FhirVersion], Profile | StartError] = Weighed(KEPT)
-        self._code_sets: dict[FhirVersion, CodeSets] = {}
+        self._code_sets = AllCodeSets(self._found["CodeSystem"], self._found["ValueSet"])
         self.asked = tuple(asked)
         for url in self.asked:
             self._require(url)
@@ -253,15 +253,7 @@ class Profiles:
 
     def code_sets(self, version: FhirVersion) -> CodeSets:
         """The value sets and code systems at hand, as a release sees them."""
-        found = self._code_sets.get(version)
-        if found is None:
-            found = CodeSets(self._found["CodeSystem"], self._found["ValueSet"], version)
-            self._code_sets[version] = found
-        return found
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Compiled value sets are for this process: another one makes its own.
-        return {**self.__dict__, "_code_sets": {}}
+        return self._code_sets.of(version)
 
     def contexts(self, url: str) -> tuple[Context, ...]:
         """Where the definition of an extension allows it; empty when it is not at hand or says nothing."""

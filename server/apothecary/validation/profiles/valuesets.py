@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, partial
 
 from apothecary.errors import FhirError
+from apothecary.fhir.caches import memory_of
 from apothecary.fhir.references import split_canonical
 from apothecary.fhir.releases import FhirVersion
 from apothecary.terminology.code_systems import CodeSystem
@@ -23,8 +24,13 @@ from apothecary.validation.profiles.canonicals import Canonicals, Resource
 
 # As many codes are looked at for one that is meant instead of a wrong one.
 _LISTED = 20_000
-# How many value sets are remembered; no guide has as many.
-_KNOWN = 10_000
+# How much of memory what is made of value sets and code systems may take, in bytes. They refer to one another, so all
+# of it is forgotten together.
+KEPT = 128 * 1024 * 1024
+# A code system has each concept once more than its resource has, with its place in the hierarchy and in an index.
+_MODEL = 2
+# One display of a concept in a list for remedies, a code that a value set lists, and what was looked up, in bytes.
+_DISPLAY, _CODE, _LOOKED_UP = 200, 200, 5_000
 
 
 class CodeSet:
@@ -32,8 +38,9 @@ class CodeSet:
     far as that is known.
     """
 
-    def __init__(self, canonical: str, members: Members | FhirError) -> None:
+    def __init__(self, canonical: str, members: Members | FhirError, held: Held) -> None:
         self.url = canonical
+        self._held = held
         self._members = members
         self._concepts: Mapping[str, Mapping[str, str]] | None = None
         self.reason: str | None = None if isinstance(members, Members) else str(members)
@@ -66,6 +73,7 @@ class CodeSet:
                         found.setdefault(entry.url, {})[entry.code] = entry.display
                 except FhirError:
                     found = {}
+            self._held.weight += _DISPLAY * sum(map(len, found.values()))
             self._concepts = found
         return self._concepts
 
@@ -86,8 +94,8 @@ def _fragment(members: Members, system: str | None, code: str) -> str | None:
 class CodeSets:
     """The value sets of packages and of one release of the specification."""
 
-    def __init__(self, systems: Canonicals, sets: Canonicals, release: FhirVersion) -> None:
-        self._held = _Held(systems, sets)
+    def __init__(self, held: Held, release: FhirVersion) -> None:
+        self._held = held
         self._systems: dict[str, tuple[HeldSystem, ...]] = {}
         self._resolver = Resolver([self._held, ByRule(), Shared(), Published(release)])
         self._compiler = Compiler(self._resolver)
@@ -98,14 +106,20 @@ class CodeSets:
         found = self._known.get(canonical)
         if found is None:
             members: Members | FhirError
+            before = self._size
             try:
                 members = self._compiler.named(canonical)
             except FhirError as error:
                 members = error
-            if len(self._known) >= _KNOWN:
-                self._known.clear()  # An expression can make up canonicals without end.
-            found = self._known[canonical] = CodeSet(canonical, members)
+            found = self._known[canonical] = CodeSet(canonical, members, self._held)
+            # An expression can make up canonicals without end.
+            self._held.weight += _LOOKED_UP + len(canonical) + _CODE * (self._size - before)
         return found
+
+    @property
+    def _size(self) -> int:
+        """The codes that were listed and those that supplements were laid over, whatever resource they are from."""
+        return self._compiler.listed + self._resolver.laid
 
     def systems(self, url: str) -> tuple[HeldSystem, ...]:
         """The code systems of that url in the packages, whose codes are known; the one that is meant first."""
@@ -113,9 +127,8 @@ class CodeSets:
         if found is None:
             candidates = sorted(self._held.code_systems(url), key=lambda one: one.rank, reverse=True)
             read = [one.load() for one in candidates]
-            if len(self._systems) >= _KNOWN:
-                self._systems.clear()
             found = self._systems[url] = tuple(HeldSystem(one) for one in read if one.held)
+            self._held.weight += _LOOKED_UP + len(url)
         return found
 
     def subsumes(self, system: str | None, above: str, code: str) -> bool | None:
@@ -155,17 +168,52 @@ class HeldSystem:
         return Said(tuple(names), status if status in WITHDRAWN else None, system.is_abstract(concept))
 
 
-def _itself(resource: Resource) -> ValueSet:
-    return resource
+class AllCodeSets:
+    """The value sets and code systems at hand, as each release sees them. What was made of them is forgotten when it
+    takes more than `most` bytes, beside two resources as large as the largest: one that is larger than all may be
+    together would else be read for every question.
+    """
+
+    def __init__(self, systems: Canonicals, sets: Canonicals, most: int = KEPT) -> None:
+        self._given = systems, sets
+        self._most = most
+        self._held, self._known = self._nothing()
+
+    def _nothing(self) -> tuple[Held, dict[FhirVersion, CodeSets]]:
+        return Held(*self._given), {}
+
+    def of(self, release: FhirVersion) -> CodeSets:
+        """Those of a release. To be asked for again for each question."""
+        if self.weight > self._most + 2 * self._held.heaviest:
+            self._held, self._known = self._nothing()
+        found = self._known.get(release)
+        if found is None:
+            found = self._known[release] = CodeSets(self._held, release)
+        return found
+
+    @property
+    def weight(self) -> int:
+        """What all that was made takes of memory, about, in bytes."""
+        return self._held.weight
+
+    def __getstate__(self) -> dict[str, object]:
+        # What was made of them is for this process: another one makes its own.
+        held, known = self._nothing()
+        return {**self.__dict__, "_held": held, "_known": known}
 
 
-class _Held:
-    """The code systems and value sets of packages, each read when it is chosen."""
+class Held:
+    """The code systems and value sets of packages, each read when it is chosen, with what all of them weigh."""
 
     def __init__(self, systems: Canonicals, sets: Canonicals) -> None:
         self._systems = systems
         self._sets = sets
         self._read: dict[int, CodeSystem] = {}
+        self._chosen: set[int] = set()
+        self.weight = 0
+        """What is made of them takes of memory, about, in bytes."""
+        self.heaviest = 0
+        """The most that one of them takes."""
 
     def code_systems(self, url: str) -> Sequence[Candidate[CodeSystem]]:
         return [
@@ -175,7 +223,7 @@ class _Held:
 
     def value_sets(self, url: str) -> Sequence[Candidate[ValueSet]]:
         return [
-            Candidate(version, partial(_itself, one), one.get("status") == "active", -place)
+            Candidate(version, partial(self._set, one), one.get("status") == "active", -place)
             for place, (version, one) in enumerate(self._sets.all(url))
         ]
 
@@ -197,4 +245,15 @@ class _Held:
         found = self._read.get(id(resource))
         if found is None:
             found = self._read[id(resource)] = code_system(resource)
+            self._weigh(_MODEL * memory_of(resource.get("concept")))
         return found
+
+    def _set(self, resource: Resource) -> ValueSet:
+        if id(resource) not in self._chosen:
+            self._chosen.add(id(resource))
+            self._weigh(memory_of([resource.get(part) for part in ("compose", "expansion", "contained")]))
+        return resource
+
+    def _weigh(self, weight: int) -> None:
+        self.weight += weight
+        self.heaviest = max(self.heaviest, weight)
