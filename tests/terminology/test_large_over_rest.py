@@ -21,6 +21,7 @@ from apothecary.settings import Settings
 from apothecary.store.concept_statements import numbers
 from apothecary.store.open import open_store
 from apothecary.store.sql import SqlStore
+from apothecary.store.statements import Statement
 from apothecary.terminology import stored
 from apothecary.terminology.selection import Among, Below, Condition, Holds, Selection
 
@@ -76,6 +77,17 @@ def result(client: FlaskClient, path: str) -> Any:
 
 def check(database_url: str) -> str:
     return CliRunner().invoke(main, ["check", "--database", database_url]).output
+
+
+def test_a_database_that_plans_by_statistics_has_them_at_once(
+    postgresql_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "LARGE", 2)
+    opened = open_store(Settings(database=postgresql_database_url))
+    assert server(postgresql_database_url, opened).put("/fhir/CodeSystem/drugs", json=DRUGS).status_code == 201
+    asked = Statement("SELECT attname::text FROM pg_stats WHERE tablename = 'concept'", (), {})
+    assert "code" in [name for (name,) in opened.rows(asked, ())]
+    opened.close()
 
 
 def test_it_is_asked_as_others_are(database_url: str, store: SqlStore) -> None:

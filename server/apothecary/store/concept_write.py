@@ -35,6 +35,8 @@ from apothecary.terminology.stored import ConceptRow, LargeCodeSystem
 BATCH = 5000
 # Under this name the store remembers the next number of a concept: none is given twice.
 NEXT = "next concept"
+# PostgreSQL plans by what it knows of a table, and learns of so many new rows a minute later by itself.
+LEARN = Statement(f"ANALYZE {concept.name}", (), {})
 
 
 class Target(Protocol):
@@ -95,6 +97,8 @@ class ConceptWriter:
                 target.many(concept_tables.LEARN, [(row[0], row[5]) for row in rows])
             said = {one: None for number, row in some for one in _said(first, number, row)}
             target.insert_rows(concept_property.name, list(said))
+        if not target.sqlite:
+            target.run(LEARN)
 
 
 def _concept(dialect: Dialect, number: int, one: ConceptRow) -> tuple[Any, ...]:
