@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import threading
 from _thread import interrupt_main
+from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -81,6 +83,15 @@ def test_a_server_that_refuses_is_not_asked_again(postgresql_url: str) -> None:
         await_server(wrong, seconds=10**9)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C counts, also where what started the tests had it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_a_statement_that_would_not_end(sqlite_database_url: str) -> None:
     settings = Settings(database=sqlite_database_url, request_seconds=3600)
     threading.Timer(1, interrupt_main).start()
