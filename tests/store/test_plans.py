@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
+import psycopg
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.engine import make_url
@@ -61,6 +62,10 @@ def store(database_url: str) -> Iterator[SqlStore]:
     store = open_store(Settings(database=database_url))
     loader = Loader(store, Settings(), lambda failure: pytest.fail(str(failure)), validation=False)
     load(loader, (read_bytes("m", json.dumps(one).encode(), "ndjson") for one in resources()))
+    if not database_url.startswith("sqlite"):
+        # As autovacuum does soon after; while it is at it, some tables are known and others are not.
+        with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("ANALYZE")
     yield store
     store.close()
 
@@ -84,7 +89,7 @@ READ = [
     ("_has:Medication:ingredient:form=tablet", 20, 300, 14_000),
     ("ingredient.status=active", 20, 300, 14_000),
     ("status:not=active", 20, 1, 50),
-    ("status:not=active&_total=accurate", 20, 250, 35_000),
+    ("status:not=active&_total=accurate", 20, 250, 45_000),
 ]
 
 
