@@ -25,6 +25,8 @@ KNOWN = {
     "extension-context": "the extension's own context names types of another release",
     "fhs-3": "R5 forbids what R4 did not: an age beside a death",
     "opd-1": "the parameter's type is one that only the other release has, and the rule wants a type",
+    "profile-cardinality": "a profile that the resource claims asks for more in the other release",
+    "profile-constraint": "a profile that the resource claims asks for more in the other release",
     "spd-3": "R5 allows comparators on fewer types of parameter",
 }
 # What fhir.resources cannot read although FHIR allows it: an extension for a required value in a list or a choice.
