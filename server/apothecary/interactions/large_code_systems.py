@@ -23,7 +23,7 @@ _KEPT = 2000
 _BATCH = 1000
 # Selected concepts are counted up to this number, and put in order here: to count and sort more takes a database longer
 # than somebody who types will wait.
-MOST_COUNTED = 10_000
+MOST_COUNTED = 1_000
 
 
 class _Found(NamedTuple):
