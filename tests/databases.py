@@ -18,6 +18,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import psycopg
+import pytest
 from psycopg import sql
 from sqlalchemy.engine import URL, make_url
 
@@ -257,6 +258,16 @@ def fresh_database(server_url: str) -> Iterator[str]:
     finally:
         with _connect(server_url) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+
+
+@contextmanager
+def session_database(request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an empty database for the session, on the engine that the fixture's parameter names."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{factory.mktemp('sqlite') / 'apothecary.db'}"
+    else:
+        with fresh_database(request.getfixturevalue("postgresql_url")) as url:
+            yield url
 
 
 @contextmanager

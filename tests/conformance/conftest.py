@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from apothecary.content.sync import sync
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.conformance import terminology
-from tests.conformance.harness import EVERYTHING, ROOT, TYPES, InProcess, fill, settings_for, write_content
-from tests.databases import fresh_database
-
-
-@contextmanager
-def session_database(request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an empty database for the session, on the engine that the fixture's parameter names."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{factory.mktemp('sqlite') / 'apothecary.db'}"
-    else:
-        with fresh_database(request.getfixturevalue("postgresql_url")) as url:
-            yield url
+from tests.conformance.harness import EVERYTHING, ROOT, TYPES, InProcess, fill, serving, settings_for, write_content
+from tests.databases import session_database
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
@@ -41,22 +29,18 @@ def everything_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.T
     with session_database(request, tmp_path_factory) as url:
         content = tmp_path_factory.mktemp("everything")
         write_content(content, EVERYTHING)
-        settings = Settings(database=url, content=str(content), resource_types="*")
-        store = open_store(settings)
-        sync(settings, store)
-        yield InProcess(settings, store)
-        store.close()
+        with serving(Settings(database=url, content=str(content), resource_types="*")) as server:
+            yield server
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def content_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
     """The app over the content that the repository ships."""
-    with session_database(request, tmp_path_factory) as url:
-        settings = Settings(database=url, content=str(ROOT / "resources"))
-        store = open_store(settings)
-        sync(settings, store)
-        yield InProcess(settings, store)
-        store.close()
+    with (
+        session_database(request, tmp_path_factory) as url,
+        serving(Settings(database=url, content=str(ROOT / "resources"))) as server,
+    ):
+        yield server
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])

@@ -108,6 +108,15 @@ def settings_for(database_url: str, content: Path, **more: Any) -> Settings:
     return Settings(database=database_url, content=str(content), resource_types=TYPES, **more)
 
 
+@contextmanager
+def serving(settings: Settings) -> Iterator[InProcess]:
+    """The app over the content that the settings name."""
+    store = open_store(settings)
+    sync(settings, store)
+    yield InProcess(settings, store)
+    store.close()
+
+
 def fill(database_url: str, content: Path) -> SqlStore:
     """A store with the fixtures: the first state, then the changes and the removals in a second sync."""
     settings = settings_for(database_url, content)

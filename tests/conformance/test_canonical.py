@@ -11,8 +11,8 @@ import pytest
 
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
-from tests.conformance.conftest import session_database
 from tests.conformance.harness import BASE, HERE, InProcess, table
+from tests.databases import session_database
 
 # Longer than the index keeps an address whole.
 WORLD = json.loads((HERE / "canonical.json").read_text().replace("LONG", "x" * 250))

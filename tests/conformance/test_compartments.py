@@ -14,6 +14,7 @@ from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.conformance.harness import InProcess, problems, told
 from tests.conformance.walk import forwards
+from tests.databases import session_database
 
 BASES = ["/fhir/r4", "/fhir/r4b", "/fhir/r5"]
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -53,8 +54,6 @@ def resources() -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
-    from tests.conformance.conftest import session_database
-
     with session_database(request, tmp_path_factory) as url:
         settings = Settings(database=url, content="", resource_types="*")
         made = InProcess(settings, open_store(settings))

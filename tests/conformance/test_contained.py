@@ -15,9 +15,9 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.settings import Settings
 from apothecary.store.check import disagreements
 from apothecary.store.open import open_store
-from tests.conformance.conftest import session_database
 from tests.conformance.harness import BASE, HERE, ROOT, Answer, InProcess, problems, table, told
 from tests.conformance.walk import forwards
+from tests.databases import session_database
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ from apothecary.content.indexing import Indexing
 from apothecary.fhir.releases import FhirVersion
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
-from tests.conformance.conftest import session_database
 from tests.conformance.harness import InProcess, table
 from tests.conformance.test_writes import filled, tell
+from tests.databases import session_database
 
 STORIES = {name: steps for stories in table("definitions.yaml").values() for name, steps in stories.items()}
 

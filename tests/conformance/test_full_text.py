@@ -13,8 +13,8 @@ import yaml
 from apothecary.content.sync import sync
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
-from tests.conformance.conftest import session_database
 from tests.conformance.harness import BASE, ROOT, Answer, InProcess, problems, table, told, write_content
+from tests.databases import session_database
 
 SEARCHES = [(query, found) for section in table("full_text.yaml").values() for query, found in section.items()]
 

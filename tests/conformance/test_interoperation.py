@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from apothecary.content.sync import sync
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
-from tests.conformance.conftest import session_database
 from tests.conformance.harness import InProcess, Server, served, table
 from tests.conformance.test_writes import tell
+from tests.databases import session_database
 
 STORIES = {
     f"{section}: {name}": steps

@@ -8,9 +8,9 @@ import pytest
 
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
-from tests.conformance.conftest import session_database
 from tests.conformance.harness import InProcess, table
 from tests.conformance.test_writes import tell
+from tests.databases import session_database
 
 STORIES = {
     f"{section}: {name}": steps

@@ -15,10 +15,10 @@ from apothecary.fhir.json import dumps, parse
 from apothecary.fhir.releases import FhirVersion
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
-from tests.conformance.conftest import session_database
 from tests.conformance.harness import InProcess, table, told
 from tests.conformance.test_cases import check, title
 from tests.conformance.walk import forwards
+from tests.databases import session_database
 from tests.versions.corpus import broken_rules, content, refused_by_models, vendored
 from tests.versions.test_validity import KNOWN, UNREADABLE
 

@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from apothecary.content.sync import sync
 from apothecary.settings import Settings
-from apothecary.store.open import open_store
-from tests.conformance.harness import Answer, InProcess
-from tests.databases import fresh_database
+from tests.conformance.harness import Answer, InProcess, serving
+from tests.databases import session_database
 
 ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 IDENTIFIERS = "http://terminology.hl7.org/CodeSystem/v2-0203"
@@ -26,23 +24,14 @@ ENCOUNTER: Item = {
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
-    if request.param == "sqlite":
-        yield from made(f"sqlite:///{tmp_path_factory.mktemp('terms') / 'a.db'}")
-    else:
-        with fresh_database(request.getfixturevalue("postgresql_url")) as url:
-            yield from made(url)
-
-
-def made(url: str) -> Iterator[InProcess]:
-    settings = Settings(database=url, content="", resource_types="*")
-    store = open_store(settings)
-    sync(settings, store)
-    found = InProcess(settings, store)
-    headers = {"Content-Type": "application/fhir+json"}
-    answer = found.ask("PUT", "/fhir/r4/Encounter/e", headers, json.dumps(ENCOUNTER))
-    assert answer.status == 201, answer.body
-    yield found
-    store.close()
+    with (
+        session_database(request, tmp_path_factory) as url,
+        serving(Settings(database=url, content="", resource_types="*")) as found,
+    ):
+        headers = {"Content-Type": "application/fhir+json"}
+        answer = found.ask("PUT", "/fhir/r4/Encounter/e", headers, json.dumps(ENCOUNTER))
+        assert answer.status == 201, answer.body
+        yield found
 
 
 def said(answer: Answer) -> Item:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from apothecary.content.sync import sync
 from apothecary.settings import Settings
-from apothecary.store.open import open_store
-from tests.conformance.harness import InProcess, write_content
-from tests.databases import fresh_database
+from tests.conformance.harness import InProcess, serving, write_content
+from tests.databases import session_database
 
 ICD, ATC = "http://hl7.org/fhir/sid/icd-10-cm", "http://www.whocc.no/atc"
 # Codes of conditions; what is indicated for any part of an illness is found with it.
@@ -50,19 +47,11 @@ RESOURCES = [
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
     content = tmp_path_factory.mktemp("content")
     write_content(content, RESOURCES)
-    if request.param == "sqlite":
-        yield from made(f"sqlite:///{tmp_path_factory.mktemp('rules') / 'a.db'}", content)
-    else:
-        with fresh_database(request.getfixturevalue("postgresql_url")) as url:
-            yield from made(url, content)
-
-
-def made(url: str, content: Path) -> Iterator[InProcess]:
-    settings = Settings(database=url, content=str(content), resource_types="*")
-    store = open_store(settings)
-    sync(settings, store)
-    yield InProcess(settings, store)
-    store.close()
+    with (
+        session_database(request, tmp_path_factory) as url,
+        serving(Settings(database=url, content=str(content), resource_types="*")) as made,
+    ):
+        yield made
 
 
 @pytest.mark.parametrize("release", ["r4", "r4b", "r5"])

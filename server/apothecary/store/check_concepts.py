@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Integer, Select, Text, and_, bindparam, exists, func, not_, or_, select
+from sqlalchemy import Integer, Select, Table, Text, and_, bindparam, exists, func, not_, or_, select
 
 from apothecary.store import tables
 from apothecary.store.concept_tables import code_system, concept, concept_property
@@ -41,7 +42,7 @@ def orphans(store: SqlStore) -> Iterator[str]:
     bound = statement.bind({"most": 1000})
     yield from (f"code_system has CodeSystem/{row[0]}, which is not there" for row in store.rows(statement, bound))
     for table, column in ((concept, "number"), (concept_property, "first")):
-        statement = store.statements.get(("check orphans", table.name), lambda t=table, c=column: _lost(t, c))  # type: ignore[misc]
+        statement = store.statements.get(("check orphans", table.name), partial(_lost, table, column))
         if store.rows(statement, statement.bind({"most": 1})):
             yield f"{table.name} has rows of no code system"
 
@@ -60,7 +61,7 @@ def _gone() -> Select[Any]:
     return found.where(or_(of.id.is_(None), of.deleted)).limit(bindparam("most", type_=Integer()))
 
 
-def _lost(table: Any, column: str) -> Select[Any]:
+def _lost(table: Table, column: str) -> Select[Any]:
     number = table.c[column]
     inside = exists(select(code_system.c.first).where(number.between(code_system.c.first, code_system.c.last)))
     return select(number).where(not_(inside)).limit(bindparam("most", type_=Integer()))

@@ -36,7 +36,7 @@ BATCH = 5000
 # Under this name the store remembers the next number of a concept: none is given twice.
 NEXT = "next concept"
 # PostgreSQL plans by what it knows of a table, and learns of so many new rows a minute later by itself.
-LEARN = Statement(f"ANALYZE {concept.name}", (), {})
+ANALYZE = Statement(f"ANALYZE {concept.name}", (), {})
 
 
 class Target(Protocol):
@@ -98,7 +98,7 @@ class ConceptWriter:
             said = {one: None for number, row in some for one in _said(first, number, row)}
             target.insert_rows(concept_property.name, list(said))
         if not target.sqlite:
-            target.run(LEARN)
+            target.run(ANALYZE)
 
 
 def _concept(dialect: Dialect, number: int, one: ConceptRow) -> tuple[Any, ...]:
