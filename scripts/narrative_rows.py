@@ -224,6 +224,7 @@ def _guideline(guideline: Resource) -> str:
 def _clinical_use_definition(resource: Resource, library: Library) -> Described:
     rows: list[Row] = [("Subject", library.names(resource.get("subject", [])))]
     rows.append(("Category", bullets(map(concept_text, resource.get("category", [])))))
+    rows += [("Effect", escape(_effect(each["valueCodeableConcept"]))) for each in extensions(resource, "effect-statement")]
     indication, warning = resource.get("indication"), resource.get("warning")
     if indication:
         for key, label in (("diseaseStatus", "Course"), ("intendedEffect", "Intended effect")):
@@ -250,6 +251,11 @@ def _clinical_use_definition(resource: Resource, library: Library) -> Described:
             rows.append((label, library.names(targets)))
     prefix = "Use: " if indication else "Limitation of use: "
     return prefix + name_of(resource), [], rows
+
+
+def _effect(statement: Resource) -> str:
+    """A statement of effect: the code by its display, and the words where they say more."""
+    return ": ".join([*(coding["display"] for coding in statement["coding"]), *filter(None, [statement.get("text")])])
 
 
 def _medication(resource: Resource, library: Library) -> Described:

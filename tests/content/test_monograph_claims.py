@@ -34,6 +34,7 @@ VERIFIED = {
     (row["system"], row["code"]): row["display"]
     for row in json.loads((HERE / "verified_codes.json").read_text(encoding="utf-8"))
 }
+EFFECT = OWN + "StructureDefinition/effect-statement"
 SHA1_BASE64 = "ffcmuzPQRgEs9asTvUPioDEJOsk="
 SHA256 = "694083ecd3cc55dd2929003f87ef701e0ffcf6c3a8481c889d7859e308724f19"
 
@@ -160,6 +161,7 @@ def test_an_indication_in_medication_knowledge_repeats_its_definition() -> None:
         assert use["concept"] == without_basis(definition["indication"]["diseaseSymptomProcedure"]["concept"])
         (status,) = extension_values(use, OWN + "StructureDefinition/claim-regulatory-status")
         assert [status] == definition["category"]
+        assert extension_values(use, EFFECT) == extension_values(definition, EFFECT)
         assert set(extension_values(use, SOURCE_CLAIM)) == set(extension_values(definition, SOURCE_CLAIM))
 
 
@@ -178,6 +180,28 @@ def test_the_regulatory_status_of_a_use_is_in_its_category_and_in_its_text() -> 
             seen.add(status)
             assert each["indication"]["diseaseSymptomProcedure"]["concept"]["text"].endswith(f"({wording[status]})")
     assert seen == wording.keys()
+
+
+@pytest.mark.parametrize("key", of_type("ClinicalUseDefinition"))
+def test_a_use_and_a_limitation_have_one_statement_of_effect_with_what_it_rests_on(key: str) -> None:
+    resource = CONTENT[key]
+    (statement,) = extension_values(resource, EFFECT)
+    (coding,) = statement["coding"]
+    codes = {concept["code"] for concept in CONTENT["CodeSystem/effect-statement"]["concept"]}
+    negative = {"not-effective", "not-suitable"}
+    assert coding["code"] in (negative if resource["type"] == "warning" else codes - negative)
+    stated = set(extension_values(statement, SOURCE_CLAIM))
+    assert stated or extension_values(statement, ASSERTION_BASIS) == ["editor"]
+    assert stated or coding["code"] == "unknown"
+    assert coding["display"] in resource["text"]["div"]
+
+
+@pytest.mark.parametrize("key", of_type("ClinicalUseDefinition"))
+def test_a_use_that_is_called_effective_says_so_in_its_words(key: str) -> None:
+    (statement,) = extension_values(CONTENT[key], EFFECT)
+    code = statement["coding"][0]["code"]
+    if code in ("effective", "responds"):
+        assert code in CONTENT[key]["indication"]["diseaseSymptomProcedure"]["concept"]["text"]
 
 
 @pytest.mark.parametrize("claim", ["S26", "S31", "S80"])
