@@ -38,6 +38,10 @@ class Library:
 
     def __init__(self, resources: Iterable[Resource]) -> None:
         self._by_reference = {f"{each['resourceType']}/{each['id']}": each for each in resources}
+        self._assessments: dict[str, list[Resource]] = {}
+        for each in self._by_reference.values():
+            for target in assessed(each) if each["resourceType"] == "ArtifactAssessment" else ():
+                self._assessments.setdefault(target.get("reference", ""), []).append(each)
 
     def name(self, reference: Resource) -> str:
         """What a reader calls the target: its own name, else the display, else the reference itself."""
@@ -51,9 +55,20 @@ class Library:
         targets = [self._by_reference.get(each.get("reference", ""), {}) for each in references]
         return [str(each["description"]) for each in targets if "description" in each]
 
+    def discrepancies(self, resource: Resource) -> str:
+        """The titles of the assessments that concern `resource`, as a list."""
+        found = self._assessments.get(f"{resource['resourceType']}/{resource.get('id')}", [])
+        return bullets(name_of(each) for each in found)
+
     def names(self, references: Iterable[Resource]) -> str:
         """The names of several targets as a list."""
         return bullets(self.name(reference) for reference in references)
+
+
+def assessed(assessment: Resource) -> list[Resource]:
+    """What an ArtifactAssessment concerns: the references to its artifact and to the ones it comments on beside it."""
+    related = [each for part in assessment["content"] for each in part.get("relatedArtifact", [])]
+    return [assessment["artifactReference"], *(each["resourceReference"] for each in related)]
 
 
 def name_of(resource: Resource) -> str:
@@ -88,9 +103,12 @@ def extensions(element: Resource, name: str) -> list[Resource]:
 
 
 def qualifications(element: Resource) -> list[str]:
-    """The texts of the `qualification` extensions of `element`."""
-    parts = [part for each in extensions(element, "qualification") for part in each["extension"]]
-    return [part["valueMarkdown"] for part in parts if part["url"] == "text"]
+    """The texts of the `qualification` extensions of `element`; those that are the editors' own say so."""
+    found = []
+    for each in extensions(element, "qualification"):
+        note = " (editors' remark)" if extensions(each, "assertion-basis") else ""
+        found += [part["valueMarkdown"] + note for part in each["extension"] if part["url"] == "text"]
+    return found
 
 
 def claim_ids(node: Any) -> list[str]:
@@ -243,12 +261,15 @@ def _clinical_use_definition(resource: Resource, library: Library) -> Described:
         for each in extensions(warning, "limitation-condition"):
             rows.append(("Condition", escape(concept_text(each["valueCodeableConcept"]))))
             rows += _codes(each["valueCodeableConcept"])
+        for each in extensions(warning, "limitation-intended-effect"):
+            rows.append(("Intended effect that is denied", escape(concept_text(each["valueCodeableConcept"]))))
     if "population" in resource:
         rows.append(("Population", library.names(resource["population"])))
     rows += [("Remark", escape(each)) for each in qualifications(resource)]
     for name, label in (("related-evidence", "Evidence"), ("see-also", "See also")):
         if targets := [each["valueReference"] for each in extensions(resource, name)]:
             rows.append((label, library.names(targets)))
+    rows.append(("Discrepancies that the editors noted", library.discrepancies(resource)))
     prefix = "Use: " if indication else "Limitation of use: "
     return prefix + name_of(resource), [], rows
 
@@ -294,13 +315,11 @@ def _evidence(resource: Resource, library: Library) -> Described:
 
 
 def _artifact_assessment(resource: Resource, library: Library) -> Described:
-    targets = [resource["artifactReference"]]
     rows: list[Row] = []
     for part in resource["content"]:
         label = {"comment": "What was found", "response": "How it is shown"}[part["informationType"]]
         rows.append((label, escape(part["summary"])))
-        targets += [each["resourceReference"] for each in part.get("relatedArtifact", [])]
-    rows.append(("Concerns", library.names(targets)))
+    rows.append(("Concerns", library.names(assessed(resource))))
     rows += _text(resource, "workflowStatus", "Workflow status") + _text(resource, "disposition", "Disposition")
     return name_of(resource), [], rows
 

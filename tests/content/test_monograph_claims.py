@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scripts.narrative_rows import claim_ids
+from scripts.narrative_rows import assessed, claim_ids
 from tests.content.monograph import (
     ASSERTION_BASIS,
     CONTENT,
@@ -29,7 +29,6 @@ from tests.content.monograph import (
 
 HERE = ROOT / "tests" / "content"
 CLAIMS = [f"S{number}" for number in range(1, 81)]
-DISCREPANCIES = [f"D{number}" for number in range(1, 24)]
 VERIFIED = {
     (row["system"], row["code"]): row["display"]
     for row in json.loads((HERE / "verified_codes.json").read_text(encoding="utf-8"))
@@ -167,7 +166,7 @@ def test_an_indication_in_medication_knowledge_repeats_its_definition() -> None:
 
 def test_the_regulatory_status_of_a_use_is_in_its_category_and_in_its_text() -> None:
     wording = {
-        "approved-per-source": '"in approval" per the source',
+        "in-approval-per-source": '"in approval" per the source',
         "off-label": "off-label",
         "investigational": "investigational",
         "unspecified": "status not stated",
@@ -292,11 +291,33 @@ def test_the_source_document_is_identified_by_its_hashes_and_not_included() -> N
 
 def test_each_discrepancy_is_assessed_on_a_resource_that_exists() -> None:
     found = {each["identifier"][0]["value"]: each for each in of_type("ArtifactAssessment").values()}
-    assert sorted(found, key=lambda number: int(number[1:])) == DISCREPANCIES
+    assert sorted(int(number[1:]) for number in found) == list(range(1, len(found) + 1))
     for number, each in found.items():
         assert each["title"].startswith(f"{number}: ")
         assert each["artifactReference"]["reference"] in CONTENT
         assert [part["informationType"] for part in each["content"]] == ["comment", "response"]
+
+
+def test_the_narrative_of_a_use_names_the_discrepancies_that_concern_it() -> None:
+    concerned = set()
+    for assessment in of_type("ArtifactAssessment").values():
+        for target in map(lambda each: each["reference"], assessed(assessment)):
+            if target.startswith("ClinicalUseDefinition/"):
+                concerned.add(target)
+                assert assessment["title"].split(":")[0] + ":" in CONTENT[target]["text"]["div"]
+    assert concerned
+
+
+@pytest.mark.parametrize("key", of_type("Evidence", "ArtifactAssessment"))
+def test_the_words_of_the_editors_are_marked_as_theirs(key: str) -> None:
+    resource = CONTENT[key]
+    if resource["resourceType"] == "Evidence":
+        own = [*resource.get("note", []), *resource["certainty"]]
+        assert [extension_values(each, ASSERTION_BASIS) for each in own] == [["editor"]] * len(own)
+    else:
+        comment, response = (extension_values(each, ASSERTION_BASIS) for each in resource["content"])
+        assert response == ["editor"]
+        assert comment == (["label"] if re.search(r"(?i)\bthe (\w+ )*label\b", resource["content"][0]["summary"]) else ["editor"])
 
 
 def test_a_resource_without_provenance_is_administrative() -> None:
