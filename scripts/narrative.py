@@ -14,7 +14,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from scripts.narrative_rows import DESCRIBE, Library, Resource, describe, section_body
+from scripts.narrative_rows import DESCRIBE, Library, Resource, describe
+from scripts.narrative_sections import section_body
 
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 

@@ -43,9 +43,13 @@ class Library:
             for target in assessed(each) if each["resourceType"] == "ArtifactAssessment" else ():
                 self._assessments.setdefault(target.get("reference", ""), []).append(each)
 
+    def get(self, reference: Resource) -> Resource | None:
+        """The target itself, None where the library does not hold it."""
+        return self._by_reference.get(reference.get("reference", ""))
+
     def name(self, reference: Resource) -> str:
         """What a reader calls the target: its own name, else the display, else the reference itself."""
-        target = self._by_reference.get(reference.get("reference", ""))
+        target = self.get(reference)
         if target is None:
             return str(reference.get("display") or reference.get("reference", ""))
         return name_of(target)
@@ -224,7 +228,10 @@ def _medication_knowledge(resource: Resource, library: Library) -> Described:
         by_coverage.setdefault(parts["coverage"]["valueCode"], []).append(section)
     for coverage, sections in by_coverage.items():
         rows.append((f"Content {coverage.replace('-', ' ')}", bullets(sections)))
-    sources = [each["source"] for each in resource.get("monograph", []) if "source" in each]
+    monographs = resource.get("monograph", [])
+    links = [link["valueReference"] for each in monographs for link in extensions(each, "see-also")]
+    rows.append(("Monograph", library.names(links)))
+    sources = [each["source"] for each in monographs if "source" in each]
     return name_of(resource), library.descriptions(sources), rows
 
 
@@ -242,7 +249,9 @@ def _guideline(guideline: Resource) -> str:
 def _clinical_use_definition(resource: Resource, library: Library) -> Described:
     rows: list[Row] = [("Subject", library.names(resource.get("subject", [])))]
     rows.append(("Category", bullets(map(concept_text, resource.get("category", [])))))
-    rows += [("Effect", escape(_effect(each["valueCodeableConcept"]))) for each in extensions(resource, "effect-statement")]
+    rows += [
+        ("Effect", escape(_effect(each["valueCodeableConcept"]))) for each in extensions(resource, "effect-statement")
+    ]
     indication, warning = resource.get("indication"), resource.get("warning")
     if indication:
         for key, label in (("diseaseStatus", "Course"), ("intendedEffect", "Intended effect")):
@@ -392,12 +401,3 @@ def describe(resource: Resource, library: Library) -> Described:
     title, notes, rows = DESCRIBE[resource["resourceType"]](resource, library)
     rows = [*rows, ("Source claims", ", ".join(claim_ids(resource)))]
     return title, notes, [(label, value) for label, value in rows if value]
-
-
-def section_body(section: Resource, library: Library) -> str | None:
-    """The XHTML of a Composition section from its entries or its reason for being empty; None if it is authored."""
-    if "emptyReason" in section:
-        return f"<p>{escape(section['emptyReason']['text'])}</p>"
-    if "entry" in section:
-        return f"<div>{library.names(section['entry'])}</div>"
-    return None

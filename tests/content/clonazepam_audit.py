@@ -1,101 +1,30 @@
-"""What the clonazepam content must say of each claim of its source, and where: the rows of `test_monograph_audit`."""
+"""What the clonazepam content must say of each claim of its source, and where."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from tests.content.audit import (
+    CONDITION,
+    EXTENSION,
+    Said,
+    characteristic,
+    coded,
+    effect,
+    intended,
+    lasting,
+    product,
+    relation,
+    remarks,
+    status,
+    strength,
+    therapy,
+    use,
+)
 
-EXTENSION = "extension.where(url.endsWith('/{}'))"
-
-
-class Said(NamedTuple):
-    """One thing that a claim asks for: `holds` is a FHIRPath expression on the R5 resource at `place` that must be true;
-    `words` stand in that resource's text in every release, and `read` in the R4 MedicationKnowledge.
-    """
-
-    claim: str
-    place: str
-    holds: str
-    words: str
-    read: str = ""
-
-
-def effect(code: str, claim: str) -> str:
-    """That the statement of effect is `code` and rests on `claim`."""
-    value = EXTENSION.format("effect-statement") + ".value"
-    return (
-        f"{value}.coding.where(code = '{code}').exists() and "
-        f"{value}.extension.where(url.endsWith('/source-claim') and value = '{claim}').exists()"
-    )
-
-
-def relation(concept: str, code: str, name: str) -> str:
-    """That the coding `code` of `concept` is related to the text by `name`."""
-    found = f"{concept}.coding.where(code = '{code}')"
-    return f"{found}.{EXTENSION.format('code-relationship')}.value = '{name}'"
-
-
-def status(code: str) -> str:
-    """That the regulatory status of a use is `code`."""
-    return f"category.coding.code = '{code}'"
-
-
-def intended(code: str) -> str:
-    """That the intended effect of a use is `code`."""
-    return f"indication.intendedEffect.concept.coding.code = '{code}'"
-
-
-def lasting(text: str) -> str:
-    """That the duration of a use says `text`."""
-    return f"indication.duration.contains('{text}')"
-
-
-def coded(code: str) -> str:
-    """That the condition of a use has the code `code`."""
-    return f"{CONDITION}.coding.where(code = '{code}').exists()"
-
-
-def therapy(name: str, relationship: str, remark: str = "") -> str:
-    """That another therapy stands in this relationship, with this remark."""
-    found = (
-        f"indication.otherTherapy.where(treatment.concept.text.startsWith('{name}') and "
-        f"relationshipType.coding.code = '{relationship}')"
-    )
-    inner = f".{EXTENSION.format('qualification')}.extension.value.where($this.contains('{remark}'))"
-    return f"{found}{inner if remark else ''}.exists()"
-
-
-def strength(amount: str) -> str:
-    """That the one ingredient has this many milligrams a tablet."""
-    numerator = "definitional.ingredient.strength.numerator"
-    return f"{numerator}.value = {amount} and {numerator}.code = 'mg'"
-
-
-def characteristic(code: str, text: str) -> str:
-    """That a characteristic of the product says `text`."""
-    return f"definitional.drugCharacteristic.where(type.coding.code = '{code}').value = '{text}'"
-
-
-def remarks(text: str) -> str:
-    """That a remark on the whole says `text`."""
-    return f"{EXTENSION.format('qualification')}.extension.value.where($this.contains('{text}')).exists()"
-
-
-CONDITION = "indication.diseaseSymptomProcedure.concept"
 LIMITED = "warning." + EXTENSION.format("limitation-condition") + ".value"
 DENIED = "warning." + EXTENSION.format("limitation-intended-effect") + ".value.coding.code"
 KNOWLEDGE = "MedicationKnowledge/clonazepam"
 MONOGRAPH = "Composition/clonazepam-monograph"
 NARROWER, BROADER, RELATED = "source-is-narrower-than-target", "source-is-broader-than-target", "related-to"
-
-
-def product(amount: str) -> str:
-    """The record of the tablet of this many milligrams."""
-    return f"MedicationKnowledge/klonopin-{amount.replace('.', '-')}-mg-tablet"
-
-
-def use(name: str) -> str:
-    """The definition of a use or of a limitation."""
-    return f"ClinicalUseDefinition/{name}"
 
 
 def _panic(claim: str) -> list[Said]:
@@ -128,38 +57,116 @@ AUDIT = [
     Said("S6", use("akathisia"), coded("HP:0031943"), "akathisia", "akathisia (status not stated)"),
     Said("S7", use("akathisia"), remarks("movement disorder"), "movement disorder"),
     Said("S8", KNOWLEDGE, "medicineClassification.classification.coding.code contains 'D001569'", "benzodiazepine"),
-    *(Said(claim, product(mg), strength(mg), f"clonazepam {mg} mg") for claim, mg in zip(("S9", "S10", "S11"), ("0.5", "1", "2"))),
+    *(
+        Said(claim, product(mg), strength(mg), f"clonazepam {mg} mg")
+        for claim, mg in (("S9", "0.5"), ("S10", "1"), ("S11", "2"))
+    ),
     *(Said("S12", product(mg), "definitional.doseForm.coding.code contains '317541'", "tablet") for mg in ("1", "2")),
     Said("S13", product("1"), characteristic("scoring", "unscored"), "unscored"),
     Said("S14", product("2"), characteristic("scoring", "unscored"), "unscored"),
     Said("S15", product("0.5"), characteristic("perforation", "K-shaped perforation"), "K-shaped perforation"),
     Said("S16", product("1"), characteristic("perforation", "K-shaped perforation"), "K-shaped perforation"),
     Said("S17", product("2"), characteristic("perforation", "K-shaped perforation"), "K-shaped perforation"),
-    Said("S18", KNOWLEDGE, f"{EXTENSION.format('effect-timing')}.extension.where(url = 'onset').value.high.value = 1", "within 1 h"),
-    Said("S19", KNOWLEDGE, f"{EXTENSION.format('effect-timing')}.extension.where(url = 'duration').value.low.value = 6", "6 to 12 h"),
+    Said(
+        "S18",
+        KNOWLEDGE,
+        f"{EXTENSION.format('effect-timing')}.extension.where(url = 'onset').value.high.value = 1",
+        "within 1 h",
+    ),
+    Said(
+        "S19",
+        KNOWLEDGE,
+        f"{EXTENSION.format('effect-timing')}.extension.where(url = 'duration').value.low.value = 6",
+        "6 to 12 h",
+    ),
     Said("S20", use("epilepsy-short-term"), lasting("short-term"), "short-term", "epilepsy, short-term"),
     *_panic("S21"),
     Said("S22", use("panic-disorder-with-agoraphobia"), coded("F40.01"), "with agoraphobia", "with agoraphobia"),
-    Said("S22", use("panic-disorder-without-agoraphobia"), coded("F41.0"), "without agoraphobia", "without agoraphobia"),
+    Said(
+        "S22", use("panic-disorder-without-agoraphobia"), coded("F41.0"), "without agoraphobia", "without agoraphobia"
+    ),
     Said("S23", MONOGRAPH, "section.where(title = 'Mechanism of action').text.exists()", "not known exactly"),
-    Said("S24", use("acute-seizures"), f"{CONDITION}.text.contains('first-line')", "first-line", "acute seizures, first-line"),
+    Said(
+        "S24",
+        use("acute-seizures"),
+        f"{CONDITION}.text.contains('first-line')",
+        "first-line",
+        "acute seizures, first-line",
+    ),
     Said("S25", use("acute-seizures"), remarks("benzodiazepines in general"), "benzodiazepines in general"),
-    Said("S26", use("limitation-long-term-seizure-treatment"), effect("not-suitable", "S26"), "long-term seizure treatment"),
+    Said(
+        "S26",
+        use("limitation-long-term-seizure-treatment"),
+        effect("not-suitable", "S26"),
+        "long-term seizure treatment",
+    ),
     Said("S26", use("limitation-long-term-seizure-treatment"), f"{DENIED} = 'Treatment'", "the benzodiazepine class"),
-    Said("S27", use("limitation-long-term-seizure-treatment"), "warning.description.contains('tolerance')", "tolerance to the anticonvulsant effect"),
-    Said("S27", MONOGRAPH, "section.where(title = 'Clinical pharmacology').text.exists()", "Tolerance develops to the anticonvulsant effect"),
-    Said("S28", use("epilepsy-in-children"), effect("effective", "S28"), "Effective", "epilepsy in children; effective"),
+    Said(
+        "S27",
+        use("limitation-long-term-seizure-treatment"),
+        "warning.description.contains('tolerance')",
+        "tolerance to the anticonvulsant effect",
+    ),
+    Said(
+        "S27",
+        MONOGRAPH,
+        "section.where(title = 'Clinical pharmacology').text.exists()",
+        "Tolerance develops to the anticonvulsant effect",
+    ),
+    Said(
+        "S28", use("epilepsy-in-children"), effect("effective", "S28"), "Effective", "epilepsy in children; effective"
+    ),
     Said("S28", use("epilepsy-in-children"), "population.reference = 'Group/children'", "Children"),
     Said("S29", use("epilepsy-in-children"), remarks("low plasma concentrations"), "low plasma concentrations"),
-    Said("S29", MONOGRAPH, "section.where(title = 'Clinical pharmacology').text.exists()", "low plasma concentrations seem"),
-    Said("S30", use("rare-childhood-epilepsies"), "population.reference = 'Group/children'", "sometimes used", "certain rare epilepsies of childhood, not named; sometimes used"),
-    Said("S31", use("not-effective-infantile-spasms"), effect("not-effective", "S31"), "does not control infantile spasms"),
+    Said(
+        "S29",
+        MONOGRAPH,
+        "section.where(title = 'Clinical pharmacology').text.exists()",
+        "low plasma concentrations seem",
+    ),
+    Said(
+        "S30",
+        use("rare-childhood-epilepsies"),
+        "population.reference = 'Group/children'",
+        "sometimes used",
+        "certain rare epilepsies of childhood, not named; sometimes used",
+    ),
+    Said(
+        "S31",
+        use("not-effective-infantile-spasms"),
+        effect("not-effective", "S31"),
+        "does not control infantile spasms",
+    ),
     Said("S31", use("not-effective-infantile-spasms"), relation(LIMITED, "G40.82", NARROWER), "infantile spasms"),
-    Said("S32", use("epilepsy-short-term"), lasting("chiefly acute management"), "acute management", "epilepsy, short-term or acute management"),
-    Said("S33", use("non-convulsive-status-epilepticus"), effect("effective", "S33"), "Effective", "status epilepticus, acute control; effective"),
+    Said(
+        "S32",
+        use("epilepsy-short-term"),
+        lasting("chiefly acute management"),
+        "acute management",
+        "epilepsy, short-term or acute management",
+    ),
+    Said(
+        "S33",
+        use("non-convulsive-status-epilepticus"),
+        effect("effective", "S33"),
+        "Effective",
+        "status epilepticus, acute control; effective",
+    ),
     Said("S33", use("non-convulsive-status-epilepticus"), relation(CONDITION, "G40.901", RELATED), "acute control"),
-    Said("S34", use("non-convulsive-status-epilepticus"), lasting("transient"), "often transient", "benefit is often transient"),
-    Said("S35", use("non-convulsive-status-epilepticus"), therapy("phenytoin", "add-on-for-lasting-control", "had to be added in the people"), "Was required in addition", "phenytoin was then required for lasting control"),
+    Said(
+        "S34",
+        use("non-convulsive-status-epilepticus"),
+        lasting("transient"),
+        "often transient",
+        "benefit is often transient",
+    ),
+    Said(
+        "S35",
+        use("non-convulsive-status-epilepticus"),
+        therapy("phenytoin", "add-on-for-lasting-control", "had to be added in the people"),
+        "Was required in addition",
+        "phenytoin was then required for lasting control",
+    ),
     *(
         Said(claim, use(name), intended("Treatment"), text, f'{text} ("in approval" per the source)')
         for claim, name, text in (
@@ -173,65 +180,215 @@ AUDIT = [
     Said("S38", use("infantile-myoclonic-seizures"), f"{CONDITION}.coding.empty()", "infantile myoclonic"),
     Said("S40", use("akinetic-seizures"), relation(CONDITION, "G40.4", RELATED), "akinetic"),
     *(
-        Said("S41", use(name), status("in-approval-per-source"), "In approval, per the source", '"in approval" per the source')
+        Said(
+            "S41",
+            use(name),
+            status("in-approval-per-source"),
+            "In approval, per the source",
+            '"in approval" per the source',
+        )
         for name in ("typical-absence-seizures", "atypical-absence-seizures", "infantile-myoclonic-seizures")
     ),
     *(
-        Said("S41", use(name), status("in-approval-per-source"), "In approval, per the source", '"in approval" per the source')
+        Said(
+            "S41",
+            use(name),
+            status("in-approval-per-source"),
+            "In approval, per the source",
+            '"in approval" per the source',
+        )
         for name in ("myoclonic-seizures", "akinetic-seizures")
     ),
-    Said("S42", use("treatment-resistant-epilepsy"), effect("unknown", "S42"), "a subgroup may benefit", "long-term; a subgroup may benefit"),
+    Said(
+        "S42",
+        use("treatment-resistant-epilepsy"),
+        effect("unknown", "S42"),
+        "a subgroup may benefit",
+        "long-term; a subgroup may benefit",
+    ),
     Said("S42", use("treatment-resistant-epilepsy"), relation(CONDITION, "G40.919", BROADER), "long-term"),
     Said("S43", use("treatment-resistant-epilepsy"), therapy("clorazepate", "alternative-therapy"), "clorazepate"),
-    Said("S44", use("treatment-resistant-epilepsy"), therapy("clorazepate", "alternative-therapy", "slow to develop"), "tolerance to clorazepate is slow"),
-    Said("S45", use("treatment-resistant-epilepsy"), therapy("clorazepate (a benzodiazepine)", "alternative-therapy"), "clorazepate (a benzodiazepine)"),
+    Said(
+        "S44",
+        use("treatment-resistant-epilepsy"),
+        therapy("clorazepate", "alternative-therapy", "slow to develop"),
+        "tolerance to clorazepate is slow",
+    ),
+    Said(
+        "S45",
+        use("treatment-resistant-epilepsy"),
+        therapy("clorazepate (a benzodiazepine)", "alternative-therapy"),
+        "clorazepate (a benzodiazepine)",
+    ),
     *_panic("S46"),
-    Said("S47", use("other-anxiety-disorders"), effect("effective", "S47"), "Effective", "other anxiety disorders; effective (off-label)"),
+    Said(
+        "S47",
+        use("other-anxiety-disorders"),
+        effect("effective", "S47"),
+        "Effective",
+        "other anxiety disorders; effective (off-label)",
+    ),
     Said("S47", use("other-anxiety-disorders"), relation(CONDITION, "F41", RELATED), "other anxiety disorders"),
     Said("S47", use("other-anxiety-disorders"), relation(CONDITION, "197480006", NARROWER), "other anxiety disorders"),
-    Said("S48", use("social-phobia"), effect("effective", "S48"), "as an example of the other anxiety disorders", "social phobia, as an example of other anxiety disorders; effective (off-label)"),
-    Said("S48", use("social-phobia"), f"{EXTENSION.format('see-also')}.value.reference contains '{use('other-anxiety-disorders')}'", "other anxiety disorders"),
-    *(Said("S49", use(name), status("off-label"), "Off-label", "(off-label)") for name in ("other-anxiety-disorders", "social-phobia")),
-    Said("S50", "Evidence/panic-disorder-short-term-trials", "assertion.contains('Controlled clinical trials')", "over the short term"),
-    Said("S50", use("panic-disorder"), effect("effective", "S50"), "as controlled trials showed", "effective over the short term"),
-    Said("S51", "Evidence/panic-disorder-long-term-trials", "assertion.contains('three years')", "Some long-term trials"),
-    Said("S52", "Evidence/panic-disorder-long-term-trials", "assertion.contains('did not become tolerant')", "did not become tolerant"),
-    Said("S53", "Evidence/panic-disorder-long-term-trials", "assertion.contains('none of them with a placebo control')", "placebo control"),
+    Said(
+        "S48",
+        use("social-phobia"),
+        effect("effective", "S48"),
+        "as an example of the other anxiety disorders",
+        "social phobia, as an example of other anxiety disorders; effective (off-label)",
+    ),
+    Said(
+        "S48",
+        use("social-phobia"),
+        f"{EXTENSION.format('see-also')}.value.reference contains '{use('other-anxiety-disorders')}'",
+        "other anxiety disorders",
+    ),
+    *(
+        Said("S49", use(name), status("off-label"), "Off-label", "(off-label)")
+        for name in ("other-anxiety-disorders", "social-phobia")
+    ),
+    Said(
+        "S50",
+        "Evidence/panic-disorder-short-term-trials",
+        "assertion.contains('Controlled clinical trials')",
+        "over the short term",
+    ),
+    Said(
+        "S50",
+        use("panic-disorder"),
+        effect("effective", "S50"),
+        "as controlled trials showed",
+        "effective over the short term",
+    ),
+    Said(
+        "S51", "Evidence/panic-disorder-long-term-trials", "assertion.contains('three years')", "Some long-term trials"
+    ),
+    Said(
+        "S52",
+        "Evidence/panic-disorder-long-term-trials",
+        "assertion.contains('did not become tolerant')",
+        "did not become tolerant",
+    ),
+    Said(
+        "S53",
+        "Evidence/panic-disorder-long-term-trials",
+        "assertion.contains('none of them with a placebo control')",
+        "placebo control",
+    ),
     Said("S54", use("acute-mania"), effect("effective", "S54"), "Effective", "acute mania; effective"),
     Said("S54", use("acute-mania"), relation(CONDITION, "F30", RELATED), "acute mania"),
-    Said("S55", use("restless-legs-syndrome"), "indication.intendedEffect.empty()", "restless legs syndrome", "restless legs syndrome, third-line (investigational)"),
-    Said("S56", KNOWLEDGE, "indicationGuideline.dosingGuideline.administrationTreatment.text contains 'third-line'", "third-line", "third-line"),
+    Said(
+        "S55",
+        use("restless-legs-syndrome"),
+        "indication.intendedEffect.empty()",
+        "restless legs syndrome",
+        "restless legs syndrome, third-line (investigational)",
+    ),
+    Said(
+        "S56",
+        KNOWLEDGE,
+        "indicationGuideline.dosingGuideline.administrationTreatment.text contains 'third-line'",
+        "third-line",
+        "third-line",
+    ),
     Said("S57", use("restless-legs-syndrome"), status("investigational"), "Investigational", "(investigational)"),
     Said("S58", use("bruxism"), effect("responds", "S58"), "Responds", "bruxism, short-term; responds"),
     Said("S59", use("bruxism"), lasting("short-term"), "short-term", "bruxism, short-term"),
     Said("S60", use("rem-sleep-behavior-disorder"), effect("responds", "S60"), "responds well", "responds well"),
-    Said("S61", KNOWLEDGE, "indicationGuideline.dosingGuideline.dosage.dosage.text.startsWith('low doses')", "low doses", "low doses"),
+    Said(
+        "S61",
+        KNOWLEDGE,
+        "indicationGuideline.dosingGuideline.dosage.dosage.text.startsWith('low doses')",
+        "low doses",
+        "low doses",
+    ),
     *(
-        Said(claim, use(f"neuroleptic-induced-akathisia-{course}"), f"indication.diseaseStatus.concept.text = '{course}'", f"{course} akathisia", f"{course} akathisia caused by neuroleptics")
+        Said(
+            claim,
+            use(f"neuroleptic-induced-akathisia-{course}"),
+            f"indication.diseaseStatus.concept.text = '{course}'",
+            f"{course} akathisia",
+            f"{course} akathisia caused by neuroleptics",
+        )
         for claim, course in (("S62", "acute"), ("S63", "chronic"))
     ),
     *(
-        Said(claim, use(f"neuroleptic-induced-akathisia-{course}"), relation(CONDITION, "G25.71", NARROWER), "caused by neuroleptics")
+        Said(
+            claim,
+            use(f"neuroleptic-induced-akathisia-{course}"),
+            relation(CONDITION, "G25.71", NARROWER),
+            "caused by neuroleptics",
+        )
         for claim, course in (("S62", "acute"), ("S63", "chronic"))
     ),
-    Said("S64", use("neuroleptic-induced-akathisia-acute"), remarks("neuroleptic and antipsychotic"), "neuroleptic and antipsychotic"),
-    Said("S65", use("spasticity-in-als"), "indication.comorbidity.concept.coding.code contains 'G12.21'", "amyotrophic lateral sclerosis", "spasticity related to amyotrophic lateral sclerosis"),
+    Said(
+        "S64",
+        use("neuroleptic-induced-akathisia-acute"),
+        remarks("neuroleptic and antipsychotic"),
+        "neuroleptic and antipsychotic",
+    ),
+    Said(
+        "S65",
+        use("spasticity-in-als"),
+        "indication.comorbidity.concept.coding.code contains 'G12.21'",
+        "amyotrophic lateral sclerosis",
+        "spasticity related to amyotrophic lateral sclerosis",
+    ),
     Said("S65", use("spasticity-in-als"), relation(CONDITION, "R25.2", RELATED), "does not say outright"),
-    Said("S66", use("alcohol-withdrawal-syndrome"), relation(CONDITION, "F10.13", BROADER), "alcohol withdrawal syndrome", "alcohol withdrawal syndrome"),
+    Said(
+        "S66",
+        use("alcohol-withdrawal-syndrome"),
+        relation(CONDITION, "F10.13", BROADER),
+        "alcohol withdrawal syndrome",
+        "alcohol withdrawal syndrome",
+    ),
     *_classes("S67", f"{CONDITION}.text.contains('benzodiazepines as a class')", "said of benzodiazepines as a class"),
-    Said("S68", use("mania-benzodiazepines"), f"{CONDITION}.text.contains('sometimes')", "mania, sometimes", "mania, sometimes; said of benzodiazepines as a class"),
-    Said("S69", use("psychosis-induced-aggression-benzodiazepines"), "indication.diseaseStatus.empty() and indication.comorbidity.concept.text = 'acute psychosis'", "acute psychosis", "aggression in acute psychosis, sometimes"),
-    Said("S69", use("psychosis-induced-aggression-benzodiazepines"), relation("indication.comorbidity.concept", "F29", RELATED), "aggression"),
+    Said(
+        "S68",
+        use("mania-benzodiazepines"),
+        f"{CONDITION}.text.contains('sometimes')",
+        "mania, sometimes",
+        "mania, sometimes; said of benzodiazepines as a class",
+    ),
+    Said(
+        "S69",
+        use("psychosis-induced-aggression-benzodiazepines"),
+        "indication.diseaseStatus.empty() and indication.comorbidity.concept.text = 'acute psychosis'",
+        "acute psychosis",
+        "aggression in acute psychosis, sometimes",
+    ),
+    Said(
+        "S69",
+        use("psychosis-induced-aggression-benzodiazepines"),
+        relation("indication.comorbidity.concept", "F29", RELATED),
+        "aggression",
+    ),
     *_classes("S70", remarks("Given alone"), "Given alone"),
     *_classes("S71", therapy("lithium", "may-be-combined-with"), "lithium"),
     *_classes("S72", therapy("haloperidol", "may-be-combined-with"), "haloperidol"),
     *_classes("S73", therapy("risperidone", "may-be-combined-with"), "risperidone"),
     *_classes("S74", therapy("risperidone", "may-be-combined-with", "first-line"), "other first-line drugs"),
     Said("S75", "Evidence/benzodiazepine-with-antipsychotic", "assertion.contains('not known')", "is not known"),
-    Said("S76", "Evidence/benzodiazepine-or-antipsychotic-for-urgent-sedation", "assertion.contains('undecided')", "urgent sedation"),
+    Said(
+        "S76",
+        "Evidence/benzodiazepine-or-antipsychotic-for-urgent-sedation",
+        "assertion.contains('undecided')",
+        "urgent sedation",
+    ),
     Said("S77", use("hyperekplexia"), coded("MONDO:0017658"), "hyperekplexia", "hyperekplexia"),
     Said("S78", use("parasomnia"), relation(CONDITION, "G47.5", NARROWER), "many forms", "parasomnia, many forms"),
-    Said("S79", use("other-sleep-disorders"), " and ".join(relation(CONDITION, one, NARROWER) for one in ("G47", "39898005", "MONDO:0003406")), "not named", "other sleep disorders, not named"),
+    Said(
+        "S79",
+        use("other-sleep-disorders"),
+        " and ".join(relation(CONDITION, one, NARROWER) for one in ("G47", "39898005", "MONDO:0003406")),
+        "not named",
+        "other sleep disorders, not named",
+    ),
     Said("S80", use("not-effective-migraine-prevention"), effect("not-effective", "S80"), "does not prevent migraine"),
-    Said("S80", use("not-effective-migraine-prevention"), f"{DENIED} = 'Prevention' and {relation(LIMITED, 'G43', NARROWER)}", "Prevention"),
+    Said(
+        "S80",
+        use("not-effective-migraine-prevention"),
+        f"{DENIED} = 'Prevention' and {relation(LIMITED, 'G43', NARROWER)}",
+        "Prevention",
+    ),
 ]
