@@ -241,6 +241,8 @@ def _guideline(guideline: Resource) -> str:
         line = concept_text(dosing["administrationTreatment"]) if "administrationTreatment" in dosing else ""
         if line not in text:
             text += f"; line of therapy: {line}"
+        for each in dosing.get("patientCharacteristic", []):
+            text += f"; {concept_text(each['type'])}: {concept_text(each['valueCodeableConcept'])}"
         for dosage in dosing.get("dosage", []):
             text += "; dose: " + "; ".join(each["text"] for each in dosage["dosage"])
     return text

@@ -65,6 +65,29 @@ def test_a_use_can_be_read_in_the_medication_knowledge_of_an_older_release(row: 
     assert [text for text in texts if row.read in text]
 
 
+@pytest.mark.parametrize("release", ["R4B", "R4"])
+def test_the_population_of_a_use_can_be_read_in_an_older_release(release: str) -> None:
+    guidelines = in_release("MedicationKnowledge/clonazepam", release)["administrationGuidelines"]
+    found = {
+        one["indicationCodeableConcept"]["text"].split(",")[0].split(";")[0]: one["patientCharacteristics"][0]["value"]
+        for one in guidelines
+        if "patientCharacteristics" in one
+    }
+    assert found.keys() == {
+        "epilepsy in children",
+        "certain rare epilepsies of childhood",
+        "treatment-resistant epilepsy",
+    }
+    assert found["epilepsy in children"] == found["certain rare epilepsies of childhood"] == ["children"]
+
+
+@pytest.mark.parametrize("release", ["R5", "R4B", "R4"])
+def test_a_limitation_can_be_read_in_words_beside_its_link(release: str) -> None:
+    text = json.dumps(in_release("MedicationKnowledge/clonazepam", release))
+    for words in ("Not suitable for treating seizures over the long term", "Not effective against infantile spasms"):
+        assert f'"display": "{words}"' in text
+
+
 @pytest.mark.parametrize("release", ["R5", "R4B", "R4"])
 @pytest.mark.parametrize("row", AUDIT, ids=IDS)
 def test_the_monograph_says_every_claim_in_words(row: Said, release: str) -> None:

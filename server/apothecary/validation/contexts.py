@@ -152,8 +152,10 @@ def _owner_names(run: Run, owner: At) -> set[str]:
     base = pointer_of(run.resource_at)
     tables = run.tables
     structure: Structure = tables.structure(run.resource["resourceType"])
-    # "Element" is published on what in fact marks whole resources (structuredefinition-wg): it means anything.
-    names = {structure.name, *_ancestors(tables, structure.name), *_interfaces(tables, structure.name), "Element"}
+    # "Element" is published on what in fact marks whole resources (structuredefinition-wg): it means anything. So does
+    # "Base", of which R5 says that all types are (https://hl7.org/fhir/R5/types.html#Base), in older releases as well.
+    anything = {"Element", "Base"}
+    names = {structure.name, *_ancestors(tables, structure.name), *_interfaces(tables, structure.name), *anything}
     for step in pointer[len(base) :]:
         if isinstance(step, int):
             continue
@@ -162,7 +164,7 @@ def _owner_names(run: Run, owner: At) -> set[str]:
             return names
         element = found.element
         # Inside a data type the path starts at that type, as the element tables have it.
-        names = {element.path, element.path.removesuffix("[x]"), found.type, *_ancestors(tables, found.type), "Element"}
+        names = {element.path, element.path.removesuffix("[x]"), found.type, *_ancestors(tables, found.type), *anything}
         # It may be that of any type above, which all have it: `Resource.meta`, `DomainResource.text`.
         names |= {f"{above}.{element.name}" for above in _ancestors(tables, structure.name)}
         if found.structure != found.type:
