@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     ColumnElement,
     FromClause,
     Integer,
@@ -22,8 +24,8 @@ from sqlalchemy import (
     literal,
     literal_column,
     not_,
-    or_,
     select,
+    union_all,
 )
 from sqlalchemy.engine import Dialect
 
@@ -152,8 +154,35 @@ def count(dialect: Dialect, selection: Selection) -> Select[Any]:
     return _selected(dialect, selection, number=False)[0]
 
 
-def _selected(dialect: Dialect, selection: Selection, *, number: bool) -> tuple[Select[Any], ColumnElement[int]]:
-    """What selects numbers, or counts them, and the column that has them.
+def walk(dialect: Dialect, selection: Selection) -> Select[Any]:
+    """As `numbers` in their order, by looking at one concept after the other."""
+    found, number = _selected(dialect, selection, number=True, words=_holding)
+    return found.where(number > bindparam("after", type_=BigInteger())).order_by(number).limit(_LIMIT).offset(_OFFSET)
+
+
+def sample(dialect: Dialect, selection: Selection) -> Select[Any]:
+    """Which of the concepts with some numbers are selected."""
+    found, number = _selected(dialect, selection, number=True, words=_holding)
+    return found.where(number == any_(cast(bindparam("numbers", type_=ARRAY(Text())), ARRAY(BigInteger))))
+
+
+def _indexed(words: ColumnElement[Any], query: ColumnElement[Any]) -> ColumnElement[bool]:
+    return words.bool_op("@@")(query)
+
+
+def _holding(words: ColumnElement[Any], query: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The function behind the operator, for which no index is taken."""
+    return func.ts_match_vq(words, query, type_=Boolean())
+
+
+def _selected(
+    dialect: Dialect,
+    selection: Selection,
+    *,
+    number: bool,
+    words: Callable[[ColumnElement[Any], ColumnElement[Any]], ColumnElement[bool]] = _indexed,
+) -> tuple[Select[Any], ColumnElement[int]]:
+    """What selects numbers, or counts them, and the column that has them; `words` says how PostgreSQL looks for words.
 
     On SQLite the index of words is a table of its own, which gives numbers in their order; no concept is read then.
     """
@@ -170,7 +199,7 @@ def _selected(dialect: Dialect, selection: Selection, *, number: bool) -> tuple[
         met = literal_column("+concept_words.rowid", BigInteger())
         where.append(concept_words.c.concept_words.bool_op("MATCH")(query))
     elif selection.words:
-        where.append(row.words.bool_op("@@")(cast(query, QUERY)))
+        where.append(words(row.words, cast(query, QUERY)))
     else:
         where += [not_(row.inactive)] if selection.active else []
         where += [not_(row.abstract)] if selection.selectable else []
@@ -190,9 +219,9 @@ def _meets(dialect: Dialect, number: ColumnElement[int], one: Condition, place: 
             return not_(met) if one.negated else met
         case Below(itself=itself):
             name = f"below{place}"
-            same = number.in_(of_code.where(coded.code == bindparam(name, type_=Text())))
-            below = number.in_(_under(name))
-            met = or_(same, below) if itself else and_(not_(same), below)
+            same = of_code.where(coded.code == bindparam(name, type_=Text()))
+            # One list: PostgreSQL looks at every concept where two are asked.
+            met = number.in_(union_all(same, _under(name)) if itself else _under(name).except_(same))
             return not_(met) if one.negated else met
         case Holds(values=values):
             property_ = one_of(dialect, concept_property.c.property, f"properties{place}")
