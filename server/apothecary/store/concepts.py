@@ -55,7 +55,7 @@ class SqlConcepts(SqlSearcher, ConceptReader):
         if self.statements.dialect.name == "sqlite" or not selection.words or not step:
             return [], step
         shape, named = self._named(span, selection)
-        named["numbers"] = self.sequence(str(span.first + place * step) for place in range(SAMPLE))
+        named |= {"numbers": self.sequence(str(span.first + place * step) for place in range(SAMPLE)), "after": 0}
         build = partial(statements.sample, self.statements.dialect, selection)
         return sorted(row[0] for row in self._concepts(("sample", shape), build, **named)), step
 
@@ -91,7 +91,7 @@ class SqlConcepts(SqlSearcher, ConceptReader):
         ]
 
     def codes_below(self, span: Span, code: str, *, directly: bool) -> list[str]:
-        build = partial(statements.below, directly)
+        build = partial(statements.below, self.statements.dialect, directly)
         found = self._concepts(("below", directly), build, first=span.first, below=key(code))
         return [_code(*row) for row in found]
 
