@@ -56,8 +56,8 @@ READ = [
 
 @pytest.mark.parametrize("known", [True, False], ids=["statistics", "none"])
 def test_a_page_of_concepts_reads_no_more_than_it_needs(database_url: str, store: SqlStore, known: bool) -> None:
-    """A database that was restored has no statistics until it finds the time to gather them: it may look at each concept
-    then, but not more often.
+    """A database that was restored has no statistics until it finds the time to gather them. It may look at each
+    concept then, but not more often.
     """
     sqlite = database_url.startswith("sqlite")
     if not sqlite and not known:
