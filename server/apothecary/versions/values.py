@@ -105,14 +105,16 @@ def _primitive(direction: Direction) -> Converter:
 
 
 def _known_reference(direction: Direction) -> Converter:
-    """The text of a reference; where it names a type of resource that the target does not have, the Basic that stands
-    for it there, with the text in the cross-version extension of it.
+    """The text of a reference; where it names a type of resource that an older target does not have, the Basic that
+    stands for it there, with the text in the cross-version extension of it.
     """
     url = direction.our_url(REFERENCE_TEXT)
 
     def convert(value: Any, companion: JSON | None, run: Run) -> Converted | None:
         if value is None or not direction.is_unknown_reference(value):
             return Converted(value, run.companion(companion))
+        if direction.to_newer:
+            return None
         beside = with_extension(run.companion(companion) or {}, {"url": url, "valueString": value})
         return Converted("/".join(["Basic", *value.split("/")[1:]]), beside)
 
