@@ -83,7 +83,12 @@ def differences(before: State, after: State, vocabulary: Vocabulary) -> list[Cha
     for drug in drugs:
         old, old_told = _sheet(drug, before, vocabulary)
         new, new_told = _sheet(drug, after, vocabulary)
-        told |= (old_told & new_told) | (old_told if new is None else set()) | (new_told if old is None else set())
+        told |= {
+            reference
+            for reference in old_told | new_told
+            if (reference in old_told or reference not in before.resources)
+            and (reference in new_told or reference not in after.resources)
+        }
         found += _of_drug(drug, old or {}, new or {})
     for reference in sorted({*before.resources, *after.resources} - told):
         one, other = (_meaning(state.resources.get(reference)) for state in (before, after))

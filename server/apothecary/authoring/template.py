@@ -69,7 +69,7 @@ knowledge:
 #   - {{id: blister-30, name: 30 tablets in blisters, contains: ['30 tablet|{{tbl}}'], claims: [S6]}}
 
 # populations:
-# - {{id: children, name: Children, description: Children, as the source uses the word., claims: [S7]}}
+# - {{id: children, name: Children, description: 'Children, as the source uses the word.', claims: [S7]}}
 
 # status: approved-per-source, off-label, investigational or unspecified, which is no guess at any of the others.
 # uses:
