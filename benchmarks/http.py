@@ -80,10 +80,15 @@ def milliseconds(text: str) -> float:
     return float(number) * {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}[text.removeprefix(number)]
 
 
-def measure(target: Target, seconds: int) -> Sample:
+def load(connections: int, seconds: int, script: Path) -> list[str]:
+    """The command that asks over so many connections for `seconds` what a script says. Nobody hangs up who waits."""
+    command = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={seconds}s", "--latency"]
+    return [*command, "--timeout=60s", f"--script={script}"]
+
+
+def measure(target: Target, seconds: int, connections: int = CONNECTIONS) -> Sample:
     """Load `target` for `seconds`."""
-    command = ["wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s", "--latency"]
-    command += [f"--script={ROTATE}", f"http://{servers.HOST}:{target.port}", "--", *target.paths]
+    command = [*load(connections, seconds, ROTATE), f"http://{servers.HOST}:{target.port}", "--", *target.paths]
     before = target.server.processor_seconds()
     found = parse_wrk(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     used = target.server.processor_seconds() - before
