@@ -68,7 +68,7 @@ def parse_wrk(output: str) -> Sample:
     if failed := re.search(r"Non-2xx or 3xx responses: \d+|Socket errors: .*", output):
         raise RuntimeError(failed.group())
     rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
-    latencies = dict(re.findall(r"^\s+(50|99)%\s+([\d.]+(?:us|ms|s|m))$", output, re.MULTILINE))
+    latencies = dict(re.findall(r"^\s+(50|99)%\s+([\d.]+(?:us|ms|s|m))\s*$", output, re.MULTILINE))
     if rate is None or latencies.keys() != {"50", "99"}:
         raise RuntimeError(f"not a report of wrk:\n{output}")
     return Sample(float(rate[1]), milliseconds(latencies["50"]), milliseconds(latencies["99"]))

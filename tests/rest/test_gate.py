@@ -18,6 +18,7 @@ from apothecary.app import Apothecary, create_app
 from apothecary.rest.gate import writes
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
+from tests.conformance.harness import told
 from tests.waiting import PATIENCE, until
 
 LOCAL = {"REMOTE_ADDR": "127.0.0.1"}
@@ -99,7 +100,7 @@ def test_more_writes_than_may_wait_are_answered_with_503_and_readers_are_not(dat
                 assert answer.status_code == 503
                 assert answer.headers["Retry-After"] == "1"
                 issue = answer.json["issue"][0]
-                assert "APOTHECARY_WRITE_QUEUE" in issue["diagnostics"]
+                assert "APOTHECARY_WRITE_QUEUE" in told(issue)
                 assert issue["code"] == "throttled"
             assert ask(app, "GET", "/fhir/Substance").status_code == 200
         assert [one.result(PATIENCE).status_code for one in waiting] == [201, 201]

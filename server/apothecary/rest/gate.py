@@ -58,7 +58,8 @@ class Gate:
         self._limit = settings.body_limit
         self._body_seconds = settings.body_seconds
         self._wait = settings.request_seconds
-        self._readers, self._writers, self._probes = Line(settings.threads), Line(max(1, settings.threads // 2)), Line(1)
+        self._readers, self._writers = Line(settings.threads), Line(max(1, settings.threads // 2))
+        self._probes = Line(1)
         self._most_writes = settings.write_queue
         self._lock = Lock()
         self._held = 0
