@@ -151,6 +151,9 @@ class Connections:
 
     def close(self) -> None:
         self._closed.set()
+        # Whoever is in doubt waits for nothing: nobody asks the server any more.
+        self.down = "it was closed"
+        self._sure.set()
         self._doubt.set()
         self._pool.close()
 
@@ -183,6 +186,8 @@ class Connections:
     def _ask(self) -> None:
         """Find out whether the server answers, and draw the conclusions."""
         reason = self._why_not()
+        if self._closed.is_set():
+            return
         if reason is None and (self._stale or self.down is not None):
             reason = self._renew()
         if reason is not None:

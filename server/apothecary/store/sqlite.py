@@ -18,7 +18,7 @@ from sqlalchemy import FromClause
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from apothecary.errors import FhirError
+from apothecary.errors import FhirError, Unreachable
 from apothecary.store import schema
 from apothecary.store.limited import limited
 from apothecary.store.sql import SqlStore, too_complex, too_long
@@ -95,15 +95,14 @@ class SqliteStore(SqlStore):
         self._cache = cache
         self._file = DatabaseFile(path)
         self._free: list[_Connection] = []
-        self._open: list[_Connection] = []
-        self._lock = threading.Lock()
+        self._closed = False
         # Looks for what all others commit, and commits nothing itself; with how many there were of it.
         self._watch: _Connection | None = None
         self._watches = 0
         self._watching = threading.Lock()
         super().__init__(Dialect(paramstyle="qmark"))
         self._writes = Writes(self)
-        self._writers = Writers(self._begin, self._commit, self._give_back, lock_seconds)
+        self._writers: Writers[_Connection] = Writers(self._begin, self._commit, self._give_back, lock_seconds)
 
     @contextmanager
     def _connection(self) -> Iterator[_Connection]:
@@ -118,14 +117,18 @@ class SqliteStore(SqlStore):
 
     def _take(self) -> _Connection:
         """The connection that was used last, whose cache is warm."""
+        if self._closed:
+            raise Unreachable("the database was closed")
         try:
             return self._free.pop()
         except IndexError:
             return self._connect()
 
     def _give_back(self, connection: _Connection) -> None:
-        if connection.long <= LONG_KEPT:
+        if connection.long <= LONG_KEPT or self._closed:
             self._free.append(connection)
+            if self._closed:
+                self._close_free()
             return
         # There is no other way to have it forget statements. Another one is opened before: with the last connection
         # of all goes the log.
@@ -134,8 +137,6 @@ class SqliteStore(SqlStore):
         except (sqlite3.Error, FhirError):
             self._free.append(connection)
             return
-        with self._lock, suppress(ValueError):
-            self._open.remove(connection)
         connection.close()
 
     def _opened(self) -> _Connection:
@@ -173,8 +174,6 @@ class SqliteStore(SqlStore):
             raise
         deadline = connection.deadline
         connection.set_progress_handler(lambda: 1 if deadline[0] and time.monotonic() > deadline[0] else 0, STEPS)
-        with self._lock:
-            self._open.append(connection)
         return connection
 
     def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
@@ -221,6 +220,8 @@ class SqliteStore(SqlStore):
         """
         self._file.check_sometimes(self._opened)
         with self._watching:
+            if self._closed:
+                raise Unreachable("the database was closed")
             if self._watch is None:
                 self._watch = self._connect()
                 self._watches += 1
@@ -233,11 +234,17 @@ class SqliteStore(SqlStore):
     @contextmanager
     def transaction(self, *, brief: bool = False) -> Iterator[SqlTransaction]:
         """One writer at a time; readers go on reading the state before it."""
+        with self._writing(joins=brief) as connection:
+            transaction = _Transaction(self, self._writes, connection)
+            yield transaction
+            transaction.flush()
+
+    @contextmanager
+    def _writing(self, *, joins: bool) -> Iterator[_Connection]:
+        """A connection that writes, for the block; what was written is committed when this returns."""
         try:
-            with self._writers.turn(joins=brief) as connection:
-                transaction = _Transaction(self, self._writes, connection)
-                yield transaction
-                transaction.flush()
+            with self._writers.turn(joins=joins) as connection:
+                yield connection
         except sqlite3.Error as error:
             raise self._translate(error) from error
 
@@ -257,7 +264,7 @@ class SqliteStore(SqlStore):
             raise
         return connection
 
-    def _commit(self, connection: sqlite3.Connection) -> None:
+    def _commit(self, connection: _Connection) -> None:
         connection.execute("COMMIT")
         # What went to a file without a name is not acknowledged.
         self._file.check(self._opened)
@@ -280,11 +287,11 @@ class SqliteStore(SqlStore):
         with self._connection() as connection:
             if schema.is_current(stamp(connection), make=make, usable_from=partial(_usable_from, connection)):
                 return
-            with self._writers.turn(joins=False) as writing:
-                # Another process may have made the tables while this one waited for the lock.
-                if not schema.is_current(stamp(writing)):
-                    for one in schema.statements(self.statements.dialect):
-                        writing.execute(one)
+        with self._writing(joins=False) as connection:
+            # Another process may have made the tables while this one waited for the lock.
+            if not schema.is_current(stamp(connection)):
+                for one in schema.statements(self.statements.dialect):
+                    connection.execute(one)
 
     def damage(self) -> list[str]:
         """What SQLite itself finds wrong in the file: https://www.sqlite.org/pragma.html#pragma_integrity_check"""
@@ -292,11 +299,20 @@ class SqliteStore(SqlStore):
             return integrity(connection)
 
     def close(self) -> None:
-        with self._lock:
-            for connection in self._open:
-                connection.close()
-            self._open.clear()
-            self._free.clear()
+        """Connections in use are closed as soon as they are given back: to close one under a thread that runs a
+        statement on it ends the process.
+        """
+        self._closed = True
+        self._close_free()
+        with self._watching:
+            if self._watch is not None:
+                self._watch.close()
+                self._watch = None
+
+    def _close_free(self) -> None:
+        while self._free:
+            with suppress(IndexError):
+                self._free.pop().close()
 
 
 class _Transaction(SqlTransaction):

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from apothecary.errors import Busy
 
@@ -27,6 +27,9 @@ MOST, LONGEST = 100, 0.05
 # So long, in seconds, a process with more writers in line leaves the database to those of other processes. They look
 # more often than that (`apothecary.store.sqlite`).
 REST = 0.002
+
+
+C = TypeVar("C", bound=sqlite3.Connection)
 
 
 class Undone(Exception):
@@ -102,10 +105,10 @@ class Line:
         return len(self._waiting)
 
 
-class _Group:
+class _Group(Generic[C]):
     """Writers that are committed together, on one connection."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: C) -> None:
         self.connection = connection
         self.began = time.monotonic()
         self.size = 0
@@ -147,14 +150,14 @@ class _Group:
         self.size += 1
 
 
-class Writers:
+class Writers(Generic[C]):
     """Those who write to one SQLite database."""
 
     def __init__(
         self,
-        begin: Callable[[float], sqlite3.Connection],
-        commit: Callable[[sqlite3.Connection], None],
-        give_back: Callable[[sqlite3.Connection], None],
+        begin: Callable[[float], C],
+        commit: Callable[[C], None],
+        give_back: Callable[[C], None],
         seconds: float,
     ) -> None:
         """`begin` gives a connection with a transaction, within so many seconds; `commit` ends that, and `give_back`
@@ -164,7 +167,7 @@ class Writers:
         self._seconds = seconds
         self._line = Line(1)
         # The group that goes on. Only who is in changes it.
-        self._group: _Group | None = None
+        self._group: _Group[C] | None = None
 
     @property
     def busy(self) -> bool:
@@ -172,7 +175,7 @@ class Writers:
         return self._line.full
 
     @contextmanager
-    def turn(self, *, joins: bool) -> Iterator[sqlite3.Connection]:
+    def turn(self, *, joins: bool) -> Iterator[C]:
         """A connection to write on, for the block. What was written is committed when this returns. Who `joins` may
         share a commit: its work is short, since others wait for it.
 
@@ -194,7 +197,7 @@ class Writers:
         if group.failure is not None:
             raise group.failure
 
-    def _goes_on(self, group: _Group) -> bool:
+    def _goes_on(self, group: _Group[C]) -> bool:
         """Leave a group to the next in line; False where that cannot be."""
         if group.size == 0 or group.full or not group.sound:
             return False
@@ -204,7 +207,7 @@ class Writers:
         self._group = None
         return False
 
-    def _end(self, group: _Group | None) -> None:
+    def _end(self, group: _Group[C] | None) -> None:
         """Commit a group, and let the next one in to begin another."""
         try:
             if group is not None:
@@ -214,7 +217,7 @@ class Writers:
         finally:
             self._line.leave()
 
-    def _settle(self, group: _Group) -> None:
+    def _settle(self, group: _Group[C]) -> None:
         """Commit; where that fails, or nothing was done, undo. All members are told."""
         connection = group.connection
         try:
