@@ -64,8 +64,11 @@ def code_system(count: int) -> dict[str, Any]:
     return {
         "resourceType": "CodeSystem", "id": "drugs", "url": URL, "version": "1", "status": "active",
         "content": "complete", "caseSensitive": True, "count": count,
-        "property": [{"code": name, "type": "code"} for name in ("parent", "form")]
-        + [{"code": "inactive", "type": "boolean"}],
+        "property": [
+            {"code": "parent", "uri": "http://hl7.org/fhir/concept-properties#parent", "type": "code"},
+            {"code": "form", "type": "code"},
+            {"code": "inactive", "uri": "http://hl7.org/fhir/concept-properties#inactive", "type": "boolean"},
+        ],
         "concept": [*concepts(count)],
     }  # fmt: skip
 

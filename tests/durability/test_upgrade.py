@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -20,9 +22,10 @@ from apothecary.content import index_rules
 from apothecary.settings import Settings
 from apothecary.store import schema
 from apothecary.store.open import open_store
+from apothecary.terminology.stored import LARGE
 from apothecary.testing import ServerProcess
 from tests.durability.health import always_healthy
-from tests.durability.processes import server_on
+from tests.durability.processes import Client, server_on
 from tests.durability.test_crashes import Writer, check_what_was_written
 from tests.waiting import PATIENCE, until
 
@@ -189,3 +192,56 @@ def test_the_newer_of_two_versions_is_known(sqlite_database_url: str, maker: str
     store.write(lambda transaction: transaction.set_state(index_rules.MAKER, maker))
     assert index_rules.behind(store) is behind
     store.close()
+
+
+CODES = "http://example.org/upgraded"
+
+
+def large(version: int) -> dict[str, object]:
+    """A code system whose concepts lie in tables of their own, one of them of this version only."""
+    concepts = [{"code": f"c{number}"} for number in range(LARGE)]
+    return {
+        "resourceType": "CodeSystem", "id": "upgraded", "url": CODES, "version": str(version), "status": "active",
+        "content": "complete", "caseSensitive": True, "concept": [*concepts, {"code": f"only-{version}"}],
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_large_code_system_is_of_one_version_for_both_whichever_of_them_writes_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    following = next_version(tmp_path / "next")
+    folders = [tmp_path / name for name in ("old", "new")]
+    for folder in folders:
+        folder.mkdir()
+    old, new = (server_on(database_url, folder) for folder in folders)
+
+    def write(server: ServerProcess, version: int, *asking: ServerProcess) -> None:
+        with closing(Client(server.port)) as client:
+            answer = client.send("PUT", "/CodeSystem/upgraded", large(version))
+        assert answer.status in (200, 201), answer.body
+        for one, asked in product(asking, range(1, version + 1)):
+            with closing(Client(one.port)) as client:
+                found = client.send("GET", f"/CodeSystem/$validate-code?url={CODES}&code=only-{asked}")
+            parameters = json.loads(found.body)["parameter"]
+            result = next(part["valueBoolean"] for part in parameters if part["name"] == "result")
+            assert result is (asked == version), (server is one, version, asked)
+
+    with ExitStack() as stack:
+        for one in (old, new):
+            stack.callback(one.kill)
+        old.start()
+        write(old, 1, old)
+        with code_of(following):
+            run(database_url, "migrate")
+            write(old, 2, old)
+            new.start()
+        write(new, 3, new, old)
+        write(old, 4, old, new)
+        write(new, 5, old, new)
+        old.stop()
+        assert until(lambda: settled(database_url)), new.log
+        write(new, 6, new)
+        new.stop()
+    with code_of(following):
+        assert "no defects" in run(database_url, "check")

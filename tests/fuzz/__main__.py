@@ -13,7 +13,7 @@ import time
 from tests.fuzz.generate import request
 from tests.fuzz.material import committed
 from tests.fuzz.memory import grown
-from tests.fuzz.run import Run
+from tests.fuzz.run import Run, warm_up
 from tests.fuzz.servers import DATABASES, PARTS, official, process_of, server
 
 
@@ -38,6 +38,8 @@ def main() -> int:
         for settings in PARTS:
             begin = time.monotonic()
             with server(database, settings) as running:
+                warm_up(material, running.port)
+                warm_up(material, running.port)
                 run = Run(material, given.seed, first, share, running.port, process_of(running))
                 result = run(lambda line: print(line, flush=True))
             grew = grown(result.memory)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import heapq
+import json
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from itertools import permutations
 from pathlib import Path
 
+from apothecary.fhir.releases import FhirVersion
+from tests.fuzz.dice import dice_for
 from tests.fuzz.generate import request
 from tests.fuzz.judge import fault
 from tests.fuzz.material import Material
@@ -22,6 +26,7 @@ LOOKS = 40
 _ON_ONE_CONNECTION = 20
 _SLOWEST = 10
 _MOST_FAULTS = 50
+_FHIR = (("Content-Type", "application/fhir+json"),)
 
 
 @dataclass
@@ -119,6 +124,27 @@ class Run:
                 line = f"request {number} of seed {self.seed}: {wrong}\n  {repeated}\n  {said}"
                 result.faults.append(line)
                 tell(line)
+
+
+def warm_up(material: Material, port: int, rounds: int = 2) -> None:
+    """Let the processes of a server make what they keep of each type of each release: tables, checks, conversions.
+    Chance would ask for the rare ones hours later, and what they take could not be told from what is lost.
+    """
+    for number in range(rounds):
+        for version, other in permutations(FhirVersion, 2):
+            for kind in material.types[version]:
+                resource = material.resource(dice_for(number, 0, kind), version, kind) | {"id": "warm"}
+                body = json.dumps(resource, default=float).encode()
+                base, elsewhere = (f"/fhir/{one.name.lower()}/{kind}" for one in (version, other))
+                with closing(Connection(port)) as connection:
+                    for method, target, sent in (
+                        ("POST", f"{base}/$validate", body),
+                        ("PUT", f"{base}/warm", body),
+                        ("GET", f"{elsewhere}/warm", b""),
+                        ("GET", f"{base}?_id=warm&_elements=id&_text=x", b""),
+                    ):
+                        with suppress(NoAnswer):
+                            connection.send(Request(method, target, _FHIR, sent))
 
 
 def resident(process: int) -> dict[int, int]:

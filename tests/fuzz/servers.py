@@ -37,8 +37,9 @@ def server(database: str, settings: dict[str, Any], **more: Any) -> Iterator[Ser
     """A server of two processes on a new database, for all resource types."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="apothecary-fuzz-")))
-        # What each connection keeps of a database that grows by what is written would hide what does not stop growing.
-        given = {"workers": 2, "resource_types": "*", "sqlite_cache": 2, **settings, **more}
+        # What is kept up to a bound fills early where that is small, and hides nothing that does not stop growing.
+        small = {"sqlite_cache": 2, "cache_bytes": 4_000_000}
+        given = {"workers": 2, "resource_types": "*", **small, **settings, **more}
         if database == "postgresql":
             cluster = stack.enter_context(running_cluster())
             given["database"] = stack.enter_context(fresh_database(cluster.url))

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing
-from typing import Any
+from collections.abc import Iterator
 
 import psycopg
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy.engine import make_url
 
 from apothecary.app import create_app
 from apothecary.content.load import Loader, load
@@ -20,7 +16,7 @@ from apothecary.content.read import read_bytes
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from apothecary.store.sql import SqlStore
-from apothecary.store.statements import Statement
+from tests.store.reading import Reading
 
 pytestmark = pytest.mark.slow
 
@@ -97,55 +93,11 @@ READ = [
 ]
 
 
-class Reading:
-    """What the statements of a store read."""
-
-    def __init__(self, store: SqlStore, url: str) -> None:
-        self._made: list[tuple[str, Sequence[object]]] = []
-        self._url = url
-        self._rows = store.rows
-        store.rows = self._noted  # type: ignore[method-assign] # of this store alone
-
-    def _noted(self, statement: Statement, bound: Sequence[object], most: int | None = None) -> list[object]:
-        self._made.append((statement.text, bound))
-        return self._rows(statement, bound, most)
-
-    def of(self, client: FlaskClient, query: str) -> tuple[int, int]:
-        """The matches that a search shows, and what it read: rows, or thousands of instructions."""
-        self._made.clear()
-        answer = client.get(f"/fhir/Medication?{query}")
-        assert answer.status_code == 200, answer.json
-        shown = sum(one["search"]["mode"] == "match" for one in answer.json.get("entry", ()))
-        made = tuple(self._made)
-        if self._url.startswith("sqlite"):
-            with closing(sqlite3.connect(make_url(self._url).database or "")) as connection:
-                return shown, sum(_instructions(connection, *one) for one in made)
-        return shown, max(sum(_read(row[0]) for row in self._explained(*one)) for one in made)
-
-    def _explained(self, text: str, bound: Sequence[object]) -> list[Any]:
-        return self._rows(Statement(f"EXPLAIN (ANALYZE, TIMING OFF) {text}", (), {}), bound)
-
-
-def _instructions(connection: sqlite3.Connection, text: str, bound: Sequence[object]) -> int:
-    done = [0]
-
-    def another() -> int:
-        done[0] += 1
-        return 0
-
-    connection.set_progress_handler(another, 1000)
-    connection.execute(text, bound).fetchall()  # type: ignore[arg-type] # what the store bound
-    return done[0]
-
-
-def _read(line: str) -> int:
-    """The rows that a step of a plan read from a table or an index."""
-    if not re.search(r"(Scan|Removed by)", line):
-        return 0
-    if removed := re.search(r"Rows Removed by [\w ]+: (\d+)", line):
-        return int(removed[1])
-    found = re.search(r"actual rows=(\d+) loops=(\d+)", line)
-    return int(found[1]) * int(found[2]) if found else 0
+def shown_by(client: FlaskClient, query: str) -> int:
+    """How many matches a search shows."""
+    answer = client.get(f"/fhir/Medication?{query}")
+    assert answer.status_code == 200, answer.json
+    return sum(one["search"]["mode"] == "match" for one in answer.json.get("entry", ()))
 
 
 def test_a_search_reads_no_more_than_it_needs(database_url: str, store: SqlStore) -> None:
@@ -160,7 +112,7 @@ def test_a_search_reads_no_more_than_it_needs(database_url: str, store: SqlStore
         assert WHOLE.findall(plan) == [], query
     reading = Reading(store, database_url)
     for query, matches, thousands, rows in READ:
-        shown, read = reading.of(client, query)
+        shown, read = reading.of(lambda: shown_by(client, query))  # noqa: B023 (called at once)
         assert shown == matches, query
         assert read <= (thousands if database_url.startswith("sqlite") else rows), query
     assert "INTERSECT" in explained(client, "status=active&form=tablet"), "what both have in common is listed"

@@ -15,6 +15,7 @@ from apothecary.app import Apothecary, create_app
 from apothecary.errors import StartError
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
+from apothecary.terminology import stored
 from tests.databases import Cluster, DatabaseUnavailable, find_binaries, running_cluster, running_standby
 from tests.missing import missing
 from tests.waiting import until
@@ -249,5 +250,61 @@ def test_a_definition_counts_where_the_data_of_the_standby_have_it(pair: Pair, a
         assert after.json["total"] == 1
     pair.resume()
     assert until(lambda: reader.get(asked, headers=strict).status_code == 400)
+    other.service.replica.close()
+    other.service.store.close()
+
+
+DRUGS = "http://example.org/replicated"
+
+
+def large(version: str, *codes: str) -> dict[str, object]:
+    return {
+        "resourceType": "CodeSystem", "id": "replicated", "url": DRUGS, "version": version, "status": "active",
+        "content": "complete", "caseSensitive": True,
+        "concept": [{"code": code, "display": f"Tablet {code}"} for code in codes],
+    }  # fmt: skip
+
+
+def test_a_large_code_system_is_asked_of_the_standby_and_is_of_one_version_there(
+    pair: Pair, app: Apothecary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its head, its concepts and their words are of the standby's own moment, and so is what a process remembers."""
+    monkeypatch.setattr(stored, "LARGE", 2)
+    client, other = app.test_client(use_cookies=False), pair.app()
+    reader = other.test_client(use_cookies=False)
+    whole = {
+        "resourceType": "ValueSet", "id": "replicated", "url": f"{DRUGS}/all", "status": "active",
+        "compose": {"include": [{"system": DRUGS}]},
+    }  # fmt: skip
+    assert client.put("/fhir/CodeSystem/replicated", json=large("1", "a", "b", "c")).status_code in (200, 201)
+    assert client.put("/fhir/ValueSet/replicated", json=whole).status_code in (200, 201)
+    assert other.service.store.code_system("replicated") is not None
+    assert pair.caught_up()
+
+    def seen(headers: dict[str, str] | None = None) -> tuple[object, ...]:
+        found = [
+            reader.get(f"/fhir/{path}", headers=headers).json
+            for path in (
+                f"CodeSystem/$lookup?system={DRUGS}&code=a",
+                f"CodeSystem/$validate-code?url={DRUGS}&code=d",
+                "ValueSet/replicated/$expand?filter=tablet",
+            )
+        ]
+        version = next(one["valueString"] for one in found[0]["parameter"] if one["name"] == "version")
+        codes = "".join(one["code"] for one in found[2]["expansion"]["contains"])
+        return version, found[1]["parameter"][0]["valueBoolean"], codes
+
+    before = pair.reads(pair.standby)
+    old, new = ("1", False, "abc"), ("2", True, "abd")
+    assert seen() == old
+    assert until(lambda: pair.reads(pair.standby) > before)
+    pair.pause()
+    changed = client.put("/fhir/CodeSystem/replicated", json=large("2", "a", "b", "d"))
+    position = changed.headers["Set-Cookie"].partition(";")[0]
+    for _ in range(3):
+        assert seen({"Cookie": position}) == new
+        assert seen() == old
+    pair.resume()
+    assert until(lambda: seen() == new)
     other.service.replica.close()
     other.service.store.close()

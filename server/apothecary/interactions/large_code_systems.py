@@ -25,6 +25,11 @@ _BATCH = 1000
 # than somebody who types will wait.
 MOST_COUNTED = 1_000
 
+# Of what so many of the concepts in a sample have, there are too many to count. Its first ones are found on the way
+# along the concepts, of which so many may be looked at.
+COMMON = 10
+MOST_WALKED = 150_000
+
 
 class _Found(NamedTuple):
     concept: Concept
@@ -161,6 +166,8 @@ class LargeCodeSystem(CodeSystem):
             first = self._span.first + offset
             numbers = range(first, min(first + count, self._span.last + 1))
             return Page(self._numbered(numbers), self._size)
+        if (walked := self._walked(selection, offset, count)) is not None:
+            return walked
         ordered = self._reader.in_order(selection)
         found = self._first(selection, ordered)
         if len(found) <= MOST_COUNTED:
@@ -170,6 +177,15 @@ class LargeCodeSystem(CodeSystem):
         some = self._reader.concept_numbers(self._span, selection, count, ordered=True, offset=offset)
         total = self._reader.count_concepts(self._span, selection) if len(some) < count else None
         return Page(self._numbered(some), total)
+
+    def _walked(self, selection: Selection, offset: int, count: int) -> Page | None:
+        """A page of what so many concepts have that it is reached soon by looking at one after the other."""
+        sampled, step = self._reader.sampled(self._span, selection)
+        behind = (offset + count) // max(step, 1) + 1
+        if len(sampled) < max(COMMON, behind + 1) or (most := sampled[behind] - self._span.first) > MOST_WALKED:
+            return None
+        found = self._reader.walked_numbers(self._span, selection, count, offset, most)
+        return Page(self._numbered(found), None) if len(found) == count else None
 
     def _numbered(self, numbers: Sequence[int]) -> list[Concept]:
         rows = self._reader.concepts_numbered(numbers) if numbers else []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     ColumnElement,
     FromClause,
     Integer,
@@ -22,8 +24,9 @@ from sqlalchemy import (
     literal,
     literal_column,
     not_,
-    or_,
     select,
+    true,
+    union_all,
 )
 from sqlalchemy.engine import Dialect
 
@@ -111,29 +114,31 @@ def all_codes() -> Select[Any]:
     )
 
 
-def _under(name: str) -> Select[Any]:
+def _under(dialect: Dialect, name: str) -> Select[Any]:
     """The numbers of the concepts below the code `name`, however deep: https://www.sqlite.org/lang_with.html"""
-    said, row = concept_property, concept.alias()
-    top = select(said.c.number).where(
-        said.c.first == _FIRST, said.c.property == constant(PARENT), said.c.value == bindparam(name, type_=Text())
+    said = concept_property.c
+    top = select(said.number).where(
+        said.first == _FIRST, said.property == constant(PARENT), said.value == bindparam(name, type_=Text())
     )
     under = top.cte(f"under_{name}", recursive=True)
-    next_ = concept_property.alias()
-    more = select(next_.c.number).select_from(
-        under.join(row, row.c.number == under.c.number).join(
-            next_,
-            and_(next_.c.first == _FIRST, next_.c.property == constant(PARENT), next_.c.value == row.c.code),
-        )
-    )
+    row, next_ = concept.alias().c, concept_property.alias().c
+    below_it = next_.first == _FIRST, next_.property == constant(PARENT)
+    if dialect.name == "sqlite":
+        more = select(next_.number).select_from(under).where(row.number == under.c.number, *below_it)
+        return select(under.union(more.where(next_.value == row.code)).c.number)
+    # Without statistics PostgreSQL would look at every concept that has a parent; `OFFSET 0` keeps it to this order.
+    above = select(row.code).where(row.number == under.c.number).offset(0).lateral()
+    of_it = select(next_.number).where(*below_it, next_.value == above.c.code).offset(0).lateral()
+    more = select(of_it.c.number).select_from(under.join(above, true()).join(of_it, true()))
     return select(under.union(more).c.number)
 
 
-def below(directly: bool) -> Select[Any]:
+def below(dialect: Dialect, directly: bool) -> Select[Any]:
     said = concept_property.c
     numbers = select(said.number).where(
         said.first == _FIRST, said.property == constant(PARENT), said.value == bindparam("below", type_=Text())
     )
-    chosen = numbers if directly else _under("below")
+    chosen = numbers if directly else _under(dialect, "below")
     return select(*_whole_code()).where(concept.c.number.in_(chosen)).order_by(concept.c.number)
 
 
@@ -143,7 +148,6 @@ def below(directly: bool) -> Select[Any]:
 def numbers(dialect: Dialect, selection: Selection, ordered: bool) -> Select[Any]:
     """The numbers of concepts that are selected, after one: in their order, or the first that come."""
     found, number = _selected(dialect, selection, number=True)
-    found = found.where(number > bindparam("after", type_=BigInteger()))
     return (found.order_by(number) if ordered else found).limit(_LIMIT).offset(_OFFSET)
 
 
@@ -152,29 +156,60 @@ def count(dialect: Dialect, selection: Selection) -> Select[Any]:
     return _selected(dialect, selection, number=False)[0]
 
 
-def _selected(dialect: Dialect, selection: Selection, *, number: bool) -> tuple[Select[Any], ColumnElement[int]]:
-    """What selects numbers, or counts them, and the column that has them.
+def walk(dialect: Dialect, selection: Selection) -> Select[Any]:
+    """As `numbers` in their order, by looking at one concept after the other."""
+    found, number = _selected(dialect, selection, number=True, words=_holding)
+    return found.order_by(number).limit(_LIMIT).offset(_OFFSET)
+
+
+def sample(dialect: Dialect, selection: Selection) -> Select[Any]:
+    """Which of the concepts with some numbers are selected."""
+    found, number = _selected(dialect, selection, number=True, words=_holding)
+    return found.where(number == any_(cast(bindparam("numbers", type_=ARRAY(Text())), ARRAY(BigInteger))))
+
+
+def _indexed(words: ColumnElement[Any], query: ColumnElement[Any]) -> ColumnElement[bool]:
+    return words.bool_op("@@")(query)
+
+
+def _holding(words: ColumnElement[Any], query: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The function behind the operator, for which no index is taken."""
+    return func.ts_match_vq(words, query, type_=Boolean())
+
+
+def _selected(
+    dialect: Dialect,
+    selection: Selection,
+    *,
+    number: bool,
+    words: Callable[[ColumnElement[Any], ColumnElement[Any]], ColumnElement[bool]] = _indexed,
+) -> tuple[Select[Any], ColumnElement[int]]:
+    """What selects numbers, or counts them, and the column that has them; `words` says how PostgreSQL looks for words.
 
     On SQLite the index of words is a table of its own, which gives numbers in their order; no concept is read then.
     """
     row = concept.c
     column: ColumnElement[int] = row.number
-    met = column
+    met = within = column
     source: FromClause = concept
     query = bindparam("query", type_=Text())
     where: list[ColumnElement[bool]] = []
     if selection.words and dialect.name == "sqlite":
         column = concept_words.c.rowid
         source = concept_words
+        within = column
         # The plus keeps SQLite from asking the index of words for one number after the other.
         met = literal_column("+concept_words.rowid", BigInteger())
         where.append(concept_words.c.concept_words.bool_op("MATCH")(query))
     elif selection.words:
-        where.append(row.words.bool_op("@@")(cast(query, QUERY)))
+        where.append(words(row.words, cast(query, QUERY)))
+        # Without statistics PostgreSQL would also list all numbers, to see what both lists have in common.
+        within = row.number + literal(0, BigInteger()) if words is _indexed else within
     else:
         where += [not_(row.inactive)] if selection.active else []
         where += [not_(row.abstract)] if selection.selectable else []
-    where.append(column.between(_FIRST, _LAST))
+    where.append(within.between(_FIRST, _LAST))
+    where += [within > bindparam("after", type_=BigInteger())] if number else []
     where += [_meets(dialect, met, one, str(place)) for place, one in enumerate(selection.conditions)]
     return select(column if number else func.count()).select_from(source).where(*where), column
 
@@ -190,9 +225,9 @@ def _meets(dialect: Dialect, number: ColumnElement[int], one: Condition, place: 
             return not_(met) if one.negated else met
         case Below(itself=itself):
             name = f"below{place}"
-            same = number.in_(of_code.where(coded.code == bindparam(name, type_=Text())))
-            below = number.in_(_under(name))
-            met = or_(same, below) if itself else and_(not_(same), below)
+            same = of_code.where(coded.code == bindparam(name, type_=Text()))
+            # One list: PostgreSQL looks at every concept where two are asked.
+            met = number.in_(union_all(same, _under(dialect, name)) if itself else _under(dialect, name).except_(same))
             return not_(met) if one.negated else met
         case Holds(values=values):
             property_ = one_of(dialect, concept_property.c.property, f"properties{place}")

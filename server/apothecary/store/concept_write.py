@@ -35,8 +35,8 @@ from apothecary.terminology.stored import ConceptRow, LargeCodeSystem
 BATCH = 5000
 # Under this name the store remembers the next number of a concept: none is given twice.
 NEXT = "next concept"
-# PostgreSQL plans by what it knows of a table, and learns of so many new rows a minute later by itself.
-ANALYZE = Statement(f"ANALYZE {concept.name}", (), {})
+# PostgreSQL plans by what it knows of the tables, and learns of so many new rows a minute later by itself.
+ANALYZE = Statement(f"ANALYZE {concept.name}, {concept_property.name}", (), {})
 
 
 class Target(Protocol):

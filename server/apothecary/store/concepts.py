@@ -16,6 +16,9 @@ from apothecary.store.contract import ConceptReader, HeldCodeSystem, HeldConcept
 from apothecary.store.searching import SqlSearcher
 from apothecary.terminology.selection import Among, Below, ChildOf, Condition, Holds, Selection
 
+# So many concepts, in equal steps, tell about where those lie that are selected.
+SAMPLE = 500
+
 
 class SqlConcepts(SqlSearcher, ConceptReader):
     """Reading concepts, by the store itself or inside a transaction."""
@@ -47,6 +50,22 @@ class SqlConcepts(SqlSearcher, ConceptReader):
         # SQLite's index of words gives them so.
         return self.statements.dialect.name == "sqlite" and bool(selection.words)
 
+    def sampled(self, span: Span, selection: Selection) -> tuple[list[int], int]:
+        step = (span.last - span.first + 1) // SAMPLE
+        if self.statements.dialect.name == "sqlite" or not selection.words or not step:
+            return [], step
+        shape, named = self._named(span, selection)
+        named |= {"numbers": self.sequence(str(span.first + place * step) for place in range(SAMPLE)), "after": 0}
+        build = partial(statements.sample, self.statements.dialect, selection)
+        return sorted(row[0] for row in self._concepts(("sample", shape), build, **named)), step
+
+    def walked_numbers(self, span: Span, selection: Selection, limit: int, offset: int, most: int) -> list[int]:
+        shape, named = self._named(span, selection)
+        build = partial(statements.walk, self.statements.dialect, selection)
+        last = min(span.last, span.first + most - 1)
+        named |= {"limit": limit, "offset": offset, "after": 0, "last": last}
+        return [row[0] for row in self._concepts(("walk", shape), build, **named)]
+
     def count_concepts(self, span: Span, selection: Selection) -> int:
         shape, named = self._named(span, selection)
         build = partial(statements.count, self.statements.dialect, selection)
@@ -72,7 +91,7 @@ class SqlConcepts(SqlSearcher, ConceptReader):
         ]
 
     def codes_below(self, span: Span, code: str, *, directly: bool) -> list[str]:
-        build = partial(statements.below, directly)
+        build = partial(statements.below, self.statements.dialect, directly)
         found = self._concepts(("below", directly), build, first=span.first, below=key(code))
         return [_code(*row) for row in found]
 

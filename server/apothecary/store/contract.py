@@ -124,6 +124,14 @@ class ConceptReader(Protocol):
     def in_order(self, selection: Selection) -> bool:
         """Whether numbers that are asked for in their order cost no more than others."""
 
+    def sampled(self, span: Span, selection: Selection) -> tuple[list[int], int]:
+        """The numbers of those concepts that are selected among some in equal steps, and the step. None are told where
+        numbers that are asked for in their order cost no more than others.
+        """
+
+    def walked_numbers(self, span: Span, selection: Selection, limit: int, offset: int, most: int) -> list[int]:
+        """As `concept_numbers` in their order, of the first `most` concepts, each of which is looked at."""
+
     def count_concepts(self, span: Span, selection: Selection) -> int:
         """How many concepts are selected."""
 
@@ -292,6 +300,9 @@ class Transaction(Reader, Protocol):
         database had when the transaction began, whatever the clock says, and after that of `current`. So whoever asks
         for what changed since the last change that he knows misses nothing when a clock goes back.
         """
+
+    def foresee(self, keys: Iterable[tuple[str, str]]) -> None:
+        """The current versions of `keys` will be read: a database that is far away is asked for many at once."""
 
     def write(self, stored: Stored, method: str, rows: Iterable[Indexed]) -> None:
         """Make `stored` the current version. Raises Conflict where the version before it is not the current one."""

@@ -50,7 +50,11 @@ _LAST = "SELECT coalesce(max(number), 0) FROM spelling"
 _ADD = "INSERT INTO spelling (prefix, digest) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _ADDED = "SELECT number, prefix, digest FROM spelling WHERE number > ?"
 _LEARN = "INSERT INTO spelling_parts (rowid, parts) VALUES (?, ?)"
-_ADD_WHOLE = "INSERT INTO spelling (prefix, digest, parts) VALUES (%s, %s, %s::tsvector) ON CONFLICT DO NOTHING"
+# PostgreSQL takes all of them at once, as one array for each column.
+_ADD_WHOLE = (
+    "INSERT INTO spelling (prefix, digest, parts) SELECT prefix, digest, parts::tsvector "
+    "FROM unnest(%s::text[], %s::text[], %s::text[]) AS given (prefix, digest, parts) ON CONFLICT DO NOTHING"
+)
 
 
 def statements(dialect: Dialect) -> tuple[str, ...]:
@@ -64,8 +68,8 @@ def add(cursor: Any, pieces: Sequence[Piece], *, sqlite: bool) -> None:
     """
     found = sorted(pieces)
     if not sqlite:
-        rows = [(one.prefix, one.digest, " ".join(f"'{three}'" for three in threes(one.text))) for one in found]
-        cursor.executemany(_ADD_WHOLE, rows)
+        parts = [" ".join(f"'{three}'" for three in threes(one.text)) for one in found]
+        cursor.execute(_ADD_WHOLE, ([one.prefix for one in found], [one.digest for one in found], parts))
         return
     ((last,),) = cursor.execute(_LAST, ()).fetchall()
     cursor.executemany(_ADD, [one[:2] for one in found])

@@ -18,7 +18,7 @@ from sqlalchemy import FromClause
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from apothecary.errors import Busy, FhirError
+from apothecary.errors import Busy, FhirError, Unreachable
 from apothecary.store import schema
 from apothecary.store.limited import limited
 from apothecary.store.sql import SqlStore, too_complex, too_long
@@ -92,8 +92,7 @@ class SqliteStore(SqlStore):
         self._cache = cache
         self._file = DatabaseFile(path)
         self._free: list[_Connection] = []
-        self._open: list[_Connection] = []
-        self._lock = threading.Lock()
+        self._closed = False
         # Looks for what all others commit, and commits nothing itself; with how many there were of it.
         self._watch: _Connection | None = None
         self._watches = 0
@@ -114,14 +113,18 @@ class SqliteStore(SqlStore):
 
     def _take(self) -> _Connection:
         """The connection that was used last, whose cache is warm."""
+        if self._closed:
+            raise Unreachable("the database was closed")
         try:
             return self._free.pop()
         except IndexError:
             return self._connect()
 
     def _give_back(self, connection: _Connection) -> None:
-        if connection.long <= LONG_KEPT:
+        if connection.long <= LONG_KEPT or self._closed:
             self._free.append(connection)
+            if self._closed:
+                self._close_free()
             return
         # There is no other way to have it forget statements. Another one is opened before: with the last connection
         # of all goes the log.
@@ -130,8 +133,6 @@ class SqliteStore(SqlStore):
         except (sqlite3.Error, FhirError):
             self._free.append(connection)
             return
-        with self._lock, suppress(ValueError):
-            self._open.remove(connection)
         connection.close()
 
     def _opened(self) -> _Connection:
@@ -168,8 +169,6 @@ class SqliteStore(SqlStore):
             raise
         deadline = connection.deadline
         connection.set_progress_handler(lambda: 1 if deadline[0] and time.monotonic() > deadline[0] else 0, STEPS)
-        with self._lock:
-            self._open.append(connection)
         return connection
 
     def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
@@ -216,6 +215,8 @@ class SqliteStore(SqlStore):
         """
         self._file.check_sometimes(self._opened)
         with self._watching:
+            if self._closed:
+                raise Unreachable("the database was closed")
             if self._watch is None:
                 self._watch = self._connect()
                 self._watches += 1
@@ -272,11 +273,20 @@ class SqliteStore(SqlStore):
             return integrity(connection)
 
     def close(self) -> None:
-        with self._lock:
-            for connection in self._open:
-                connection.close()
-            self._open.clear()
-            self._free.clear()
+        """Connections in use are closed as soon as they are given back: to close one under a thread that runs a
+        statement on it ends the process.
+        """
+        self._closed = True
+        self._close_free()
+        with self._watching:
+            if self._watch is not None:
+                self._watch.close()
+                self._watch = None
+
+    def _close_free(self) -> None:
+        while self._free:
+            with suppress(IndexError):
+                self._free.pop().close()
 
 
 class _Transaction(SqlTransaction):
