@@ -136,8 +136,8 @@ def sampled(dialect: Dialect, listing: Listing) -> Select[Any]:
     every = union_all(*(select(one.c.id) for one in ends)).subquery("looked")
     assert listing.predicate is not None  # noqa: S101 (a type is counted)
     met = compiler.probe(listing.predicate, listing.kinds, every.c.id)
-    counted: Select[Any] = select(func.count(), func.count(case((met, literal_column("1")))))
-    return counted.select_from(every)
+    counted = (func.count(), func.count(case((met, literal_column("1")))))
+    return select().add_columns(*counted).select_from(every)
 
 
 def total(dialect: Dialect, listing: Listing, start: Start) -> Select[Any]:

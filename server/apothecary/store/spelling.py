@@ -38,7 +38,7 @@ spelling_parts = Table("spelling_parts", MetaData(), Column("rowid", BigInteger)
 _SQLITE = (
     "CREATE TABLE spelling (number INTEGER PRIMARY KEY, prefix TEXT NOT NULL, digest TEXT NOT NULL, "
     "UNIQUE (prefix, digest))",
-    "CREATE VIRTUAL TABLE spelling_parts USING fts5(parts, content='', tokenize='ascii', detail='none')",
+    "CREATE VIRTUAL TABLE spelling_parts USING fts5(parts, content='', columnsize=0, tokenize='ascii', detail='none')",
 )
 _POSTGRESQL = (
     'CREATE TABLE spelling (prefix TEXT COLLATE "C" NOT NULL, digest TEXT COLLATE "C" NOT NULL, '
