@@ -17,7 +17,8 @@ TABLES = {
     "sqlite": (
         "CREATE TABLE spelling (number INTEGER PRIMARY KEY, prefix TEXT NOT NULL, digest TEXT NOT NULL, "
         "UNIQUE (prefix, digest))",
-        "CREATE VIRTUAL TABLE spelling_parts USING fts5(parts, content='', columnsize=0, tokenize='ascii', detail='none')",
+        "CREATE VIRTUAL TABLE spelling_parts USING fts5("
+        "parts, content='', columnsize=0, tokenize='ascii', detail='none')",
     ),
     "postgresql": (
         'CREATE TABLE spelling (prefix TEXT COLLATE "C" NOT NULL, digest TEXT COLLATE "C" NOT NULL, '
