@@ -1,5 +1,7 @@
 """The server relative to a bare Flask app on the same granian, with its cache and without, in turns of one run.
 
+To send more bytes takes longer: what is larger than the bare app's kilobyte is compared with as many bytes of it, too.
+
 Ratios are what to compare: requests per second belong to the machine and to what else it does. That counts less in the
 ratio of processor time, which also says how many requests a busy machine can answer.
 """
@@ -12,10 +14,12 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 
 import click
 
@@ -23,6 +27,8 @@ from benchmarks import content, servers
 from benchmarks.servers import Running
 
 CONNECTIONS = 8
+# An answer of so many bytes is compared with the bare app's answer of the same size, too.
+LARGE = 2000
 ROTATE = Path(__file__).parent / "rotate.lua"
 
 
@@ -34,6 +40,8 @@ class Target:
     server: Running
     port: int
     paths: list[str]
+    beside: str = "bare"
+    """The target of the bare app that sends as many bytes."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,8 @@ class Sample:
 @dataclass(frozen=True)
 class Result:
     """A target's medians over all rounds. `ratio` is the median of its rate over the bare app's in the same round, and
-    `cpu_ratio` that of the bare app's processor time for a request over its own.
+    `cpu_ratio` that of the bare app's processor time for a request over its own; `size_ratio` is the same where the
+    bare app sends as many bytes.
     """
 
     name: str
@@ -61,6 +70,7 @@ class Result:
     cpu: float
     ratio: float
     cpu_ratio: float
+    size_ratio: float = 0.0
 
 
 def parse_wrk(output: str) -> Sample:
@@ -90,8 +100,14 @@ def measure(target: Target, seconds: int) -> Sample:
     return replace(found, cpu=used * 1e6 / max(1.0, found.rate * seconds))
 
 
-def summarize(rounds: list[dict[str, Sample]]) -> list[Result]:
-    """The medians of `rounds`; each round has a sample of every target, `bare` among them."""
+def summarize(rounds: list[dict[str, Sample]], beside: Mapping[str, str] = MappingProxyType({})) -> list[Result]:
+    """The medians of `rounds`; each round has a sample of every target, `bare` among them. `beside` has the
+    names of those targets of the bare app that send as many bytes.
+    """
+
+    def times(each: dict[str, Sample], name: str, other: str) -> float:
+        return each[other].cpu / each[name].cpu if each[name].cpu else 0.0
+
     return [
         Result(
             name,
@@ -100,7 +116,8 @@ def summarize(rounds: list[dict[str, Sample]]) -> list[Result]:
             p99=median(each[name].p99 for each in rounds),
             cpu=median(each[name].cpu for each in rounds),
             ratio=median(each[name].rate / each["bare"].rate for each in rounds),
-            cpu_ratio=median(each["bare"].cpu / each[name].cpu if each[name].cpu else 0.0 for each in rounds),
+            cpu_ratio=median(times(each, name, "bare") for each in rounds),
+            size_ratio=median(times(each, name, beside.get(name, "bare")) for each in rounds),
         )
         for name in rounds[0]
     ]
@@ -158,21 +175,29 @@ def main(
         bare = stack.enter_context(servers.running(servers.bare(bare_port, workers, threads), bare_port, "/"))
         computing, cached = serving(port, 0), serving(cached_port, None)
         asked = paths(port, resources)
+        sizes = {name: len(servers.fetch(port, some[0])[1]) for name, some in asked.items()}
         measured = [Target("bare", bare, bare_port, ["/"])]
-        measured += [Target(name, computing, port, some) for name, some in asked.items()]
-        measured += [Target(f"{name} again", cached, cached_port, some) for name, some in asked.items()]
+        measured += [
+            Target(f"bare {name}", bare, bare_port, [f"/{size}"]) for name, size in sizes.items() if size > LARGE
+        ]
+        beside = {name: f"bare {name}" if size > LARGE else "bare" for name, size in sizes.items()}
+        measured += [Target(name, computing, port, some, beside[name]) for name, some in asked.items()]
+        measured += [Target(f"{name} again", cached, cached_port, some, beside[name]) for name, some in asked.items()]
         for target in measured:
             check(target)
             measure(target, 1)  # warms up caches and connections
-        results = summarize([{target.name: measure(target, seconds) for target in measured} for _ in range(rounds)])
+        rounded = [{target.name: measure(target, seconds) for target in measured} for _ in range(rounds)]
+        results = summarize(rounded, {target.name: target.beside for target in measured})
     click.echo(json.dumps([asdict(result) for result in results], indent=2) if as_json else table(results))
 
 
 def table(results: list[Result]) -> str:
     """`results` for people."""
-    lines = [f"{'':<15}{'req/s':>10}{'p50 ms':>10}{'p99 ms':>10}{'cpu us':>10}{'of bare':>10}{'by cpu':>10}"]
+    names = ("", "req/s", "p50 ms", "p99 ms", "cpu us", "of bare", "by cpu", "of its size")
+    lines = [f"{names[0]:<16}" + "".join(f"{name:>12}" for name in names[1:])]
     lines += [
-        f"{r.name:<15}{r.rate:>10.0f}{r.p50:>10.2f}{r.p99:>10.2f}{r.cpu:>10.0f}{r.ratio:>10.2f}{r.cpu_ratio:>10.2f}"
+        f"{r.name:<16}{r.rate:>12.0f}{r.p50:>12.2f}{r.p99:>12.2f}{r.cpu:>12.0f}{r.ratio:>12.2f}{r.cpu_ratio:>12.2f}"
+        f"{r.size_ratio:>12.2f}"
         for r in results
     ]
     return "\n".join(lines)

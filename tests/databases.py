@@ -85,7 +85,7 @@ def copy_programs(folder: Path, directory: Path) -> Path:
                 shutil.copytree(each, unfinished / each.relative_to(site))
         if os.geteuid() == 0:
             for each in (unfinished, *unfinished.rglob("*")):
-                shutil.chown(each, _account())
+                shutil.chown(each, account())
         unfinished.rename(place)
     return place / folder.relative_to(site)
 
@@ -123,10 +123,10 @@ class Cluster:
         when it does not come up.
         """
         if os.geteuid() == 0:
-            shutil.chown(self.directory, _account())
+            shutil.chown(self.directory, account())
         if not (self.directory / "data" / "PG_VERSION").exists():
             self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C")
-        self.port = self.port or _free_port()
+        self.port = self.port or free_port()
         options = " ".join(f"-c {name}={value}" for name, value in self._settings().items())
         self._run("pg_ctl", "start", "--wait", "--log", str(self.directory / "server.log"), "--options", options)
         watchdog = [
@@ -143,7 +143,7 @@ class Cluster:
     def copy(self, primary: Cluster) -> None:
         """Fill the data directory with a copy of `primary`, which `start` then makes follow it as a standby."""
         if os.geteuid() == 0:
-            shutil.chown(self.directory, _account())
+            shutil.chown(self.directory, account())
         source = ("--host=127.0.0.1", f"--port={primary.port}", "--username=postgres")
         self._run("pg_basebackup", *source, "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
 
@@ -183,7 +183,7 @@ class Cluster:
         """Run one of PostgreSQL's programs on the data directory, as an account that it accepts (never root)."""
         log = self.directory / f"{program}.log"
         command = [str(self._binaries() / program), "-D", str(self.directory / "data"), *arguments]
-        group = pwd.getpwnam(_account()).pw_gid
+        group = pwd.getpwnam(account()).pw_gid
         as_root = os.geteuid() == 0
         with log.open("w") as output:
             # Not pipes: the server would inherit them, and waiting for their end would be waiting for the server's.
@@ -193,7 +193,7 @@ class Cluster:
                 stdout=output,
                 stderr=output,
                 cwd="/",
-                user=_account() if as_root else None,
+                user=account() if as_root else None,
                 group=group if as_root else None,
                 extra_groups=[] if as_root else None,
                 check=False,
@@ -290,18 +290,19 @@ def _connect(url: str) -> Iterator[psycopg.Connection]:
 def _reachable(program: Path) -> bool:
     """Whether the account that runs the server when these tests run as root can run `program`."""
     try:
-        return subprocess.run([program, "--version"], user=_account(), capture_output=True, check=False).returncode == 0
+        return subprocess.run([program, "--version"], user=account(), capture_output=True, check=False).returncode == 0
     except PermissionError:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback address that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _account() -> str:
+def account() -> str:
     """The account that the server runs as when these tests run as root."""
     known = {entry.pw_name for entry in pwd.getpwall()}
     return "postgres" if "postgres" in known else "nobody"

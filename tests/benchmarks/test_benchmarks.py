@@ -179,6 +179,19 @@ def test_without_java_or_maven_the_validator_is_measured_beside_the_others_and_s
 
 
 def test_inside_the_application_only_answers_that_are_right_are_timed() -> None:
-    assert in_process.microseconds(bare.app, ["/", "/?again"], rounds=1, requests=10) > 0
+    once, again, nowhere = (in_process.Asked(path) for path in ("/", "/?again", "/nowhere"))
+    assert in_process.microseconds(bare.app, [once, again], rounds=1, requests=10)[0] > 0
     with pytest.raises(click.ClickException, match="404"):
-        in_process.microseconds(bare.app, ["/", "/nowhere"], rounds=1, requests=10)
+        in_process.microseconds(bare.app, [once, nowhere], rounds=1, requests=10)
+
+
+def test_the_bare_app_answers_with_as_many_bytes_as_are_wanted() -> None:
+    answer = bare.app.test_client().get("/5000")
+    assert len(answer.data) == 5000
+    assert answer.get_json()["resourceType"] == "Medication"
+
+
+def test_what_is_large_is_compared_with_as_many_bytes_of_the_bare_app() -> None:
+    rounds = [{"bare": Sample(9, 1, 1, 10), "bare search": Sample(9, 1, 1, 15), "search": Sample(9, 1, 1, 20)}]
+    by_name = {result.name: result for result in summarize(rounds, {"search": "bare search"})}
+    assert (by_name["search"].cpu_ratio, by_name["search"].size_ratio) == (0.5, 0.75)

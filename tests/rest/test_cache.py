@@ -408,3 +408,12 @@ def test_a_date_counts_only_where_no_tag_is_given(app: Apothecary) -> None:
         headers = {cache.SINCE: late} | ({cache.TAGS: tags} if tags else {})
         status, _, _ = ask(app, environ("/fhir/Medication/a", headers))
         assert status == ("200 OK" if tags else "304 NOT MODIFIED")
+
+
+@pytest.mark.parametrize("name", [cache.TAGS, cache.SINCE])
+@pytest.mark.parametrize("value", ['"' + "x" * 100_000 + '"', '"caf\xe9"'])
+def test_a_header_that_is_refused_is_refused_whatever_is_kept(app: Apothecary, name: str, value: str) -> None:
+    for _ in range(4):
+        assert ask(app, environ("/fhir/Medication/a", {cache.TAGS: '"other"'}))[0] == "200 OK"
+    told = [ask(app, environ("/fhir/Medication/a", {cache.TAGS: '"other"', name: value}))[0] for _ in range(4)]
+    assert set(told) <= {"400 BAD REQUEST", "431 REQUEST HEADER FIELDS TOO LARGE"}

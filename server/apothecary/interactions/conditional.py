@@ -51,7 +51,8 @@ def matches(
     found: list[Hit] = []
     cursor = None
     while True:
-        page = reader.search(Query(query.predicates, (), limit - len(found), cursor), PIECE).hits
+        # Of three, at most, each is no larger than a body may be.
+        page = reader.search(Query(query.predicates, (), limit - len(found), cursor), PIECE if limit > 2 else None).hits
         found += page if limit <= 2 else [one._replace(body=b"") for one in page]
         if len(found) >= limit or size(page) <= PIECE:
             return found

@@ -59,6 +59,11 @@ class _Run:
         self.gotten: dict[int, bytes] = {}
 
     def answers(self) -> list[bytes]:
+        self.inside.foresee(
+            (entry.resource_type, entry.resource_id)
+            for entry in self.entries
+            if entry.resource_id and entry.method in ("DELETE", "PUT", "PATCH")
+        )
         deletions = [entry for entry in self.entries if entry.method == "DELETE"]
         for entry in deletions:
             with self._step(entry):

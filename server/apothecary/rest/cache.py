@@ -76,8 +76,7 @@ class Cached:
 
     def __call__(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
-        tags = environ.get(TAGS, "")
-        if not self._limit or method not in ("GET", "HEAD") or len(tags) > self._longest or not tags.isascii():
+        if not self._limit or method not in ("GET", "HEAD") or not self._readable(environ):
             return self._app(environ, start)
         key = self._key(environ)
         try:
@@ -103,6 +102,14 @@ class Cached:
         if state is None or method == "HEAD":
             return self._app(environ, start)
         return self._keep(key, state, environ, start)
+
+    def _readable(self, environ: Mapping[str, Any]) -> bool:
+        """Whether the headers outside of the key are such that an answer may be given: what is in the key was looked at
+        when the answer was computed.
+        """
+        return all(
+            len(text) <= self._longest and text.isascii() for text in (environ.get(TAGS, ""), environ.get(SINCE, ""))
+        )
 
     def counts(self) -> dict[str, int]:
         """What `/metrics` shows."""

@@ -15,8 +15,9 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from functools import cached_property
 from typing import Any
 
 import psycopg
@@ -38,7 +39,7 @@ SHORTEST = 2
 OPEN = 10.0
 
 # What a server says that is there, and takes no more connections: those that it has are as good as before.
-_FULL = re.compile(r"too many clients|too many connections|remaining connection slots")
+_FULL = re.compile(r"too many clients|(too many|no more) connections|remaining connection slots")
 # What libpq reports, and what to say of it: neither addresses nor names. In another language than English only the log
 # has the reason.
 _REASONS = (
@@ -54,6 +55,13 @@ class Connection(psycopg.Connection[Any]):
 
     waiting: float | None = None
     """The moment of the monotonic clock when the wait began; None where nobody waits."""
+    home: ConnectionPool[Connection] | None = None
+    """The pool that it was taken from."""
+
+    @cached_property
+    def reader(self) -> psycopg.Cursor[Any]:
+        """A cursor for one result after the other: to make one takes as long as to ask with it."""
+        return self.cursor(binary=True)
 
     def wait(self, *given: Any, **named: Any) -> Any:
         self.waiting = time.monotonic()
@@ -77,10 +85,12 @@ class Connection(psycopg.Connection[Any]):
 class Connections:
     """Lends connections to one server."""
 
-    def __init__(self, conninfo: str, *, most: int, statement: float, seconds: float) -> None:
+    def __init__(self, conninfo: str, *, most: int, statement: float, seconds: float, pooled: bool = False) -> None:
         """`most` bounds the connections, `statement` is the limit of one statement, and `seconds` how long the server
-        may take to answer at all. Raises StartError where none does.
+        may take to answer at all. `pooled`: they lead to a pooler, so that nothing can be set for a session. Raises
+        StartError where none answers.
         """
+        self.pooled = pooled
         self._most, self._statement, self._seconds = most, statement, seconds
         given = conninfo_to_dict(conninfo)
         self._conninfo = make_conninfo(conninfo, **_in_time(given, seconds))
@@ -105,10 +115,9 @@ class Connections:
             raise StartError(f"no PostgreSQL server answers: {error}") from None
         threading.Thread(target=self._watch, name="database", daemon=True).start()
 
-    @contextmanager
-    def lend(self) -> Iterator[Connection]:
-        """A connection for the block. Raises Unreachable where the server does not answer, Busy where all are in use,
-        and what the block raises.
+    def take(self) -> Connection:
+        """A connection, to be given back. Raises Unreachable where the server does not answer, Busy where all are in
+        use.
         """
         if self.down is not None:
             raise self.unreachable()
@@ -120,15 +129,17 @@ class Connections:
                 raise Busy("every database connection is in use; try again", headers={"Retry-After": "1"}) from None
             self.doubt(stale=False)
             raise self.unreachable() from None
+        connection.home = pool
         with self._lock:
             self._lent.add(connection)
-        try:
-            with connection:
-                yield connection
-        finally:
-            with self._lock:
-                self._lent.discard(connection)
-            pool.putconn(connection)
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        """What was begun on it and not ended is undone."""
+        with self._lock:
+            self._lent.discard(connection)
+        if connection.home is not None:
+            connection.home.putconn(connection)
 
     def doubt(self, *, stale: bool = True) -> None:
         """Somebody met a fault. `stale` says that the other connections are worth nothing either. While the server is
@@ -207,10 +218,27 @@ class Connections:
         """Why the server does not answer; None where it does."""
         try:
             asked = make_conninfo(self._conninfo, connect_timeout=self._probe_seconds)
-            psycopg.connect(asked, autocommit=True, application_name="apothecary").close()
+            with closing(Connection.connect(asked, autocommit=True, application_name="apothecary")) as connection:
+                if self.pooled:
+                    self._ask_behind(connection)
         except psycopg.Error as error:
             return None if _FULL.search(str(error)) else " ".join(str(error).split())
         return None
+
+    def _ask_behind(self, connection: Connection) -> None:
+        """Have the server answer: a pooler takes connections for one that is gone. Raises psycopg.Error."""
+
+        def give_up() -> None:
+            if connection.waiting is not None:
+                connection.cut(connection.waiting)
+
+        limit = threading.Timer(self._probe_seconds, give_up)
+        limit.daemon = True
+        limit.start()
+        try:
+            connection.execute("SELECT 1")
+        finally:
+            limit.cancel()
 
     def _renew(self) -> str | None:
         """A new pool in the place of one whose connections went with a server; why that cannot be had."""
@@ -231,13 +259,11 @@ class Connections:
         threading.Thread(target=pool.close, kwargs={"timeout": OPEN}, name="retired pool", daemon=True).start()
 
     def _new_pool(self) -> ConnectionPool[Connection]:
-        options = {
+        options: dict[str, Any] = {"autocommit": True, "prepare_threshold": None, "application_name": "apothecary"}
+        if not self.pooled:
             # Compiling a statement takes longer than a page of a search does, whatever the planner thinks it costs.
-            "options": f"-c statement_timeout={int(self._statement * 1000)} -c jit=off",
-            "autocommit": True,
-            "prepare_threshold": 1,
-            "application_name": "apothecary",
-        }
+            options["options"] = f"-c statement_timeout={int(self._statement * 1000)} -c jit=off"
+            options["prepare_threshold"] = 1
         return ConnectionPool(
             self._conninfo,
             connection_class=Connection,
@@ -253,7 +279,7 @@ class Connections:
     def _configure(self, connection: Connection) -> None:
         with self._lock:
             self.opened += 1
-        # Said once, so that each transaction begins with it in one exchange. Single statements are not affected.
+        # For the transactions that psycopg begins, such as the making of tables.
         connection.isolation_level = IsolationLevel.SERIALIZABLE
 
 

@@ -298,6 +298,9 @@ class Transaction(Reader, Protocol):
         for what changed since the last change that he knows misses nothing when a clock goes back.
         """
 
+    def foresee(self, keys: Iterable[tuple[str, str]]) -> None:
+        """The current versions of `keys` will be read: a database that is far away is asked for many at once."""
+
     def write(self, stored: Stored, method: str, rows: Iterable[Indexed]) -> None:
         """Make `stored` the current version. Raises Conflict where the version before it is not the current one."""
 

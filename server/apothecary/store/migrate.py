@@ -55,6 +55,10 @@ def migrate(settings: Settings) -> tuple[str | None, str]:
         if not schema.is_older(found):
             schema.is_current(found, usable_from=lambda: _usable_from(connection))
             return found, found or schema.REVISION
+        if url.get_backend_name() == "postgresql":
+            from apothecary.store import poolers
+
+            poolers.refuse(connection.connection.dbapi_connection)  # type: ignore[arg-type] # that of psycopg
         with _turn(url, found):
             _upgrade(connection)
     return found, schema.REVISION

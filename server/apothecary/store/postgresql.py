@@ -9,7 +9,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -24,19 +24,18 @@ from psycopg.errors import (
     SerializationFailure,
     UniqueViolation,
 )
-from sqlalchemy import BigInteger, Integer, SmallInteger, Table, Text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Dialect
 
 from apothecary.errors import BadRequest, InsufficientStorage, StartError, Unreachable
-from apothecary.store import schema, tables
-from apothecary.store.concept_tables import concept, concept_property
+from apothecary.store import poolers, schema
 from apothecary.store.connections import OPEN, Connection, Connections
 from apothecary.store.faults import one_line
 from apothecary.store.limited import STEP, limited
+from apothecary.store.postgresql_transaction import PLANNED, ManyWrites, PostgresqlTransaction
 from apothecary.store.sql import ATTEMPTS, SqlStore, too_complex, too_long
 from apothecary.store.statements import Statement
-from apothecary.store.write import SqlTransaction, Writes
+from apothecary.store.write import SqlTransaction
 
 # What libpq reports when waiting does not help: a role, password, database or host name that is wrong. In another
 # language than English the reason is the same, after the full wait.
@@ -58,6 +57,8 @@ _KIND = Statement("SELECT version()", (), {})
 GENUINE = re.compile(r"PostgreSQL [\w.]+( \((?!Greenplum)[^()]*\))? on ")
 _ONLY_READ = Statement("SELECT current_setting('transaction_read_only')", (), {})
 
+_Around = Callable[[Connection], AbstractContextManager[object]]
+
 log = logging.getLogger("apothecary")
 
 
@@ -66,9 +67,9 @@ def _dialect() -> Dialect:
     return made
 
 
-def await_server(conninfo: str, *, seconds: float = OPEN) -> None:
-    """Return as soon as the server takes a connection. One that cannot be reached yet, or is just starting, is asked
-    again for `seconds`.
+def await_server(conninfo: str, *, seconds: float = OPEN) -> bool:
+    """Return as soon as the server takes a connection: whether a pooler gives it. One that cannot be reached yet, or is
+    just starting, is asked again for `seconds`.
 
     Raises psycopg.Error with the reason of the last try.
     """
@@ -77,8 +78,8 @@ def await_server(conninfo: str, *, seconds: float = OPEN) -> None:
     wanted = make_conninfo(conninfo, connect_timeout=given.get("connect_timeout") or max(2, int(seconds)))
     while True:
         try:
-            psycopg.connect(wanted, autocommit=True).close()
-            return
+            with closing(psycopg.connect(wanted, autocommit=True)) as connection:
+                return poolers.is_pooled(connection)
         except psycopg.OperationalError as error:
             # A server that gives these answers will give them again.
             if FINAL.search(str(error)) or time.monotonic() > end:
@@ -98,42 +99,55 @@ class PostgresqlStore(SqlStore):
         self.committed: Callable[[Connection], None] | None = None
         """Called after each commit, on the connection that committed."""
         # The pool would keep the reason to itself.
-        await_server(conninfo)
-        self._connections = Connections(conninfo, most=connections, statement=seconds, seconds=wait)
+        pooled = await_server(conninfo)
+        self._connections = Connections(conninfo, most=connections, statement=seconds, seconds=wait, pooled=pooled)
+        if pooled:
+            log.info("a pooler stands before the database: no statement is prepared, and no answer is kept")
+        # Otherwise they are set for the connection.
+        limits = {"statement_timeout": str(int(seconds * 1000)), "jit": "off"} if pooled else {}
+        self._together: _Around = partial(poolers.together, limits=poolers.settings(limits)) if pooled else nullcontext
+        self._reading: _Around = partial(poolers.reading, limits=poolers.settings(limits)) if pooled else nullcontext
+        self._writing = poolers.settings(limits | PLANNED)
         super().__init__(_dialect())
-        self._writes = Writes(self)
+        self._writes = ManyWrites(self)
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """A connection of the pool. Raises Busy where none is free or the time is up, Unreachable where the server is
         gone or takes no writes, InsufficientStorage where its disk is full.
         """
+        connection = self._connections.take()
         try:
-            with self._connections.lend() as connection:
-                yield connection
-        except psycopg.DataError as error:
+            yield connection
+        except psycopg.Error as error:
+            self._explain(error)
+            raise
+        finally:
+            self._connections.give_back(connection)
+
+    def _explain(self, error: psycopg.Error) -> None:
+        """Raises what a fault of the database means to a client, where it means anything but a defect."""
+        if isinstance(error, psycopg.DataError):
             # The one character that PostgreSQL cannot take, and that no FHIR text has (an id out of a path, for one).
             if "NUL" in str(error):
                 raise BadRequest("the character U+0000 is in no FHIR text", code="value") from None
-            raise
-        except QueryCanceled:
+            return
+        if isinstance(error, QueryCanceled):
             raise too_long(self._seconds) from None
-        except DiskFull as error:
+        if isinstance(error, DiskFull):
             raise InsufficientStorage("the disk of the database is full") from error
-        except ReadOnlySqlTransaction as error:
+        if isinstance(error, ReadOnlySqlTransaction):
             # It was made a standby, or somebody keeps it from writing. An address of several servers finds the new one.
             self._connections.doubt()
             raise Unreachable(NO_WRITES, headers={"Retry-After": "5"}) from error
-        except psycopg.Error as error:
-            state = error.sqlstate or ""
-            # https://www.postgresql.org/docs/current/errcodes-appendix.html
-            if state.startswith("54"):
-                raise too_complex() from error
-            if state.startswith(_TROUBLE):
-                log.error("the database is in trouble: %s", one_line(str(error)))
-                raise Unreachable("the database is in trouble; try again", headers={"Retry-After": "5"}) from error
-            if not isinstance(error, psycopg.OperationalError) or not (state == "" or state.startswith(_LOST)):
-                raise
+        state = error.sqlstate or ""
+        # https://www.postgresql.org/docs/current/errcodes-appendix.html
+        if state.startswith("54"):
+            raise too_complex() from error
+        if state.startswith(_TROUBLE):
+            log.error("the database is in trouble: %s", one_line(str(error)))
+            raise Unreachable("the database is in trouble; try again", headers={"Retry-After": "5"}) from error
+        if isinstance(error, psycopg.OperationalError) and (state == "" or state.startswith(_LOST)):
             # The server restarts or is gone, and the pool's other connections went with it.
             self._connections.doubt()
             raise self._connections.unreachable() from error
@@ -148,16 +162,25 @@ class PostgresqlStore(SqlStore):
             return self._rows(statement, bound, most)
 
     def _rows(self, statement: Statement, bound: Sequence[Any], most: int | None) -> list[Any]:
-        with self.connection() as connection:
-            cursor = connection.cursor(binary=True)
+        connection = self._connections.take()
+        try:
+            cursor = connection.reader
             if most is None:
-                return cursor.execute(statement.text, bound, prepare=_prepared(statement)).fetchall()
-            # Who stops before the end has the database cancel the rest.
-            found = cursor.stream(statement.text, bound, size=_STEP)
-            try:
-                return limited(found, most)
-            finally:
-                cast("Generator[Any]", found).close()
+                with self._together(connection):
+                    cursor.execute(statement.text, bound, prepare=statement.prepared)
+                return cursor.fetchall()
+            with self._reading(connection):
+                # Who stops before the end has the database cancel the rest.
+                found = cursor.stream(statement.text, bound, size=_STEP)
+                try:
+                    return limited(found, most)
+                finally:
+                    cast("Generator[Any]", found).close()
+        except psycopg.Error as error:
+            self._explain(error)
+            raise
+        finally:
+            self._connections.give_back(connection)
 
     def changes(self) -> Hashable | None:
         """https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT"""
@@ -167,8 +190,11 @@ class PostgresqlStore(SqlStore):
 
     def since_opened(self, statement: Statement) -> tuple[Any, ...] | None:
         """What a statement tells of the server's state, to be compared with what it told before. A server that crashed,
-        or stood in for another, may count anew: its connections are new ones, too. None where one opened meanwhile.
+        or stood in for another, may count anew: its connections are new ones, too. None where one opened meanwhile, and
+        behind a pooler, which hides them.
         """
+        if self._connections.pooled:
+            return None
         opened = self._connections.opened
         found = self.rows(statement, ())
         return (opened, *found[0]) if opened == self._connections.opened else None
@@ -181,13 +207,17 @@ class PostgresqlStore(SqlStore):
         with self.connection() as connection:
             # Before the transaction and not in it: serializable transactions that read the end of this index could not
             # run beside each other. What commits between here and there is as if it came at the same time.
-            statement = self._writes.newest
-            ((newest,),) = connection.cursor(binary=True).execute(statement.text, statement.bind({})).fetchall()
-            with connection.transaction():
-                cursor = connection.cursor(binary=True)
-                transaction = _Transaction(self, self._writes, cursor, newest)
+            asking = connection.cursor(binary=True)
+            with self._together(connection):
+                asking.execute(self._writes.newest.text, self._writes.newest.bind({}))
+            ((newest,),) = asking.fetchall()
+            transaction = PostgresqlTransaction(self, self._writes, connection, newest, self._writing)
+            try:
                 yield transaction
-                transaction.flush()
+                transaction.commit()
+            except BaseException:
+                transaction.rollback()
+                raise
             if self.committed is not None:
                 self.committed(connection)
 
@@ -235,62 +265,5 @@ def _usable_from(connection: Connection) -> str | None:
     return str(found[0]) if found else None
 
 
-# Fewer rows are inserted: a COPY has a cost of its own.
-MANY = 50
-
-
 # https://www.psycopg.org/psycopg3/docs/api/objects.html#psycopg.Capabilities.has_stream_chunked
 _STEP = STEP if psycopg.capabilities.has_stream_chunked() else 1
-
-
-class _Transaction(SqlTransaction):
-    """An open transaction, in which many index rows are written by COPY. Measured: a load takes a quarter less time."""
-
-    def __init__(self, store: PostgresqlStore, writes: Writes, cursor: psycopg.Cursor[Any], newest: int) -> None:
-        super().__init__(store, writes, cursor, newest)
-        self._copier = cursor
-
-    def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
-        self.flush()
-        if most is None:
-            return self._copier.execute(statement.text, bound, prepare=_prepared(statement)).fetchall()
-        # To cancel a statement would end the transaction: here the database keeps what was not asked for.
-        with self._copier.connection.cursor("rows", binary=True) as cursor:
-            cursor.itersize = STEP
-            return limited(cursor.execute(statement.text, bound), most)
-
-    def insert_rows(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
-        if len(rows) < MANY or name not in _COPIES:
-            super().insert_rows(name, rows)
-            return
-        text, types = _COPIES[name]
-        with self._copier.copy(text) as copy:
-            if types:
-                copy.set_types(types)
-            for row in rows:
-                copy.write_row(row)
-
-
-def _prepared(statement: Statement) -> bool | None:
-    """Whether the database keeps a statement: None for as psycopg decides.
-
-    What asks for words is planned for the words: a plan for any (https://www.postgresql.org/docs/current/sql-prepare.html)
-    takes them for common, and walks along 400,000 rows for the three that have a rare one.
-    """
-    return False if statement.is_long or " @@ " in statement.text else None
-
-
-def _copy(table: Table) -> tuple[str, list[str]]:
-    """The COPY statement of a table, and the types of its columns: the binary form must be told. Words are sent as
-    text: nobody but the database knows the binary form of a tsvector.
-    """
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
-    if "words" in table.columns:
-        return f"COPY {table.name} ({names}) FROM STDIN", []
-    types = [_TYPES[type(column.type)] for column in table.columns]
-    return f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)", types
-
-
-_TYPES: dict[type[Any], str] = {Text: "text", Integer: "int4", SmallInteger: "int2", BigInteger: "int8"}
-_COPIES = {name: _copy(table) for name, table in tables.INDEXES.items() if name != "text"}
-_COPIES |= {table.name: _copy(table) for table in (concept, concept_property)}

@@ -22,7 +22,7 @@ from sqlalchemy.engine import URL
 
 from apothecary.errors import StartError
 from apothecary.settings import child_environment
-from apothecary.store import fulltext, schema, tables
+from apothecary.store import fulltext, poolers, schema, tables
 from apothecary.store.backup_files import Copied, accepted, refuse_replacing
 from apothecary.store.postgresql import stamp
 from apothecary.store.url import conninfo, shown
@@ -193,6 +193,7 @@ def _connection(url: URL) -> Iterator[Connection]:
         with psycopg.connect(
             conninfo(url), autocommit=True, connect_timeout=PATIENCE, application_name="apothecary backup"
         ) as connection:
+            poolers.refuse(connection)
             yield connection
     except psycopg.Error as error:
         raise StartError(f"{shown(url)}: {str(error).strip()}") from error

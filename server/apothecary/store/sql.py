@@ -7,7 +7,7 @@ import random
 import secrets
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from apothecary.store import concept_statements, reads, similar
 from apothecary.store.concepts import SqlConcepts
 from apothecary.store.contract import Past, Reader, Store, Stored, Transaction
 from apothecary.store.limited import held
-from apothecary.store.statements import Statements
+from apothecary.store.statements import Statement, Statements
 from apothecary.terminology.stored import said
 
 # How often a transaction is tried before its client is told to try again.
@@ -58,6 +58,10 @@ class SqlReader(SqlConcepts, Reader):
         statement = self.statements.get(key, build)
         return self.rows(statement, statement.bind(named), most)
 
+    def all_rows(self, asked: Sequence[tuple[Statement, Sequence[Any]]]) -> list[list[Any]]:
+        """The rows of several statements."""
+        return [self.rows(statement, bound) for statement, bound in asked]
+
     # -- reading
 
     def read(self, resource_type: str, resource_id: str) -> Stored | None:
@@ -80,12 +84,11 @@ class SqlReader(SqlConcepts, Reader):
         return found
 
     def existing(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-        build = partial(reads.existing, self.statements.dialect)
-        return {
-            (kind, row[0])
-            for kind, ids in _by_type(keys)
-            for row in self._fetch("existing", build, type=kind, ids=self.sequence(ids))
-        }
+        statement = self.statements.get("existing", partial(reads.existing, self.statements.dialect))
+        by_type = _by_type(keys)
+        asked = [(statement, statement.bind({"type": kind, "ids": self.sequence(ids)})) for kind, ids in by_type]
+        found = zip(by_type, self.all_rows(asked), strict=True)
+        return {(kind, row[0]) for (kind, _), rows in found for row in rows}
 
     def history(
         self,
@@ -272,7 +275,7 @@ class SqlReader(SqlConcepts, Reader):
         return [(one, int(likeness)) for one, likeness in found]
 
 
-def _by_type(keys: Iterable[tuple[str, str]]) -> Iterable[tuple[str, list[str]]]:
+def _by_type(keys: Iterable[tuple[str, str]]) -> Collection[tuple[str, list[str]]]:
     """Each type with its ids: a statement takes many ids of one type."""
     found: dict[str, list[str]] = {}
     for resource_type, resource_id in keys:

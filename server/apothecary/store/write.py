@@ -4,7 +4,7 @@ made anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, cast
 
@@ -40,6 +40,11 @@ from apothecary.store.statements import Statement
 # New rows are held back until there are this many, or the transaction reads something else than a resource by its key,
 # or ends: one call for many is much cheaper.
 BATCH = 5000
+# So many resources are remembered that were read and not written.
+SEEN = 1000
+
+Key = tuple[str, str]
+"""The type and the id of a resource."""
 
 
 class Cursor(Protocol):
@@ -54,15 +59,14 @@ class Writes:
 
     def __init__(self, store: SqlStore) -> None:
         get = store.statements.get
-        self.insert_resource = get("insert resource", partial(_insert, tables.resource))
-        self.insert_version = get("insert version", partial(_insert, tables.version))
         self.update_resource = get("update resource", _update_resource)
         self.amend = [get(("amend", table.name), partial(_amend, table)) for table in (tables.resource, tables.version)]
         self.insert_rows = {
             name: get(("insert rows", name), partial(_insert, table)) for name, table in tables.INDEXES.items()
         }
         self.insert_rows |= {
-            table.name: get(("insert rows", table.name), partial(_insert, table)) for table in concept_tables.TABLES
+            table.name: get(("insert rows", table.name), partial(_insert, table))
+            for table in (tables.resource, tables.version, *concept_tables.TABLES)
         }
         self.concepts = ConceptWriter(store.statements)
         self.delete_rows = {
@@ -98,16 +102,23 @@ def _update_resource() -> Update:
         "deleted": bindparam("new_deleted", type_=Boolean()),
         "body": bindparam("new_body", type_=LargeBinary()),
     }
-    # The version in the condition makes two writers of one resource collide instead of one overwriting the other.
+    # Nobody else can have changed it since it was read: SQLite has one writer, PostgreSQL refuses the second, and the
+    # key of `version` refuses a number that is taken.
     return (
         update(row)
         .values(changed)
         .where(
             row.c.type == bindparam("old_type", type_=Text()),
             row.c.id == bindparam("old_id", type_=Text()),
-            row.c.version == bindparam("old_version", type_=Integer()),
         )
     )
+
+
+def _named(stored: Stored, method: str) -> dict[str, Any]:
+    """The values of a version by the names that the statements have for them."""
+    values = {**stored._asdict(), "deleted": stored.deleted}
+    new = {f"new_{name}": value for name, value in values.items()}
+    return {**values, **new, "old_type": stored.type, "old_id": stored.id, "method": method}
 
 
 def _amend(table: Table) -> Update:
@@ -139,12 +150,22 @@ class SqlTransaction(SqlReader, Transaction):
         self.sqlite = statements.dialect.name == "sqlite"
         self._pending: dict[str, list[tuple[Any, ...]]] = {name: [] for name in tables.INDEXES}
         self._held = 0
-        self._new: dict[tuple[str, str], tuple[Stored, str]] = {}
+        self._new: dict[Key, tuple[Stored, str]] = {}
         """Resources that came to be here and are not inserted yet, each with its method."""
+        self._next: dict[Key, tuple[Stored, str]] = {}
+        """Those of which the next version is not written yet."""
+        self._seen: dict[Key, Stored | None] = {}
+        """What was read by its key: nobody else changes it while the transaction lasts."""
+        self._stale: dict[Key, None] = {}
+        """Resources whose index rows go before others come, and those that were contained in them."""
+        self._gone: dict[Key, None] = {}
+        """Resources that were contained in others, and go from the index."""
+        self._indexed: set[Key] = set()
+        """Resources of which index rows are held back."""
         self._contained: list[dict[str, Any]] = []
         """Rows of contained resources that are not inserted yet. Their text is that of the container."""
         self._words: dict[tuple[str, str, str], bool] = {}
-        self.touched: set[tuple[str, str]] = set()
+        self.touched: set[Key] = set()
 
     def run(self, statement: Statement, **named: Any) -> Any:
         return self._cursor.execute(statement.text, statement.bind(named))
@@ -156,11 +177,19 @@ class SqlTransaction(SqlReader, Transaction):
 
     def read(self, resource_type: str, resource_id: str) -> Stored | None:
         # Every write reads first, so this must not end the holding back.
-        new = self._new.get((resource_type, resource_id))
-        if new is not None:
-            return new[0]
-        found = self._cursor.execute(self._read.text, (resource_type, resource_id)).fetchall()
-        return Stored(*found[0]) if found else None
+        key = resource_type, resource_id
+        held = self._new.get(key) or self._next.get(key)
+        if held is not None:
+            return held[0]
+        if key not in self._seen:
+            found = self.run(self._read, type=resource_type, id=resource_id).fetchall()
+            if len(self._seen) >= SEEN:
+                self._seen.clear()
+            self._seen[key] = Stored(*found[0]) if found else None
+        return self._seen[key]
+
+    def foresee(self, keys: Iterable[Key]) -> None:
+        """Nothing is gained by reading together what lies in this process."""
 
     def moment(self, current: Stored | None = None) -> int:
         if self._newest is None:
@@ -170,75 +199,67 @@ class SqlTransaction(SqlReader, Transaction):
         return self._newest
 
     def write(self, stored: Stored, method: str, rows: Iterable[Indexed]) -> None:
-        kind, identity, version, updated, fhir_version, body = stored
-        self.touched.add((kind, identity))
-        if version == 1:
-            if self.read(kind, identity) is not None:
-                raise Conflict(f"{kind}/{identity} exists already")
-            self._new[kind, identity] = stored, method
-        else:
+        key = stored.type, stored.id
+        self.touched.add(key)
+        current = self._current(stored, method)
+        if (0 if current is None else current.version) != stored.version - 1:
+            name = "/".join(key)
+            raise Conflict(
+                f"{name} exists already"
+                if stored.version == 1
+                else f"{name} was changed by somebody else at the same time; read it and try again"
+            )
+        if key in self._new or key in self._next:
             self.flush()
-            changed = self.run(
-                self._writes.update_resource,
-                new_version=version,
-                new_updated=updated,
-                new_fhir_version=fhir_version,
-                new_deleted=body is None,
-                new_body=body,
-                old_type=kind,
-                old_id=identity,
-                old_version=version - 1,
-            )
-            if changed.rowcount != 1:
-                raise Conflict(
-                    f"{kind}/{identity} was changed by somebody else at the same time; read it and try again"
-                )
-            self.run(
-                self._writes.insert_version,
-                type=kind,
-                id=identity,
-                version=version,
-                updated=updated,
-                fhir_version=fhir_version,
-                method=method,
-                body=body,
-            )
-        self.index(stored, rows, fresh=version == 1)
+        self._seen.pop(key, None)
+        (self._next if current is not None else self._new)[key] = stored, method
+        self._index(stored, rows, before=current)
+
+    def _current(self, stored: Stored, method: str) -> Stored | None:
+        """The version before that of `stored`, whose number nobody has proved yet."""
+        return self.read(stored.type, stored.id)
 
     def amend(self, stored: Stored, rows: Iterable[Indexed]) -> None:
         self.flush()
-        self.touched.add((stored.type, stored.id))
+        key = stored.type, stored.id
+        self.touched.add(key)
+        before = self.read(*key)
+        self._seen.pop(key, None)
         named = {"type": stored.type, "id": stored.id, "version": stored.version, "new_body": stored.body}
         for statement in self._writes.amend:
             if self.run(statement, **named).rowcount != 1:
                 raise Conflict(f"{stored.type}/{stored.id} was changed by somebody else at the same time")
-        self.index(stored, rows, fresh=False)
+        self._index(stored, rows, before=before)
 
     def index(self, stored: Stored, rows: Iterable[Indexed], *, fresh: bool) -> None:
+        # What is in the index is of this version: it may have come there by other rules, but contains the same.
+        self._index(stored, rows, before=None if fresh else stored)
+
+    def _index(self, stored: Stored, rows: Iterable[Indexed], *, before: Stored | None) -> None:
+        """Replace the index rows, which are those of `before`; None where there are none."""
         kind, identity = stored.type, stored.id
-        if not fresh:
-            # Rows of an earlier write in this transaction may still be held back.
-            self.flush()
-            for inside_type, inside_id in self.run(self._writes.contained, type=kind, id=identity).fetchall():
-                self._forget(inside_type, inside_id)
-                self.run(self._writes.delete_resource, type=inside_type, id=inside_id)
-            self._forget(kind, identity)
+        if before is not None:
+            self._replace(kind, identity, before)
         found, concepts = apart(rows)
         if found and isinstance(found[0], ContainedRow):
             self._hold_contained(stored, found)
         else:
             self._hold(kind, identity, enumerate(cast("list[IndexRow]", found)))
-        if kind == "CodeSystem" and (concepts is not None or not fresh):
-            self._writes.concepts.write(self, stored, concepts, fresh=fresh)
-        if self._held + len(self._new) >= BATCH:
+        self._indexed.add((kind, identity))
+        if kind == "CodeSystem" and (concepts is not None or before is not None):
+            self._writes.concepts.write(self, stored, concepts, fresh=before is None)
+        if self._held + len(self._new) + len(self._next) >= BATCH:
             self.flush()
 
-    def _forget(self, kind: str, identity: str) -> None:
-        """Delete the index rows of a resource."""
-        if self.sqlite:
-            self._cursor.execute(fulltext.FORGET, (kind, identity))
-        for statement in self._writes.delete_rows.values():
-            self.run(statement, type=kind, id=identity)
+    def _replace(self, kind: str, identity: str, before: Stored) -> None:
+        """Let the index rows of a resource go when those come that are held back."""
+        if (kind, identity) in self._indexed:
+            # Rows of an earlier write in this transaction are held back.
+            self.flush()
+        self._stale[kind, identity] = None
+        if b'"contained"' in (before.body or b""):
+            for one in self.run(self._writes.contained, type=kind, id=identity).fetchall():
+                self._stale[one[0], one[1]] = self._gone[one[0], one[1]] = None
 
     def _hold(self, kind: str, identity: str, rows: Iterable[tuple[int, IndexRow]]) -> None:
         """Note numbered rows of one resource, to be written with others."""
@@ -260,13 +281,21 @@ class SqlTransaction(SqlReader, Transaction):
                 inside = stored._replace(type=row.target_type, id=row.target_id, body=None)
                 self._contained.append({**inside._asdict(), "deleted": False})
 
+    @property
+    def holding(self) -> bool:
+        """Whether anything is held back."""
+        return bool(self._new or self._next or self._stale or self._contained or self._held)
+
     def flush(self) -> None:
         """Write what is held back."""
-        if self._new:
-            self._insert_new()
+        self._write_versions()
+        if self._stale:
+            self._forget()
+            self._stale.clear()
+            self._gone.clear()
+        self._indexed.clear()
         if self._contained:
-            statement = self._writes.insert_resource
-            self._cursor.executemany(statement.text, [statement.bind(one) for one in self._contained])
+            self._insert(tables.resource, self._contained)
             self._contained.clear()
         if not self._held:
             return
@@ -274,19 +303,37 @@ class SqlTransaction(SqlReader, Transaction):
             if pending:
                 self.insert_rows(name, pending)
                 if name == "text" and self.sqlite:
-                    self._cursor.executemany(fulltext.LEARN, [row[:4] for row in pending])
+                    self.many(fulltext.LEARN, [row[:4] for row in pending])
                 pending.clear()
         self._flush_words()
         self._held = 0
 
-    def _insert_new(self) -> None:
-        resources, versions = self._writes.insert_resource, self._writes.insert_version
-        named = [
-            {**stored._asdict(), "deleted": stored.deleted, "method": method} for stored, method in self._new.values()
-        ]
+    def _write_versions(self) -> None:
+        """Insert resources that are new, give others their next version, and append the versions of both."""
+        new = [_named(stored, method) for stored, method in self._new.values()]
+        following = [_named(stored, method) for stored, method in self._next.values()]
         self._new.clear()
-        for statement in (resources, versions):
-            self._cursor.executemany(statement.text, [statement.bind(one) for one in named])
+        self._next.clear()
+        self._insert(tables.resource, new)
+        if following:
+            statement = self._writes.update_resource
+            self.many(statement.text, [statement.bind(one) for one in following])
+        self._insert(tables.version, new + following)
+
+    def _insert(self, table: Table, named: Sequence[Mapping[str, Any]]) -> None:
+        """Write rows that are given by the names of their columns."""
+        if named:
+            self.insert_rows(table.name, [tuple(row[one.name] for one in table.columns) for row in named])
+
+    def _forget(self) -> None:
+        """Delete the index rows of what is stale, and what was contained."""
+        keys = list(self._stale)
+        if self.sqlite:
+            self.many(fulltext.FORGET, keys)
+        for statement in self._writes.delete_rows.values():
+            self.many(statement.text, keys)
+        if self._gone:
+            self.many(self._writes.delete_resource.text, list(self._gone))
 
     def _flush_words(self) -> None:
         """Write the words that this transaction has not written yet. In order, so that writers of the same words wait
@@ -300,12 +347,16 @@ class SqlTransaction(SqlReader, Transaction):
             for one in sorted(found)
         ]
         if rows:
-            self._cursor.executemany(self._writes.insert_words.text, rows)
+            self.insert_words(rows)
             self._words |= dict.fromkeys(fresh, True)
 
+    def insert_words(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Write rows of the vocabulary; those that are there stay."""
+        self.many(self._writes.insert_words.text, rows)
+
     def insert_rows(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Write rows of one table of what is found by."""
-        self._cursor.executemany(self._writes.insert_rows[name].text, rows)
+        """Write rows of one table, with their columns in its order."""
+        self.many(self._writes.insert_rows[name].text, rows)
 
     def many(self, text: str, bound: Sequence[Sequence[Any]]) -> None:
         """Run a statement for each of some rows."""

@@ -1,0 +1,262 @@
+"""Other FHIR servers, by their URL, beside this one: one data set and one set of requests, in turns of one run.
+
+All of it is FHIR R4, which most servers speak. Each server computes its answers: ours runs without its cache, and the
+others are told that a kept answer will not do (`Cache-Control: no-cache`). docs/performance.md says how to start one.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import click
+
+from benchmarks import servers
+from benchmarks.http import Sample, parse_wrk
+
+SCRIPT = Path(__file__).parent / "requests.lua"
+SYSTEM = "https://example.org/benchmark-codes"
+# Medications that share a code, and those of one manufacturer.
+SHARING, PRODUCTS = 5, 50
+# So many entries are loaded in one transaction.
+ENTRIES = 100
+# Rates are steady when the last three differ by no more than this, and this many are taken at most.
+STEADY, WARMINGS = 0.1, 20
+
+
+class Request(NamedTuple):
+    """What is sent in turn for one row of the table."""
+
+    method: str
+    path: str
+    body: str = ""
+
+
+class Server(NamedTuple):
+    """A server to measure: what the table calls it, and the address of its base."""
+
+    name: str
+    base: str
+
+
+def organization(number: int) -> dict[str, Any]:
+    """https://hl7.org/fhir/R4/organization.html"""
+    return {"resourceType": "Organization", "id": f"bench-o{number}", "active": True, "name": f"Maker{number} Limited"}
+
+
+def medication(number: int | str, code: int) -> dict[str, Any]:
+    """About 600 bytes: https://hl7.org/fhir/R4/medication.html"""
+    maker = code * SHARING // PRODUCTS
+    return {
+        "resourceType": "Medication",
+        "identifier": [{"system": "https://example.org/products", "value": f"product-{number}"}],
+        "code": {
+            "coding": [{"system": SYSTEM, "code": f"c{code}", "display": f"Substance {code}"}],
+            "text": f"Product {number}, film-coated tablet",
+        },
+        "status": "active",
+        "manufacturer": {"reference": f"Organization/bench-o{maker}"},
+        "form": {"text": "tablet"},
+        "batch": {"lotNumber": f"lot-{number}"},
+    }
+
+
+def entries(count: int) -> Iterator[dict[str, Any]]:
+    """The data set: makers first, so that every reference leads to what is there."""
+    for number in range(-(-count // PRODUCTS)):
+        yield _put(organization(number))
+    for number in range(count):
+        yield _put(medication(number, number // SHARING) | {"id": f"bench-m{number}"})
+
+
+def _put(resource: dict[str, Any]) -> dict[str, Any]:
+    url = f"{resource['resourceType']}/{resource['id']}"
+    return {"resource": resource, "request": {"method": "PUT", "url": url}}
+
+
+def transaction(some: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """https://hl7.org/fhir/R4/http.html#transaction"""
+    return {"resourceType": "Bundle", "type": "transaction", "entry": list(some)}
+
+
+def requests(count: int) -> dict[str, list[Request]]:
+    """What is measured over the data set; always the same, and up to 200 of each."""
+    some = random.Random(5).sample(range(count), min(200, count))
+    codes = [number // SHARING for number in some]
+    posts = [
+        {"resource": medication(f"%n-{number}", 0), "request": {"method": "POST", "url": "Medication"}}
+        for number in range(20)
+    ]
+    new = json.dumps(medication("%n", 0))
+    updates = [json.dumps(medication("%n", 0) | {"id": f"bench-u{number}"}) for number in range(50)]
+    return {
+        "read": [Request("GET", f"Medication/bench-m{number}") for number in some],
+        "token": [Request("GET", f"Medication?code={SYSTEM}%7Cc{code}") for code in codes],
+        "string": [Request("GET", f"Organization?name=maker{number // PRODUCTS}") for number in some],
+        "_include": [
+            Request("GET", f"Medication?code={SYSTEM}%7Cc{code}&_include=Medication:manufacturer") for code in codes
+        ],
+        "create": [Request("POST", "Medication", new)],
+        "update": [Request("PUT", f"Medication/bench-u{at}", body) for at, body in enumerate(updates)],
+        "transaction of 20": [Request("POST", "", json.dumps(transaction(posts)))],
+    }
+
+
+def load(server: Server, count: int) -> float:
+    """Send the data set in transactions; how many resources a second. Raises ClickException where one is refused."""
+    every = list(entries(count))
+    begin = time.perf_counter()
+    for at in range(0, len(every), ENTRIES):
+        body = json.dumps(transaction(every[at : at + ENTRIES])).encode()
+        headers = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}
+        _fetch(urllib.request.Request(server.base, body, headers))
+    return len(every) / (time.perf_counter() - begin)
+
+
+def _fetch(request: urllib.request.Request) -> bytes:
+    try:
+        with urllib.request.urlopen(request, timeout=300) as answer:
+            return bytes(answer.read())
+    except OSError as error:
+        said = error.read()[:300] if isinstance(error, urllib.error.HTTPError) else b""
+        raise click.ClickException(f"{request.full_url}: {error} {said.decode(errors='replace')}".strip()) from None
+
+
+def check(server: Server, count: int) -> None:
+    """See that a server finds what it is asked for, before its speed is worth anything."""
+    for name, wanted in (("token", SHARING), ("string", 1), ("_include", SHARING + 1)):
+        path = requests(count)[name][0].path
+        headers = {"Accept": "application/fhir+json", "Cache-Control": "no-cache"}
+        found = json.loads(_fetch(urllib.request.Request(f"{server.base}/{path}", headers=headers)))
+        if len(found.get("entry", [])) != wanted:
+            raise click.ClickException(
+                f"{server.base}/{path} has {len(found.get('entry', []))} entries and not {wanted}"
+            )
+
+
+class Load:
+    """Sends one kind of request to one server."""
+
+    def __init__(self, server: Server, asked: Sequence[Request], connections: int, folder: Path) -> None:
+        parts = urlsplit(server.base)
+        self._address, self._connections = f"{parts.scheme}://{parts.netloc}", connections
+        self._file = folder / f"{len(list(folder.iterdir()))}.requests"
+        self._file.write_text(
+            "".join(f"{one.method}\t{f'{parts.path}/{one.path}'.rstrip('/')}\t{one.body}\n" for one in asked)
+        )
+
+    def sample(self, seconds: int) -> Sample:
+        """The rate and the latencies of so many seconds. Raises RuntimeError where a request was refused."""
+        command = ["wrk", "--threads=1", f"--connections={self._connections}", f"--duration={seconds}s", "--latency"]
+        # What is written is new each time, since the clock goes on.
+        command += [f"--script={SCRIPT}", self._address, "--", str(self._file), str(time.time_ns() // 1000)]
+        return parse_wrk(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    def warm_up(self, seconds: int) -> int:
+        """Send until the rate is steady; how many samples that took."""
+        rates: list[float] = []
+        while len(rates) < WARMINGS and not steady(rates):
+            rates.append(self.sample(seconds).rate)
+        return len(rates)
+
+
+def steady(rates: Sequence[float]) -> bool:
+    """Whether the last three of some rates are alike."""
+    last = rates[-3:]
+    return len(last) == 3 and max(last) - min(last) <= STEADY * max(last)
+
+
+class Row(NamedTuple):
+    """The medians of one kind of request on one server; `ratio` is that of our rate to its rate, within each round."""
+
+    request: str
+    server: str
+    rate: float
+    p50: float
+    p99: float
+    ratio: float
+
+
+def summarize(request: str, rounds: Sequence[dict[str, Sample]], ours: str) -> list[Row]:
+    """`rounds` have a sample of each server by its name."""
+    return [
+        Row(
+            request,
+            name,
+            median(each[name].rate for each in rounds),
+            median(each[name].p50 for each in rounds),
+            median(each[name].p99 for each in rounds),
+            median(each[ours].rate / each[name].rate for each in rounds),
+        )
+        for name in rounds[0]
+    ]
+
+
+@click.command()
+@click.argument("urls", nargs=-1, required=True)
+@click.option("--rounds", default=5, show_default=True, help="How often everything is measured.")
+@click.option("--seconds", default=3, show_default=True, help="How long each measurement takes.")
+@click.option("--resources", default=5000, show_default=True, help="How many Medications to load into each server.")
+@click.option("--connections", default=4, show_default=True, help="Clients at once.")
+@click.option("--workers", default=2, show_default=True, help="Processes of our server.")
+@click.option("--database", help="URL of an EMPTY database of our server. Default: a temporary SQLite file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def main(
+    urls: tuple[str, ...],
+    rounds: int,
+    seconds: int,
+    resources: int,
+    connections: int,
+    workers: int,
+    database: str | None,
+    as_json: bool,
+) -> None:
+    """Measure FHIR R4 servers, each by the URL of its base, beside this one. Their content grows by what is sent."""
+    if shutil.which("wrk") is None:
+        raise click.ClickException("this needs wrk: apt-get install wrk, or brew install wrk")
+    with tempfile.TemporaryDirectory(prefix="apothecary-benchmark-") as temporary, ExitStack() as stack:
+        folder = Path(temporary)
+        for name in ("content", "requests"):
+            (folder / name).mkdir()
+        port = servers.free_port()
+        url = database or f"sqlite:///{folder / 'benchmark.db'}"
+        command = servers.apothecary(port, folder / "content", url, workers, connections, cache_bytes=0)
+        stack.enter_context(servers.running(command, port, "/readyz"))
+        ours = Server("apothecary", f"http://{servers.HOST}:{port}/fhir/r4")
+        measured = [ours, *(Server(one, one.rstrip("/")) for one in urls)]
+        for one in measured:
+            click.echo(f"{one.name}: loaded {load(one, resources):.0f} resources/s", err=True)
+            check(one, resources)
+        rows: list[Row] = []
+        for name, asked in requests(resources).items():
+            loads = {one.name: Load(one, asked, connections, folder / "requests") for one in measured}
+            for server, one in loads.items():
+                click.echo(f"{name}: {server} was steady after {one.warm_up(seconds)} samples", err=True)
+            rows += summarize(
+                name, [{server: one.sample(seconds) for server, one in loads.items()} for _ in range(rounds)], ours.name
+            )
+    click.echo(json.dumps([row._asdict() for row in rows], indent=2) if as_json else table(rows))
+
+
+def table(rows: Sequence[Row]) -> str:
+    """`rows` for people."""
+    lines = [f"{'':<20}{'':<32}{'req/s':>10}{'p50 ms':>10}{'p99 ms':>10}{'ours':>10}"]
+    lines += [
+        f"{r.request:<20}{r.server[:31]:<32}{r.rate:>10.0f}{r.p50:>10.2f}{r.p99:>10.2f}{r.ratio:>9.1f}x" for r in rows
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
