@@ -228,6 +228,9 @@ class Reader(ConceptReader, Protocol):
     def count(self, query: Query) -> int:
         """How many resources match, over all pages."""
 
+    def estimate(self, query: Query) -> tuple[int, bool]:
+        """About how many resources match, over all pages, and whether it is exactly so many."""
+
     def count_few(self, query: Query, limit: int) -> int | None:
         """How many resources match, over all pages; None where that is more than `limit`, or not cheap to say."""
 

@@ -271,10 +271,7 @@ class SqlReader(SqlConcepts, Reader):
     # -- searching
 
     def similar(self, resource_type: str, parameter: str, word: str) -> Sequence[tuple[str, int]]:
-        build = partial(similar.words, self.statements.dialect, resource_type, parameter)
-        bound = similar.values(word, self.sequence)
-        found = self._fetch(("similar", resource_type, parameter), build, **bound)
-        return [(one, int(likeness)) for one, likeness in found]
+        return similar.likest(self, resource_type, parameter, word)
 
 
 def _by_type(keys: Iterable[tuple[str, str]]) -> Collection[tuple[str, list[str]]]:
