@@ -36,6 +36,7 @@ from apothecary.store.postgresql_transaction import PLANNED, ManyWrites, Postgre
 from apothecary.store.sql import ATTEMPTS, SqlStore, too_complex, too_long
 from apothecary.store.statements import Statement
 from apothecary.store.write import SqlTransaction
+from apothecary.store.writers import Line
 
 # What libpq reports when waiting does not help: a role, password, database or host name that is wrong. In another
 # language than English the reason is the same, after the full wait.
@@ -90,11 +91,15 @@ def await_server(conninfo: str, *, seconds: float = OPEN) -> bool:
 class PostgresqlStore(SqlStore):
     """A store in a PostgreSQL database."""
 
-    def __init__(self, conninfo: str, *, connections: int = 4, seconds: float = 30.0, wait: float = 5.0) -> None:
-        """`conninfo` is libpq's; `connections` bounds the pool, `seconds` one statement, `wait` the seconds until the
-        server answers at all, or a connection is free. Raises StartError where no server answers.
+    def __init__(
+        self, conninfo: str, *, connections: int = 4, writers: int = 2, seconds: float = 30.0, wait: float = 5.0
+    ) -> None:
+        """`conninfo` is libpq's; `connections` bounds the pool, `writers` how many of them may write at a time,
+        `seconds` one statement, `wait` the seconds until the server answers at all, or a connection is free. Raises
+        StartError where no server answers.
         """
         self._seconds = seconds
+        self._line = Line(writers)
         self._genuine: bool | None = None
         self.committed: Callable[[Connection], None] | None = None
         """Called after each commit, on the connection that committed."""
@@ -192,11 +197,12 @@ class PostgresqlStore(SqlStore):
         return (opened, *found[0]) if opened == self._connections.opened else None
 
     @contextmanager
-    def transaction(self) -> Iterator[SqlTransaction]:
+    def transaction(self, *, brief: bool = False) -> Iterator[SqlTransaction]:
         """Serializable: transactions that could not have run one after the other do not both commit, so two conditional
-        creates of the same thing cannot both find nothing. Readers outside transactions never wait.
+        creates of the same thing cannot both find nothing. Readers outside transactions never wait. Each commits by
+        itself, `brief` or not: one that collides with another would undo those of its group.
         """
-        with self.connection() as connection:
+        with self._line.turn(self._seconds), self.connection() as connection:
             # Before the transaction and not in it: serializable transactions that read the end of this index could not
             # run beside each other. What commits between here and there is as if it came at the same time.
             asking = connection.cursor(binary=True)
@@ -212,6 +218,10 @@ class PostgresqlStore(SqlStore):
                 raise
             if self.committed is not None:
                 self.committed(connection)
+
+    @property
+    def busy(self) -> bool:
+        return self._line.full
 
     def ready(self, *, writes: bool) -> None:
         super().ready(writes=writes)
