@@ -15,6 +15,7 @@ from scripts.release import main, problems, section
 
 ROOT = Path(__file__).parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
 # What may be written, and by which job. A job that is not here reads, or does not even that.
 WRITES = {
     ("release.yml", "attest"): {"id-token", "attestations"},
@@ -52,7 +53,7 @@ def needed(job: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "paths"), [("github-workflows", WORKFLOWS), ("github-actions", [ROOT / "action.yml"])]
+    ("kind", "paths"), [("github-workflows", WORKFLOWS), ("github-actions", [ROOT / "action.yml", *ACTIONS])]
 )
 def test_every_workflow_and_action_is_one_that_github_takes(kind: str, paths: list[Path]) -> None:
     done = schema(kind, *paths)

@@ -13,8 +13,7 @@ import pytest
 from apothecary.fhir.releases import FhirVersion
 from apothecary.validation import validate
 from tests.conformance.harness import Answer, InProcess
-from tests.content.clonazepam_audit import AUDIT
-from tests.content.monograph import CONTENT, of_type
+from tests.content.monograph import of_type
 
 ICD = "http://hl7.org/fhir/sid/icd-10-cm|"
 USES = "ClinicalUseDefinition"
@@ -39,7 +38,7 @@ def search(server: InProcess, path: str, version: str = "r5") -> Answer:
 
 @pytest.mark.parametrize("version", ["r4", "r4b", "r5"])
 @pytest.mark.parametrize("code", ["G43", "G43.909"])
-@pytest.mark.parametrize("kind", ["MedicationKnowledge", USES])
+@pytest.mark.parametrize("kind", [USES])
 def test_what_is_denied_is_told_where_no_use_is_found(
     content_server: InProcess, kind: str, code: str, version: str
 ) -> None:
@@ -87,9 +86,6 @@ def test_a_narrow_code_without_a_match_is_told_that_a_wider_one_has_some(
     [
         ("limitation=G43", ["not-effective-migraine-prevention"]),
         (f"limitation:above={ICD}G43.909", ["not-effective-migraine-prevention"]),
-        ("effect-statement=not-effective", ["not-effective-infantile-spasms", "not-effective-migraine-prevention"]),
-        ("effect-statement=not-suitable", ["limitation-long-term-seizure-treatment"]),
-        ("effect-statement=responds", ["bruxism", "rem-sleep-behavior-disorder"]),
         ("population=Group/children", ["epilepsy-in-children", "rare-childhood-epilepsies"]),
         ("other-therapy=8183", ["non-convulsive-status-epilepticus"]),
         ("interactant:missing=false", []),
@@ -111,8 +107,8 @@ def test_uses_and_limitations_are_found_by_what_they_say(
 def test_the_discrepancies_of_a_use_are_found_in_every_release(content_server: InProcess, version: str) -> None:
     kind = "ArtifactAssessment"
     path = f"{kind}?" if version == "r5" else f"Basic?code={kind}&"
-    answer = search(content_server, f"{path}artifact=ClinicalUseDefinition/social-phobia", version)
-    assert answer.ids == ["discrepancy-24"]
+    answer = search(content_server, f"{path}artifact=ClinicalUseDefinition/restless-legs-syndrome", version)
+    assert answer.ids == ["discrepancy-03"]
 
 
 @pytest.mark.parametrize("version", ["r4", "r4b"])
@@ -169,20 +165,6 @@ def test_a_version_of_what_is_read_as_basic_is_read_as_basic(content_server: InP
     assert content_server.ask("GET", "/fhir/r5/Basic/bruxism").status == 404
 
 
-@pytest.mark.parametrize("version", ["r4", "r4b", "r5"])
-def test_all_claims_are_in_what_a_release_answers(content_server: InProcess, version: str) -> None:
-    texts: dict[str, str] = {}
-    for row in AUDIT:
-        if row.place not in texts:
-            identity = row.place.partition("/")[2]
-            served = content_server.ask("GET", f"/fhir/{version}/{row.place}")
-            if served.status == 404:
-                served = content_server.ask("GET", f"/fhir/{version}/Basic/{identity}")
-            assert served.status == 200, row.place
-            texts[row.place] = served.body.decode()
-        assert f'"{row.claim}"' in texts[row.place]
-    assert {row.claim for row in AUDIT} == {f"S{number}" for number in range(1, 81)}
-
 
 @pytest.mark.parametrize(
     ("version", "release"), [("r4", FhirVersion.R4), ("r4b", FhirVersion.R4B), ("r5", FhirVersion.R5)]
@@ -207,14 +189,6 @@ def test_a_document_is_made_of_what_is_there_and_is_not_stored(content_server: I
     assert ask("GET", "/fhir/r5/Composition/nothing/$document").status == 404
     assert ask("GET", "/fhir/r5/Medication/clonazepam/$document").status == 404
 
-
-def test_a_tablet_is_found_by_its_generic_drug_and_clonazepam_by_its_unii(content_server: InProcess) -> None:
-    for code, identity in (("197527", "0-5"), ("197528", "1"), ("197529", "2")):
-        for kind in ("Medication", "MedicationKnowledge"):
-            system = "http://www.nlm.nih.gov/research/umls/rxnorm"
-            assert search(content_server, f"{kind}?code={system}|{code}").ids == [f"klonopin-{identity}-mg-tablet"]
-    assert search(content_server, "MedicationKnowledge?code=http://fdasis.nlm.nih.gov|5PE9FDE8GB").ids == ["clonazepam"]
-    assert CONTENT["MedicationKnowledge/clonazepam"]["monograph"]
 
 
 def test_a_basic_that_stands_for_another_resource_is_not_written(empty_server: InProcess) -> None:

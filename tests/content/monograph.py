@@ -1,22 +1,64 @@
-"""The shipped content as the tests see it: every file of `resources/`, and walks over their elements."""
+"""The content as the tests see it: every file of `resources/`, a second drug that is made up for tests, and walks over
+their elements.
+
+The second drug is built from `tests/content/sheets/` in memory, so that every test on content holds for any number.
+"""
 
 from __future__ import annotations
 
-import json
+import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from apothecary.authoring.folder import Held, Plan, plan, read_held, read_sheet, read_terms
+from apothecary.authoring.terms import Vocabulary
+from apothecary.content.write import file_text
+
 ROOT = Path(__file__).resolve().parents[2]
 RESOURCES = ROOT / "resources"
+TEST_SHEETS = ROOT / "tests" / "content" / "sheets"
 OWN = "https://example.org/fhir/"
 SOURCE_CLAIM = OWN + "StructureDefinition/source-claim"
 ASSERTION_BASIS = OWN + "StructureDefinition/assertion-basis"
 
 Resource = dict[str, Any]
 
-FILES: dict[str, Path] = {f"{path.parent.name}/{path.stem}": path for path in sorted(RESOURCES.glob("*/*.json"))}
-CONTENT: dict[str, Resource] = {key: json.loads(path.read_text(encoding="utf-8")) for key, path in FILES.items()}
+SHIPPED = read_held(RESOURCES)
+TEST_TERMS = read_terms(TEST_SHEETS / "terminologies.yaml")
+SHEETS = {one.drug: one for one in (read_sheet(RESOURCES / "sheets" / "clonazepam.yaml"),)}
+TEST_SHEET = read_sheet(TEST_SHEETS / "examplamine.yaml")
+DRUGS = [*SHEETS, TEST_SHEET.drug]
+
+
+def both() -> Plan:
+    """What building the shipped sheets and the one of the tests into one folder gives."""
+    own = [one for one in SHIPPED.resources.values() if one["resourceType"] == "CodeSystem"]
+    vocabulary = Vocabulary({**SHIPPED.vocabulary.listed, **TEST_TERMS}, own)
+    held = Held(SHIPPED.folder, SHIPPED.resources, SHIPPED.paths, vocabulary)
+    return plan(held, [*SHEETS.values(), TEST_SHEET])
+
+
+BUILT = both()
+CONTENT: dict[str, Resource] = dict(sorted(BUILT.resources.items()))
+# The text of each file: as it stands in the folder, or as it would be written there.
+TEXTS: dict[str, str] = {
+    key: SHIPPED.paths[key].read_text(encoding="utf-8") if key in SHIPPED.paths else file_text(one, ".json").decode()
+    for key, one in CONTENT.items()
+}
+LEDGER = [*csv.DictReader(io.StringIO(BUILT.ledger))]
+CLAIMS = [
+    f"{source['key']}:{claim}"
+    for sheet in (*SHEETS.values(), TEST_SHEET)
+    for source in sheet.value["sources"]
+    for claim in source["claims"]
+]
+
+
+def of_test(key: str) -> bool:
+    """Whether a resource is there for tests only."""
+    return key not in SHIPPED.resources
 
 
 def of_type(*types: str) -> dict[str, Resource]:

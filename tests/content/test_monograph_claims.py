@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import re
@@ -11,29 +10,37 @@ from typing import Any
 
 import pytest
 
-from scripts.narrative_rows import assessed, claim_ids
+from apothecary.authoring.ledger import claim_ids
 from tests.content.monograph import (
     ASSERTION_BASIS,
+    BUILT,
+    CLAIMS,
     CONTENT,
+    DRUGS,
+    LEDGER,
     OWN,
     RESOURCES,
     ROOT,
+    SHEETS,
+    SHIPPED,
     SOURCE_CLAIM,
+    TEST_SHEET,
+    TEST_TERMS,
     Resource,
     claims,
     codings,
     elements,
     extension_values,
+    of_test,
     of_type,
 )
 
 HERE = ROOT / "tests" / "content"
-CLAIMS = [f"S{number}" for number in range(1, 81)]
+DISCREPANCIES = [f"D{number}" for number in range(1, 24)]
 VERIFIED = {
     (row["system"], row["code"]): row["display"]
     for row in json.loads((HERE / "verified_codes.json").read_text(encoding="utf-8"))
 }
-EFFECT = OWN + "StructureDefinition/effect-statement"
 SHA1_BASE64 = "ffcmuzPQRgEs9asTvUPioDEJOsk="
 SHA256 = "694083ecd3cc55dd2929003f87ef701e0ffcf6c3a8481c889d7859e308724f19"
 
@@ -89,22 +96,26 @@ def words(text: str) -> list[str]:
     return re.findall(r"[a-z0-9]+", unicodedata.normalize("NFKC", text).casefold().replace("\u2019", ""))
 
 
-def ledger_rows() -> list[dict[str, str]]:
-    with (RESOURCES / "claims.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def test_the_ledger_lists_each_claim_once_with_line_and_statement() -> None:
-    rows = ledger_rows()
-    assert [row["claim"] for row in rows] == CLAIMS
-    assert all(1 <= int(row["line"]) <= 34 and row["statement"] for row in rows)
+    assert [row["claim"] for row in LEDGER] == CLAIMS
+    assert all(int(row["line"]) >= 1 and row["statement"] for row in LEDGER)
+    shipped = (RESOURCES / "claims.csv").read_text(encoding="utf-8")
+    assert BUILT.ledger.startswith(shipped)
+
+
+def test_the_shipped_ledger_has_the_eighty_claims_of_its_source() -> None:
+    assert [claim for claim in CLAIMS if claim.startswith("clonazepam:")] == [
+        f"clonazepam:S{number}" for number in range(1, 81)
+    ]
+    assert all(int(row["line"]) <= 34 for row in LEDGER if row["claim"].startswith("clonazepam:"))
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_a_claim_has_a_resource(claim: str) -> None:
     carriers = [key for key, each in CONTENT.items() if claim in claims(each) and not key.startswith("ArtifactAssess")]
     assert carriers
-    assert f"| {claim} |" in (ROOT / "docs" / "content.md").read_text(encoding="utf-8")
+    if not all(map(of_test, carriers)):
+        assert f"| {claim} |" in (ROOT / "docs" / "content.md").read_text(encoding="utf-8")
 
 
 def test_no_resource_names_a_claim_that_the_ledger_lacks() -> None:
@@ -138,7 +149,7 @@ def test_a_code_from_an_outside_terminology_says_that_it_was_added() -> None:
         for path, coding in codings(resource):
             outside = not coding["system"].startswith((OWN, "http://hl7.org/fhir/", "http://terminology.hl7.org/"))
             outside |= coding["system"].startswith("http://hl7.org/fhir/sid/")
-            repeated = path.startswith(("indicationGuideline", "clinicalUseIssue")) and ".coding" in path
+            repeated = ".concept.coding" in path and path.startswith("indicationGuideline")
             section = coding["system"] == "http://loinc.org" and path.startswith("extension")
             if outside and not repeated and not section and not extension_values(coding, ASSERTION_BASIS):
                 bare.append((key, path))
@@ -160,13 +171,12 @@ def test_an_indication_in_medication_knowledge_repeats_its_definition() -> None:
         assert use["concept"] == without_basis(definition["indication"]["diseaseSymptomProcedure"]["concept"])
         (status,) = extension_values(use, OWN + "StructureDefinition/claim-regulatory-status")
         assert [status] == definition["category"]
-        assert extension_values(use, EFFECT) == extension_values(definition, EFFECT)
         assert set(extension_values(use, SOURCE_CLAIM)) == set(extension_values(definition, SOURCE_CLAIM))
 
 
 def test_the_regulatory_status_of_a_use_is_in_its_category_and_in_its_text() -> None:
     wording = {
-        "in-approval-per-source": '"in approval" per the source',
+        "approved-per-source": '"in approval" per the source',
         "off-label": "off-label",
         "investigational": "investigational",
         "unspecified": "status not stated",
@@ -181,41 +191,36 @@ def test_the_regulatory_status_of_a_use_is_in_its_category_and_in_its_text() -> 
     assert seen == wording.keys()
 
 
-@pytest.mark.parametrize("key", of_type("ClinicalUseDefinition"))
-def test_a_use_and_a_limitation_have_one_statement_of_effect_with_what_it_rests_on(key: str) -> None:
-    resource = CONTENT[key]
-    (statement,) = extension_values(resource, EFFECT)
-    (coding,) = statement["coding"]
-    codes = {concept["code"] for concept in CONTENT["CodeSystem/effect-statement"]["concept"]}
-    negative = {"not-effective", "not-suitable"}
-    assert coding["code"] in (negative if resource["type"] == "warning" else codes - negative)
-    stated = set(extension_values(statement, SOURCE_CLAIM))
-    assert stated or extension_values(statement, ASSERTION_BASIS) == ["editor"]
-    assert stated or coding["code"] == "unknown"
-    assert coding["display"] in resource["text"]["div"]
+LIMITATIONS = [
+    (sheet.drug, f"{sheet.value['sources'][0]['key']}:{one['claims'][0]}")
+    for sheet in (*SHEETS.values(), TEST_SHEET)
+    for one in sheet.value["limitations"]
+]
 
 
-@pytest.mark.parametrize("key", of_type("ClinicalUseDefinition"))
-def test_a_use_that_is_called_effective_says_so_in_its_words(key: str) -> None:
-    (statement,) = extension_values(CONTENT[key], EFFECT)
-    code = statement["coding"][0]["code"]
-    if code in ("effective", "responds"):
-        assert code in CONTENT[key]["indication"]["diseaseSymptomProcedure"]["concept"]["text"]
+def test_the_negative_statements_of_the_shipped_source_are_limitations() -> None:
+    assert {claim for drug, claim in LIMITATIONS if drug == "clonazepam"} == {
+        *("clonazepam:S26", "clonazepam:S31", "clonazepam:S80")
+    }
 
 
-@pytest.mark.parametrize("claim", ["S26", "S31", "S80"])
-def test_a_negative_claim_is_a_warning_and_never_an_indication(claim: str) -> None:
+@pytest.mark.parametrize(("drug", "claim"), LIMITATIONS)
+def test_a_negative_claim_is_a_warning_and_never_an_indication(drug: str, claim: str) -> None:
     carriers = [each for each in of_type("ClinicalUseDefinition").values() if claim in claims(each)]
     assert [each["type"] for each in carriers] == ["warning"]
-    issues = {issue["reference"] for issue in CONTENT["MedicationKnowledge/clonazepam"]["clinicalUseIssue"]}
+    issues = {issue["reference"] for issue in CONTENT[f"MedicationKnowledge/{drug}"]["clinicalUseIssue"]}
     assert f"ClinicalUseDefinition/{carriers[0]['id']}" in issues
 
 
-def test_a_product_carries_no_use_and_no_dose() -> None:
+def test_a_product_carries_no_use() -> None:
     for key, each in of_type("MedicationKnowledge").items():
-        if key != "MedicationKnowledge/clonazepam":
-            assert not {"indicationGuideline", "clinicalUseIssue"} & each.keys()
-    assert not [path for each in CONTENT.values() for path, part in elements(each) if "doseAndRate" in part]
+        if each["id"] not in DRUGS:
+            assert not {"indicationGuideline", "clinicalUseIssue"} & each.keys(), key
+
+
+def test_a_source_without_doses_gives_none() -> None:
+    shipped = [each for key, each in CONTENT.items() if not of_test(key)]
+    assert not [path for each in shipped for path, part in elements(each) if "doseAndRate" in part]
 
 
 def test_the_k_shape_is_never_the_shape_of_the_tablet() -> None:
@@ -237,7 +242,7 @@ def test_the_scoring_of_the_half_milligram_tablet_is_unknown_and_not_absent() ->
 
 def test_no_evidence_is_graded() -> None:
     for each in of_type("Evidence").values():
-        assert [part.keys() - {"extension"} for part in each["certainty"]] == [{"description"}]
+        assert [part.keys() for part in each["certainty"]] == [{"description"}]
 
 
 def test_every_code_is_verified_and_has_its_verified_display() -> None:
@@ -247,7 +252,12 @@ def test_every_code_is_verified_and_has_its_verified_display() -> None:
         if system["content"] == "complete"
         for concept in system["concept"]
     }
-    allowed = {**VERIFIED, **own}
+    made_up = {
+        (one["system"], code): held if isinstance(held, str) else held["display"]
+        for one in TEST_TERMS.values()
+        for code, held in one["codes"].items()
+    }
+    allowed = {**VERIFIED, **own, **made_up}
     wrong = [
         (key, path, coding)
         for key, resource in CONTENT.items()
@@ -266,13 +276,18 @@ def test_a_fragment_lists_exactly_the_codes_in_use_of_its_system() -> None:
     fragments = [each for each in of_type("CodeSystem").values() if each["content"] == "fragment"]
     assert fragments
     for each in fragments:
-        assert {concept["code"]: concept["display"] for concept in each["concept"]} == used[each["url"]]
+        listed = {concept["code"]: concept["display"] for concept in each["concept"]}
+        above = {part["valueCode"] for concept in each["concept"] for part in concept.get("property", ())} - used[
+            each["url"]
+        ].keys()
+        assert {code: display for code, display in listed.items() if code not in above} == used[each["url"]]
+        assert above <= listed.keys()
         assert each["count"] == len(each["concept"])
 
 
 def test_the_licence_notes_name_every_outside_system_in_use() -> None:
     notes = (RESOURCES / "LICENSES.md").read_text(encoding="utf-8")
-    systems = {coding["system"] for each in CONTENT.values() for _, coding in codings(each)}
+    systems = {coding["system"] for each in SHIPPED.resources.values() for _, coding in codings(each)}
     outside = {system for system in systems if not system.startswith((OWN, "http://terminology.hl7.org/"))}
     outside -= {system for system in outside if re.match(r"http://hl7\.org/fhir/(?!sid/)", system)}
     assert outside
@@ -290,40 +305,13 @@ def test_the_source_document_is_identified_by_its_hashes_and_not_included() -> N
 
 
 def test_each_discrepancy_is_assessed_on_a_resource_that_exists() -> None:
-    found = {each["identifier"][0]["value"]: each for each in of_type("ArtifactAssessment").values()}
-    assert sorted(int(number[1:]) for number in found) == list(range(1, len(found) + 1))
-    for number, each in found.items():
-        assert each["title"].startswith(f"{number}: ")
+    assessments = of_type("ArtifactAssessment")
+    shipped = [each["identifier"][0]["value"] for key, each in assessments.items() if not of_test(key)]
+    assert sorted(shipped, key=lambda number: int(number[1:])) == DISCREPANCIES
+    for each in assessments.values():
+        assert each["title"].startswith(f"{each['identifier'][0]['value']}: ")
         assert each["artifactReference"]["reference"] in CONTENT
         assert [part["informationType"] for part in each["content"]] == ["comment", "response"]
-
-
-def test_the_narrative_of_a_use_names_the_discrepancies_that_concern_it() -> None:
-    concerned = set()
-    for assessment in of_type("ArtifactAssessment").values():
-        for target in (each["reference"] for each in assessed(assessment)):
-            if target.startswith("ClinicalUseDefinition/"):
-                concerned.add(target)
-                assert assessment["title"].split(":")[0] + ":" in CONTENT[target]["text"]["div"]
-    assert concerned
-
-
-@pytest.mark.parametrize("key", of_type("Evidence", "ArtifactAssessment"))
-def test_the_words_of_the_editors_are_marked_as_theirs(key: str) -> None:
-    resource = CONTENT[key]
-    if resource["resourceType"] == "Evidence":
-        own = [*resource.get("note", []), *resource["certainty"]]
-        assert [extension_values(each, ASSERTION_BASIS) for each in own] == [["editor"]] * len(own)
-    else:
-        comment, response = (extension_values(each, ASSERTION_BASIS) for each in resource["content"])
-        assert response == ["editor"]
-        assert comment == (
-            ["label"]
-            if re.search(
-                r"\bThe (\w+ )?label\b|(?<!match )\bthe label\b|States label", resource["content"][0]["summary"]
-            )
-            else ["editor"]
-        )
 
 
 def test_a_resource_without_provenance_is_administrative() -> None:
@@ -331,7 +319,7 @@ def test_a_resource_without_provenance_is_administrative() -> None:
     clinical = set(of_type(*STATEMENTS, *COLLECTIONS, "Composition"))
     assert clinical <= covered
     for each in of_type("Provenance").values():
-        basis = {"terminology": "terminology", "label": "label"}.get(each["id"].split("-")[1])
+        basis = next((one for one in ("terminology", "label") if one in each["id"]), None)
         for target in each["target"]:
             bases = {
                 value

@@ -11,9 +11,22 @@ from xml.etree import ElementTree
 import pytest
 from fhirpathpy import evaluate
 
-from scripts import ledger, narrative
-from scripts.narrative_rows import Library
-from tests.content.monograph import CONTENT, FILES, OWN, RESOURCES, Resource, elements, extension_values, of_type
+from apothecary.authoring import narrative
+from apothecary.authoring.rows import Library
+from apothecary.content.write import file_text
+from scripts import content_page
+from tests.content.monograph import (
+    CONTENT,
+    DRUGS,
+    OWN,
+    RESOURCES,
+    TEXTS,
+    Resource,
+    elements,
+    extension_values,
+    of_test,
+    of_type,
+)
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
 NARRATIVE_ELEMENTS = {"div", "p", "b", "table", "tbody", "tr", "th", "td", "ul", "li"}
@@ -59,16 +72,17 @@ def test_a_file_is_named_for_the_type_and_the_id_it_holds(key: str) -> None:
 
 @pytest.mark.parametrize("key", CONTENT)
 def test_a_file_is_two_space_json_that_reads_back_to_the_same_text(key: str) -> None:
-    assert narrative.canonical(CONTENT[key]) == FILES[key].read_text(encoding="utf-8")
+    assert file_text(CONTENT[key], ".json").decode() == TEXTS[key]
 
 
 @pytest.mark.parametrize("key", CONTENT)
 def test_fhir_resources_reads_a_file_and_gives_the_same_resource_back(key: str) -> None:
-    parsed = model(CONTENT[key]).model_validate_json(FILES[key].read_text(encoding="utf-8"))
+    parsed = model(CONTENT[key]).model_validate_json(TEXTS[key])
     read = json.loads(parsed.model_dump_json())
     for content in read.get("content", ()) if read["resourceType"] == "DocumentReference" else ():
         # R5 writes an integer64 as a string (https://hl7.org/fhir/R5/json.html#primitive), fhir.resources as a number.
-        content["attachment"]["size"] = str(content["attachment"]["size"])
+        if "size" in content["attachment"]:
+            content["attachment"]["size"] = str(content["attachment"]["size"])
     assert read == CONTENT[key]
 
 
@@ -157,7 +171,7 @@ def test_required_bindings_of_own_extensions_hold() -> None:
 def test_a_clinical_use_definition_is_exactly_what_its_type_says(key: str) -> None:
     resource = CONTENT[key]
     kinds = {"indication", "contraindication", "interaction", "undesirableEffect", "warning"} & resource.keys()
-    assert kinds == {resource["type"]}
+    assert kinds == {resource["type"].replace("-effect", "Effect")}
     assert [subject["reference"].split("/")[0] for subject in resource["subject"]] == ["Medication"]
 
 
@@ -171,10 +185,6 @@ def test_a_narrative_is_plain_xhtml_in_the_language_of_its_resource(key: str) ->
         assert {element.tag.removeprefix(XHTML) for element in root.iter()} <= NARRATIVE_ELEMENTS
         assert "".join(root.itertext()).strip()
         assert root.get("lang", "en") == CONTENT[key]["language"]
-
-
-def test_every_narrative_is_what_the_generator_writes_now() -> None:
-    assert narrative.main(["--check"]) == 0
 
 
 def test_a_changed_resource_has_a_stale_narrative() -> None:
@@ -191,8 +201,8 @@ def test_markup_in_a_text_is_escaped_in_the_narrative() -> None:
     assert {element.tag.removeprefix(XHTML) for element in root.iter()} == {"div", "p", "b"}
 
 
-def test_the_ledger_is_what_the_resources_say_now() -> None:
-    assert ledger.main(["--check"]) == 0
+def test_the_page_on_the_content_shows_what_the_resources_say_now() -> None:
+    assert content_page.main(["--check"]) == 0
 
 
 def test_a_type_without_a_description_keeps_its_own_narrative() -> None:
@@ -205,8 +215,9 @@ def test_only_resource_folders_hold_json() -> None:
     assert {path.name for path in RESOURCES.iterdir() if path.is_file()} == {"LICENSES.md", "claims.csv"}
 
 
-def test_the_composition_has_every_standard_section_and_says_which_are_empty() -> None:
-    sections = CONTENT["Composition/clonazepam-monograph"]["section"]
+@pytest.mark.parametrize("drug", DRUGS)
+def test_the_composition_has_every_standard_section_and_says_which_are_empty(drug: str) -> None:
+    sections = CONTENT[f"Composition/{drug}-monograph"]["section"]
     codes = {coding["code"] for section in sections if "code" in section for coding in section["code"]["coding"]}
     assert codes == STANDARD_SECTIONS
     for section in sections:
@@ -226,8 +237,9 @@ def test_medication_knowledge_says_how_far_each_section_is_covered(key: str) -> 
             for coding in parts["section"]["valueCodeableConcept"].get("coding", []):
                 coverage[coding["code"]] = parts["coverage"]["valueCode"]
     assert coverage.keys() == STANDARD_SECTIONS
-    assert coverage["34066-1"] == coverage["34070-3"] == coverage["34073-7"] == "not-supplied"
-    assert "not a label" in CONTENT[key]["text"]["div"]
+    if not of_test(key):
+        assert coverage["34066-1"] == coverage["34070-3"] == coverage["34073-7"] == "not-supplied"
+        assert "not a label" in CONTENT[key]["text"]["div"]
 
 
 def test_medication_knowledge_can_be_searched_by_use_name_route_schedule_and_strength() -> None:

@@ -152,6 +152,10 @@ worlds = st.fixed_dictionaries({f"{kind}/{one}": st.none() | made for kind, made
 bare = st.builds(lambda code: Value((code,)), one_of((*CODES, "active", "true", "indication")))
 exact = st.builds(lambda system, code: Value((system, code)), one_of(SYSTEMS), one_of((*CODES, "ab")))
 words = one_of((*TEXTS, "amo", "AMOXI", "oxi", "forte", "0%")).map(lambda text: Value((text,)))
+# From one letter on, across words, and where there was punctuation.
+parts = one_of(
+    ("x", "æ", "mo", "5", "in", "ox", "M  O", "oxicil", "i for", "em o", "Moxi/1", "1.5", "moxi 15", "profen")
+).map(lambda text: Value((text,)))
 units = one_of(
     ((), ("", "mg"), ("", "spoon"), (UCUM, "mg"), (UCUM, "ug"), (UCUM, "g"), ("urn:iso:std:iso:4217", "USD"))
 )
@@ -166,11 +170,11 @@ VALUES: dict[tuple[str, str], st.SearchStrategy[Value]] = {
     ("token", "code-text"): one_of(("a", "AB", "7", "act", "x")).map(lambda text: Value((text,))),
     ("string", ""): words,
     ("string", "exact"): words,
-    ("string", "contains"): words,
+    ("string", "contains"): words | parts,
     ("uri", ""): one_of(URIS).map(lambda one: Value((one,))),
     ("uri", "below"): one_of((*URIS, "http://ex.org/")).map(lambda one: Value((one,))),
     ("uri", "above"): one_of((*URIS, "http://ex.org/a/b/c")).map(lambda one: Value((one,))),
-    ("uri", "contains"): one_of(("ex", "/a", "B")).map(lambda one: Value((one,))),
+    ("uri", "contains"): one_of(("ex", "/a", "B", "b/", "org/a", "n:oid:1.2", "*")).map(lambda one: Value((one,))),
     ("date", ""): moments,
     ("number", ""): st.builds(
         lambda number, prefix: Value((number,), prefix), one_of(NUMBERS), one_of((*PREFIXES, "ap"))

@@ -66,14 +66,14 @@ def set_stamp(url: str, revision: str, usable_from: str | None = None) -> None:
 
 
 def empty(url: str) -> None:
-    words = ["index_text_words", "concept_words"] if url.startswith("sqlite") else []
-    for table in [*words, "index_text", *reversed(tables.metadata.sorted_tables), "alembic_version"]:
+    words = ["index_text_words", "concept_words", "spelling_parts"] if url.startswith("sqlite") else []
+    for table in [*words, "index_text", "spelling", *reversed(tables.metadata.sorted_tables), "alembic_version"]:
         rows(url, f"DROP TABLE {table}")
 
 
 def of_metadata(_item: Any, name: str | None, *_: Any) -> bool:
     """Full text has tables that each database makes its own way; the catalogues are compared for them."""
-    return not (name or "").startswith(("index_text", "concept_words"))
+    return not (name or "").startswith(("index_text", "concept_words", "spelling"))
 
 
 def test_the_migrations_make_the_tables_that_the_code_uses(database_url: str) -> None:

@@ -46,6 +46,7 @@ def resources() -> Iterator[dict[str, object]]:
         yield {
             "resourceType": "Medication",
             "id": f"m{number}",
+            "meta": {"source": f"http://example.org/files/{number}"},
             "status": "active" if number < MANY // 2 else "inactive",
             "code": code,
             "ingredient": ingredient,
@@ -86,6 +87,9 @@ READ = [
     ("ingredient.status=active", 20, 300, 14_000),
     ("status:not=active", 20, 1, 50),
     ("status:not=active&_total=accurate", 20, 250, 45_000),
+    ("_source:contains=les/777", 11, 5, 200),
+    ("_source:contains=nowhere", 0, 1, 20),
+    ("status=active&_total=estimate", 20, 500, 45_000),
 ]
 
 

@@ -7,11 +7,11 @@ from typing import get_args
 import pytest
 
 from apothecary.search.predicates import Table
-from apothecary.search.rows import TABLES, IndexRow, VocabularyRow
+from apothecary.search.rows import TABLES, IndexRow, SpellingRow, VocabularyRow
 from apothecary.store.tables import INDEXES
 
-# Words belong to a parameter, not to a resource: their table is another.
-OF_RESOURCES = {row: name for row, name in TABLES.items() if row is not VocabularyRow}
+# Words belong to a parameter and texts to nobody, not to a resource: their tables are others.
+OF_RESOURCES = {row: name for row, name in TABLES.items() if row not in (VocabularyRow, SpellingRow)}
 
 
 @pytest.mark.parametrize("row", OF_RESOURCES)

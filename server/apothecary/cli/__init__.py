@@ -12,16 +12,20 @@ from apothecary import __version__
 from apothecary.errors import InvalidFile, StartError
 from apothecary.suggestions import or_rather
 
-# Each command is the object of its name in the module `apothecary.cli.<command>`. What it does is said here, too, so
-# that the list of all commands loads none of them.
+# Each command is the object of its name in the module `apothecary.cli.<command>`, with _ for -. What it does is said
+# here, too, so that the list of all commands loads none of them.
 COMMANDS: Mapping[str, str] = {
     "backup": "Copy the database into a file while servers go on.",
+    "build": "Write the resources of drugs from their sheets.",
     "check": "Check the database against its versions and its index.",
     "content": "Compare the content folder with the database.",
+    "diff": "Tell what changed in meaning between two revisions.",
     "explain": "Explain a validation rule by its id.",
     "export": "Write every resource as NDJSON.",
+    "import-sheet": "Write the sheet of a drug from its resources.",
     "load": "Load FHIR resources from files, folders or standard input.",
     "migrate": "Bring the database's tables up to date.",
+    "new": "Write a sheet for a drug, to be filled in.",
     "restore": "Make the database what a backup holds.",
     "rules": "List the validation rules.",
     "schema": "Print the JSON Schema of a resource type.",
@@ -60,9 +64,10 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(f"apothecary.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command = getattr(import_module(f"apothecary.cli.{name}"), name)
         if not isinstance(command, click.Command):
-            raise TypeError(f"apothecary.cli.{cmd_name}.{cmd_name} is not a command")
+            raise TypeError(f"apothecary.cli.{name}.{name} is not a command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -14,8 +14,10 @@ from apothecary.errors import StartError
 from apothecary.fhir.releases import FhirVersion, parse_version
 from apothecary.suggestions import or_rather
 
-# In place of a resource type: the configuration.
+# In place of a resource type: files that people write for Apothecary.
 CONFIG = "config"
+SHEET = "sheet"
+TERMINOLOGIES = "terminologies"
 
 
 @click.command()
@@ -24,8 +26,19 @@ CONFIG = "config"
 def schema(type_name: str | None, fhir_version: str) -> None:
     """Print the JSON Schema of a resource type, or one that holds all of them.
 
-    TYPE may also be config, for the schema of apothecary.toml.
+    TYPE may also be config, for the schema of apothecary.toml; sheet, for that of the sheets of drugs; or
+    terminologies, for that of the list of the codes that sheets may use.
     """
+    if type_name == SHEET:
+        from apothecary.authoring.sheet import sheet_schema
+
+        click.echo(json.dumps(sheet_schema(), indent=2))
+        return
+    if type_name == TERMINOLOGIES:
+        from apothecary.authoring.terms import terminologies_schema
+
+        click.echo(json.dumps(terminologies_schema(), indent=2))
+        return
     if type_name == CONFIG:
         from apothecary.cli.validate_config import config_schema
 
@@ -37,7 +50,7 @@ def schema(type_name: str | None, fhir_version: str) -> None:
     if version is None:
         raise click.BadParameter(f"{fhir_version!r}: write R4, R4B or R5", param_hint="--fhir-version")
     if type_name is not None and not definitions(version).is_resource_type(type_name):
-        near = or_rather(type_name, (*definitions(version).resource_types(), CONFIG))
+        near = or_rather(type_name, (*definitions(version).resource_types(), CONFIG, SHEET, TERMINOLOGIES))
         raise StartError(f"FHIR {version} has no resource type {type_name!r}{near}")
     from apothecary.validation.schema import json_schema
 

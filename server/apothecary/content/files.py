@@ -22,6 +22,8 @@ from apothecary.fhir.releases import FhirVersion
 # The longest resource that is read, as of NDJSON the longest line.
 MAX_RESOURCE = 128 * 1024 * 1024
 SUFFIXES = (".json", ".yaml", ".yml", ".xml")
+# The folder beside those of the types that holds what resources are built from, and no resources.
+SHEETS = "sheets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,15 @@ def content_paths(folder: Path) -> Iterator[Path]:
 
 def _type_folders(folder: Path) -> list[Path]:
     try:
-        found = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name))
+        found = sorted(
+            one for one in folder.iterdir() if one.is_dir() and not _is_hidden(one.name) and one.name != SHEETS
+        )
     except OSError as error:
         raise _unreadable(folder, error) from error
     confined = Folder(folder)
     for one in found:
         confined.check_link(one)
-    return found
+    return [one for one in found if one.name != SHEETS]
 
 
 def read_file(path: Path, resource_type: str, version: FhirVersion = FhirVersion.R5) -> ContentFile:

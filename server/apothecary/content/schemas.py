@@ -97,6 +97,19 @@ def _faults(kind: type[Any], document: Document, value: Any, within: Pointer) ->
         yield from told.faults(error)
 
 
+def _meant(error: Any) -> list[Any]:
+    """What is wrong by the one of several schemas that takes a value of this type; empty where none or more do."""
+    branches: dict[Any, list[Any]] = {}
+    for one in error.context:
+        branches.setdefault(one.schema_path[0], []).append(one)
+    fitting = [
+        found
+        for found in branches.values()
+        if not any(one.validator in ("type", "enum", "const") and not one.path for one in found)
+    ]
+    return fitting[0] if len(fitting) == 1 else []
+
+
 class _Told:
     """Turns what jsonschema found into sentences for people."""
 
@@ -117,6 +130,9 @@ class _Told:
             missing = [key for key in error.validator_value if key not in error.instance]
             # jsonschema has an error for each: the caller keeps one of a kind.
             yield pointer, f"{self._table(pointer)} lacks {', '.join(missing)}"
+        elif error.validator in ("anyOf", "oneOf") and (meant := _meant(error)):
+            for one in meant:
+                yield from self.faults(one)
         else:
             name = ".".join(str(one) for one in pointer) or self._table(pointer)
             yield pointer, f"{name}: write {self._wanted(error)}"

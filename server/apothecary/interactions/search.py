@@ -30,6 +30,14 @@ from apothecary.store.contract import Hit, Page
 FEW = 200
 _MANY = "many"
 
+_ESTIMATED = Issue(
+    "information",
+    "informational",
+    "total is an estimate: it was not counted, but taken from a part of the resources",
+    ("_total",),
+    remedy="_total=accurate counts.",
+)
+
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -206,11 +214,13 @@ def answer(
             address = f"{basics.shown_as(service, version, one.type)}/{one.id}"
             entries.append(bundle.match(prefix, address, body, b"include"))
     more += _changed(service, found)
+    total, exact = _total(service, found, page)
+    more += [] if exact else [_ESTIMATED]
     if found.explain:
         clock()  # an explanation tells how long the search took
         more.append(_explanation(service, found, page, seconds))
     entries += _outcomes(found, more)
-    return bundle.bundle("searchset", _links(service, base, prepared, page), entries, _total(service, found, page))
+    return bundle.bundle("searchset", _links(service, base, prepared, page), entries, total)
 
 
 def _left_out(service: Service, version: FhirVersion, base: str, found: Search, clock: Clock) -> list[Issue]:
@@ -283,15 +293,23 @@ def _changed(service: Service, found: Search) -> Sequence[Issue]:
     return (Issue("warning", "incomplete", text, ("_sort",)),)
 
 
-def _total(service: Service, found: Search, page: Page) -> int | None:
-    """The number of matches over all pages: when it was asked for, when this page shows it, or when it is cheap.
+def _total(service: Service, found: Search, page: Page) -> tuple[int | None, bool]:
+    """The number of matches over all pages, and whether it is exact: when it was asked for, when this page shows it, or
+    when it is cheap.
     https://hl7.org/fhir/R5/search.html#total
     """
     if not page.more_after and not page.more_before:
-        return len(page.hits)
-    if found.total == "unasked":
-        return _few(service, found, page)
-    return service.reader.count(found.query) if found.total == "accurate" else None
+        return len(page.hits), True
+    match found.total:
+        case "unasked":
+            return _few(service, found, page), True
+        case "accurate":
+            return service.reader.count(found.query), True
+        case "estimate":
+            about, exact = service.reader.estimate(found.query)
+            # One at least is on another page.
+            return max(about, len(page.hits) + 1), exact
+    return None, True
 
 
 def _few(service: Service, found: Search, page: Page) -> int | None:

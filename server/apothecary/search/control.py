@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, cast, get_args
 
 from apothecary.errors import BadRequest, Issue, NotSupported
 from apothecary.search.contained import Returned, Which
 from apothecary.search.context import Context
 from apothecary.search.criteria import too_costly
 from apothecary.search.handling import Handling
-from apothecary.search.query import Include, Sort
+from apothecary.search.query import Include, Sort, Total
 from apothecary.search.suggestions import instead, unknown_elements
 from apothecary.suggestions import did_you_mean
 
@@ -41,7 +41,7 @@ class Controls:
 
     count: int
     sort: tuple[Sort, ...] = ()
-    total: Literal["unasked", "none", "accurate"] = "unasked"
+    total: Total = "unasked"
     summary: str = "false"
     elements: tuple[str, ...] = ()
     score: bool = True
@@ -171,8 +171,8 @@ def _sort(controls: Controls, value: str, context: Context, handling: Handling) 
 
 
 def _total(controls: Controls, value: str, context: Context, handling: Handling) -> str:
-    """https://hl7.org/fhir/R5/search.html#total: an estimate is not cheaper here, so it is exact."""
-    controls.total = "none" if _choice("_total", value, TOTALS) == "none" else "accurate"
+    """https://hl7.org/fhir/R5/search.html#total"""
+    controls.total = cast("Total", _choice("_total", value, TOTALS))
     return value
 
 

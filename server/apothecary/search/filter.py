@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from apothecary.errors import FhirError, NotSupported, TooCostly
 from apothecary.fhir.temporal import parse_span
@@ -223,8 +224,9 @@ class FilterParser:
         if parameter.code in ("_id",):
             raise NotSupported(f"_id takes eq ne pr, not {operator}", expression="_filter")
         if parameter.type == "uri":
-            return Row("uri", parameter.index, Compare("value", _TEXT[operator], text))  # type: ignore[arg-type] # operators all
-        return Row("string", parameter.index, _text(operator, something(text)))
+            return Row("uri", parameter.index, _known(Compare("value", _TEXT[operator], text)))  # type: ignore[arg-type] # operators all
+        found = _text(operator, something(text))
+        return Row("string", parameter.index, _known(found) if parameter.type == "string" else found)
 
 
 # Operators on texts as operators on a column.
@@ -247,6 +249,13 @@ def _text(operator: str, folded: str) -> Condition:
     if operator in ("eq", "sw"):
         return Every((Compare("prefix", "prefix", folded[:KEY_LENGTH]), compare))
     return compare
+
+
+def _known(condition: Condition) -> Condition:
+    """A comparison of texts that stand in the index by their parts, too."""
+    if isinstance(condition, Compare) and condition.operator == "contains":
+        return replace(condition, operator="part")
+    return condition
 
 
 def _overlap(parameter: SearchParameter, text: str) -> Predicate:

@@ -23,7 +23,7 @@ from apothecary.search.words import passages
 from apothecary.terminology.stored import large
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
-EXTRACTION = f"13 {keys.fingerprint()}"
+EXTRACTION = f"14 {keys.fingerprint()}"
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
 # points to a resource must be known before it is deleted.

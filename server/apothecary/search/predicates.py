@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Operator = Literal["=", "!=", "<", "<=", ">", ">=", "prefix", "suffix", "contains", "begins", "in", "matches"]
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "prefix", "suffix", "contains", "part", "begins", "in", "matches"]
 Table = Literal["token", "string", "date", "quantity", "reference", "uri", "text"]
 
 
@@ -31,9 +31,10 @@ class Phrase:
 class Compare:
     """`column operator value`.
 
-    `prefix`, `suffix` and `contains` compare texts as they are; `begins` ignores the case of ASCII letters, and its
-    value is in lower case. `in` takes a tuple of any length without changing the statement's shape. `matches` takes a
-    `Phrase`, stands alone in its row, and goes with the table `text`.
+    `prefix`, `suffix` and `contains` compare texts as they are; `part` is `contains`, asked of texts that stand in the
+    index by their parts (`SpellingRow`), and stands alone in its row; `begins` ignores the case of ASCII letters, and
+    its value is in lower case. `in` takes a tuple of any length without changing the statement's shape. `matches` takes
+    a `Phrase`, stands alone in its row, and goes with the table `text`.
     """
 
     column: str

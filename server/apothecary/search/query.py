@@ -9,6 +9,9 @@ from typing import Any, Literal
 from apothecary.errors import Issue
 from apothecary.search.predicates import Predicate
 
+Total = Literal["unasked", "none", "estimate", "accurate"]
+"""Which number of all matches is asked for: https://hl7.org/fhir/R5/search.html#total"""
+
 
 @dataclass(frozen=True, slots=True)
 class Sort:
@@ -82,7 +85,7 @@ class Search:
 
     query: Query
     applied: tuple[tuple[str, str], ...]
-    total: Literal["unasked", "none", "accurate"] = "unasked"
+    total: Total = "unasked"
     summary: str = "false"
     elements: tuple[str, ...] = ()
     page_size: int = 20

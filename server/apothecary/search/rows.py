@@ -92,7 +92,13 @@ class VocabularyRow(NamedTuple):
     word: str
 
 
-IndexRow = TokenRow | StringRow | DateRow | QuantityRow | ReferenceRow | UriRow | TextRow | VocabularyRow
+class SpellingRow(NamedTuple):
+    """A text that is found by any part of it. It belongs to no resource: those that have it have rows of their own."""
+
+    text: str
+
+
+IndexRow = TokenRow | StringRow | DateRow | QuantityRow | ReferenceRow | UriRow | TextRow | VocabularyRow | SpellingRow
 
 TABLES: Mapping[type[IndexRow], str] = {
     TokenRow: "token",
@@ -103,6 +109,7 @@ TABLES: Mapping[type[IndexRow], str] = {
     UriRow: "uri",
     TextRow: "text",
     VocabularyRow: "vocabulary",
+    SpellingRow: "spelling",
 }
 """The table of the index that holds the rows of a class."""
 

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Dialect
 from apothecary.errors import FhirError
 from apothecary.fhir.json import parse
 from apothecary.search.contained import MARK, placed
-from apothecary.search.rows import TABLES, Indexed, TextRow, VocabularyRow, apart
+from apothecary.search.rows import TABLES, Indexed, SpellingRow, TextRow, VocabularyRow, apart
 from apothecary.store import check_concepts, tables
 from apothecary.store.contract import Stored
 from apothecary.store.fragments import one_of
@@ -228,7 +228,7 @@ def _due(stored: Stored, rows_of: RowsOf) -> _Due:
         if isinstance(row, TextRow):
             # The words are kept in the database's own form, which is not compared.
             wanted[(kind, identity, TABLES[type(row)], row.parameter, row.length, row.element)] += 1
-        elif not isinstance(row, VocabularyRow):
+        elif not isinstance(row, VocabularyRow | SpellingRow):
             wanted[(kind, identity, TABLES[type(row)], *row)] += 1
     return _Due(wanted, {(stored.type, stored.id), *((row[0], row[1]) for row in wanted)}, concepts=concepts)
 

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
+from apothecary.errors import TooCostly
 from apothecary.search.predicates import Chain, Has, Joined, Predicate, ranks
 from apothecary.search.query import Query
 from apothecary.store import plan
 from apothecary.store.listed import listed
 from apothecary.store.listing import Listing, Place, Start
 from apothecary.store.statements import Statement, Statements
-from apothecary.store.traits import ordered, rank
+from apothecary.store.traits import gathered, ordered, rank
 
 Step = tuple[Start, Place]
 
@@ -67,6 +68,7 @@ def ways(reader: Reader, listing: Listing, place: Place, limit: int) -> Iterator
     sort, possible = listing.sort, listing.candidates
     walk: Start = "values" if sort and sort[0].table is not None else None
     if not possible:
+        _check_rank(reader, listing, walk)
         yield Way(_steps(walk, place), settled=True)
         return
     if not sort and len(possible) == 1 and ordered(listing.parts[possible[0]]):
@@ -96,6 +98,10 @@ def _listed(reader: Reader, listing: Listing, walk: Start) -> Start:
     `walk`, however long it is, where that would be too long.
     """
     counts = _widely(reader, listing)
+    if listing.ranks and counts.fewest > plan.RANKED:
+        start = _together(reader, listing, counts)
+        _check_rank(reader, listing, start)
+        return start
     if not listing.sort:
         return _together(reader, listing, counts) if counts.fewest <= plan.MOST else walk
     listable = counts.fewest <= plan.MANY or listing.sorts_by_score or _rare(reader, listing, counts.smallest)
@@ -111,12 +117,30 @@ def small(reader: Reader, listing: Listing) -> Start:
     return counts.smallest if counts is not None and counts.fewest <= plan.FEW else None
 
 
+def is_small(reader: Reader, listing: Listing, most: int) -> bool:
+    """Whether some part that a search can start from has no more rows than `most`."""
+    return bool(listing.candidates) and _counted(reader, listing, most + 1).fewest <= most
+
+
 def smallest(reader: Reader, listing: Listing) -> Start:
     """The part, or the two, to count all matches from; None where there is none to start from."""
     possible = listing.candidates
     if len(possible) < 2:
         return possible[0] if possible else None
     return _together(reader, listing, _widely(reader, listing))
+
+
+def _check_rank(reader: Reader, listing: Listing, start: Start) -> None:
+    """Raises TooCostly for a search that puts more matches in order by how well they match than can be looked at."""
+    if not listing.ranks:
+        return
+    build = partial(plan.few, reader.statements.dialect, start=start)
+    if int(first_row(reader, listing, ("ranked", start), build, limit=plan.RANKED + 1)[0]) > plan.RANKED:
+        raise TooCostly(
+            f"more than {plan.RANKED:,} resources match: too many to put them in order by how well they do",
+            expression="_sort",
+            remedy="Ask for one more word, or sort by something else.",
+        )
 
 
 def _together(reader: Reader, listing: Listing, counts: _Counts) -> Start:
@@ -143,6 +167,10 @@ def _counted(reader: Reader, listing: Listing, most: int) -> _Counts:
     found: list[tuple[int, int]] = []
     reached: dict[int, str] = {}
     for part in sorted(listing.candidates, key=lambda part: rank(listing.parts[part])):
+        if most <= plan.FEW + 1 and gathered(listing.parts[part]):
+            # To count some of it takes as long as to list it all: a walk is tried before.
+            found.append((part, most))
+            continue
         # Each row of what is linked costs several looks: fewer of them are many already.
         linked = isinstance(listing.parts[part], Chain | Has | Joined)
         enough = min(most, plan.FEW_LINKED + 1) if linked and most <= plan.FEW + 1 else most

@@ -134,8 +134,8 @@ class Compiler(TextCompiler):
                 return (func.substr(column, -length) if self.sqlite else func.right(column, length)) == value
             case "begins":
                 return func.substr(func.lower(column), 1, func.length(value)) == value
-            case "contains":
-                return (func.instr(column, value) if self.sqlite else func.strpos(column, value)) > 0
+            case "contains" | "part":
+                return self.inside(column, value)
         # in: the list is one value, so that its length does not change the statement
         return one_of(self.dialect, column, f"p{number}")
 
@@ -303,6 +303,8 @@ class Compiler(TextCompiler):
         match node:
             case Row(_, parameter, Compare(operator="matches") as wanted):
                 return [self.found(kinds, parameter, wanted)]
+            case Row(name, parameter, Compare(operator="part") as wanted):
+                return [self.spelled(tables.INDEXES[name], kinds, parameter, wanted)]
             case Row(name, parameter, where):
                 row = self.alias(tables.INDEXES[name])
                 listed = None if self.sqlite else self._list(name, where)

@@ -190,26 +190,23 @@ def _selected(
     """
     row = concept.c
     column: ColumnElement[int] = row.number
-    met = within = column
+    met = column
     source: FromClause = concept
     query = bindparam("query", type_=Text())
     where: list[ColumnElement[bool]] = []
     if selection.words and dialect.name == "sqlite":
         column = concept_words.c.rowid
         source = concept_words
-        within = column
         # The plus keeps SQLite from asking the index of words for one number after the other.
         met = literal_column("+concept_words.rowid", BigInteger())
         where.append(concept_words.c.concept_words.bool_op("MATCH")(query))
     elif selection.words:
         where.append(words(row.words, cast(query, QUERY)))
-        # Without statistics PostgreSQL would also list all numbers, to see what both lists have in common.
-        within = row.number + literal(0, BigInteger()) if words is _indexed else within
     else:
         where += [not_(row.inactive)] if selection.active else []
         where += [not_(row.abstract)] if selection.selectable else []
-    where.append(within.between(_FIRST, _LAST))
-    where += [within > bindparam("after", type_=BigInteger())] if number else []
+    where.append(column.between(_FIRST, _LAST))
+    where += [column > bindparam("after", type_=BigInteger())] if number else []
     where += [_meets(dialect, met, one, str(place)) for place, one in enumerate(selection.conditions)]
     return select(column if number else func.count()).select_from(source).where(*where), column
 

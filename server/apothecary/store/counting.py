@@ -12,7 +12,7 @@ from functools import partial
 from apothecary.search.predicates import Not, Or, Predicate, any_of
 from apothecary.search.query import Query
 from apothecary.store import plan
-from apothecary.store.choosing import Reader, first_row, small, smallest
+from apothecary.store.choosing import Reader, first_row, is_small, small, smallest
 from apothecary.store.listing import Listing
 from apothecary.store.traits import sourceable
 
@@ -23,6 +23,19 @@ def total(reader: Reader, listing: Listing) -> int:
     start = smallest(reader, listing)
     build = partial(plan.total, reader.statements.dialect, start=start)
     return int(first_row(reader, listing, ("total", start), build)[0])
+
+
+def estimate(reader: Reader, listing: Listing) -> tuple[int, bool]:
+    """About how many resources of a type match, and whether that is exact: of many, those at either end of the type in
+    the order of ids stand for all. The listing has no order.
+    """
+    if listing.predicate is None or is_small(reader, listing, plan.SAMPLE):
+        return total(reader, listing), True
+    dialect = reader.statements.dialect
+    sample = first_row(reader, listing, ("sampled",), partial(plan.sampled, dialect), limit=plan.SAMPLE // 2)
+    whole = total(reader, reader.listing(Query({}), listing.resource_type, None))
+    looked, met = map(int, sample)
+    return (whole * met // looked if looked else 0), False
 
 
 def few(reader: Reader, listing: Listing, limit: int) -> int | None:

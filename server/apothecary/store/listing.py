@@ -56,6 +56,11 @@ class Listing:
         return [number for number, part in enumerate(self.parts) if sourceable(part)]
 
     @property
+    def ranks(self) -> bool:
+        """Whether matches are sorted by their scores before all else."""
+        return bool(self.sort) and self.sort[0].column == "score"
+
+    @property
     def sorts_by_score(self) -> bool:
         return any(one.column == "score" for one in self.sort)
 

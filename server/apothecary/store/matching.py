@@ -10,18 +10,22 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Select,
+    Table,
     Text,
+    and_,
     bindparam,
     cast,
     exists,
+    false,
     func,
     literal_column,
+    or_,
     select,
 )
 from sqlalchemy.engine import Dialect
 
 from apothecary.search.predicates import And, Compare, Or, Predicate, Row
-from apothecary.store import fulltext
+from apothecary.store import fulltext, spelling
 from apothecary.store.fragments import Boolean, Kinds, among, constant
 from apothecary.store.shape import comparisons
 
@@ -68,6 +72,34 @@ class TextCompiler:
         index = self.alias(fulltext.index_text_words)
         joined = index.join(row, _number_of(row) == index.c.rowid)
         return select(row.c.id).select_from(joined).where(index.c.words.bool_op("MATCH")(query)), row.c.id
+
+    def inside(self, column: ColumnElement[str], value: ColumnElement[str]) -> Boolean:
+        """A text has a part."""
+        return (func.instr(column, value) if self.sqlite else func.strpos(column, value)) > 0
+
+    def spelled(
+        self, table: Table, kinds: Kinds, parameter: str, wanted: Compare
+    ) -> tuple[Select[Any], ColumnElement[str]]:
+        """The ids of the resources with a text that has a part: texts by their parts, and then who has them.
+
+        On SQLite an outer join that must have met fixes the order of the two, on PostgreSQL a subquery with an OFFSET.
+        """
+        number = self._numbers[id(wanted)]
+        value, sought = (bindparam(f"{name}{number}", type_=Text()) for name in ("p", "parts"))
+        known, row = self.alias(spelling.spelling), self.alias(table)
+        # A longer text is looked at as a whole.
+        may_have = or_(known.c.digest != constant(""), self.inside(known.c.prefix, value))
+        here = (among(row.c.type, kinds), row.c.parameter == constant(parameter), row.c.prefix == known.c.prefix)
+        has = self.inside(row.c[wanted.column], value)
+        if self.sqlite:
+            index = self.alias(spelling.spelling_parts)
+            joined = index.join(known, known.c.number == index.c.rowid).outerjoin(row, and_(*here))
+            found = select(row.c.id).select_from(joined).with_hint(row, f"INDEXED BY {table.name}_prefix", "sqlite")
+            asked = index.c.spelling_parts.bool_op("MATCH")(sought)
+            return found.where(asked, may_have, func.coalesce(has, false())), row.c.id
+        met = select(row.c.id).where(*here, has).offset(literal_column("0")).lateral()
+        found = select(met.c.id).select_from(known.join(met, literal_column("true")))
+        return found.where(known.c.parts.bool_op("@@")(cast(sought, fulltext.QUERY)), may_have), met.c.id
 
     def _passages(
         self, kinds: Kinds, parameter: str, identity: ColumnElement[str], wanted: Compare

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
     exists,
     func,
     literal_column,
@@ -54,6 +55,13 @@ MANY = 20_000
 
 # As many as can be listed in that time, where they need not be sorted by a value.
 MOST = 100_000
+
+# So many matches are put in order by how well they match: each is looked at for that.
+RANKED = 20_000
+
+# From so few rows a total is counted; where there are more, so many resources at either end of a type are looked at
+# where an estimate will do.
+SAMPLE = 10_000
 
 # So many times as much is listed, to see what two lists have in common, rather than looked up one by one.
 MUCH = 4
@@ -117,6 +125,19 @@ def sample(dialect: Dialect, listing: Listing, part: int) -> Select[Any]:
     first = compiler.source(listing.parts[part], listing.kinds)[0][0].limit(LIMIT).subquery()
     rest = [compiler.probe(one, listing.kinds, first.c.id) for one in _others(listing, part)]
     return select(func.count()).select_from(first).where(*rest)
+
+
+def sampled(dialect: Dialect, listing: Listing) -> Select[Any]:
+    """How many resources at either end of a type are looked at, up to `limit` of each, and how many of them match."""
+    compiler = Compiler(dialect, listing.predicate)
+    row = tables.resource
+    here = select(row.c.id).where(row.c.type == constant(listing.resource_type), not_(row.c.deleted))
+    ends = [here.order_by(order).limit(LIMIT).subquery() for order in (row.c.id.asc(), row.c.id.desc())]
+    every = union_all(*(select(one.c.id) for one in ends)).subquery("looked")
+    assert listing.predicate is not None  # noqa: S101 (a type is counted)
+    met = compiler.probe(listing.predicate, listing.kinds, every.c.id)
+    counted = (func.count(), func.count(case((met, literal_column("1")))))
+    return select().add_columns(*counted).select_from(every)
 
 
 def total(dialect: Dialect, listing: Listing, start: Start) -> Select[Any]:

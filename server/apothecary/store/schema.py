@@ -14,10 +14,10 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.mock import MockConnection
 
 from apothecary.errors import SchemaError
-from apothecary.store import concept_tables, fulltext, tables
+from apothecary.store import concept_tables, fulltext, spelling, tables
 
 # The revision that `tables.py` stands for: the newest one in migrations/versions.
-REVISION = "0003"
+REVISION = "0004"
 
 # The oldest revision whose code can use these tables: what the newest migration says.
 USABLE_FROM = "0001"
@@ -44,6 +44,7 @@ def statements(dialect: Dialect) -> list[str]:
         *made,
         *fulltext.statements(dialect),
         *concept_tables.statements(dialect),
+        *spelling.statements(dialect),
         f"CREATE TABLE {STAMP} (version_num VARCHAR(32) NOT NULL, CONSTRAINT {STAMP}_pkc PRIMARY KEY (version_num))",
         f"INSERT INTO {STAMP} (version_num) VALUES ('{REVISION}')",  # noqa: S608 (constants)
         f"INSERT INTO state (name, value) VALUES ('{USABLE}', '{USABLE_FROM}')",  # noqa: S608 (constants)

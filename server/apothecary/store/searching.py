@@ -13,7 +13,7 @@ from typing import Any
 from apothecary.search.contained import unmarked
 from apothecary.search.predicates import Predicate
 from apothecary.search.query import Query
-from apothecary.store import choosing, counting, fulltext, plan, reads
+from apothecary.store import choosing, counting, fulltext, plan, reads, spelling
 from apothecary.store.contract import Hit, Page
 from apothecary.store.limited import held, limited
 from apothecary.store.listed import listed
@@ -42,8 +42,9 @@ class SqlSearcher(ABC):
         """What a query lists of one type."""
         predicate = None if predicate is None else rewritten(predicate)
         phrase = partial(fulltext.phrase, self.statements.dialect)
+        part = partial(spelling.query, self.statements.dialect)
         sort = tuple(one.of(unmarked(resource_type)) for one in query.sort)
-        return Listing(resource_type, predicate, values(predicate, self.sequence, phrase), sort, query.scored)
+        return Listing(resource_type, predicate, values(predicate, self.sequence, phrase, part), sort, query.scored)
 
     def search(self, query: Query, most: int | None = None) -> Page:
         backwards = query.cursor is not None and query.cursor.backwards
@@ -168,6 +169,10 @@ class SqlSearcher(ABC):
             if result > limit:
                 return None
         return result
+
+    def estimate(self, query: Query) -> tuple[int, bool]:
+        found = [counting.estimate(self, listing) for listing in self._counted(query)]
+        return sum(number for number, _ in found), all(exact for _, exact in found)
 
     def count(self, query: Query) -> int:
         return sum(counting.total(self, listing) for listing in self._counted(query))

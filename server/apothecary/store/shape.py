@@ -75,9 +75,9 @@ def after_prefix(prefix: str) -> str:
     return "\U0010ffff" * 2
 
 
-def values(node: Predicate | None, sequence: Any = tuple, phrase: Any = str) -> dict[str, Any]:
+def values(node: Predicate | None, sequence: Any = tuple, phrase: Any = str, part: Any = str) -> dict[str, Any]:
     """The values of `node` by the names they have in its statement; `sequence` makes the database's form of a list,
-    `phrase` its query for a `Phrase`.
+    `phrase` its query for a `Phrase`, `part` that for texts that may have a part.
     """
     bound: dict[str, Any] = {}
     for number, one in enumerate(comparisons(node)):
@@ -94,4 +94,6 @@ def values(node: Predicate | None, sequence: Any = tuple, phrase: Any = str) -> 
             bound[f"p{number}"] = one.value
             if one.operator == "prefix":
                 bound[f"q{number}"] = after_prefix(one.value)
+            elif one.operator == "part":
+                bound[f"parts{number}"] = part(one.value)
     return bound

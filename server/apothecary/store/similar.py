@@ -1,11 +1,17 @@
-"""The words that look like one: trigrams that both have, counted in SQL that is the same on both databases."""
+"""The words that look like one: trigrams that both have, counted in SQL that is the same on both databases.
+
+Most words that have a common trigram of a word have little else of it. So the words with a rare one are read, of whose
+number each word that is alike enough has at least one, and those are looked up among the common ones.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Protocol
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     Integer,
@@ -22,41 +28,104 @@ from sqlalchemy.engine import Dialect
 
 from apothecary.search.words import ALIKE, SIMILAR, trigrams
 from apothecary.store import fulltext, tables
-from apothecary.store.fragments import constant, one_of
+from apothecary.store.fragments import Boolean, constant, each_of, one_of
+from apothecary.store.statements import Statement, Statements
+
+# How alike words are looked for first: where there are enough of them, no others are.
+VERY_ALIKE = 600_000
+
+# So far is counted how many words have a trigram: more are common.
+COMMON = 2000
+
+_MILLION = literal_column("1000000", BigInteger())
+
+
+class Reader(Protocol):
+    """What runs the statements."""
+
+    statements: Statements
+
+    def rows(self, statement: Statement, bound: Sequence[Any]) -> list[Any]: ...
+
+    def sequence(self, items: Sequence[str]) -> Any: ...
+
+
+def likest(reader: Reader, resource_type: str, parameter: str, word: str) -> Sequence[tuple[str, int]]:
+    """The words in the texts of a parameter that resemble one, each with its likeness in millionths, best first."""
+    dialect, get = reader.statements.dialect, reader.statements.get
+    wanted = sorted(trigrams(word))
+    build = partial(_frequencies, dialect, resource_type, parameter)
+    statement = get(("trigrams", resource_type, parameter), build)
+    counted = dict(map(tuple, reader.rows(statement, statement.bind({"trigrams": reader.sequence(wanted)}))))
+    wanted.sort(key=lambda one: (counted[one], one))
+    statement = get(("similar", resource_type, parameter), partial(words, dialect, resource_type, parameter))
+    found: list[Any] = []
+    for alike in (VERY_ALIKE, ALIKE):
+        # A word that has fewer of all trigrams of the two is not alike enough.
+        least = -(-len(wanted) * alike // 1_000_000)
+        rare, common = wanted[: len(wanted) - least + 1], wanted[len(wanted) - least + 1 :]
+        bound = {"rare": reader.sequence(rare), "common": reader.sequence(common), "left": len(common)}
+        bound |= {"size": len(wanted), "alike": alike, "limit": SIMILAR}
+        found = reader.rows(statement, statement.bind(bound))
+        if len(found) == SIMILAR:
+            break
+    return [(one, int(likeness)) for one, likeness in found]
+
+
+def _of(resource_type: str, parameter: str, row: Any) -> tuple[Boolean, Boolean]:
+    return row.type == constant(resource_type), row.parameter == constant(parameter)
+
+
+def _frequencies(dialect: Dialect, resource_type: str, parameter: str) -> Select[Any]:
+    """(trigram, how many words have it) for each of the `trigrams`, counted no further than `COMMON`."""
+    row = tables.vocabulary.c
+    bound = bindparam("trigrams", type_=Text())
+    if dialect.name == "sqlite":
+        listed = func.json_each(bound).table_valued("value")
+    else:
+        listed = each_of(cast(bound, ARRAY(Text())))
+    same = row.trigram == listed.c.value.collate("C") if dialect.name != "sqlite" else row.trigram == listed.c.value
+    some: Select[Any] = select(literal_column("1")).where(*_of(resource_type, parameter, row), same)
+    some = some.limit(literal_column(str(COMMON))).correlate(listed)
+    counted = select(func.count()).select_from(some.subquery()).correlate(listed).scalar_subquery()
+    return select(listed.c.value, counted).select_from(listed)
 
 
 def words(dialect: Dialect, resource_type: str, parameter: str) -> Select[Any]:
     """(word, likeness in millionths) of the words in the texts of a parameter that resemble one, best first.
 
-    Bound are `trigrams` (a list), `size` (its length), `alike` (the least likeness) and `limit`.
+    Bound are its trigrams in two lists, of which each word to be found has one of the `rare`, and maybe some of the
+    `common`, `left` in number; `size` (how many they are together), `alike` (the least likeness) and `limit`.
     """
-    row = tables.vocabulary.c
-    # The trigrams of both, by those of either: all of one's and all of the other's but for those of both.
-    shared = func.count().label("shared")
-    likeness = (
-        shared
-        * literal_column("1000000", BigInteger())
-        // (cast(row.size, BigInteger()) + bindparam("size", type_=BigInteger()) - shared)
-    )
-    alike = (
-        select(row.word.label("word"), likeness.label("likeness"))
-        .where(
-            row.type == constant(resource_type),
-            row.parameter == constant(parameter),
-            one_of(dialect, row.trigram, "trigrams"),
-        )
+    row, other = tables.vocabulary.alias("led").c, tables.vocabulary.alias("other").c
+    left, size, least = (bindparam(name, type_=BigInteger()) for name in ("left", "size", "alike"))
+
+    def likeness(shared: ColumnElement[int], own: ColumnElement[int]) -> ColumnElement[int]:
+        # The trigrams of both, by those of either: all of one's and all of the other's but for those of both.
+        return shared * _MILLION // (cast(own, BigInteger()) + size - shared)
+
+    some = func.count()
+    led = (
+        select(row.word.label("word"), row.size.label("size"), some.label("some"))
+        .where(*_of(resource_type, parameter, row), one_of(dialect, row.trigram, "rare"))
         .group_by(row.word, row.size)
-        .having(likeness >= bindparam("alike", type_=BigInteger()))
-        .subquery("alike")
+        .having(likeness(some + left, row.size) >= least)
+        .subquery("some")
     )
-    found = select(alike.c.word, alike.c.likeness).where(_present(dialect, resource_type, parameter, alike.c.word))
-    return found.order_by(alike.c.likeness.desc(), alike.c.word).limit(bindparam("limit", type_=Integer()))
-
-
-def values(word: str, sequence: Callable[[list[str]], Any]) -> dict[str, Any]:
-    """What is bound in the statement of `words`; `sequence` makes the database's form of a list."""
-    wanted = sorted(trigrams(word))
-    return {"trigrams": sequence(wanted), "size": len(wanted), "alike": ALIKE, "limit": SIMILAR}
+    more = select(func.count()).where(
+        *_of(resource_type, parameter, other), one_of(dialect, other.trigram, "common"), other.word == led.c.word
+    )
+    # With an OFFSET, or SQLite would count anew wherever the number is named.
+    counted = (
+        select(led.c.word, led.c.size, (led.c.some + more.scalar_subquery()).label("shared"))
+        .offset(literal_column("0"))
+        .subquery("counted")
+    )
+    alike = likeness(counted.c.shared, counted.c.size)
+    found = select(counted.c.word, alike.label("likeness")).where(
+        alike >= least, _present(dialect, resource_type, parameter, counted.c.word)
+    )
+    return found.order_by(alike.desc(), counted.c.word).limit(bindparam("limit", type_=Integer()))
 
 
 def _present(dialect: Dialect, resource_type: str, parameter: str, word: ColumnElement[str]) -> ColumnElement[bool]:

@@ -17,6 +17,7 @@ from apothecary.search.predicates import (
     Joined,
     Not,
     Or,
+    Phrase,
     Predicate,
     Resource,
     Row,
@@ -115,6 +116,26 @@ def _conjuncts(where: Condition | None) -> Sequence[Compare]:
     if isinstance(where, Compare):
         return (where,)
     return [one for one in where.of if isinstance(one, Compare)] if isinstance(where, Every) else ()
+
+
+# Texts with so short a beginning, or part, of a word are taken for many.
+SHORT = 2
+
+
+def gathered(node: Predicate) -> bool:
+    """Whether a database first puts together all that meets `node`, and that is likely to be much: what has a short
+    beginning or part of a word.
+    """
+    match node:
+        case Row(where=Compare(operator="matches", value=Phrase(words, True))):
+            return len(words) == 1 and len(words[0]) <= SHORT
+        case Row(where=Compare(operator="part", value=str() as part)):
+            return len(part) <= SHORT
+        case Or(of):
+            return any(map(gathered, of))
+        case And(of):
+            return all(map(gathered, of))
+    return False
 
 
 def rank(node: Predicate) -> int:

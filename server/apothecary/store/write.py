@@ -28,9 +28,20 @@ from sqlalchemy.engine import Dialect
 
 from apothecary.errors import Conflict
 from apothecary.search.contained import CONTAINS, placed
-from apothecary.search.rows import TABLES, ContainedRow, Indexed, IndexRow, ReferenceRow, TextRow, VocabularyRow, apart
+from apothecary.search.parts import Piece, pieces
+from apothecary.search.rows import (
+    TABLES,
+    ContainedRow,
+    Indexed,
+    IndexRow,
+    ReferenceRow,
+    SpellingRow,
+    TextRow,
+    VocabularyRow,
+    apart,
+)
 from apothecary.search.words import trigrams
-from apothecary.store import concept_tables, fulltext, reads, tables
+from apothecary.store import concept_tables, fulltext, reads, spelling, tables
 from apothecary.store.concept_write import ConceptWriter
 from apothecary.store.contract import Stored, Transaction
 from apothecary.store.limited import limited
@@ -165,6 +176,7 @@ class SqlTransaction(SqlReader, Transaction):
         self._contained: list[dict[str, Any]] = []
         """Rows of contained resources that are not inserted yet. Their text is that of the container."""
         self._words: dict[tuple[str, str, str], bool] = {}
+        self._pieces: dict[Piece, bool] = {}
         self.touched: set[Key] = set()
 
     def run(self, statement: Statement, **named: Any) -> Any:
@@ -267,6 +279,10 @@ class SqlTransaction(SqlReader, Transaction):
             if isinstance(row, VocabularyRow):
                 self._words.setdefault((kind, *row), False)
                 continue
+            if isinstance(row, SpellingRow):
+                for piece in pieces(row.text):
+                    self._pieces.setdefault(piece, False)
+                continue
             if isinstance(row, TextRow):
                 words = fulltext.document(self.statements.dialect, kind, row.parameter, row.words)
                 row = row._replace(words=words)
@@ -306,6 +322,7 @@ class SqlTransaction(SqlReader, Transaction):
                     self.many(fulltext.LEARN, [row[:4] for row in pending])
                 pending.clear()
         self._flush_words()
+        self._flush_pieces()
         self._held = 0
 
     def _write_versions(self) -> None:
@@ -349,6 +366,13 @@ class SqlTransaction(SqlReader, Transaction):
         if rows:
             self.insert_words(rows)
             self._words |= dict.fromkeys(fresh, True)
+
+    def _flush_pieces(self) -> None:
+        """The same of the pieces of texts."""
+        fresh = [piece for piece, written in self._pieces.items() if not written]
+        if fresh:
+            spelling.add(self._cursor, fresh, sqlite=self.sqlite)
+            self._pieces |= dict.fromkeys(fresh, True)
 
     def insert_words(self, rows: Sequence[Sequence[Any]]) -> None:
         """Write rows of the vocabulary; those that are there stay."""

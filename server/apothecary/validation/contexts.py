@@ -144,6 +144,11 @@ def _interfaces(tables: Definitions, name: str) -> frozenset[str]:
     return frozenset(found)
 
 
+# "Element" is published on what in fact marks whole resources (structuredefinition-wg), and all types are of "Base"
+# (https://hl7.org/fhir/R5/types.html), though R4 has no such type: an extension of cross-version use stands on it.
+_ANYTHING = ("Element", "Base")
+
+
 def _owner_names(run: Run, owner: At) -> set[str]:
     """The names under which a context may know the element that has the extension: its path, its type, the types
     above.
@@ -152,10 +157,7 @@ def _owner_names(run: Run, owner: At) -> set[str]:
     base = pointer_of(run.resource_at)
     tables = run.tables
     structure: Structure = tables.structure(run.resource["resourceType"])
-    # "Element" is published on what in fact marks whole resources (structuredefinition-wg): it means anything. So does
-    # "Base", of which R5 says that all types are (https://hl7.org/fhir/R5/types.html#Base), in older releases as well.
-    anything = {"Element", "Base"}
-    names = {structure.name, *_ancestors(tables, structure.name), *_interfaces(tables, structure.name), *anything}
+    names = {structure.name, *_ancestors(tables, structure.name), *_interfaces(tables, structure.name), *_ANYTHING}
     for step in pointer[len(base) :]:
         if isinstance(step, int):
             continue
@@ -164,7 +166,13 @@ def _owner_names(run: Run, owner: At) -> set[str]:
             return names
         element = found.element
         # Inside a data type the path starts at that type, as the element tables have it.
-        names = {element.path, element.path.removesuffix("[x]"), found.type, *_ancestors(tables, found.type), *anything}
+        names = {
+            element.path,
+            element.path.removesuffix("[x]"),
+            found.type,
+            *_ancestors(tables, found.type),
+            *_ANYTHING,
+        }
         # It may be that of any type above, which all have it: `Resource.meta`, `DomainResource.text`.
         names |= {f"{above}.{element.name}" for above in _ancestors(tables, structure.name)}
         if found.structure != found.type:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from apothecary.search import advanced
 from apothecary.search.predicates import Compare, Every, Predicate, Row
-from apothecary.search.rows import IndexRow, StringRow
+from apothecary.search.rows import IndexRow, SpellingRow, StringRow
 from apothecary.search.text import KEY_LENGTH, bare, unescape, wanted
 from apothecary.search.types.base import Request, Value
 
@@ -28,10 +28,11 @@ _PARTS = {
 
 
 def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
-    """One row for each text of the value."""
+    """One row for each text of the value, and the text for who looks for a part of it."""
     for text in _texts(value.type, value.json):
         folded = bare(text)
         yield StringRow(parameter, folded[:KEY_LENGTH], folded, text, value.element)
+        yield SpellingRow(folded)
 
 
 def _texts(kind: str, json: object) -> Iterator[str]:
@@ -61,7 +62,7 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
         return Row("string", parameter, Every((narrowed, Compare("exact", "=", exact))))
     folded = wanted(text)
     if modifier == "contains":
-        return Row("string", parameter, Compare("folded", "contains", folded))
+        return Row("string", parameter, Compare("folded", "part", folded))
     beginning = Compare("prefix", "prefix", folded[:KEY_LENGTH])
     if len(folded) <= KEY_LENGTH:
         return Row("string", parameter, beginning)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from apothecary.fhir.references import split_canonical
 from apothecary.search.predicates import Compare, Every, Predicate, Row, any_of
-from apothecary.search.rows import IndexRow, UriRow
+from apothecary.search.rows import IndexRow, SpellingRow, UriRow
 from apothecary.search.text import KEY_LENGTH, unescape
 from apothecary.search.types.base import Request, Value
 
@@ -21,9 +21,11 @@ def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
     """One row with the URI as written; a canonical with a version leaves one more without it."""
     if isinstance(value.json, str):
         yield UriRow(parameter, value.json[:KEY_LENGTH], value.json, value.element)
+        yield SpellingRow(value.json)
         url, version = split_canonical(value.json)
         if value.type == "canonical" and version is not None:
             yield UriRow(parameter, url[:KEY_LENGTH], url, value.element)
+            yield SpellingRow(url)
 
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
@@ -32,7 +34,7 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
     """
     uri = unescape(text)
     if modifier == "contains":
-        return Row("uri", parameter, Compare("value", "contains", uri))
+        return Row("uri", parameter, Compare("value", "part", uri))
     if modifier == "below":
         return Row(
             "uri", parameter, Every((Compare("prefix", "prefix", uri[:KEY_LENGTH]), Compare("value", "prefix", uri)))

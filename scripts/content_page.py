@@ -1,8 +1,7 @@
-"""Bring the content ledger up to date: `python -m scripts.ledger [--check]`.
+"""Bring the two lists of docs/content.md up to date: `python -m scripts.content_page [--check]`.
 
-The ledger lists every claim of the source text with the resources that carry it, and every discrepancy with what it
-concerns. `resources/claims.csv` holds the claims in the project's own words; its last column and the tables in
-`docs/content.md` are derived from the resources. https://hl7.org/fhir/R5/extensibility.html
+They show the ledger, `resources/claims.csv`, and the discrepancies, each with what it concerns.
+https://hl7.org/fhir/R5/extensibility.html
 """
 
 from __future__ import annotations
@@ -10,13 +9,18 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import json
 import sys
 import textwrap
+from pathlib import Path
+from typing import Any
 
-from scripts.narrative import RESOURCES, read
-from scripts.narrative_rows import Resource, claim_ids
+from apothecary.authoring.ledger import claim_ids
 
-PAGE = RESOURCES.parent / "docs" / "content.md"
+Resource = dict[str, Any]
+ROOT = Path(__file__).resolve().parent.parent
+RESOURCES = ROOT / "resources"
+PAGE = ROOT / "docs" / "content.md"
 # What the page writes for the type of a resource that carries claims.
 LETTERS = {
     "ClinicalUseDefinition": "U",
@@ -27,28 +31,6 @@ LETTERS = {
     "MedicationKnowledge": "K",
     "Substance": "S",
 }
-COLUMNS = ("claim", "line", "statement", "resources")
-
-
-def carriers(resources: list[Resource]) -> dict[str, list[str]]:
-    """The references of the resources that carry each claim, the assessments of discrepancies left out."""
-    found: dict[str, list[str]] = {}
-    for resource in resources:
-        if resource["resourceType"] != "ArtifactAssessment":
-            for claim in claim_ids(resource):
-                found.setdefault(claim, []).append(f"{resource['resourceType']}/{resource['id']}")
-    return found
-
-
-def claims_csv(text: str, resources: list[Resource]) -> str:
-    """The CSV `text` with its last column derived from `resources`, references separated by spaces."""
-    found = carriers(resources)
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for row in csv.DictReader(io.StringIO(text)):
-        writer.writerow({**row, "resources": " ".join(found.get(row["claim"], []))})
-    return out.getvalue()
 
 
 def _label(reference: str) -> str:
@@ -102,17 +84,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.ledger", description=main.__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is stale")
     options = parser.parse_args(arguments)
-    resources = list(read(RESOURCES).values())
-    table = RESOURCES / "claims.csv"
-    claims = claims_csv(table.read_text(encoding="utf-8"), resources)
-    page = between_markers(PAGE.read_text(encoding="utf-8"), "claims", claims_table(claims))
-    page = between_markers(page, "discrepancies", discrepancies_text(resources))
-    stale = [(path, text) for path, text in ((table, claims), (PAGE, page)) if path.read_text(encoding="utf-8") != text]
-    for path, text in stale:
-        print(f"{'stale' if options.check else 'wrote'} {path.relative_to(RESOURCES.parent)}")
-        if not options.check:
-            path.write_text(text, encoding="utf-8")
-    return 1 if options.check and stale else 0
+    claims = (RESOURCES / "claims.csv").read_text(encoding="utf-8")
+    assessments = [
+        json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESOURCES.glob("ArtifactAssessment/*"))
+    ]
+    before = PAGE.read_text(encoding="utf-8")
+    page = between_markers(before, "claims", claims_table(claims))
+    page = between_markers(page, "discrepancies", discrepancies_text(assessments))
+    if page == before:
+        return 0
+    print(f"{'stale' if options.check else 'wrote'} {PAGE.relative_to(ROOT)}")
+    if not options.check:
+        PAGE.write_text(page, encoding="utf-8")
+    return 1 if options.check else 0
 
 
 if __name__ == "__main__":
