@@ -165,7 +165,6 @@ def test_a_version_of_what_is_read_as_basic_is_read_as_basic(content_server: InP
     assert content_server.ask("GET", "/fhir/r5/Basic/bruxism").status == 404
 
 
-
 @pytest.mark.parametrize(
     ("version", "release"), [("r4", FhirVersion.R4), ("r4b", FhirVersion.R4B), ("r5", FhirVersion.R5)]
 )
@@ -188,7 +187,6 @@ def test_a_document_is_made_of_what_is_there_and_is_not_stored(content_server: I
     assert ask("GET", "/fhir/r5/Composition/clonazepam-monograph/$document?persist=true").status == 400
     assert ask("GET", "/fhir/r5/Composition/nothing/$document").status == 404
     assert ask("GET", "/fhir/r5/Medication/clonazepam/$document").status == 404
-
 
 
 def test_a_basic_that_stands_for_another_resource_is_not_written(empty_server: InProcess) -> None:
