@@ -251,7 +251,8 @@ class Primitive:
         """See Field."""
         if self.element not in node:
             return
-        extensions = node.pop(f"_{self.element}", {}).get("extension", [])
+        # A copy: what is read is not changed.
+        extensions = [*node.pop(f"_{self.element}", {}).get("extension", ())]
         found = {self.inner: node.pop(self.element), **pen.foundation(extensions)}
         if extensions:
             with pen.at(f"_{self.element}"):
