@@ -78,7 +78,7 @@ def parse_wrk(output: str) -> Sample:
     if failed := re.search(r"Non-2xx or 3xx responses: \d+|Socket errors: .*", output):
         raise RuntimeError(failed.group())
     rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
-    latencies = dict(re.findall(r"^\s+(50|99)%\s+([\d.]+(?:us|ms|s|m))$", output, re.MULTILINE))
+    latencies = dict(re.findall(r"^\s+(50|99)%\s+([\d.]+(?:us|ms|s|m))\s*$", output, re.MULTILINE))
     if rate is None or latencies.keys() != {"50", "99"}:
         raise RuntimeError(f"not a report of wrk:\n{output}")
     return Sample(float(rate[1]), milliseconds(latencies["50"]), milliseconds(latencies["99"]))
@@ -90,10 +90,15 @@ def milliseconds(text: str) -> float:
     return float(number) * {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}[text.removeprefix(number)]
 
 
-def measure(target: Target, seconds: int) -> Sample:
+def load(connections: int, seconds: int, script: Path) -> list[str]:
+    """The command that asks over so many connections for `seconds` what a script says. Nobody hangs up who waits."""
+    command = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={seconds}s", "--latency"]
+    return [*command, "--timeout=60s", f"--script={script}"]
+
+
+def measure(target: Target, seconds: int, connections: int = CONNECTIONS) -> Sample:
     """Load `target` for `seconds`."""
-    command = ["wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s", "--latency"]
-    command += [f"--script={ROTATE}", f"http://{servers.HOST}:{target.port}", "--", *target.paths]
+    command = [*load(connections, seconds, ROTATE), f"http://{servers.HOST}:{target.port}", "--", *target.paths]
     before = target.server.processor_seconds()
     found = parse_wrk(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     used = target.server.processor_seconds() - before

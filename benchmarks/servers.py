@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import psycopg
+
 BIN = Path(sys.executable).parent
 HOST = "127.0.0.1"
 
@@ -25,14 +27,31 @@ class Running(NamedTuple):
     group: int
 
     def processor_seconds(self) -> float:
-        """The processor time of all of its processes so far: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html"""
-        ticks = 0
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with suppress(OSError):
-                # Behind the name, which may hold anything, the third field is the group; the 12th and 13th are times.
-                fields = stat.read_text().rpartition(")")[2].split()
-                ticks += sum(map(int, fields[11:13])) if int(fields[2]) == self.group else 0
-        return ticks / os.sysconf("SC_CLK_TCK")
+        """The processor time of all of its processes so far."""
+        found = [one for stat in Path("/proc").glob("[0-9]*/stat") for one in _times(stat)]
+        return sum(ticks for ticks, group in found if group == self.group) / os.sysconf("SC_CLK_TCK")
+
+
+def database_seconds(database: str) -> float:
+    """The processor time so far of PostgreSQL's processes for the connections to a database; 0 for SQLite, which has no
+    process of its own.
+    """
+    if not database.startswith("postgresql"):
+        return 0.0
+    question = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+    with psycopg.connect(database.replace("+psycopg", "")) as connection:
+        pids = [pid for (pid,) in connection.execute(question)]
+    return sum(ticks for pid in pids for ticks, _ in _times(Path(f"/proc/{pid}/stat"))) / os.sysconf("SC_CLK_TCK")
+
+
+def _times(stat: Path) -> Iterator[tuple[int, int]]:
+    """The processor time of a process in the system's ticks, and its group; nothing where it ended.
+    https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    """
+    with suppress(OSError):
+        # Behind the name, which may hold anything, the third field is the group; the 12th and 13th are times.
+        fields = stat.read_text().rpartition(")")[2].split()
+        yield sum(map(int, fields[11:13])), int(fields[2])
 
 
 def apothecary(

@@ -93,6 +93,7 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     app = Apothecary("apothecary", static_folder=None, template_folder=None)
     app.service = service
     app.gate = Gate(settings)
+    store.aside = app.gate.aside
     app.url_map.strict_slashes = False
     # An address with an empty segment is wrong; a redirect would not be FHIR's answer to it.
     app.url_map.merge_slashes = False
@@ -101,7 +102,7 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
     routes.register(app, service, metrics)
     cache = Cached(app.wsgi_app, service, app.gate)
-    metrics.watch(cache.counts)
+    metrics.watch(lambda: cache.counts() | app.gate.counts())
     app.wsgi_app = Observed(cache, service, metrics, app.gate.drain)  # type: ignore[method-assign] # Flask's way to wrap an app
     app.router = Router(app.url_map, routes.bases(service))
     # What an earlier server left half done goes on.

@@ -70,6 +70,7 @@ class Settings:
     )
     workers: int = setting(1, "Number of server processes.")
     threads: int = setting(2, "Threads that answer requests in each process.", least=1)
+    write_queue: int = setting(256, "Most writes that wait in each process; another one is answered with 503.", least=1)
     database: str = setting(
         "sqlite:///apothecary.db", "SQLAlchemy URL of the database: sqlite:///file.db or postgresql+psycopg://..."
     )

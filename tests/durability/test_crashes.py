@@ -28,6 +28,8 @@ from tests.durability.processes import Client, medication, server_on, unsound
 from tests.waiting import PATIENCE, until
 
 KILLS = 20
+# So many write at a time, where many do.
+MANY = 16
 
 
 class Writer(threading.Thread):
@@ -144,6 +146,34 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed(database_url: st
         server.start()
 
     check_all_is_there(crash_repeatedly(server, crash, KILLS, gaps=True), database_url)
+
+
+@pytest.mark.slow
+def test_nothing_acknowledged_is_lost_when_the_server_is_killed_while_many_write(
+    database_url: str, tmp_path: Path
+) -> None:
+    """What many write is committed together."""
+    server = server_on(database_url, tmp_path)
+    server.start()
+    writers = [Writer(server.port, f"w{number}x") for number in range(MANY)]
+    for one in writers:
+        one.start()
+    try:
+        for _ in range(KILLS // 4):
+            for one in writers[::4]:
+                one.get_on()
+            time.sleep(random.uniform(0.0, 0.2))
+            server.kill()
+            server.start()
+        for one in writers:
+            one.get_on()
+    finally:
+        for one in writers:
+            one.stop()
+        server.kill()
+    for one in writers:
+        check_what_was_written(one, database_url)
+    assert unsound(database_url) == []
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from apothecary.interactions.perform import perform
 from apothecary.interactions.service import Service
 from apothecary.interactions.transaction import transaction
 from apothecary.interactions.turn import Turn
-from apothecary.interactions.writing import Written, nothing_deleted
+from apothecary.interactions.writing import Written, nothing_deleted, prepare
 from apothecary.store.contract import Transaction
 
 
@@ -53,6 +53,8 @@ def _alone(context: Context, number: int, raw: Any, urls: Set[str]) -> bytes:
             _refuse_dependence(entry, urls)
             if entry.reads:
                 return of_get(context, entry)
+            if entry.resource is not None:
+                entry.prepared = prepare(context.service, context.version, context.base, entry.resource)
             return of_write(context, context.service.write(lambda inside: _checked(context, inside, entry)))
         except FhirError as error:
             raise entry.named(error) from None

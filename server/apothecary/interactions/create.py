@@ -7,7 +7,7 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.conditional import single
 from apothecary.interactions.ids import new_id
 from apothecary.interactions.service import Service
-from apothecary.interactions.writing import Written, put
+from apothecary.interactions.writing import Prepared, Written, put
 from apothecary.store.contract import Stored, Transaction
 
 
@@ -18,6 +18,7 @@ def create(
     base: str,
     resource: JSON,
     if_none_exist: str | None = None,
+    prepared: Prepared | None = None,
 ) -> Written:
     """Store a resource, already checked, under an id of the server's. With criteria: only where nothing meets them.
 
@@ -27,5 +28,5 @@ def create(
         found = single(service, transaction, version, base, resource["resourceType"], if_none_exist)
         if found is not None:
             return Written(200, Stored(*found[:6]))
-    stored = put(service, transaction, version, base, resource, new_id(), None, "POST")
+    stored = put(service, transaction, version, base, resource, new_id(), None, "POST", prepared)
     return Written(201, stored, resource)

@@ -23,7 +23,7 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.patch import Patcher, fhirpath_patcher, json_patcher
 from apothecary.interactions.service import Service, check_id
 from apothecary.interactions.update import check_identity
-from apothecary.interactions.writing import check, check_writable
+from apothecary.interactions.writing import Prepared, check, check_writable
 from apothecary.search.own import bases, below
 from apothecary.search.text import decode
 
@@ -53,6 +53,7 @@ class Entry:
     if_none_match: str | None = None
     if_none_exist: str | None = None
     if_modified_since: str | None = None
+    prepared: Prepared | None = None
 
     @property
     def is_operation(self) -> bool:

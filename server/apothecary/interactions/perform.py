@@ -20,9 +20,9 @@ def perform(context: Context, transaction: Transaction, entry: Entry) -> list[Wr
     """Run a POST, PUT, PATCH or DELETE. A conditional DELETE may write nothing, or several deletions."""
     service, version, base, resource = context.service, context.version, context.base, entry.resource
     if entry.method == "POST" and resource is not None:
-        return [create(service, transaction, version, base, resource, entry.if_none_exist)]
+        return [create(service, transaction, version, base, resource, entry.if_none_exist, entry.prepared)]
     if entry.method == "PUT" and resource is not None:
-        conditions = entry.if_match, entry.if_none_match
+        conditions = entry.if_match, entry.if_none_match, entry.prepared
         if entry.resource_id:
             return [update(service, transaction, version, base, resource, entry.resource_id, *conditions)]
         return [conditional_update(service, transaction, version, base, resource, entry.criteria, *conditions)]

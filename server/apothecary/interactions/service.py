@@ -74,6 +74,9 @@ class Closed(NamedTuple):
     remedy: str | None
 
 
+# Who writes no more at once may be committed together with others, who wait for it.
+BRIEF = 10
+
 OPENING = "Listen on a loopback address, or open writes with APOTHECARY_OPEN_WRITES=true."
 
 
@@ -126,9 +129,9 @@ class Service:
             return self.closed_here
         return Closed(reason, None if self.settings.read_only else OPENING)
 
-    def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` in a transaction with what can be searched for then, and commit it; again where another came
-        between. Raises Unprocessable where it writes a definition that could not be served.
+    def write(self, work: Callable[[Transaction], T], *, entries: int = 1) -> T:
+        """Run `work`, which writes some `entries`, in a transaction with what can be searched for then, and commit it;
+        again where another came between. Raises Unprocessable where it writes a definition that could not be served.
         """
 
         defining = False
@@ -144,7 +147,7 @@ class Service:
                 self._define(transaction)
             return result
 
-        done = self.store.write(whole)
+        done = self.store.write(whole, brief=entries <= BRIEF)
         if defining:
             self.live.look(self.store)
         return done

@@ -42,7 +42,7 @@ def transaction(context: Context, raw: Sequence[Any]) -> list[bytes]:
     ]
     refuse_early(entries)
     refuse_overlap((one, one.full_url) for one in entries if one.full_url and one.method in ("POST", "PUT"))
-    return context.service.write(lambda inside: _Run(context, inside, entries).answers())
+    return context.service.write(lambda inside: _Run(context, inside, entries).answers(), entries=len(entries))
 
 
 class _Run:

@@ -11,7 +11,7 @@ from apothecary.interactions.conditional import single
 from apothecary.interactions.ids import new_id
 from apothecary.interactions.preconditions import check_match, check_none_match
 from apothecary.interactions.service import Service, check_id
-from apothecary.interactions.writing import Written, put, same_content
+from apothecary.interactions.writing import Prepared, Written, put, same_content
 from apothecary.store.contract import Transaction
 
 
@@ -33,6 +33,7 @@ def update(
     resource_id: str,
     if_match: str | None = None,
     if_none_match: str | None = None,
+    prepared: Prepared | None = None,
 ) -> Written:
     """Make `resource`, already checked, the current version of `resource_id`. The same content again changes nothing.
 
@@ -45,7 +46,7 @@ def update(
     exists = current is not None and not current.deleted
     if current is not None and exists and current.fhir_version == version and same_content(resource, current):
         return Written(200, current)
-    stored = put(service, transaction, version, base, resource, resource_id, current, "PUT")
+    stored = put(service, transaction, version, base, resource, resource_id, current, "PUT", prepared)
     return Written(200 if exists else 201, stored, resource)
 
 
@@ -58,10 +59,11 @@ def conditional_update(
     criteria: str,
     if_match: str | None = None,
     if_none_match: str | None = None,
+    prepared: Prepared | None = None,
 ) -> Written:
     """Update the one resource that meets the criteria, or create it. Raises PreconditionFailed for several."""
     target = target_of(service, transaction, version, base, resource, criteria)
-    return update(service, transaction, version, base, resource, target, if_match, if_none_match)
+    return update(service, transaction, version, base, resource, target, if_match, if_none_match, prepared)
 
 
 def target_of(

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R5/http.html#rejecting-updates and https://hl7.org/fhir/R5/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from apothecary.errors import BadRequest, Forbidden, InvalidContent, Unprocessable
@@ -17,8 +17,17 @@ from apothecary.interactions.profiles import profiles_for
 from apothecary.interactions.service import Service
 from apothecary.search.bounds import bounded_rows
 from apothecary.search.own import bases
+from apothecary.search.parameters import Registry
+from apothecary.search.rows import Indexed
 from apothecary.store.contract import Stored, Transaction
 from apothecary.validation import Options, validate
+
+
+class Prepared(NamedTuple):
+    """What of a write was done before its turn came: the index rows of the resource, and what made them."""
+
+    registry: Registry
+    rows: Sequence[Indexed]
 
 
 class Written(NamedTuple):
@@ -81,6 +90,17 @@ def check(
     return resource
 
 
+def prepare(service: Service, version: FhirVersion, base: str, resource: JSON) -> Prepared | None:
+    """Make the index rows of `resource`, already checked, where others write before it: they are spared the wait for
+    that. Raises what `put` raises.
+    """
+    if not service.store.busy:
+        # Perhaps none are needed: a condition may not hold, or the same be there already.
+        return None
+    resource = untagged(resource)
+    return Prepared(service.registry(FhirVersion.R5), rows(service, version, base, resource, dumps(resource)))
+
+
 def put(
     service: Service,
     transaction: Transaction,
@@ -90,16 +110,22 @@ def put(
     resource_id: str,
     current: Stored | None,
     method: str,
+    prepared: Prepared | None = None,
 ) -> Stored:
     """Store `resource`, valid and complete but for its meta, as the version after `current`; `base` is where the
-    request came to. Raises Unprocessable where a value cannot be indexed.
+    request came to. What was `prepared` counts where the search parameters are still the same. Raises Unprocessable
+    where a value cannot be indexed.
     """
     resource = untagged(resource)
     number = current.version + 1 if current is not None else 1
     moment = transaction.moment(current)
     body = _stamped(resource, resource_id, number, moment)
     stored = Stored(resource["resourceType"], resource_id, number, moment, version, body)
-    transaction.write(stored, method, rows(service, version, base, resource, body))
+    if prepared is not None and prepared.registry is service.registry(FhirVersion.R5):
+        found = prepared.rows
+    else:
+        found = rows(service, version, base, resource, body)
+    transaction.write(stored, method, found)
     return stored
 
 
@@ -125,7 +151,7 @@ def _stamped(resource: JSON, resource_id: str, version: int, updated: int) -> by
     return body
 
 
-def rows(service: Service, version: FhirVersion, base: str, resource: JSON, body: bytes) -> Any:
+def rows(service: Service, version: FhirVersion, base: str, resource: JSON, body: bytes) -> list[Indexed]:
     """The index rows of a resource that came to `base`, with its text. Raises Unprocessable for a value that no index
     can hold, TooLarge where there is more to index than one request may ask for.
     """

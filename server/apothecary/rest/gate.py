@@ -3,18 +3,23 @@
 A server's threads are many, one for each connection, and cost little while they wait. What they wait for is either the
 client (a body that is still on its way) or a turn; no request that is worked on waits for a slow client, and what
 answers without the database needs no turn at all.
+
+Who writes stands in a line of its own, and has no turn while the database lets others write: however many write, those
+who read have the turns that they had before.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
-from queue import Empty, SimpleQueue
 from threading import Lock, get_ident
 from typing import Any, NamedTuple
 
 from apothecary.errors import BadRequest, Busy, RequestTimeout
 from apothecary.settings import Settings
+from apothecary.store.writers import Line
 
 # Asks nothing of the database, so that it is answered whatever the others wait for.
 FREE = frozenset({"/healthz", "/metrics"})
@@ -23,6 +28,7 @@ PROBE = "/readyz"
 
 # What the interactions read bodies of: https://hl7.org/fhir/R5/http.html#summary
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+WRITING = WITH_BODY | {"DELETE"}
 
 # Where the WSGI environment says why no turn came.
 REFUSED = "apothecary.refused"
@@ -35,11 +41,14 @@ DRAINED = 2
 
 
 class Work(NamedTuple):
-    """A request in hand: since when (of the monotonic clock), the bytes of its body, and the turn to give back."""
+    """A request in hand: since when (of the monotonic clock), the bytes of its body, what these may become when they
+    are read, and the line that it came from.
+    """
 
     since: float
     held: int
-    turns: SimpleQueue[None]
+    read: int
+    line: Line
 
 
 class Gate:
@@ -49,10 +58,13 @@ class Gate:
         self._limit = settings.body_limit
         self._body_seconds = settings.body_seconds
         self._wait = settings.request_seconds
-        self._turns = _turns(settings.threads)
-        self._probes = _turns(1)
+        self._readers, self._writers = Line(settings.threads), Line(max(1, settings.threads // 2))
+        self._probes = Line(1)
+        self._most_writes = settings.write_queue
         self._lock = Lock()
         self._held = 0
+        self._writing = 0
+        self._aside = 0
         # By thread: when it began to read a body, and what it works on. Each thread changes its own key only.
         self._reading: dict[int, float] = {}
         self._working: dict[int, Work] = {}
@@ -67,25 +79,72 @@ class Gate:
         if path in FREE:
             return False
         if REFUSED in environ:
-            raise _busy(environ[REFUSED])
+            raise environ[REFUSED]
         held = self._take_in(environ) if environ["REQUEST_METHOD"] in WITH_BODY else 0
-        turns = self._turns if path != PROBE else self._probes
+        line = self._writers if writes(environ) else self._probes if path == PROBE else self._readers
         try:
-            turns.get(timeout=self._wait)
-        except Empty:
+            self._line_up(line)
+        except Busy as error:
             self._let_go(held)
             # Whoever asks again for this request has waited long enough.
-            environ[REFUSED] = "every thread is busy with other requests"
-            raise _busy(environ[REFUSED]) from None
-        self._working[get_ident()] = Work(time.monotonic(), held, turns)
+            environ[REFUSED] = error
+            raise
+        read = self._limit if "HTTP_CONTENT_ENCODING" in environ else held
+        self._working[get_ident()] = Work(time.monotonic(), held, read, line)
         return True
+
+    def _line_up(self, line: Line) -> None:
+        """Wait for a turn. Raises Busy."""
+        if line is self._writers:
+            with self._lock:
+                if self._writing >= self._most_writes:
+                    raise _busy(f"{self._writing} writes are waiting already (APOTHECARY_WRITE_QUEUE)")
+                self._writing += 1
+        if not line.enter(self._wait):
+            self._count_out(line)
+            raise _busy("every thread is busy with other requests")
+
+    def _count_out(self, line: Line) -> None:
+        if line is self._writers:
+            with self._lock:
+                self._writing -= 1
 
     def leave(self) -> None:
         """The request of this thread was worked on."""
         work = self._working.pop(get_ident())
-        work.turns.put(None)
+        work.line.leave()
+        self._count_out(work.line)
         if work.held:
             self._let_go(work.held)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """In the block the request of this thread, if it has one, waits: its turn is another's meanwhile. Afterwards it
+        has a turn again, however long that takes: what it did is done.
+
+        All that wait so have read no more than one of the largest bodies: whose body would be more keeps its turn.
+        """
+        work = self._working.get(get_ident())
+        if work is None or not self._put_aside(work.read):
+            yield
+            return
+        work.line.leave()
+        try:
+            yield
+        finally:
+            work.line.enter()
+            self._put_aside(-work.read)
+
+    def _put_aside(self, size: int) -> bool:
+        with self._lock:
+            if self._aside + size > self._limit:
+                return False
+            self._aside += size
+            return True
+
+    def counts(self) -> dict[str, int]:
+        """What `/metrics` shows."""
+        return {"writes": self._writing}
 
     def drain(self, environ: dict[str, Any]) -> None:
         """Read what is left of a body, up to twice the size of the largest, and forget it.
@@ -191,11 +250,13 @@ def _length(environ: dict[str, Any]) -> int | None:
     return None if environ.get("wsgi.input_terminated") else 0
 
 
-def _turns(count: int) -> SimpleQueue[None]:
-    made: SimpleQueue[None] = SimpleQueue()
-    for _ in range(count):
-        made.put(None)
-    return made
+def writes(environ: dict[str, Any]) -> bool:
+    """Whether a request may write, as far as its method and address tell: searches by POST and operations come for what
+    there is. (https://hl7.org/fhir/R5/http.html#summary) An operation that writes takes its turn from the readers, and
+    gives it back while it waits.
+    """
+    last = environ["PATH_INFO"].rstrip("/").rpartition("/")[2]
+    return environ["REQUEST_METHOD"] in WRITING and last[:1] not in ("_", "$")
 
 
 def _busy(why: str) -> Busy:

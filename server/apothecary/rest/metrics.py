@@ -42,7 +42,7 @@ Sums = dict[Labels, list[float]]
 _PUBLISHED = msgspec.json.Decoder(tuple[list[tuple[Labels, list[float]]], Counts])
 
 # The lines of what is told besides requests: name, type, meaning, and the name of the count for each label.
-_CACHE = (
+_OTHERS = (
     (
         "apothecary_cache_requests_total",
         "counter",
@@ -50,9 +50,10 @@ _CACHE = (
         {'{result="hit"}': "hits", '{result="miss"}': "misses"},
     ),
     ("apothecary_cache_bytes", "gauge", "Bytes of answers that are kept.", {"": "bytes"}),
+    ("apothecary_writes", "gauge", "Writes that are worked on or wait for others.", {"": "writes"}),
 )
 # What a process does not leave behind when it ends.
-_PASSING = frozenset({"bytes"})
+_PASSING = frozenset({"bytes", "writes"})
 
 
 class Metrics:
@@ -155,7 +156,7 @@ def _text(sums: Sums, counts: Mapping[str, int]) -> str:
     for (interaction, kind, family), answered in sorted(requests.items()):
         shown = f'interaction="{interaction}",type="{kind}",status="{family}"'
         lines.append(f"apothecary_requests_total{{{shown}}} {answered}")
-    for name, kind, meaning, labels in _CACHE:
+    for name, kind, meaning, labels in _OTHERS:
         lines += [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}"]
         lines += [f"{name}{label} {counts[one]}" for label, one in labels.items()]
     lines += [

@@ -20,7 +20,7 @@ from apothecary.interactions.patch import Patcher, fhirpath_patcher, json_patche
 from apothecary.interactions.patch import check_number as patch_number
 from apothecary.interactions.service import check_id
 from apothecary.interactions.update import check_identity, conditional_update, update
-from apothecary.interactions.writing import Written, check, check_writable
+from apothecary.interactions.writing import Prepared, Written, check, check_writable, prepare
 from apothecary.reports.operation_outcome import operation_outcome
 from apothecary.rest import binary
 from apothecary.rest.exchange import Exchange, entity_headers
@@ -41,9 +41,9 @@ class WritingViews(BaseViews):
     def create(self, resource_type: str) -> Answer:
         exchange = self._writing(resource_type)
         resource = check(self.service, exchange.written, _sent(exchange, resource_type), resource_type)
-        criteria = exchange.criteria_header
+        criteria, prepared = exchange.criteria_header, self._prepare(exchange, resource)
         return self._run(
-            exchange, lambda t: create(self.service, t, exchange.written, exchange.base, resource, criteria)
+            exchange, lambda t: create(self.service, t, exchange.written, exchange.base, resource, criteria, prepared)
         )
 
     def update(self, resource_type: str, resource_id: str) -> Answer:
@@ -51,10 +51,11 @@ class WritingViews(BaseViews):
         resource = check(self.service, exchange.written, _sent(exchange, resource_type, resource_id), resource_type)
         check_identity(resource, resource_id)
         match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+        prepared = self._prepare(exchange, resource)
         return self._run(
             exchange,
             lambda t: update(
-                self.service, t, exchange.written, exchange.base, resource, resource_id, match, none_match
+                self.service, t, exchange.written, exchange.base, resource, resource_id, match, none_match, prepared
             ),
         )
 
@@ -62,11 +63,11 @@ class WritingViews(BaseViews):
         exchange = self._writing(resource_type)
         resource = check(self.service, exchange.written, _sent(exchange, resource_type), resource_type)
         match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
-        criteria = _criteria(exchange)
+        criteria, prepared = _criteria(exchange), self._prepare(exchange, resource)
         return self._run(
             exchange,
             lambda t: conditional_update(
-                self.service, t, exchange.written, exchange.base, resource, criteria, match, none_match
+                self.service, t, exchange.written, exchange.base, resource, criteria, match, none_match, prepared
             ),
         )
 
@@ -137,6 +138,10 @@ class WritingViews(BaseViews):
         for version in {exchange.written, exchange.version}:
             self.service.check_type(version, resource_type)
         return exchange
+
+    def _prepare(self, exchange: Exchange, resource: JSON) -> Prepared | None:
+        """Do what can be done of a write before its turn comes."""
+        return prepare(self.service, exchange.written, exchange.base, resource)
 
     def _run(self, exchange: Exchange, work: Work) -> Answer:
         """Run one write in its own transaction and answer as `Prefer` asks."""

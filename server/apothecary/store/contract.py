@@ -324,11 +324,12 @@ class Store(Reader, Protocol):
     """A database of resources. All methods may be called from many threads."""
 
     @abstractmethod
-    def transaction(self) -> AbstractContextManager[Transaction]: ...
+    def transaction(self, *, brief: bool = False) -> AbstractContextManager[Transaction]: ...
 
-    def write(self, work: Callable[[Transaction], T]) -> T:
+    def write(self, work: Callable[[Transaction], T], *, brief: bool = False) -> T:
         """Run `work` in a transaction and commit it; run it again, a bounded number of times, where another came
-        between. `work` must have no effect but through its transaction. Raises Busy when no try succeeds.
+        between. `work` must have no effect but through its transaction. What is `brief` may be committed together with
+        others, who wait for it. Raises Busy when no try succeeds.
         """
 
     @abstractmethod
@@ -336,6 +337,11 @@ class Store(Reader, Protocol):
         """What stands for all that was committed, by any process, before this was called: the same as before only where
         nothing was committed in between. None where the database cannot say. Raises as reads do.
         """
+
+    @property
+    @abstractmethod
+    def busy(self) -> bool:
+        """Whether a write that comes now waits for others of this process."""
 
     @abstractmethod
     def ready(self, *, writes: bool) -> None:

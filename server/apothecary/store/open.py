@@ -71,7 +71,8 @@ def _store(settings: Settings, url: URL) -> SqlStore:
 
     return PostgresqlStore(
         conninfo(url),
-        connections=settings.threads + 1,
+        connections=2 * settings.threads + 1,
+        writers=settings.threads,
         seconds=settings.request_seconds,
         wait=settings.database_seconds,
     )

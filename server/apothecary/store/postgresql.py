@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -31,11 +31,12 @@ from apothecary.errors import BadRequest, InsufficientStorage, StartError, Unrea
 from apothecary.store import poolers, schema
 from apothecary.store.connections import OPEN, Connection, Connections
 from apothecary.store.faults import one_line
-from apothecary.store.limited import STEP, limited
-from apothecary.store.postgresql_transaction import PLANNED, ManyWrites, PostgresqlTransaction
+from apothecary.store.limited import limited
+from apothecary.store.postgresql_transaction import PLANNED, ManyWrites, PostgresqlTransaction, ask
 from apothecary.store.sql import ATTEMPTS, SqlStore, too_complex, too_long
 from apothecary.store.statements import Statement
 from apothecary.store.write import SqlTransaction
+from apothecary.store.writers import Line
 
 # What libpq reports when waiting does not help: a role, password, database or host name that is wrong. In another
 # language than English the reason is the same, after the full wait.
@@ -90,11 +91,15 @@ def await_server(conninfo: str, *, seconds: float = OPEN) -> bool:
 class PostgresqlStore(SqlStore):
     """A store in a PostgreSQL database."""
 
-    def __init__(self, conninfo: str, *, connections: int = 4, seconds: float = 30.0, wait: float = 5.0) -> None:
-        """`conninfo` is libpq's; `connections` bounds the pool, `seconds` one statement, `wait` the seconds until the
-        server answers at all, or a connection is free. Raises StartError where no server answers.
+    def __init__(
+        self, conninfo: str, *, connections: int = 4, writers: int = 2, seconds: float = 30.0, wait: float = 5.0
+    ) -> None:
+        """`conninfo` is libpq's; `connections` bounds the pool, `writers` how many of them may write at a time,
+        `seconds` one statement, `wait` the seconds until the server answers at all, or a connection is free. Raises
+        StartError where no server answers.
         """
         self._seconds = seconds
+        self._line = Line(writers)
         self._genuine: bool | None = None
         self.committed: Callable[[Connection], None] | None = None
         """Called after each commit, on the connection that committed."""
@@ -106,7 +111,6 @@ class PostgresqlStore(SqlStore):
         # Otherwise they are set for the connection.
         limits = {"statement_timeout": str(int(seconds * 1000)), "jit": "off"} if pooled else {}
         self._together: _Around = partial(poolers.together, limits=poolers.settings(limits)) if pooled else nullcontext
-        self._reading: _Around = partial(poolers.reading, limits=poolers.settings(limits)) if pooled else nullcontext
         self._writing = poolers.settings(limits | PLANNED)
         super().__init__(_dialect())
         self._writes = ManyWrites(self)
@@ -165,17 +169,10 @@ class PostgresqlStore(SqlStore):
         connection = self._connections.take()
         try:
             cursor = connection.reader
-            if most is None:
-                with self._together(connection):
-                    cursor.execute(statement.text, bound, prepare=statement.prepared)
-                return cursor.fetchall()
-            with self._reading(connection):
-                # Who stops before the end has the database cancel the rest.
-                found = cursor.stream(statement.text, bound, size=_STEP)
-                try:
-                    return limited(found, most)
-                finally:
-                    cast("Generator[Any]", found).close()
+            with self._together(connection):
+                ask(cursor, statement, bound, most)
+            found = cursor.fetchall()
+            return found if most is None else limited(found, most)
         except psycopg.Error as error:
             self._explain(error)
             raise
@@ -200,11 +197,12 @@ class PostgresqlStore(SqlStore):
         return (opened, *found[0]) if opened == self._connections.opened else None
 
     @contextmanager
-    def transaction(self) -> Iterator[SqlTransaction]:
+    def transaction(self, *, brief: bool = False) -> Iterator[SqlTransaction]:
         """Serializable: transactions that could not have run one after the other do not both commit, so two conditional
-        creates of the same thing cannot both find nothing. Readers outside transactions never wait.
+        creates of the same thing cannot both find nothing. Readers outside transactions never wait. Each commits by
+        itself, `brief` or not: one that collides with another would undo those of its group.
         """
-        with self.connection() as connection:
+        with self._line.turn(self._seconds), self.connection() as connection:
             # Before the transaction and not in it: serializable transactions that read the end of this index could not
             # run beside each other. What commits between here and there is as if it came at the same time.
             asking = connection.cursor(binary=True)
@@ -220,6 +218,10 @@ class PostgresqlStore(SqlStore):
                 raise
             if self.committed is not None:
                 self.committed(connection)
+
+    @property
+    def busy(self) -> bool:
+        return self._line.full
 
     def ready(self, *, writes: bool) -> None:
         super().ready(writes=writes)
@@ -263,7 +265,3 @@ def _usable_from(connection: Connection) -> str | None:
     """The oldest revision whose code can use the tables; None where the database does not say."""
     found = connection.execute(schema.USABLE_QUESTION).fetchone() if stamp(connection) else None
     return str(found[0]) if found else None
-
-
-# https://www.psycopg.org/psycopg3/docs/api/objects.html#psycopg.Capabilities.has_stream_chunked
-_STEP = STEP if psycopg.capabilities.has_stream_chunked() else 1

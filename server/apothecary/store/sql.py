@@ -8,6 +8,7 @@ import secrets
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from apothecary.store.concepts import SqlConcepts
 from apothecary.store.contract import Past, Reader, Store, Stored, Transaction
 from apothecary.store.limited import held
 from apothecary.store.statements import Statement, Statements
+from apothecary.store.writers import busy
 from apothecary.terminology.stored import said
 
 # How often a transaction is tried before its client is told to try again.
@@ -291,6 +293,8 @@ class SqlStore(SqlReader, Store):
         super().__init__(Statements(dialect))
         self.clock: Callable[[], int] = now
         """Gives this instant in microseconds since 1970."""
+        self.aside: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Around the wait of a thread that writes: what it would keep from others is theirs meanwhile."""
         self._told = False
         # Whether the last write failed for what the database is, and not for what was written.
         self._failing = False
@@ -326,10 +330,14 @@ class SqlStore(SqlReader, Store):
             self.write(lambda transaction: transaction.set_state("room", room))
             self.write(lambda transaction: transaction.forget_state("room"))
 
-    def write(self, work: Callable[[Transaction], T]) -> T:
+    def write(self, work: Callable[[Transaction], T], *, brief: bool = False) -> T:
+        with self.aside():
+            return self._write(work, brief=brief)
+
+    def _write(self, work: Callable[[Transaction], T], *, brief: bool) -> T:
         for attempt in range(ATTEMPTS):
             try:
-                with self.transaction() as transaction:
+                with self.transaction(brief=brief) as transaction:
                     result = work(transaction)
             except (InsufficientStorage, Unreachable):
                 self._failing = True
@@ -342,7 +350,7 @@ class SqlStore(SqlReader, Store):
             else:
                 self._failing = False
                 return result
-        raise Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"})
+        raise busy()
 
 
 def too_complex() -> TooCostly:

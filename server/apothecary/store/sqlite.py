@@ -18,19 +18,22 @@ from sqlalchemy import FromClause
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from apothecary.errors import Busy, FhirError, Unreachable
+from apothecary.errors import FhirError, Unreachable
 from apothecary.store import schema
 from apothecary.store.limited import limited
 from apothecary.store.sql import SqlStore, too_complex, too_long
 from apothecary.store.sqlite_file import DatabaseFile, pragmas
 from apothecary.store.statements import Statement
 from apothecary.store.write import SqlTransaction, Writes
+from apothecary.store.writers import Undone, Writers, busy
 
 # How many steps of SQLite's machine pass between two looks at the clock: often enough for a limit of tenths of a
 # second.
 STEPS = 20_000
 # A connection with so many characters of long statements is closed when it is not needed: it takes 5 MB for them.
 LONG_KEPT = 500_000
+# Who waits for another process looks so often, in seconds, and more seldom where it is LONG.
+SOON, LATER, LONG = 0.001, 0.01, 1.0
 # What SQLite says of a statement past its limits, all under the one code for errors.
 _TOO_COMPLEX = (
     *("parser stack overflow", "Expression tree is too large", "too many SQL variables", "too many terms in compound"),
@@ -99,6 +102,7 @@ class SqliteStore(SqlStore):
         self._watching = threading.Lock()
         super().__init__(Dialect(paramstyle="qmark"))
         self._writes = Writes(self)
+        self._writers: Writers[_Connection] = Writers(self._begin, self._commit, self._give_back, lock_seconds)
 
     @contextmanager
     def _connection(self) -> Iterator[_Connection]:
@@ -155,7 +159,8 @@ class SqliteStore(SqlStore):
         except sqlite3.Error as error:
             raise self._translate(error) from error
         try:
-            _use_wal(connection, self._lock_seconds)
+            # Readers then never wait. SQLite does not wait by itself for others who switch it on.
+            _as_soon_as_free(connection, "PRAGMA journal_mode=WAL", self._lock_seconds)
             for pragma in pragmas(self._durability, self._cache):
                 connection.execute(f"PRAGMA {pragma}")
             if not self._file.known:
@@ -204,7 +209,7 @@ class SqliteStore(SqlStore):
 
     def _translate(self, error: sqlite3.Error) -> Exception:
         if getattr(error, "sqlite_errorcode", 0) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return Busy("the database is busy with other writes; try again", headers={"Retry-After": "1"})
+            return busy()
         if any(words in str(error) for words in _TOO_COMPLEX):
             return too_complex()
         return self._file.translated(error) or error
@@ -227,45 +232,66 @@ class SqliteStore(SqlStore):
                 raise self._translate(error) from error
 
     @contextmanager
-    def transaction(self) -> Iterator[SqlTransaction]:
+    def transaction(self, *, brief: bool = False) -> Iterator[SqlTransaction]:
         """One writer at a time; readers go on reading the state before it."""
-        self._file.check(self._opened)
-        with self._connection() as connection, self._begun(connection):
+        with self._writing(joins=brief) as connection:
             transaction = _Transaction(self, self._writes, connection)
             yield transaction
             transaction.flush()
+
+    @contextmanager
+    def _writing(self, *, joins: bool) -> Iterator[_Connection]:
+        """A connection that writes, for the block; what was written is committed when this returns."""
+        try:
+            with self._writers.turn(joins=joins) as connection:
+                yield connection
+        except sqlite3.Error as error:
+            raise self._translate(error) from error
+
+    def _begin(self, seconds: float) -> _Connection:
+        """A connection with the lock of writers, which other processes may have for `seconds`."""
+        self._file.check(self._opened)
+        connection = self._take()
+        try:
+            # Where SQLite itself waits, it looks ever more seldom, and those who came later are quicker.
+            connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                _as_soon_as_free(connection, "BEGIN IMMEDIATE", seconds)
+            finally:
+                connection.execute(f"PRAGMA busy_timeout = {int(self._lock_seconds * 1000)}")
+        except BaseException:
+            self._give_back(connection)
+            raise
+        return connection
+
+    def _commit(self, connection: _Connection) -> None:
+        connection.execute("COMMIT")
         # What went to a file without a name is not acknowledged.
         self._file.check(self._opened)
 
-    @contextmanager
-    def _begun(self, connection: sqlite3.Connection) -> Iterator[None]:
-        """Waits for the lock of writers; commits at the end, or undoes all of it."""
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+    @property
+    def busy(self) -> bool:
+        return self._writers.busy
 
     def ready(self, *, writes: bool) -> None:
         self._file.check(self._opened)
         super().ready(writes=writes)
 
     def retryable(self, error: Exception) -> bool:
-        """Never: writers wait for one another, and a transaction that began will not be refused for what others do."""
-        return False
+        """Where the transaction of several writers was undone. Another one that began is not refused for what others
+        do: writers wait for one another.
+        """
+        return isinstance(error, Undone)
 
     def prepare(self, *, make: bool = True) -> None:
         with self._connection() as connection:
             if schema.is_current(stamp(connection), make=make, usable_from=partial(_usable_from, connection)):
                 return
-            with self._begun(connection):
-                # Another process may have made the tables while this one waited for the lock.
-                if not schema.is_current(stamp(connection)):
-                    for one in schema.statements(self.statements.dialect):
-                        connection.execute(one)
+        with self._writing(joins=False) as connection:
+            # Another process may have made the tables while this one waited for the lock.
+            if not schema.is_current(stamp(connection)):
+                for one in schema.statements(self.statements.dialect):
+                    connection.execute(one)
 
     def damage(self) -> list[str]:
         """What SQLite itself finds wrong in the file: https://www.sqlite.org/pragma.html#pragma_integrity_check"""
@@ -326,14 +352,15 @@ def integrity(connection: sqlite3.Connection) -> list[str]:
     return [] if found == ["ok"] else found
 
 
-def _use_wal(connection: sqlite3.Connection, seconds: float) -> None:
-    """Write-ahead logging, so that readers never wait. SQLite does not wait by itself for others who switch it on."""
-    end = time.monotonic() + seconds
+def _as_soon_as_free(connection: sqlite3.Connection, statement: str, seconds: float) -> None:
+    """Run a statement that others may keep from running for so many seconds."""
+    began = time.monotonic()
     while True:
+        waited = time.monotonic() - began
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(statement)
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or waited > seconds:
                 raise
-        time.sleep(0.01)
+        time.sleep(SOON if waited < LONG else LATER)
