@@ -83,6 +83,11 @@ def literals(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _literals(resource, str(resource.get("resourceType", "")))
 
 
+def local_targets(resource: Mapping[str, Any]) -> Iterator[Reference]:
+    """What the references in a resource point to on this server, without their places."""
+    return (target for one in written_references(resource) if (target := parse_reference(one)).relative)
+
+
 def written_references(resource: Mapping[str, Any]) -> list[str]:
     """Every `Reference.reference` in a resource, without its place: faster than `literals`."""
     found: list[str] = []
