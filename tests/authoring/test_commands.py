@@ -140,6 +140,35 @@ def test_a_name_that_is_no_id_makes_no_sheet(name: str, root: Path) -> None:
     assert files(root) == before
 
 
+def test_a_folder_without_the_code_systems_that_sheets_use_is_told(root: Path) -> None:
+    (root / "CodeSystem" / "effect-statement.json").unlink()
+    before = files(root)
+    for told in (run("new", "x", "--content", root), run("build", "--content", root)):
+        assert told.exit_code == 2
+        assert "lacks the code systems that sheets use: effect-statement. Copy CodeSystem" in told.stderr
+    assert files(root) == before
+
+
+def test_the_first_sheet_of_a_folder_comes_with_an_empty_list_of_codes(root: Path) -> None:
+    for path in (root / "sheets").iterdir():
+        path.unlink()
+    assert run("new", "aspirin", "--content", root).exit_code == 0
+    assert {path.name for path in (root / "sheets").iterdir()} == {
+        *("aspirin.yaml", "terminologies.yaml", "sheet.schema.json", "terminologies.schema.json")
+    }
+    assert run("build", "--content", root).exit_code == 0
+    assert (root / "MedicationKnowledge" / "aspirin.json").exists()
+    # What stands there as an example is one.
+    lines = (root / "sheets" / "terminologies.yaml").read_text(encoding="utf-8").splitlines()
+    example = "terminologies:\n" + "\n".join(line[2:] for line in lines[2:-1]) + "\n"
+    (root / "sheets" / "terminologies.yaml").write_text(example, encoding="utf-8")
+    sheet = root / "sheets" / "aspirin.yaml"
+    text = sheet.read_text(encoding="utf-8").replace("  # codes: [rx|...]", "  codes: [rx|1191]")
+    sheet.write_text(text, encoding="utf-8")
+    assert run("build", "--content", root).exit_code == 0
+    assert (root / "CodeSystem" / "rxnorm-fragment.json").exists()
+
+
 def test_a_new_sheet_names_its_editors(root: Path) -> None:
     assert "no Organization/nobody" in run("new", "x", "--content", root, "--editors", "nobody").stderr
     (root / "Organization" / "other.json").write_text(
