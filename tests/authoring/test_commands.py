@@ -355,3 +355,16 @@ def test_resources_of_any_form_are_told_of_and_never_a_traceback(
     # Building makes them anew.
     assert run("build", "--content", repository).exit_code == 0
     assert run("diff", "HEAD", "--content", repository).stdout == "nothing changed in meaning\n"
+
+
+def test_what_resources_are_built_from_is_neither_checked_nor_loaded_as_one(root: Path, tmp_path: Path) -> None:
+    run("build", "--content", root)
+    # The list of codes names systems of FHIR.
+    terms = root / "sheets" / "terminologies.yaml"
+    terms.write_text(terms.read_text(encoding="utf-8") + "# http://hl7.org/fhir/sid/icd-10-cm\n", encoding="utf-8")
+    checked = run("validate", root)
+    assert checked.exit_code == 0, checked.output
+    assert "4 files without FHIR skipped" in checked.stderr
+    loaded = run("load", root, "--database", f"sqlite:///{tmp_path / 'loaded.db'}")
+    assert loaded.exit_code == 0, loaded.output
+    assert "0 failed" in loaded.output
