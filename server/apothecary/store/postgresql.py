@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Dialect
 
 from apothecary.errors import BadRequest, InsufficientStorage, StartError, Unreachable
-from apothecary.store import poolers, schema
+from apothecary.store import filling, poolers, postgresql_alone, schema
 from apothecary.store.connections import OPEN, Connection, Connections
 from apothecary.store.faults import one_line
 from apothecary.store.limited import limited
@@ -99,6 +99,7 @@ class PostgresqlStore(SqlStore):
         StartError where no server answers.
         """
         self._seconds = seconds
+        self._conninfo = conninfo
         self._line = Line(writers)
         self._genuine: bool | None = None
         self.committed: Callable[[Connection], None] | None = None
@@ -232,10 +233,29 @@ class PostgresqlStore(SqlStore):
         """Serialization failures and deadlocks, and a key that another transaction took first."""
         return isinstance(error, SerializationFailure | DeadlockDetected | UniqueViolation)
 
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        if self._connections.pooled:
+            # Who is connected, nobody can say.
+            yield False
+            return
+        with postgresql_alone.alone(self._conninfo) as have:
+            yield have
+
+    def make_up(self) -> None:
+        with self.connection() as connection:
+            postgresql_alone.make_up(connection, filling.making(self.statements.dialect))
+
+    def gather_statistics(self) -> None:
+        with self.connection() as connection:
+            postgresql_alone.gather_statistics(connection)
+
     def prepare(self, *, make: bool = True) -> None:
         for _ in range(ATTEMPTS):
             with self.connection() as connection:
                 if schema.is_current(stamp(connection), make=make, usable_from=partial(_usable_from, connection)):
+                    if connection.execute(filling.ASKED).fetchone() is not None:
+                        postgresql_alone.take_over(connection, filling.making(self.statements.dialect))
                     return
                 try:
                     with connection.transaction():
