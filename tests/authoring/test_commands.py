@@ -140,6 +140,35 @@ def test_a_name_that_is_no_id_makes_no_sheet(name: str, root: Path) -> None:
     assert files(root) == before
 
 
+def test_a_folder_without_the_code_systems_that_sheets_use_is_told(root: Path) -> None:
+    (root / "CodeSystem" / "effect-statement.json").unlink()
+    before = files(root)
+    for told in (run("new", "x", "--content", root), run("build", "--content", root)):
+        assert told.exit_code == 2
+        assert "lacks the code systems that sheets use: effect-statement. Copy CodeSystem" in told.stderr
+    assert files(root) == before
+
+
+def test_the_first_sheet_of_a_folder_comes_with_an_empty_list_of_codes(root: Path) -> None:
+    for path in (root / "sheets").iterdir():
+        path.unlink()
+    assert run("new", "aspirin", "--content", root).exit_code == 0
+    assert {path.name for path in (root / "sheets").iterdir()} == {
+        *("aspirin.yaml", "terminologies.yaml", "sheet.schema.json", "terminologies.schema.json")
+    }
+    assert run("build", "--content", root).exit_code == 0
+    assert (root / "MedicationKnowledge" / "aspirin.json").exists()
+    # What stands there as an example is one.
+    lines = (root / "sheets" / "terminologies.yaml").read_text(encoding="utf-8").splitlines()
+    example = "terminologies:\n" + "\n".join(line[2:] for line in lines[2:-1]) + "\n"
+    (root / "sheets" / "terminologies.yaml").write_text(example, encoding="utf-8")
+    sheet = root / "sheets" / "aspirin.yaml"
+    text = sheet.read_text(encoding="utf-8").replace("  # codes: [rx|...]", "  codes: [rx|1191]")
+    sheet.write_text(text, encoding="utf-8")
+    assert run("build", "--content", root).exit_code == 0
+    assert (root / "CodeSystem" / "rxnorm-fragment.json").exists()
+
+
 def test_a_new_sheet_names_its_editors(root: Path) -> None:
     assert "no Organization/nobody" in run("new", "x", "--content", root, "--editors", "nobody").stderr
     (root / "Organization" / "other.json").write_text(
@@ -210,6 +239,7 @@ def test_a_diff_tells_what_a_sheet_changed_in_meaning(repository: Path) -> None:
     edit(repository, "status: unspecified\n  effect", "status: off-label\n  status-claims: [S5]\n  effect")
     edit(repository, "strength: 12.50 mg", "strength: 12.5 mg")
     edit(repository, "codes: ['~made-up|ITCH']", "codes: [made-up|STATE]")
+    edit(repository, "codes: [made-up|ACHE]", "codes: [<made-up|ACHE]")
     edit(repository, "- id: kites\n", "- id: dragons\n")
     run("build", "--content", repository)
     told = run("diff", "HEAD", "--content", repository)
@@ -218,6 +248,7 @@ def test_a_diff_tells_what_a_sheet_changed_in_meaning(repository: Path) -> None:
     assert "  Uses\n    ~ made-up ache (status not stated) [ache]\n        status: unspecified -> off-label\n" in said
     assert "strength: 12.50 mg -> 12.5 mg" in said
     assert "condition.codes: removed ~made-up|ITCH" in said
+    assert "use.codes: made-up|ACHE -> <made-up|ACHE" in said
     assert "condition.codes: added made-up|STATE" in said
     assert "    - kites\n" in said
     assert "    + kites [dragons]\n" in said
@@ -287,3 +318,53 @@ def test_a_revision_that_git_does_not_have_is_told(revision: str, repository: Pa
 def test_no_file_of_the_shipped_content_is_stale() -> None:
     told = run("build", "--content", ROOT / "resources", "--check", "--narratives")
     assert (told.exit_code, told.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("MedicationKnowledge/examplamine", {"indicationGuideline": [{}]}),
+        ("MedicationKnowledge/examplamine", {"monograph": [{"type": {"text": "x"}}]}),
+        ("MedicationKnowledge/examplamine", {"definitional": {"ingredient": [{"item": {"concept": {}}}]}}),
+        ("MedicationKnowledge/examplamine", {"extension": [{"url": "https://example.org/other"}]}),
+        ("MedicationKnowledge/examplamine", {"code": {"coding": [{}]}}),
+        ("ClinicalUseDefinition/examplamine-ache", {"category": []}),
+        ("ClinicalUseDefinition/examplamine-ache", {"indication": {"durationRange": {}}}),
+        ("ClinicalUseDefinition/examplamine-itch", {"warning": {"code": {"text": "x"}}}),
+        ("Composition/examplamine-monograph", {"section": [{"title": "x"}]}),
+        ("Composition/examplamine-monograph", {"note": [{}]}),
+        ("Evidence/examplamine-study", {"variableDefinition": [{}], "certainty": []}),
+        ("Provenance/examplamine-source-to-structure", {"entity": [{"role": "source"}]}),
+        ("ArtifactAssessment/examplamine-discrepancy-01", {"content": []}),
+        ("DocumentReference/examplamine-source", {"content": [{"attachment": {"size": "many"}}]}),
+    ],
+    ids=str,
+)
+def test_resources_of_any_form_are_told_of_and_never_a_traceback(
+    name: str, change: dict[str, Any], repository: Path
+) -> None:
+    path = repository / f"{name}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
+    told = run("import-sheet", "examplamine", "--content", repository)
+    assert told.exit_code in (1, 2), told.output
+    assert told.stderr
+    assert not told.exception or isinstance(told.exception, SystemExit)
+    compared = run("diff", "HEAD", "--content", repository)
+    assert compared.exit_code == 0, compared.output
+    assert compared.stdout != "nothing changed in meaning\n"
+    # Building makes them anew.
+    assert run("build", "--content", repository).exit_code == 0
+    assert run("diff", "HEAD", "--content", repository).stdout == "nothing changed in meaning\n"
+
+
+def test_what_resources_are_built_from_is_neither_checked_nor_loaded_as_one(root: Path, tmp_path: Path) -> None:
+    run("build", "--content", root)
+    # The list of codes names systems of FHIR.
+    terms = root / "sheets" / "terminologies.yaml"
+    terms.write_text(terms.read_text(encoding="utf-8") + "# http://hl7.org/fhir/sid/icd-10-cm\n", encoding="utf-8")
+    checked = run("validate", root)
+    assert checked.exit_code == 0, checked.output
+    assert "4 files without FHIR skipped" in checked.stderr
+    loaded = run("load", root, "--database", f"sqlite:///{tmp_path / 'loaded.db'}")
+    assert loaded.exit_code == 0, loaded.output
+    assert "0 failed" in loaded.output

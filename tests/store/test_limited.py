@@ -15,7 +15,7 @@ from apothecary.search.parser import parse
 from apothecary.search.query import Query
 from apothecary.settings import Settings
 from apothecary.store.contract import Reader, Stored
-from apothecary.store.limited import STEP, in_pieces, limited
+from apothecary.store.limited import in_pieces, limited
 from apothecary.store.open import open_store
 from apothecary.store.sql import SqlStore
 
@@ -105,8 +105,8 @@ def test_a_page_of_many_large_resources_takes_the_memory_of_those_that_fit(store
     finally:
         tracemalloc.stop()
     assert whole > COUNT / 2 * EACH
-    # What a step brings at most comes in addition.
-    assert cut < (KEPT + STEP) * EACH
+    # PostgreSQL gives one more, and the driver holds it twice for a moment.
+    assert cut < (KEPT + 4) * EACH
 
 
 def test_what_is_looked_at_in_pieces_is_all_there_and_never_all_at_once(store: SqlStore) -> None:
@@ -121,7 +121,7 @@ def test_what_is_looked_at_in_pieces_is_all_there_and_never_all_at_once(store: S
     try:
         assert sum(1 for _ in in_pieces(store, keys, MOST)) == COUNT
         # One piece is looked at while the next one comes.
-        assert tracemalloc.get_traced_memory()[1] < (2 * KEPT + STEP) * EACH
+        assert tracemalloc.get_traced_memory()[1] < (2 * KEPT + 4) * EACH
     finally:
         tracemalloc.stop()
     assert list(in_pieces(store, [])) == []

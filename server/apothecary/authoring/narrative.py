@@ -9,7 +9,8 @@ from html import escape
 from typing import Any
 
 from apothecary.authoring.monograph import div
-from apothecary.authoring.rows import DESCRIBE, Library, Resource, describe, section_body
+from apothecary.authoring.rows import DESCRIBE, Library, Resource, describe
+from apothecary.authoring.section_texts import section_body
 
 
 def narrative(resource: Resource, library: Library) -> dict[str, str]:
@@ -45,7 +46,8 @@ def with_narrative(resource: Resource, library: Library) -> Resource:
     head = {key: resource[key] for key in before if key in resource}
     rest = {key: value for key, value in resource.items() if key not in before and key != "text"}
     if resource["resourceType"] == "Composition":
-        rest["section"] = [_section(section, library, resource.get("language", "en")) for section in rest["section"]]
+        language = resource.get("language", "en")
+        rest["section"] = [_section(section, library, language) for section in rest.get("section", ())]
     return {**head, "text": narrative({**head, **rest}, library), **rest}
 
 

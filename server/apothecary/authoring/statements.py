@@ -31,6 +31,7 @@ _QUALIFICATION = EXTENSION + "qualification"
 _EDITOR: JSON = {"url": BASIS, "valueCode": "editor"}
 _STATUS = CODES + "claim-regulatory-status"
 _LIMITATION: JSON = {"system": CODES + "claim-category", "code": "limitation-of-use", "display": "Limitation of use"}
+_INTENDED = "http://hl7.org/fhir/product-intended-use"
 _LIMITATION_TYPE = CODES + "limitation-type"
 NEGATIVE = ("not-effective", "not-suitable")
 
@@ -145,6 +146,16 @@ class Stating:
 _EFFECT = Extended(
     "effect-statement", "effect-statement", "valueCodeableConcept", Stating(CODES + "effect-statement").lens
 )
+
+
+def effect_of(sheet: Mapping[str, Any], pen: Pen) -> list[JSON]:
+    """The extension that holds the statement of effect of a part of a sheet, once more beside a link to it."""
+    node: JSON = {}
+    _EFFECT.build(sheet, node, pen)
+    found: list[JSON] = node.get("extension", [])
+    return found
+
+
 ID: Field = At("id", "id", Mapped(lambda value, pen: pen.full_id(value), lambda value, pen: pen.written_id(value)))
 _COMMON: tuple[Field, ...] = (
     ID,
@@ -165,7 +176,7 @@ _USE: tuple[Field, ...] = (
     At("use", "diseaseSymptomProcedure", CONCEPT_REFERENCE),
     At("course", "diseaseStatus", CONCEPT_REFERENCE),
     At("comorbidity", "comorbidity", Many(CONCEPT_REFERENCE)),
-    At("effect", "intendedEffect", Only(Stating("http://hl7.org/fhir/product-intended-use").lens, "concept")),
+    At("effect", "intendedEffect", Only(Stating(_INTENDED).lens, "concept")),
     Primitive("duration", "durationString"),
     Spanning("duration", "durationRange"),
     At("undesirable-effects", "undesirableEffect", _DEFINITIONS),
@@ -231,8 +242,9 @@ KINDS: tuple[Kind, ...] = (
         "limitations",
         "warning",
         (
-            At("description", "description"),
+            Primitive("description", "description", short=True),
             Extended("condition", "limitation-condition", "valueCodeableConcept", CONCEPT),
+            Extended("effect", "limitation-intended-effect", "valueCodeableConcept", Stating(_INTENDED).lens),
             LimitationCode(),
         ),
         _EFFECT,
@@ -269,5 +281,5 @@ KINDS: tuple[Kind, ...] = (
             At("frequency", "frequencyOfOccurrence", CONCEPT),
         ),
     ),
-    _kind("warnings", "warning", (At("description", "description"), At("code", "code", CONCEPT))),
+    _kind("warnings", "warning", (Primitive("description", "description", short=True), At("code", "code", CONCEPT))),
 )

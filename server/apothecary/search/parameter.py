@@ -7,7 +7,7 @@ https://hl7.org/fhir/R5/searchparameter.html
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -59,6 +59,8 @@ class SearchParameter:
     """Of a composite: (parameter type, expression from this parameter's element)."""
     by_word: bool = False
     """Of a string: whether it matches from the beginning of any word, and has inexact search."""
+    contradicts: tuple[str, ...] = ()
+    """The code of a parameter of the same type whose values it denies, and of those that a denial leaves out."""
     indexed_as: str = ""
     """The name of its rows in the index, where that is not its code."""
 
@@ -146,7 +148,7 @@ class SearchParameter:
             for node in track.walk(resource):
                 yield from self.extract(track, node, systems)
 
-    def extract(self, track: Track, node: Any, systems: Systems = STANDARD) -> Iterator[IndexRow]:
+    def extract(self, track: Track, node: Any, systems: Systems = STANDARD) -> Iterable[IndexRow]:
         """The index rows of one value at the end of `track`."""
         return self.kind.extract(self.index, Value(track.type, node, track.value_set, 0, systems, self.version))
 

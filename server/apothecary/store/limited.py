@@ -11,9 +11,6 @@ from typing import Any
 
 from apothecary.store.contract import Reader, Stored
 
-STEP = 4
-"""How many rows come together from PostgreSQL. One at a time would hold least, and takes a tenth longer."""
-
 PIECE = 8 * 1024 * 1024
 """So many bytes are read of many resources, one piece after the other, where each is looked at and let go."""
 

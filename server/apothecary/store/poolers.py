@@ -8,7 +8,7 @@ each transaction, and cost no way of their own, since they are sent together wit
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -45,17 +45,3 @@ def together(connection: psycopg.Connection[Any], limits: str) -> Iterator[None]
     with connection.pipeline():
         connection.execute(limits)
         yield
-
-
-@contextmanager
-def reading(connection: psycopg.Connection[Any], limits: str) -> Iterator[None]:
-    """A transaction that only reads, under `limits`, for a result that is fetched bit by bit."""
-    with connection.pipeline():
-        connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY")
-        connection.execute(limits)
-    try:
-        yield
-    finally:
-        # Nothing was changed. Where the connection is lost, whoever reads from it says so.
-        with suppress(psycopg.Error):
-            connection.rollback()

@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -28,11 +28,11 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Dialect
 
 from apothecary.errors import BadRequest, InsufficientStorage, StartError, Unreachable
-from apothecary.store import poolers, schema
+from apothecary.store import filling, poolers, postgresql_alone, schema
 from apothecary.store.connections import OPEN, Connection, Connections
 from apothecary.store.faults import one_line
-from apothecary.store.limited import STEP, limited
-from apothecary.store.postgresql_transaction import PLANNED, ManyWrites, PostgresqlTransaction
+from apothecary.store.limited import limited
+from apothecary.store.postgresql_transaction import PLANNED, ManyWrites, PostgresqlTransaction, ask
 from apothecary.store.sql import ATTEMPTS, SqlStore, too_complex, too_long
 from apothecary.store.statements import Statement
 from apothecary.store.write import SqlTransaction
@@ -99,6 +99,7 @@ class PostgresqlStore(SqlStore):
         StartError where no server answers.
         """
         self._seconds = seconds
+        self._conninfo = conninfo
         self._line = Line(writers)
         self._genuine: bool | None = None
         self.committed: Callable[[Connection], None] | None = None
@@ -111,7 +112,6 @@ class PostgresqlStore(SqlStore):
         # Otherwise they are set for the connection.
         limits = {"statement_timeout": str(int(seconds * 1000)), "jit": "off"} if pooled else {}
         self._together: _Around = partial(poolers.together, limits=poolers.settings(limits)) if pooled else nullcontext
-        self._reading: _Around = partial(poolers.reading, limits=poolers.settings(limits)) if pooled else nullcontext
         self._writing = poolers.settings(limits | PLANNED)
         super().__init__(_dialect())
         self._writes = ManyWrites(self)
@@ -170,17 +170,10 @@ class PostgresqlStore(SqlStore):
         connection = self._connections.take()
         try:
             cursor = connection.reader
-            if most is None:
-                with self._together(connection):
-                    cursor.execute(statement.text, bound, prepare=statement.prepared)
-                return cursor.fetchall()
-            with self._reading(connection):
-                # Who stops before the end has the database cancel the rest.
-                found = cursor.stream(statement.text, bound, size=_STEP)
-                try:
-                    return limited(found, most)
-                finally:
-                    cast("Generator[Any]", found).close()
+            with self._together(connection):
+                ask(cursor, statement, bound, most)
+            found = cursor.fetchall()
+            return found if most is None else limited(found, most)
         except psycopg.Error as error:
             self._explain(error)
             raise
@@ -240,10 +233,29 @@ class PostgresqlStore(SqlStore):
         """Serialization failures and deadlocks, and a key that another transaction took first."""
         return isinstance(error, SerializationFailure | DeadlockDetected | UniqueViolation)
 
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        if self._connections.pooled:
+            # Who is connected, nobody can say.
+            yield False
+            return
+        with postgresql_alone.alone(self._conninfo) as have:
+            yield have
+
+    def make_up(self) -> None:
+        with self.connection() as connection:
+            postgresql_alone.make_up(connection, filling.making(self.statements.dialect))
+
+    def gather_statistics(self) -> None:
+        with self.connection() as connection:
+            postgresql_alone.gather_statistics(connection)
+
     def prepare(self, *, make: bool = True) -> None:
         for _ in range(ATTEMPTS):
             with self.connection() as connection:
                 if schema.is_current(stamp(connection), make=make, usable_from=partial(_usable_from, connection)):
+                    if connection.execute(filling.ASKED).fetchone() is not None:
+                        postgresql_alone.take_over(connection, filling.making(self.statements.dialect))
                     return
                 try:
                     with connection.transaction():
@@ -273,7 +285,3 @@ def _usable_from(connection: Connection) -> str | None:
     """The oldest revision whose code can use the tables; None where the database does not say."""
     found = connection.execute(schema.USABLE_QUESTION).fetchone() if stamp(connection) else None
     return str(found[0]) if found else None
-
-
-# https://www.psycopg.org/psycopg3/docs/api/objects.html#psycopg.Capabilities.has_stream_chunked
-_STEP = STEP if psycopg.capabilities.has_stream_chunked() else 1

@@ -13,15 +13,16 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg.pq import PipelineStatus
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
+    Boolean,
     Column,
-    ColumnElement,
     Insert,
     Integer,
+    LargeBinary,
     Select,
     SmallInteger,
     Table,
@@ -33,18 +34,19 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     select,
 )
 from sqlalchemy import column as named_column
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.engine import Dialect
 
 from apothecary.store import concept_tables, tables
 from apothecary.store.connections import Connection
 from apothecary.store.contract import Stored
 from apothecary.store.fragments import one_of
-from apothecary.store.limited import PIECE, STEP, limited
+from apothecary.store.limited import PIECE, limited
 from apothecary.store.sql import SqlStore
 from apothecary.store.statements import Statement
 from apothecary.store.write import Key, SqlTransaction, Writes
@@ -61,19 +63,25 @@ MANY = 1000
 logging.getLogger("psycopg").addFilter(lambda record: "pipeline aborted" not in record.getMessage())
 
 
+def ask(cursor: psycopg.Cursor[Any], statement: Statement, bound: Sequence[Any], most: int | None) -> None:
+    """Run a statement; with `most`, for little more than so many bytes."""
+    if most is None or not statement.heavy:
+        cursor.execute(statement.text, bound, prepare=statement.prepared)
+    else:
+        cursor.execute(statement.limited, (*bound, most), prepare=statement.prepared)
+
+
 class ManyWrites(Writes):
-    """The writing statements of PostgreSQL: each takes any number of rows, as one array for each column."""
+    """The writing statements of PostgreSQL: those of texts and numbers take any number of rows, as one list in JSON,
+    which costs Python least. A text with U+0000, which JSONB cannot hold, is stored nowhere.
+    """
 
     def __init__(self, store: SqlStore) -> None:
         super().__init__(store)
         get, dialect = store.statements.get, store.statements.dialect
-        every = {**tables.INDEXES, **{one.name: one for one in concept_tables.TABLES}}
-        self.arrays = {name: get(("insert arrays", name), partial(_insert, table)) for name, table in every.items()}
-        self.arrays |= {
-            one.name: get(("insert arrays", one.name), partial(_insert, one))
-            for one in (tables.resource, tables.version)
-        }
-        self.words = get("insert arrays of words", partial(_insert_missing, tables.vocabulary))
+        every = {**tables.INDEXES, concept_tables.concept_property.name: concept_tables.concept_property}
+        self.listed = {name: get(("insert listed", name), partial(_insert, one)) for name, one in every.items()}
+        self.words = get("insert listed words", partial(_insert_missing, tables.vocabulary))
         self.forget_one = get("forget one", partial(_forget, dialect, one=True))
         self.forget = get("forget", partial(_forget, dialect, one=False))
         self.current = get("current of many", partial(_current, dialect))
@@ -128,25 +136,20 @@ class PostgresqlTransaction(SqlTransaction):
         return self._writer
 
     def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
-        if most is None:
-            return self.all_rows([(statement, bound)])[0]
-        self.flush()
-        if not self._begun:
-            with self._together():
-                pass
-        # To cancel a statement would end the transaction: here the database keeps what was not asked for.
-        with self._connection.cursor("rows", binary=True) as cursor:
-            cursor.itersize = STEP
-            return limited(cursor.execute(statement.text, bound), most)
+        found = self._answers([(statement, bound)], most)[0]
+        return found if most is None else limited(found, most)
 
     def all_rows(self, asked: Sequence[tuple[Statement, Sequence[Any]]]) -> list[list[Any]]:
+        return self._answers(asked, None)
+
+    def _answers(self, asked: Sequence[tuple[Statement, Sequence[Any]]], most: int | None) -> list[list[Any]]:
         if self._copied:
             self.flush()
         cursors = [self._connection.cursor(binary=True) for _ in asked]
         with self._together():
             super().flush()
             for cursor, (statement, bound) in zip(cursors, asked, strict=True):
-                cursor.execute(statement.text, bound, prepare=statement.prepared)
+                ask(cursor, statement, bound, most)
         return [cursor.fetchall() for cursor in cursors]
 
     def foresee(self, keys: Iterable[Key]) -> None:
@@ -170,7 +173,8 @@ class PostgresqlTransaction(SqlTransaction):
     @property
     def _copied(self) -> bool:
         """Whether so many rows are held back that they are copied."""
-        return any(len(rows) >= MANY for name, rows in self._pending.items() if name in _COPIES)
+        new = len(self._new) + len(self._next) >= MANY
+        return new or any(len(rows) >= MANY for name, rows in self._pending.items() if name in _COPIES)
 
     def flush(self) -> None:
         if not self.holding:
@@ -182,9 +186,12 @@ class PostgresqlTransaction(SqlTransaction):
             self._copy(name, rows)
 
     def insert_rows(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
-        if len(rows) < MANY or name not in _COPIES:
-            if rows:
-                self._writer.execute(self._writes.arrays[name].text, _columns(rows))
+        if len(rows) == 1:
+            self._writer.execute(self._writes.insert_rows[name].text, rows[0])
+        elif name in self._writes.listed and len(rows) < MANY:
+            self._writer.execute(self._writes.listed[name].text, [_json(rows)])
+        elif len(rows) < MANY or name not in _COPIES:
+            self._writer.executemany(self._writes.insert_rows[name].text, rows)
         elif self._connection.info.pipeline_status == PipelineStatus.OFF:
             self._copy(name, rows)
         else:
@@ -200,7 +207,7 @@ class PostgresqlTransaction(SqlTransaction):
                 copy.write_row(row)
 
     def insert_words(self, rows: Sequence[Sequence[Any]]) -> None:
-        self._writer.execute(self._writes.words.text, _columns(rows))
+        self._writer.execute(self._writes.words.text, [_json(rows)])
 
     def _forget(self) -> None:
         by_type: dict[str, list[str]] = {}
@@ -215,8 +222,8 @@ class PostgresqlTransaction(SqlTransaction):
             self._writer.executemany(self._writes.delete_resource.text, list(self._gone))
 
 
-def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    return [list(one) for one in zip(*rows, strict=True)]
+def _json(rows: Sequence[Sequence[Any]]) -> str:
+    return msgspec.json.encode(rows).decode()
 
 
 # -- the statements
@@ -233,24 +240,18 @@ def _insert_missing(table: Table) -> Insert:
 
 
 def _given(table: Table) -> Select[Any]:
-    """Rows that come as one array for each column."""
-    bound = [bindparam(one.name, type_=ARRAY(_sent(one))) for one in table.columns]
-    given = func.unnest(*bound).table_valued(*(named_column(one.name, _sent(one)) for one in table.columns))
-    given = given.render_derived()
-    return select(*(_stored(one, given.c[one.name]) for one in table.columns))
+    """Rows that come as one list, each a list of what its columns have, in their order.
+    https://www.postgresql.org/docs/current/functions-json.html
+    """
+    every = cast(bindparam("rows", type_=Text()), JSONB())
+    given = func.jsonb_array_elements(every).table_valued(named_column("value", JSONB())).render_derived()
+    texts = (given.c.value.op("->>")(literal_column(str(number))) for number in range(len(table.columns)))
+    return select(*(cast(text, _stored(one)) for one, text in zip(table.columns, texts, strict=True)))
 
 
-def _sent(one: Column[Any]) -> Any:
+def _stored(one: Column[Any]) -> Any:
     # Nobody but the database knows the binary form of its words.
-    return Text() if _is_words(one) else one.type
-
-
-def _stored(one: Column[Any], value: ColumnElement[Any]) -> ColumnElement[Any]:
-    return cast(value, TSVECTOR()) if _is_words(one) else value
-
-
-def _is_words(one: Column[Any]) -> bool:
-    return one.name == "words"
+    return TSVECTOR() if one.name == "words" else one.type
 
 
 def _forget(dialect: Dialect, *, one: bool) -> Select[Any]:
@@ -289,6 +290,10 @@ def _copy(table: Table) -> tuple[str, list[str]]:
     return f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)", types
 
 
-_TYPES: dict[type[Any], str] = {Text: "text", Integer: "int4", SmallInteger: "int2", BigInteger: "int8"}
-_COPIES = {name: _copy(table) for name, table in tables.INDEXES.items() if name != "text"}
-_COPIES |= {table.name: _copy(table) for table in (concept_tables.concept, concept_tables.concept_property)}
+_TYPES: dict[type[Any], str] = {
+    **{Text: "text", Integer: "int4", SmallInteger: "int2", BigInteger: "int8"},
+    **{Boolean: "bool", LargeBinary: "bytea"},
+}
+_COPIES = {name: _copy(table) for name, table in tables.INDEXES.items()}
+_OTHERS = tables.resource, tables.version, concept_tables.concept, concept_tables.concept_property
+_COPIES |= {table.name: _copy(table) for table in _OTHERS}

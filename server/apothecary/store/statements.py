@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Executable
+from sqlalchemy import Executable, LargeBinary
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import visitors
@@ -30,6 +31,10 @@ class Statement(NamedTuple):
     (https://www.postgresql.org/docs/current/sql-prepare.html) takes them for common, and walks along 400,000 rows for
     the three that have a rare one.
     """
+    width: int = 0
+    """How many columns its rows have; 0 where it is no question of ours."""
+    heavy: tuple[int, ...] = ()
+    """Which of these are columns of bytes."""
 
     @property
     def is_long(self) -> bool:
@@ -40,6 +45,13 @@ class Statement(NamedTuple):
     def prepared(self) -> bool | None:
         """Whether a connection keeps it: None for as the driver decides."""
         return False if self.is_long or self.for_words else None
+
+    @property
+    def limited(self) -> str:
+        """The text with one more value at its end: how many bytes PostgreSQL gives in columns of bytes. It stops at the
+        second row behind those that have more; what comes of that is a superset of what `limited.limited` keeps.
+        """
+        return _limited(self.text, self.width, self.heavy) if self.heavy else self.text
 
     def bind(self, bound: Mapping[str, Any]) -> tuple[Any, ...]:
         constants = self.constants
@@ -63,13 +75,29 @@ class Statements:
             compiled = built.compile(dialect=self.dialect)  # type: ignore[attr-defined] # a select or an insert has it
             constants = {name: value for name, value in compiled.params.items() if value is not None}
             for_words = self.dialect.name == "postgresql" and _asks_for_words(built)
-            found = Statement(str(compiled), tuple(compiled.positiontup or ()), constants, for_words)
+            columns = list(getattr(built, "selected_columns", ()))
+            heavy = tuple(number for number, one in enumerate(columns) if isinstance(one.type, LargeBinary))
+            names = tuple(compiled.positiontup or ())
+            found = Statement(str(compiled), names, constants, for_words, len(columns), heavy)
             with self._lock:
                 self._size += len(found.text) - len(self._known[key].text if key in self._known else "")
                 self._known[key] = found
                 while self._size > REMEMBERED:
                     self._size -= len(self._known.popitem(last=False)[1].text)
         return found
+
+
+@lru_cache(maxsize=1000)
+def _limited(text: str, width: int, heavy: tuple[int, ...]) -> str:
+    """A window over the rows as they come: https://www.postgresql.org/docs/current/functions-window.html
+
+    The length of bytes is known without reading them.
+    """
+    names = ", ".join(f"c{number}" for number in range(width))
+    size = " + ".join(f"coalesce(octet_length(c{number}), 0)" for number in heavy)
+    before = f"sum({size}) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS before"
+    inner = f"SELECT {names}, {before} FROM ({text}) AS page ({names})"  # noqa: S608 (a statement of ours)
+    return f"SELECT {names} FROM ({inner}) AS page WHERE coalesce(before, 0) <= %s"  # noqa: S608 (the same)
 
 
 def _asks_for_words(statement: Executable) -> bool:
