@@ -35,7 +35,7 @@ CONTENT = Path(__file__).resolve().parents[1] / "resources"
 def samples() -> dict[str, list[dict[str, Any]]]:
     """R5 resources by type: those of the content, plain Medications, and some that fill every element."""
     found = {"Medication (simple)": [medication(number) for number in range(50)]}
-    for path in sorted(CONTENT.glob("*/*.json")):
+    for path in sorted(CONTENT.glob("[A-Z]*/*.json")):
         found.setdefault(path.parent.name, []).append(parse(path.read_bytes()))
     for name in DIFFERENT:
         found[f"{name} (filled)"] = list(islice(resources(FhirVersion.R5, name), 20))

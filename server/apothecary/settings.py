@@ -21,6 +21,7 @@ PREFIX = "APOTHECARY_"
 MEDICATION_FAMILY = (
     "ActivityDefinition",
     "ArtifactAssessment",
+    "Basic",
     "Binary",
     "ClinicalUseDefinition",
     "CodeSystem",

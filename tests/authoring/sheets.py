@@ -53,7 +53,7 @@ def whole_sheet() -> dict[str, Any]:
     words = count(1)
     sheet: dict[str, Any] = _filled(schema, schema, "", words)
     sheet["sources"][0]["claims"] = {f"S{number}": {"line": number, "says": f"claim {number}"} for number in (1, 2)}
-    sheet["limitations"][0]["claims"] = ["S2"]
+    sheet["limitations"][0] |= {"claims": ["S2"], "effect": {"code": "Prevention", "claims": ["S1"]}}
     sheet["discrepancies"][0] |= {"id": "D1", "basis": "label", "date": "2026-11-28"}
     sheet["provenance"] = [
         {"id": f"step-{of}", "of": of, "recorded": "2026-11-27T00:00:00Z", "activity": f"activity {of}", "from": ["x"]}

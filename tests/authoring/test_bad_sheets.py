@@ -41,7 +41,7 @@ CASES = [
     ("no-range", "range: 15 to 25 Cel", "range: 15-25 Cel", "15-25", "write a range"),
     ("no-time", "period: 1 d", "period: 1 mg", "1 mg", "is no unit of time"),
     ("no-intention", "effect: Treatment", "effect: Treating", "Treating", "has no code 'Treating'"),
-    ("no-status", "status: unspecified", "status: approved", "approved", "write one of approved-per-source"),
+    ("no-status", "status: unspecified", "status: approved", "approved", "write one of in-approval-per-source"),
     ("two-in-one", "entries: uses}", "entries: uses, text: x}", "{title: Indications", "one of text, entries and absent"),
     ("section-twice", "coverage: supplied}", "coverage: supplied}\n  - {section: Indications and usage, coverage: partial}",
      "Indications and usage, coverage: partial", "stands twice"),

@@ -14,7 +14,9 @@ from apothecary.authoring.build import build
 from apothecary.authoring.folder import plan, read_sheet, read_table
 from apothecary.authoring.imported import import_sheet
 from apothecary.authoring.ledger import ledger
+from apothecary.authoring.proof import differing
 from apothecary.authoring.types import any_of
+from apothecary.authoring.writing import sheet_text
 from apothecary.fhir.json import dumps
 from apothecary.fhir.releases import FhirVersion
 from apothecary.validation import validate
@@ -57,6 +59,7 @@ def test_the_sheet_of_a_shipped_drug_is_what_its_resources_give_back() -> None:
         found, left = import_sheet(drug, SHIPPED.resources, read_table(RESOURCES, drug), SHIPPED.vocabulary)
         assert left == []
         assert shortened(found) == shortened(sheet.value)
+        assert [*differing(sheet_text(found), SHIPPED.resources, SHIPPED.vocabulary)] == []
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +79,13 @@ def test_a_sheet_in_which_every_key_is_filled_can_be_had_back_from_its_resources
     assert left == []
     for key in {*found, *value}:
         assert shortened(found.get(key)) == shortened(value.get(key)), key
+
+
+def test_reading_a_sheet_out_of_resources_leaves_them_as_they_are() -> None:
+    before = dumps([*SHIPPED.resources.values()])
+    for drug in SHEETS:
+        import_sheet(drug, SHIPPED.resources, read_table(RESOURCES, drug), SHIPPED.vocabulary)
+    assert dumps([*SHIPPED.resources.values()]) == before
 
 
 def test_no_statement_of_a_sheet_is_lost(whole: Any) -> None:

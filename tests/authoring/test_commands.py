@@ -210,6 +210,7 @@ def test_a_diff_tells_what_a_sheet_changed_in_meaning(repository: Path) -> None:
     edit(repository, "status: unspecified\n  effect", "status: off-label\n  status-claims: [S5]\n  effect")
     edit(repository, "strength: 12.50 mg", "strength: 12.5 mg")
     edit(repository, "codes: ['~made-up|ITCH']", "codes: [made-up|STATE]")
+    edit(repository, "codes: [made-up|ACHE]", "codes: [<made-up|ACHE]")
     edit(repository, "- id: kites\n", "- id: dragons\n")
     run("build", "--content", repository)
     told = run("diff", "HEAD", "--content", repository)
@@ -218,6 +219,7 @@ def test_a_diff_tells_what_a_sheet_changed_in_meaning(repository: Path) -> None:
     assert "  Uses\n    ~ made-up ache (status not stated) [ache]\n        status: unspecified -> off-label\n" in said
     assert "strength: 12.50 mg -> 12.5 mg" in said
     assert "condition.codes: removed ~made-up|ITCH" in said
+    assert "use.codes: made-up|ACHE -> <made-up|ACHE" in said
     assert "condition.codes: added made-up|STATE" in said
     assert "    - kites\n" in said
     assert "    + kites [dragons]\n" in said
@@ -287,3 +289,40 @@ def test_a_revision_that_git_does_not_have_is_told(revision: str, repository: Pa
 def test_no_file_of_the_shipped_content_is_stale() -> None:
     told = run("build", "--content", ROOT / "resources", "--check", "--narratives")
     assert (told.exit_code, told.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("MedicationKnowledge/examplamine", {"indicationGuideline": [{}]}),
+        ("MedicationKnowledge/examplamine", {"monograph": [{"type": {"text": "x"}}]}),
+        ("MedicationKnowledge/examplamine", {"definitional": {"ingredient": [{"item": {"concept": {}}}]}}),
+        ("MedicationKnowledge/examplamine", {"extension": [{"url": "https://example.org/other"}]}),
+        ("MedicationKnowledge/examplamine", {"code": {"coding": [{}]}}),
+        ("ClinicalUseDefinition/examplamine-ache", {"category": []}),
+        ("ClinicalUseDefinition/examplamine-ache", {"indication": {"durationRange": {}}}),
+        ("ClinicalUseDefinition/examplamine-itch", {"warning": {"code": {"text": "x"}}}),
+        ("Composition/examplamine-monograph", {"section": [{"title": "x"}]}),
+        ("Composition/examplamine-monograph", {"note": [{}]}),
+        ("Evidence/examplamine-study", {"variableDefinition": [{}], "certainty": []}),
+        ("Provenance/examplamine-source-to-structure", {"entity": [{"role": "source"}]}),
+        ("ArtifactAssessment/examplamine-discrepancy-01", {"content": []}),
+        ("DocumentReference/examplamine-source", {"content": [{"attachment": {"size": "many"}}]}),
+    ],
+    ids=str,
+)
+def test_resources_of_any_form_are_told_of_and_never_a_traceback(
+    name: str, change: dict[str, Any], repository: Path
+) -> None:
+    path = repository / f"{name}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
+    told = run("import-sheet", "examplamine", "--content", repository)
+    assert told.exit_code in (1, 2), told.output
+    assert told.stderr
+    assert not told.exception or isinstance(told.exception, SystemExit)
+    compared = run("diff", "HEAD", "--content", repository)
+    assert compared.exit_code == 0, compared.output
+    assert compared.stdout != "nothing changed in meaning\n"
+    # Building makes them anew.
+    assert run("build", "--content", repository).exit_code == 0
+    assert run("diff", "HEAD", "--content", repository).stdout == "nothing changed in meaning\n"

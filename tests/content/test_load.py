@@ -192,13 +192,13 @@ def test_what_is_exported_can_be_loaded_and_served_as_content(database_url: str,
     assert run(database_url, "export", "--output", tmp_path / "files", "--files").exit_code == 0
     whole = run(database_url, "export").stdout.splitlines()
     one = run(database_url, "export", "--type", "Medication").stdout.splitlines()
-    count = len(list((ROOT / "resources").glob("*/*.json")))
+    count = len(list((ROOT / "resources").glob("[A-Z]*/*.json")))
     assert len(whole) == count
     assert one == [line for line in whole if line.startswith('{"resourceType":"Medication",')]
     assert sorted(whole) == sorted(
         line for path in (tmp_path / "lines").iterdir() for line in path.read_text().splitlines()
     )
-    for path in (ROOT / "resources").glob("*/*.json"):
+    for path in (ROOT / "resources").glob("[A-Z]*/*.json"):
         exported = tmp_path / "files" / path.parent.name / path.name
         assert json.loads(exported.read_bytes()) == json.loads(path.read_bytes())
     unchanged = f"0 created, 0 updated, {count} unchanged, 0 failed\n"

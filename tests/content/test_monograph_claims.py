@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from apothecary import convert
 from apothecary.authoring.ledger import claim_ids
 from tests.content.monograph import (
     ASSERTION_BASIS,
@@ -36,7 +37,7 @@ from tests.content.monograph import (
 )
 
 HERE = ROOT / "tests" / "content"
-DISCREPANCIES = [f"D{number}" for number in range(1, 24)]
+DISCREPANCIES = [f"D{number}" for number in range(1, 25)]
 VERIFIED = {
     (row["system"], row["code"]): row["display"]
     for row in json.loads((HERE / "verified_codes.json").read_text(encoding="utf-8"))
@@ -176,7 +177,7 @@ def test_an_indication_in_medication_knowledge_repeats_its_definition() -> None:
 
 def test_the_regulatory_status_of_a_use_is_in_its_category_and_in_its_text() -> None:
     wording = {
-        "approved-per-source": '"in approval" per the source',
+        "in-approval-per-source": '"in approval" per the source',
         "off-label": "off-label",
         "investigational": "investigational",
         "unspecified": "status not stated",
@@ -212,6 +213,99 @@ def test_a_negative_claim_is_a_warning_and_never_an_indication(drug: str, claim:
     assert f"ClinicalUseDefinition/{carriers[0]['id']}" in issues
 
 
+# What each claim says of the effect: the code, and the words for it in the text of the use.
+EFFECTS = {
+    "S28": ("epilepsy-in-children", "effective", "called effective"),
+    "S33": ("non-convulsive-status-epilepticus", "effective", "called effective"),
+    "S47": ("other-anxiety-disorders", "effective", "called effective"),
+    "S48": ("social-phobia", "effective", "called effective"),
+    "S54": ("acute-mania", "effective", "called effective"),
+    "S58": ("bruxism", "responds", "responds"),
+    "S60": ("rem-sleep-behavior-disorder", "responds", "good response"),
+    "S26": ("limitation-long-term-seizure-treatment", "not-suitable", "Not suitable"),
+    "S31": ("not-effective-infantile-spasms", "not-effective", "Not effective"),
+    "S80": ("not-effective-migraine-prevention", "not-effective", "Not effective"),
+}
+
+
+@pytest.mark.parametrize("claim", EFFECTS)
+def test_the_strength_of_a_statement_is_coded_and_in_its_words(claim: str) -> None:
+    id, code, words = EFFECTS[claim]
+    resource = CONTENT[f"ClinicalUseDefinition/{id}"]
+    (effect,) = extension_values(resource, OWN + "StructureDefinition/effect-statement")
+    assert [coding["code"] for coding in effect["coding"]] == [code]
+    assert f"clonazepam:{claim}" in extension_values(effect, SOURCE_CLAIM)
+    assert "Statement of effect" in resource["text"]["div"]
+    if resource["type"] == "indication":
+        text = resource["indication"]["diseaseSymptomProcedure"]["concept"]["text"]
+        assert words in text
+        older = convert(CONTENT["MedicationKnowledge/clonazepam"], "R4").resource
+        assert text in {one["indicationCodeableConcept"]["text"] for one in older["administrationGuidelines"]}
+    else:
+        assert words in resource["warning"]["code"]["text"]
+
+
+def test_nothing_else_has_a_statement_of_effect() -> None:
+    stated = {
+        each["id"]
+        for key, each in of_type("ClinicalUseDefinition").items()
+        if not of_test(key) and extension_values(each, OWN + "StructureDefinition/effect-statement")
+    }
+    assert stated == {id for id, _, _ in EFFECTS.values()}
+
+
+@pytest.mark.parametrize(
+    "use", ["panic-disorder", "panic-disorder-with-agoraphobia", "panic-disorder-without-agoraphobia"]
+)
+def test_a_limit_on_duration_is_in_the_words_of_the_use(use: str) -> None:
+    concept = CONTENT[f"ClinicalUseDefinition/{use}"]["indication"]["diseaseSymptomProcedure"]["concept"]
+    assert "short-term" in concept["text"]
+
+
+def test_acute_belongs_to_the_psychosis_and_not_to_the_aggression() -> None:
+    indication = CONTENT["ClinicalUseDefinition/psychosis-induced-aggression-benzodiazepines"]["indication"]
+    assert "diseaseStatus" not in indication
+    assert [one["concept"]["text"] for one in indication["comorbidity"]] == ["acute psychosis"]
+
+
+def test_definitions_that_contradict_one_another_refer_to_one_another() -> None:
+    three = ["limitation-long-term-seizure-treatment", "seizures-prevention", "treatment-resistant-epilepsy"]
+    for one in three:
+        see_also = extension_values(CONTENT[f"ClinicalUseDefinition/{one}"], OWN + "StructureDefinition/see-also")
+        named = {each["reference"].partition("/")[2] for each in see_also}
+        assert {*three} - {one} <= named
+
+
+def test_what_the_source_says_of_plasma_levels_and_tolerance_is_not_denied() -> None:
+    sections = CONTENT["Composition/clonazepam-monograph"]["section"]
+    (pharmacology,) = [one for one in sections if one["title"] == "Clinical pharmacology"]
+    assert {f"clonazepam:S{number}" for number in (18, 19, 27, 29)} == claims(pharmacology)
+    assert "plasma" in pharmacology["text"]["div"]
+    assert "tolerance" in pharmacology["text"]["div"]
+
+
+def test_what_the_editors_say_of_evidence_and_limitations_is_marked_as_theirs() -> None:
+    for key, each in of_type("Evidence").items():
+        for part in (*each["certainty"], *each.get("note", ())):
+            assert extension_values(part, ASSERTION_BASIS) == ["editor"], key
+    for key, each in of_type("ClinicalUseDefinition").items():
+        if "not a contraindication" in each.get("warning", {}).get("description", ""):
+            assert extension_values(each["warning"]["_description"], ASSERTION_BASIS) == ["editor"], key
+
+
+@pytest.mark.parametrize(("branded", "generic"), [("206157", "197527"), ("206159", "197528"), ("206160", "197529")])
+def test_a_tablet_is_found_by_its_generic_clinical_drug_too(branded: str, generic: str) -> None:
+    relation = OWN + "StructureDefinition/code-relationship"
+    for kind in ("Medication", "MedicationKnowledge"):
+        codes = {
+            coding["code"]: extension_values(coding, relation)
+            for each in of_type(kind).values()
+            for coding in each["code"].get("coding", ())
+        }
+        assert codes[branded] == []
+        assert codes[generic] == ["source-is-narrower-than-target"]
+
+
 def test_a_product_carries_no_use() -> None:
     for key, each in of_type("MedicationKnowledge").items():
         if each["id"] not in DRUGS:
@@ -242,7 +336,7 @@ def test_the_scoring_of_the_half_milligram_tablet_is_unknown_and_not_absent() ->
 
 def test_no_evidence_is_graded() -> None:
     for each in of_type("Evidence").values():
-        assert [part.keys() for part in each["certainty"]] == [{"description"}]
+        assert [part.keys() - {"extension"} for part in each["certainty"]] == [{"description"}]
 
 
 def test_every_code_is_verified_and_has_its_verified_display() -> None:

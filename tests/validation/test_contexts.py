@@ -82,6 +82,15 @@ def test_an_extension_stands_where_its_contexts_allow(
     assert place.endswith(".url")
 
 
+@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("name", ["Element", "Base"])
+@pytest.mark.parametrize("resource", [patient(**MARKED), NAMED, ACTIVE, WITHIN, PART])
+def test_what_may_stand_on_everything_stands_on_anything(
+    resource: dict[str, Any], name: str, version: FhirVersion
+) -> None:
+    assert found(resource, version, context=context("element", name)) == []
+
+
 def test_a_condition_in_place_of_a_context_refuses_nothing() -> None:
     assert found(NAMED, context=context("fhirpath", "active.exists() and active")) == []
     artifact = {"type": "composed-of", "extension": [{"url": OWNED, "valueBoolean": True}], "display": "x"}

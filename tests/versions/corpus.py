@@ -46,7 +46,7 @@ _MODELS = {FhirVersion.R4B: "fhir.resources.R4B", FhirVersion.R5: "fhir.resource
 
 def content() -> list[Path]:
     """The files of the content, which are R5."""
-    return sorted((ROOT / "resources").glob("*/*.json"))
+    return sorted((ROOT / "resources").glob("[A-Z]*/*.json"))
 
 
 def vendored() -> list[tuple[FhirVersion, Path]]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apothecary.errors import InvalidContent, NotSupported
+from apothecary.errors import InvalidContent
 from apothecary.fhir.json import JSON, dumps, parse
 from apothecary.fhir.releases import FhirVersion
 from apothecary.versions import convert, convertible, where_instead
@@ -121,9 +121,12 @@ SAME = {
                             extension(
                                 "CodeableReference.reference",
                                 valueReference={
-                                    "extension": [
-                                        extension("Reference.reference", valueString="ClinicalUseDefinition/p")
-                                    ]
+                                    "reference": "Basic/p",
+                                    "_reference": {
+                                        "extension": [
+                                            extension("Reference.reference", valueString="ClinicalUseDefinition/p")
+                                        ]
+                                    },
                                 },
                             )
                         ],
@@ -400,15 +403,54 @@ def test_r4_has_no_clinical_use_definition_and_says_where_indications_are() -> N
     assert "administrationGuidelines" in (where_instead("ClinicalUseDefinition", R4) or "")
     assert where_instead("Medication", R4) is None
     assert where_instead("NoSuchType", R4) is None
-    with pytest.raises(NotSupported, match="administrationGuidelines"):
-        convert({"resourceType": "ClinicalUseDefinition"}, R5, R4)
+    assert "Basic" in (where_instead("ClinicalUseDefinition", R4) or "")
 
 
 @pytest.mark.parametrize("name", ["ArtifactAssessment", "NutritionProduct"])
-def test_any_other_missing_type_is_refused_with_the_releases_that_have_it(name: str) -> None:
+def test_any_other_missing_type_is_told_with_the_releases_that_have_it(name: str) -> None:
     assert "R5" in (where_instead(name, R4) or "")
-    with pytest.raises(NotSupported, match="R5"):
-        convert({"resourceType": name}, R5, R4)
+
+
+def test_a_type_that_the_target_lacks_becomes_basic_and_returns() -> None:
+    use: JSON = {
+        "resourceType": "ClinicalUseDefinition",
+        "id": "u",
+        "meta": {"tag": [{"code": "t"}], "profile": ["http://example.org/p"]},
+        "identifier": [{"value": "1"}, {"value": "2"}],
+        "type": "warning",
+        "subject": [{"reference": "Medication/m"}],
+        "warning": {"description": "w"},
+    }
+    basic = convert(use, R5, R4).resource
+    assert list(basic) == ["resourceType", "id", "meta", "extension", "identifier", "code", "subject"]
+    assert (basic["identifier"], basic["subject"]) == (use["identifier"], use["subject"][0])
+    assert basic["code"] == {"coding": [{"system": "http://hl7.org/fhir/fhir-types", "code": "ClinicalUseDefinition"}]}
+    profile = "http://hl7.org/fhir/5.0/StructureDefinition/profile-ClinicalUseDefinition"
+    assert basic["meta"]["profile"] == ["http://example.org/p", profile]
+    assert convert(basic, R4, R5).resource == use
+
+
+def test_of_several_subjects_none_is_said_to_be_the_subject_of_a_basic() -> None:
+    subjects = [{"reference": "Medication/m"}, {"reference": "Medication/n"}]
+    use = {"resourceType": "ClinicalUseDefinition", "type": "warning", "subject": subjects}
+    basic = convert(use, R5, R4).resource
+    assert "subject" not in basic
+    assert convert(basic, R4, R5).resource == use
+
+
+@pytest.mark.parametrize("literal", ["ClinicalUseDefinition/u", "ClinicalUseDefinition/u/_history/2"])
+def test_a_reference_to_a_type_that_the_target_lacks_points_to_the_basic_that_stands_for_it(literal: str) -> None:
+    listed = {
+        "resourceType": "List",
+        "status": "current",
+        "mode": "working",
+        "entry": [{"item": {"reference": literal}}],
+    }
+    older = convert(listed, R5, R4).resource
+    assert older["entry"][0]["item"]["reference"] == literal.replace("ClinicalUseDefinition", "Basic")
+    assert convert(older, R4, R5).resource == listed
+    edited = parse(dumps(older).replace(b"Basic/u", b"Basic/v"))
+    assert convert(edited, R4, R5).resource["entry"][0]["item"]["reference"].startswith("Basic/v")
 
 
 def test_a_type_that_the_target_lacks_travels_in_a_bundle_as_basic() -> None:
@@ -424,6 +466,7 @@ def test_a_type_that_the_target_lacks_travels_in_a_bundle_as_basic() -> None:
     assert (basic["resourceType"], basic["id"]) == ("Basic", "p")
     assert basic["code"]["coding"][0]["code"] == "ClinicalUseDefinition"
     assert conversion.issues
+    assert basic["meta"]["profile"] == ["http://hl7.org/fhir/5.0/StructureDefinition/profile-ClinicalUseDefinition"]
     assert convert(conversion.resource, R4, R5).resource == bundle
 
 

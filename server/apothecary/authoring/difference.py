@@ -118,9 +118,10 @@ def _sheet(drug: str, state: State, vocabulary: Vocabulary) -> tuple[dict[str, A
     own = state.resources[f"Composition/{drug}-monograph"]
     named = {one["reference"] for part in own.get("section", ()) for one in part.get("entry", ())}
     for one in state.resources.values():
-        targets = {target.get("reference") for target in one.get("target", ())}
-        if one["resourceType"] == "Provenance" and f"MedicationKnowledge/{drug}" in targets:
-            named |= {*targets, f"Provenance/{one['id']}"}
+        if one["resourceType"] == "Provenance":
+            targets = {target["reference"] for target in one.get("target", ()) if "reference" in target}
+            if f"MedicationKnowledge/{drug}" in targets:
+                named |= {*targets, f"Provenance/{one['id']}"}
     named |= {f"DocumentReference/{one['id']}" for one in sheet["sources"]}
     return sheet, {*named, f"Composition/{drug}-monograph"} - partly
 
@@ -183,7 +184,8 @@ def _name(item: Any) -> str:
             if key in item:
                 return _name(item[key])
         return ", ".join(map(str, item))
-    return str(item)
+    # A code with another relation to the text is the same code.
+    return str(item).lstrip("?<>~")
 
 
 def _label(item: Any) -> str:

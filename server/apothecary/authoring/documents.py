@@ -11,13 +11,16 @@ from typing import Any
 
 from apothecary.authoring.lens import CONCEPT, At, Extended, Many, Mapped, Table
 from apothecary.authoring.parts import Inside, characteristic
-from apothecary.authoring.pen import Pen
+from apothecary.authoring.pen import BASIS, Pen
 from apothecary.authoring.statements import ID
 from apothecary.authoring.terms import OWN
 from apothecary.fhir.json import JSON
 
 _ROLES = "http://terminology.hl7.org/CodeSystem/variable-role"
-_NOT_GRADED = "Not graded by the source, and no citation is given. No grade may be inferred."
+_NOT_GRADED: JSON = {
+    "extension": [{"url": BASIS, "valueCode": "editor"}],
+    "description": "Not graded by the source, and no citation is given. No grade may be inferred.",
+}
 # What the claims of a source are called by, and the discrepancies of a sheet.
 SOURCES = OWN + "identifier/source"
 _NUMBERS = OWN + "identifier/discrepancy"
@@ -45,16 +48,16 @@ class Certainty:
 
     def build(self, sheet: Mapping[str, Any], node: JSON, pen: Pen) -> None:
         """See apothecary.authoring.lens.Field."""
-        node["certainty"] = [{"description": sheet.get("certainty", _NOT_GRADED)}]
+        node["certainty"] = [{"description": sheet["certainty"]} if "certainty" in sheet else _NOT_GRADED]
 
     def read(self, node: JSON, sheet: JSON, pen: Pen) -> None:
         """See apothecary.authoring.lens.Field."""
         (one,) = node.pop("certainty")
-        if one["description"] != _NOT_GRADED:
+        if one != _NOT_GRADED:
             sheet["certainty"] = one["description"]
 
 
-_NOTES = Many(Table((At("text", "text"),), founded=False, short="text"))
+_NOTES = Many(Table((At("text", "text"),), short="text"))
 _EVIDENCE = Table(
     (
         ID,

@@ -249,10 +249,8 @@ def _before(held: Held, sheet: Mapping[str, Any]) -> set[str]:
     found = {one for one in roots if one in held.resources}
     for root in [*found]:
         resource = held.resources[root]
-        named = [
-            *resource.get("target", ()),
-            *(one for part in resource.get("section", ()) for one in part.get("entry", ())),
-        ]
+        entries = (one for part in resource.get("section", ()) for one in part.get("entry", ()))
+        named = [*resource.get("target", ()), *entries]
         found |= {one["reference"] for one in named if one.get("reference") in held.resources}
     return found
 

@@ -20,7 +20,7 @@ from apothecary.authoring.knowledge import DERIVED, KNOWLEDGE, read_package
 from apothecary.authoring.lens import CONCEPT, Many
 from apothecary.authoring.monograph import read_provenance, read_sections
 from apothecary.authoring.parts import DOSING
-from apothecary.authoring.pen import SOURCE_CLAIM, Pen
+from apothecary.authoring.pen import SOURCE_CLAIM, STRANGE, Pen
 from apothecary.authoring.statements import KINDS
 from apothecary.authoring.terms import Vocabulary
 from apothecary.authoring.types import any_of
@@ -59,7 +59,11 @@ def import_sheet(
     if knowledge is None:
         known = sorted(key.partition("/")[2] for key in resources if key.startswith("MedicationKnowledge/"))
         raise StartError(f"there is no MedicationKnowledge/{drug}; there are {', '.join(known) or 'none'}")
-    return _Importer(drug, knowledge, resources, ledger, vocabulary).sheet()
+    try:
+        return _Importer(drug, knowledge, resources, ledger, vocabulary).sheet()
+    except STRANGE as error:
+        said = f"MedicationKnowledge/{drug}, or what belongs to it, has a form that no sheet builds"
+        raise StartError(said) from error
 
 
 class _Importer:

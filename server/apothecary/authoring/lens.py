@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from apothecary.authoring.pen import ABSENT, EXTENSION, Pen
+from apothecary.authoring.pen import ABSENT, EXTENSION, STRANGE, Pen
 from apothecary.fhir.json import JSON
 
 
@@ -226,31 +226,38 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Primitive:
-    """A text of a resource that may name its claims in the companion `_element`; a sheet writes both as one table."""
+    """A text of a resource that may name its claims in the companion `_element`; a sheet writes both as one table, with
+    `short` the text alone as itself.
+    """
 
     key: str
     element: str
     inner: str = "text"
+    short: bool = False
 
     def build(self, sheet: Mapping[str, Any], node: JSON, pen: Pen) -> None:
         """See Field."""
-        if self.inner not in sheet.get(self.key, ()):
+        said = sheet.get(self.key, {})
+        if isinstance(said, str):
+            said = {self.inner: said}
+        if self.inner not in said:
             return
         with pen.at(self.key):
-            node[self.element] = sheet[self.key][self.inner]
-            if extensions := pen.founded(sheet[self.key]):
+            node[self.element] = said[self.inner]
+            if extensions := pen.founded(said):
                 node[f"_{self.element}"] = {"extension": extensions}
 
     def read(self, node: JSON, sheet: JSON, pen: Pen) -> None:
         """See Field."""
         if self.element not in node:
             return
-        extensions = node.pop(f"_{self.element}", {}).get("extension", [])
+        # A copy: what is read is not changed.
+        extensions = [*node.pop(f"_{self.element}", {}).get("extension", ())]
         found = {self.inner: node.pop(self.element), **pen.foundation(extensions)}
         if extensions:
             with pen.at(f"_{self.element}"):
                 pen.fault("has extensions that a sheet cannot write")
-        sheet[self.key] = found
+        sheet[self.key] = found[self.inner] if self.short and found.keys() == {self.inner} else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +293,10 @@ class Table:
             node["extension"] = [*node["extension"]]
         sheet: JSON = pen.foundation(node["extension"]) if self.founded and "extension" in node else {}
         for field in self.fields:
-            field.read(node, sheet, pen)
+            try:
+                field.read(node, sheet, pen)
+            except STRANGE:
+                pen.fault("has a form that no sheet writes")
         if not node.get("extension", True):
             del node["extension"]
         for left in node:

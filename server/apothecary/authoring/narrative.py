@@ -45,7 +45,8 @@ def with_narrative(resource: Resource, library: Library) -> Resource:
     head = {key: resource[key] for key in before if key in resource}
     rest = {key: value for key, value in resource.items() if key not in before and key != "text"}
     if resource["resourceType"] == "Composition":
-        rest["section"] = [_section(section, library, resource.get("language", "en")) for section in rest["section"]]
+        language = resource.get("language", "en")
+        rest["section"] = [_section(section, library, language) for section in rest.get("section", ())]
     return {**head, "text": narrative({**head, **rest}, library), **rest}
 
 

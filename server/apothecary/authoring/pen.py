@@ -19,6 +19,8 @@ BASIS = EXTENSION + "assertion-basis"
 RELATION = EXTENSION + "code-relationship"
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
+# What reading raises where a resource, which may be anybody's, has another form than the one that is built.
+STRANGE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 RELATIONS = {"<": "source-is-narrower-than-target", ">": "source-is-broader-than-target", "~": "related-to"}
 SIGNS = {relation: sign for sign, relation in RELATIONS.items()}
 

@@ -125,6 +125,7 @@ _ABOUT_THE_RECORD = frozenset({"resourceType", "id", "meta", "implicitRules", "l
 _TITLES = {
     "related-evidence": "evidence",
     "limitation-condition": "condition",
+    "limitation-intended-effect": "intended effect",
     "effect-statement": "statement of effect",
     "content-sha256": "SHA-256",
 }
@@ -176,7 +177,7 @@ def name_of(resource: Resource) -> str:
         titles = [one.get("attachment", {}).get("title") for one in resource.get("content", ())]
         return str(next(filter(None, titles), resource.get("id", kind)))
     if kind == "Provenance":
-        return concept_text(resource["activity"])
+        return concept_text(resource.get("activity", {}))
     for key in ("title", "name"):
         if isinstance(resource.get(key), str):
             return str(resource[key])
@@ -286,23 +287,27 @@ def _bases(node: object) -> Iterator[str]:
 
 
 def _artifact_assessment(resource: Resource, library: Library) -> Described:
-    targets = [resource["artifactReference"]]
+    targets = [resource.get("artifactReference", {})]
     rows: list[Row] = []
-    for part in resource["content"]:
-        label = {"comment": "What was found", "response": "How it is shown"}[part["informationType"]]
-        rows.append((label, escape(part["summary"])))
-        targets += [each["resourceReference"] for each in part.get("relatedArtifact", [])]
+    labels = {"comment": "What was found", "response": "How it is shown"}
+    for part in resource.get("content", ()):
+        kind = part.get("informationType", "")
+        rows.append((labels.get(kind, sentence(kind)), escape(part.get("summary", ""))))
+        targets += [
+            each["resourceReference"] for each in part.get("relatedArtifact", []) if "resourceReference" in each
+        ]
     rows.append(("Concerns", library.names(targets)))
     rows += _text(resource, "workflowStatus", "Workflow status") + _text(resource, "disposition", "Disposition")
     return name_of(resource), [], rows
 
 
 def _composition(resource: Resource, library: Library) -> Described:
-    supplied = [section["title"] for section in resource["section"] if "emptyReason" not in section]
-    empty = [section["title"] for section in resource["section"] if "emptyReason" in section]
-    rows = [("Status", escape(resource["status"])), ("Sections with content", bullets(supplied))]
+    sections = resource.get("section", ())
+    supplied = [section.get("title", "") for section in sections if "emptyReason" not in section]
+    empty = [section.get("title", "") for section in sections if "emptyReason" in section]
+    rows = [("Status", escape(resource.get("status", ""))), ("Sections with content", bullets(supplied))]
     rows.append(("Sections that the source does not supply", bullets(empty)))
-    return name_of(resource), [note["text"] for note in resource["note"]], rows
+    return name_of(resource), [note["text"] for note in resource.get("note", ())], rows
 
 
 def _document_reference(resource: Resource, library: Library) -> Described:
@@ -318,9 +323,10 @@ def _document_reference(resource: Resource, library: Library) -> Described:
 
 
 def _provenance(resource: Resource, library: Library) -> Described:
-    sources = [entity["what"] for entity in resource["entity"]]
-    rows = [("Recorded", escape(resource["recorded"])), ("By", library.names(a["who"] for a in resource["agent"]))]
-    rows += [("Sources", library.names(sources)), ("Resources", library.names(resource["target"]))]
+    sources = [entity.get("what", {}) for entity in resource.get("entity", ())]
+    rows = _text(resource, "recorded", "Recorded")
+    rows += [("By", library.names(each.get("who", {}) for each in resource.get("agent", ())))]
+    rows += [("Sources", library.names(sources)), ("Resources", library.names(resource.get("target", ())))]
     return "Provenance: " + name_of(resource), [], rows
 
 
@@ -335,9 +341,9 @@ def _conformance(resource: Resource, library: Library) -> Described:
     if "base" in resource:
         rows.append(("On", bullets(resource["base"])))
     if "context" in resource:
-        rows.append(("Used on", bullets(each["expression"] for each in resource["context"])))
+        rows.append(("Used on", bullets(each.get("expression", "") for each in resource["context"])))
     for include in resource.get("compose", {}).get("include", []):
-        rows.append(("Includes all of", escape(include["system"])))
+        rows.append(("Includes all of", escape(include.get("system", ", ".join(include.get("valueSet", ()))))))
     rows += _text(resource, "copyright", "Copyright")
     for each in resource.get("concept", []):
         definition = f": {each['definition']}" if "definition" in each else ""
@@ -375,7 +381,7 @@ def describe(resource: Resource, library: Library) -> Described:
 def section_body(section: Resource, library: Library) -> str | None:
     """The XHTML of a Composition section from its entries or its reason for being empty; None if it is authored."""
     if "emptyReason" in section:
-        return f"<p>{escape(section['emptyReason']['text'])}</p>"
+        return f"<p>{escape(concept_text(section['emptyReason']))}</p>"
     if "entry" in section:
         return f"<div>{library.names(section['entry'])}</div>"
     return None

@@ -26,6 +26,7 @@ from apothecary.authoring.types import (
     Part,
     Remark,
     Stated,
+    Worded,
 )
 from apothecary.content.documents import Document
 from apothecary.content.schemas import json_schema, read_as
@@ -90,7 +91,7 @@ class Use(Statement, frozen=True, kw_only=True):
     """Something that the drug is used for. What it does not work for is a limitation."""
 
     status: Annotated[
-        Literal["approved-per-source", "off-label", "investigational", "unspecified"],
+        Literal["in-approval-per-source", "off-label", "investigational", "unspecified"],
         Meta(description="What the source says of its regulatory status."),
     ]
     status_claims: Claims = ()
@@ -110,9 +111,10 @@ class Limitation(Statement, frozen=True, kw_only=True):
 
     limitation: Annotated[str, Meta(description="A code of the code system limitation-type.")]
     label: Annotated[str, Meta(description="The limitation in a few words.")]
-    description: str
+    description: str | Worded
     effect_statement: EffectStatement | None = None
     condition: Annotated[Concept, Meta(description="The condition or purpose that it is about.")]
+    effect: Annotated[str | Stated | None, Meta(description="What it was meant to do: Treatment, Prevention.")] = None
 
 
 class Contraindication(Statement, frozen=True, kw_only=True):
@@ -146,7 +148,7 @@ class UndesirableEffect(Statement, frozen=True, kw_only=True):
 class Warning(Statement, frozen=True, kw_only=True):
     """A warning that is none of the others."""
 
-    description: str
+    description: str | Worded
     code: Concept | None = None
 
 
@@ -157,7 +159,7 @@ class Evidence(Part, frozen=True, kw_only=True):
     claims: Claims
     title: str
     assertion: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[str | Worded, ...] = ()
     variables: Annotated[
         dict[Literal["population", "subpopulation", "exposure", "referenceExposure", "measuredVariable"], str],
         Meta(min_length=1),

@@ -31,6 +31,7 @@ _QUALIFICATION = EXTENSION + "qualification"
 _EDITOR: JSON = {"url": BASIS, "valueCode": "editor"}
 _STATUS = CODES + "claim-regulatory-status"
 _LIMITATION: JSON = {"system": CODES + "claim-category", "code": "limitation-of-use", "display": "Limitation of use"}
+_INTENDED = "http://hl7.org/fhir/product-intended-use"
 _LIMITATION_TYPE = CODES + "limitation-type"
 NEGATIVE = ("not-effective", "not-suitable")
 
@@ -165,7 +166,7 @@ _USE: tuple[Field, ...] = (
     At("use", "diseaseSymptomProcedure", CONCEPT_REFERENCE),
     At("course", "diseaseStatus", CONCEPT_REFERENCE),
     At("comorbidity", "comorbidity", Many(CONCEPT_REFERENCE)),
-    At("effect", "intendedEffect", Only(Stating("http://hl7.org/fhir/product-intended-use").lens, "concept")),
+    At("effect", "intendedEffect", Only(Stating(_INTENDED).lens, "concept")),
     Primitive("duration", "durationString"),
     Spanning("duration", "durationRange"),
     At("undesirable-effects", "undesirableEffect", _DEFINITIONS),
@@ -231,8 +232,9 @@ KINDS: tuple[Kind, ...] = (
         "limitations",
         "warning",
         (
-            At("description", "description"),
+            Primitive("description", "description", short=True),
             Extended("condition", "limitation-condition", "valueCodeableConcept", CONCEPT),
+            Extended("effect", "limitation-intended-effect", "valueCodeableConcept", Stating(_INTENDED).lens),
             LimitationCode(),
         ),
         _EFFECT,
@@ -269,5 +271,5 @@ KINDS: tuple[Kind, ...] = (
             At("frequency", "frequencyOfOccurrence", CONCEPT),
         ),
     ),
-    _kind("warnings", "warning", (At("description", "description"), At("code", "code", CONCEPT))),
+    _kind("warnings", "warning", (Primitive("description", "description", short=True), At("code", "code", CONCEPT))),
 )

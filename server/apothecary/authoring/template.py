@@ -71,7 +71,7 @@ knowledge:
 # populations:
 # - {{id: children, name: Children, description: 'Children, as the source uses the word.', claims: [S7]}}
 
-# status: approved-per-source, off-label, investigational or unspecified, which is no guess at any of the others.
+# status: in-approval-per-source, off-label, investigational or unspecified, which is no guess at any of the others.
 # uses:
 # - id: headache
 #   claims: [S7]

@@ -126,6 +126,12 @@ class EffectStatement(Founded, frozen=True, kw_only=True):
     code: Effect
 
 
+class Worded(Founded, frozen=True, kw_only=True):
+    """A text with what it rests on. One that rests on what holds it may be written as itself."""
+
+    text: Annotated[str, Meta(min_length=1)]
+
+
 class Remark(Part, frozen=True, kw_only=True):
     """A remark of the source that qualifies the statement. Without claims it shares those of what it stands on."""
 

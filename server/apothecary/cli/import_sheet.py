@@ -20,12 +20,14 @@ from apothecary.settings import Settings
 def import_sheet(drug: str, folder: str | None, output: Path | None) -> None:
     """Write the sheet of a drug from the resources of a content folder.
 
-    DRUG is the id of its MedicationKnowledge. What a sheet has no room for is named. The status is 0 when the sheet
-    says all that the resources say, 1 when something is named, 2 when it could not run.
+    DRUG is the id of its MedicationKnowledge. What a sheet has no room for is named, and so is what it would build
+    otherwise. The status is 0 when the sheet builds the same resources, 1 when something is named, 2 when it could not
+    run.
     """
     from apothecary.authoring.folder import read_held, read_table
     from apothecary.authoring.imported import import_sheet as imported
     from apothecary.authoring.imported import qualified
+    from apothecary.authoring.proof import differing
     from apothecary.authoring.writing import sheet_text
     from apothecary.content.write import replace_file
 
@@ -37,6 +39,7 @@ def import_sheet(drug: str, folder: str | None, output: Path | None) -> None:
         click.echo(text, nl=False)
     else:
         replace_file(output, text.encode())
+    left = left or [*differing(text, resources, held.vocabulary)]
     for line in left:
         click.echo(line, err=True)
     sys.exit(1 if left else 0)

@@ -8,6 +8,7 @@ from apothecary.errors import BadRequest, Issue
 from apothecary.fhir.json import parse
 from apothecary.fhir.references import literals, localise, parse_reference
 from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions import basics
 from apothecary.interactions.left_out import types
 from apothecary.interactions.service import Service
 from apothecary.search.contained import unmarked
@@ -26,7 +27,8 @@ def included(
     Raises BadRequest where there are more than the limit: a list that was cut short could be taken for the whole.
     """
     limit = service.settings.include_limit
-    lacking = set(types(service, version))
+    lacking = set(types(service, version)).difference(basics.lacking(service, version))
+    shown = {*service.registries[version].types, *basics.lacking(service, version)}
     known: dict[Key, None] = {(hit.type, hit.id): None for hit in hits}
     left_out: dict[Key, None] = {}
     frontier: list[Key] = list(known)
@@ -43,7 +45,7 @@ def included(
                     raise _too_many(limit)
                 fresh.update(dict.fromkeys(_step(service, version, include, frontier, limit)))
         left_out.update((key, None) for key in fresh if key[0] in lacking)
-        frontier = [key for key in fresh if key not in known and service.registries[version].serves(key[0])]
+        frontier = [key for key in fresh if key not in known and key[0] in shown]
         known.update(dict.fromkeys(frontier))
         if len(known) - len(hits) > limit:
             raise _too_many(limit)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from apothecary.errors import BadRequest, Issue
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import Clock, instant, now
-from apothecary.interactions import bundle, kept, left_out
+from apothecary.interactions import basics, bundle, hints, kept, left_out
 from apothecary.interactions.contained import contained_in
 from apothecary.interactions.forms import body_in
 from apothecary.interactions.include import included, other_versions
@@ -18,7 +18,7 @@ from apothecary.interactions.service import Service, check_id
 from apothecary.interactions.sizes import size, too_large, within
 from apothecary.interactions.subset import subset
 from apothecary.interactions.terminology import Held, held
-from apothecary.search import incomplete, links, own
+from apothecary.search import control, incomplete, links, own
 from apothecary.search.compartments import ALL, Compartment, types_in
 from apothecary.search.contained import is_marked, unmarked, url_path
 from apothecary.search.context import Context
@@ -110,7 +110,17 @@ def prepare(
             raise BadRequest(f"{links.PAGE} of this kind stands for a whole search", expression=links.PAGE)
         shown = [(links.PAGE, token)]
         pairs, token = kept.search_of(service, path, token, clock)
-    found = parse(context, pairs, compartment)
+    basic = None
+    if resource_type == basics.BASIC and compartment is None:
+        basic = basics.asked(service, version, pairs)
+    if basic is not None:
+        # What R5 calls by another name is asked for as R5 asks for it.
+        types, named, pairs = basic
+        context = _context(service, FhirVersion.R5, base, types, terminology, clock, strict=strict)
+        found = parse(context, pairs)
+        found = replace(found, applied=(*named, *found.applied))
+    else:
+        found = parse(context, pairs, compartment)
     applied = list(found.applied)
     if token:
         cursor = links.read(service.secret, path, applied, token)
@@ -186,10 +196,11 @@ def answer(
                 continue  # the container was changed or deleted since the database found it
             address = url_path(hit.id)
         else:
-            body, address = body_in(hit, version), f"{hit.type}/{hit.id}"
+            body, address = body_in(hit, version), f"{basics.shown_as(service, version, hit.type)}/{hit.id}"
         shown = body if whole else subset(body, version, found.summary, found.elements)
         entries.append(bundle.match(prefix, address, shown, score=hit.score))
-    more += [] if page.hits else _nothing_found(service, resource_type, found)
+    if not page.hits and found.query.cursor is None:
+        more += _nothing_found(service, version, base, prepared, resource_type, clock)
     if found.includes:
         added, lacking = included(service, version, found.includes, page.hits)
         if size(page.hits) + size(added) > limit:
@@ -200,7 +211,8 @@ def answer(
             # _elements speaks of the matches only: https://hl7.org/fhir/R4/search.html#elements
             shown = body_in(one, version)
             body = shown if found.summary == "false" else subset(shown, version, found.summary, ())
-            entries.append(bundle.match(prefix, f"{one.type}/{one.id}", body, b"include"))
+            address = f"{basics.shown_as(service, version, one.type)}/{one.id}"
+            entries.append(bundle.match(prefix, address, body, b"include"))
     more += _changed(service, found)
     total, exact = _total(service, found, page)
     more += [] if exact else [_ESTIMATED]
@@ -231,18 +243,35 @@ def _explanation(service: Service, found: Search, page: Page, seconds: float) ->
     return Issue("information", "informational", "\n".join(lines), ("_explain",))
 
 
-def _nothing_found(service: Service, resource_type: str | None, found: Search) -> Sequence[Issue]:
-    """A reminder that an empty answer is no negative statement, where one could be read into it."""
+def _nothing_found(
+    service: Service, version: FhirVersion, base: str, prepared: Prepared, resource_type: str | None, clock: Clock
+) -> Sequence[Issue]:
+    """What the content says against what was asked for, or what a wider code would find; and a reminder that an empty
+    answer is no negative statement, where one could be read into it.
+    """
+    found = prepared.search
     # What is looked through for contained resources was not asked for itself.
     asked = {resource_type} if resource_type is not None else set(map(unmarked, found.query.predicates))
+    if basics.BASIC in asked:
+        asked = set(map(unmarked, found.query.predicates))
+    told: list[Issue] = []
+    if len(asked) == 1 and prepared.path == resource_type:
+        seen = version if service.registries[version].serves(*asked) else FhirVersion.R5
+        context = _context(service, seen, base, tuple(asked), held(service, version, base), clock)
+        pairs = [pair for pair in found.applied if not control.concerns(pair[0])]
+        leading = [pair for pair in pairs if pair[0] == basics.CODE and resource_type not in asked]
+        place = hints.Place(base, prepared.path, leading)
+        pairs = [pair for pair in pairs if pair not in leading]
+        told += hints.denials(service.reader, context, place, pairs)
+        told += () if told else hints.wider(service.reader, context, place, pairs)
     kinds = sorted(service.open_world & asked)
-    if found.query.cursor is not None or not kinds:
-        return ()
+    if not kinds or any(one.severity == "warning" for one in told):
+        return told
     text = (
         f"This server holds no {'/'.join(kinds)} that matches. It knows what its content records and no more: "
         "that none is here is no evidence that none exists."
     )
-    return (Issue("warning", "not-found", text),)
+    return [*told, Issue("warning", "not-found", text)]
 
 
 def _newest_first(found: Search) -> bool:

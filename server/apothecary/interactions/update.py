@@ -7,6 +7,7 @@ from __future__ import annotations
 from apothecary.errors import BadRequest, Conflict
 from apothecary.fhir.json import JSON
 from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions import basics
 from apothecary.interactions.conditional import single
 from apothecary.interactions.ids import new_id
 from apothecary.interactions.preconditions import check_match, check_none_match
@@ -41,6 +42,13 @@ def update(
     """
     kind = resource["resourceType"]
     current = transaction.read(kind, resource_id)
+    if current is None and kind == basics.BASIC:
+        other = basics.stands_for(service, version, transaction, resource_id)
+        if other is not None:
+            raise Conflict(
+                f"Basic/{resource_id} stands for {other}/{resource_id}",
+                remedy=f"Write {other}/{resource_id} in R5, or another Basic.",
+            )
     check_match(if_match, current, f"{kind}/{resource_id}")
     check_none_match(if_none_match, current, f"{kind}/{resource_id}")
     exists = current is not None and not current.deleted

@@ -12,6 +12,7 @@ from apothecary.errors import BadRequest, Forbidden, InvalidContent, Unprocessab
 from apothecary.fhir.json import JSON, dumps, parse, texts
 from apothecary.fhir.meta import stamp
 from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions import basics
 from apothecary.interactions.forms import untagged
 from apothecary.interactions.profiles import profiles_for
 from apothecary.interactions.service import Service
@@ -75,6 +76,8 @@ def check(
             f"the body is a {found}, the address is of {resource_type}" if found else "the body has no resourceType",
             expression="resourceType",
         )
+    if resource_type == basics.BASIC:
+        basics.check_own(service, version, resource)
     options = Options(conditional_references=of_transaction, profiles=profiles_for(service, resource))
     found_issues = validate(resource, version, options=options)
     issues = [issue for issue in found_issues if issue.severity in ("error", "fatal")]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from apothecary.operations import (
     batch_validate_code,
     convert,
+    document,
     expand,
     lookup,
     meta,
@@ -23,6 +24,7 @@ OPERATIONS: Mapping[str, Operation] = {
         *meta.OPERATIONS,
         validate.OPERATION,
         convert.OPERATION,
+        document.OPERATION,
         expand.OPERATION,
         lookup.OPERATION,
         subsumes.OPERATION,

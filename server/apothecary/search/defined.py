@@ -25,6 +25,8 @@ from apothecary.search.types import resource_text, string_by_word
 _EVERY, _DOMAIN = "Resource", "DomainResource"
 _PLAIN = frozenset({"Binary", "Bundle", "Parameters"})
 
+CONTRADICTS = "https://example.org/fhir/StructureDefinition/contradicts"
+
 # Others would be taken for modifiers, chains or parameters of the specification's own.
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -141,6 +143,7 @@ class Own:
             version,
             tuple(resource.get("target", ())),
             by_word=by_word,
+            contradicts=_contradicted(resource),
             indexed_as=code if version is FhirVersion.R5 else keys.own(version, code),
         )
         if kind == "composite":
@@ -220,6 +223,17 @@ def _by_word(resource: Mapping[str, Any]) -> bool:
         one.get("url") == string_by_word.EXTENSION and one.get("valueBoolean") is True
         for one in resource.get("extension", ())
     )
+
+
+def _contradicted(resource: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a SearchParameter says by the extension `contradicts`: the parameter that it denies, and those that are left
+    out of the question then.
+    """
+    parts = [
+        part for one in resource.get("extension", ()) if one.get("url") == CONTRADICTS for part in one["extension"]
+    ]
+    named = sorted(parts, key=lambda part: part.get("url") != "parameter")
+    return tuple(str(part["valueCode"]) for part in named if "valueCode" in part)
 
 
 def own_branches(expression: str, base: str) -> str:

@@ -59,6 +59,8 @@ class SearchParameter:
     """Of a composite: (parameter type, expression from this parameter's element)."""
     by_word: bool = False
     """Of a string: whether it matches from the beginning of any word, and has inexact search."""
+    contradicts: tuple[str, ...] = ()
+    """The code of a parameter of the same type whose values it denies, and of those that a denial leaves out."""
     indexed_as: str = ""
     """The name of its rows in the index, where that is not its code."""
 

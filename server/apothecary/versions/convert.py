@@ -13,8 +13,8 @@ from apothecary.versions.engine import engine
 
 _INSTEAD: Mapping[str, str] = {
     "ClinicalUseDefinition": (
-        "R4 has no ClinicalUseDefinition: indications stand in MedicationKnowledge.administrationGuidelines."
-        "indicationCodeableConcept, with a reference to the whole in an extension; R4B and R5 have the resource itself"
+        "R4 has no ClinicalUseDefinition: it is read as Basic (Basic?code=ClinicalUseDefinition), and the indications "
+        "stand in MedicationKnowledge.administrationGuidelines.indicationCodeableConcept; R4B and R5 have the resource"
     ),
 }
 
@@ -30,13 +30,14 @@ class Conversion:
 def convert(resource: JSON, source: FhirVersion, target: FhirVersion) -> Conversion:
     """`resource`, written in release `source`, as release `target` writes it.
 
-    The argument is not changed; the result may share parts of it. Raises NotSupported when `target` has no such type of
-    resource, InvalidContent when `resource` is not built as `source` defines it.
+    A type that `target` does not have becomes Basic, and returns from it. The argument is not changed; the result may
+    share parts of it. Raises NotSupported when `source` has no such type of resource, InvalidContent when `resource` is
+    not built as `source` defines it.
     """
     if source is target:
         return Conversion(resource, ())
     name = resource.get("resourceType")
-    if not isinstance(name, str) or not convertible(name, source, target):
+    if not isinstance(name, str) or not definitions(source).is_resource_type(name):
         raise NotSupported(
             where_instead(str(name), target) or f"{name} cannot be converted from {source} to {target}",
             expression=str(name),

@@ -1,13 +1,15 @@
 """Resources inside resources, and those whose type the other release does not have: https://hl7.org/fhir/R5/basic.html.
 
-HL7's cross-version packages write such a resource as Basic: its own elements in cross-version extensions, its type in
-`code`.
+HL7's cross-version packages write such a resource as Basic: its type in `code`, `identifier` and a single `subject` in
+Basic's elements of these names, all else in cross-version extensions, and the name of the profile that says so in
+`meta.profile`. https://hl7.org/fhir/uv/xver-r5.r4/0.1.0/StructureDefinition-profile-ClinicalUseDefinition.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from apothecary.fhir.definitions import Property
 from apothecary.fhir.json import JSON
 from apothecary.versions.carry import add_items, decode, encode, items_of
 from apothecary.versions.direction import Direction
@@ -69,12 +71,15 @@ def _convert(run: Run, resource: JSON) -> JSON:
 def _to_basic(name: str, resource: JSON, run: Run) -> JSON:
     direction = run.direction
     basic = {key: value for key, value in resource.items() if key in _COMMON}
-    basic = run.structure("Basic", "Basic", {"resourceType": "Basic", **basic})
+    properties = direction.source.structure(name).properties
+    kept = _kept(resource, properties)
+    basic = run.structure("Basic", "Basic", {"resourceType": "Basic", **basic, **kept})
+    meta = basic.get("meta", {})
+    basic["meta"] = {**meta, "profile": [*meta.get("profile", ()), _profile(direction.our_url(""), name)]}
     basic["code"] = {"coding": [{"system": _TYPES, "code": name}]}
     carried: list[JSON] = []
-    properties = direction.source.structure(name).properties
     for key, value in resource.items():
-        if key in _COMMON or key == "resourceType" or (key[0] == "_" and key[1:] in resource):
+        if key in _COMMON or key in kept or key == "resourceType" or (key[0] == "_" and key[1:] in resource):
             continue
         found = properties.get(key.removeprefix("_"))
         if found is None:
@@ -84,7 +89,27 @@ def _to_basic(name: str, resource: JSON, run: Run) -> JSON:
         carried.extend(encode(run, url, found, item, beside) for item, beside in items_of(resource, found))
     if carried:
         basic["extension"] = [*basic.get("extension", ()), *carried]
-    return basic
+    order = {key: place for place, key in enumerate(direction.target.structure("Basic").properties, 1)}
+    return dict(sorted(basic.items(), key=lambda item: order.get(item[0].removeprefix("_"), 0)))
+
+
+def _kept(resource: JSON, properties: Mapping[str, Property]) -> JSON:
+    """What Basic has an element for: the identifiers, and the subject where there is one."""
+    kept: JSON = {}
+    identifier, subject = properties.get("identifier"), properties.get("subject")
+    if identifier is not None and identifier.type == "Identifier" and "identifier" in resource:
+        found = resource["identifier"]
+        kept["identifier"] = found if isinstance(found, list) else [found]
+    if subject is not None and subject.type == "Reference" and "subject" in resource:
+        found = resource["subject"] if isinstance(resource["subject"], list) else [resource["subject"]]
+        if len(found) == 1:
+            kept["subject"] = found[0]
+    return kept
+
+
+def _profile(prefix: str, name: str) -> str:
+    """The profile of Basic that stands for a type of another release; `prefix` is that of its extensions."""
+    return f"{prefix.removesuffix('extension-')}profile-{name}"
 
 
 def _restored(basic: JSON, direction: Direction) -> str | None:
@@ -94,6 +119,16 @@ def _restored(basic: JSON, direction: Direction) -> str | None:
     if name is None or direction.source.is_resource_type(name) or not direction.target.is_resource_type(name):
         return None
     return str(name)
+
+
+def _unclaimed(basic: JSON, profile: str) -> JSON:
+    """`basic` without the claim of that profile."""
+    meta: JSON = basic.get("meta", {})
+    if profile not in meta.get("profile", ()):
+        return basic
+    left = [one for one in meta["profile"] if one != profile]
+    meta = {key: value for key, value in meta.items() if key != "profile"} | ({"profile": left} if left else {})
+    return {key: (meta if key == "meta" else value) for key, value in basic.items() if key != "meta" or meta}
 
 
 def _from_basic(basic: JSON, run: Run) -> JSON | None:
@@ -109,10 +144,14 @@ def _from_basic(basic: JSON, run: Run) -> JSON | None:
     common = {key: value for key, value in basic.items() if key not in ("extension", "code")}
     if rest:
         common["extension"] = rest
-    resource = run.structure("Basic", "Basic", common)
+    resource = run.structure("Basic", "Basic", _unclaimed(common, _profile(direction.their_url(""), name)))
     resource.pop("code", None)
     resource.pop("_code", None)
     resource["resourceType"] = name
+    for key in ("identifier", "subject"):
+        found = structure.properties.get(key)
+        if found is not None and key in resource and found.element.is_list != isinstance(resource[key], list):
+            resource[key] = [resource[key]] if found.element.is_list else resource[key][0]
     for extension in carried:
         path = elements[extension["url"]].path
         candidates = [one for one in structure.properties.values() if one.element.path == path]

@@ -14,6 +14,7 @@ from apothecary.fhir.definitions import Property
 from apothecary.fhir.json import JSON
 from apothecary.versions.converted import Converted, Converter
 from apothecary.versions.direction import ANY_TEXT, BACKBONES, NUMBERS, OPAQUE, Direction
+from apothecary.versions.places import with_extension
 from apothecary.versions.references import checked, from_codeable, into_codeable, may_not_refer
 from apothecary.versions.rules import Codes, Value
 from apothecary.versions.run import Run
@@ -104,12 +105,18 @@ def _primitive(direction: Direction) -> Converter:
 
 
 def _known_reference(direction: Direction) -> Converter:
-    """The text of a reference, unless it names a type of resource that the target does not have."""
+    """The text of a reference; where it names a type of resource that an older target does not have, the Basic that
+    stands for it there, with the text in the cross-version extension of it.
+    """
+    url = direction.our_url(REFERENCE_TEXT)
 
     def convert(value: Any, companion: JSON | None, run: Run) -> Converted | None:
-        if value is not None and direction.is_unknown_reference(value):
+        if value is None or not direction.is_unknown_reference(value):
+            return Converted(value, run.companion(companion))
+        if direction.to_newer:
             return None
-        return Converted(value, run.companion(companion))
+        beside = with_extension(run.companion(companion) or {}, {"url": url, "valueString": value})
+        return Converted("/".join(["Basic", *value.split("/")[1:]]), beside)
 
     return convert
 

@@ -143,6 +143,14 @@ def test_slices_that_cannot_be_told_apart_are_not_guessed() -> None:
     assert found(resource, profile) == [("profile-not-checked", "Medication.identifier[0]")]
 
 
+@pytest.mark.parametrize(("kind", "rules"), [("Basic", []), ("Medication", ["profile-unknown"])])
+def test_the_profile_that_lets_basic_stand_for_another_type_is_known(kind: str, rules: list[str]) -> None:
+    claim = "http://hl7.org/fhir/5.0/StructureDefinition/profile-ClinicalUseDefinition"
+    resource = {"resourceType": kind, "code": {"text": "x"}, "meta": {"profile": [claim]}}
+    issues = validate(resource, FhirVersion.R4, options=Options(profiles=Profiles([])))
+    assert [issue.rule for issue in issues if issue.rule == "profile-unknown"] == rules
+
+
 def test_a_profile_of_another_release_is_not_applied() -> None:
     profile = definition("x", {"path": "Medication.code", "min": 1}, fhirVersion="4.0.1")
     assert found({"resourceType": "Medication", "status": "active"}, profile) == [("profile-unusable", "Medication")]

@@ -37,7 +37,7 @@ def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
             if "id" in json:
                 yield ReferenceRow(parameter, json["resourceType"], json["id"], "", "", element)
             return
-        literal = json.get("reference") or _carried(json)
+        literal = _meant(json)
         yield (
             _row(parameter, literal, element)
             if isinstance(literal, str)
@@ -53,6 +53,18 @@ def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
         if isinstance(display, str) and display.strip():
             folded = bare(display)
             yield StringRow(parameter, folded[:KEY_LENGTH], folded, display, element)
+
+
+def _meant(reference: Mapping[str, Any]) -> Any:
+    """The literal of a reference; of one to a Basic that stands for a type which this release lacks, the type's own."""
+    literal, beside = reference.get("reference"), reference.get("_reference")
+    if not literal:
+        return _carried(reference)
+    if isinstance(beside, dict) and isinstance(literal, str) and literal.startswith("Basic/"):
+        carried = _carried(beside)
+        if isinstance(carried, str) and carried.partition("/")[2] == literal.partition("/")[2]:
+            return carried
+    return literal
 
 
 def _carried(reference: Mapping[str, Any]) -> str | None:

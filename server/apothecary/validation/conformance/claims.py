@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from apothecary.errors import StartError
@@ -19,6 +20,10 @@ from apothecary.validation.profiles.registry import claims, is_core
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run
 from apothecary.validation.vital_signs import vital_sign
+
+# The profiles that let Basic stand for a type of another release. They ask for its cross-version extensions, which are
+# checked as such: https://hl7.org/fhir/uv/xver-r5.r4/0.1.0/StructureDefinition-profile-ClinicalUseDefinition.html
+_CROSS_VERSION = re.compile(r"http://hl7\.org/fhir/[0-9]\.[0-9]/StructureDefinition/profile-[A-Z][A-Za-z]+")
 
 # Those of the specification alone, compiled once for all.
 _PUBLISHED = Profiles(())
@@ -84,6 +89,8 @@ def _claimed(profiles: Profiles, resource: dict[str, Any], type_name: str, at: A
     found: dict[str, Profile] = {}
     for index, url in claims(resource):
         place = ((at, "meta", None), "profile", index)
+        if type_name == "Basic" and _CROSS_VERSION.fullmatch(url):
+            continue
         if is_core(url, run.tables) and profiles.find("StructureDefinition", url) is None:
             core_type = split_canonical(url)[0].removeprefix(CORE)
             if core_type not in (type_name, "DomainResource", "Resource"):
