@@ -98,8 +98,9 @@ class _Importer:
             "drug": self.drug,
             "title": composition.get("title", self.drug),
             "date": date,
-            "status": composition.get("status", "preliminary"),
-            "ids": "by-drug" if pen.prefix else "as-written",
+            # What is usual is not said.
+            "status": composition.get("status", "").replace("preliminary", ""),
+            "ids": "" if pen.prefix else "as-written",
             "editors": self.knowledge.get("author", {}).get("reference", "").removeprefix("Organization/"),
             "note": " ".join(one["text"] for one in composition.get("note", ())),
             "sources": self._sources(),

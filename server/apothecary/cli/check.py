@@ -76,7 +76,7 @@ def _with_index(due: bool, found: Iterator[str]) -> Iterator[str]:
     """An index that is of other rules than today's is one defect, not one for each of its rows."""
     if due:
         yield (
-            "the search index was made by other code systems, types, another public address or another version than "
-            "these: apothecary serve makes it anew when it starts"
+            "the search index was made by other code systems, types, another public address or another way of "
+            "extraction than these: apothecary serve makes it anew when it starts"
         )
     yield from found

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
 
 from apothecary.content.documents import Document
-from apothecary.content.load import Failure, Loader
+from apothecary.content.load import Loader
 from apothecary.content.load import load as load_documents
+from apothecary.content.preparing import Failure
 from apothecary.content.sources import Source, sources
-from apothecary.content.stream import documents_of
+from apothecary.content.stream import Text, size, texts_of
 from apothecary.content.version_hints import hinted_in_text
 from apothecary.fhir.releases import FhirVersion
 from apothecary.settings import Settings
+
+# Where nobody watches, a line is written after so many documents.
+EVERY = 20_000
 
 
 @click.command()
@@ -54,26 +59,50 @@ def _say(failure: Failure) -> None:
 
 
 @contextmanager
-def _progress(listed: list[Source], version: FhirVersion) -> Iterator[Iterator[Document]]:
-    """The documents of the sources; while they are taken, a terminal shows how much of the text has been read."""
+def _progress(listed: list[Source], version: FhirVersion) -> Iterator[Iterator[Text | Document]]:
+    """The texts of the sources; while they are taken, a terminal shows how much of them has been read, and a log gets a
+    line now and then.
+    """
     sizes = [0 if source.is_standard_input else os.path.getsize(source.path) for source in listed]
     if not sys.stderr.isatty():
-        yield _documents(listed, sizes, version, lambda _: None)
+        yield _texts(listed, sizes, version, _Lines(sum(sizes)).advance)
         return
     with click.progressbar(length=sum(sizes), label="loading", file=sys.stderr) as bar:
-        yield _documents(listed, sizes, version, bar.update)
+        yield _texts(listed, sizes, version, bar.update)
 
 
-def _documents(
+class _Lines:
+    """What a load says of itself where nobody watches: a line after so many documents."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._begun = time.monotonic()
+        self._bytes = self._documents = 0
+
+    def advance(self, count: int) -> None:
+        """A document of `count` bytes was taken."""
+        self._bytes += count
+        self._documents += 1
+        if self._documents % EVERY == 0:
+            seconds = max(time.monotonic() - self._begun, 0.001)
+            said = f"loading: {self._documents} documents, {self._documents / seconds:.0f} a second"
+            if self._length and self._bytes:
+                left = seconds * (self._length - self._bytes) / self._bytes
+                said += f", {self._bytes * 100 // self._length} %, {left / 60:.0f} minutes left"
+            click.echo(said, err=True)
+
+
+def _texts(
     listed: list[Source], sizes: list[int], version: FhirVersion, advance: Callable[[int], None]
-) -> Iterator[Document]:
-    """All documents, one after the other; `advance` is told the bytes of each, and in the end exactly the file's."""
-    for source, size in zip(listed, sizes, strict=True):
+) -> Iterator[Text | Document]:
+    """All texts, one after the other; `advance` is told the bytes of each, and in the end exactly the file's."""
+    for source, length in zip(listed, sizes, strict=True):
         told = 0
-        for document in documents_of(source, lambda text: hinted_in_text(text) or version):
-            yield document
-            # Of a compressed file the text is larger than the file, and of others smaller than the bytes.
-            step = min(len(document.text), size - told)
+        for text in texts_of(source, lambda text: hinted_in_text(text) or version):
+            yield text
+            # Of a compressed file the text is larger than the file.
+            step = min(size(text), length - told)
             told += step
             advance(step)
-        advance(size - told)
+        if told < length:
+            advance(length - told)

@@ -53,3 +53,9 @@ def remembered(reader: Reader) -> Systems:
 
 def remember(transaction: Transaction, systems: Systems) -> None:
     transaction.set_state(CASE, msgspec.json.encode(systems.case_sensitive).decode())
+
+
+def differing(one: Systems, other: Systems) -> frozenset[str]:
+    """The systems whose codes stand otherwise in an index made with `one` than in one made with `other`."""
+    named = one.case_sensitive.keys() | other.case_sensitive.keys()
+    return frozenset(system for system in named if one.sensitive(system) != other.sensitive(system))

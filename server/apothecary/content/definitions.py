@@ -142,10 +142,10 @@ def changed(settings: Settings, transaction: Transaction) -> Own:
     """
     systems = case.stored(transaction)
     if systems != case.remembered(transaction):
-        case.remember(transaction, systems)
         if transaction.state(index_rules.INDEX) is not None and not index_rules.behind(transaction):
             rules = index_rules.rules(served_types(settings), settings.base_url, systems)
-            index_rules.begin(transaction, rules, all_due=True)
+            index_rules.begin(transaction, rules, all_due=index_rules.are_others(transaction, rules, systems))
+        case.remember(transaction, systems)
     own = registries_of(settings, transaction)[FhirVersion.R5].own
     wanted = own.wanted
     kept = {

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Set
 from importlib import import_module
 from itertools import islice
 
+from apothecary.content import case
 from apothecary.fhir.json import dumps
 from apothecary.search.normalisation import Systems
 from apothecary.search.parameters import EXTRACTION
@@ -39,12 +40,24 @@ def remember_generation(transaction: Transaction) -> None:
 
 
 def rules(types: Iterable[str], address: str, systems: Systems) -> str:
-    """Changes when the index rows of some resource would: the code, the served types, the public address, the
-    definitions of the specification or what the content's code systems say of case.
+    """Changes when the index rows of some resource would: the first part with what extraction makes of the definitions,
+    with the served types and the public address, the second with what the content's code systems say of case. A version
+    that extracts as the one before it goes on with its index.
     """
-    digest = hashlib.sha256(f"{VERSION} {EXTRACTION} {' '.join(types)} {address}".encode())
-    digest.update(dumps(dict(systems.case_sensitive)))
-    return digest.hexdigest()
+    first = hashlib.sha256(f"{EXTRACTION} {' '.join(types)} {address}".encode())
+    return f"{first.hexdigest()} {hashlib.sha256(dumps(dict(systems.case_sensitive))).hexdigest()}"
+
+
+def are_others(reader: Reader, wanted: str, systems: Systems) -> bool:
+    """Whether the index holds rows that the rules `wanted`, with what `systems` say, would make otherwise. What code
+    systems say of case matters where there are codes of theirs.
+    """
+    made = reader.state(INDEX)
+    if made == wanted:
+        return False
+    if made is None or made.partition(" ")[0] != wanted.partition(" ")[0]:
+        return True
+    return reader.has_codes(case.differing(case.remembered(reader), systems))
 
 
 def this_version() -> str:
@@ -71,6 +84,16 @@ def begin(transaction: Transaction, wanted: str, *, all_due: bool) -> None:
     if all_due:
         transaction.set_state(DUE, ALL)
     remember_generation(transaction)
+
+
+def begin_empty(transaction: Transaction, wanted: str) -> bool:
+    """Note the rules by which the index of a database is made that holds nothing yet; whether it is one, and nobody has
+    done so before.
+    """
+    if transaction.state(INDEX) is not None or transaction.types():
+        return False
+    begin(transaction, wanted, all_due=False)
+    return True
 
 
 def forget(transaction: Transaction) -> None:

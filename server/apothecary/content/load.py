@@ -7,49 +7,41 @@ interrupted is taken up by running it again. References are not followed: what t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from itertools import chain
 
-from apothecary.content import index_rules
-from apothecary.content.definitions import Serving, changed, defines
-from apothecary.content.documents import Document, Pointer
+from apothecary.content import case, index_rules
+from apothecary.content.definitions import (
+    DEFINING,
+    Serving,
+    changed,
+    defines,
+    held,
+    remember_indexed,
+    served_types,
+)
+from apothecary.content.documents import Document
 from apothecary.content.live import Live
-from apothecary.content.version_hints import hinted_version
-from apothecary.errors import Issue, TooLarge
-from apothecary.fhir.json import JSON
-from apothecary.fhir.links import rewrite
-from apothecary.fhir.meta import stamp
-from apothecary.fhir.references import is_id
+from apothecary.content.preparing import Failure, Item, Prepared, Preparing
+from apothecary.content.stream import Text, read, size
+from apothecary.content.workers import Given, Workers
 from apothecary.fhir.releases import FhirVersion
-from apothecary.search.bounds import OPERATOR, bounded_rows
-from apothecary.search.rows import Indexed
 from apothecary.settings import Settings
 from apothecary.store.contract import LOADED, Store, Stored, Transaction
 from apothecary.store.limited import in_pieces
-from apothecary.validation import validate
 
 # A transaction holds so many resources, or so many characters of text: large enough that committing costs little,
-# small enough that other writers need not wait long.
+# small enough that other writers need not wait long. Where there are no others, it may hold more.
 RESOURCES, CHARACTERS = 1000, 8_000_000
+ALONE = 5
 
-# Bundles of these types carry resources; any other type is a record of its own.
-CARRIERS = ("batch", "collection", "searchset", "transaction")
+# A load of no more documents is not worth starting other processes for; with more, each prepares so many at a time.
+FEW, CHUNK = 2000, 250
 
-URN = "urn:uuid:"
-
-
-class Failure(NamedTuple):
-    """A resource that was not loaded: where it stands, and why."""
-
-    file: str
-    line: int
-    column: int
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.reason}"
+# What decides how others are indexed is stored before what follows it.
+_DECIDING = DEFINING | {"CodeSystem"}
 
 
 @dataclass(slots=True)
@@ -63,35 +55,6 @@ class Loaded:
 
     def __str__(self) -> str:
         return f"{self.created} created, {self.updated} updated, {self.unchanged} unchanged, {self.failed} failed"
-
-
-class _Item(NamedTuple):
-    """One resource on its way: `pointer` leads to it in its document."""
-
-    document: Document
-    pointer: Pointer
-    resource: JSON
-    id: str
-    version: FhirVersion
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.resource["resourceType"], self.id
-
-    def is_in(self, current: Stored) -> bool:
-        """Whether `current` holds just this text: then it would be written again byte for byte."""
-        if current.fhir_version != self.version:
-            return False
-        return stamp(self.resource, self.id, current.version, current.updated) == current.body
-
-
-class _Ready(NamedTuple):
-    """A resource that can be written."""
-
-    resource: JSON
-    id: str
-    version: FhirVersion
-    rows: list[Indexed]
 
 
 class Loader:
@@ -112,21 +75,26 @@ class Loader:
         self.loaded = Loaded()
         self._store = store
         self._settings = settings
+        self._was_empty = not store.types() and store.write(self._begin)
         self._live = Live(settings, store, quiet=True)
-        self._version = version
+        self._preparing = Preparing(settings, version, validation, store.sqlite)
         self._tell = failed
-        self._validation = validation
-        self._batch: dict[tuple[str, str], _Item] = {}
+        self._batch: dict[tuple[str, str], Item] = {}
         self._characters = 0
+
+    def _begin(self, transaction: Transaction) -> bool:
+        """Note by which rules the index of an empty database is made; whether it is empty."""
+        if transaction.types():
+            return False
+        rules = index_rules.rules(served_types(self._settings), self._settings.base_url, case.stored(transaction))
+        if index_rules.begin_empty(transaction, rules):
+            remember_indexed(transaction, {})
+        return True
 
     def add(self, document: Document) -> None:
         """Take in a document; it is written with others, when there are enough."""
-        for issue in document.issues:
-            if issue.issue.severity in ("fatal", "error"):
-                self._fail(Failure(document.file, issue.line, issue.column, issue.issue.diagnostics))
-                return
         self._characters += len(document.text)
-        for item in self._items(document):
+        for item in self._preparing.items(document, self._live.now, self._fail):
             if item.key in self._batch:
                 # Twice the same resource: the second one is the next version.
                 self.flush()
@@ -137,151 +105,161 @@ class Loader:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was taken in, in one transaction; the end of a load."""
+        """Write what was taken in; the end of a load."""
         items, self._batch, self._characters = list(self._batch.values()), {}, 0
-        self._live.look(self._store)
+        known = self._live.look(self._store)
         by_key = {item.key: item for item in items}
         same = {(one.type, one.id) for one in in_pieces(self._store, by_key) if by_key[one.type, one.id].is_in(one)}
         ready = []
         for item in items:
             if item.key in same:
                 self.loaded.unchanged += 1
-            elif (rows := self._rows(item)) is not None:
-                ready.append(_Ready(item.resource, item.id, item.version, rows))
-        if ready:
-            created, updated = self._store.write(partial(self._write, ready))
-            self.loaded.created += created
-            self.loaded.updated += updated
+            elif (one := self._preparing.prepared(item, known, self._fail)) is not None:
+                ready.append(one)
+        self._put(ready, known.generation)
+
+    def load(self, texts: Iterable[Text | Document]) -> None:
+        """Load all of `texts`. The first that an empty database gets are prepared by several processes where they are
+        many; and where nobody else uses it, its indexes are made when all of them are there.
+        """
+        waiting = iter(texts)
+        begun, over = _beginning(waiting)
+        every = chain(begun, waiting)
+        if over or not self._was_empty:
+            for text in every:
+                self.add(read(text))
+            self.flush()
+            return
+        with self._store.filling() as alone:
+            self._load_many(_chunks(every), RESOURCES * ALONE if alone else RESOURCES)
+        self._store.gather_statistics()
+
+    def _load_many(self, chunks: Iterator[list[Text | Document]], most: int) -> None:
+        ready: list[Prepared] = []
+        generation, characters = "", 0
+        with Workers(self._preparing) as workers:
+            for made_for, found in workers.prepared(chunks, lambda: self._live.now.generation, self._given):
+                if ready and (made_for != generation or len(ready) >= most or characters >= CHARACTERS):
+                    self._put(ready, generation)
+                    ready, characters = [], 0
+                generation = made_for
+                for one in found:
+                    if isinstance(one, Failure):
+                        self._fail(one)
+                    else:
+                        ready.append(one)
+                        characters += len(one.text.before) + len(one.text.after)
+            self._put(ready, generation)
+
+    def _given(self) -> Given:
+        """What the processes beside this one must know of what the store defines."""
+        known = self._live.now
+        return Given(known.generation, held(self._store, "SearchParameter"), known.registries[FhirVersion.R5].systems)
 
     @property
     def definitions(self) -> Serving:
         """What can be searched for after what was loaded, and what of it cannot be served."""
         return self._live.look(self._store)
 
-    def _write(self, ready: list[_Ready], transaction: Transaction) -> tuple[int, int]:
-        """How many were created and updated."""
-        made = self._live.now.generation
-        if self._live.look(transaction).generation != made:
-            # Somebody defined another parameter since the rows were made.
-            registry = self._live.now.registries[FhirVersion.R5]
-            ready = [one._replace(rows=registry.rows(one.resource, one.version)) for one in ready]
+    # -- writing
+
+    def _put(self, ready: Sequence[Prepared], generation: str) -> None:
+        """Write what is ready, with rows made for the definitions of `generation`; each piece in one transaction."""
+        for piece in _pieces(ready):
+            created, updated, unchanged = self._store.write(partial(self._write, piece, generation))
+            self.loaded.created += created
+            self.loaded.updated += updated
+            self.loaded.unchanged += unchanged
+        self._live.look(self._store)
+
+    def _write(self, ready: Sequence[Prepared], generation: str, transaction: Transaction) -> tuple[int, int, int]:
+        """How many were created, updated, and there already."""
+        known = self._live.look(transaction)
+        if known.generation != generation:
+            # Another parameter was defined since the rows were made.
+            ready = [self._preparing.remade(one, known.registries[FhirVersion.R5]) for one in ready]
         done = _write(ready, transaction)
-        if self._live.now.behind:
+        if known.behind:
             index_rules.note(transaction, transaction.touched)
         if defines(transaction):
-            changed(self._settings, transaction)
+            own = changed(self._settings, transaction)
+            if self._was_empty and not set(transaction.types()) - _DECIDING and not any(map(_contains, ready)):
+                # What there is already has no rows of what was defined: for all that follows they are made.
+                remember_indexed(transaction, {k: names for k, names in own.wanted.items() if k not in _DECIDING})
         return done
-
-    # -- what a document holds
-
-    def _items(self, document: Document) -> Iterator[_Item]:
-        value = document.value
-        if not isinstance(value, dict):
-            self._fail(_failure(document, (), "a resource is an object"))
-        elif value.get("resourceType") == "Bundle" and value.get("type") in CARRIERS:
-            yield from self._entries(document, value)
-        else:
-            yield from self._item(document, (), value, None)
-
-    def _entries(self, document: Document, bundle: JSON) -> Iterator[_Item]:
-        entries = bundle.get("entry", [])
-        if not isinstance(entries, list):
-            self._fail(_failure(document, ("entry",), "Bundle.entry is a list"))
-            return
-        links = _links(entries)
-        for number, entry in enumerate(entries):
-            pointer: Pointer = ("entry", number)
-            resource = entry.get("resource") if isinstance(entry, dict) else None
-            if not isinstance(resource, dict):
-                self._fail(_failure(document, pointer, "the entry carries no resource that could be loaded"))
-                continue
-            url = entry.get("fullUrl")
-            for item in self._item(document, (*pointer, "resource"), resource, url if isinstance(url, str) else None):
-                yield item._replace(resource=rewrite(resource, item.version, links.get)) if links else item
-
-    def _item(self, document: Document, pointer: Pointer, resource: JSON, full_url: str | None) -> Iterator[_Item]:
-        kind = resource.get("resourceType")
-        version = hinted_version(resource) or self._version
-        if not isinstance(kind, str) or not self._live.now.registries[version].serves(kind):
-            not_served = f"is a {kind}, which is not served in FHIR {version} (see APOTHECARY_RESOURCE_TYPES)"
-            said = "has no resourceType" if kind is None else not_served
-            self._fail(_failure(document, pointer, f"the resource {said}"))
-            return
-        identity = _identity(resource, full_url)
-        if identity is None:
-            said = "has no id, and without one loading it twice would store it twice"
-            self._fail(_failure(document, pointer, f"the {kind} {said}"))
-        elif not is_id(identity):
-            self._fail(_failure(document, (*pointer, "id"), f"{identity!r} is not an id"))
-        else:
-            yield _Item(document, pointer, resource, identity, version)
-
-    # -- whether it can be stored
-
-    def _rows(self, item: _Item) -> list[Indexed] | None:
-        """The index rows of a resource that is valid; None, and the failure told, for another."""
-        issues: list[Issue] = []
-        if self._validation:
-            issues = [one for one in validate(item.resource, item.version) if one.severity in ("error", "fatal")]
-        if not issues:
-            registry, length = self._live.now.registries[FhirVersion.R5], len(item.document.text)
-            try:
-                return bounded_rows(self._settings, registry, item.resource, item.version, length, times=OPERATOR)
-            except TooLarge as error:
-                issues = list(error.issues)
-            except (ValueError, TypeError, AttributeError, LookupError) as error:
-                # Without validation a value may be of any shape.
-                issues = [Issue("error", "value", f"a value cannot be indexed: {error}")]
-        first, more = issues[0], f" (and {len(issues) - 1} more)" if len(issues) > 1 else ""
-        pointer = (*item.pointer, *(first.pointer or ()))
-        self._fail(_failure(item.document, pointer, f"{'/'.join(item.key)}: {first.diagnostics}{more}"))
-        return None
 
     def _fail(self, failure: Failure) -> None:
         self.loaded.failed += 1
         self._tell(failure)
 
 
-def load(loader: Loader, documents: Iterable[Document]) -> Loaded:
+def _contains(one: Prepared) -> bool:
+    return bool(one.rows.contained)
+
+
+def load(loader: Loader, documents: Iterable[Text | Document]) -> Loaded:
     """Load all of `documents`, and tell what was done."""
-    for document in documents:
-        loader.add(document)
-    loader.flush()
+    loader.load(documents)
     return loader.loaded
 
 
-def _identity(resource: JSON, full_url: str | None) -> str | None:
-    """The id that a resource is stored under: its own, or else the one that its bundle gives it."""
-    if "id" in resource:
-        return str(resource["id"])
-    return full_url.removeprefix(URN) if full_url is not None and full_url.startswith(URN) else None
+def _beginning(texts: Iterator[Text | Document]) -> tuple[list[Text | Document], bool]:
+    """The first of them, and whether they are all."""
+    begun: list[Text | Document] = []
+    characters = 0
+    for text in texts:
+        begun.append(text)
+        characters += size(text)
+        if len(begun) >= FEW or characters >= CHARACTERS:
+            return begun, False
+    return begun, True
 
 
-def _links(entries: list[object]) -> dict[str, str]:
-    """What stands in a bundle for a resource of the same bundle, as the address that the resource is stored under."""
-    found = {}
-    for entry in entries:
-        url, resource = (entry.get("fullUrl"), entry.get("resource")) if isinstance(entry, dict) else (None, None)
-        if isinstance(url, str) and url.startswith("urn:") and isinstance(resource, dict):
-            found[url] = f"{resource.get('resourceType')}/{_identity(resource, url)}"
-    return found
+def _chunks(texts: Iterable[Text | Document]) -> Iterator[list[Text | Document]]:
+    """What one process prepares at a time: enough that handing it over costs little."""
+    chunk: list[Text | Document] = []
+    characters = 0
+    for text in texts:
+        chunk.append(text)
+        characters += size(text)
+        if len(chunk) >= CHUNK or characters >= CHARACTERS // 8:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk
 
 
-def _failure(document: Document, pointer: Pointer, reason: str) -> Failure:
-    return Failure(document.file, *document.positions.find(pointer), reason)
+def _pieces(ready: Sequence[Prepared]) -> Iterator[list[Prepared]]:
+    """What one transaction writes: the same resource a second time is its next version, and what decides how others
+    are indexed counts for those that follow.
+    """
+    piece: dict[tuple[str, str], Prepared] = {}
+    deciding = False
+    for one in ready:
+        if one.key in piece or (deciding and one.type not in _DECIDING):
+            yield list(piece.values())
+            piece = {}
+        piece[one.key] = one
+        deciding = one.type in _DECIDING
+    if piece:
+        yield list(piece.values())
 
 
-def _write(ready: list[_Ready], transaction: Transaction) -> tuple[int, int]:
-    """How many were created and updated."""
-    created = updated = 0
-    for resource, identity, fhir_version, rows in ready:
-        kind = resource["resourceType"]
-        current = transaction.read(kind, identity)
-        version, moment = current.version + 1 if current is not None else 1, transaction.moment(current)
-        body = stamp(resource, identity, version, moment)
-        transaction.write(Stored(kind, identity, version, moment, fhir_version, body), LOADED, rows)
-        if current is None or current.deleted:
-            created += 1
-        else:
-            updated += 1
-    return created, updated
+def _write(ready: Sequence[Prepared], transaction: Transaction) -> tuple[int, int, int]:
+    """How many were created, updated, and there already."""
+    by_key = {one.key: one for one in ready}
+    heads = {(one.type, one.id): one for one in transaction.heads(list(by_key))}
+    there = [key for key, head in heads.items() if not head.deleted]
+    same = {(one.type, one.id) for one in in_pieces(transaction, there) if by_key[one.type, one.id].is_in(one)}
+    created, moment = 0, transaction.moment()
+    for key, one in by_key.items():
+        head = heads.get(key)
+        if head is None:
+            stored = Stored(one.type, one.id, 1, moment, one.version, one.text.stamped(1, moment))
+            transaction.write(stored, LOADED, one.rows, absent=True)
+        elif key not in same:
+            version, after = head.version + 1, transaction.moment(head)
+            stored = Stored(one.type, one.id, version, after, one.version, one.text.stamped(version, after))
+            transaction.write(stored, LOADED, one.rows)
+        created += head is None or head.deleted
+    return created, len(ready) - created - len(same), len(same)

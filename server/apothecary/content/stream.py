@@ -7,9 +7,10 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import PurePath
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from apothecary.content.documents import Document, Format, PlacedIssue, RecordedPositions, reading_issue
+from apothecary.content.files import SHEETS
 from apothecary.content.read import COMPRESSED, format_of, named_format, read_bytes
 from apothecary.content.sources import Source
 from apothecary.errors import StartError
@@ -24,8 +25,34 @@ MAX_FILE = 512 * 1024 * 1024
 VersionOf = Callable[[bytes], FhirVersion]
 
 
+class Text(NamedTuple):
+    """The text of one document that is still to be read; `version` is for XML and YAML."""
+
+    file: str
+    data: bytes
+    format: Format
+    version: FhirVersion = FhirVersion.R5
+    first_line: int = 1
+
+
+def read(text: Text | Document) -> Document:
+    """The document in a text; what was read already as it is."""
+    return text if isinstance(text, Document) else read_bytes(*text)
+
+
+def size(text: Text | Document) -> int:
+    """How long it is, in bytes or characters."""
+    return len(text.text) if isinstance(text, Document) else len(text.data)
+
+
 def documents_of(source: Source, version_of: VersionOf) -> Iterator[Document]:
-    """The documents of `source`: one, or one for each line of NDJSON, of which only one is in memory at a time.
+    """The documents of `source`: see `texts_of`."""
+    return map(read, texts_of(source, version_of))
+
+
+def texts_of(source: Source, version_of: VersionOf) -> Iterator[Text | Document]:
+    """The texts of `source`: one, or one for each line of NDJSON, of which only one is in memory at a time. What cannot
+    be read at all is a document that says so.
 
     `version_of` says from the text which release the tables for XML and YAML are of. A file found in a folder that
     does not look like FHIR has no documents. Raises StartError when the source cannot be read.
@@ -64,24 +91,29 @@ def _opened(path: str) -> BinaryIO:
     return io.BufferedReader(gzip.open(path), 1024 * 1024)
 
 
-def _whole(path: str, data: bytes, format: Format, version_of: VersionOf) -> Document:
+def _whole(path: str, data: bytes, format: Format, version_of: VersionOf) -> Text:
     # JSON says itself what its values are: only the other formats need the tables of a release.
-    return read_bytes(path, data, format, version_of(data) if format in ("yaml", "xml") else FhirVersion.R5)
+    return Text(path, data, format, version_of(data) if format in ("yaml", "xml") else FhirVersion.R5)
 
 
 def _looks_like_fhir(path: str, data: bytes) -> bool:
     """A folder may hold package.json and the like.
 
-    A mention of FHIR's own words, or a folder named as types are, speaks for FHIR.
+    A mention of FHIR's own words, or a folder named as types are, speaks for FHIR. What resources are built from
+    names systems of FHIR, and no type.
     """
-    if b"resourceType" in data or b"http://hl7.org/fhir" in data:
+    if b"resourceType" in data:
+        return True
+    if PurePath(path).parent.name == SHEETS:
+        return False
+    if b"http://hl7.org/fhir" in data:
         return True
     from apothecary.fhir.definitions import definitions
 
     return any(definitions(FhirVersion.R5).is_resource_type(part) for part in PurePath(path).parts[:-1])
 
 
-def _standard_input(stream: BinaryIO, version_of: VersionOf) -> Iterator[Document]:
+def _standard_input(stream: BinaryIO, version_of: VersionOf) -> Iterator[Text | Document]:
     """A stream is NDJSON when its first line is a whole JSON document and another line follows."""
     first = stream.readline(MAX_LINE)
     second = stream.readline(MAX_LINE)
@@ -92,11 +124,11 @@ def _standard_input(stream: BinaryIO, version_of: VersionOf) -> Iterator[Documen
         yield _whole("-", data, format_of(data), version_of)
 
 
-def _lines(path: str, stream: BinaryIO, before: tuple[bytes, ...] = ()) -> Iterator[Document]:
+def _lines(path: str, stream: BinaryIO, before: tuple[bytes, ...] = ()) -> Iterator[Text | Document]:
     number = 0
     for line in before:
         number += 1
-        yield read_bytes(path, line, "ndjson", first_line=number)
+        yield Text(path, line, "ndjson", first_line=number)
     while line := stream.readline(MAX_LINE + 1):
         number += 1
         if len(line) > MAX_LINE and not line.endswith(b"\n"):
@@ -105,7 +137,7 @@ def _lines(path: str, stream: BinaryIO, before: tuple[bytes, ...] = ()) -> Itera
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
         if line.strip():
-            yield read_bytes(path, line, "ndjson", first_line=number)
+            yield Text(path, line, "ndjson", first_line=number)
 
 
 def _too_long(path: str, number: int) -> Document:

@@ -130,11 +130,11 @@ def _remember_rest(store: Store, folder: Path | None, types: tuple[str, ...], ad
 
 def index_is_due(settings: Settings, reader: Reader) -> bool:
     """Whether the index is of other rules than these, so that the next sync has it made anew: of other code systems,
-    types, another address or another version.
+    types, another address or another way of extraction.
     """
-    made = reader.state(INDEX)
-    wanted = index_rules.rules(served_types(settings), settings.base_url, case.after(reader, {}, {}))
-    return made is not None and made != wanted
+    systems = case.after(reader, {}, {})
+    wanted = index_rules.rules(served_types(settings), settings.base_url, systems)
+    return reader.state(INDEX) is not None and index_rules.are_others(reader, wanted, systems)
 
 
 def content_files(folder: Path | None) -> dict[str, ContentFile]:
@@ -201,9 +201,9 @@ def _sync(
     behind = index_rules.behind(transaction)
     if behind:
         index_rules.note(transaction, transaction.touched)
-    anew = index != transaction.state(INDEX) and not behind
-    if anew:
-        index_rules.begin(transaction, index, all_due=there_before)
+    anew = there_before and index_rules.are_others(transaction, index, systems) and not behind
+    if index != transaction.state(INDEX) and not behind:
+        index_rules.begin(transaction, index, all_due=anew)
     if transaction.state(INDEXED) is None:
         remember_indexed(transaction, {} if there_before else wanted)
     if any(kind in DEFINING for kind, _ in transaction.touched):

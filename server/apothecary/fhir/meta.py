@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
+from typing import NamedTuple
+
 from apothecary.fhir.json import JSON, dumps
 from apothecary.fhir.temporal import instant
 
@@ -23,3 +26,27 @@ def stamp(resource: JSON, resource_id: str, version: int, updated: int) -> bytes
         elif key not in ("resourceType", "id"):
             result[key] = value
     return dumps(result)
+
+
+class Unstamped(NamedTuple):
+    """The JSON text of a resource, without what `stamp` knows only in the transaction that stores it."""
+
+    before: bytes
+    after: bytes
+
+    def stamped(self, version: int, updated: int) -> bytes:
+        """What `stamp` gives for a version and a time."""
+        return b'%b"versionId":"%d","lastUpdated":"%b"%b' % (
+            self.before, version, instant(updated).encode(), self.after
+        )  # fmt: skip
+
+
+# Nobody can have written it into a resource.
+_MARK = secrets.randbits(62)
+_STAMPED = b'"versionId":"%d","lastUpdated":"%b"' % (_MARK, instant(0).encode())
+
+
+def unstamped(resource: JSON, resource_id: str) -> Unstamped:
+    """The text that `stamp` gives for `resource`, but for its version and time."""
+    before, _, after = stamp(resource, resource_id, _MARK, 0).partition(_STAMPED)
+    return Unstamped(before, after)

@@ -58,11 +58,11 @@ class Track:
             if isinstance(step, str):
                 found: Nodes = []
                 for node in nodes:
-                    value = node.get(step) if isinstance(node, dict) else None
+                    value = node.get(step) if node.__class__ is dict else None
                     if value is None:
                         continue
-                    if isinstance(value, list):
-                        found += [item for item in value if item is not None]
+                    if value.__class__ is list:
+                        found += value if None not in value else [item for item in value if item is not None]
                     else:
                         found.append(value)
                 nodes = found

@@ -83,20 +83,29 @@ def literals(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _literals(resource, str(resource.get("resourceType", "")))
 
 
-def local_targets(node: Any) -> Iterator[Reference]:
-    """What the references below `node` point to on this server, without their places: faster than `literals`."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if isinstance(value, dict | list):
-                yield from local_targets(value)
-            elif key == "reference" and isinstance(value, str):
-                target = parse_reference(value)
-                if target.relative:
-                    yield target
-    else:
-        for item in node:
-            if isinstance(item, dict):
-                yield from local_targets(item)
+def local_targets(resource: Mapping[str, Any]) -> Iterator[Reference]:
+    """What the references in a resource point to on this server, without their places."""
+    return (target for one in written_references(resource) if (target := parse_reference(one)).relative)
+
+
+def written_references(resource: Mapping[str, Any]) -> list[str]:
+    """Every `Reference.reference` in a resource, without its place: faster than `literals`."""
+    found: list[str] = []
+    _written(resource, found)
+    return found
+
+
+def _written(node: Mapping[str, Any], found: list[str]) -> None:
+    for key, value in node.items():
+        kind = value.__class__
+        if kind is dict:
+            _written(value, found)
+        elif kind is list:
+            for item in value:
+                if item.__class__ is dict:
+                    _written(item, found)
+        elif key == "reference" and kind is str:
+            found.append(value)
 
 
 def _literals(node: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -6,13 +6,14 @@ https://hl7.org/fhir/R5/search.html#parameters
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from apothecary.fhir.paths import Track
+from apothecary.fhir.paths import Nodes, Step, Track
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search.normalisation import Systems
 from apothecary.search.parameter import COLUMNS, SearchParameter
 from apothecary.search.rows import IndexRow
+from apothecary.search.types.base import Value
 
 Resource = Mapping[str, Any]
 
@@ -50,13 +51,24 @@ class Forms:
                 yield Forms(one, version, self._convert)
 
 
+class _Reader(NamedTuple):
+    """One way of one parameter, with all that its extraction needs at hand."""
+
+    track: Track
+    extract: Callable[[str, Value], Iterable[IndexRow]]
+    name: str
+    type: str
+    value_set: str | None
+    version: FhirVersion
+
+
 class Reading:
     """How the parameters of one type are read from a form: by the element that they begin with, because most look at
     elements that a resource does not have.
     """
 
     def __init__(self, parameters: Iterable[SearchParameter]) -> None:
-        self._by_element: dict[str, list[tuple[SearchParameter, Track]]] = {}
+        self._by_element: dict[str, list[_Reader]] = {}
         self._whole: list[SearchParameter] = []
         """Those to be asked one by one."""
         for parameter in parameters:
@@ -67,14 +79,21 @@ class Reading:
             if whole or not all(one.steps and isinstance(one.steps[0], str) for one in tracks):
                 self._whole.append(parameter)
                 continue
+            extract, version = parameter.kind.extract, parameter.version
             for track in tracks:
-                self._by_element.setdefault(str(track.steps[0]), []).append((parameter, track))
+                reader = _Reader(track, extract, parameter.index, track.type, track.value_set, version)
+                self._by_element.setdefault(str(track.steps[0]), []).append(reader)
 
     def rows(self, resource: Resource, systems: Systems) -> Iterator[IndexRow]:
         """What the parameters take from `resource`, in their release."""
         for element in resource:
-            for parameter, track in self._by_element.get(element, ()):
-                for node in track.walk(resource):
-                    yield from parameter.extract(track, node, systems)
+            # Several parameters read the same values, each by its own type.
+            walked: dict[tuple[str | Step, ...], Nodes] = {}
+            for track, extract, name, kind, value_set, version in self._by_element.get(element, ()):
+                nodes = walked.get(track.steps)
+                if nodes is None:
+                    nodes = walked[track.steps] = track.walk(resource)
+                for node in nodes:
+                    yield from extract(name, Value(kind, node, value_set, 0, systems, version))
         for parameter in self._whole:
             yield from parameter.rows(resource, systems)

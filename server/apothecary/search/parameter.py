@@ -7,7 +7,7 @@ https://hl7.org/fhir/R5/searchparameter.html
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -148,7 +148,7 @@ class SearchParameter:
             for node in track.walk(resource):
                 yield from self.extract(track, node, systems)
 
-    def extract(self, track: Track, node: Any, systems: Systems = STANDARD) -> Iterator[IndexRow]:
+    def extract(self, track: Track, node: Any, systems: Systems = STANDARD) -> Iterable[IndexRow]:
         """The index rows of one value at the end of `track`."""
         return self.kind.extract(self.index, Value(track.type, node, track.value_set, 0, systems, self.version))
 

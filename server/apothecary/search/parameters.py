@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from apothecary.errors import TooLarge
-from apothecary.fhir.references import local_targets, localised
+from apothecary.fhir.references import local_targets, localised, written_references
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search import contained, keys
 from apothecary.search.defined import Own
@@ -22,7 +22,8 @@ from apothecary.search.text import key
 from apothecary.search.words import passages
 from apothecary.terminology.stored import large
 
-# Changes when extraction changes what it writes, so that a database made by an older version is indexed anew.
+# Changes when extraction changes what it writes, so that a database made by an older version is indexed anew. The
+# number is raised by hand, and `tests/search/test_extraction_number.py` says when. The higher one is the newer.
 EXTRACTION = f"14 {keys.fingerprint()}"
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
@@ -160,7 +161,9 @@ class Registry:
         ValueError for a value that cannot be indexed, TooLarge where there are more than `most`, and what conversion
         raises.
         """
-        forms = Forms(localised(resource, bases or self.bases), version, self._convert)
+        if any(one.startswith("http") for one in written_references(resource)):
+            resource = localised(resource, bases or self.bases)
+        forms = Forms(resource, version, self._convert)
         whole = forms.of(self.version) or {}
         found = self._rows(forms, whole["resourceType"], most)
         url, named = whole.get("url"), whole.get("version")

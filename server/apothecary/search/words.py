@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from apothecary.fhir.caches import short_cache
 from apothecary.search.text import fold
 
 # Letters and digits. Scripts without spaces between words (Thai, Lao, Khmer, Kana, Han) are cut into single characters:
@@ -40,9 +41,15 @@ class Passage(NamedTuple):
     length: int
 
 
-def words(text: str) -> list[str]:
-    """The words of `text` in order, without case and accents."""
-    return [word[:WORD_LENGTH] for word in WORD.findall(fold(text))]
+@short_cache(16384, longest=200)
+def words(text: str) -> tuple[str, ...]:
+    """The words of `text` in order, without case and accents. A text stands in several rows of a resource, and in many
+    resources.
+    """
+    found = fold(text)
+    # Where there is nothing but ASCII letters, digits and spaces, cutting at the spaces does the same.
+    some = found.split() if found.isascii() and found.replace(" ", "").isalnum() else WORD.findall(found)
+    return tuple([word[:WORD_LENGTH] for word in some])
 
 
 def passages(texts: Iterable[str]) -> Iterator[Passage]:

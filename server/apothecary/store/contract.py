@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from apothecary.search.query import Query
 from apothecary.search.rows import Indexed
+from apothecary.store.shaping import Shaped
 from apothecary.terminology.selection import Selection
 
 T = TypeVar("T")
@@ -33,6 +34,16 @@ class Stored(NamedTuple):
     @property
     def deleted(self) -> bool:
         return self.body is None
+
+
+class Head(NamedTuple):
+    """What is current of a resource, a deletion included, without its text."""
+
+    type: str
+    id: str
+    version: int
+    updated: int
+    deleted: bool
 
 
 class Past(NamedTuple):
@@ -166,6 +177,9 @@ class Reader(ConceptReader, Protocol):
         be left out where those that are there have more than so many bytes.
         """
 
+    def heads(self, keys: Sequence[tuple[str, str]]) -> list[Head]:
+        """What is current of those of `keys` that there ever were, in no particular order."""
+
     def existing(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those of `keys` that are there and not deleted."""
 
@@ -272,6 +286,9 @@ class Reader(ConceptReader, Protocol):
     def referrers(self, resource_type: str, resource_id: str, limit: int) -> list[tuple[str, str]]:
         """Keys of the resources, of any type, that point to one resource; at most `limit`."""
 
+    def has_codes(self, systems: Collection[str]) -> bool:
+        """Whether the index holds any code of one of the systems. It may be read through for that."""
+
     def all_of_type(self, resource_type: str, after: str = "", page: int = 500) -> Iterator[Stored]:
         """Every current resource of a type with an id behind `after`, in the order of ids; read `page` at a time."""
 
@@ -295,7 +312,7 @@ class Transaction(Reader, Protocol):
     touched: set[tuple[str, str]]
     """The keys of which it has written or amended a version."""
 
-    def moment(self, current: Stored | None = None) -> int:
+    def moment(self, current: Stored | Head | None = None) -> int:
         """The time of a write, in microseconds since 1970: this instant, but never before that of a write which the
         database had when the transaction began, whatever the clock says, and after that of `current`. So whoever asks
         for what changed since the last change that he knows misses nothing when a clock goes back.
@@ -304,16 +321,21 @@ class Transaction(Reader, Protocol):
     def foresee(self, keys: Iterable[tuple[str, str]]) -> None:
         """The current versions of `keys` will be read: a database that is far away is asked for many at once."""
 
-    def write(self, stored: Stored, method: str, rows: Iterable[Indexed]) -> None:
-        """Make `stored` the current version. Raises Conflict where the version before it is not the current one."""
+    def write(self, stored: Stored, method: str, rows: Iterable[Indexed] | Shaped, *, absent: bool = False) -> None:
+        """Make `stored` the current version. Raises Conflict where the version before it is not the current one.
+        `absent` says of a first version that this transaction looked for one, with `heads`, and found none.
+        """
 
     def amend(self, stored: Stored, rows: Iterable[Indexed]) -> None:
         """Replace the body of the current version without making a new one: what `$meta-add` and `$meta-delete` do.
         Raises Conflict where it is not the current one.
         """
 
-    def index(self, stored: Stored, rows: Iterable[Indexed], *, fresh: bool) -> None:
+    def index(self, stored: Stored, rows: Iterable[Indexed] | Shaped, *, fresh: bool) -> None:
         """Replace the index rows of a resource; `fresh` says that it has none yet."""
+
+    def run_all(self, statements: Iterable[str]) -> None:
+        """Run statements of the store's own, which take no values."""
 
     def set_state(self, name: str, value: str) -> None: ...
 
@@ -331,6 +353,17 @@ class Store(Reader, Protocol):
         between. `work` must have no effect but through its transaction. What is `brief` may be committed together with
         others, who wait for it. Raises Busy when no try succeeds.
         """
+
+    sqlite: bool
+
+    @abstractmethod
+    def filling(self) -> AbstractContextManager[bool]:
+        """For a large load, by one thread, into a database that holds nothing yet. Where nobody else uses it, nobody
+        can until the block ends, and the indexes are made then; the value says whether that is so.
+        """
+
+    def gather_statistics(self) -> None:
+        """Let the database look at what was written, where its plans hang on that."""
 
     @abstractmethod
     def changes(self) -> Hashable | None:

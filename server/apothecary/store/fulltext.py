@@ -16,6 +16,7 @@ from sqlalchemy import BigInteger, Column, Integer, MetaData, SmallInteger, Tabl
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 from sqlalchemy.engine import Dialect
 
+from apothecary.fhir.caches import short_cache
 from apothecary.search.predicates import Phrase
 from apothecary.search.words import BOUNDARY
 
@@ -53,7 +54,7 @@ _POSTGRESQL = (
         type TEXT COLLATE "C" NOT NULL, id TEXT COLLATE "C" NOT NULL, parameter TEXT COLLATE "C" NOT NULL,
         row INTEGER NOT NULL, words TSVECTOR NOT NULL, length INTEGER NOT NULL, element SMALLINT NOT NULL,
         PRIMARY KEY (type, id, parameter, row))""",
-    "CREATE INDEX index_text_words ON index_text USING gin (words)",
+    "CREATE INDEX IF NOT EXISTS index_text_words ON index_text USING gin (words)",
 )
 
 # SQLite: before passages of a resource go, and after new ones came.
@@ -63,21 +64,36 @@ LEARN = """INSERT INTO index_text_words (rowid, words)
     SELECT number, words FROM index_text WHERE type = ? AND id = ? AND parameter = ? AND row = ?"""
 
 
+# SQLite: all passages anew.
+_REBUILD = "INSERT INTO index_text_words (index_text_words) VALUES ('rebuild')"
+
+
+def leaving_out(dialect: Dialect) -> tuple[str, ...]:
+    """The statements after which passages may be written without their index: on SQLite none, the writer does it."""
+    return () if dialect.name == "sqlite" else ("DROP INDEX IF EXISTS index_text_words",)
+
+
+def making_up(dialect: Dialect) -> tuple[str, ...]:
+    """The statements that index all passages."""
+    return (_REBUILD,) if dialect.name == "sqlite" else _POSTGRESQL[1:]
+
+
 def statements(dialect: Dialect) -> tuple[str, ...]:
     """The statements that make the tables of full text, in order."""
     return _SQLITE if dialect.name == "sqlite" else _POSTGRESQL
 
 
+@short_cache(4096)
 def scope(resource_type: str, parameter: str) -> str:
     """The word that marks the passages of one parameter. Its private characters are in no word of a text."""
     name = f"{resource_type}.{parameter}"
     return "\ue001" + "".join(one if one.isalnum() else chr(0xE100 + ord(one)) for one in name)
 
 
-def document(dialect: Dialect, resource_type: str, parameter: str, words: str) -> str:
+def document(resource_type: str, parameter: str, words: str, *, sqlite: bool) -> str:
     """The words of a passage in the form that the column `words` takes."""
     mark = scope(resource_type, parameter)
-    if dialect.name == "sqlite":
+    if sqlite:
         return f"{mark} {BOUNDARY} {words}"
     places: dict[str, list[str]] = {}
     for place, word in enumerate(words.split(" "), start=1):

@@ -9,11 +9,12 @@ import logging
 import re
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import (
     DeadlockDetected,
@@ -28,7 +29,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Dialect
 
 from apothecary.errors import BadRequest, InsufficientStorage, StartError, Unreachable
-from apothecary.store import poolers, schema
+from apothecary.store import filling, poolers, postgresql_alone, schema
 from apothecary.store.connections import OPEN, Connection, Connections
 from apothecary.store.faults import one_line
 from apothecary.store.limited import limited
@@ -56,6 +57,11 @@ _CHANGES = Statement("SELECT pg_current_snapshot()::text, pg_postmaster_start_ti
 # Of engines that speak its language none is known to keep that promise over all of its nodes.
 _KIND = Statement("SELECT version()", (), {})
 GENUINE = re.compile(r"PostgreSQL [\w.]+( \((?!Greenplum)[^()]*\))? on ")
+# Tables of ours that the planner knows nothing of, or knows as a tenth of what they are.
+_UNKNOWN = """SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid = ANY (SELECT to_regclass(name) FROM unnest(%s::text[]) AS given (name)) AND pg_relation_size(c.oid) > 0
+        AND (NOT EXISTS (SELECT 1 FROM pg_stats AS s WHERE s.schemaname = n.nspname AND s.tablename = c.relname)
+            OR pg_relation_size(c.oid) / current_setting('block_size')::int > 10 * greatest(c.relpages, 10))"""
 _ONLY_READ = Statement("SELECT current_setting('transaction_read_only')", (), {})
 
 _Around = Callable[[Connection], AbstractContextManager[object]]
@@ -99,6 +105,7 @@ class PostgresqlStore(SqlStore):
         StartError where no server answers.
         """
         self._seconds = seconds
+        self._conninfo = conninfo
         self._line = Line(writers)
         self._genuine: bool | None = None
         self.committed: Callable[[Connection], None] | None = None
@@ -232,10 +239,30 @@ class PostgresqlStore(SqlStore):
         """Serialization failures and deadlocks, and a key that another transaction took first."""
         return isinstance(error, SerializationFailure | DeadlockDetected | UniqueViolation)
 
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        if self._connections.pooled:
+            # Who is connected, nobody can say.
+            yield False
+            return
+        with postgresql_alone.alone(self._conninfo) as have:
+            yield have
+
+    def make_up(self) -> None:
+        with self.connection() as connection:
+            postgresql_alone.make_up(connection, filling.making(self.statements.dialect))
+
+    def gather_statistics(self) -> None:
+        with self.connection() as connection:
+            postgresql_alone.gather_statistics(connection)
+
     def prepare(self, *, make: bool = True) -> None:
         for _ in range(ATTEMPTS):
             with self.connection() as connection:
                 if schema.is_current(stamp(connection), make=make, usable_from=partial(_usable_from, connection)):
+                    if connection.execute(filling.ASKED).fetchone() is not None:
+                        postgresql_alone.take_over(connection, filling.making(self.statements.dialect))
+                    _gather(connection)
                     return
                 try:
                     with connection.transaction():
@@ -249,6 +276,20 @@ class PostgresqlStore(SqlStore):
 
     def close(self) -> None:
         self._connections.close()
+
+
+def _gather(connection: Connection) -> None:
+    """Let the planner know the tables of which it knows nothing, or that grew tenfold since it did: those of a database
+    that was restored or filled just now. Where that is not allowed, autovacuum will do it.
+    """
+    with suppress(psycopg.Error), connection.transaction():
+        if connection.execute(_ONLY_READ.text).fetchone() == ("off",):
+            unknown = [
+                sql.Identifier(name) for (name,) in connection.execute(_UNKNOWN, [list(schema.TABLES)]).fetchall()
+            ]
+            if unknown:
+                connection.execute("SET LOCAL statement_timeout = 0")
+                connection.execute(sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(unknown)))
 
 
 def stamp(connection: psycopg.Connection[Any]) -> str | None:

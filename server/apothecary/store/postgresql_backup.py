@@ -22,12 +22,13 @@ from sqlalchemy.engine import URL
 
 from apothecary.errors import StartError
 from apothecary.settings import child_environment
-from apothecary.store import fulltext, poolers, schema, tables
+from apothecary.store import poolers, schema
 from apothecary.store.backup_files import Copied, accepted, refuse_replacing
 from apothecary.store.postgresql import stamp
+from apothecary.store.postgresql_alone import SERVERS
 from apothecary.store.url import conninfo, shown
 
-TABLES = (*tables.metadata.tables, fulltext.index_text.name, schema.STAMP)
+TABLES = schema.TABLES
 
 # Debian keeps the programs of each release here, and only one of them on the PATH.
 _DEBIAN = Path("/usr/lib/postgresql")
@@ -84,7 +85,7 @@ def restore(file: Path, url: URL, force: bool) -> Copied:
 
 def _refuse_in_use(url: URL, connection: Connection) -> None:
     """Raises StartError where a server is connected, or anybody else holds a lock on the tables."""
-    servers = _one(connection, _SERVERS)[0]
+    servers = _one(connection, SERVERS)[0]
     if servers:
         said = f"{servers} connection{'s' if servers > 1 else ''} of Apothecary"
         raise StartError(f"{shown(url)} is in use ({said}): stop the servers, then restore")
@@ -99,11 +100,6 @@ def _refuse_in_use(url: URL, connection: Connection) -> None:
             connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(names))
     except LockNotAvailable:
         raise StartError(f"{shown(url)} is in use: another session holds its tables. End it, then restore") from None
-
-
-# Every connection of a server has this name, whoever it logs in as.
-_SERVERS = """SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name = 'apothecary' AND pid <> pg_backend_pid()"""
 
 
 def _verified(program: str, file: Path) -> str:

@@ -18,9 +18,11 @@ import psycopg
 from psycopg.pq import PipelineStatus
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Insert,
     Integer,
+    LargeBinary,
     Select,
     SmallInteger,
     Table,
@@ -171,7 +173,8 @@ class PostgresqlTransaction(SqlTransaction):
     @property
     def _copied(self) -> bool:
         """Whether so many rows are held back that they are copied."""
-        return any(len(rows) >= MANY for name, rows in self._pending.items() if name in _COPIES)
+        new = len(self._new) + len(self._next) >= MANY
+        return new or any(len(rows) >= MANY for name, rows in self._pending.items() if name in _COPIES)
 
     def flush(self) -> None:
         if not self.holding:
@@ -187,7 +190,7 @@ class PostgresqlTransaction(SqlTransaction):
             self._writer.execute(self._writes.insert_rows[name].text, rows[0])
         elif name in self._writes.listed and len(rows) < MANY:
             self._writer.execute(self._writes.listed[name].text, [_json(rows)])
-        elif name not in _COPIES:
+        elif len(rows) < MANY or name not in _COPIES:
             self._writer.executemany(self._writes.insert_rows[name].text, rows)
         elif self._connection.info.pipeline_status == PipelineStatus.OFF:
             self._copy(name, rows)
@@ -287,6 +290,10 @@ def _copy(table: Table) -> tuple[str, list[str]]:
     return f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)", types
 
 
-_TYPES: dict[type[Any], str] = {Text: "text", Integer: "int4", SmallInteger: "int2", BigInteger: "int8"}
-_COPIES = {name: _copy(table) for name, table in tables.INDEXES.items() if name != "text"}
-_COPIES |= {table.name: _copy(table) for table in (concept_tables.concept, concept_tables.concept_property)}
+_TYPES: dict[type[Any], str] = {
+    **{Text: "text", Integer: "int4", SmallInteger: "int2", BigInteger: "int8"},
+    **{Boolean: "bool", LargeBinary: "bytea"},
+}
+_COPIES = {name: _copy(table) for name, table in tables.INDEXES.items()}
+_OTHERS = tables.resource, tables.version, concept_tables.concept, concept_tables.concept_property
+_COPIES |= {table.name: _copy(table) for table in _OTHERS}

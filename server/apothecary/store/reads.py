@@ -48,6 +48,13 @@ def many(dialect: Dialect) -> Select[Any]:
     return found.where(row.type == _TYPE, one_of(dialect, row.id, "ids"), not_(row.deleted))
 
 
+def heads(dialect: Dialect) -> Select[Any]:
+    """What is current of many, deletions included, without the texts."""
+    row = tables.resource.c
+    found = select(row.type, row.id, row.version, row.updated, row.deleted)
+    return found.where(row.type == _TYPE, one_of(dialect, row.id, "ids"))
+
+
 def version() -> Select[Any]:
     row = tables.version.c
     found = select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body, row.method)
@@ -237,6 +244,12 @@ def contained() -> Select[Any]:
     row = tables.index_reference.c
     found = select(row.target_type, row.target_id)
     return found.where(row.type == _TYPE, row.id == _ID, row.parameter == literal(CONTAINS))
+
+
+def coded(dialect: Dialect) -> Select[Any]:
+    """One row where the index holds a code of one of some systems."""
+    row = tables.index_token.c
+    return select(literal(1)).where(one_of(dialect, row.system, "systems")).limit(1)
 
 
 def types() -> Select[Any]:

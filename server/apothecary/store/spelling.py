@@ -40,10 +40,12 @@ _SQLITE = (
     "UNIQUE (prefix, digest))",
     "CREATE VIRTUAL TABLE spelling_parts USING fts5(parts, content='', columnsize=0, tokenize='ascii', detail='none')",
 )
+# Of the list of what is to be added to the index each search reads all
+# (https://www.postgresql.org/docs/current/gin.html#GIN-FAST-UPDATE): 256 kB, and not 4 MB.
 _POSTGRESQL = (
     'CREATE TABLE spelling (prefix TEXT COLLATE "C" NOT NULL, digest TEXT COLLATE "C" NOT NULL, '
     "parts TSVECTOR NOT NULL, PRIMARY KEY (prefix, digest))",
-    "CREATE INDEX spelling_parts ON spelling USING gin (parts)",
+    "CREATE INDEX IF NOT EXISTS spelling_parts ON spelling USING gin (parts) WITH (gin_pending_list_limit = 256)",
 )
 
 _LAST = "SELECT coalesce(max(number), 0) FROM spelling"
@@ -60,6 +62,16 @@ _ADD_WHOLE = (
 def statements(dialect: Dialect) -> tuple[str, ...]:
     """The statements that make the tables, in order."""
     return _SQLITE if dialect.name == "sqlite" else _POSTGRESQL
+
+
+def leaving_out(dialect: Dialect) -> tuple[str, ...]:
+    """The statements after which texts may be kept without the index of their threes, where that is one apart."""
+    return () if dialect.name == "sqlite" else ("DROP INDEX IF EXISTS spelling_parts",)
+
+
+def making_up(dialect: Dialect) -> tuple[str, ...]:
+    """The statements that make it."""
+    return () if dialect.name == "sqlite" else _POSTGRESQL[1:]
 
 
 def add(cursor: Any, pieces: Sequence[Piece], *, sqlite: bool) -> None:

@@ -17,9 +17,10 @@ from sqlalchemy.engine import Dialect
 
 from apothecary.errors import Busy, InsufficientStorage, TooCostly, Unreachable
 from apothecary.fhir.temporal import instant, now
-from apothecary.store import concept_statements, reads, similar
+from apothecary.search.text import key
+from apothecary.store import concept_statements, filling, reads, similar
 from apothecary.store.concepts import SqlConcepts
-from apothecary.store.contract import Past, Reader, Store, Stored, Transaction
+from apothecary.store.contract import Head, Past, Reader, Store, Stored, Transaction
 from apothecary.store.limited import held
 from apothecary.store.statements import Statement, Statements
 from apothecary.store.writers import busy
@@ -84,6 +85,14 @@ class SqlReader(SqlConcepts, Reader):
             if left is not None and (left := left - sum(map(held, rows))) < 0:
                 break
         return found
+
+    def heads(self, keys: Sequence[tuple[str, str]]) -> list[Head]:
+        build = partial(reads.heads, self.statements.dialect)
+        return [
+            Head(*row)
+            for kind, ids in _by_type(keys)
+            for row in self._fetch("heads", build, type=kind, ids=self.sequence(ids))
+        ]
 
     def existing(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
         statement = self.statements.get("existing", partial(reads.existing, self.statements.dialect))
@@ -188,6 +197,11 @@ class SqlReader(SqlConcepts, Reader):
                 # What is written at the end meanwhile is not waited for: there might be no end of it.
                 return
 
+    def has_codes(self, systems: Collection[str]) -> bool:
+        build = partial(reads.coded, self.statements.dialect)
+        wanted = [key(one) for one in systems]
+        return bool(wanted) and bool(self._fetch("coded", build, systems=self.sequence(wanted)))
+
     def types(self) -> list[str]:
         return [row[0] for row in self._fetch("types", reads.types)]
 
@@ -291,6 +305,8 @@ class SqlStore(SqlReader, Store):
 
     def __init__(self, dialect: Dialect) -> None:
         super().__init__(Statements(dialect))
+        self.sqlite = dialect.name == "sqlite"
+        self.left_out = False  # whether there are no indexes for now: see `filling`
         self.clock: Callable[[], int] = now
         """Gives this instant in microseconds since 1970."""
         self.aside: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -317,6 +333,17 @@ class SqlStore(SqlReader, Store):
         """Make the tables in an empty database; raise SchemaError for tables of another version, and for none where
         they are not to be made. Any number of processes may do so at once.
         """
+
+    def filling(self) -> AbstractContextManager[bool]:
+        return filling.filling(self)
+
+    @abstractmethod
+    def alone(self) -> AbstractContextManager[bool]:
+        """Keep everybody else out, until the block ends, where nobody is in; whether that is so."""
+
+    @abstractmethod
+    def make_up(self) -> None:
+        """Make what was left out."""
 
     @abstractmethod
     def retryable(self, error: Exception) -> bool:

@@ -5,6 +5,7 @@ https://www.sqlite.org/wal.html and https://www.sqlite.org/pragma.html#pragma_sy
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
@@ -19,7 +20,7 @@ from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from apothecary.errors import FhirError, Unreachable
-from apothecary.store import schema
+from apothecary.store import filling, schema, sqlite_alone
 from apothecary.store.limited import limited
 from apothecary.store.sql import SqlStore, too_complex, too_long
 from apothecary.store.sqlite_file import DatabaseFile, pragmas
@@ -41,6 +42,9 @@ _TOO_COMPLEX = (
     *("parser stack overflow", "Expression tree is too large", "too many SQL variables", "too many terms in compound"),
     *("at most 64 tables in a join", "too many columns", "LIKE or GLOB pattern too complex"),
 )
+
+
+log = logging.getLogger("apothecary")
 
 
 class _Compiler(SQLiteCompiler):
@@ -91,10 +95,9 @@ class SqliteStore(SqlStore):
         connection, which takes as much of it as the database is large.
         """
         self.path = path
-        self._durability = durability
+        self._pragmas = pragmas(durability, cache)
         self._seconds = seconds
         self._lock_seconds = lock_seconds
-        self._cache = cache
         self._file = DatabaseFile(path)
         self._free: list[_Connection] = []
         self._closed = False
@@ -164,7 +167,7 @@ class SqliteStore(SqlStore):
         try:
             # Readers then never wait. SQLite does not wait by itself for others who switch it on.
             _as_soon_as_free(connection, "PRAGMA journal_mode=WAL", self._lock_seconds)
-            for pragma in pragmas(self._durability, self._cache):
+            for pragma in self._pragmas:
                 connection.execute(f"PRAGMA {pragma}")
             if not self._file.known:
                 # With the first look into it its log is opened, too.
@@ -301,9 +304,35 @@ class SqliteStore(SqlStore):
         """
         return isinstance(error, Undone)
 
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        with self._connection() as connection:
+            try:
+                with sqlite_alone.alone(connection, self._pragmas, self._lock_seconds) as have:
+                    # There is no log beside the file meanwhile.
+                    self._file.note()
+                    # For who writes: there can be no other connection.
+                    self._free.append(connection)
+                    try:
+                        yield have
+                    finally:
+                        self._free.remove(connection)
+            finally:
+                self._file.note()
+
+    def make_up(self) -> None:
+        with self._connection() as connection:
+            sqlite_alone.make_up(connection, filling.making(self.statements.dialect), self._pragmas)
+
+    def gather_statistics(self) -> None:
+        """Nothing: what is chosen by numbers is counted, and the rest is said in the statements."""
+
     def prepare(self, *, make: bool = True) -> None:
         with self._connection() as connection:
             if schema.is_current(stamp(connection), make=make, usable_from=partial(_usable_from, connection)):
+                if connection.execute(filling.ASKED).fetchone() is not None:
+                    log.warning(filling.MAKING_UP)
+                    sqlite_alone.make_up(connection, filling.making(self.statements.dialect), self._pragmas)
                 return
         with self._writing(joins=False) as connection:
             # Another process may have made the tables while this one waited for the lock.

@@ -4,9 +4,9 @@ made anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from sqlalchemy import (
     BigInteger,
@@ -27,24 +27,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
 from apothecary.errors import Conflict
-from apothecary.search.contained import CONTAINS, placed
-from apothecary.search.parts import Piece, pieces
-from apothecary.search.rows import (
-    TABLES,
-    ContainedRow,
-    Indexed,
-    IndexRow,
-    ReferenceRow,
-    SpellingRow,
-    TextRow,
-    VocabularyRow,
-    apart,
-)
+from apothecary.search.parts import Piece
+from apothecary.search.rows import Indexed
 from apothecary.search.words import trigrams
 from apothecary.store import concept_tables, fulltext, reads, spelling, tables
 from apothecary.store.concept_write import ConceptWriter
-from apothecary.store.contract import Stored, Transaction
+from apothecary.store.contract import Head, Stored, Transaction
 from apothecary.store.limited import limited
+from apothecary.store.shaping import Shaped, shape
 from apothecary.store.sql import SqlReader, SqlStore
 from apothecary.store.statements import Statement
 
@@ -158,7 +148,9 @@ class SqlTransaction(SqlReader, Transaction):
         self._newest = newest
         self._writes = writes
         self._cursor = cursor
-        self.sqlite = statements.dialect.name == "sqlite"
+        self.sqlite = store.sqlite
+        # While passages are indexed at the end of all, they are neither learnt nor forgotten one by one.
+        self._learns = store.sqlite and not store.left_out
         self._pending: dict[str, list[tuple[Any, ...]]] = {name: [] for name in tables.INDEXES}
         self._held = 0
         self._new: dict[Key, tuple[Stored, str]] = {}
@@ -173,7 +165,7 @@ class SqlTransaction(SqlReader, Transaction):
         """Resources that were contained in others, and go from the index."""
         self._indexed: set[Key] = set()
         """Resources of which index rows are held back."""
-        self._contained: list[dict[str, Any]] = []
+        self._contained: list[tuple[Any, ...]] = []
         """Rows of contained resources that are not inserted yet. Their text is that of the container."""
         self._words: dict[tuple[str, str, str], bool] = {}
         self._pieces: dict[Piece, bool] = {}
@@ -203,17 +195,17 @@ class SqlTransaction(SqlReader, Transaction):
     def foresee(self, keys: Iterable[Key]) -> None:
         """Nothing is gained by reading together what lies in this process."""
 
-    def moment(self, current: Stored | None = None) -> int:
+    def moment(self, current: Stored | Head | None = None) -> int:
         if self._newest is None:
             self._newest = int(self.run(self._writes.newest).fetchone()[0])
         after = 0 if current is None else current.updated + 1000
         self._newest = max(self._instant(self._newest), after)
         return self._newest
 
-    def write(self, stored: Stored, method: str, rows: Iterable[Indexed]) -> None:
+    def write(self, stored: Stored, method: str, rows: Iterable[Indexed] | Shaped, *, absent: bool = False) -> None:
         key = stored.type, stored.id
         self.touched.add(key)
-        current = self._current(stored, method)
+        current = None if absent else self._current(stored, method)
         if (0 if current is None else current.version) != stored.version - 1:
             name = "/".join(key)
             raise Conflict(
@@ -243,23 +235,20 @@ class SqlTransaction(SqlReader, Transaction):
                 raise Conflict(f"{stored.type}/{stored.id} was changed by somebody else at the same time")
         self._index(stored, rows, before=before)
 
-    def index(self, stored: Stored, rows: Iterable[Indexed], *, fresh: bool) -> None:
+    def index(self, stored: Stored, rows: Iterable[Indexed] | Shaped, *, fresh: bool) -> None:
         # What is in the index is of this version: it may have come there by other rules, but contains the same.
         self._index(stored, rows, before=None if fresh else stored)
 
-    def _index(self, stored: Stored, rows: Iterable[Indexed], *, before: Stored | None) -> None:
+    def _index(self, stored: Stored, rows: Iterable[Indexed] | Shaped, *, before: Stored | None) -> None:
         """Replace the index rows, which are those of `before`; None where there are none."""
         kind, identity = stored.type, stored.id
         if before is not None:
             self._replace(kind, identity, before)
-        found, concepts = apart(rows)
-        if found and isinstance(found[0], ContainedRow):
-            self._hold_contained(stored, found)
-        else:
-            self._hold(kind, identity, enumerate(cast("list[IndexRow]", found)))
+        shaped = rows if isinstance(rows, Shaped) else shape(kind, identity, rows, sqlite=self.sqlite)
+        self._hold(stored, shaped)
         self._indexed.add((kind, identity))
-        if kind == "CodeSystem" and (concepts is not None or before is not None):
-            self._writes.concepts.write(self, stored, concepts, fresh=before is None)
+        if kind == "CodeSystem" and (shaped.concepts is not None or before is not None):
+            self._writes.concepts.write(self, stored, shaped.concepts, fresh=before is None)
         if self._held + len(self._new) + len(self._next) >= BATCH:
             self.flush()
 
@@ -273,29 +262,17 @@ class SqlTransaction(SqlReader, Transaction):
             for one in self.run(self._writes.contained, type=kind, id=identity).fetchall():
                 self._stale[one[0], one[1]] = self._gone[one[0], one[1]] = None
 
-    def _hold(self, kind: str, identity: str, rows: Iterable[tuple[int, IndexRow]]) -> None:
-        """Note numbered rows of one resource, to be written with others."""
-        for number, row in rows:
-            if isinstance(row, VocabularyRow):
-                self._words.setdefault((kind, *row), False)
-                continue
-            if isinstance(row, SpellingRow):
-                for piece in pieces(row.text):
-                    self._pieces.setdefault(piece, False)
-                continue
-            if isinstance(row, TextRow):
-                words = fulltext.document(self.statements.dialect, kind, row.parameter, row.words)
-                row = row._replace(words=words)
-            self._pending[TABLES[type(row)]].append((kind, identity, row.parameter, number, *row[1:]))
-            self._held += 1
-
-    def _hold_contained(self, stored: Stored, rows: Sequence[IndexRow | ContainedRow]) -> None:
-        """The same for a resource with contained ones, each of which becomes a resource of the index."""
-        for number, (kind, identity, row) in enumerate(placed(rows, stored.type, stored.id)):
-            self._hold(kind, identity, ((number, row),))
-            if isinstance(row, ReferenceRow) and row.parameter == CONTAINS:
-                inside = stored._replace(type=row.target_type, id=row.target_id, body=None)
-                self._contained.append({**inside._asdict(), "deleted": False})
+    def _hold(self, stored: Stored, shaped: Shaped) -> None:
+        """Note the rows of one resource, to be written with others."""
+        for name, rows in shaped.rows.items():
+            self._pending[name] += rows
+            self._held += len(rows)
+        for word in shaped.words:
+            self._words.setdefault(word, False)
+        for piece in shaped.pieces:
+            self._pieces.setdefault(piece, False)
+        for kind, identity in shaped.contained:
+            self._contained.append((kind, identity, *stored[2:5], False, None))
 
     @property
     def holding(self) -> bool:
@@ -311,14 +288,14 @@ class SqlTransaction(SqlReader, Transaction):
             self._gone.clear()
         self._indexed.clear()
         if self._contained:
-            self._insert(tables.resource, self._contained)
+            self.insert_rows("resource", self._contained)
             self._contained.clear()
         if not self._held:
             return
         for name, pending in self._pending.items():
             if pending:
                 self.insert_rows(name, pending)
-                if name == "text" and self.sqlite:
+                if name == "text" and self._learns:
                     self.many(fulltext.LEARN, [row[:4] for row in pending])
                 pending.clear()
         self._flush_words()
@@ -327,25 +304,21 @@ class SqlTransaction(SqlReader, Transaction):
 
     def _write_versions(self) -> None:
         """Insert resources that are new, give others their next version, and append the versions of both."""
-        new = [_named(stored, method) for stored, method in self._new.values()]
-        following = [_named(stored, method) for stored, method in self._next.values()]
+        new, following = list(self._new.values()), list(self._next.values())
         self._new.clear()
         self._next.clear()
-        self._insert(tables.resource, new)
+        if new:
+            self.insert_rows("resource", [(*one[:5], one.deleted, one.body) for one, _ in new])
         if following:
             statement = self._writes.update_resource
-            self.many(statement.text, [statement.bind(one) for one in following])
-        self._insert(tables.version, new + following)
-
-    def _insert(self, table: Table, named: Sequence[Mapping[str, Any]]) -> None:
-        """Write rows that are given by the names of their columns."""
-        if named:
-            self.insert_rows(table.name, [tuple(row[one.name] for one in table.columns) for row in named])
+            self.many(statement.text, [statement.bind(_named(*one)) for one in following])
+        if new or following:
+            self.insert_rows("version", [(*one[:5], method, one.body) for one, method in new + following])
 
     def _forget(self) -> None:
         """Delete the index rows of what is stale, and what was contained."""
         keys = list(self._stale)
-        if self.sqlite:
+        if self._learns:
             self.many(fulltext.FORGET, keys)
         for statement in self._writes.delete_rows.values():
             self.many(statement.text, keys)
@@ -381,6 +354,11 @@ class SqlTransaction(SqlReader, Transaction):
     def insert_rows(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
         """Write rows of one table, with their columns in its order."""
         self.many(self._writes.insert_rows[name].text, rows)
+
+    def run_all(self, statements: Iterable[str]) -> None:
+        """Run statements that take no values."""
+        for one in statements:
+            self.run(Statement(one, (), {}))
 
     def many(self, text: str, bound: Sequence[Sequence[Any]]) -> None:
         """Run a statement for each of some rows."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from apothecary.fhir import temporal
 from apothecary.fhir.releases import FhirVersion
@@ -15,8 +15,7 @@ from apothecary.search.rows import IndexRow
 from apothecary.search.terminology import Terminology
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """One value that a parameter's expression selected: its FHIR type and its JSON.
 
     `value_set` is the required binding of a `code` in the release `version`; `element` numbers the element inside a
@@ -66,7 +65,7 @@ class SearchType(Protocol):
     ELEMENTS: frozenset[str]
     """The FHIR types that this parameter type can read: https://hl7.org/fhir/R5/search.html#xpath"""
 
-    def extract(self, parameter: str, value: Value) -> Iterator[IndexRow]: ...
+    def extract(self, parameter: str, value: Value) -> Iterable[IndexRow]: ...
 
     def predicate(self, parameter: str, modifier: str | None, text: str, request: Request) -> Predicate: ...
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from html.parser import HTMLParser
 from typing import Any
 
-from apothecary.fhir.definitions import definitions
+from apothecary.fhir.definitions import Definitions, definitions
 from apothecary.fhir.paths import Track
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search import advanced
@@ -70,13 +70,15 @@ def narrative(resource: Mapping[str, Any]) -> list[str]:
     return _blocks(div) if isinstance(div, str) else []
 
 
-def content(node: Mapping[str, Any], structure: str, version: FhirVersion) -> Iterator[str]:
+def content(node: Mapping[str, Any], structure: str, version: FhirVersion) -> list[str]:
     """Every text in `node`, a resource or element of the shape `structure`: narrative, strings, markdown and codes."""
+    found: list[str] = []
     for kind, text in _written(node, structure, version):
         if kind == "xhtml":
-            yield from _blocks(text)
+            found += _blocks(text)
         else:
-            yield text
+            found.append(text)
+    return found
 
 
 def characters(resource: Mapping[str, Any], version: FhirVersion) -> int:
@@ -84,18 +86,26 @@ def characters(resource: Mapping[str, Any], version: FhirVersion) -> int:
     return sum(len(text) for _, text in _written(resource, resource["resourceType"], version))
 
 
-def _written(node: Mapping[str, Any], structure: str, version: FhirVersion) -> Iterator[tuple[str, str]]:
+def _written(node: Mapping[str, Any], structure: str, version: FhirVersion) -> list[tuple[str, str]]:
     """The texts as they are written, each behind its type."""
-    tables, shape = definitions(version), _shape(structure, version)
+    found: list[tuple[str, str]] = []
+    _collect(node, structure, definitions(version), version, found)
+    return found
+
+
+def _collect(
+    node: Mapping[str, Any], structure: str, tables: Definitions, version: FhirVersion, found: list[tuple[str, str]]
+) -> None:
+    shape = _shape(structure, version)
     for name, value in node.items():
         kind = shape.get(name)
         if kind is None:
             continue
-        for one in value if isinstance(value, list) else (value,):
-            if isinstance(one, dict):
-                yield from _written(one, tables.structure_of(one, kind), version)
-            elif isinstance(one, str):
-                yield kind, one
+        for one in value if value.__class__ is list else (value,):
+            if one.__class__ is str:
+                found.append((kind, one))
+            elif one.__class__ is dict:
+                _collect(one, tables.structure_of(one, kind), tables, version, found)
 
 
 @lru_cache(maxsize=4096)

@@ -27,12 +27,14 @@ _PARTS = {
 }
 
 
-def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
+def extract(parameter: str, value: Value) -> list[IndexRow]:
     """One row for each text of the value, and the text for who looks for a part of it."""
+    rows: list[IndexRow] = []
     for text in _texts(value.type, value.json):
         folded = bare(text)
-        yield StringRow(parameter, folded[:KEY_LENGTH], folded, text, value.element)
-        yield SpellingRow(folded)
+        rows.append(StringRow(parameter, folded[:KEY_LENGTH], folded, text, value.element))
+        rows.append(SpellingRow(folded))
+    return rows
 
 
 def _texts(kind: str, json: object) -> Iterator[str]:

@@ -5,8 +5,6 @@ How a code stands in the index, and which ways to write it find each other, `apo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from apothecary.fhir.caches import short_cache
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion
@@ -59,73 +57,72 @@ def implied_system(value_set: str, code: str, version: FhirVersion = FhirVersion
     return bound.system_of(code) or ""
 
 
-def extract(parameter: str, value: Value) -> Iterator[IndexRow]:
+def extract(parameter: str, value: Value) -> list[IndexRow]:
     """Token rows for every code, string rows for every text of the value; one empty token row where there is no code.
 
     The empty row keeps `:missing` true to the element: a concept that is only text is not missing.
     """
-    empty = True
-    for row in _rows(parameter, value.type, value.json, value):
-        empty = empty and not isinstance(row, TokenRow)
-        yield row
-    if empty:
-        yield TokenRow(parameter, "", "", value.element)
+    rows: list[IndexRow] = []
+    _add(rows, parameter, value.type, value.json, value)
+    if not any(row.__class__ is TokenRow for row in rows):
+        rows.append(TokenRow(parameter, "", "", value.element))
+    return rows
 
 
-def _rows(parameter: str, kind: str, json: object, value: Value) -> Iterator[IndexRow]:
+def _add(rows: list[IndexRow], parameter: str, kind: str, json: object, value: Value) -> None:
     if isinstance(json, dict):
         if kind == "CodeableReference":
             kind, json = "CodeableConcept", json.get("concept") or {}
         if kind == "CodeableConcept":
             for coding in json.get("coding", ()):
-                yield from _coding(parameter, coding, value)
-            yield from _text(parameter, json.get("text"), value.element)
+                _add_coding(rows, parameter, coding, value)
+            _add_text(rows, parameter, json.get("text"), value.element)
         elif kind == "Coding":
-            yield from _coding(parameter, json, value)
+            _add_coding(rows, parameter, json, value)
         elif kind == "Identifier":
-            yield from _identifier(parameter, json, value)
+            _add_identifier(rows, parameter, json, value)
         elif kind == "ContactPoint" and isinstance(json.get("value"), str):
-            yield from _code(parameter, "", json["value"], value)
+            _add_code(rows, parameter, "", json["value"], value)
     elif kind == "boolean":
-        yield TokenRow(parameter, BOOLEAN_SYSTEM, "true" if json else "false", value.element)
+        rows.append(TokenRow(parameter, BOOLEAN_SYSTEM, "true" if json else "false", value.element))
     elif isinstance(json, str):
         bound = value.value_set if kind == "code" else None
         system = implied_system(bound, json, value.version) if bound else ""
-        yield from _code(parameter, system, json, value)
+        _add_code(rows, parameter, system, json, value)
 
 
-def _code(parameter: str, system: str, code: str, value: Value) -> Iterator[IndexRow]:
-    for form in value.systems.indexed(system, code):
-        yield TokenRow(parameter, key(system), form, value.element)
+def _add_code(rows: list[IndexRow], parameter: str, system: str, code: str, value: Value) -> None:
+    short, element = key(system), value.element
+    rows += [TokenRow(parameter, short, form, element) for form in value.systems.indexed(system, code)]
 
 
-def _coding(parameter: str, coding: dict[str, str], value: Value) -> Iterator[IndexRow]:
+def _add_coding(rows: list[IndexRow], parameter: str, coding: dict[str, str], value: Value) -> None:
     system, code = coding.get("system") or "", coding.get("code")
     if code:
-        yield from _code(parameter, system, code, value)
+        _add_code(rows, parameter, system, code, value)
     elif system:
-        yield TokenRow(parameter, key(system), "", value.element)
-    yield from _text(parameter, coding.get("display"), value.element)
+        rows.append(TokenRow(parameter, key(system), "", value.element))
+    _add_text(rows, parameter, coding.get("display"), value.element)
 
 
-def _identifier(parameter: str, identifier: dict[str, object], value: Value) -> Iterator[IndexRow]:
+def _add_identifier(rows: list[IndexRow], parameter: str, identifier: dict[str, object], value: Value) -> None:
     system, text, kind = identifier.get("system") or "", identifier.get("value"), identifier.get("type")
     if isinstance(system, str) and isinstance(text, str):
-        yield from _code(parameter, system, text, value)
+        _add_code(rows, parameter, system, text, value)
         if isinstance(kind, dict):
             for coding in kind.get("coding", ()):
                 if "code" in coding:
                     of_type = key(f"{coding.get('system', '')}|{coding['code']}")
-                    for form in STANDARD.forms("", text):
-                        yield TokenRow(f"{parameter}:of-type", of_type, form, value.element)
+                    forms = STANDARD.forms("", text)
+                    rows += [TokenRow(f"{parameter}:of-type", of_type, form, value.element) for form in forms]
     if isinstance(kind, dict):
-        yield from _text(parameter, kind.get("text"), value.element)
+        _add_text(rows, parameter, kind.get("text"), value.element)
 
 
-def _text(parameter: str, text: object, element: int) -> Iterator[IndexRow]:
+def _add_text(rows: list[IndexRow], parameter: str, text: object, element: int) -> None:
     if isinstance(text, str) and text.strip():
         folded = bare(text)
-        yield StringRow(parameter, folded[:KEY_LENGTH], folded, text, element)
+        rows.append(StringRow(parameter, folded[:KEY_LENGTH], folded, text, element))
 
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:

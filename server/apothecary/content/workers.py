@@ -1,0 +1,138 @@
+"""Processes that prepare documents beside the one that writes: reading, checking and indexing take most of the time of
+a load, and need no database.
+
+https://docs.python.org/3/library/concurrent.futures.html#processpoolexecutor
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import NamedTuple
+
+from apothecary.content.definitions import Serving
+from apothecary.content.documents import Document
+from apothecary.content.preparing import Failure, Prepared, Preparing
+from apothecary.content.stream import Text, read
+from apothecary.errors import StartError
+from apothecary.search.defined import Defining
+from apothecary.search.normalisation import Systems
+from apothecary.search.registries import make_registries
+
+# No more processes than that: one that writes does not keep up with more.
+MOST = 4
+
+# So many chunks wait for each process, so that none is idle while another is written.
+AHEAD = 2
+
+Found = list[Prepared | Failure]
+
+
+class Given(NamedTuple):
+    """What the store defines, as another process must know it."""
+
+    generation: str
+    parameters: Sequence[Defining]
+    systems: Systems
+
+
+def how_many() -> int:
+    """How many processes to start: one for each processor that this one may use."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, MOST)
+
+
+class Workers(AbstractContextManager["Workers"]):
+    """The processes of one load. They know what was defined when they began; when other things are defined, others
+    begin.
+    """
+
+    def __init__(self, preparing: Preparing, count: int | None = None) -> None:
+        self._preparing = preparing
+        self._count = count or how_many()
+        self._pools: list[ProcessPoolExecutor] = []
+
+    def prepared(
+        self, chunks: Iterable[list[Text | Document]], generation: Callable[[], str], given: Callable[[], Given]
+    ) -> Iterator[tuple[str, Found]]:
+        """What stands in each of the chunks, in their order, with the generation of the definitions that it was
+        prepared for. `generation` says which counts now, and `given` what that is. Raises StartError where a process
+        was ended.
+        """
+        waiting: deque[tuple[str, Future[Found]]] = deque()
+        begun = ""
+        for chunk in chunks:
+            if not self._pools or generation() != begun:
+                begun = self._begin(given())
+            waiting.append((begun, self._pools[-1].submit(_prepare, chunk)))
+            if len(waiting) > AHEAD * self._count:
+                yield self._next(waiting)
+        while waiting:
+            yield self._next(waiting)
+
+    def _begin(self, given: Given) -> str:
+        # Those before have what they were given to do, and end then.
+        for pool in self._pools:
+            pool.shutdown(wait=False)
+        # Started anew and not forked: this process has threads, and connections that are its own.
+        context = multiprocessing.get_context("spawn")
+        arguments = self._preparing, given
+        self._pools = [ProcessPoolExecutor(self._count, context, initializer=_initialise, initargs=arguments)]
+        return given.generation
+
+    @staticmethod
+    def _next(waiting: deque[tuple[str, Future[Found]]]) -> tuple[str, Found]:
+        generation, future = waiting.popleft()
+        try:
+            return generation, future.result()
+        except BrokenProcessPool:
+            raise StartError(
+                "a process that prepared resources was ended, perhaps for want of memory; what was loaded stays, run "
+                "it again for the rest"
+            ) from None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for pool in self._pools:
+            pool.shutdown(wait=kind is None, cancel_futures=True)
+
+
+# -- in such a process
+
+_here: list[tuple[Preparing, Serving]] = []
+
+
+def _initialise(preparing: Preparing, given: Given) -> None:
+    # The one that writes is told to stop, and stops the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    registries = make_registries(preparing.settings, given.parameters, systems=given.systems)
+    _here.append((preparing, Serving(given.generation, registries)))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        # Whoever would take what is being prepared is gone.
+        os._exit(1)
+
+
+def _prepare(chunk: list[Text | Document]) -> Found:
+    preparing, known = _here[-1]
+    found: Found = []
+    for text in chunk:
+        for item in preparing.items(read(text), known, found.append):
+            one = preparing.prepared(item, known, found.append)
+            if one is not None:
+                found.append(one)
+    return found
