@@ -31,8 +31,6 @@ from apothecary.store.writers import Undone, Writers, busy
 # How many steps of SQLite's machine pass between two looks at the clock: often enough for a limit of tenths of a
 # second.
 STEPS = 20_000
-# So many short values of `state` are remembered, until anything changes.
-STATES, STATE = 16, 1000
 # A connection with so many characters of long statements is closed when it is not needed: it takes 5 MB for them.
 LONG_KEPT = 500_000
 # Who waits for another process looks so often, in seconds, and more seldom where it is LONG.
@@ -105,7 +103,6 @@ class SqliteStore(SqlStore):
         self._watch: _Connection | None = None
         self._watches = 0
         self._watching = threading.Lock()
-        self._states: dict[str, tuple[Hashable, str | None]] = {}
         super().__init__(Dialect(paramstyle="qmark"))
         self._writes = Writes(self)
         self._writers: Writers[_Connection] = Writers(self._begin, self._commit, self._give_back, lock_seconds)
@@ -236,21 +233,6 @@ class SqliteStore(SqlStore):
             except sqlite3.Error as error:
                 self._watch = None
                 raise self._translate(error) from error
-
-    def state(self, name: str) -> str | None:
-        # Every search asks whether the definitions are those that it knows: whether anything changed is told in a
-        # quarter of the time.
-        now = self.changes()
-        known = self._states.get(name)
-        if known is not None and known[0] == now:
-            return known[1]
-        found = super().state(name)
-        if len(found or "") <= STATE:
-            if len(self._states) >= STATES:
-                self._states.clear()
-            # Read after the look: what came in between is looked up again.
-            self._states[name] = now, found
-        return found
 
     @contextmanager
     def transaction(self, *, brief: bool = False) -> Iterator[SqlTransaction]:
