@@ -87,7 +87,7 @@ def whole_sheet() -> dict[str, Any]:
         ]
         for one in _characteristics(sheet):
             _single(one)
-    del sheet["knowledge"]["medication-claims"]
+    del sheet["ids"], sheet["knowledge"]["medication-claims"]
     sheet["knowledge"]["medication-claims"] = []
     return sheet
 

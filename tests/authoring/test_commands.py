@@ -140,6 +140,35 @@ def test_a_name_that_is_no_id_makes_no_sheet(name: str, root: Path) -> None:
     assert files(root) == before
 
 
+def test_a_folder_without_the_code_systems_that_sheets_use_is_told(root: Path) -> None:
+    (root / "CodeSystem" / "effect-statement.json").unlink()
+    before = files(root)
+    for told in (run("new", "x", "--content", root), run("build", "--content", root)):
+        assert told.exit_code == 2
+        assert "lacks the code systems that sheets use: effect-statement. Copy CodeSystem" in told.stderr
+    assert files(root) == before
+
+
+def test_the_first_sheet_of_a_folder_comes_with_an_empty_list_of_codes(root: Path) -> None:
+    for path in (root / "sheets").iterdir():
+        path.unlink()
+    assert run("new", "aspirin", "--content", root).exit_code == 0
+    assert {path.name for path in (root / "sheets").iterdir()} == {
+        *("aspirin.yaml", "terminologies.yaml", "sheet.schema.json", "terminologies.schema.json")
+    }
+    assert run("build", "--content", root).exit_code == 0
+    assert (root / "MedicationKnowledge" / "aspirin.json").exists()
+    # What stands there as an example is one.
+    lines = (root / "sheets" / "terminologies.yaml").read_text(encoding="utf-8").splitlines()
+    example = "terminologies:\n" + "\n".join(line[2:] for line in lines[2:-1]) + "\n"
+    (root / "sheets" / "terminologies.yaml").write_text(example, encoding="utf-8")
+    sheet = root / "sheets" / "aspirin.yaml"
+    text = sheet.read_text(encoding="utf-8").replace("  # codes: [rx|...]", "  codes: [rx|1191]")
+    sheet.write_text(text, encoding="utf-8")
+    assert run("build", "--content", root).exit_code == 0
+    assert (root / "CodeSystem" / "rxnorm-fragment.json").exists()
+
+
 def test_a_new_sheet_names_its_editors(root: Path) -> None:
     assert "no Organization/nobody" in run("new", "x", "--content", root, "--editors", "nobody").stderr
     (root / "Organization" / "other.json").write_text(
@@ -326,3 +355,16 @@ def test_resources_of_any_form_are_told_of_and_never_a_traceback(
     # Building makes them anew.
     assert run("build", "--content", repository).exit_code == 0
     assert run("diff", "HEAD", "--content", repository).stdout == "nothing changed in meaning\n"
+
+
+def test_what_resources_are_built_from_is_neither_checked_nor_loaded_as_one(root: Path, tmp_path: Path) -> None:
+    run("build", "--content", root)
+    # The list of codes names systems of FHIR.
+    terms = root / "sheets" / "terminologies.yaml"
+    terms.write_text(terms.read_text(encoding="utf-8") + "# http://hl7.org/fhir/sid/icd-10-cm\n", encoding="utf-8")
+    checked = run("validate", root)
+    assert checked.exit_code == 0, checked.output
+    assert "4 files without FHIR skipped" in checked.stderr
+    loaded = run("load", root, "--database", f"sqlite:///{tmp_path / 'loaded.db'}")
+    assert loaded.exit_code == 0, loaded.output
+    assert "0 failed" in loaded.output

@@ -13,6 +13,7 @@ import pytest
 from apothecary.fhir.releases import FhirVersion
 from apothecary.validation import validate
 from tests.conformance.harness import Answer, InProcess
+from tests.content.clonazepam_audit import AUDIT
 from tests.content.monograph import SHIPPED, Resource
 
 ICD = "http://hl7.org/fhir/sid/icd-10-cm|"
@@ -43,7 +44,7 @@ def search(server: InProcess, path: str, version: str = "r5") -> Answer:
 
 @pytest.mark.parametrize("version", ["r4", "r4b", "r5"])
 @pytest.mark.parametrize("code", ["G43", "G43.909"])
-@pytest.mark.parametrize("kind", [USES])
+@pytest.mark.parametrize("kind", ["MedicationKnowledge", USES])
 def test_what_is_denied_is_told_where_no_use_is_found(
     content_server: InProcess, kind: str, code: str, version: str
 ) -> None:
@@ -233,3 +234,26 @@ def test_a_document_refers_to_nothing_that_is_not_there(empty_server: InProcess)
         assert empty_server.ask("PUT", path, headers, json.dumps(one)).status == 201
     document = empty_server.ask("GET", "/fhir/r5/Composition/whole/$document").json
     assert [entry["resource"]["id"] for entry in document["entry"]] == ["whole", "document-entry"]
+
+
+@pytest.mark.parametrize("version", ["r4", "r4b", "r5"])
+def test_all_claims_are_in_what_a_release_answers(content_server: InProcess, version: str) -> None:
+    texts: dict[str, str] = {}
+    for row in AUDIT:
+        if row.place not in texts:
+            identity = row.place.partition("/")[2]
+            served = content_server.ask("GET", f"/fhir/{version}/{row.place}")
+            if served.status == 404:
+                served = content_server.ask("GET", f"/fhir/{version}/Basic/{identity}")
+            assert served.status == 200, row.place
+            texts[row.place] = served.body.decode()
+        assert f'"clonazepam:{row.claim}"' in texts[row.place]
+    assert {row.claim for row in AUDIT} == {f"S{number}" for number in range(1, 81)}
+
+
+def test_a_tablet_is_found_by_its_generic_drug_and_clonazepam_by_its_unii(content_server: InProcess) -> None:
+    for code, identity in (("197527", "0-5"), ("197528", "1"), ("197529", "2")):
+        for kind in ("Medication", "MedicationKnowledge"):
+            system = "http://www.nlm.nih.gov/research/umls/rxnorm"
+            assert search(content_server, f"{kind}?code={system}|{code}").ids == [f"klonopin-{identity}-mg-tablet"]
+    assert search(content_server, "MedicationKnowledge?code=http://fdasis.nlm.nih.gov|5PE9FDE8GB").ids == ["clonazepam"]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from apothecary.authoring.folder import Held, Plan, plan, read_held, read_sheet, read_terms
+from apothecary.authoring.folder import Held, Plan, plan, read_held, read_sheet, read_terms, sheet_paths
 from apothecary.authoring.terms import Vocabulary
 from apothecary.content.write import file_text
 
@@ -27,7 +27,7 @@ Resource = dict[str, Any]
 
 SHIPPED = read_held(RESOURCES)
 TEST_TERMS = read_terms(TEST_SHEETS / "terminologies.yaml")
-SHEETS = {one.drug: one for one in (read_sheet(RESOURCES / "sheets" / "clonazepam.yaml"),)}
+SHEETS = {one.drug: one for one in map(read_sheet, sheet_paths(RESOURCES))}
 TEST_SHEET = read_sheet(TEST_SHEETS / "examplamine.yaml")
 DRUGS = [*SHEETS, TEST_SHEET.drug]
 

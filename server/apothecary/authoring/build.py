@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from apothecary.authoring.documents import discrepancy, evidence, population, source
-from apothecary.authoring.knowledge import guideline, knowledge, medication, package, substance
+from apothecary.authoring.knowledge import guideline, issue, knowledge, medication, package, substance
 from apothecary.authoring.lens import CONCEPT, Many
 from apothecary.authoring.monograph import composition, provenance
 from apothecary.authoring.order import in_order
@@ -115,7 +115,7 @@ def _drug(sheet: Mapping[str, Any], pen: Pen) -> Iterator[JSON]:
     own = {key: part for key, part in sheet["knowledge"].items() if key not in ("medication-claims", "packaging")}
     sources = [one["id"] for one in sheet["sources"]]
     with pen.at("knowledge"):
-        built = knowledge(own, sheet["drug"], sheet["editors"], sources, pen)
+        built = knowledge(own, sheet["drug"], sheet["editors"], sources, pen, f"{sheet['drug']}-monograph")
         code = any_of(own["code"])
         if "medication-claims" in sheet["knowledge"]:
             code = {**code, "claims": sheet["knowledge"]["medication-claims"]}
@@ -126,12 +126,11 @@ def _drug(sheet: Mapping[str, Any], pen: Pen) -> Iterator[JSON]:
     for number, use in enumerate(sheet.get("uses", ())):
         with pen.at("uses", number):
             guidelines.append(guideline(use, pen))
-    issues = [
-        {"reference": f"ClinicalUseDefinition/{pen.full_id(one['id'])}"}
-        for kind in KINDS
-        if kind.key != "uses"
-        for one in sheet.get(kind.key, ())
-    ]
+    issues = []
+    for kind in KINDS:
+        for number, one in enumerate(sheet.get(kind.key, ()) if kind.key != "uses" else ()):
+            with pen.at(kind.key, number):
+                issues.append(issue(one, pen))
     if guidelines:
         built["indicationGuideline"] = guidelines
     if issues:

@@ -16,6 +16,7 @@ from typing import Any
 from apothecary.authoring import ledger
 from apothecary.authoring.build import Built, ReadSheet, build, reference_of
 from apothecary.authoring.narrative import with_narrative
+from apothecary.authoring.pen import CODES
 from apothecary.authoring.rows import Library
 from apothecary.authoring.sheet import checked, sheet_schema
 from apothecary.authoring.terms import FILE, Vocabulary, read_terminologies, terminologies_schema
@@ -28,6 +29,11 @@ from apothecary.content.yaml import read_yaml
 from apothecary.errors import ContentError, InvalidFile, StartError
 from apothecary.fhir.json import JSON
 
+# The content's own code systems that sheets use.
+NEEDED = (
+    *("assertion-basis", "claim-category", "claim-regulatory-status", "effect-statement", "limitation-type"),
+    "therapy-relationship",
+)
 # A sheet is a page; what is longer than this is none.
 MAX_SHEET = 4 * 1024 * 1024
 
@@ -144,11 +150,21 @@ def table_of(text: str, key: str, whence: str) -> dict[str, dict[str, JSON]]:
     return {each or key: claims for each, claims in found.items()}
 
 
+def check_definitions(held: Held) -> None:
+    """Raises StartError where the content lacks the code systems that sheets use: without them nothing can be built."""
+    urls = {one["url"] for one in held.resources.values() if "url" in one}
+    missing = [name for name in NEEDED if f"{CODES}{name}" not in urls]
+    if missing:
+        said = f"{held.folder} lacks the code systems that sheets use: {', '.join(missing)}"
+        raise StartError(f"{said}. Copy CodeSystem, ValueSet and StructureDefinition from Apothecary's own resources.")
+
+
 def plan(held: Held, sheets: Iterable[ReadSheet], only: Iterable[Path] = (), *, narratives: bool = False) -> Plan:
     """What building `sheets` into a content folder would change; with `only`, of these sheets' drugs, and of what all
     share; with `narratives` also the generated narratives of all else. Raises InvalidFile with every fault of every
     sheet.
     """
+    check_definitions(held)
     sheets = [*sheets]
     found = [build(one, held.vocabulary, _publisher(held, one)) for one in sheets]
     _raise_faults(found, held)

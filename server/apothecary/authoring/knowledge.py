@@ -26,7 +26,7 @@ from apothecary.authoring.parts import (
 )
 from apothecary.authoring.pen import ABSENT, EXTENSION, Pen
 from apothecary.authoring.sections import Covered
-from apothecary.authoring.statements import status_concept
+from apothecary.authoring.statements import effect_of, status_concept
 from apothecary.authoring.types import any_of
 from apothecary.fhir.json import JSON
 
@@ -139,11 +139,19 @@ DERIVED = (
 )
 
 
-def knowledge(sheet: Mapping[str, Any], id: str, editors: str, sources: list[str], pen: Pen) -> JSON:
-    """The MedicationKnowledge of a drug or product, without what uses and packages add."""
-    monograph = [
+def knowledge(
+    sheet: Mapping[str, Any], id: str, editors: str, sources: list[str], pen: Pen, composition: str | None = None
+) -> JSON:
+    """The MedicationKnowledge of a drug or product, without what uses and packages add. `composition` is the id of the
+    monograph: MedicationKnowledge.monograph refers to documents only, so an extension leads there.
+    """
+    monograph: list[JSON] = [
         {"type": {"text": "source text"}, "source": {"reference": f"DocumentReference/{source}"}} for source in sources
     ]
+    if composition is not None:
+        link = {"extension": pen.founded({"basis": "editor"}), "reference": f"Composition/{composition}"}
+        shown = {"url": EXTENSION + "see-also", "valueReference": link}
+        monograph.append({"extension": [shown], "type": {"text": "monograph"}})
     return {
         "resourceType": "MedicationKnowledge",
         "id": id,
@@ -224,13 +232,26 @@ def read_package(resource: JSON, guideline: JSON, product: str, pen: Pen) -> JSO
     return {"id": id, **_PACKAGE.read(node, pen), **({"costs": costs} if costs else {}), **founded}
 
 
+def issue(sheet: Mapping[str, Any], pen: Pen) -> JSON:
+    """The link of a MedicationKnowledge to a statement that is no use; to a limitation with its words, so that it can
+    be found by a plain path, and read in releases that have no ClinicalUseDefinition.
+    """
+    link: JSON = {"reference": f"ClinicalUseDefinition/{pen.full_id(sheet['id'])}"}
+    if "limitation" not in sheet:
+        return link
+    with pen.at("condition"):
+        bare = BARE_CONCEPT.build(any_of(sheet["condition"]), pen)
+    condition = {"url": EXTENSION + "limitation-condition", "valueCodeableConcept": bare}
+    return {"extension": [*pen.founded(sheet), *effect_of(sheet, pen), condition], **link, "display": sheet["label"]}
+
+
 def guideline(sheet: Mapping[str, Any], pen: Pen) -> JSON:
     """What a MedicationKnowledge says of a use: its concept once more, so that a plain path finds it, and its doses."""
     status = {"url": EXTENSION + "claim-regulatory-status", "valueCodeableConcept": status_concept(sheet, pen)}
     with pen.at("use"):
         bare = BARE_CONCEPT.build(any_of(sheet["use"]), pen)
     indication = {
-        "extension": [*pen.founded(sheet), status],
+        "extension": [*pen.founded(sheet), status, *effect_of(sheet, pen)],
         "concept": bare,
         "reference": {"reference": f"ClinicalUseDefinition/{pen.full_id(sheet['id'])}"},
     }

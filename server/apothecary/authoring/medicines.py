@@ -132,7 +132,9 @@ class Related(Founded, frozen=True, kw_only=True):
     """Drugs that this one is related to."""
 
     type: Concept
-    drugs: tuple[Id, ...]
+    drugs: Annotated[
+        tuple[str, ...], Meta(description="Ids of drugs; one that the content does not hold by its code: rx|197527.")
+    ]
 
 
 class Knowledge(Part, frozen=True, kw_only=True):

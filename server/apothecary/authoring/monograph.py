@@ -67,7 +67,10 @@ def composition(sheet: Mapping[str, Any], pen: Pen) -> JSON:
         "language": "en",
         "url": f"{OWN}Composition/{id}",
         "status": sheet.get("status", "preliminary"),
-        "type": {"text": "Medication monograph"},
+        "type": {
+            "coding": [pen.standard(f"{OWN}CodeSystem/composition-type", "medication-monograph")],
+            "text": "Medication monograph",
+        },
         "subject": [{"reference": f"MedicationKnowledge/{sheet['drug']}"}],
         "date": sheet["date"],
         "author": [{"reference": f"Organization/{sheet['editors']}"}],

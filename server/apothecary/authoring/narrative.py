@@ -9,7 +9,8 @@ from html import escape
 from typing import Any
 
 from apothecary.authoring.monograph import div
-from apothecary.authoring.rows import DESCRIBE, Library, Resource, describe, section_body
+from apothecary.authoring.rows import DESCRIBE, Library, Resource, describe
+from apothecary.authoring.section_texts import section_body
 
 
 def narrative(resource: Resource, library: Library) -> dict[str, str]:

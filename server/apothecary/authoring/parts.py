@@ -17,6 +17,7 @@ from apothecary.authoring.lens import (
     Choice,
     Field,
     Many,
+    Mapped,
     Only,
     Table,
     Typed,
@@ -258,4 +259,22 @@ CLASSIFICATION = Table(
         At("classes", "classification", Many(CONCEPT)),
     )
 )
-RELATED = Table((At("type", "type", CONCEPT), At("drugs", "reference", Many(reference("MedicationKnowledge")))))
+
+
+def _drug(value: str, pen: Pen) -> JSON:
+    """A drug by its id, or by its code where the content does not hold it."""
+    if "|" not in value:
+        return {"reference": f"MedicationKnowledge/{value}"}
+    coding = pen.coding(value) or {}
+    identifier = {"system": coding.get("system"), "value": coding.get("code")}
+    return {"type": "MedicationKnowledge", "identifier": identifier, "display": coding.get("display")}
+
+
+def _read_drug(value: JSON, pen: Pen) -> str:
+    if "identifier" in value:
+        key = pen.vocabulary.key(str(value["identifier"].get("system")))
+        return f"{key}|{value['identifier'].get('value')}"
+    return str(reference("MedicationKnowledge").read(value, pen))
+
+
+RELATED = Table((At("type", "type", CONCEPT), At("drugs", "reference", Many(Mapped(_drug, _read_drug)))))

@@ -163,6 +163,10 @@ class Library:
         targets = [self._by_reference.get(each.get("reference", ""), {}) for each in references]
         return [str(each["description"]) for each in targets if "description" in each]
 
+    def get(self, reference: Resource) -> Resource | None:
+        """The target itself; None where it is not at hand."""
+        return self._by_reference.get(reference.get("reference", ""))
+
     def names(self, references: Iterable[Resource]) -> str:
         """The names of several targets as a list."""
         return bullets(self.name(reference) for reference in references)
@@ -376,12 +380,3 @@ def describe(resource: Resource, library: Library) -> Described:
     title, notes, rows = DESCRIBE[resource["resourceType"]](resource, library)
     rows = [*rows, ("Source claims", ", ".join(claim_ids(resource)))]
     return title, notes, [(label, value) for label, value in rows if value]
-
-
-def section_body(section: Resource, library: Library) -> str | None:
-    """The XHTML of a Composition section from its entries or its reason for being empty; None if it is authored."""
-    if "emptyReason" in section:
-        return f"<p>{escape(concept_text(section['emptyReason']))}</p>"
-    if "entry" in section:
-        return f"<div>{library.names(section['entry'])}</div>"
-    return None

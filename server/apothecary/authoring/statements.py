@@ -146,6 +146,16 @@ class Stating:
 _EFFECT = Extended(
     "effect-statement", "effect-statement", "valueCodeableConcept", Stating(CODES + "effect-statement").lens
 )
+
+
+def effect_of(sheet: Mapping[str, Any], pen: Pen) -> list[JSON]:
+    """The extension that holds the statement of effect of a part of a sheet, once more beside a link to it."""
+    node: JSON = {}
+    _EFFECT.build(sheet, node, pen)
+    found: list[JSON] = node.get("extension", [])
+    return found
+
+
 ID: Field = At("id", "id", Mapped(lambda value, pen: pen.full_id(value), lambda value, pen: pen.written_id(value)))
 _COMMON: tuple[Field, ...] = (
     ID,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apothecary.authoring.writing import HEAD
+from apothecary.authoring.writing import HEAD, TERMS_SCHEMA
 
 _SHEET = """\
 # One drug on one page. `apothecary build` writes its resources; an editor that knows JSON Schema completes and
@@ -118,6 +118,25 @@ sections:
 - {{title: Drug interactions, absent: source}}
 - {{title: Adverse reactions, absent: source}}
 # - {{title: Indications and usage, entries: uses}}
+"""
+
+
+# The list of codes where there is none yet.
+NO_TERMINOLOGIES = f"""\
+# yaml-language-server: $schema={TERMS_SCHEMA}
+# The codes that sheets may use, each with the display that was read beside it in the source that is named:
+#   rx:
+#     system: http://www.nlm.nih.gov/research/umls/rxnorm
+#     id: rxnorm-fragment
+#     name: RxnormFragment
+#     title: RxNorm
+#     date: '2026-01-31'
+#     publisher: the editors
+#     credit: RxNorm, January 2026
+#     source: where codes and displays were read
+#     codes:
+#       '1191': aspirin
+terminologies: {{}}
 """
 
 

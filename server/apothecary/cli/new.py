@@ -21,8 +21,9 @@ def new(drug: str, folder: str | None, editors: str | None) -> None:
     DRUG is the id of the drug, such as clonazepam. A sheet that exists is left alone. The status is 0, or 2 when it
     could not be written.
     """
-    from apothecary.authoring.folder import read_held, schemas
-    from apothecary.authoring.template import new_sheet
+    from apothecary.authoring.folder import check_definitions, read_held, schemas
+    from apothecary.authoring.template import NO_TERMINOLOGIES, new_sheet
+    from apothecary.authoring.terms import FILE
     from apothecary.authoring.types import ID
     from apothecary.content.files import SHEETS
     from apothecary.content.write import replace_file
@@ -32,6 +33,7 @@ def new(drug: str, folder: str | None, editors: str | None) -> None:
         raise StartError(f"{drug!r} is no id: up to 64 letters, digits, hyphens and dots")
     root = Path(Settings.from_environment(content=folder).content)
     held = read_held(root)
+    check_definitions(held)
     path = root / SHEETS / f"{drug}.yaml"
     if path.exists():
         raise StartError(f"{path}: exists already")
@@ -47,7 +49,8 @@ def new(drug: str, folder: str | None, editors: str | None) -> None:
     today = datetime.now(UTC).date().isoformat()
     title = drug.replace("-", " ")
     replace_file(path, new_sheet(drug, title, today, editors).encode())
-    for name, text in schemas().items():
+    beside = {FILE: NO_TERMINOLOGIES.encode(), **schemas()}
+    for name, text in beside.items():
         if not (root / SHEETS / name).exists():
             replace_file(root / SHEETS / name, text)
     click.echo(f"wrote {path}")

@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import BinaryIO, NamedTuple
 
 from apothecary.content.documents import Document, Format, PlacedIssue, RecordedPositions, reading_issue
+from apothecary.content.files import SHEETS
 from apothecary.content.read import COMPRESSED, format_of, named_format, read_bytes
 from apothecary.content.sources import Source
 from apothecary.errors import StartError
@@ -98,9 +99,14 @@ def _whole(path: str, data: bytes, format: Format, version_of: VersionOf) -> Tex
 def _looks_like_fhir(path: str, data: bytes) -> bool:
     """A folder may hold package.json and the like.
 
-    A mention of FHIR's own words, or a folder named as types are, speaks for FHIR.
+    A mention of FHIR's own words, or a folder named as types are, speaks for FHIR. What resources are built from
+    names systems of FHIR, and no type.
     """
-    if b"resourceType" in data or b"http://hl7.org/fhir" in data:
+    if b"resourceType" in data:
+        return True
+    if PurePath(path).parent.name == SHEETS:
+        return False
+    if b"http://hl7.org/fhir" in data:
         return True
     from apothecary.fhir.definitions import definitions
 

@@ -69,7 +69,7 @@ def ways(reader: Reader, listing: Listing, place: Place, limit: int) -> Iterator
     walk: Start = "values" if sort and sort[0].table is not None else None
     if not possible:
         _check_rank(reader, listing, walk)
-        yield Way(_steps(walk, place), settled=True)
+        yield from _without(reader, listing, walk, place, limit)
         return
     if not sort and len(possible) == 1 and ordered(listing.parts[possible[0]]):
         # A lookup by equality, and no other way in: it comes in the order of the page, however much it finds.
@@ -91,6 +91,22 @@ def ways(reader: Reader, listing: Listing, place: Place, limit: int) -> Iterator
             yield Way(steps)
             return
     yield Way(_steps(_listed(reader, listing, walk), place))
+
+
+def _without(reader: Reader, listing: Listing, walk: Start, place: Place, limit: int) -> Iterator[Way]:
+    """The ways to a page where no part lists what meets it: a walk along the type; but where some parts exclude much,
+    what they leave of it.
+    """
+    if not listing.excluding or not plan.walks(listing, walk):
+        yield Way(_steps(walk, place), settled=True)
+        return
+    steps = _steps(walk, place)
+    until = _reached(reader, listing, walk, place, limit) if steps[0] == (walk, place) else None
+    if until is not None:
+        yield Way([(walk, place._replace(until=until))], trial=True)
+        if not listing.sort or _matches(reader, listing, "rest", plan.MANY + 1) <= plan.MANY:
+            steps = _steps("rest", place)
+    yield Way(steps)
 
 
 def _listed(reader: Reader, listing: Listing, walk: Start) -> Start:
@@ -134,13 +150,18 @@ def _check_rank(reader: Reader, listing: Listing, start: Start) -> None:
     """Raises TooCostly for a search that puts more matches in order by how well they match than can be looked at."""
     if not listing.ranks:
         return
-    build = partial(plan.few, reader.statements.dialect, start=start)
-    if int(first_row(reader, listing, ("ranked", start), build, limit=plan.RANKED + 1)[0]) > plan.RANKED:
+    if _matches(reader, listing, start, plan.RANKED + 1) > plan.RANKED:
         raise TooCostly(
             f"more than {plan.RANKED:,} resources match: too many to put them in order by how well they do",
             expression="_sort",
             remedy="Ask for one more word, or sort by something else.",
         )
+
+
+def _matches(reader: Reader, listing: Listing, start: Start, limit: int) -> int:
+    """How many resources match, counted from a start and no further than `limit`."""
+    build = partial(plan.few, reader.statements.dialect, start=start)
+    return int(first_row(reader, listing, ("matches", start, listing.sort), build, limit=limit)[0])
 
 
 def _together(reader: Reader, listing: Listing, counts: _Counts) -> Start:

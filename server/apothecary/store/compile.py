@@ -48,7 +48,7 @@ from apothecary.store import tables
 from apothecary.store.fragments import Boolean, Kinds, among, beside_id, by_url, constant, each_of, one_of
 from apothecary.store.matching import TextCompiler
 from apothecary.store.shape import comparisons
-from apothecary.store.traits import grounded, leader, leading, merged, rank, reached, sourceable
+from apothecary.store.traits import grounded, leader, leading, merged, rank, reached, sourceable, whole
 
 
 class Link(NamedTuple):
@@ -184,7 +184,7 @@ class Compiler(TextCompiler):
         self._made.append(code)
         return Row("token", "_id", code)
 
-    def _held(self, kinds: Kinds, identity: ColumnElement[str]) -> Boolean:
+    def held(self, kinds: Kinds, identity: ColumnElement[str]) -> Boolean:
         """The resource that a reference names is here: a reference may point to nothing, or to what was deleted."""
         row = self.alias(tables.resource)
         return exists(
@@ -255,7 +255,7 @@ class Compiler(TextCompiler):
         met = self.probe(node.of, link.far_kinds, link.far)
         found = link.found.add_columns(literal_column("1")).where(link.near == identity, met)
         if isinstance(node, Chain) and not node.by_url and not grounded(node.of):
-            found = found.where(self._held(link.far_kinds, link.far))
+            found = found.where(self.held(link.far_kinds, link.far))
         return exists(found)
 
     def _linking(self, node: Chain | Has, kinds: Kinds) -> list[tuple[Select[Any], ColumnElement[str]]]:
@@ -267,7 +267,7 @@ class Compiler(TextCompiler):
         if isinstance(node, Chain):
             return [self._led(node, kinds, far) for far in self._each(node.of, reached(node.target_type))]
         led = [self._led(node, kinds, far) for far in self._each(node.of, (node.source_type,))]
-        return [(found.where(self._held(kinds, near)), near) for found, near in led]
+        return [(found.where(self.held(kinds, near)), near) for found, near in led]
 
     def _each(self, node: Predicate, kinds: Kinds) -> list[Select[Any]]:
         """What meets `node`, a select of ids for each branch."""
@@ -311,7 +311,7 @@ class Compiler(TextCompiler):
                 if listed is not None:
                     return [self._one_by_one(row, kinds, parameter, where, listed)]
                 found = select(row.c.id).select_from(row).where(*self._row(row, kinds, parameter, where))
-                if (index := leading(name, where)) is not None:
+                if (index := leading(name, where) or (whole(name) if where is None else None)) is not None:
                     # Or SQLite, which wants the ids in order, may read them off the key of the whole type.
                     found = found.with_hint(row, f"INDEXED BY {index}", "sqlite")
                 return [(found, row.c.id)]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from apothecary.search.predicates import And, Predicate
+from apothecary.search.predicates import And, Not, Predicate
 from apothecary.search.query import Cursor, Sort
 from apothecary.store.fragments import Kinds
 from apothecary.store.shape import shape
@@ -17,7 +17,9 @@ from apothecary.store.traits import sourceable
 
 Walk = Literal["values", "missing"]
 """Along the values of the first sort key, and then along the resources that have none."""
-Start = int | tuple[int, int] | Walk | None
+Rest = Literal["rest"]
+"""What is left of the type without what some parts exclude, as a list: where little is left, no walk comes to it."""
+Start = int | tuple[int, int] | Walk | Rest | None
 """What a search starts from: a part by its number, or what two parts have in common; None is a walk along the ids of
 the type.
 """
@@ -54,6 +56,11 @@ class Listing:
     def candidates(self) -> list[int]:
         """Which of the parts a search can start from."""
         return [number for number, part in enumerate(self.parts) if sourceable(part)]
+
+    @property
+    def excluding(self) -> list[int]:
+        """Which of the parts exclude what an index can list."""
+        return [number for number, part in enumerate(self.parts) if isinstance(part, Not) and sourceable(part.of)]
 
     @property
     def ranks(self) -> bool:

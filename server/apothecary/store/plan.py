@@ -226,6 +226,9 @@ def _base(compiler: Compiler, order: Order) -> tuple[Select[Any], FromClause]:
     """What is read: rows that lead to each hit once, as a select without columns, and where their ids are."""
     listing, start = order.listing, order.start
     resource, kinds = tables.resource, listing.kinds
+    if start == "rest":
+        hits = _rest(compiler, order)
+        return select().select_from(hits), hits
     if isinstance(start, int | tuple):
         hits = _hits(compiler, order, start)
         return select().select_from(hits), hits
@@ -242,6 +245,23 @@ def _base(compiler: Compiler, order: Order) -> tuple[Select[Any], FromClause]:
             same = (among(row.c.type, kinds), row.c.id == resource.c.id, named)
             found = found.where(not_(exists(select(literal_column("1")).select_from(row).where(*same))))
     return found.where(*(compiler.probe(one, kinds, walked.c.id) for one in listing.parts)), walked
+
+
+def _rest(compiler: Compiler, order: Order) -> FromClause:
+    """The ids that meet every part, from those of the type without those that some parts exclude."""
+    listing, kinds = order.listing, order.listing.kinds
+    row = compiler.alias(tables.resource)
+    parts = [part for number, part in enumerate(listing.parts) if number in listing.excluding]
+    excluded = [found for part in parts if isinstance(part, Not) for found, _ in compiler.source(part.of, kinds)]
+    whole = select(row.c.id.label("id")).select_from(row).where(among(row.c.type, kinds))
+    left = whole.except_(*(select(one.subquery().c.id) for one in excluded))
+    if compiler.sqlite:
+        # In order it merges them, else it would look each id up; without an OFFSET it forgets the order.
+        left = left.order_by("id").offset(literal_column("0"))
+    rest = left.subquery("rest")
+    # What is deleted has no rows that exclude it.
+    probes = [compiler.probe(one, kinds, rest.c.id) for one in _others(listing, *listing.excluding)]
+    return select(rest.c.id).where(compiler.held(kinds, rest.c.id), *probes).subquery("hit")
 
 
 def _hits(compiler: Compiler, order: Order, start: int | tuple[int, int], *, whole: bool = False) -> FromClause:

@@ -9,11 +9,12 @@ import logging
 import re
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import (
     DeadlockDetected,
@@ -56,6 +57,11 @@ _CHANGES = Statement("SELECT pg_current_snapshot()::text, pg_postmaster_start_ti
 # Of engines that speak its language none is known to keep that promise over all of its nodes.
 _KIND = Statement("SELECT version()", (), {})
 GENUINE = re.compile(r"PostgreSQL [\w.]+( \((?!Greenplum)[^()]*\))? on ")
+# Tables of ours that the planner knows nothing of, or knows as a tenth of what they are.
+_UNKNOWN = """SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid = ANY (SELECT to_regclass(name) FROM unnest(%s::text[]) AS given (name)) AND pg_relation_size(c.oid) > 0
+        AND (NOT EXISTS (SELECT 1 FROM pg_stats AS s WHERE s.schemaname = n.nspname AND s.tablename = c.relname)
+            OR pg_relation_size(c.oid) / current_setting('block_size')::int > 10 * greatest(c.relpages, 10))"""
 _ONLY_READ = Statement("SELECT current_setting('transaction_read_only')", (), {})
 
 _Around = Callable[[Connection], AbstractContextManager[object]]
@@ -256,6 +262,7 @@ class PostgresqlStore(SqlStore):
                 if schema.is_current(stamp(connection), make=make, usable_from=partial(_usable_from, connection)):
                     if connection.execute(filling.ASKED).fetchone() is not None:
                         postgresql_alone.take_over(connection, filling.making(self.statements.dialect))
+                    _gather(connection)
                     return
                 try:
                     with connection.transaction():
@@ -269,6 +276,20 @@ class PostgresqlStore(SqlStore):
 
     def close(self) -> None:
         self._connections.close()
+
+
+def _gather(connection: Connection) -> None:
+    """Let the planner know the tables of which it knows nothing, or that grew tenfold since it did: those of a database
+    that was restored or filled just now. Where that is not allowed, autovacuum will do it.
+    """
+    with suppress(psycopg.Error), connection.transaction():
+        if connection.execute(_ONLY_READ.text).fetchone() == ("off",):
+            unknown = [
+                sql.Identifier(name) for (name,) in connection.execute(_UNKNOWN, [list(schema.TABLES)]).fetchall()
+            ]
+            if unknown:
+                connection.execute("SET LOCAL statement_timeout = 0")
+                connection.execute(sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(unknown)))
 
 
 def stamp(connection: psycopg.Connection[Any]) -> str | None:

@@ -22,13 +22,13 @@ from sqlalchemy.engine import URL
 
 from apothecary.errors import StartError
 from apothecary.settings import child_environment
-from apothecary.store import fulltext, poolers, schema, tables
+from apothecary.store import poolers, schema
 from apothecary.store.backup_files import Copied, accepted, refuse_replacing
 from apothecary.store.postgresql import stamp
 from apothecary.store.postgresql_alone import SERVERS
 from apothecary.store.url import conninfo, shown
 
-TABLES = (*tables.metadata.tables, fulltext.index_text.name, schema.STAMP)
+TABLES = schema.TABLES
 
 # Debian keeps the programs of each release here, and only one of them on the PATH.
 _DEBIAN = Path("/usr/lib/postgresql")

@@ -28,6 +28,8 @@ USABLE_QUESTION = f"SELECT value FROM state WHERE name = '{USABLE}'"  # noqa: S6
 
 VERSIONS = Path(__file__).parent / "migrations" / "versions"
 STAMP = "alembic_version"
+# Every table in which PostgreSQL keeps something. An index of words is a table on SQLite only.
+TABLES = (*tables.metadata.tables, fulltext.index_text.name, spelling.spelling.name, STAMP)
 UNSTAMPED = ""
 """What `found` is where tables of ours exist without a stamp."""
 

@@ -36,6 +36,16 @@ LEADING = {
 }
 
 
+# An index of each table that leads with the type and the parameter.
+_WHOLE = {
+    **{table: next(iter(found.values())) for table, found in LEADING.items()},
+    # Of many codes of few systems it has longer runs in the order of ids.
+    "token": "index_token_system",
+    "date": "index_date_low",
+    "quantity": "index_quantity_low",
+}
+
+
 def reached(target_type: str) -> Kinds:
     """The types that a chain to `target_type` leads to: it is evaluated inside contained resources too.
     https://hl7.org/fhir/R5/search.html#contained
@@ -104,6 +114,11 @@ def leading(table: str, where: Condition | None, operators: Sequence[str] = ("="
     """The lookup index that a comparison for equality, with one value or any of a list, leads into."""
     column = leader(table, where, operators)
     return None if column is None else LEADING[table][column]
+
+
+def whole(table: str) -> str | None:
+    """An index that has all rows of a parameter together."""
+    return _WHOLE.get(table)
 
 
 def leader(table: str, where: Condition | None, operators: Sequence[str] = ("=", "in")) -> str | None:

@@ -23,7 +23,7 @@ TABLES = {
     "postgresql": (
         'CREATE TABLE spelling (prefix TEXT COLLATE "C" NOT NULL, digest TEXT COLLATE "C" NOT NULL, '
         "parts TSVECTOR NOT NULL, PRIMARY KEY (prefix, digest))",
-        "CREATE INDEX spelling_parts ON spelling USING gin (parts)",
+        "CREATE INDEX spelling_parts ON spelling USING gin (parts) WITH (gin_pending_list_limit = 256)",
     ),
 }
 
