@@ -40,6 +40,7 @@ _FIRST = (
         "substance",
         "strength",
         "per",
+        "code",
         "codes",
         "claims",
         "basis",
