@@ -230,3 +230,15 @@ def test_a_resource_is_kept_in_its_version_and_found_in_any(database_url: str, t
 
 def test_files_need_a_folder_to_be_written_to(sqlite_database_url: str) -> None:
     assert run(sqlite_database_url, "export", "--files").exit_code == 2
+
+
+def test_where_nobody_watches_a_line_tells_how_far_a_load_is(
+    sqlite_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apothecary.cli.load.EVERY", 4)
+    path = tmp_path / "all.ndjson"
+    path.write_bytes(ndjson(medication(f"m{number}") for number in range(10)))
+    lines = run(sqlite_database_url, "load", path).output.splitlines()
+    said = r"loading: (4|8) documents, \d+ a second, (39|40|79|80) %, \d+ minutes left"
+    assert len(lines) == 3
+    assert all(re.fullmatch(said, one) for one in lines[:2]), lines
