@@ -31,8 +31,8 @@ SYSTEM = "https://example.org/benchmark-codes"
 SHARING, PRODUCTS = 5, 50
 # So many entries are loaded in one transaction.
 ENTRIES = 100
-# Rates are steady when the last three differ by no more than this, and this many are taken at most.
-STEADY, WARMINGS = 0.1, 20
+# Rates are steady when the last three differ by no more than this.
+STEADY = 0.1
 
 
 class Request(NamedTuple):
@@ -163,12 +163,12 @@ class Load:
         command += [f"--script={SCRIPT}", self._address, "--", str(self._file), str(time.time_ns() // 1000)]
         return parse_wrk(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
-    def warm_up(self, seconds: int) -> int:
-        """Send until the rate is steady; how many samples that took."""
+    def warm_up(self, seconds: int, most: int) -> str:
+        """Send until the rate is steady, for at most so many samples; how that went."""
         rates: list[float] = []
-        while len(rates) < WARMINGS and not steady(rates):
+        while len(rates) < most and not steady(rates):
             rates.append(self.sample(seconds).rate)
-        return len(rates)
+        return f"{'steady' if steady(rates) else 'not steady'} after {len(rates)} samples"
 
 
 def steady(rates: Sequence[float]) -> bool:
@@ -207,6 +207,8 @@ def summarize(request: str, rounds: Sequence[dict[str, Sample]], ours: str) -> l
 @click.argument("urls", nargs=-1, required=True)
 @click.option("--rounds", default=5, show_default=True, help="How often everything is measured.")
 @click.option("--seconds", default=3, show_default=True, help="How long each measurement takes.")
+@click.option("--warmings", default=20, show_default=True, help="How many measurements until it is steady, at most.")
+@click.option("--only", multiple=True, help="What to measure, by its name in the table. May stand again; default: all.")
 @click.option("--resources", default=5000, show_default=True, help="How many Medications to load into each server.")
 @click.option("--connections", default=4, show_default=True, help="Clients at once.")
 @click.option("--workers", default=2, show_default=True, help="Processes of our server.")
@@ -216,6 +218,8 @@ def main(
     urls: tuple[str, ...],
     rounds: int,
     seconds: int,
+    warmings: int,
+    only: tuple[str, ...],
     resources: int,
     connections: int,
     workers: int,
@@ -239,10 +243,11 @@ def main(
             click.echo(f"{one.name}: loaded {load(one, resources):.0f} resources/s", err=True)
             check(one, resources)
         rows: list[Row] = []
-        for name, asked in requests(resources).items():
+        chosen = {name: asked for name, asked in requests(resources).items() if not only or name in only}
+        for name, asked in chosen.items():
             loads = {one.name: Load(one, asked, connections, folder / "requests") for one in measured}
             for server, one in loads.items():
-                click.echo(f"{name}: {server} was steady after {one.warm_up(seconds)} samples", err=True)
+                click.echo(f"{name}: {server} is {one.warm_up(seconds, warmings)}", err=True)
             rows += summarize(
                 name, [{server: one.sample(seconds) for server, one in loads.items()} for _ in range(rounds)], ours.name
             )

@@ -86,6 +86,28 @@ def registry(*own: dict[str, Any]) -> Registry:
     return Registry(FhirVersion.R5, types, Own(map(Defining, own), {FhirVersion.R5: frozenset(types)}))
 
 
+def _part(url: str, code: Any) -> dict[str, Any]:
+    return {"url": url, "valueCode": code}
+
+
+@pytest.mark.parametrize(
+    ("parts", "contradicts"),
+    [
+        ([_part("without", "status"), _part("parameter", "code")], ("code", "status")),
+        ([_part("parameter", "code")], ("code",)),
+        ([_part("without", "status")], ()),
+        ([_part("parameter", 7), {"url": "parameter"}], ()),
+        (None, ()),
+    ],
+)
+def test_a_parameter_may_say_which_one_it_denies(parts: Any, contradicts: tuple[str, ...]) -> None:
+    said = {"url": "https://example.org/fhir/StructureDefinition/contradicts"}
+    extension = [said if parts is None else {**said, "extension": parts}]
+    found = registry(parameter(extension=extension)).get("Medication", "colour")
+    assert found is not None
+    assert found.contradicts == contradicts
+
+
 def test_content_adds_a_parameter() -> None:
     found = registry(parameter()).get("Medication", "colour")
     assert found is not None

@@ -203,6 +203,18 @@ def test_references_are_followed_in_both_directions(store: SqlStore) -> None:
     assert set(store.referrers("Organization", "o", 9)) == {("Medication", "a"), ("Medication", "b")}
 
 
+def test_what_is_remembered_of_a_database_is_what_anybody_wrote_last(store: SqlStore, database_url: str) -> None:
+    other = open_store(Settings(database=database_url))
+    for number in range(4):
+        writer = (store, other)[number % 2]
+        for _ in range(2):
+            assert [one.state("name") for one in (store, other)] == [None if number == 0 else str(number)] * 2
+        writer.write(lambda transaction, value=number + 1: transaction.set_state("name", str(value)))
+    store.write(lambda transaction: transaction.forget_state("name"))
+    assert [one.state("name") for one in (other, store)] == [None, None]
+    other.close()
+
+
 def test_a_statement_past_its_time_is_given_up_as_busy(database_url: str) -> None:
     open_store(Settings(database=database_url)).close()
     hurried = open_store(Settings(database=database_url, request_seconds=0.5))

@@ -229,11 +229,11 @@ def _contradicted(resource: Mapping[str, Any]) -> tuple[str, ...]:
     """What a SearchParameter says by the extension `contradicts`: the parameter that it denies, and those that are left
     out of the question then.
     """
-    parts = [
-        part for one in resource.get("extension", ()) if one.get("url") == CONTRADICTS for part in one["extension"]
-    ]
-    named = sorted(parts, key=lambda part: part.get("url") != "parameter")
-    return tuple(str(part["valueCode"]) for part in named if "valueCode" in part)
+    found = [one for one in resource.get("extension", ()) if one.get("url") == CONTRADICTS]
+    parts = [part for one in found for part in one.get("extension", ()) if isinstance(part.get("valueCode"), str)]
+    denied = [part["valueCode"] for part in parts if part.get("url") == "parameter"]
+    without = [part["valueCode"] for part in parts if part.get("url") == "without"]
+    return (denied[0], *without) if denied else ()
 
 
 def own_branches(expression: str, base: str) -> str:
