@@ -18,8 +18,9 @@ from tests.databases import account, free_port
 from tests.missing import missing
 from tests.waiting import until
 
-# Fewer sessions than clients, so that one client meets the sessions of others.
-SESSIONS = 2
+# Fewer sessions than clients, so that one client meets the sessions of others. In session mode a server with one thread
+# keeps two, and looks with a third whether the database answers.
+SESSIONS = 3
 
 _CONFIGURATION = """
 [databases]

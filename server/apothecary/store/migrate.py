@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from apothecary.errors import SchemaError
 from apothecary.settings import Settings
-from apothecary.store import filling, schema
+from apothecary.store import schema
 from apothecary.store.faults import one_line, told
 from apothecary.store.open import is_missing
 from apothecary.store.url import database_url
@@ -86,10 +86,6 @@ def _upgrade(connection: Connection) -> None:
                 connection.commit()
             command.upgrade(_config(connection), "head")
             connection.commit()
-            if connection.dialect.name == "postgresql":
-                for one in filling.gathering():
-                    connection.execute(text(one))
-                connection.commit()
             return
         except DBAPIError as error:
             connection.rollback()
