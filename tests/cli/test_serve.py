@@ -18,9 +18,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from apothecary.cli import main
-from apothecary.cli.serve import serve
+from apothecary.cli.serve import patiently, serve
 from apothecary.cli.serve_listen import bind, listen, reachable, url
-from apothecary.errors import StartError
+from apothecary.errors import Busy, StartError, Unreachable
 from apothecary.settings import Settings
 from apothecary.store.migrate import migrate
 from tests.cli.serving import PATIENCE, environment, started
@@ -426,3 +426,28 @@ def test_an_export_of_an_empty_database_makes_no_tables_in_it(database_url: str)
         assert refused(run("export", "--database", database_url)) == (
             "the database holds no resources yet: apothecary serve or apothecary load makes the tables"
         )
+
+
+class Crowded:
+    """Work that is told several times that others write."""
+
+    def __init__(self, times: int, error: Busy) -> None:
+        self.times, self.error = times, error
+
+    def __call__(self) -> str:
+        self.times -= 1
+        if self.times >= 0:
+            raise self.error
+        return "done"
+
+
+def test_a_start_goes_on_trying_while_other_servers_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apothecary.cli.serve.PAUSE", 0)
+    assert patiently(Crowded(20, Busy("others write"))) == "done"
+    with pytest.raises(Busy):
+        patiently(Crowded(20, Busy("others write")), seconds=0)
+    for error in (Unreachable("no database"), Busy("too long", code="timeout")):
+        crowded = Crowded(20, error)
+        with pytest.raises(Busy):
+            patiently(crowded)
+        assert crowded.times == 19

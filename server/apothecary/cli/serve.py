@@ -5,21 +5,26 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from apothecary.cli.serve_log import say
 from apothecary.cli.serve_stop import Stop
-from apothecary.errors import StartError
+from apothecary.errors import Busy, StartError
 from apothecary.settings import PREFIX, Settings
 
 Command = Callable[..., None]
+T = TypeVar("T")
+
+# A start beside servers that write all the time tries for so many seconds, at this distance, to bring its content in.
+PATIENCE, PAUSE = 60.0, 0.5
 
 _FIELDS = {one.name: one for one in fields(Settings)}
 
@@ -73,7 +78,7 @@ def _prepare(settings: Settings) -> None:
 
     with opened(settings) as store:
         try:
-            report = sync(settings, store)
+            report = patiently(lambda: sync(settings, store))
             differs = after_sync(store, Path(settings.content)) if settings.content else None
         except OSError as error:
             raise StartError(f"{error.filename or settings.content}: cannot be read: {error.strerror}") from error
@@ -86,6 +91,20 @@ def _prepare(settings: Settings) -> None:
     if not settings.writable:
         opening = "" if settings.read_only else " (open writes with APOTHECARY_OPEN_WRITES=true)"
         say(f"read-only: {settings.why_read_only}{opening}")
+
+
+def patiently(work: Callable[[], T], seconds: float = PATIENCE) -> T:
+    """What `work` gives. Where other servers of the database write too much, it is begun again for so many seconds: a
+    request tells its client, but a start has nobody who would start it again.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return work()
+        except Busy as error:
+            if error.issues[0].code != Busy.code or time.monotonic() >= end:
+                raise
+            time.sleep(PAUSE)
 
 
 def _run(settings: Settings, bound: socket.socket, stop: Stop, stack: ExitStack) -> int:
