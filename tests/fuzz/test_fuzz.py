@@ -42,7 +42,7 @@ def test_no_request_makes_the_server_fail(
 def test_what_was_accepted_is_served_after_a_restart_too(database_url: str, tmp_path: Path) -> None:
     settings = {"database": database_url, "references": "allowed"}
     with ServerProcess(tmp_path, settings) as server:
-        assert walk(server, committed(), SEED, 25) > 5
+        assert walk(server, committed(), SEED, 35) > 5
 
 
 def test_a_request_is_the_same_whenever_it_is_made() -> None:
