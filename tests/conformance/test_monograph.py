@@ -149,6 +149,18 @@ def test_pages_of_what_is_read_as_basic_lead_through_all_of_it(content_server: I
     assert sorted(found) == sorted(one["id"] for one in of_type(USES))
 
 
+def test_a_search_for_basic_says_what_it_would_find_by_its_type(content_server: InProcess) -> None:
+    def told(query: str) -> list[str]:
+        found = [one["resource"] for one in content_server.ask("GET", f"/fhir/{query}").json.get("entry", ())]
+        outcomes = [one for one in found if one["resourceType"] == "OperationOutcome"]
+        return [issue["details"]["text"] for one in outcomes for issue in one["issue"]]
+
+    (said,) = told("r4/Basic?_id=restless-legs-syndrome")
+    assert "1 ClinicalUseDefinition left out" in said
+    assert told("r4/Basic?_id=nothing-at-all") == told("r5/Basic?_id=restless-legs-syndrome") == []
+    assert told("r4/Basic?code=ClinicalUseDefinition&_id=restless-legs-syndrome") == []
+
+
 def test_an_include_in_r4_resolves_to_the_basic_that_a_reference_names(content_server: InProcess) -> None:
     answer = search(
         content_server,

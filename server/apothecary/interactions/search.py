@@ -176,7 +176,9 @@ def answer(
 ) -> bytes:
     """Run a search and put the bundle together."""
     found = prepared.search
-    more = [] if resource_type else _left_out(service, version, base, found, clock)
+    # What stands for others is found where it is asked for by its type.
+    some = prepared.path == basics.BASIC and basics.asked(service, version, found.applied) is None
+    more = _left_out(service, version, base, found, clock) if resource_type is None or some else []
     if found.count_only:
         return bundle.bundle("searchset", [prepared.opening], _outcomes(found, more), service.reader.count(found.query))
     started = time.perf_counter()
