@@ -14,7 +14,7 @@ from apothecary.fhir.paths import PathError, Track
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search import keys
 from apothecary.search.parameter import COLUMNS, SearchParameter, standard_parameters
-from apothecary.search.rows import IndexRow, ReferenceRow, TokenRow
+from apothecary.search.rows import IndexRow, ReferenceRow, SpellingRow, TokenRow
 from apothecary.search.types import resource_text
 from apothecary.versions import convert
 
@@ -147,8 +147,9 @@ def _elements(one: SearchParameter) -> Mapping[Path, list[Track]]:
 
 
 def _rows(rows: Iterable[IndexRow], one: SearchParameter) -> set[IndexRow]:
-    """`rows` without the name of their parameter."""
-    return {row._replace(parameter=row.parameter.removeprefix(one.index)) for row in rows}
+    """`rows` without the name of their parameter. A spelling belongs to none, and follows from the row beside it."""
+    named = (row for row in rows if not isinstance(row, SpellingRow))
+    return {row._replace(parameter=row.parameter.removeprefix(one.index)) for row in named}
 
 
 def _hollow(row: IndexRow) -> bool:

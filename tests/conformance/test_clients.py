@@ -40,6 +40,11 @@ UNSAID = {
     "Composition/clonazepam-monograph": "relatesTo.code",
     "SearchParameter/ArtifactAssessment-artifact": "base",
     "SearchParameter/ClinicalUseDefinition-category": "base",
+    "SearchParameter/ClinicalUseDefinition-effect-statement": "base",
+    "SearchParameter/ClinicalUseDefinition-interactant": "base",
+    "SearchParameter/ClinicalUseDefinition-limitation": "base",
+    "SearchParameter/ClinicalUseDefinition-other-therapy": "base",
+    "SearchParameter/ClinicalUseDefinition-population": "base",
 }
 
 

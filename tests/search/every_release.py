@@ -62,7 +62,7 @@ class Walk:
         for one in self.written:
             if definitions(version).is_resource_type(one.type):
                 resource = convert(parse(one.body or b""), FhirVersion(one.fhir_version), version).resource
-                by_type.setdefault(one.type, {})[one.id] = resource
+                by_type.setdefault(one.type, {})[one.id] = _readable(resource)
         there = {(kind, identity) for kind, resources in by_type.items() for identity in resources}
         for kind, resources in by_type.items():
             served = self.server.service.registries[version].parameters(kind)
@@ -156,6 +156,13 @@ STRICT = {"Prefer": "handling=strict"}
 def _included(answer: Answer) -> set[Key]:
     entries = [one for one in answer.json["entry"] if one["search"]["mode"] != "outcome"]
     return {(one["resource"]["resourceType"], one["resource"]["id"]) for one in entries}
+
+
+def _readable(value: Any) -> Any:
+    """Without the extensions of references: the engine takes them for a second text of the reference."""
+    if isinstance(value, dict):
+        return {name: _readable(one) for name, one in value.items() if name != "_reference"}
+    return [_readable(one) for one in value] if isinstance(value, list) else value
 
 
 @cache

@@ -86,6 +86,7 @@ class Criteria:
             self.context.terminology,
             partial(self.handling.fruitless, f"{parameter.code}:{modifier}" if modifier else parameter.code),
             partial(self.inexact.similar, parameter) if parameter.by_word else None,
+            self.registry.basics,
         )
         inner = None if modifier == "not" else modifier
         texts = [text for text in split(value, ",") if text]

@@ -78,6 +78,11 @@ class Registry:
         """The registry of R5, which has every type that is served."""
         return self._canonical or self
 
+    @cached_property
+    def basics(self) -> tuple[str, ...]:
+        """The types that this version shows as Basic: https://hl7.org/fhir/R4/basic.html"""
+        return tuple(one for one in self.newest.types if not self.serves(one)) if self.serves("Basic") else ()
+
     def serves(self, resource_type: str) -> bool:
         return resource_type in self.served
 

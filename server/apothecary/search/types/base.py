@@ -52,6 +52,8 @@ class Request:
     """What to do about a value that nothing can have, told why: it may raise, or note that."""
     similar: Similar | None = None
     """Finds words of the parameter's texts that look like one; None where the parameter has no inexact search."""
+    basics: tuple[str, ...] = ()
+    """The types that the release of the search shows as Basic."""
 
 
 class SearchType(Protocol):

@@ -111,7 +111,7 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
         return _of_type(parameter, modifier, wanted, request)
     reference = parse_reference(wanted)
     if reference.relative:
-        local = Row("reference", parameter, _local(str(reference.type), str(reference.id), reference.version))
+        local = Row("reference", parameter, _local(str(reference.type), str(reference.id), reference.version, request))
         if wanted == written or "canonical" not in request.elements:
             return local
         # It may also be the canonical URL of something, which is looked for as it is written.
@@ -120,9 +120,10 @@ def predicate(parameter: str, modifier: str | None, text: str, request: Request)
     if reference.base is None and is_id(wanted) and ":" not in wanted:
         types = request.targets or ()
         if len(types) == 1 and types[0] != "Resource":
-            return Row("reference", parameter, _local(types[0], wanted, None))
+            return Row("reference", parameter, _local(types[0], wanted, None, request))
         if types and "Resource" not in types:
             # One clause, however many types the parameter may point to: some may point to all of them.
+            types = (*types, *request.basics) if "Basic" in types else types
             either = Every((Compare("target_id", "=", wanted), Compare("target_type", "in", types)))
             return Row("reference", parameter, either)
         return Row("reference", parameter, Compare("target_id", "=", wanted))
@@ -163,11 +164,15 @@ def _of_type(parameter: str, kind: str, wanted: str, request: Request) -> Predic
         wanted = str(reference.id)
     if not is_id(wanted):
         raise ValueError(f"{wanted!r}: with a type as the modifier, write the id alone, or {kind}/id")
-    return Row("reference", parameter, _local(kind, wanted, None))
+    return Row("reference", parameter, _local(kind, wanted, None, request))
 
 
-def _local(kind: str, identity: str, version: str | None) -> Condition:
-    where = (Compare("target_id", "=", identity), Compare("target_type", "=", kind))
+def _local(kind: str, identity: str, version: str | None, request: Request) -> Condition:
+    types: Condition = Compare("target_type", "=", kind)
+    if kind == "Basic" and request.basics:
+        # It may stand for a resource of a type that the release does not have.
+        types = Compare("target_type", "in", (kind, *request.basics))
+    where = (Compare("target_id", "=", identity), types)
     return Every(where if version is None else (*where, Compare("version", "=", version)))
 
 
