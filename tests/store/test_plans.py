@@ -84,7 +84,8 @@ READ = [
     ("_id=" + ",".join(f"m{one}" for one in range(50)), 20, 20, 300),
     ("status=inactive&_sort=code", 20, 100, 5000),
     ("_has:Medication:ingredient:form=tablet", 20, 300, 14_000),
-    ("ingredient.status=active", 20, 300, 14_000),
+    # To count 2,000 of them PostgreSQL may list the index entries of all 10,000 first.
+    ("ingredient.status=active", 20, 300, 17_000),
     ("status:not=active", 20, 8, 2500),
     ("form:missing=true", 20, 40, 3000),
     ("code:missing=true", 0, 800, 65_000),
