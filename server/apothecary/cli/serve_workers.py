@@ -32,7 +32,7 @@ from apothecary.cli.serve_connections import bound_in_time, end_overdue_bodies, 
 from apothecary.cli.serve_listen import BACKLOG, listen, reachable
 from apothecary.cli.serve_log import logging_config, say
 from apothecary.cli.serve_stop import signal_name
-from apothecary.errors import StartError
+from apothecary.errors import FhirError, StartError
 from apothecary.settings import Settings
 
 # How often a worker looks whether its supervisor lives, and the supervisor whether the port answers, in seconds.
@@ -200,6 +200,10 @@ def _application(settings: Settings) -> Apothecary:
     except StartError as error:
         say(f"Error: {error}")
         sys.exit(2)
+    except FhirError as error:
+        # A database that is down or damaged: another attempt may find it as it was.
+        say(f"Error: {error}")
+        sys.exit(1)
     end_overdue_bodies(app.gate, settings.port, settings.body_seconds)
     return app
 
