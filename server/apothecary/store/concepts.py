@@ -52,7 +52,8 @@ class SqlConcepts(SqlSearcher, ConceptReader):
 
     def sampled(self, span: Span, selection: Selection) -> tuple[list[int], int]:
         step = (span.last - span.first + 1) // SAMPLE
-        if self.statements.dialect.name == "sqlite" or not selection.words or not step:
+        # What meets conditions as well is listed from them: a sample would list it, too.
+        if self.statements.dialect.name == "sqlite" or not selection.words or selection.conditions or not step:
             return [], step
         shape, named = self._named(span, selection)
         named |= {"numbers": self.sequence(str(span.first + place * step) for place in range(SAMPLE)), "after": 0}
