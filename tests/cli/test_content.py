@@ -27,6 +27,7 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.conformance.harness import ROOT, InProcess, write_content
+from tests.defined import COLOUR
 from tests.waiting import until
 
 DIV = "<div xmlns=\"http://www.w3.org/1999/xhtml\"><p title='x'>a &amp; b&#160;&quot;c&quot;<br/></p></div>"
@@ -405,23 +406,10 @@ def test_without_a_folder_there_is_nothing_to_compare(place: Place) -> None:
 
 
 def test_a_search_parameter_changed_over_rest_is_indexed_by_the_server_that_follows(place: Place) -> None:
-    colour: dict[str, Any] = {
-        "resourceType": "SearchParameter",
-        "id": "colour",
-        "url": "http://ex.org/colour",
-        "name": "colour",
-        "status": "active",
-        "description": "Colour",
-        "code": "colour",
-        "base": ["Medication"],
-        "type": "token",
-        "processingMode": "normal",
-        "expression": "Medication.doseForm",
-    }
-    place.write(colour, medication("m", code={"coding": [{"code": "red"}]}))
+    place.write(COLOUR, medication("m", code={"coding": [{"code": "red"}]}))
     place.sync()
     assert place.sync().reindexed == 0
-    assert place.send("PUT", "SearchParameter/colour", colour | {"expression": "Medication.code"}) == 200
+    assert place.send("PUT", "SearchParameter/colour", COLOUR | {"expression": "Medication.code"}) == 200
     assert place.sync().reindexed == 0
     live = InProcess(place.settings, place.store)
     assert until(lambda: not serving(place.settings, place.store).incomplete)

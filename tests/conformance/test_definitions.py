@@ -25,6 +25,7 @@ from apothecary.search.named import CRITERIA
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.conformance.harness import Answer, InProcess
+from tests.defined import COLOUR
 from tests.waiting import until
 
 GUIDE = Path(__file__).parent.parent / "data" / "davinci-drug-formulary"
@@ -34,19 +35,6 @@ SERVED = (
     "Medication,MedicationKnowledge,Organization,Ingredient,Basic,InsurancePlan,SearchParameter,OperationDefinition"
 )
 
-COLOUR: dict[str, Any] = {
-    "resourceType": "SearchParameter",
-    "id": "colour",
-    "url": "http://ex.org/colour",
-    "name": "colour",
-    "status": "active",
-    "description": "Colour",
-    "code": "colour",
-    "base": ["Medication"],
-    "type": "token",
-    "processingMode": "normal",
-    "expression": "Medication.doseForm",
-}
 R4_COLOUR = {name: value for name, value in COLOUR.items() if name != "processingMode"}
 R4_COLOUR |= {"id": "r4-colour", "expression": "Medication.form"}
 RED = {"coding": [{"system": "http://ex.org", "code": "red"}]}

@@ -33,24 +33,12 @@ from apothecary.store.open import open_store
 from apothecary.store.sql import SqlStore
 from apothecary.store.sqlite import SqliteStore
 from tests.databases import fresh_database
+from tests.defined import COLOUR
 from tests.durability.processes import unsound
 from tests.waiting import PATIENCE, until
 
 CONTENT = Path(__file__).parent.parent.parent / "resources"
 
-COLOUR: dict[str, Any] = {
-    "resourceType": "SearchParameter",
-    "id": "colour",
-    "url": "http://ex.org/colour",
-    "name": "colour",
-    "status": "active",
-    "description": "Colour",
-    "code": "colour",
-    "base": ["Medication"],
-    "type": "token",
-    "processingMode": "normal",
-    "expression": "Medication.doseForm",
-}
 CODES: dict[str, Any] = {
     "resourceType": "CodeSystem",
     "id": "codes",

@@ -16,20 +16,7 @@ from apothecary.search.parser import parse
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from apothecary.store.sql import SqlStore
-
-COLOUR: dict[str, Any] = {
-    "resourceType": "SearchParameter",
-    "id": "colour",
-    "url": "http://ex.org/colour",
-    "name": "colour",
-    "status": "active",
-    "description": "Colour",
-    "code": "colour",
-    "base": ["Medication"],
-    "type": "token",
-    "processingMode": "normal",
-    "expression": "Medication.doseForm",
-}
+from tests.defined import COLOUR
 
 
 class Content:

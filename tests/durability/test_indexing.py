@@ -13,24 +13,12 @@ from apothecary.cli import main
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from apothecary.testing import ServerProcess
+from tests.defined import COLOUR
 from tests.durability.processes import Client, server_on, unsound
 from tests.waiting import until
 
 COUNT = 10_000
 
-COLOUR: dict[str, Any] = {
-    "resourceType": "SearchParameter",
-    "id": "colour",
-    "url": "http://ex.org/colour",
-    "name": "colour",
-    "status": "active",
-    "description": "Colour",
-    "code": "colour",
-    "base": ["Medication"],
-    "type": "token",
-    "processingMode": "normal",
-    "expression": "Medication.doseForm",
-}
 RED_FORM = {"coding": [{"code": "red"}]}
 STRICT = {"Prefer": "handling=strict"}
 RED = "/Medication?colour=red&_summary=count"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 import tarfile
 from pathlib import Path
 
 from apothecary.authoring import ledger
+from apothecary.content.git import git
 from apothecary.errors import ContentError, StartError
 from apothecary.fhir.json import JSON, parse
 
@@ -20,20 +20,11 @@ def at_revision(folder: Path, revision: str) -> tuple[list[JSON], str]:
     """The resources of `folder` at a revision, and its ledger. Raises StartError where git cannot give them."""
     if revision.startswith("-"):
         raise StartError(f"{revision!r} is no revision")
-    try:
-        done = subprocess.run(  # noqa: S603 - the user's own git
-            ["git", "-C", str(folder), "archive", "--format=tar", revision, "."],  # noqa: S607
-            capture_output=True,
-            check=False,
-        )
-    except OSError as error:
-        raise StartError(f"git cannot be run: {error.strerror}") from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().partition("\n")[0]
-        raise StartError(f"git has no {folder} at {revision}: {said}")
-    if len(done.stdout) > MAX_REVISION:
+    archive = ("-C", str(folder), "archive", "--format=tar", revision, ".")
+    packed = git(*archive, failed=f"git has no {folder} at {revision}")
+    if len(packed) > MAX_REVISION:
         raise StartError(f"{folder} at {revision} is longer than {MAX_REVISION} bytes")
-    return _unpacked(done.stdout, f"{revision}:{folder}")
+    return _unpacked(packed, f"{revision}:{folder}")
 
 
 def _unpacked(archive: bytes, whence: str) -> tuple[list[JSON], str]:

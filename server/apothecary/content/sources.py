@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apothecary.content.confined import Folder
+from apothecary.content.git import git
 from apothecary.content.read import named_format
 from apothecary.errors import StartError
 
@@ -94,16 +95,6 @@ def changed_since(revision: str, listed: Collection[Source]) -> list[Source]:
 
 
 def _git(*arguments: str) -> bytes:
-    import subprocess
-
-    try:
-        # A revision that starts with a hyphen would be an option of git: it is refused by git itself after --end-of-
-        # options.
-        ended = [*arguments[:-1], "--end-of-options", arguments[-1]] if arguments[0] == "diff" else [*arguments]
-        done = subprocess.run(["git", *ended], capture_output=True, check=False)  # noqa: S603, S607 - the user's own git
-    except OSError as error:
-        raise StartError(f"git cannot be run: {error.strerror}") from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().partition("\n")[0]
-        raise StartError(f"git could not list what changed: {said}")
-    return done.stdout
+    # A revision that starts with a hyphen would be an option: git itself refuses it after --end-of-options.
+    ended = [*arguments[:-1], "--end-of-options", arguments[-1]] if arguments[0] == "diff" else [*arguments]
+    return git(*ended, failed="git could not list what changed")

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from apothecary.errors import Conflict, Unprocessable
 from apothecary.fhir.json import JSON
 from apothecary.fhir.releases import FhirVersion
-from apothecary.interactions import left_out
 from apothecary.interactions.service import Service
 from apothecary.store.contract import Reader
 
@@ -25,7 +24,7 @@ Pairs = Sequence[tuple[str, str]]
 
 def lacking(service: Service, version: FhirVersion) -> tuple[str, ...]:
     """The types that are read as Basic in `version`; none where Basic is not served."""
-    return left_out.types(service, version) if service.registries[version].serves(BASIC) else ()
+    return service.registries[version].basics
 
 
 def shown_as(service: Service, version: FhirVersion, resource_type: str) -> str:
