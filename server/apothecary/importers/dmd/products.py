@@ -20,6 +20,7 @@ from apothecary.importers.dmd.terms import (
     characteristics,
     identifiers,
 )
+from apothecary.importers.ids import stable_id
 from apothecary.importers.report import Place
 
 _ROLES = "http://terminology.hl7.org/CodeSystem/v3-RoleClass"
@@ -31,7 +32,7 @@ _KINDS = {"VTM": "Virtual Therapeutic Moiety", "VMP": "Virtual Medicinal Product
 
 def resource_id(code: str) -> str:
     """The id of what has this code."""
-    return f"dmd-{code}"
+    return stable_id("dmd", code)
 
 
 def substance(record: Record, terms: Terms) -> Iterator[JSON]:

@@ -7,14 +7,16 @@ table, as the NHS terminology server has them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 
 from apothecary.fhir.json import JSON, FhirDecimal
-from apothecary.fhir.ucum import SYSTEM as UCUM
+from apothecary.importers.amounts import number
 from apothecary.importers.dmd.files import Held, Tally
 from apothecary.importers.report import Place, Report
+from apothecary.importers.units import quantity
 
 DMD = "https://dmd.nhs.uk"
 SNOMED = "http://snomed.info/sct"
@@ -30,17 +32,6 @@ UNITS = {
     "nanogram/ml": "ng/mL", "mmol/ml": "mmol/mL", "micromol/ml": "umol/mL", "mmol/litre": "mmol/L", "mol/l": "mol/L",
     "microgram/hour": "ug/h",
 }  # fmt: skip
-
-_DECIMAL = re.compile(r"(-?)0*([0-9]+)?(\.[0-9]+)?", re.ASCII)
-_DATE = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])", re.ASCII)
-
-
-def decimal(text: str) -> FhirDecimal | None:
-    """The number that a text writes, with its digits; None where it writes none."""
-    matched = _DECIMAL.fullmatch(text)
-    if matched is None or not (matched[2] or matched[3]) or len(text) > 40:
-        return None
-    return FhirDecimal(f"{matched[1]}{matched[2] or '0'}{matched[3] or ''}")
 
 
 @dataclass(slots=True)
@@ -87,34 +78,34 @@ class Terms:
 
     def quantity(self, value: str, unit: str, place: Place) -> JSON | None:
         """An amount; None, and told, where the text writes no number."""
-        number = decimal(value)
-        if number is None:
+        amount = number(value)
+        if amount is None:
             self.report.skipped(place, f"{value!r} is not a number")
             return None
         if not unit:
-            return {"value": number}
+            return {"value": amount}
         said = self.held.lookups.get("UNIT_OF_MEASURE", {}).get(unit, "")
         if said in UNITS:
-            return {"value": number, "unit": said, "system": UCUM, "code": UNITS[said]}
+            return quantity(amount, said, UNITS[said])
         if not said:
             self.snomed("UNIT_OF_MEASURE", unit, place)
-            return {"value": number, "system": SNOMED, "code": unit}
-        return {"value": number, "unit": said, "system": SNOMED, "code": unit}
+        return quantity(amount, said, None) | {"system": SNOMED, "code": unit}
 
     def pence(self, value: str, place: Place) -> JSON | None:
         """A price, which the files give in pence, in pounds."""
-        number = decimal(value)
-        if number is None:
+        amount = number(value)
+        if amount is None:
             self.report.skipped(place, f"{value!r} is not a price in pence")
             return None
-        return {"value": FhirDecimal(f"{number.scaleb(-2):f}"), "currency": "GBP"}
+        return {"value": FhirDecimal(f"{Decimal(amount).scaleb(-2):f}"), "currency": "GBP"}
 
     def date(self, value: str, place: Place) -> str | None:
         """A date of FHIR; None, and told, for what is none."""
-        if _DATE.fullmatch(value):
-            return value
-        self.report.skipped(place, f"{value!r} is not a date such as 2019-04-01")
-        return None
+        try:
+            return date.fromisoformat(value).isoformat()
+        except ValueError:
+            self.report.skipped(place, f"{value!r} is not a date such as 2019-04-01")
+            return None
 
     def missing(self, what: str, code: str, concept: str, place: Place) -> None:
         """Tell that something is referred to that the files do not have."""
@@ -219,10 +210,10 @@ def characteristics(
         elif kind in ("flag", "text"):
             one |= {"valueCodeableConcept": {"text": value}} if of_pack else {"valueString": value}
         elif kind == "date":
-            date = terms.date(value, at)
-            if date is None:
+            day = terms.date(value, at)
+            if day is None:
                 continue
-            one |= {"valueDate": date} if of_pack else {"valueString": date}
+            one |= {"valueDate": day} if of_pack else {"valueString": day}
         else:
             one |= {"valueCodeableConcept": terms.coded(kind, value, at)}
         found.append(one)
