@@ -23,7 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "diff": "Tell what changed in meaning between two revisions.",
     "explain": "Explain a validation rule by its id.",
     "export": "Write every resource as NDJSON.",
-    "import": "Import a catalogue as it is published: NDC, RxNorm, SPL, openFDA, dm+d, tables.",
+    "import": "Import a catalogue of drugs as it is published.",
     "import-sheet": "Write the sheet of a drug from its resources.",
     "load": "Load FHIR resources from files, folders or standard input.",
     "migrate": "Bring the database's tables up to date.",

@@ -72,7 +72,7 @@ class _Formats(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in FORMATS:
-            ctx.fail(f"there is no format {cmd_name!r}{or_rather(cmd_name, FORMATS)}; there are {', '.join(FORMATS)}")
+            ctx.fail(f"there is no format {cmd_name!r}{or_rather(cmd_name, FORMATS)}; known are {', '.join(FORMATS)}")
         return _command(FORMATS[cmd_name])
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import tempfile
 import zipfile
@@ -30,6 +31,7 @@ _MOST_PACKED, _HARMLESS = 200, 64 * 1024 * 1024
 # A line of a catalogue: the longest known have some ten thousand characters.
 _LONGEST_LINE = 16 * 1024 * 1024
 _BLOCK = 1024 * 1024
+_BEGINS = b"PK\x03\x04"
 
 
 class Torn(Exception):
@@ -73,7 +75,8 @@ class Member:
             else:
                 # A ZipExtFile is a BufferedIOBase, and reads as a BinaryIO does.
                 with self._inside.open(self._key) as packed, self._read(packed):  # type: ignore[arg-type]
-                    yield packed  # type: ignore[misc]
+                    # It reads a line of at most so many bytes in Python, and beyond them.
+                    yield io.BufferedReader(packed, _BLOCK)  # type: ignore[type-var]
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
             raise Torn(_said(error)) from error
 
@@ -122,7 +125,7 @@ def members(paths: Sequence[Path], report: Report) -> Iterator[Member]:
     told and passed over. Raises StartError for a path that is not there.
     """
     for path in _files(paths):
-        if zipfile.is_zipfile(path):
+        if _is_zip(path):
             with _opened(str(path), path, report) as archive:
                 if archive is not None:
                     yield from _packed(str(path), archive, report, 1)
@@ -189,6 +192,13 @@ def _packed(name: str, archive: zipfile.ZipFile, report: Report, depth: int) -> 
                 with _opened(inner, copy, report) as nested:
                     if nested is not None:
                         yield from _packed(inner, nested, report, depth + 1)
+
+
+def _is_zip(path: Path) -> bool:
+    """Whether it is a zip file, or the beginning of one that was torn."""
+    with path.open("rb") as stream:
+        begins = stream.read(len(_BEGINS)) == _BEGINS
+    return begins or zipfile.is_zipfile(path)
 
 
 @contextmanager
