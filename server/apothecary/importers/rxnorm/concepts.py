@@ -38,6 +38,8 @@ _KEPT = frozenset({*BOSS, "RXN_STRENGTH", "RXN_QUANTITY"})
 # Since September 2021 a strength stands at the drug, with the component that it is of before it: `{330226} 0.5`.
 _OF_COMPONENT = re.compile(r"\{(\d{1,8})\}\s*(.*)", re.ASCII | re.DOTALL)
 _RELEASED = re.compile(r"_(\d\d)(\d\d)(\d\d)F?$", re.ASCII)
+# As NLM names its zip files: RxNorm_full_11022026.zip.
+_DATED = re.compile(r"RxNorm\w*_(\d{8})$", re.ASCII | re.IGNORECASE)
 _UNII = re.compile(r"[A-Z0-9]{10}", re.ASCII)
 _ATC = re.compile(r"[A-Z]\d\d[A-Z][A-Z]\d\d", re.ASCII)
 _BITS = 32
@@ -92,6 +94,7 @@ class Concepts:
 def read(given: Given) -> tuple[Concepts, Release]:
     """The concepts in the files that were given. Raises StartError where they are no release of RxNorm."""
     release, concepts = Release(given), Concepts()
+    concepts.version = next((found[1] for path in given.paths if (found := _DATED.search(path.stem))), None)
     for row in release.rows(SAB):
         said = _RELEASED.search(row.columns[6].decode("ascii", "replace"))
         if row.columns[3] == RXNORM and said:
