@@ -82,7 +82,7 @@ def _section(node: Node, reader: Reader, markup: Markup, shown: set[str], depth:
             if depth < _DEEPEST:
                 made.sections += inner
             else:
-                reader.approximated(part, f"a section at level {depth + 1} stands at level {depth}")
+                reader.approximated(part, f"a section at level {depth + 1} stands at level {_DEEPEST}")
                 beside += inner
     return [made, *beside]
 
