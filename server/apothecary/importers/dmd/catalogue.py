@@ -10,7 +10,7 @@ from apothecary.importers.dmd import packs, products
 from apothecary.importers.dmd.files import CONCEPTS, PARTS, Held, Record, Tally, read
 from apothecary.importers.dmd.terms import Terms
 from apothecary.importers.formats import Given, Made
-from apothecary.importers.report import Report
+from apothecary.importers.report import Place, Report
 from apothecary.importers.sources import members
 
 _MAKERS: Mapping[str, Callable[[Record, Terms], Iterator[JSON]]] = {
@@ -23,6 +23,7 @@ _MAKERS: Mapping[str, Callable[[Record, Terms], Iterator[JSON]]] = {
 }
 # Whatever they say, lookups stand as codes where they are used; only this one becomes resources.
 _SUPPLIERS = "SUPPLIER"
+_SUFFIX = ".xml"
 
 
 def resources(given: Given) -> Iterator[Made]:
@@ -30,6 +31,10 @@ def resources(given: Given) -> Iterator[Made]:
     report, tally, held = given.report, Tally(), Held()
     found = False
     for member in members(given.paths, report):
+        if not member.file_name.endswith(_SUFFIX):
+            # Notes and schemas that come with a release: no drug is missing without them.
+            report.approximated(Place(member.name), "is not XML by its name, and passed over")
+            continue
         for record in read(member, report, tally):
             found = True
             if record.name == "INFO" or _is_code(record.code):
@@ -47,6 +52,8 @@ def _made(given: Given, held: Held) -> Iterator[Made]:
     silent = Report(lambda _: None)
     seen: dict[str, set[str]] = {name: set() for name in (*CONCEPTS, _SUPPLIERS)}
     for member in members(given.paths, silent):
+        if not member.file_name.endswith(_SUFFIX):
+            continue
         for record in read(member, silent, Tally()):
             kind = record.name
             code = record.fields.get("CD", "") if kind == "INFO" else record.code

@@ -43,12 +43,17 @@ def _read(file: str, report: Report, lines: Iterator[str], separator: str, count
         except StopIteration:
             return
         except csv.Error as error:
+            if "unexpected end" in str(error):
+                # What stands behind the mark may be very many rows.
+                said = f"a quotation mark in line {began} is never closed: nothing is read from there"
+                report.skipped(Place(file), said)
+                return
             until = f" to {reader.line_num}" if reader.line_num > began else ""
             report.skipped(Place(file, began), f"line {began}{until} cannot be read as a row: {error}")
             began = reader.line_num + 1
             continue
         except Torn as error:
-            report.skipped(Place(file, count.number), f"cannot be read to its end: {error}")
+            report.skipped(Place(file), f"cannot be read to its end, behind line {count.number}: {error}")
             return
         here, began = began, reader.line_num + 1
         if len(fields) > WIDEST:

@@ -159,7 +159,7 @@ def _sheet(file: str, values: Any, formulas: Any, parts: dict[str, _Seen], wante
     others = [one.title for one in tables if one is not chosen]
     if others and wanted is None:
         said = f"the sheet {chosen.title!r} is read; the others are not: {', '.join(map(repr, others[:20]))}"
-        report.skipped(Place(file), said)
+        report.skipped(Place(file, column="sheet"), said)
     looked_up = parts.get(str(getattr(chosen, "_worksheet_path", "")).lstrip("/")) or _Seen(formulas=True)
     return Sheet(chosen.title, _rows(chosen, formulas[chosen.title] if looked_up.formulas else None, looked_up))
 
