@@ -8,20 +8,22 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from apothecary.importers.delimited import Decoding
 from apothecary.importers.report import Place, Report
 from apothecary.importers.sources import Member, Torn
-from apothecary.importers.table.cells import LONGEST_TEXT, WIDEST, Cell, Row, trimmed
+from apothecary.importers.table.cells import LONGEST_TEXT, WIDEST, Cell, Row, folded, trimmed
 
 _SEPARATORS = ";\t,|"
 _LOOKED_AT = 30
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
-def rows(member: Member, report: Report, separator: str | None, encoding: str | None) -> Iterator[Row]:
-    """The rows of a file; what cannot be read is told."""
+def rows(
+    member: Member, report: Report, separator: str | None, encoding: str | None, wanted: Sequence[str] = ()
+) -> Iterator[Row]:
+    """The rows of a file; what cannot be read is told. `wanted` are names of columns that it should have."""
     lines = _Lines(member, report, encoding)
     try:
         first = [line for line, _ in zip(lines, range(_LOOKED_AT), strict=False)]
@@ -31,7 +33,7 @@ def rows(member: Member, report: Report, separator: str | None, encoding: str | 
     if first and first[0].lower().startswith("sep=") and len(first[0].strip()) == 5:
         separator = separator or first[0][4]
         first[0] = "\n"
-    yield from _read(member.name, report, lines.after(first), separator or _separator(first), lines)
+    yield from _read(member.name, report, lines.after(first), separator or _separator(first, wanted), lines)
 
 
 def _read(file: str, report: Report, lines: Iterator[str], separator: str, count: _Lines) -> Iterator[Row]:
@@ -106,19 +108,23 @@ class _Lines:
                 yield "".join(one for one in line if one >= " " or one in "\t\n\r")
 
 
-def _separator(lines: list[str]) -> str:
-    """The character that divides most lines into the same number of columns, of two or more."""
+def _separator(lines: list[str], wanted: Sequence[str]) -> str:
+    """The character that divides a line into most of the columns that are wanted, and else most lines into the same
+    number of columns, of two or more.
+    """
+    names = {folded(one) for one in wanted}
     best, found = (0, 0), ","
     for separator in _SEPARATORS:
         counts: Counter[int] = Counter()
+        known = 0
         try:
             for fields in csv.reader(lines, delimiter=separator):
+                known = max(known, len(names & {folded(one) for one in fields}))
                 if len(fields) > 1:
                     counts[len(fields)] += 1
         except csv.Error:
             continue
-        if counts:
-            columns, times = max(counts.items(), key=lambda one: (one[1], one[0]))
-            if (times, columns) > best:
-                best, found = (times, columns), separator
+        score = (known, max((times * (columns - 1) for columns, times in counts.items()), default=0))
+        if score > best:
+            best, found = score, separator
     return found

@@ -39,7 +39,7 @@ def resources(given: Given) -> Iterator[Made]:
         if member.file_name.endswith(_BESIDE):
             continue
         try:
-            with _sheet(member, given.report, mapping.sheet, mapping.separator, mapping.encoding) as sheet:
+            with _sheet(member, given.report, mapping) as sheet:
                 name = f"{member.name}[{sheet.name}]" if sheet.name else member.name
                 columns = mapping.specified()
                 header, first = found(sheet.rows, mapping.header, list(columns))
@@ -68,7 +68,7 @@ def guess(given: Given) -> str:
         if member.file_name.endswith(_BESIDE):
             continue
         try:
-            with _sheet(member, Report(lambda _: None), None, None, None) as sheet:
+            with _sheet(member, Report(lambda _: None), None) as sheet:
                 return proposed(member.name, sheet)
         except Torn as error:
             raise StartError(f"{member.name}: {error}") from error
@@ -81,9 +81,9 @@ def _mapping(given: Given) -> Mapping | None:
 
 
 @contextmanager
-def _sheet(
-    member: Member, report: Report, wanted: str | None, separator: str | None, encoding: str | None
-) -> Iterator[Sheet]:
+def _sheet(member: Member, report: Report, mapping: Mapping | None) -> Iterator[Sheet]:
+    """The table in a file, as the mapping says that it is to be read. Raises Torn."""
+    wanted = mapping.sheet if mapping is not None else None
     suffix = Path(member.file_name).suffix
     if suffix in _OTHERS:
         raise Torn(f"is a file of {_OTHERS[suffix]}: save it as .xlsx or .csv")
@@ -97,4 +97,8 @@ def _sheet(
         raise Torn("is no table of text")
     if wanted is not None:
         raise Torn(f"has no sheets, and so none that is called {wanted!r}")
-    yield Sheet("", delimited.rows(member, report, separator, encoding))
+    if mapping is None:
+        yield Sheet("", delimited.rows(member, report, None, None))
+    else:
+        columns = list(mapping.columns)
+        yield Sheet("", delimited.rows(member, report, mapping.separator, mapping.encoding, columns))

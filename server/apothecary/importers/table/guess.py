@@ -62,10 +62,10 @@ _NAMES: Sequence[tuple[str, dict[str, Any]]] = (
     (r"indication|indikation|indicaci|indicazion|indicatie|indicaç", {"element": "indication"}),
     (r"brand|trade|synonym|handelsname|nom commercial|nombre comercial|nome commerciale|merknaam",
      {"element": "synonym"}),
-    (r"\bname\b|bezeichnung|präparat|arzneimittel|drug|medic|product|produit|nombre|denomin|\bnome\b|\bnom\b|naam"
+    (r"\bname\b|bezeichnung|präparat|arzneimittel|drug|medic|product|produit|nombre|d[eé]nomin|\bnome\b|\bnom\b|naam"
      r"|artikel(?!.*(nr|num))|description|libell", {"element": "name"}),
     (r"\bid\b|code|\bno\b|number|nummer|\bnr\b|numéro|número|codice|item|sku",
-     {"element": "identifier", "system": _OWN}),
+     {"element": "code", "system": _OWN}),
 )  # fmt: skip
 _CURRENCIES = [
     (code, re.compile(pattern, re.I))

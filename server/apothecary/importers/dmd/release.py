@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 from apothecary.errors import StartError
@@ -24,6 +25,7 @@ _MAKERS: Mapping[str, Callable[[Record, Terms], Iterator[JSON]]] = {
 # Whatever they say, lookups stand as codes where they are used; only this one becomes resources.
 _SUPPLIERS = "SUPPLIER"
 _SUFFIX = ".xml"
+_DATED = re.compile(r"f_[a-z]+[0-9]?_[0-9](0[1-9]|[12][0-9]|3[01])(0[1-9]|1[0-2])([0-9]{2})\.xml")
 
 
 def resources(given: Given) -> Iterator[Made]:
@@ -43,6 +45,15 @@ def resources(given: Given) -> Iterator[Made]:
     if not found:
         raise StartError("there is no file of dm+d among them, such as f_vmp2_3010419.xml")
     yield from _made(given, held)
+
+
+def edition(given: Given) -> str | None:
+    """The day of the release, as `2019-04-01`, which stands in the names of its files: `f_vmp2_3010419.xml`."""
+    for member in members(given.paths, Report(lambda _: None)):
+        if (named := _DATED.fullmatch(member.file_name)) is not None:
+            day, month, year = named.groups()
+            return f"20{year}-{month}-{day}"
+    return None
 
 
 def _made(given: Given, held: Held) -> Iterator[Made]:
