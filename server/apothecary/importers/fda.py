@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from apothecary.fhir.json import JSON
+from apothecary.importers.report import Place, Report
 
 NDC: Final = "http://hl7.org/fhir/sid/ndc"
 UNII: Final = "http://fdasis.nlm.nih.gov"
@@ -20,6 +21,7 @@ APPLICATIONS: Final = "urn:oid:2.16.840.1.113883.3.150"
 # https://www.fda.gov/industry/structured-product-labeling-resources/dea-schedule.
 DEA_SCHEDULES: Final = {"CI": "C48672", "CII": "C48675", "CIII": "C48676", "CIV": "C48677", "CV": "C48679"}
 DEA: Final = "U.S. Drug Enforcement Administration"
+FDA: Final = "U.S. Food and Drug Administration"
 
 _DAY = re.compile(r"(\d{4})(\d\d)(\d\d)", re.ASCII)
 # Names of classes have commas, and brackets of their own; the kind in brackets is what ends one.
@@ -52,8 +54,26 @@ def classes(text: str) -> list[tuple[str, str]]:
     found = []
     for one in _CLASS_END.split(text.strip()):
         match = _CLASS.fullmatch(one)
-        if match is not None:
+        if match is not None and match[1]:
             found.append((match[1], match[2]))
         elif one.strip():
             found.append((one.strip(), ""))
+    return found
+
+
+def period(start: str, end: str, report: Report, place: Place) -> JSON:
+    """The Period from one day to another, of which either may be blank: https://hl7.org/fhir/R5/datatypes.html#Period.
+    What is no day, and an end before the start, is told and left out.
+    """
+    found: JSON = {}
+    for name, column, text in (("start", "STARTMARKETINGDATE", start), ("end", "ENDMARKETINGDATE", end)):
+        if not text:
+            continue
+        if (written := day(text)) is None:
+            report.approximated(place._replace(column=column), f"{text} is no day: left out")
+        else:
+            found[name] = written
+    if "start" in found and "end" in found and found["end"] < found["start"]:
+        said = f"{found.pop('end')} is before the start, {found['start']}: left out"
+        report.approximated(place._replace(column="ENDMARKETINGDATE"), said)
     return found
