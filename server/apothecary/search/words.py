@@ -68,9 +68,9 @@ def passages(texts: Iterable[str]) -> Iterator[Passage]:
         if every:
             yield _passage(every)
         return
-    found = list(_cut(every))
-    for one in found:
-        yield _passage(one if len(found) == 1 else [PIECE, *one])
+    pieces = list(_cut(every))
+    for piece in pieces:
+        yield _passage(piece if len(pieces) == 1 else [PIECE, *piece])
 
 
 def _cut(every: Iterable[str]) -> Iterator[list[str]]:
