@@ -13,7 +13,8 @@ from apothecary.importers.report import Remark, Report
 
 IDS = {
     "VTMID": "1000001", "ISID": "1000002", "VPID": "1000003", "APID": "1000004", "VPPID": "1000005",
-    "APPID": "1000006", "AMPPID": "1000006", "PRNTVPPID": "1000005", "PRNTAPPID": "1000006", "SUPPCD": "1000007", "CD": "1000007",
+    "APPID": "1000006", "AMPPID": "1000006", "PRNTVPPID": "1000005", "PRNTAPPID": "1000006", "SUPPCD": "1000007",
+    "CD": "1000007",
 }  # fmt: skip
 PENCE = {"PRICE", "PREVPRICE", "PRICE_PREV"}
 # These have a meaning of their own, and not any code.
