@@ -10,6 +10,7 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlsplit
 
 import nh3
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -50,8 +51,12 @@ _ATTRIBUTES = {
 
 
 def _attribute(tag: str, name: str, value: str) -> str | None:
-    """Pictures are shown where they stand in the text itself."""
-    return value if name != "src" or value.startswith(("data:image/png", "data:image/jpeg", "data:image/gif")) else None
+    """Links lead to pages, and pictures are shown where they stand in the text itself."""
+    if name == "href":
+        return value if urlsplit(value).scheme in ("", "http", "https", "mailto") else None
+    if name == "src":
+        return value if value.startswith(("data:image/png", "data:image/jpeg", "data:image/gif")) else None
+    return value
 
 
 _cleaner = nh3.Cleaner(

@@ -9,6 +9,7 @@ from apothecary.fhir.json import JSON
 
 # Where a name may stand, in the order in which people look for it.
 _NAMES = ("title", "name", "code", "description", "display", "identifier", "url", "type")
+_BY_CODE = frozenset({"Medication", "MedicationKnowledge"})
 
 
 def title_of(resource: JSON) -> str:
@@ -18,7 +19,8 @@ def title_of(resource: JSON) -> str:
         said = _statement(resource, use)
         if said:
             return said
-    for name in _NAMES:
+    # All strengths of a brand have its name; what is coded tells them apart.
+    for name in ("code", *_NAMES) if resource.get("resourceType") in _BY_CODE else _NAMES:
         said = words(resource.get(name))
         if said:
             return said
