@@ -68,7 +68,7 @@ def _valid(found: Made) -> None:
         assert [one for one in validate(parse(dumps(resource)), FhirVersion.R5) if one.rank < 2] == []
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(_rows(PRODUCT), _rows(PACKAGE), some.sampled_from(["utf-8", "cp1252", "latin-1"]))
 def test_any_rows_are_there_or_told_and_valid(
     products: list[list[str]], packages: list[list[str]], encoding: str
@@ -85,7 +85,7 @@ _ROW = b"0002-1407_a\t0002-1407\tX\tBrand\t\tthing\tTABLET\tORAL\t19990101\t\tND
 _WHOLE = b"\t".join(name.encode() for name in PRODUCT) + b"\n" + _ROW + b"\n" + _ROW.replace(b"1407", b"1408") + b"\n"
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(some.lists(some.tuples(some.integers(0, len(_WHOLE)), some.integers(0, 9), some.binary(max_size=6)), max_size=4))
 def test_any_bytes_end_with_resources_or_with_a_reason(changes: list[tuple[int, int, bytes]]) -> None:
     data = _WHOLE
