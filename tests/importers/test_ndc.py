@@ -113,7 +113,10 @@ def test_each_column_of_a_product_has_its_element(tmp_path: Path) -> None:
     }  # fmt: skip
     labeler = {"reference": f"Organization/{_only(found, 'Organization')['id']}"}
     form = {"text": "INJECTION, SOLUTION"}
-    code = {"coding": [{"system": "http://hl7.org/fhir/sid/ndc", "code": "0009-0039"}], "text": "Solu Medrol"}
+    code = {
+        "coding": [{"system": "http://hl7.org/fhir/sid/ndc", "code": one} for one in ("0009-0039", "0009-0039-06")],
+        "text": "Solu Medrol",
+    }
     strength = {
         "numerator": {"value": "0.50", "unit": "mg", "system": UCUM, "code": "mg"},
         "denominator": {"value": "0.5", "unit": "mL", "system": UCUM, "code": "mL"},

@@ -32,9 +32,9 @@ _MOST_SUBJECTS = 10_000
 
 @dataclass(slots=True)
 class _Listed:
-    """What is known of a product beyond its row: its packages, and what they are told of it."""
+    """What is known of a product beyond its row: the NDCs of its packages by their ids, and what these need of it."""
 
-    packages: list[str] = field(default_factory=list)
+    packages: dict[str, str] = field(default_factory=dict)
     name: str = ""
     active: bool = True
     seen: bool = False
@@ -56,7 +56,7 @@ def resources(given: Given) -> Iterator[Made]:
     directory = tables(given.paths, given.report)
     listed: dict[str, _Listed] = {}
     for _, row, identity in _packages(directory, SILENT):
-        listed.setdefault(_key(row), _Listed()).packages.append(identity)
+        listed.setdefault(_key(row), _Listed()).packages[identity] = row.fields["NDCPACKAGECODE"].strip()
     applications: dict[tuple[str, str], _Application] = {}
     yield from _products(directory, status, listed, applications, given.report)
     for place, row, identity in _packages(directory, given.report):
