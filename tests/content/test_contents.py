@@ -247,11 +247,11 @@ def test_every_broken_file_of_ones_own_content_is_told_at_once(tmp_path: Path) -
         "Bundle-b.json:1:73",
         "Medication-c.json:2:8",
         "Medication/a.json:2:31",
-        "Medication/b.json:1:43",
+        "Medication/b.json:1:38",
         "Medicine",
         "Patient-p.json",
         "all.ndjson:2:2",
-        "all.ndjson:3:37",
+        "all.ndjson:3:38",
     ]
 
 
