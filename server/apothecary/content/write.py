@@ -104,8 +104,9 @@ def _yaml(resource: JSON) -> bytes:
     return text.encode()
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Make `data` the content of `path`, at once and durably: the old content or the new one, never a part.
+def replace_file(path: Path, data: bytes, *, durably: bool = True) -> None:
+    """Make `data` the content of `path`, at once and durably: the old content or the new one, never a part. Where it is
+    made again easily it need not be `durably`: a cut of power may take it.
 
     Raises StartError where that cannot be.
     """
@@ -115,8 +116,9 @@ def replace_file(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("xb") as stream:
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if durably:
+                stream.flush()
+                os.fsync(stream.fileno())
         if path.exists():
             shutil.copymode(path, beside)
         os.replace(beside, path)
