@@ -126,8 +126,13 @@ def _answer(
         addresses.append(bundle.link("next", bundle.address(base, path, [*asked.applied, (links.PAGE, following)])))
     if told:
         addresses.append(bundle.link("alternate", told[1]))
-    entries = [bundle.past(base, one, body_in(one, version) if one.body is not None else None) for one in page]
+    entries = [_entry(service, version, base, one) for one in page]
     return bundle.bundle("history", addresses, entries, total, asked.issues, [told[0]] if told else ())
+
+
+def _entry(service: Service, version: FhirVersion, base: str, one: Past) -> bytes:
+    body = body_in(one, version) if one.body is not None else None
+    return bundle.past(base, one._replace(type=basics.shown_as(service, version, one.type)), body)
 
 
 def _parameters(service: Service, version: FhirVersion, pairs: Pairs, strict: bool) -> Asked:
