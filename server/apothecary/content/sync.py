@@ -101,7 +101,8 @@ def sync(settings: Settings, store: Store) -> Report:
     if _in_step(store, types, address, found.files, hashes):
         _remember_rest(store, folder, types, address, found.left_out)
         return Report(unchanged=len(found.files), left_out=tuple(found.left_out))
-    refuse_invalid(found.files[key] for key in changed(hashes, synced(store).files) if not found.files[key].published)
+    ours = sorted(changed(hashes, synced(store).files))
+    refuse_invalid(found.files[key] for key in ours if not found.files[key].published)
     report, indexed_already = store.write(lambda transaction: _sync(settings, transaction, types, found, hashes))
     if indexed_already is not None and (others := index_rules.few_others(store, indexed_already)) is not None:
         # Of many, a server that answers meanwhile makes the index anew.
