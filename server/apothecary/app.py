@@ -24,6 +24,7 @@ from apothecary.rest.gate import Gate
 from apothecary.rest.metrics import Metrics
 from apothecary.rest.observe import Observed
 from apothecary.rest.routing import Adapter, Router
+from apothecary.rest.streams import Stream
 from apothecary.settings import Settings
 from apothecary.store.bulk import Bulk
 from apothecary.store.contract import Transaction
@@ -79,9 +80,12 @@ class Apothecary(Flask):
         if not self.gate.enter(request.environ):
             return super().dispatch_request()
         try:
-            return super().dispatch_request()
+            answer = super().dispatch_request()
         finally:
             self.gate.leave()
+        if isinstance(answer, Stream):
+            answer.within(self.gate.turn)
+        return answer
 
     def make_default_options_response(self) -> Response:
         return routes.preflight(self.service, self.url_map.bind_to_environ(request.environ))

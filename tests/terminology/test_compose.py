@@ -285,3 +285,11 @@ def test_a_url_of_snomed_ct_may_be_a_value_set(url: str, expected: set[str]) -> 
 def test_a_url_that_says_no_value_set_that_is_held_is_refused(url: str) -> None:
     with pytest.raises(UnknownTerminology):
         Compiler(Resolver([Given([SNOMED])])).named(url).entries(Steps(url))
+
+
+def test_without_a_version_the_newest_is_meant_and_not_the_one_that_names_none() -> None:
+    unnamed: dict[str, Any] = {"resourceType": "CodeSystem", "url": "http://x.org/s", "content": "fragment"}
+    named = {**unnamed, "version": "11022026"}
+    for given in ([unnamed, named], [named, unnamed]):
+        assert Resolver([Given(given)]).code_system("http://x.org/s").version == "11022026"
+    assert Resolver([Given([unnamed])]).code_system("http://x.org/s").version is None

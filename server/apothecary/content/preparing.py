@@ -158,10 +158,11 @@ class Preparing:
         if self.validation:
             issues = [one for one in validate(item.resource, item.version) if one.severity in ("error", "fatal")]
         if not issues:
-            registry, length = known.registries[FhirVersion.R5], len(item.document.text)
+            registry = known.registries[FhirVersion.R5]
             try:
-                rows = bounded_rows(self.settings, registry, item.resource, item.version, length, times=OPERATOR)
                 text = unstamped(item.resource, item.id)
+                length = len(text.before) + len(text.after)
+                rows = bounded_rows(self.settings, registry, item.resource, item.version, length, times=OPERATOR)
                 return Prepared(*item.key, str(item.version), text, shape(*item.key, rows, sqlite=self.sqlite))
             except TooLarge as error:
                 issues = list(error.issues)

@@ -14,6 +14,7 @@ from apothecary.content.files import SHEETS
 from apothecary.content.read import COMPRESSED, format_of, named_format, read_bytes
 from apothecary.content.sources import Source
 from apothecary.errors import StartError
+from apothecary.fhir.json import JSON
 from apothecary.fhir.releases import FhirVersion
 
 # A resource of this size would be refused by any server; a file without line breaks must not fill the memory.
@@ -35,14 +36,35 @@ class Text(NamedTuple):
     first_line: int = 1
 
 
-def read(text: Text | Document) -> Document:
-    """The document in a text; what was read already as it is."""
-    return text if isinstance(text, Document) else read_bytes(*text)
+class Unwritten(NamedTuple):
+    """A resource that is in no text, because it was made of something else, which stands in that line of `file`.
+    `length` is what its text would have, in bytes.
+    """
+
+    file: str
+    line: int
+    value: JSON
+    length: int
 
 
-def size(text: Text | Document) -> int:
+Input = Text | Document | Unwritten
+
+
+def read(given: Input) -> Document:
+    """The document in a text; what was read already, or made, as it is."""
+    if isinstance(given, Document):
+        return given
+    if isinstance(given, Text):
+        return read_bytes(*given)
+    places = RecordedPositions({(): (given.line, 1)})
+    return Document(given.file, "", "json", given.value, places, first_line=given.line)
+
+
+def size(given: Input) -> int:
     """How long it is, in bytes or characters."""
-    return len(text.text) if isinstance(text, Document) else len(text.data)
+    if isinstance(given, Document):
+        return len(given.text)
+    return len(given.data) if isinstance(given, Text) else given.length
 
 
 def documents_of(source: Source, version_of: VersionOf) -> Iterator[Document]:

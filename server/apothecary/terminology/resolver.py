@@ -183,8 +183,8 @@ class Resolver:
         for candidates in held:
             fitting = [one for one in _sorted(candidates) if matches(wanted, one.version)]
             if fitting:
-                # The very version goes before those that only begin like it.
-                return next((one for one in fitting if one.version == wanted), fitting[0])
+                # The very version goes before those that only begin like it; without one, the newest is meant.
+                return next((one for one in fitting if wanted is not None and one.version == wanted), fitting[0])
         return None
 
 

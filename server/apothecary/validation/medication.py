@@ -74,8 +74,9 @@ _PARTS = {
 
 
 def _is_ndc(code: str) -> bool:
-    # Without hyphens a product has 8 or 9 digits, which are mostly packages that have lost their zeroes.
-    return bool(ndc.readings(code)) and ("-" in code or len(code) >= 10)
+    # Searches read other signs in place of hyphens; a resource has none. Without hyphens a product has 8 or 9 digits,
+    # which are mostly packages that have lost their zeroes.
+    return ndc.hyphenated(code) == code and bool(ndc.readings(code)) and ("-" in code or len(code) >= 10)
 
 
 def check_code(value: Value, at: At, run: Run) -> None:

@@ -1,0 +1,192 @@
+"""The NDC directory: product.txt and package.txt as the U.S. Food and Drug Administration publishes them each day.
+
+https://www.fda.gov/drugs/drug-approvals-and-databases/national-drug-code-directory. A product is a Medication and a
+MedicationKnowledge, a package a PackagedProductDefinition, a labeler an Organization, an application (NDA, ANDA, BLA)
+a RegulatedAuthorization whose subjects are the packages that are marketed under it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from apothecary.fhir.json import JSON
+from apothecary.fhir.ndc import readings
+from apothecary.importers.delimited import Row
+from apothecary.importers.fda import APPLICATIONS, FDA
+from apothecary.importers.formats import Given, Made
+from apothecary.importers.ids import Ids, stable_id
+from apothecary.importers.listed_packages import Package, packaged_product
+from apothecary.importers.listed_products import Product, medication_and_knowledge
+from apothecary.importers.ndc.known import rxcui_by_set_id, substances, unii_by_name
+from apothecary.importers.ndc.listing import Status, ingredients, split
+from apothecary.importers.ndc.tables import SILENT, Tables, tables
+from apothecary.importers.report import Place, Report
+
+# What is marketed under a monograph, or without an approval, has no authorization of its own.
+_NO_AUTHORIZATION = ("OTC MONOGRAPH", "UNAPPROVED")
+# The subjects of one resource: the largest application known has 9,752 packages.
+_MOST_SUBJECTS = 10_000
+
+
+@dataclass(slots=True)
+class _Listed:
+    """What is known of a product beyond its row: its packages, and what they are told of it."""
+
+    packages: list[str] = field(default_factory=list)
+    name: str = ""
+    active: bool = True
+    seen: bool = False
+
+
+@dataclass(slots=True)
+class _Application:
+    category: str
+    number: str
+    place: Place
+    packages: list[str] = field(default_factory=list)
+
+
+def resources(given: Given) -> Iterator[Made]:
+    """Everything that the files list, products first. What is kept in memory are the codes, not what they stand for.
+    Raises StartError where there is no file of products or packages.
+    """
+    directory = tables(given.paths, given.report)
+    status = Status(str(given.options.get("as_of") or ""), given.report)
+    listed: dict[str, _Listed] = {}
+    for _, row, identity in _packages(directory, SILENT):
+        listed.setdefault(_key(row), _Listed()).packages.append(identity)
+    applications: dict[tuple[str, str], _Application] = {}
+    yield from _products(directory, status, listed, applications, given.report)
+    for place, row, identity in _packages(directory, given.report):
+        yield Made(_package(row, identity, listed[_key(row)], status, given.report, place), place)
+    ids = Ids()
+    for application in applications.values():
+        for authorization in _authorizations(application, ids):
+            yield Made(authorization, application.place)
+
+
+def _products(
+    directory: Tables,
+    status: Status,
+    listed: dict[str, _Listed],
+    applications: dict[tuple[str, str], _Application],
+    report: Report,
+) -> Iterator[Made]:
+    unii = unii_by_name(directory, substances(directory), report) if directory.has("unii") else {}
+    rxcui = rxcui_by_set_id(directory, report) if directory.has("rxnorm") else {}
+    labelers: set[str] = set()
+    ids = Ids()
+    for file, row in directory.rows("product", report):
+        place = Place(file, row.line)
+        fields = {column: value.strip() for column, value in row.fields.items()}
+        code = fields.get("PRODUCTNDC", "")
+        known = listed.setdefault(_key(row), _Listed())
+        if not _is_code(code, 2):
+            report.skipped(place._replace(column="PRODUCTNDC"), f"{code!r} is no NDC of a product")
+            continue
+        if known.seen:
+            report.skipped(place._replace(column="PRODUCTID"), f"{_key(row)} stands in another row already")
+            continue
+        labeler = fields.get("LABELERNAME", "")
+        organization = stable_id("ndc-labeler", labeler) if labeler else ""
+        if labeler and organization not in labelers:
+            labelers.add(organization)
+            yield Made({"resourceType": "Organization", "id": organization, "active": True, "name": labeler}, place)
+        product = _product(fields, code, ids.next("ndc", code), organization)
+        product.ingredients = ingredients(fields, lambda name: unii.get(name.upper(), ""), report, place)
+        product.active = status.active(fields, place)
+        product.rxcui = rxcui.get(fields.get("PRODUCTID", "").partition("_")[2].lower(), "")
+        product.packages = known.packages
+        known.name, known.active, known.seen = next(iter(product.names), ""), product.active, True
+        if product.application and not product.category.upper().startswith(_NO_AUTHORIZATION):
+            key = product.application, product.category
+            if (application := applications.get(key)) is None:
+                application = applications[key] = _Application(product.category, product.application, place)
+            application.packages += known.packages
+        for resource in medication_and_knowledge(product, report, place):
+            yield Made(resource, place)
+
+
+def _product(fields: dict[str, str], code: str, identity: str, organization: str) -> Product:
+    brand = f"{fields.get('PROPRIETARYNAME', '')} {fields.get('PROPRIETARYNAMESUFFIX', '')}".strip()
+    names = (brand, fields.get("NONPROPRIETARYNAME", ""))
+    return Product(
+        identity,
+        code,
+        organization,
+        names=list(dict.fromkeys(name for name in names if name)),
+        kind=fields.get("PRODUCTTYPENAME", ""),
+        form=fields.get("DOSAGEFORMNAME", ""),
+        routes=[route for route in split(fields.get("ROUTENAME", "")) if route],
+        start=fields.get("STARTMARKETINGDATE", ""),
+        end=fields.get("ENDMARKETINGDATE", ""),
+        category=fields.get("MARKETINGCATEGORYNAME", ""),
+        application=fields.get("APPLICATIONNUMBER", ""),
+        classes=fields.get("PHARM_CLASSES", ""),
+        schedule=fields.get("DEASCHEDULE", ""),
+    )
+
+
+def _packages(directory: Tables, report: Report) -> Iterator[tuple[Place, Row, str]]:
+    """Each row of a package, and the id of what it becomes, the same each time."""
+    ids = Ids()
+    for file, row in directory.rows("package", report):
+        place = Place(file, row.line)
+        code = row.fields["NDCPACKAGECODE"].strip()
+        if _is_code(code, 3):
+            yield place, row, ids.next("ndc", code)
+        else:
+            report.skipped(place._replace(column="NDCPACKAGECODE"), f"{code!r} is no NDC of a package")
+
+
+def _package(row: Row, identity: str, known: _Listed, status: Status, report: Report, place: Place) -> JSON:
+    fields = {column: value.strip() for column, value in row.fields.items()}
+    code = fields["NDCPACKAGECODE"]
+    product = fields.get("PRODUCTNDC", "")
+    if not _is_code(product, 2):
+        report.approximated(
+            place._replace(column="PRODUCTNDC"), f"{product!r} is no NDC of a product: that of the package"
+        )
+        product = code.rpartition("-")[0]
+    if not known.seen:
+        report.approximated(place._replace(column="PRODUCTID"), "no row of a product has it: the package has no name")
+    package = Package(
+        identity,
+        code,
+        product,
+        fields.get("PACKAGEDESCRIPTION", ""),
+        start=fields.get("STARTMARKETINGDATE", ""),
+        end=fields.get("ENDMARKETINGDATE", ""),
+        name=known.name,
+        sample=fields.get("SAMPLE_PACKAGE", "") == "Y",
+        active=status.active(fields, place) and known.active,
+    )
+    return packaged_product(package, report, place)
+
+
+def _authorizations(application: _Application, ids: Ids) -> Iterator[JSON]:
+    """The RegulatedAuthorization of an application, in parts where it has very many packages:
+    https://hl7.org/fhir/R5/regulatedauthorization.html
+    """
+    for first in range(0, max(len(application.packages), 1), _MOST_SUBJECTS):
+        found: JSON = {
+            "resourceType": "RegulatedAuthorization",
+            "id": ids.next("ndc", application.number, application.category),
+            "identifier": [{"system": APPLICATIONS, "value": application.number}],
+        }
+        if subjects := application.packages[first : first + _MOST_SUBJECTS]:
+            found["subject"] = [{"reference": f"PackagedProductDefinition/{one}"} for one in subjects]
+        if application.category:
+            found["type"] = {"text": application.category}
+        found["regulator"] = {"display": FDA}
+        yield found
+
+
+def _key(row: Row) -> str:
+    """What joins products and packages."""
+    return row.fields.get("PRODUCTID", "").strip() or row.fields.get("PRODUCTNDC", "").strip()
+
+
+def _is_code(text: str, segments: int) -> bool:
+    return text.count("-") == segments - 1 and bool(readings(text))

@@ -1,0 +1,190 @@
+"""The packages of a product: a label names them from the inside out, FHIR from the outside in.
+https://hl7.org/fhir/R5/packagedproductdefinition.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from apothecary.content.xml_tree import Node
+from apothecary.fhir.json import JSON
+from apothecary.importers.fda import NDC
+from apothecary.importers.spl.tree import Reader, child, children, value_of
+
+CONTAINERS = ("containerPackagedProduct", "containerPackagedMedicine")
+_CONTENT = frozenset({"quantity", "subjectOf", *CONTAINERS})
+_CONTAINER = frozenset({"code", "formCode", "asContent"})
+_ACTIVE: JSON = {
+    "coding": [{"system": "http://hl7.org/fhir/publication-status", "code": "active", "display": "Active"}]
+}
+
+
+class Level(NamedTuple):
+    """A container, and the `asContent` that says how much of what is inside of it it holds."""
+
+    content: Node
+    container: Node
+
+
+class Package(NamedTuple):
+    """A package: its levels from the inside out."""
+
+    levels: tuple[Level, ...]
+
+    @property
+    def outermost(self) -> Node:
+        """The `asContent` of what is sold."""
+        return self.levels[-1].content
+
+    def code(self, reader: Reader) -> JSON | None:
+        """The Coding of the outermost container that has one."""
+        for level in reversed(self.levels):
+            coding = reader.coding(child(level.container, "code"))
+            if coding is not None:
+                return coding
+        return None
+
+
+def packages(product: Node, reader: Reader) -> Iterator[Package]:
+    """Each package of a product; a container that is packed in two ways makes two. The depth of a tree is limited, so
+    this may recurse.
+    """
+    yield from _outward(product, (), reader)
+
+
+def _outward(inner: Node, so_far: tuple[Level, ...], reader: Reader) -> Iterator[Package]:
+    contents = children(inner, "asContent")
+    for content in contents:
+        reader.leftover(content, _CONTENT)
+        container = next(iter(children(content, *CONTAINERS)), None)
+        if container is None:
+            reader.skipped(content, "a package without a container")
+            continue
+        reader.leftover(container, _CONTAINER)
+        yield from _outward(container, (*so_far, Level(content, container)), reader)
+    if not contents and so_far:
+        yield Package(so_far)
+
+
+def definition(
+    package: Package,
+    identity: str,
+    product: JSON | None,
+    names: Sequence[str],
+    described: str,
+    marketing: Sequence[JSON],
+    reader: Reader,
+) -> JSON:
+    """The PackagedProductDefinition of a package of what `product`, a Coding, or else the first of `names` calls."""
+    name = names[0] if names else ""
+    outer = reader.coding(child(package.levels[-1].container, "code"))
+    found: JSON = {"resourceType": "PackagedProductDefinition", "id": identity}
+    if outer is not None:
+        found["identifier"] = [_identifier(outer)]
+    if name:
+        found["name"] = name
+    found["status"] = _ACTIVE
+    if described:
+        found["description"] = described
+    if marketing:
+        found["marketingStatus"] = [*marketing]
+    inside: JSON | None = None
+    amount: JSON | None = None
+    for number, level in enumerate(package.levels):
+        made: JSON = {}
+        coding = reader.coding(child(level.container, "code"))
+        if coding is not None:
+            made["identifier"] = [_identifier(coding)]
+        form = reader.concept(child(level.container, "formCode"))
+        if form is not None:
+            made["type"] = form
+        amount = _amount(level.content, reader)
+        if number == 0:
+            item: JSON = {"coding": [product]} if product else {}
+            if name:
+                item["text"] = name
+            contained: JSON = {"item": {"concept": item}} if item else {}
+            if amount:
+                contained["amount"] = amount
+            if "item" in contained:
+                made["containedItem"] = [contained]
+        elif inside is not None:
+            _count(inside, amount, level.content, reader)
+            made["packaging"] = [inside]
+        inside = made
+    if inside:
+        found["packaging"] = inside
+    return found
+
+
+def _amount(content: Node, reader: Reader) -> JSON | None:
+    """How much of what is inside is in one container."""
+    quantity = child(content, "quantity")
+    denominator = child(quantity, "denominator")
+    amount = reader.quantity(child(quantity, "numerator"), "the amount")
+    if amount is not None and denominator is not None and value_of(denominator, "value") not in ("", "1"):
+        per = value_of(denominator, "value")
+        reader.skipped(denominator, f"an amount in {per[:40]!r} containers is not that in one, and is left out")
+        return None
+    return amount
+
+
+def _count(inside: JSON, amount: JSON | None, content: Node, reader: Reader) -> None:
+    """Say how many of the packages inside there are."""
+    if amount is None:
+        return
+    if isinstance(amount["value"], int) and 0 < amount["value"] < 2**31:
+        inside["quantity"] = amount["value"]
+    else:
+        reader.skipped(content, f"the number of inner packages is {amount['value']}")
+
+
+def _identifier(coding: JSON) -> JSON:
+    return {"system": coding.get("system", NDC), "value": coding["code"]}
+
+
+def marketing(acts: Sequence[Node], reader: Reader) -> list[JSON]:
+    """MarketingStatus of each `marketingAct`: https://hl7.org/fhir/R5/productshared.html#marketingstatus"""
+    found = []
+    for act in acts:
+        reader.leftover(act, frozenset({"code", "statusCode", "effectiveTime", "id"}))
+        concept = reader.concept(child(act, "code")) or {}
+        state = value_of(child(act, "statusCode"), "code")
+        if state:
+            concept = {**concept, "text": state}
+        if not concept:
+            reader.skipped(act, "an act of marketing without code and status")
+            continue
+        time = child(act, "effectiveTime")
+        start = reader.date(child(time, "low"), "the beginning of marketing")
+        end = reader.date(child(time, "high"), "the end of marketing")
+        period = {key: value for key, value in (("start", start), ("end", end)) if value}
+        # One may be less precise than the other.
+        if start and end and start[: len(end)] > end[: len(start)]:
+            reader.approximated(act, f"marketing ends on {end}, before it begins on {start}: the end is left out")
+            del period["end"]
+        found.append({"status": concept, **({"dateRange": period} if period else {})})
+    return found
+
+
+def inactive(acts: Sequence[Node], day: str, reader: Reader) -> bool:
+    """Whether what is marketed by all of `acts` was not any more on `day`, that of the label. A label tells of an end
+    that is still to come.
+    """
+    ended = []
+    for act in acts:
+        state = value_of(child(act, "statusCode"), "code").lower()
+        high = reader.date(child(act, "effectiveTime", "high"), "the end of marketing")
+        past = bool(day and high and high <= day)
+        ended.append(state in ("cancelled", "aborted", "nullified") or (state == "completed" and (past or not high)))
+    return bool(ended) and all(ended)
+
+
+def counted(node: Node | None, reader: Reader) -> JSON | None:
+    """How much of a part is in a kit, as a Ratio."""
+    numerator = reader.quantity(child(node, "numerator"), "the amount")
+    denominator = reader.quantity(child(node, "denominator"), "the amount")
+    if numerator is None:
+        return None
+    return {"numerator": numerator, "denominator": denominator or {"value": 1}}
