@@ -133,7 +133,8 @@ def test_writers_do_not_meet_in_what_they_read_to_know_the_time(postgresql_datab
     create(server)
     held = (
         "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database "
-        "WHERE mode = 'SIReadLock' AND datname = current_database() AND relation NOT IN ('state'::regclass, 'state_pkey'::regclass)"
+        "WHERE mode = 'SIReadLock' AND datname = current_database() "
+        "AND relation NOT IN ('state'::regclass, 'state_pkey'::regclass)"
     )
     with psycopg.connect(conninfo(make_url(postgresql_database_url)), autocommit=True) as other:
         # Locks outlive their transaction while others run beside it, in any database of the server.
