@@ -9,7 +9,7 @@ from typing import Literal
 
 from apothecary.content.drift import Drift, drift
 from apothecary.content.synced import says_the_same
-from apothecary.content.write import authored, file_text, loses_comments, reads_back, replace_file
+from apothecary.content.write import NoText, authored, file_text, loses_comments, reads_back, replace_file
 from apothecary.errors import FhirError, StartError
 from apothecary.fhir.json import JSON, parse
 from apothecary.fhir.releases import FhirVersion
@@ -128,7 +128,10 @@ def _pull(
         raise _Refused(f"{shown} is there already, and not its file")
     before = _bytes(path) if one.file is not None else None
     resource, approximate = _authored(stored)
-    text = file_text(resource, path.suffix, before, one.file.value if one.file is not None else None)
+    try:
+        text = file_text(resource, path.suffix, before, one.file.value if one.file is not None else None)
+    except NoText as error:
+        raise _lossy(path, str(error)) from None
     _check(resource, stored, shown, text)
     for reason in approximate:
         complain(f"{one.key}: written in {stored.fhir_version}, the file is R5: {reason}")
@@ -166,11 +169,15 @@ def _check(resource: JSON, stored: Stored, path: Path, text: bytes) -> None:
     """Raises _Refused for a file that would lose something, or that the next start would refuse."""
     value = reads_back(path, text)
     if value is None or not says_the_same(value, stored):
-        raise _Refused(f"it cannot be written as {path.suffix.removeprefix('.').upper()} without loss ({path})")
+        raise _lossy(path, str(path))
     errors = [issue for issue in validate(resource, FhirVersion.R5) if issue.severity in ("fatal", "error")]
     if errors:
         where = f" ({errors[0].expression[0]})" if errors[0].expression else ""
         raise _Refused(f"it is not valid, so no server would take the file: {errors[0].diagnostics}{where}")
+
+
+def _lossy(path: Path, why: str) -> _Refused:
+    return _Refused(f"it cannot be written as {path.suffix.removeprefix('.').upper()} without loss ({why})")
 
 
 def _inside(folder: Path, path: Path) -> Path:

@@ -24,10 +24,20 @@ from apothecary.search import special
 from apothecary.search.compartments import served
 from apothecary.search.parameters import Registry
 
+# https://hl7.org/fhir/R5/http.html#mime-type; NDJSON is for searches alone.
+_FORMATS = (
+    *("application/fhir+json", "json", "application/fhir+xml", "xml", "application/fhir+yaml", "yaml"),
+    *("application/fhir+ndjson", "ndjson"),
+)
+_PATCH_FORMATS = ("application/json-patch+json", "application/fhir+json", "application/fhir+xml")
+
 DESCRIPTION = (
     "Reference knowledge about medications. It is not a label and not a prescribing aid: "
     "what is not here may still be true."
 )
+
+# https://hl7.org/fhir/uv/bulkdata/STU2/CapabilityStatement-bulk-data.html
+BULK_DATA = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
 
 Level = Literal["instance", "type", "conditional", "compartment", "system"]
 
@@ -109,11 +119,12 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
         "date": instant(int(updated) if updated else 0),
         "publisher": "Apothecary",
         "kind": "instance",
+        "instantiates": [BULK_DATA],
         "software": {"name": "Apothecary", "version": __version__},
         "implementation": {"description": DESCRIPTION, "url": base},
         "fhirVersion": version.number,
-        "format": ["application/fhir+json", "json"],
-        **({"patchFormat": ["application/json-patch+json", "application/fhir+json"]} if service.closed is None else {}),
+        "format": list(_FORMATS),
+        **({"patchFormat": list(_PATCH_FORMATS)} if service.closed is None else {}),
         "rest": [
             {
                 "mode": "server",
