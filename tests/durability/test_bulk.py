@@ -17,13 +17,15 @@ from apothecary.store.open import open_store
 from tests.durability.processes import Client, server_on
 from tests.waiting import until
 
-COUNT = 4000
+COUNT = 3000
 ASYNC = {"Prefer": "respond-async"}
 
 
 def _fill(database: str, folder: Path) -> None:
     file = folder / "medications.ndjson"
-    some = ({"resourceType": "Medication", "id": f"m{one:05}", "status": "active"} for one in range(COUNT))
+    ingredients = [{"item": {"concept": {"text": f"substance {one}"}}, "isActive": True} for one in range(40)]
+    more = {"status": "active", "ingredient": ingredients}
+    some = ({"resourceType": "Medication", "id": f"m{one:05}", **more} for one in range(COUNT))
     file.write_text("".join(f"{json.dumps(one)}\n" for one in some))
     done = CliRunner().invoke(main, ["load", "--database", database, "--no-validate", str(file)])
     assert done.exit_code == 0, done.output

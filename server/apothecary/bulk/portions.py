@@ -5,6 +5,7 @@ https://hl7.org/fhir/uv/bulkdata/STU2/export.html#bulk-data-output-file-request
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -90,8 +91,10 @@ class Portions:
         self._name = name
         self._pause = pause
 
-    def next(self, job: Job, cut: Cut) -> Portion:
-        """What comes next, up to where `cut` says, or the type ends. The type to come must be there."""
+    def next(self, job: Job, cut: Cut, end: float = math.inf) -> Portion:
+        """What comes next, up to where `cut` says, or the type ends, or with the page after which it is `end` of the
+        monotonic clock. The type to come must be there.
+        """
         kind, wanted = job.wanted.types[job.at], job.wanted
         version = FhirVersion(wanted.version)
         shown = shown_as(self._service, version, kind)
@@ -110,6 +113,8 @@ class Portions:
                     return found
             if rows:
                 found.after = rows[-1].id
+            if time.monotonic() >= end:
+                return found
             self._pause(time.monotonic() - begun)
         return found
 

@@ -69,7 +69,8 @@ class Worker:
         self._over = threading.Event()
         self._timer: threading.Timer | None = None
         self.pause: Callable[[float], object] = self._over.wait
-        """Waits between two pages, so that those who are served have the time that the first took."""
+        """Waits between two pages, and two steps, so that those who are served have the time that the first took."""
+        self._rested = 0.0
 
     def wake(self) -> None:
         """Do what there is to do, in a thread of its own; nothing where it is at it."""
@@ -170,13 +171,19 @@ class Worker:
                 return False
             end = time.monotonic() + TURN
             while not row.ended and time.monotonic() < end and not self._over.is_set():
+                begun, self._rested = time.monotonic(), 0.0
                 row = self._step(row)
+                self.pause(max(0.0, time.monotonic() - begun - 2 * self._rested))
         except _Lost:
             return False
         except Busy as error:
             log.warning("an export waits: %s", error)
             return False
         return True
+
+    def _rest(self, seconds: float) -> None:
+        self._rested += seconds
+        self.pause(seconds)
 
     def _claim(self, change: BulkChange, identity: str) -> Row | None:
         row = change.job(identity)
@@ -239,12 +246,13 @@ class Worker:
             job.done = True
             return job, self._close(row, job)
         self._check_room(row, job)
-        portions = Portions(self._service, self._bulk, row.id, self.pause)
+        portions = Portions(self._service, self._bulk, row.id, self._rest)
         pieces: list[Piece] = []
         size, end = 0, time.monotonic() + STEP
         # Of small types several are done at once.
         while job.at < len(job.wanted.types) and size < PIECE and time.monotonic() < end:
-            found = portions.next(job, edge if row.kind == PUBLISH else _full)
+            # What a published file ends with hangs on nothing but what it holds.
+            found = portions.next(job, edge) if row.kind == PUBLISH else portions.next(job, _full, end)
             size += found.size
             pieces += self._take(row, job, found)
         return job, pieces
