@@ -69,6 +69,8 @@ class Format:
     dated: bool = False
     """Whether the source dates the changes of what it holds: see `Made.dated`."""
     options: Sequence[Option] = ()
+    passes: float = 1.0
+    """How many times, about, the bytes of the files are read."""
 
     @property
     def resources(self) -> Callable[[Given], Iterator[Made]]:
@@ -103,6 +105,7 @@ FORMATS: Mapping[str, Format] = {
             "https://www.fda.gov/drugs/drug-approvals-and-databases/national-drug-code-directory",
             "https://www.fda.gov/#ndc",
             whole=True,
+            passes=1.4,
         ),
         Format(
             "rxnorm",
