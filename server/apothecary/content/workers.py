@@ -20,7 +20,8 @@ from typing import NamedTuple
 
 from apothecary.content.collecting import seldom
 from apothecary.content.definitions import Serving
-from apothecary.content.preparing import Failure, Prepared, Preparing
+from apothecary.content.items import Failure
+from apothecary.content.preparing import Prepared, Preparing
 from apothecary.content.stream import Input, read
 from apothecary.errors import StartError
 from apothecary.search.defined import Defining
