@@ -5,7 +5,7 @@
 
 Both are run in turns by the same command, into a file and into an empty database; without one a temporary SQLite file
 is made. The conversion is measured without and with the check of what it makes; an import checks. On a machine that
-does other things as well the clock says nothing: on two quiet cores an import takes what they share of the processor time.
+does other things as well the clock says nothing: two quiet cores share the processor time of an import.
 """
 
 from __future__ import annotations
