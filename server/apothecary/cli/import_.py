@@ -154,7 +154,7 @@ def _run(format: Format, options: dict[str, Any], asked: _Asked) -> None:
         )
         if asked.previous and catalogue.uri is None:
             raise StartError("--previous: name the catalogue with --catalogue")
-        progress = Progress(int(format.passes * sum(one.size for one in files)))
+        progress = Progress(sum(one.size for one in files), report.reading)
         run = Import(catalogue, given, stack.enter_context(KeySet()), asked.since, progress.made)
         try:
             with progress:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from apothecary.importers.report import READING
+from apothecary.importers.report import Reading
 
 # A line is written after so many resources, and the bar drawn anew.
 EVERY, OFTEN = 20_000, 500
@@ -19,10 +19,11 @@ EVERY, OFTEN = 20_000, 500
 class Progress(AbstractContextManager["Progress"]):
     """Told of each resource; `total` is how many bytes there are to read."""
 
-    def __init__(self, total: int) -> None:
-        self._end = READING.bytes + total
+    def __init__(self, total: int, reading: Reading) -> None:
+        self._total = total
+        self._reading = reading
         # Of what is read before anything is made of it, nothing follows for the time that is left.
-        self._first = self._total = 0
+        self._first = 0
         self._begun = time.monotonic()
         self._count = 0
         self._shown = 0
@@ -41,13 +42,13 @@ class Progress(AbstractContextManager["Progress"]):
         """A resource was made."""
         self._count += 1
         if self._count == 1:
-            self._begun, self._first = time.monotonic(), READING.bytes
-            self._total = max(self._end - self._first, 0)
+            self._begun, self._first = time.monotonic(), self._reading.bytes
+            self._total = max(self._total - self._first, 0)
             if self._bar is not None:
                 self._bar.length = self._total
         if self._bar is not None:
             if self._count % OFTEN == 0:
-                read = min(READING.bytes - self._first, self._total)
+                read = min(self._reading.bytes - self._first, self._total)
                 self._bar.update(max(read - self._shown, 0), current_item=self._count)
                 self._shown = max(read, self._shown)
         elif self._count % EVERY == 0:
@@ -58,7 +59,7 @@ class Progress(AbstractContextManager["Progress"]):
         return f"{self._count} resources, {self._count / seconds:.0f} a second"
 
     def _left(self) -> str:
-        read = READING.bytes - self._first
+        read = self._reading.bytes - self._first
         if not 0 < read < self._total:
             return ""
         left = (time.monotonic() - self._begun) * (self._total - read) / read

@@ -69,8 +69,6 @@ class Format:
     dated: bool = False
     """Whether the source dates the changes of what it holds: see `Made.dated`."""
     options: Sequence[Option] = ()
-    passes: float = 1.0
-    """How many times, about, the bytes of the files are read."""
 
     @property
     def resources(self) -> Callable[[Given], Iterator[Made]]:
@@ -106,7 +104,6 @@ FORMATS: Mapping[str, Format] = {
             "https://www.fda.gov/#ndc",
             whole=True,
             options=(Option("as-of", "What is not marketed any more on that day is inactive.", "DATE"),),
-            passes=1.4,
         ),
         Format(
             "rxnorm",

@@ -67,10 +67,6 @@ def _read(stream: BinaryIO, each: float) -> float:
     return stream.tell() * each
 
 
-READING = Reading()
-"""What this process reads: whatever report is told of it."""
-
-
 class Report:
     """Counts what is told to it, and passes each remark on at once: an import of any length keeps none in memory."""
 
@@ -81,6 +77,8 @@ class Report:
         self.counts: Counter[Kind] = Counter()
         self.files = 0
         """How many files were left out as a whole, or behind some place."""
+        self.reading = Reading()
+        """How far whoever tells this report has read; to look into files first, take another report."""
 
     def skipped(self, place: Place, reason: str) -> None:
         """A row, element or file that became nothing. Raises StartError where the import is strict."""

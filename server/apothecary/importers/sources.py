@@ -12,13 +12,13 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
 from apothecary.content.confined import Folder
 from apothecary.errors import StartError
-from apothecary.importers.report import READING, Place, Report
+from apothecary.importers.report import Place, Reading, Report
 
 # Zip files lie in zip files, and no deeper.
 _DEEPEST = 2
@@ -58,6 +58,7 @@ class Member:
     size: int
     packed: int | None = None
     """How many bytes it has as it lies there, packed."""
+    reading: Reading = field(default_factory=Reading, compare=False, repr=False)
 
     @property
     def file_name(self) -> str:
@@ -80,7 +81,7 @@ class Member:
             raise Torn(_said(error)) from error
 
     def _read(self, stream: BinaryIO) -> AbstractContextManager[BinaryIO]:
-        return READING.of(stream, self.size, self.size if self.packed is None else self.packed)
+        return self.reading.of(stream, self.size, self.size if self.packed is None else self.packed)
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Its lines with their numbers, from 1, without what ends them. Raises Torn."""
@@ -130,7 +131,7 @@ def members(paths: Sequence[Path], report: Report, whole: tuple[str, ...] = ()) 
                 if archive is not None:
                     yield from _packed(str(path), archive, report, 1)
         else:
-            yield Member(str(path), None, str(path), path.stat().st_size)
+            yield Member(str(path), None, str(path), path.stat().st_size, reading=report.reading)
 
 
 def _named(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
@@ -177,7 +178,7 @@ def _packed(name: str, archive: zipfile.ZipFile, report: Report, depth: int) -> 
         if large or (info.file_size > _HARMLESS and info.file_size > _MOST_PACKED * max(info.compress_size, 1)):
             report.skipped(Place(inner), f"unpacked it would have {info.file_size} bytes, out of {info.compress_size}")
         elif not info.filename.lower().endswith(".zip"):
-            yield Member(inner, archive, info.filename, info.file_size, info.compress_size)
+            yield Member(inner, archive, info.filename, info.file_size, info.compress_size, report.reading)
         elif depth >= _DEEPEST:
             report.skipped(Place(inner), "is a zip file in a zip file in a zip file")
         else:
