@@ -150,6 +150,10 @@ FORMATS: Mapping[str, Format] = {
             "https://hl7.org/fhir/R5/medicationknowledge.html",
             None,
             whole=True,
+            options=(
+                Option("mapping", "The mapping file, YAML, which says what each column is.", "FILE"),
+                Option("guess", "Print a mapping that the table seems to ask for, and import nothing.", prints=True),
+            ),
         ),
     )
 }

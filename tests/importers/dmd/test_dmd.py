@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from apothecary.errors import StartError
 from apothecary.fhir.json import JSON, dumps
 from apothecary.fhir.releases import FhirVersion
-from apothecary.importers.dmd import resources
+from apothecary.importers.dmd import edition, resources
 from apothecary.importers.formats import FORMATS, Given, Made
 from apothecary.importers.report import Remark, Report
 from apothecary.validation import validate
@@ -268,6 +268,11 @@ def test_what_is_wrong_is_told_and_the_rest_is_made(tmp_path: Path, files: dict[
     assert "MedicationKnowledge/dmd-39113611000001102" in found
     assert any(told in one.reason for one in remarks), remarks
     assert all(one.place.file.endswith(".xml") for one in remarks)
+
+
+def test_the_names_of_the_files_say_which_edition_they_are(tmp_path: Path) -> None:
+    assert edition(Given([SAMPLE], Report(lambda _: None), {})) == "2019-04-01"
+    assert edition(Given([write(tmp_path, vmp="")], Report(lambda _: None), {})) is None
 
 
 def test_files_of_something_else_are_refused(tmp_path: Path) -> None:

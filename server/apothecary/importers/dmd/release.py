@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 from apothecary.errors import StartError
@@ -10,7 +11,7 @@ from apothecary.importers.dmd import packs, products
 from apothecary.importers.dmd.files import CONCEPTS, PARTS, Held, Record, Tally, read
 from apothecary.importers.dmd.terms import Terms
 from apothecary.importers.formats import Given, Made
-from apothecary.importers.report import Report
+from apothecary.importers.report import Place, Report
 from apothecary.importers.sources import members
 
 _MAKERS: Mapping[str, Callable[[Record, Terms], Iterator[JSON]]] = {
@@ -23,6 +24,8 @@ _MAKERS: Mapping[str, Callable[[Record, Terms], Iterator[JSON]]] = {
 }
 # Whatever they say, lookups stand as codes where they are used; only this one becomes resources.
 _SUPPLIERS = "SUPPLIER"
+_SUFFIX = ".xml"
+_DATED = re.compile(r"f_[a-z]+[0-9]?_[0-9](0[1-9]|[12][0-9]|3[01])(0[1-9]|1[0-2])([0-9]{2})\.xml")
 
 
 def resources(given: Given) -> Iterator[Made]:
@@ -30,6 +33,10 @@ def resources(given: Given) -> Iterator[Made]:
     report, tally, held = given.report, Tally(), Held()
     found = False
     for member in members(given.paths, report):
+        if not member.file_name.endswith(_SUFFIX):
+            # Notes and schemas that come with a release: no drug is missing without them.
+            report.approximated(Place(member.name), "is not XML by its name, and passed over")
+            continue
         for record in read(member, report, tally):
             found = True
             if record.name == "INFO" or _is_code(record.code):
@@ -40,6 +47,15 @@ def resources(given: Given) -> Iterator[Made]:
     yield from _made(given, held)
 
 
+def edition(given: Given) -> str | None:
+    """The day of the release, as `2019-04-01`, which stands in the names of its files: `f_vmp2_3010419.xml`."""
+    for member in members(given.paths, Report(lambda _: None)):
+        if (named := _DATED.fullmatch(member.file_name)) is not None:
+            day, month, year = named.groups()
+            return f"20{year}-{month}-{day}"
+    return None
+
+
 def _made(given: Given, held: Held) -> Iterator[Made]:
     report, tally = given.report, Tally()
     terms = Terms(held, report, tally)
@@ -47,6 +63,8 @@ def _made(given: Given, held: Held) -> Iterator[Made]:
     silent = Report(lambda _: None)
     seen: dict[str, set[str]] = {name: set() for name in (*CONCEPTS, _SUPPLIERS)}
     for member in members(given.paths, silent):
+        if not member.file_name.endswith(_SUFFIX):
+            continue
         for record in read(member, silent, Tally()):
             kind = record.name
             code = record.fields.get("CD", "") if kind == "INFO" else record.code
