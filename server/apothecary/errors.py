@@ -26,6 +26,7 @@ ApothecaryError
 │   ├── Misdirected           421  security     the request is for another host
 │   ├── HeaderTooLong         431  too-long
 │   ├── Unprocessable         422  processing   well-formed, but against a business rule
+│   ├── TooManyRequests       429  throttled    as many of the kind as are kept; try again
 │   ├── Busy                  503  throttled    a limit of time or load; try again
 │   │   └── Unreachable       503  transient    the database does not answer, or cannot be used
 │   └── InsufficientStorage   507  no-store     the disk is full
@@ -241,6 +242,13 @@ class HeaderTooLong(FhirError):
 class Unprocessable(FhirError):
     status = 422
     code = "processing"
+
+
+class TooManyRequests(FhirError):
+    """There are as many of a kind as the server keeps: https://www.rfc-editor.org/rfc/rfc6585#section-4"""
+
+    status = 429
+    code = "throttled"
 
 
 class Busy(FhirError):

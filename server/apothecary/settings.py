@@ -157,6 +157,21 @@ class Settings:
         "Most bytes of answers that each process keeps, to give them again while the database says that nothing "
         "changed; 0 for none.",
     )
+    export_jobs: int = setting(
+        10, "Most exports that are kept, running or done; another $export is answered with 429. 0 for none.", most=1000
+    )
+    export_seconds: int = setting(3600, "How long the files of an export are kept once it is done.", least=1)
+    export_file_bytes: int = setting(
+        64 * 1024 * 1024, "Bytes of resources after which an export begins another file of a type.", least=1
+    )
+    export_bytes: int = setting(
+        8 * 1024 * 1024 * 1024,
+        "Most bytes that the files of all exports and publications take in the database, compressed; an export past "
+        "it fails.",
+    )
+    publish_seconds: int = setting(
+        300, "Seconds between two editions of $bulk-publish, where anything changed; 0: it is not offered."
+    )
     cors_origins: str = setting(
         "*",
         "Origins of web pages that may call, by commas: a named one may read and write, * lets all others read.",

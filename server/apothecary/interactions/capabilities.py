@@ -35,6 +35,9 @@ DESCRIPTION = (
     "what is not here may still be true."
 )
 
+# https://hl7.org/fhir/uv/bulkdata/STU2/CapabilityStatement-bulk-data.html
+BULK_DATA = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
+
 Level = Literal["instance", "type", "conditional", "compartment", "system"]
 
 
@@ -114,6 +117,7 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
         "date": instant(int(updated) if updated else 0),
         "publisher": "Apothecary",
         "kind": "instance",
+        "instantiates": [BULK_DATA],
         "software": {"name": "Apothecary", "version": __version__},
         "implementation": {"description": DESCRIPTION, "url": base},
         "fhirVersion": version.number,

@@ -32,7 +32,7 @@ CONTENT_TYPE = {version: forms.FHIR_JSON.content_type(version) for version in Fh
 VARY = "Accept, Accept-Encoding, Prefer"
 EXPOSED = (
     "ETag, Last-Modified, Location, Content-Location, Content-Disposition, X-Request-Id, X-Security-Context, "
-    "Retry-After"
+    "Retry-After, Expires, X-Progress"
 )
 # The cookie in which a client brings along how much of a standby's log it must see.
 POSITION = "apothecary-position"
@@ -302,6 +302,8 @@ def _address(scheme: str, host: str, path: str) -> str:
 _PREFERENCES = {
     "return": {"minimal": "minimal", "representation": "representation", "operationoutcome": "OperationOutcome"},
     "handling": {"strict": "strict", "lenient": "lenient"},
+    # https://www.rfc-editor.org/rfc/rfc7240#section-4.1
+    "respond-async": {"": "respond-async"},
 }
 
 
