@@ -94,7 +94,7 @@ def resources(document: Node, data: bytes, reader: Reader, organizations: set[st
                     for subject in children(package.outermost, "subjectOf")
                     for act in children(subject, "marketingAct")
                 ]
-                states = marketing(acts or one.acts, reader)
+                states = marketing(acts, reader) or one.marketing
                 yield definition(package, identity, one.coding, one.names, one.described, states, reader)
             yield from products.authorizations(one, key, ids, reader)
 

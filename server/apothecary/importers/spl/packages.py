@@ -10,7 +10,7 @@ from typing import NamedTuple
 from apothecary.content.xml_tree import Node
 from apothecary.fhir.json import JSON
 from apothecary.importers.fda import NDC
-from apothecary.importers.spl.tree import Reader, child, children, value_of
+from apothecary.importers.spl.tree import Reader, child, children, day_of, value_of
 
 CONTAINERS = ("containerPackagedProduct", "containerPackagedMedicine")
 _CONTENT = frozenset({"quantity", "subjectOf", *CONTAINERS})
@@ -165,14 +165,14 @@ def marketing(acts: Sequence[Node], reader: Reader) -> list[JSON]:
     return found
 
 
-def inactive(acts: Sequence[Node], day: str, reader: Reader) -> bool:
+def inactive(acts: Sequence[Node], day: str) -> bool:
     """Whether what is marketed by all of `acts` was not any more on `day`, that of the label. A label tells of an end
     that is still to come.
     """
     ended = []
     for act in acts:
         state = value_of(child(act, "statusCode"), "code").lower()
-        high = reader.date(child(act, "effectiveTime", "high"), "the end of marketing")
+        high = day_of(value_of(child(act, "effectiveTime", "high"), "value"))
         past = bool(day and high and high <= day)
         ended.append(state in ("cancelled", "aborted", "nullified") or (state == "completed" and (past or not high)))
     return bool(ended) and all(ended)
