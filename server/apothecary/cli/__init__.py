@@ -10,7 +10,7 @@ from typing import IO, Any
 import click
 
 from apothecary import __version__
-from apothecary.errors import InvalidFile, StartError
+from apothecary.errors import BrokenContent, InvalidFile, StartError
 from apothecary.suggestions import or_rather
 
 # Each command is the object of its name in the module `apothecary.cli.<command>`, with _ for -, and _ behind a word of
@@ -48,7 +48,7 @@ class CannotRun(click.ClickException):
 
     def show(self, file: IO[str] | None = None) -> None:
         """Lines that begin with a place stay bare, so that editors and CI systems find it."""
-        if isinstance(self.error, InvalidFile):
+        if isinstance(self.error, (InvalidFile, BrokenContent)):
             click.echo(self.message, file=file, err=True)
         else:
             super().show(file)

@@ -19,7 +19,8 @@ from types import TracebackType
 from typing import NamedTuple
 
 from apothecary.content.definitions import Serving
-from apothecary.content.preparing import Failure, Prepared, Preparing
+from apothecary.content.items import Failure
+from apothecary.content.preparing import Prepared, Preparing
 from apothecary.content.stream import Input, read
 from apothecary.errors import StartError
 from apothecary.search.defined import Defining

@@ -103,6 +103,7 @@ FORMATS: Mapping[str, Format] = {
             "https://www.fda.gov/drugs/drug-approvals-and-databases/national-drug-code-directory",
             "https://www.fda.gov/#ndc",
             whole=True,
+            options=(Option("as-of", "What is not marketed any more on that day is inactive.", "DATE"),),
         ),
         Format(
             "rxnorm",

@@ -18,6 +18,7 @@ from apothecary.fhir.definitions import definitions
 from apothecary.fhir.json import JSON, dumps
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import instant
+from apothecary.interactions.profiles import supported
 from apothecary.interactions.service import Service
 from apothecary.search import special
 from apothecary.search.compartments import served
@@ -84,7 +85,8 @@ INTERACTIONS: tuple[Interaction, ...] = (
 def capabilities(service: Service, version: FhirVersion, base: str) -> tuple[bytes, str]:
     """The statement as JSON text, and its ETag. Computed once for a version and base."""
     known = service.live.now
-    key = (version, base, known.generation, service.closed)
+    # Every write of a profile adds a version.
+    key = (version, base, known.generation, service.closed, service.reader.history_of_total("StructureDefinition"))
     if known.incomplete:
         # Its progress is told as it is now.
         body = dumps(statement(service, version, base))
@@ -175,6 +177,7 @@ def of_type(service: Service, registry: Registry, resource_type: str) -> JSON:
     result: JSON = {
         "type": resource_type,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{resource_type}",
+        **_supported(service, registry.version, resource_type),
         "interaction": [{"code": code} for code in codes],
         "versioning": "versioned",
         "readHistory": "vread" in codes,
@@ -196,6 +199,12 @@ def of_type(service: Service, registry: Registry, resource_type: str) -> JSON:
         ),
     ]
     return result
+
+
+def _supported(service: Service, version: FhirVersion, resource_type: str) -> JSON:
+    """The profiles that are held here: what claims one is checked against it when it is written."""
+    urls = supported(service, version).get(resource_type)
+    return {"supportedProfile": urls} if urls else {}
 
 
 def operations(service: Service, levels: Set[str], resource_type: str | None = None) -> list[JSON]:
