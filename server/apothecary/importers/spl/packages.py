@@ -15,9 +15,7 @@ from apothecary.importers.spl.tree import Reader, child, children, day_of, value
 CONTAINERS = ("containerPackagedProduct", "containerPackagedMedicine")
 _CONTENT = frozenset({"quantity", "subjectOf", *CONTAINERS})
 _CONTAINER = frozenset({"code", "formCode", "asContent"})
-_ACTIVE: JSON = {
-    "coding": [{"system": "http://hl7.org/fhir/publication-status", "code": "active", "display": "Active"}]
-}
+_STATUS = "http://hl7.org/fhir/publication-status"
 
 
 class Level(NamedTuple):
@@ -72,6 +70,8 @@ def definition(
     described: str,
     marketing: Sequence[JSON],
     reader: Reader,
+    *,
+    retired: bool,
 ) -> JSON:
     """The PackagedProductDefinition of a package of what `product`, a Coding, or else the first of `names` calls."""
     name = names[0] if names else ""
@@ -81,7 +81,7 @@ def definition(
         found["identifier"] = [_identifier(outer)]
     if name:
         found["name"] = name
-    found["status"] = _ACTIVE
+    found["status"] = {"coding": [{"system": _STATUS, "code": "retired" if retired else "active"}]}
     if described:
         found["description"] = described
     if marketing:
