@@ -94,7 +94,12 @@ def own_literals(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def local_targets(resource: Mapping[str, Any]) -> Iterator[Reference]:
     """What the references in a resource point to on this server, without their places."""
-    return (target for one in written_references(resource) if (target := parse_reference(one)).relative)
+    return on_this_server(written_references(resource))
+
+
+def on_this_server(references: Iterable[str]) -> Iterator[Reference]:
+    """What those of some references point to that point to something on this server."""
+    return (target for one in references if (target := parse_reference(one)).relative)
 
 
 def written_references(resource: Mapping[str, Any]) -> list[str]:
