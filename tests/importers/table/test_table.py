@@ -152,6 +152,16 @@ def test_what_cannot_stand_as_it_is_is_told_with_row_and_column(tmp_path: Path, 
     assert row.endswith('"y') or "Medication/table-9" in found
 
 
+def test_every_row_of_a_long_table_is_there(tmp_path: Path) -> None:
+    text = "No;Name\n" + "".join(f"{number};drug {number}\n" for number in range(300))
+    mapping = f"columns: {{No: {{element: code, system: '{OWN}'}}, Name: name}}\n"
+    found, remarks = run(tmp_path, text, mapping)
+    assert [key for key in found if key.startswith("Medication/")] == [
+        f"Medication/table-{number}" for number in range(300)
+    ]
+    assert remarks == []
+
+
 def test_text_in_other_encodings_is_read_and_a_wrong_one_is_told(tmp_path: Path) -> None:
     mapping = f"columns: {{No: {{element: code, system: '{OWN}'}}, Name: name}}\n"
     for encoding, head in (("utf-16", ""), ("windows-1252", "encoding: windows-1252\n"), ("utf-8-sig", "")):
