@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import os
 import resource
-import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 import click
+from sqlalchemy import create_engine, text
 
 
 def processor_seconds(server: int) -> float:
@@ -40,6 +41,44 @@ def processor_seconds(server: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+class Memory:
+    """How many bytes a process and those that it starts hold together, at the most: what they share counts once, and
+    what is mapped from files not at all. Looked at four times a second.
+    """
+
+    def __init__(self, root: int) -> None:
+        self.peak = 0
+        self._root = root
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Memory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.25):
+            self.peak = max(self.peak, self._now())
+
+    def _now(self) -> int:
+        parents = {}
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        kilobytes, waiting = 0, [self._root]
+        while waiting:
+            process = waiting.pop()
+            waiting += [child for child, parent in parents.items() if parent == process]
+            with suppress(OSError):
+                for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+                    kilobytes += int(line.split()[1]) if line.startswith(("Pss_Anon:", "Pss_Shmem:")) else 0
+        return kilobytes * 1024
+
+
 def first(path: Path, count: int, folder: Path) -> tuple[Path, int]:
     """The first `count` lines of a file, and how many they are; 0 stands for all."""
     with path.open("rb") as lines:
@@ -51,11 +90,20 @@ def first(path: Path, count: int, folder: Path) -> tuple[Path, int]:
     return part, len(some)
 
 
-def parts(path: Path) -> list[tuple[str, int]]:
-    """The bytes of each table and index of a SQLite file, the largest first: https://www.sqlite.org/dbstat.html"""
-    with closing(sqlite3.connect(path)) as connection:
-        found = "SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC"
-        return [(str(name), int(size)) for name, size in connection.execute(found)]
+def parts(url: str) -> list[tuple[str, int]]:
+    """The bytes of each table and index of a database, the largest first: https://www.sqlite.org/dbstat.html and
+    https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADMIN-DBSIZE
+    """
+    lite = "SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC"
+    post = (
+        "SELECT relname, pg_relation_size(oid) + CASE WHEN reltoastrelid > 0 THEN "
+        "pg_total_relation_size(reltoastrelid) ELSE 0 END FROM pg_class "
+        "WHERE relkind IN ('r', 'i') AND relnamespace = 'public'::regnamespace ORDER BY 2 DESC"
+    )
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        rows = connection.execute(text(lite if engine.dialect.name == "sqlite" else post))
+        return [(str(name), int(size)) for name, size in rows]
 
 
 @click.command()
@@ -73,21 +121,24 @@ def main(file: Path, count: int, database: str, server: int, validation: bool) -
         words = [sys.executable, "-m", "apothecary", "load", "--database", url, str(path)]
         words += [] if validation else ["--no-validate"]
         begun, before = time.monotonic(), processor_seconds(server) if server else 0.0
-        subprocess.run(words, check=True)
+        with subprocess.Popen(words) as process, Memory(process.pid) as memory:
+            if process.wait():
+                sys.exit(process.returncode)
         seconds = time.monotonic() - begun
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         ours, theirs = used.ru_utime + used.ru_stime, processor_seconds(server) - before if server else 0.0
         click.echo(f"{total} resources, {path.stat().st_size / total:.0f} bytes each")
-        click.echo(f"{seconds:8.1f} s by the clock, {total / seconds:.0f} a second")
+        rate, load = total / seconds, os.getloadavg()[1]
+        click.echo(f"{seconds:8.1f} s by the clock, {rate:.0f} a second, at a load of {load:.0f}")
         click.echo(f"{ours:8.1f} s of processor, {ours / total * 1000:.2f} ms a resource")
         if server:
             click.echo(f"{theirs:8.1f} s of the database's, {theirs / total * 1000:.2f} ms a resource")
         click.echo(f"{used.ru_maxrss / 1024:8.0f} MB, the largest process")
-        if not database:
-            made = folder / "load.db"
-            click.echo(f"{made.stat().st_size / total:8.0f} bytes of disk a resource")
-            for name, size in parts(made)[:25]:
-                click.echo(f"{size / total:8.0f}   {name}")
+        click.echo(f"{memory.peak / 2**20:8.0f} MB, all processes together")
+        sizes = parts(url)
+        click.echo(f"{sum(size for _, size in sizes) / total:8.0f} bytes of disk a resource")
+        for name, size in sizes[:40]:
+            click.echo(f"{size / total:8.0f}   {name}")
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ SEARCHES = [
     "Patient",
     "Medication?_page=nonsense",
     "Medication?_id=%ff",
-    "Medication?_format=xml",
+    "Medication?_format=ttl",
     "Medication?_pretty=perhaps",
 ]
 

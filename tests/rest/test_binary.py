@@ -98,7 +98,8 @@ def test_errors_are_outcomes_whatever_is_accepted(client: FlaskClient) -> None:
     put(client, "/fhir/Binary/a", PDF, "image/png")
     outcome(client.get("/fhir/Binary/a?x=1", headers={**accept, "Prefer": "handling=strict"}), 400)
     assert "x is not a parameter" in client.get("/fhir/Binary/a?x=1", headers=accept).headers["Warning"]
-    outcome(client.get("/fhir/Binary/a", headers={"Accept": "application/fhir+xml"}), 406)
+    outcome(client.get("/fhir/Binary/a", headers={"Accept": "application/fhir+turtle"}), 406)
+    assert b'<Binary xmlns="http://hl7.org/fhir">' in client.get("/fhir/Binary/a?_format=xml").data
     assert client.delete("/fhir/Binary/a").status_code == 204
     outcome(client.get("/fhir/Binary/a", headers=accept), 410)
 
@@ -134,8 +135,10 @@ def test_a_binary_that_is_sent_as_a_resource_is_that_resource(client: FlaskClien
     outcome(client.put("/fhir/Binary/a", json={**body, "data": "!"}, headers=headers), 400)
     outcome(client.put("/fhir/Binary/a", data='{"resourceType":"Binary",', headers=headers), 400)
     outcome(client.put("/fhir/Binary/a", data="", headers=headers), 400)
-    xml = b'<?xml version="1.0"?><!-- x --><Binary xmlns="http://hl7.org/fhir"><id value="a"/></Binary>'
-    outcome(client.put("/fhir/Binary/a", data=xml, headers={"Content-Type": "application/fhir+xml"}), 415)
+    xml = b'<?xml version="1.0"?><!-- x --><Binary xmlns="http://hl7.org/fhir"><id value="a"/>'
+    xml += b'<contentType value="text/plain"/><data value="eG1s"/></Binary>'
+    assert client.put("/fhir/Binary/a", data=xml, headers={"Content-Type": "application/fhir+xml"}).status_code == 200
+    assert client.get("/fhir/Binary/a").data == b"xml"
     put(client, "/fhir/Binary/empty", b'{"resourceType":"Binary","id":"empty","contentType":"a/b"}', "application/json")
     assert client.get("/fhir/Binary/empty").data == b""
 

@@ -234,7 +234,7 @@ def test_a_failure_of_the_server_has_an_id_that_its_log_knows_and_shows_nothing_
         ("TRACE", "/fhir/Substance", 405),
         ("PUT", "/healthz", 405),
         ("GET", "/fhir/Substance?code:wrong=x", 400),
-        ("GET", "/fhir/Substance?_format=xml", 406),
+        ("GET", "/fhir/Substance?_format=ttl", 406),
         ("POST", "/fhir/Substance", 415),
         ("GET", "/fhir/Substance/%00", 400),
         ("GET", "/fhir/Substance/%ff", 400),

@@ -12,6 +12,7 @@ from apothecary.search.words import (
     PASSAGE_CHARACTERS,
     PASSAGE_REPEATS,
     PASSAGE_WORDS,
+    PIECE,
     WORD_LENGTH,
     passages,
     trigrams,
@@ -59,8 +60,11 @@ def test_texts_share_a_passage_and_no_phrase_crosses_them() -> None:
     ids=["many words", "one word often", "long words"],
 )
 def test_a_long_text_is_cut_so_that_every_short_phrase_is_whole_in_some_passage(text: str) -> None:
-    found = [one.words.split() for one in passages([text])]
+    pieces = list(passages([text]))
+    found = [one.words.removeprefix(f"{PIECE} ").split() for one in pieces]
     assert len(found) > 1
+    assert all(one.words.startswith(PIECE) for one in pieces)
+    assert [one.length for one in pieces] == list(map(len, found))
     assert all(len(one) <= PASSAGE_WORDS for one in found)
     assert all(sum(map(len, one)) <= PASSAGE_CHARACTERS for one in found)
     assert all(max(map(one.count, set(one[:50]))) <= PASSAGE_REPEATS for one in found)

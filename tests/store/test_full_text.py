@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from apothecary.search.predicates import Compare, Phrase, Row
+from apothecary.search.predicates import And, Compare, Not, Or, Phrase, Resource, Row
 from apothecary.search.query import Query
 from apothecary.search.rows import TextRow, VocabularyRow
+from apothecary.search.words import PASSAGE_WORDS, passages
 from apothecary.settings import Settings
 from apothecary.store.contract import Stored
 from apothecary.store.open import open_store
@@ -82,6 +83,59 @@ def test_few_and_many_matches_are_found_all_the_same(store: SqlStore, count: int
     assert store.count(query) == count + 1
     assert ids(store, query) == [*(f"m{number:04}" for number in range(min(20, count))), *(["z"] if not count else [])]
     assert ids(store, matching("tablet")) == ["z"]
+
+
+# Long enough for several passages.
+FILLER = " ".join(f"filler{number}" for number in range(PASSAGE_WORDS + 50))
+TEXTS = {
+    "apart": f"sodium {FILLER} relief",
+    "apart-and-more": f"sodium {FILLER} relief chloride",
+    "beside": "sodium relief chloride",
+    "far": f"{FILLER} sodium other relief",
+    "neither": "calcium",
+    "one": f"sodium {FILLER}",
+    "other": f"{FILLER} relief",
+}
+
+
+@pytest.mark.parametrize(
+    ("all_of", "found"),
+    [
+        (["sodium", "relief"], ["apart", "apart-and-more", "beside", "far"]),
+        (["relief", "sodium"], ["apart", "apart-and-more", "beside", "far"]),
+        (["sodium", "relief", "chloride"], ["apart-and-more", "beside"]),
+        (["sod*", "rel*"], ["apart", "apart-and-more", "beside", "far"]),
+        (["sodium", "calcium"], []),
+        (["sodium relief", "chloride"], ["beside"]),
+        (["filler9", "filler10049"], ["apart", "apart-and-more", "far", "one", "other"]),
+    ],
+)
+def test_words_are_found_together_wherever_in_the_text_each_of_them_stands(
+    filled: SqlStore, all_of: list[str], found: list[str]
+) -> None:
+    rows = [
+        Row("text", "code", Compare("words", "matches", Phrase(tuple(one.rstrip("*").split()), one.endswith("*"))))
+        for one in all_of
+    ]
+    query = Query({"Medication": And(tuple(rows))}, scored=True)
+    assert ids(filled, query) == found
+    assert filled.count(query) == len(found)
+    # Beside something else, under a negation, and among alternatives.
+    known = Resource(Compare("id", "in", tuple(TEXTS)))
+    assert ids(filled, Query({"Medication": And((rows[0], known, *rows[1:]))})) == found
+    assert ids(filled, Query({"Medication": And((known, Not(And(tuple(rows)))))})) == sorted(TEXTS.keys() - set(found))
+    either = Or((And(tuple(rows)), Row("text", "code", Compare("words", "matches", Phrase(("calcium",))))))
+    assert ids(filled, Query({"Medication": either})) == sorted([*found, "neither"])
+
+
+@pytest.fixture
+def filled(store: SqlStore) -> SqlStore:
+    """With short texts and long ones."""
+    with store.transaction() as transaction:
+        for identity, text in TEXTS.items():
+            stored = Stored("Medication", identity, 1, 1_700_000_000_000_000, "R5", b"{}")
+            transaction.write(stored, "PUT", [TextRow("code", *one) for one in passages([text])])
+    return store
 
 
 def test_words_that_resemble_one_are_those_that_some_text_has_now(store: SqlStore) -> None:

@@ -19,6 +19,7 @@ from apothecary.search.predicates import (
     Row,
     Some,
 )
+from apothecary.search.text import KEY_LENGTH
 from apothecary.store import rewriting
 from apothecary.store.rewriting import ALTERNATIVES, rewritten
 
@@ -126,3 +127,30 @@ def test_what_needs_no_other_form_stays_the_same_object(monkeypatch: pytest.Monk
         assert rewritten(one) is one
     monkeypatch.setattr(rewriting, "ALTERNATIVES", 0)
     assert rewritten(Or((text, ACTIVE))) == Or((ACTIVE, text))
+
+
+def text(table: str, column: str, operator: str, value: str, whole: str | None = None) -> Row:
+    """A comparison of the beginning of a text that the index has, and one of the whole."""
+    both = Compare("prefix", operator, value), Compare(column, operator, whole or value)  # type: ignore[arg-type] # any of the operators
+    return Row(table, "name", Every(both))  # type: ignore[arg-type] # one of the tables
+
+
+LONG = "a" * KEY_LENGTH
+
+
+@pytest.mark.parametrize(
+    ("given", "alone"),
+    [
+        (text("string", "folded", "prefix", "tablet"), True),
+        (text("string", "folded", "prefix", LONG), True),
+        (text("string", "folded", "prefix", LONG, f"{LONG}b"), False),
+        (text("string", "folded", "contains", "tablet"), False),
+        (text("uri", "value", "=", "urn:a"), True),
+        (text("uri", "value", "=", LONG), False),
+        # As it is written, with capital letters and accents.
+        (text("string", "exact", "=", "tablet"), False),
+    ],
+)
+def test_a_text_is_looked_up_only_where_its_beginning_does_not_say_all(given: Row, alone: bool) -> None:
+    assert isinstance(given.where, Every)
+    assert rewritten(given) == (Row(given.table, "name", given.where.of[0]) if alone else given)

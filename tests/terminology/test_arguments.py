@@ -149,11 +149,16 @@ def test_a_batch_of_validations_takes_its_parameters_in_the_body(empty: InProces
     refused(post(empty, "ValueSet/$batch-validate-code", [{"name": "validation", "valueString": "x"}]), "validation")
 
 
-def test_parameters_in_xml_are_refused_in_words(empty: InProcess) -> None:
-    body = '<Parameters xmlns="http://hl7.org/fhir"><parameter><name value="url"/></parameter></Parameters>'
+def test_parameters_in_xml_are_those_of_json(empty: InProcess) -> None:
+    value = f'<name value="url"/><valueUri value="{SET}"/>'
+    body = f'<Parameters xmlns="http://hl7.org/fhir"><parameter>{value}</parameter></Parameters>'
     answer = empty.ask("POST", "/fhir/r5/ValueSet/$expand", {"Content-Type": "application/fhir+xml"}, body)
-    assert answer.status == 415
-    assert "application/fhir+xml" in answer.body.decode()
+    assert answer.status == 200
+    assert answer.json == post(empty, "ValueSet/$expand", [{"name": "url", "valueUri": SET}]).json
+    broken = body.replace("valueUri", "valueNonesuch")
+    answer = empty.ask("POST", "/fhir/r5/ValueSet/$expand", {"Content-Type": "application/fhir+xml"}, broken)
+    assert answer.status == 400
+    assert "valueNonesuch" in answer.body.decode()
 
 
 def test_operations_in_a_bundle_are_checked_alike(empty: InProcess) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from keyword import iskeyword
 from typing import IO, Any
 
 import click
 
 from apothecary import __version__
-from apothecary.errors import InvalidFile, StartError
+from apothecary.errors import BrokenContent, InvalidFile, StartError
 from apothecary.suggestions import or_rather
 
-# Each command is the object of its name in the module `apothecary.cli.<command>`, with _ for -. What it does is said
-# here, too, so that the list of all commands loads none of them.
+# Each command is the object of its name in the module `apothecary.cli.<command>`, with _ for -, and _ behind a word of
+# Python's own. What it does is said here, too, so that the list of all commands loads none of them.
 COMMANDS: Mapping[str, str] = {
     "backup": "Copy the database into a file while servers go on.",
     "build": "Write the resources of drugs from their sheets.",
@@ -22,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "diff": "Tell what changed in meaning between two revisions.",
     "explain": "Explain a validation rule by its id.",
     "export": "Write every resource as NDJSON.",
+    "import": "Import a catalogue of drugs as it is published.",
     "import-sheet": "Write the sheet of a drug from its resources.",
     "load": "Load FHIR resources from files, folders or standard input.",
     "migrate": "Bring the database's tables up to date.",
@@ -46,7 +48,7 @@ class CannotRun(click.ClickException):
 
     def show(self, file: IO[str] | None = None) -> None:
         """Lines that begin with a place stay bare, so that editors and CI systems find it."""
-        if isinstance(self.error, InvalidFile):
+        if isinstance(self.error, (InvalidFile, BrokenContent)):
             click.echo(self.message, file=file, err=True)
         else:
             super().show(file)
@@ -64,7 +66,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        name = cmd_name.replace("-", "_")
+        name = cmd_name.replace("-", "_") + "_" * iskeyword(cmd_name)
         command = getattr(import_module(f"apothecary.cli.{name}"), name)
         if not isinstance(command, click.Command):
             raise TypeError(f"apothecary.cli.{name}.{name} is not a command")

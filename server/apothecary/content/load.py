@@ -22,11 +22,12 @@ from apothecary.content.definitions import (
     remember_indexed,
     served_types,
 )
-from apothecary.content.documents import Document
+from apothecary.content.items import Failure, Item
 from apothecary.content.live import Live
-from apothecary.content.preparing import Failure, Item, Prepared, Preparing
-from apothecary.content.stream import Text, read, size
+from apothecary.content.preparing import Prepared, Preparing
+from apothecary.content.stream import Input, read, size
 from apothecary.content.workers import Given, Workers
+from apothecary.fhir.meta import stamp
 from apothecary.fhir.releases import FhirVersion
 from apothecary.settings import Settings
 from apothecary.store.contract import LOADED, Store, Stored, Transaction
@@ -60,7 +61,7 @@ class Loaded:
 class Loader:
     """One load. `failed` is told each resource that cannot be loaded, as soon as that is known.
 
-    A resource is kept in the FHIR version that it claims, or else in `version`.
+    A resource is kept in the FHIR version that it claims, or its package does, or else in `version`.
     """
 
     def __init__(
@@ -71,14 +72,18 @@ class Loader:
         *,
         version: FhirVersion = FhirVersion.R5,
         validation: bool = True,
+        distinct: bool = False,
     ) -> None:
+        """`distinct` promises that no resource comes twice: what an empty database gets is not looked for in it."""
         self.loaded = Loaded()
         self._store = store
         self._settings = settings
-        self._was_empty = not store.types() and store.write(self._begin)
+        self.was_empty = not store.types() and store.write(self._begin)
         self._live = Live(settings, store, quiet=True)
         self._preparing = Preparing(settings, version, validation, store.sqlite)
         self._tell = failed
+        self._distinct = distinct
+        self._fresh = False
         self._batch: dict[tuple[str, str], Item] = {}
         self._characters = 0
 
@@ -91,10 +96,10 @@ class Loader:
             remember_indexed(transaction, {})
         return True
 
-    def add(self, document: Document) -> None:
+    def add(self, given: Input) -> None:
         """Take in a document; it is written with others, when there are enough."""
-        self._characters += len(document.text)
-        for item in self._preparing.items(document, self._live.now, self._fail):
+        self._characters += size(given)
+        for item in self._preparing.items(read(given), self._live.now, self._fail):
             if item.key in self._batch:
                 # Twice the same resource: the second one is the next version.
                 self.flush()
@@ -109,7 +114,7 @@ class Loader:
         items, self._batch, self._characters = list(self._batch.values()), {}, 0
         known = self._live.look(self._store)
         by_key = {item.key: item for item in items}
-        same = {(one.type, one.id) for one in in_pieces(self._store, by_key) if by_key[one.type, one.id].is_in(one)}
+        same = {(one.type, one.id) for one in in_pieces(self._store, by_key) if _is_in(by_key[one.type, one.id], one)}
         ready = []
         for item in items:
             if item.key in same:
@@ -118,23 +123,26 @@ class Loader:
                 ready.append(one)
         self._put(ready, known.generation)
 
-    def load(self, texts: Iterable[Text | Document]) -> None:
+    def load(self, texts: Iterable[Input]) -> None:
         """Load all of `texts`. The first that an empty database gets are prepared by several processes where they are
         many; and where nobody else uses it, its indexes are made when all of them are there.
         """
         waiting = iter(texts)
         begun, over = _beginning(waiting)
         every = chain(begun, waiting)
-        if over or not self._was_empty:
+        if over or not self.was_empty:
             for text in every:
-                self.add(read(text))
+                self.add(text)
             self.flush()
             return
         with self._store.filling() as alone:
+            # Of what was deleted, versions are left.
+            self._fresh = self._distinct and alone and not self._store.history_of(None, count=1)
             self._load_many(_chunks(every), RESOURCES * ALONE if alone else RESOURCES)
+            self._fresh = False
         self._store.gather_statistics()
 
-    def _load_many(self, chunks: Iterator[list[Text | Document]], most: int) -> None:
+    def _load_many(self, chunks: Iterator[list[Input]], most: int) -> None:
         ready: list[Prepared] = []
         generation, characters = "", 0
         with Workers(self._preparing) as workers:
@@ -178,12 +186,12 @@ class Loader:
         if known.generation != generation:
             # Another parameter was defined since the rows were made.
             ready = [self._preparing.remade(one, known.registries[FhirVersion.R5]) for one in ready]
-        done = _write(ready, transaction)
+        done = _write(ready, transaction, fresh=self._fresh)
         if known.behind:
             index_rules.note(transaction, transaction.touched)
         if defines(transaction):
             own = changed(self._settings, transaction)
-            if self._was_empty and not set(transaction.types()) - _DECIDING and not any(map(_contains, ready)):
+            if self.was_empty and not set(transaction.types()) - _DECIDING and not any(map(_contains, ready)):
                 # What there is already has no rows of what was defined: for all that follows they are made.
                 remember_indexed(transaction, {k: names for k, names in own.wanted.items() if k not in _DECIDING})
         return done
@@ -193,19 +201,26 @@ class Loader:
         self._tell(failure)
 
 
+def _is_in(item: Item, current: Stored) -> bool:
+    """Whether `current` holds just the text of `item`: then it would be written again byte for byte."""
+    if current.fhir_version != item.version:
+        return False
+    return stamp(item.resource, item.id, current.version, current.updated) == current.body
+
+
 def _contains(one: Prepared) -> bool:
     return bool(one.rows.contained)
 
 
-def load(loader: Loader, documents: Iterable[Text | Document]) -> Loaded:
+def load(loader: Loader, documents: Iterable[Input]) -> Loaded:
     """Load all of `documents`, and tell what was done."""
     loader.load(documents)
     return loader.loaded
 
 
-def _beginning(texts: Iterator[Text | Document]) -> tuple[list[Text | Document], bool]:
+def _beginning(texts: Iterator[Input]) -> tuple[list[Input], bool]:
     """The first of them, and whether they are all."""
-    begun: list[Text | Document] = []
+    begun: list[Input] = []
     characters = 0
     for text in texts:
         begun.append(text)
@@ -215,9 +230,9 @@ def _beginning(texts: Iterator[Text | Document]) -> tuple[list[Text | Document],
     return begun, True
 
 
-def _chunks(texts: Iterable[Text | Document]) -> Iterator[list[Text | Document]]:
+def _chunks(texts: Iterable[Input]) -> Iterator[list[Input]]:
     """What one process prepares at a time: enough that handing it over costs little."""
-    chunk: list[Text | Document] = []
+    chunk: list[Input] = []
     characters = 0
     for text in texts:
         chunk.append(text)
@@ -245,10 +260,10 @@ def _pieces(ready: Sequence[Prepared]) -> Iterator[list[Prepared]]:
         yield list(piece.values())
 
 
-def _write(ready: Sequence[Prepared], transaction: Transaction) -> tuple[int, int, int]:
-    """How many were created, updated, and there already."""
+def _write(ready: Sequence[Prepared], transaction: Transaction, *, fresh: bool) -> tuple[int, int, int]:
+    """How many were created, updated, and there already; `fresh` says that none is there."""
     by_key = {one.key: one for one in ready}
-    heads = {(one.type, one.id): one for one in transaction.heads(list(by_key))}
+    heads = {} if fresh else {(one.type, one.id): one for one in transaction.heads(list(by_key))}
     there = [key for key, head in heads.items() if not head.deleted]
     same = {(one.type, one.id) for one in in_pieces(transaction, there) if by_key[one.type, one.id].is_in(one)}
     created, moment = 0, transaction.moment()

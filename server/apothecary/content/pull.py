@@ -9,7 +9,7 @@ from typing import Literal
 
 from apothecary.content.drift import Drift, drift
 from apothecary.content.synced import says_the_same
-from apothecary.content.write import authored, file_text, loses_comments, reads_back, replace_file
+from apothecary.content.write import NoText, authored, file_text, loses_comments, reads_back, replace_file
 from apothecary.errors import FhirError, StartError
 from apothecary.fhir.json import JSON, parse
 from apothecary.fhir.releases import FhirVersion
@@ -57,7 +57,7 @@ def pull(
     """
     done = Pulled()
     wanted = set(keys)
-    for one in _of(drift(reader, folder), keys):
+    for one in _of(drift(reader, folder, types), keys):
         wanted.discard(one.key)
         if one.kind == "conflict" and side is None:
             complain(f"{one}: take one of both with --theirs (the server's) or --ours (the file's)")
@@ -69,7 +69,7 @@ def pull(
         complain(f"{key}: nothing differs")
     if done.refused:
         return done
-    for one in _of(drift(reader, folder), keys):
+    for one in _of(drift(reader, folder, types), keys):
         if one.kind == "unsynced" or (one.kind == "conflict" and side == "ours"):
             complain(f"{one}: the file stays as it is")
             continue
@@ -106,6 +106,7 @@ def _pull(
     if stored is None or stored.deleted:
         if one.file is None:
             return
+        _check_place(one, folder)
         path = _inside(folder, one.file.path)
         say(f"{one.file.path}: {would}removed, {one.key} was deleted")
         done.removed += 1
@@ -115,6 +116,7 @@ def _pull(
             except OSError as error:
                 raise StartError(f"{path}: cannot be removed: {error.strerror}") from error
         return
+    _check_place(one, folder)
     kind, _, identity = one.key.partition("/")
     if kind not in types:
         raise _Refused(f"{kind} is not served, so a file of it would be refused (APOTHECARY_RESOURCE_TYPES)")
@@ -126,7 +128,10 @@ def _pull(
         raise _Refused(f"{shown} is there already, and not its file")
     before = _bytes(path) if one.file is not None else None
     resource, approximate = _authored(stored)
-    text = file_text(resource, path.suffix, before, one.file.value if one.file is not None else None)
+    try:
+        text = file_text(resource, path.suffix, before, one.file.value if one.file is not None else None)
+    except NoText as error:
+        raise _lossy(path, str(error)) from None
     _check(resource, stored, shown, text)
     for reason in approximate:
         complain(f"{one.key}: written in {stored.fhir_version}, the file is R5: {reason}")
@@ -136,6 +141,19 @@ def _pull(
     done.written += 1
     if not dry_run:
         replace_file(path, text)
+
+
+def _check_place(one: Drift, folder: Path) -> None:
+    """Raises _Refused for what cannot be written as a file of its own."""
+    if one.file is None:
+        if not folder.is_dir():
+            raise _Refused(f"{folder} is no folder, so no file can be added to it")
+    elif one.file.published:
+        raise _Refused(f"{one.file.path} was published as it is, so it is not written here")
+    elif not one.file.writable:
+        raise _Refused(f"{one.file.path} holds others as well; write it there")
+    elif one.file.version is not FhirVersion.R5:
+        raise _Refused(f"{one.file.path} is in {one.file.version}, and files are written in R5")
 
 
 def _authored(stored: Stored) -> tuple[JSON, list[str]]:
@@ -151,11 +169,15 @@ def _check(resource: JSON, stored: Stored, path: Path, text: bytes) -> None:
     """Raises _Refused for a file that would lose something, or that the next start would refuse."""
     value = reads_back(path, text)
     if value is None or not says_the_same(value, stored):
-        raise _Refused(f"it cannot be written as {path.suffix.removeprefix('.').upper()} without loss ({path})")
+        raise _lossy(path, str(path))
     errors = [issue for issue in validate(resource, FhirVersion.R5) if issue.severity in ("fatal", "error")]
     if errors:
         where = f" ({errors[0].expression[0]})" if errors[0].expression else ""
         raise _Refused(f"it is not valid, so no server would take the file: {errors[0].diagnostics}{where}")
+
+
+def _lossy(path: Path, why: str) -> _Refused:
+    return _Refused(f"it cannot be written as {path.suffix.removeprefix('.').upper()} without loss ({why})")
 
 
 def _inside(folder: Path, path: Path) -> Path:

@@ -19,9 +19,9 @@ from types import TracebackType
 from typing import NamedTuple
 
 from apothecary.content.definitions import Serving
-from apothecary.content.documents import Document
-from apothecary.content.preparing import Failure, Prepared, Preparing
-from apothecary.content.stream import Text, read
+from apothecary.content.items import Failure
+from apothecary.content.preparing import Prepared, Preparing
+from apothecary.content.stream import Input, read
 from apothecary.errors import StartError
 from apothecary.search.defined import Defining
 from apothecary.search.normalisation import Systems
@@ -61,7 +61,7 @@ class Workers(AbstractContextManager["Workers"]):
         self._pools: list[ProcessPoolExecutor] = []
 
     def prepared(
-        self, chunks: Iterable[list[Text | Document]], generation: Callable[[], str], given: Callable[[], Given]
+        self, chunks: Iterable[list[Input]], generation: Callable[[], str], given: Callable[[], Given]
     ) -> Iterator[tuple[str, Found]]:
         """What stands in each of the chunks, in their order, with the generation of the definitions that it was
         prepared for. `generation` says which counts now, and `given` what that is. Raises StartError where a process
@@ -127,7 +127,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _prepare(chunk: list[Text | Document]) -> Found:
+def _prepare(chunk: list[Input]) -> Found:
     preparing, known = _here[-1]
     found: Found = []
     for text in chunk:

@@ -32,13 +32,13 @@ def authored(resource: JSON) -> JSON:
 
 def file_text(resource: JSON, suffix: str, before: bytes | None = None, like: JSON | None = None) -> bytes:
     """`resource` (R5) as a file of that suffix. `before` is the file's text so far and `like` its resource:
-    indentation, line ends and the order of properties stay, so that a comparison shows what changed.
+    indentation, line ends and the order of properties stay, so that a comparison shows what changed. Raises NoText.
     """
     if suffix == ".xml":
-        text = _xml(resource)
+        text = xml_text(resource, FhirVersion.R5)
     else:
         ordered = resource if like is None else in_order_of(resource, like)
-        text = pretty(dumps(ordered), _indent(before)) + b"\n" if suffix == ".json" else _yaml(ordered)
+        text = pretty(dumps(ordered), _indent(before)) + b"\n" if suffix == ".json" else yaml_text(ordered)
     return text.replace(b"\n", b"\r\n") if before is not None and b"\r\n" in before else text
 
 
@@ -78,13 +78,22 @@ def _indent(before: bytes | None) -> int:
     return 2 if b"\n" in before.strip() else -1
 
 
-def _xml(resource: JSON) -> bytes:
-    from apothecary.content.xml_write import resource_xml
-
-    return resource_xml(resource, definitions(FhirVersion.R5)).encode()
+class NoText(ValueError):
+    """A resource cannot be written in a format: why."""
 
 
-def _yaml(resource: JSON) -> bytes:
+def xml_text(resource: JSON, version: FhirVersion, *, indented: bool = True) -> bytes:
+    """A resource of a release as FHIR XML. Raises NoText where XML has no place for something."""
+    from apothecary.content.xml_write import NoXml, resource_xml
+
+    try:
+        return resource_xml(resource, definitions(version), indented=indented).encode()
+    except NoXml as error:
+        raise NoText(str(error)) from None
+
+
+def yaml_text(resource: JSON) -> bytes:
+    """A resource as YAML, the properties of JSON in their order."""
     import yaml
 
     class Dumper(yaml.SafeDumper):
@@ -104,8 +113,9 @@ def _yaml(resource: JSON) -> bytes:
     return text.encode()
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Make `data` the content of `path`, at once and durably: the old content or the new one, never a part.
+def replace_file(path: Path, data: bytes, *, durably: bool = True) -> None:
+    """Make `data` the content of `path`, at once and durably: the old content or the new one, never a part. Where it is
+    made again easily it need not be `durably`: a cut of power may take it.
 
     Raises StartError where that cannot be.
     """
@@ -115,8 +125,9 @@ def replace_file(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("xb") as stream:
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if durably:
+                stream.flush()
+                os.fsync(stream.fileno())
         if path.exists():
             shutil.copymode(path, beside)
         os.replace(beside, path)

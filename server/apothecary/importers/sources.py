@@ -5,17 +5,20 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
+from apothecary.content.confined import Folder
 from apothecary.errors import StartError
-from apothecary.importers.report import Place, Report
+from apothecary.importers.report import Place, Reading, Report
 
 # Zip files lie in zip files, and no deeper.
 _DEEPEST = 2
@@ -28,6 +31,7 @@ _MOST_PACKED, _HARMLESS = 200, 64 * 1024 * 1024
 # A line of a catalogue: the longest known have some ten thousand characters.
 _LONGEST_LINE = 16 * 1024 * 1024
 _BLOCK = 1024 * 1024
+_BEGINS = b"PK\x03\x04"
 
 
 class Torn(Exception):
@@ -52,6 +56,9 @@ class Member:
     _inside: zipfile.ZipFile | None
     _key: str
     size: int
+    packed: int | None = None
+    """How many bytes it has as it lies there, packed."""
+    reading: Reading = field(default_factory=Reading, compare=False, repr=False)
 
     @property
     def file_name(self) -> str:
@@ -63,13 +70,18 @@ class Member:
         """Its bytes. Raises Torn from here or from the block, where they cannot be read."""
         try:
             if self._inside is None:
-                with open(self._key, "rb") as stream:
+                with open(self._key, "rb") as stream, self._read(stream):
                     yield stream
             else:
-                with self._inside.open(self._key) as packed:
-                    yield packed  # type: ignore[misc]  # ZipExtFile is a BufferedIOBase, and reads as a BinaryIO does.
+                # A ZipExtFile is a BufferedIOBase, and reads as a BinaryIO does.
+                with self._inside.open(self._key) as packed, self._read(packed):  # type: ignore[arg-type]
+                    # It reads a line of at most so many bytes in Python, and beyond them.
+                    yield io.BufferedReader(packed, _BLOCK)  # type: ignore[type-var]
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
             raise Torn(_said(error)) from error
+
+    def _read(self, stream: BinaryIO) -> AbstractContextManager[BinaryIO]:
+        return self.reading.of(stream, self.size, self.size if self.packed is None else self.packed)
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Its lines with their numbers, from 1, without what ends them. Raises Torn."""
@@ -95,7 +107,7 @@ def hashes(paths: Sequence[Path]) -> list[Hash]:
     StartError for one that cannot be read.
     """
     found = []
-    for path in _files(paths):
+    for path, name in _named(paths):
         digest, size = hashlib.sha256(), 0
         try:
             with path.open("rb") as stream:
@@ -104,31 +116,57 @@ def hashes(paths: Sequence[Path]) -> list[Hash]:
                     size += len(block)
         except OSError as error:
             raise StartError(f"{path}: cannot be read: {_said(error)}") from error
-        found.append(Hash(path.name, digest.hexdigest(), size))
+        found.append(Hash(name, digest.hexdigest(), size))
     return found
 
 
-def members(paths: Sequence[Path], report: Report) -> Iterator[Member]:
+def members(paths: Sequence[Path], report: Report, whole: tuple[str, ...] = ()) -> Iterator[Member]:
     """Every file in `paths`, each to be read before the next is asked for; what cannot be opened or is too large is
-    told and passed over. Raises StartError for a path that is not there.
+    told and passed over. `whole` are the suffixes of files that are zip files inside, and are given as they are. Raises
+    StartError for a path that is not there.
     """
     for path in _files(paths):
-        if zipfile.is_zipfile(path):
+        if path.suffix.lower() not in whole and _is_zip(path):
             with _opened(str(path), path, report) as archive:
                 if archive is not None:
                     yield from _packed(str(path), archive, report, 1)
         else:
-            yield Member(str(path), None, str(path), path.stat().st_size)
+            yield Member(str(path), None, str(path), path.stat().st_size, reading=report.reading)
+
+
+def _named(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """The files, each with its name, that of one in a folder with the folders below that."""
+    for path in paths:
+        yield from ((one, str(one.relative_to(path)) if path.is_dir() else path.name) for one in _files([path]))
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            yield from sorted(one for one in path.rglob("*") if one.is_file() and not one.name.startswith("."))
-        elif path.exists():
+            yield from _below(path)
+        elif path.is_file():
             yield path
         else:
-            raise StartError(f"{path}: there is no such file or folder")
+            raise StartError(
+                f"{path}: {'is neither a file nor a folder' if path.exists() else 'there is no such file or folder'}"
+            )
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The files of a folder, but for hidden ones. Raises StartError for what cannot be looked into, and for what leads
+    out of it.
+    """
+
+    def fail(error: OSError) -> None:
+        raise StartError(f"{error.filename}: cannot be read: {_said(error)}") from error
+
+    confined = Folder(folder)
+    for directory, folders, files in os.walk(folder, onerror=fail):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith("."):
+                confined.check_file(os.path.join(directory, name))
+                yield Path(directory, name)
 
 
 def _packed(name: str, archive: zipfile.ZipFile, report: Report, depth: int) -> Iterator[Member]:
@@ -140,7 +178,7 @@ def _packed(name: str, archive: zipfile.ZipFile, report: Report, depth: int) -> 
         if large or (info.file_size > _HARMLESS and info.file_size > _MOST_PACKED * max(info.compress_size, 1)):
             report.skipped(Place(inner), f"unpacked it would have {info.file_size} bytes, out of {info.compress_size}")
         elif not info.filename.lower().endswith(".zip"):
-            yield Member(inner, archive, info.filename, info.file_size)
+            yield Member(inner, archive, info.filename, info.file_size, info.compress_size, report.reading)
         elif depth >= _DEEPEST:
             report.skipped(Place(inner), "is a zip file in a zip file in a zip file")
         else:
@@ -155,6 +193,13 @@ def _packed(name: str, archive: zipfile.ZipFile, report: Report, depth: int) -> 
                 with _opened(inner, copy, report) as nested:
                     if nested is not None:
                         yield from _packed(inner, nested, report, depth + 1)
+
+
+def _is_zip(path: Path) -> bool:
+    """Whether it is a zip file, or the beginning of one that was torn."""
+    with path.open("rb") as stream:
+        begins = stream.read(len(_BEGINS)) == _BEGINS
+    return begins or zipfile.is_zipfile(path)
 
 
 @contextmanager

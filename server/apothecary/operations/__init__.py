@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from apothecary.operations import (
     batch_validate_code,
+    bulk,
     convert,
     document,
     expand,
@@ -33,6 +34,7 @@ OPERATIONS: Mapping[str, Operation] = {
         translate.OPERATION,
         validate_code.OPERATION,
         batch_validate_code.OPERATION,
+        *bulk.OPERATIONS,
     )
 }
 

@@ -13,9 +13,9 @@ from apothecary.fhir.caches import short_cache
 # Shorter bodies fit into one packet as they are.
 LEAST = 1024
 # The level: most of what can be won, in a fraction of the time.
-_LEVEL = 1
+LEVEL = 1
 # The format of gzip, to zlib.
-_GZIP = 31
+GZIP = 31
 _NAMES = ("gzip", "x-gzip")
 
 
@@ -46,7 +46,7 @@ def worth_it(content_type: str) -> bool:
 
 def deflate(body: bytes) -> bytes:
     """`body` in gzip."""
-    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+    packer = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP)
     return packer.compress(body) + packer.flush()
 
 
@@ -69,7 +69,7 @@ def inflate(body: bytes, coding: str, limit: int) -> bytes | None:
     try:
         # There may be several after each other: https://www.rfc-editor.org/rfc/rfc1952#section-2.2
         while body or not parts:
-            unpacker = zlib.decompressobj(_GZIP)
+            unpacker = zlib.decompressobj(GZIP)
             part = unpacker.decompress(body, left + 1)
             if len(part) > left:
                 return None

@@ -118,6 +118,15 @@ class Gate:
             self._let_go(work.held)
 
     @contextmanager
+    def turn(self) -> Iterator[None]:
+        """A reader's turn for the block, after the request that it belongs to has left. Raises Busy."""
+        self._line_up(self._readers)
+        try:
+            yield
+        finally:
+            self._readers.leave()
+
+    @contextmanager
     def aside(self) -> Iterator[None]:
         """In the block the request of this thread, if it has one, waits: its turn is another's meanwhile. Afterwards it
         has a turn again, however long that takes: what it did is done.

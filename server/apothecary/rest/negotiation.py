@@ -1,4 +1,4 @@
-"""Which FHIR version and which form of JSON a request wants: https://hl7.org/fhir/R5/http.html#mime-type and
+"""Which FHIR version and which form a request wants: https://hl7.org/fhir/R5/http.html#mime-type and
 #version-parameter
 """
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from apothecary.errors import BadRequest, NotAcceptable, UnsupportedMediaType
 from apothecary.fhir.caches import short_cache
 from apothecary.fhir.releases import FhirVersion, parse_version
+from apothecary.rest.forms import BY_NAME, FHIR_JSON, FORMS, Form
 
-_JSON = frozenset(
-    {"application/fhir+json", "application/json", "text/json", "application/*", "*/*", "application/json+fhir"}
-)
-_FORMATS = frozenset({"json", "application/fhir+json", "application/json", "text/json"})
+# Media ranges that leave the choice to the server.
+_ANY = dict.fromkeys(("application/*", "*/*"), FHIR_JSON)
+_BY_TYPE = {one: form for form in FORMS for one in form.types} | _ANY
 # Programs that show an answer to a person as it is.
 READERS = ("curl/", "Mozilla/", "HTTPie/", "Wget/", "xh/", "PostmanRuntime/", "insomnia/")
 
@@ -24,6 +24,7 @@ class Negotiated:
 
     version: FhirVersion
     pretty: bool
+    form: Form = FHIR_JSON
 
 
 @short_cache(1024)
@@ -43,14 +44,15 @@ def negotiate(
     BadRequest for a `_pretty` that is neither true nor false.
     """
     wanted: FhirVersion | None = None
+    form = FHIR_JSON
     if format_:
         # A plus sign in a query arrives as a space.
         kind, parameters = media_type(format_.replace(" ", "+"))
-        if kind not in _FORMATS:
+        if kind not in BY_NAME:
             raise _not_offered("_format", format_)
-        wanted = _version(parameters, served)
+        form, wanted = BY_NAME[kind], _version(parameters, served)
     elif accept:
-        wanted = _accepted(accept, base, served)
+        form, wanted = _accepted(accept, served)
     if wanted is not None and base is not None and wanted != base:
         raise NotAcceptable(
             f"fhirVersion={wanted.mime} was asked for at the base of FHIR {base}",
@@ -60,14 +62,15 @@ def negotiate(
     if pretty not in (None, "", "true", "false"):
         raise BadRequest(f"_pretty={pretty}: write true or false", expression="_pretty")
     indented = pretty == "true" if pretty else agent.startswith(READERS)
-    return Negotiated(base or wanted or default, indented)
+    return Negotiated(base or wanted or default, indented, form)
 
 
 def _not_offered(name: str, value: str) -> NotAcceptable:
     return NotAcceptable(
         f"{name}: {value} is not offered",
         expression=name,
-        remedy="This server answers in application/fhir+json (_format=json).",
+        remedy="This server answers in application/fhir+json (_format=json), application/fhir+xml (_format=xml), "
+        "application/fhir+yaml (_format=yaml), and searches in application/fhir+ndjson (_format=ndjson), too.",
     )
 
 
@@ -95,13 +98,16 @@ def _version(parameters: dict[str, str], served: frozenset[FhirVersion]) -> Fhir
     return version
 
 
-def _accepted(accept: str, base: FhirVersion | None, served: frozenset[FhirVersion]) -> FhirVersion | None:
-    """The version that the best acceptable media range names. Raises NotAcceptable where no range fits."""
-    best: tuple[float, FhirVersion | None] | None = None
+def _accepted(accept: str, served: frozenset[FhirVersion]) -> tuple[Form, FhirVersion | None]:
+    """The form and the version that the best acceptable media range names; of equals the first. Raises NotAcceptable
+    where no range fits.
+    """
+    best: tuple[float, Form, FhirVersion | None] | None = None
     problem: NotAcceptable | None = None
     for one in accept.split(","):
         kind, parameters = media_type(one)
-        if kind not in _JSON:
+        form = _BY_TYPE.get(kind)
+        if form is None:
             continue
         try:
             quality = float(parameters.get("q", "1"))
@@ -112,10 +118,21 @@ def _accepted(accept: str, base: FhirVersion | None, served: frozenset[FhirVersi
             problem = error
             continue
         if quality > 0 and (best is None or quality > best[0]):
-            best = quality, version
+            best = quality, form, version
     if best is None:
         raise problem or _not_offered("Accept", accept)
-    return best[1]
+    return best[1:]
+
+
+@short_cache(1024)
+def form_of(accept: str, format_: str | None) -> Form:
+    """The form of an answer to a request that could not be understood in all; JSON where it says nothing clear."""
+    if format_:
+        return BY_NAME.get(media_type(format_.replace(" ", "+"))[0], FHIR_JSON)
+    try:
+        return _accepted(accept, frozenset(FhirVersion))[0]
+    except NotAcceptable:
+        return FHIR_JSON
 
 
 def written_in(header: str) -> FhirVersion | None:

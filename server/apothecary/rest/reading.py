@@ -12,13 +12,15 @@ from apothecary.errors import BadRequest, NotSupported, TooLarge
 from apothecary.fhir.json import parse
 from apothecary.fhir.temporal import Clock
 from apothecary.interactions import capabilities, history, read, search, subset, terminology_capabilities
-from apothecary.rest import binary
-from apothecary.rest.exchange import Exchange
+from apothecary.rest import binary, streams
+from apothecary.rest.exchange import VARY, Exchange, Pairs, finish
+from apothecary.rest.forms import NDJSON
 from apothecary.rest.negotiation import check_content_type
 from apothecary.rest.responses import Answer
 from apothecary.rest.views import BaseViews
 from apothecary.search.compartments import ALL, Compartment
 from apothecary.search.suggestions import unknown_elements
+from apothecary.search.text import decode
 
 # What `mode` asks for: https://hl7.org/fhir/R5/http.html#capabilities
 _STATEMENTS = {
@@ -144,6 +146,8 @@ class ReadingViews(BaseViews):
         text: str | None = None,
         compartment: Compartment | None = None,
     ) -> Answer:
+        if exchange.wanted.form is NDJSON:
+            return self._stream(exchange, resource_type, compartment)
         clock = Clock()
         body = search.search(
             self.service,
@@ -159,6 +163,33 @@ class ReadingViews(BaseViews):
         if request.method == "POST":
             return exchange.respond(body, [])
         return exchange.respond_lasting(body, [], lasting=not clock.asked)
+
+    def _stream(self, exchange: Exchange, resource_type: str | None, compartment: Compartment | None) -> Answer:
+        """Every match, as NDJSON."""
+        streams.room()
+        most = exchange.service.settings
+
+        def page(pairs: Pairs) -> bytes:
+            return search.search(
+                self.service,
+                exchange.version,
+                exchange.base,
+                resource_type,
+                pairs,
+                strict=exchange.strict,
+                compartment=compartment,
+            )
+
+        def page_at(query: str) -> bytes:
+            return page(decode(query, most.parameter_limit))
+
+        # However large a page the client names: it sees no pages.
+        first = [(name, value) for name, value in exchange.pairs if name != "_count"]
+        if all(name != "_page" for name, _ in exchange.pairs):
+            first.append(("_count", str(most.page_size_limit)))
+        headers = [("Content-Type", NDJSON.content_type(exchange.version)), ("Cache-Control", "no-cache")]
+        stream = streams.Stream(page(first), page_at, [*headers, ("Vary", VARY)])
+        return finish(self.service, exchange.environ, stream)
 
 
 def _warning(text: str) -> tuple[str, str]:

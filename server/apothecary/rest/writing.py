@@ -24,12 +24,12 @@ from apothecary.interactions.writing import Prepared, Written, check, check_writ
 from apothecary.reports.operation_outcome import operation_outcome
 from apothecary.rest import binary
 from apothecary.rest.exchange import Exchange, entity_headers
+from apothecary.rest.forms import READ, read
 from apothecary.rest.negotiation import check_content_type
 from apothecary.rest.responses import Answer
 from apothecary.rest.views import BaseViews
 from apothecary.store.contract import Transaction
 
-FHIR_JSON = frozenset({"application/fhir+json", "application/json", "text/json", "application/json+fhir"})
 JSON_PATCH = "application/json-patch+json"
 
 Work = Callable[[Transaction], Written]
@@ -124,7 +124,7 @@ class WritingViews(BaseViews):
                 remedy="Name one fhirVersion in Accept and Content-Type, or leave it out of Accept.",
             )
         returning = exchange.preference("return") or "minimal"
-        # What has too many is refused before it is read.
+        # What has too many is refused before it is read, or else before it is worked on.
         check_number(self.service, items(exchange.body()))
         answer = process(exchange.acting, exchange.written, exchange.base, body(exchange), returning=returning)
         return exchange.respond(answer, [])
@@ -172,10 +172,13 @@ class WritingViews(BaseViews):
         return exchange.respond(body_in(stored, exchange.version), headers, written.status)
 
 
-def body(exchange: Exchange, kinds: frozenset[str] = FHIR_JSON) -> Any:
-    """The JSON of the request's body. Raises UnsupportedMediaType, and InvalidContent with line and column."""
-    check_content_type(request.headers.get("Content-Type", ""), exchange.written, kinds)
-    return read_json(exchange.body())
+def body(exchange: Exchange) -> Any:
+    """The request's body as JSON, whatever form it has. Raises UnsupportedMediaType, and InvalidContent with line and
+    column.
+    """
+    kind = check_content_type(request.headers.get("Content-Type", ""), exchange.written, READ)
+    found = read(kind, exchange.body(), exchange.written)
+    return read_json(exchange.body()) if found is None else found
 
 
 def _sent(exchange: Exchange, resource_type: str, resource_id: str | None = None) -> Any:
@@ -221,9 +224,9 @@ def _criteria(exchange: Exchange) -> str:
 
 def _patcher(exchange: Exchange) -> Patcher:
     """The patch in the body: JSON Patch by its own media type (or an array in plain JSON), FHIRPath Patch otherwise."""
-    kind = check_content_type(request.headers.get("Content-Type", ""), exchange.written, FHIR_JSON | {JSON_PATCH})
+    kind = check_content_type(request.headers.get("Content-Type", ""), exchange.written, READ | {JSON_PATCH})
     patch_number(exchange.service.settings, items(exchange.body()))
-    document: JSON | list[Any] = read_json(exchange.body())
+    document: JSON | list[Any] = read_json(exchange.body()) if kind == JSON_PATCH else body(exchange)
     if kind == JSON_PATCH or isinstance(document, list):
         return json_patcher(exchange.service.settings, document)
     return fhirpath_patcher(exchange.service.settings, document, exchange.written)

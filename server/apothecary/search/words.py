@@ -24,6 +24,9 @@ WORD_LENGTH = 255
 # Stands between texts, so that no phrase is found across them: a private character that is in no word.
 BOUNDARY = "\ue000"
 
+# Stands before each passage of several: what looks for words that may stand in different ones finds them by it.
+PIECE = "\ue002"
+
 # A passage holds no more words, characters, or occurrences of one word than PostgreSQL keeps positions for in a
 # tsvector (16,383 positions, 1 MB, 255 of one word).
 PASSAGE_WORDS = 10_000
@@ -53,7 +56,9 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def passages(texts: Iterable[str]) -> Iterator[Passage]:
-    """All words of `texts`, in as few passages as the limits allow; none where there is no word."""
+    """All words of `texts`, in as few passages as the limits allow; none where there is no word. Of several each begins
+    with the mark of a `PIECE`.
+    """
     every: list[str] = []
     for text in texts:
         if found := words(text):
@@ -63,24 +68,34 @@ def passages(texts: Iterable[str]) -> Iterator[Passage]:
         if every:
             yield _passage(every)
         return
+    pieces = list(_cut(every))
+    for piece in pieces:
+        yield _passage(piece if len(pieces) == 1 else [PIECE, *piece])
+
+
+def _cut(every: Iterable[str]) -> Iterator[list[str]]:
+    """Words in as few pieces as the limits allow."""
     current: list[str] = []
     counts: Counter[str] = Counter()
     characters = 0
     for word in every:
         full = len(current) >= PASSAGE_WORDS or characters + len(word) > PASSAGE_CHARACTERS
         if word != BOUNDARY and (full or counts[word] >= PASSAGE_REPEATS):
-            yield _passage(current)
+            yield current
             current = current[-OVERLAP:]
             counts = Counter(current)
             characters = sum(map(len, current))
         current.append(word)
         counts[word] += 1
         characters += len(word) + 1
-    yield _passage(current)
+    yield current
 
 
 def _passage(found: list[str]) -> Passage:
-    return Passage(" ".join(found), len(found) - found.count(BOUNDARY))
+    return Passage(" ".join(found), sum(1 for one in found if one not in _MARKS))
+
+
+_MARKS = frozenset({BOUNDARY, PIECE})
 
 
 # -- resemblance, for words that may be misspelt

@@ -48,7 +48,18 @@ from apothecary.store import tables
 from apothecary.store.fragments import Boolean, Kinds, among, beside_id, by_url, constant, each_of, one_of
 from apothecary.store.matching import TextCompiler
 from apothecary.store.shape import comparisons
-from apothecary.store.traits import grounded, leader, leading, merged, rank, reached, sourceable, whole
+from apothecary.store.traits import (
+    grounded,
+    leader,
+    leading,
+    merged,
+    rank,
+    reached,
+    sourceable,
+    together,
+    whole,
+    worded,
+)
 
 
 class Link(NamedTuple):
@@ -301,8 +312,8 @@ class Compiler(TextCompiler):
     def source(self, node: Predicate, kinds: Kinds) -> list[tuple[Select[Any], ColumnElement[str]]]:
         """One select for each branch, with its id column. `node` must be `sourceable`."""
         match node:
-            case Row(_, parameter, Compare(operator="matches") as wanted):
-                return [self.found(kinds, parameter, wanted)]
+            case Row() | And() if rows := worded(node):
+                return self.worded(kinds, rows)
             case Row(name, parameter, Compare(operator="part") as wanted):
                 return [self.spelled(tables.INDEXES[name], kinds, parameter, wanted)]
             case Row(name, parameter, where):
@@ -328,6 +339,8 @@ class Compiler(TextCompiler):
                 return [(found.where(self.condition(row, where)), row.c.id)]
             case Or(of):
                 return [branch for one in of for branch in self.source(one, kinds)]
+            case And(of) if len(of) > len(parts := together(of)):
+                return self.source(And(tuple(parts)), kinds)
             case And(of):
                 best = min((one for one in of if sourceable(one)), key=rank)
                 rest = [one for one in of if one is not best]
@@ -341,6 +354,13 @@ class Compiler(TextCompiler):
                 joined = self._joined(node, kinds, None)
                 return [(joined, joined.selected_columns[0])]
         raise TypeError(f"{type(node).__name__} has no source")
+
+    def counted(self, node: Predicate, kinds: Kinds) -> list[tuple[Select[Any], ColumnElement[Any]]]:
+        """The same to count them: something else may stand for the id of a resource."""
+        if isinstance(node, Or):
+            return [branch for one in node.of for branch in self.counted(one, kinds)]
+        rows = worded(node)
+        return self.worded(kinds, rows, counted=True) if rows else self.source(node, kinds)
 
     def _list(self, name: str, where: Condition | None) -> Compare | None:
         """The list of values that leads into an index of the table `name`."""

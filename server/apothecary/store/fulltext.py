@@ -18,7 +18,7 @@ from sqlalchemy.engine import Dialect
 
 from apothecary.fhir.caches import short_cache
 from apothecary.search.predicates import Phrase
-from apothecary.search.words import BOUNDARY
+from apothecary.search.words import BOUNDARY, PIECE
 
 # Not in the metadata of the other tables: each database makes these by statements of its own.
 _metadata = MetaData()
@@ -110,10 +110,12 @@ def phrase(dialect: Dialect, wanted: Phrase) -> str:
     return " <-> ".join(quoted) + (":*" if wanted.prefix else "")
 
 
-def scoped(dialect: Dialect, kinds: Sequence[str], parameter: str) -> str:
-    """What stands before a phrase to look for it in one parameter of some types."""
+def scoped(dialect: Dialect, kinds: Sequence[str], parameter: str, *, pieces: bool = False) -> str:
+    """What stands before a phrase to look for it in one parameter of some types; with `pieces` in passages of several
+    only.
+    """
     if dialect.name == "sqlite":
         marks = " OR ".join(f'"{scope(one, parameter)}"' for one in kinds)
-        return f"({marks}) AND "
+        return f"({marks}) AND " + (f'"{PIECE}" AND ' if pieces else "")
     marks = " | ".join(f"'{scope(one, parameter)}'" for one in kinds)
-    return f"({marks}) & "
+    return f"({marks}) & " + (f"'{PIECE}' & " if pieces else "")

@@ -13,7 +13,7 @@ from apothecary.search.predicates import And, Not, Predicate
 from apothecary.search.query import Cursor, Sort
 from apothecary.store.fragments import Kinds
 from apothecary.store.shape import shape
-from apothecary.store.traits import sourceable
+from apothecary.store.traits import sourceable, together
 
 Walk = Literal["values", "missing"]
 """Along the values of the first sort key, and then along the resources that have none."""
@@ -46,7 +46,7 @@ class Listing:
     def __post_init__(self) -> None:
         found = self.predicate
         self.shape = shape(found)
-        self.parts = found.of if isinstance(found, And) else () if found is None else (found,)
+        self.parts = together(found.of) if isinstance(found, And) else () if found is None else (found,)
 
     @property
     def kinds(self) -> Kinds:

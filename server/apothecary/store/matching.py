@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
@@ -54,24 +55,47 @@ class TextCompiler:
         self._aliases += 1
         return table.alias(f"a{self._aliases}")
 
-    def _query(self, wanted: Compare, scope: str = "") -> ColumnElement[Any]:
-        """What is looked for, in the database's language of queries."""
-        query: ColumnElement[Any] = bindparam(f"p{self._numbers[id(wanted)]}", type_=Text())
+    def _query(self, *wanted: Compare, scope: str = "") -> ColumnElement[Any]:
+        """What is looked for, all of it in one passage, in the database's language of queries."""
+        asked = [bindparam(f"p{self._numbers[id(one)]}", type_=Text()) for one in wanted]
+        both = constant(" AND " if self.sqlite else " & ")
+        query: ColumnElement[Any] = reduce(lambda left, right: left + both + right, asked)
         if scope:
             query = constant(scope) + query
         return query if self.sqlite else cast(query, fulltext.QUERY)
 
-    def found(self, kinds: Kinds, parameter: str, wanted: Compare) -> tuple[Select[Any], ColumnElement[str]]:
-        """The ids of the resources that the index of words gives. No condition names the type and parameter, lest the
-        database take them for a better way in: the words do.
+    def found(
+        self, kinds: Kinds, parameter: str, wanted: Sequence[Compare], *, pieces: bool = False, counted: bool = False
+    ) -> tuple[Select[Any], ColumnElement[Any]]:
+        """The ids of the resources that the index of words gives: those with all that is `wanted` in one passage, or
+        with `pieces` in one of several. Where they are but `counted` something else may stand for an id. No condition
+        names the type and parameter, lest the database take them for a better way in: the words do.
         """
         row = self.alias(fulltext.index_text)
-        query = self._query(wanted, fulltext.scoped(self.dialect, kinds, parameter))
+        query = self._query(*wanted, scope=fulltext.scoped(self.dialect, kinds, parameter, pieces=pieces))
         if not self.sqlite:
             return select(row.c.id).select_from(row).where(row.c.words.bool_op("@@")(query)), row.c.id
         index = self.alias(fulltext.index_text_words)
+        if counted:
+            # To look each passage up would take longer than to find it.
+            number = index.c.rowid.label("id")
+            return select(number).where(index.c.words.bool_op("MATCH")(query)), number
         joined = index.join(row, _number_of(row) == index.c.rowid)
         return select(row.c.id).select_from(joined).where(index.c.words.bool_op("MATCH")(query)), row.c.id
+
+    def worded(
+        self, kinds: Kinds, rows: Sequence[Row], *, counted: bool = False
+    ) -> list[tuple[Select[Any], ColumnElement[Any]]]:
+        """The source of rows that look for words in the texts of one parameter: what has all of them in one passage,
+        and what has them in several, as only very long texts may. `counted` as in `found`.
+        """
+        parameter, wanted = rows[0].parameter, [one.where for one in rows if isinstance(one.where, Compare)]
+        found = [self.found(kinds, parameter, wanted, counted=counted)]
+        if len(wanted) > 1:
+            apart, identity = self.found(kinds, parameter, wanted[:1], pieces=True)
+            apart = apart.where(*(self.matches(kinds, parameter, identity, one) for one in wanted[1:]))
+            found.append((apart, identity))
+        return found
 
     def inside(self, column: ColumnElement[str], value: ColumnElement[str]) -> Boolean:
         """A text has a part."""

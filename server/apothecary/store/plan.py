@@ -77,7 +77,7 @@ def bounded_count(dialect: Dialect, listing: Listing, part: int) -> Select[Any]:
     wanted = listing.parts[part]
     walks = ordered(wanted)
     counted = []
-    for found, identity in compiler.source(wanted, listing.kinds):
+    for found, identity in compiler.counted(wanted, listing.kinds):
         branch = (found.order_by(identity) if walks else found).limit(LIMIT).subquery()
         reached = func.max(branch.c.id) if walks else null()
         counted.append(select(func.count().label("rows"), reached.label("reached")).select_from(branch))

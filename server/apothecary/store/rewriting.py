@@ -32,6 +32,7 @@ from apothecary.search.predicates import (
     all_of,
     any_of,
 )
+from apothecary.search.text import KEY_LENGTH
 
 # More alternatives than that are one list: the statement is then the same however many there are. Fewer are walked
 # along side by side, in the order of ids.
@@ -63,9 +64,21 @@ def rewritten(node: Predicate) -> Predicate:
             return replace(node, of=rewritten(inner))
         case Row(table, parameter, where) if table in _SPANS and where is not None:
             return any_of([Row(table, parameter, one) for one in map(_closed, _alternatives(where))])
+        case Row(table, parameter, Every((Compare() as beginning, Compare() as whole))) if _implies(beginning, whole):
+            return Row(table, parameter, beginning)
         case Joined(parts):
             return Joined(tuple(_part(one) for one in parts))
     return node
+
+
+def _implies(beginning: Compare, whole: Compare) -> bool:
+    """Whether what a text begins with, so far as the index has it, says all that a comparison of the whole text says:
+    then it need not be looked up for each row of the index.
+    """
+    same = (whole.operator, whole.value) == (beginning.operator, beginning.value)
+    if beginning.column != "prefix" or whole.column not in ("folded", "value") or not same:
+        return False
+    return beginning.operator == "prefix" or (beginning.operator == "=" and len(beginning.value) < KEY_LENGTH)
 
 
 def _part(row: Row) -> Row:

@@ -72,6 +72,32 @@ def merged(alternatives: Sequence[Predicate]) -> list[Predicate]:
     return [*together, *rest]
 
 
+def together(of: Sequence[Predicate]) -> list[Predicate]:
+    """Parts of which those that look for words in the texts of one parameter are one: the index of words finds what
+    has all of them at once.
+    """
+    found: list[Predicate] = []
+    places: dict[str, int] = {}
+    for one in of:
+        match one:
+            case Row(parameter=parameter, where=Compare(operator="matches")):
+                place = places.setdefault(parameter, len(found))
+                if place < len(found):
+                    before = found[place]
+                    found[place] = And((*(before.of if isinstance(before, And) else (before,)), one))
+                    continue
+        found.append(one)
+    return found
+
+
+def worded(node: Predicate) -> Sequence[Row]:
+    """The rows of a predicate that looks for nothing but words in the texts of one parameter."""
+    of = node.of if isinstance(node, And) else (node,)
+    rows = [one for one in of if isinstance(one, Row) and isinstance(one.where, Compare)]
+    words = [one for one in rows if isinstance(one.where, Compare) and one.where.operator == "matches"]
+    return words if len(words) == len(of) and len({one.parameter for one in words}) == 1 else ()
+
+
 def grounded(node: Predicate) -> bool:
     """Whether only a resource that is here can meet `node`: what is not has no index rows, but meets negations."""
     match node:

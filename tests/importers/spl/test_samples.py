@@ -53,8 +53,8 @@ def test_only_what_is_no_label_is_passed_over(samples: tuple[list[JSON], list[Re
 def test_a_product_has_what_its_label_says(resources: dict[str, JSON]) -> None:
     knowledge = resources[f"MedicationKnowledge/{LIPITOR}-55289-800"]
     medication = resources[f"Medication/{LIPITOR}-55289-800"]
-    coding = {"system": "http://hl7.org/fhir/sid/ndc", "code": "55289-800"}
-    assert knowledge["code"] == medication["code"] == {"coding": [coding], "text": "Lipitor"}
+    codings = [{"system": "http://hl7.org/fhir/sid/ndc", "code": one} for one in ("55289-800", "55289-800-30")]
+    assert knowledge["code"] == medication["code"] == {"coding": codings, "text": "Lipitor"}
     assert knowledge["name"] == ["Lipitor", "atorvastatin calcium trihydrate"]
     assert medication["doseForm"]["coding"][0]["code"] == "C42931"
     assert [one["coding"][0]["display"] for one in knowledge["definitional"]["intendedRoute"]] == ["ORAL"]

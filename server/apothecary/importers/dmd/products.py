@@ -281,8 +281,8 @@ def _packs(record: Record, terms: Terms) -> Iterator[JSON]:
         for one in terms.held.of("DTINFO", code):
             source = terms.coded("DT_PAYMENT_CATEGORY", one["PAY_CATCD"], place) if "PAY_CATCD" in one else {}
             costs += _costs("Drug Tariff", one, ("PRICE", "PREVPRICE", "DT"), None, terms, place)
-            for cost in costs if source.get("text") else ():
-                cost["source"] = source["text"]
+            for cost in costs if source else ():
+                cost["source"] = source.get("text", one["PAY_CATCD"])
             if source and not costs:
                 costs.append({"type": {"text": "Drug Tariff payment category"}, "costCodeableConcept": source})
         for one in terms.held.of("PRICE_INFO", code):

@@ -17,10 +17,10 @@ def resources(label: Label, products: Callable[[JSON], Iterator[JSON]], report: 
     """The resources of a label. `products` makes those of its products, given what the label says of all of them."""
     found = statements(label, report)
     for one in products(of_label(label, found)):
-        yield Made(one, label.place)
+        yield Made(one, label.place, label.date)
     for statement in found:
-        yield Made(statement.resource, label.place)
+        yield Made(statement.resource, label.place, label.date)
     document = composition(label, report)
-    yield Made(document_reference(label, described=document is not None), label.place)
+    yield Made(document_reference(label, described=document is not None), label.place, label.date)
     if document is not None:
-        yield Made(document, label.place)
+        yield Made(document, label.place, label.date)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from apothecary.content.xml_tree import Node
 from apothecary.fhir.json import JSON
 from apothecary.importers.labels.record import Label, Section
-from apothecary.importers.labels.sections import BOXED, LOINC, TITLED, Kind, kind_of
+from apothecary.importers.labels.sections import BOXED, HEADINGS, LOINC, TITLED, Kind, kind_of
 from apothecary.importers.labels.xhtml import div, element, markdown, plain, without_links_inside
 from apothecary.importers.report import Report
 
@@ -59,7 +59,7 @@ def statements(label: Label, report: Report) -> list[Statement]:
         said = plain(content)
         if not said and not (section.title and section.code in TITLED):
             continue
-        if _NONE.fullmatch(said):
+        if _NONE.fullmatch(_without_title(said, section.code)):
             reason = f"says {said!r}: there is no {kind} to state, and only the document has the section"
             report.approximated(section.place, reason)
             continue
@@ -69,6 +69,13 @@ def statements(label: Label, report: Report) -> list[Statement]:
         section.entries.append(f"ClinicalUseDefinition/{made.resource['id']}")
         found.append(made)
     return found
+
+
+def _without_title(said: str, code: str) -> str:
+    """A text without the heading that it may begin with: `4 CONTRAINDICATIONS None`."""
+    title = HEADINGS[code].title
+    heading = rf"\A(?:\d+(?:\.\d+)*\s+)?{re.escape(title)}\s*[:.-]?\s*(?=\S)"
+    return re.sub(heading, "", said, count=1, flags=re.IGNORECASE)
 
 
 def _stating(sections: list[Section]) -> Iterator[tuple[Section, Kind]]:

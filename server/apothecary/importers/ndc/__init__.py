@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from apothecary.errors import StartError
 from apothecary.fhir.json import JSON
 from apothecary.fhir.ndc import readings
 from apothecary.importers.delimited import Row
-from apothecary.importers.fda import APPLICATIONS, FDA
+from apothecary.importers.fda import APPLICATIONS, FDA, day
 from apothecary.importers.formats import Given, Made
 from apothecary.importers.ids import Ids, stable_id
 from apothecary.importers.listed_packages import Package, packaged_product
@@ -31,9 +32,9 @@ _MOST_SUBJECTS = 10_000
 
 @dataclass(slots=True)
 class _Listed:
-    """What is known of a product beyond its row: its packages, and what they are told of it."""
+    """What is known of a product beyond its row: the NDCs of its packages by their ids, and what these need of it."""
 
-    packages: list[str] = field(default_factory=list)
+    packages: dict[str, str] = field(default_factory=dict)
     name: str = ""
     active: bool = True
     seen: bool = False
@@ -51,11 +52,11 @@ def resources(given: Given) -> Iterator[Made]:
     """Everything that the files list, products first. What is kept in memory are the codes, not what they stand for.
     Raises StartError where there is no file of products or packages.
     """
+    status = Status(_as_of(given), given.report)
     directory = tables(given.paths, given.report)
-    status = Status(str(given.options.get("as_of") or ""), given.report)
     listed: dict[str, _Listed] = {}
     for _, row, identity in _packages(directory, SILENT):
-        listed.setdefault(_key(row), _Listed()).packages.append(identity)
+        listed.setdefault(_key(row), _Listed()).packages[identity] = row.fields["NDCPACKAGECODE"].strip()
     applications: dict[tuple[str, str], _Application] = {}
     yield from _products(directory, status, listed, applications, given.report)
     for place, row, identity in _packages(directory, given.report):
@@ -64,6 +65,13 @@ def resources(given: Given) -> Iterator[Made]:
     for application in applications.values():
         for authorization in _authorizations(application, ids):
             yield Made(authorization, application.place)
+
+
+def _as_of(given: Given) -> str:
+    text = str(given.options.get("as-of") or "")
+    if text and day(text.replace("-", "")) != text:
+        raise StartError(f"--as-of: {text} is no day such as 2019-06-28")
+    return text
 
 
 def _products(

@@ -37,13 +37,10 @@ class Package(NamedTuple):
         """The `asContent` of what is sold."""
         return self.levels[-1].content
 
-    def code(self, reader: Reader) -> JSON | None:
-        """The Coding of the outermost container that has one."""
-        for level in reversed(self.levels):
-            coding = reader.coding(child(level.container, "code"))
-            if coding is not None:
-                return coding
-        return None
+    def codes(self, reader: Reader) -> list[JSON]:
+        """The Codings of its containers that have one, from the outside in."""
+        found = (reader.coding(child(level.container, "code")) for level in reversed(self.levels))
+        return [one for one in found if one is not None]
 
 
 def packages(product: Node, reader: Reader) -> Iterator[Package]:

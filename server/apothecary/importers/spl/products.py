@@ -47,6 +47,7 @@ class Product:
     """Products that this one is the same as: the kind of sameness, and the Coding of the other."""
     packages: list[tuple[str, Package]] = field(default_factory=list)
     """With their ids."""
+    package_codes: list[JSON] = field(default_factory=list)
     parts: list[tuple[JSON | None, Product]] = field(default_factory=list)
     """With how much of each is in it, as a Ratio."""
     inactive: bool = False
@@ -58,8 +59,11 @@ class Product:
 
     @property
     def concept(self) -> JSON | None:
-        """What it is called by, and coded with."""
-        found: JSON = {"coding": [self.coding]} if self.coding else {}
+        """What it is called by, and coded with. The codes of its packages mean this product, too, and are asked for
+        more often than its own.
+        """
+        codings = [*([self.coding] if self.coding else []), *self.package_codes]
+        found: JSON = {"coding": codings} if codings else {}
         if self.names:
             found["text"] = self.names[0]
         return found or None
@@ -126,8 +130,10 @@ def read(outer: Node, key: str, ids: Ids, day: str, reader: Reader) -> Product |
         inactive=inactive(acts, day, reader),
     )
     for package in packages(node, reader):
-        code = package.code(reader)
-        found.packages.append((ids.next(key, code["code"] if code else f"{found.id[len(key) + 1 :]}-package"), package))
+        codes = package.codes(reader)
+        known = codes[0]["code"] if codes else f"{found.id[len(key) + 1 :]}-package"
+        found.packages.append((ids.next(key, known), package))
+        found.package_codes += [one for one in codes if one not in found.package_codes]
     for part in children(node, "part"):
         inner = read(part, key, ids, day, reader)
         if inner is not None:
