@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Self
 
-from apothecary.bulk.job import read
+from apothecary.bulk.job import File, read
 from apothecary.bulk.worker import Worker
 from apothecary.fhir.json import dumps
-from apothecary.fhir.temporal import END
+from apothecary.fhir.temporal import END, now
 from apothecary.settings import Settings
+from apothecary.store import tables
 from apothecary.store.bulk import Bulk
 from apothecary.store.open import open_store
+from apothecary.store.reads import BARRIER
+from apothecary.store.statements import Statement
 from tests.conformance.harness import Answer, InProcess
 
 FHIR = {"Content-Type": "application/fhir+json"}
@@ -48,6 +51,16 @@ class Exporting:
         store = open_store(given)
         yield cls(InProcess(given, store), given)
         store.close()
+
+    def empty(self) -> None:
+        """Let the database hold no resources, no jobs and no barrier; the worker and the clock are new ones."""
+        gone = [*tables.INDEXES, "resource", "version", "bulk_job", "bulk_piece"]
+        names = [f"index_{name}" if name in tables.INDEXES else name for name in gone]
+        statements = [f"DELETE FROM {name}" for name in names]
+        statements.append(f"DELETE FROM state WHERE name = '{BARRIER}'")
+        self.store.write(lambda transaction: transaction.run_all(statements))
+        self.store.clock = now
+        self.settings_of_worker()
 
     def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: str | None = None) -> Answer:
         return self.app.ask(method, path, headers, body)
@@ -129,8 +142,6 @@ class Exporting:
         """Let another export have files of so many bytes."""
         (row,) = self.bulk.jobs()
         job = read(row.data)
-        from apothecary.bulk.job import File
-
         job.done, job.files = True, [File("output", "Medication", "other/0", packed=size, place=0)]
         more = row._replace(id="other", ended=True, expires=2**60, data=job.say())
         self.bulk.change(lambda change: change.put(more))
@@ -141,6 +152,4 @@ class Exporting:
         self.worker.pause = lambda _: None
 
     def _rows(self, text: str) -> list[Any]:
-        from apothecary.store.statements import Statement
-
         return self.store.rows(Statement(text, (), {}), ())

@@ -21,12 +21,6 @@ from tests.conformance.harness import InProcess, problems
 BASES = ("/fhir/r4", "/fhir/r4b", "/fhir/r5")
 
 
-@pytest.fixture
-def server(database_url: str) -> Iterator[Exporting]:
-    with Exporting.over(database_url, export_jobs=1000) as one:
-        yield one
-
-
 def test_an_export_holds_what_reads_give_in_each_release(server: Exporting) -> None:
     server.put(organization("o"), medication("m"), medication("gone"), base="/fhir/r5")
     server.put({"resourceType": "ClinicalUseDefinition", "id": "c", "type": "indication", "status": {"text": "x"}})
@@ -264,8 +258,8 @@ def test_status_tells_of_progress_and_cancelling_ends_it(server: Exporting) -> N
     assert server.pieces() == 0
 
 
-def test_exports_are_forgotten_when_their_time_is_over(database_url: str) -> None:
-    with Exporting.over(database_url, export_seconds=1) as server:
+def test_exports_are_forgotten_when_their_time_is_over(sqlite_database_url: str) -> None:
+    with Exporting.over(sqlite_database_url, export_seconds=1) as server:
         server.put(medication("m"))
         manifest = server.export("/fhir/r5")
         server.age(2_000_000)
@@ -274,8 +268,8 @@ def test_exports_are_forgotten_when_their_time_is_over(database_url: str) -> Non
         assert server.pieces() == 0
 
 
-def test_only_so_many_are_kept(database_url: str) -> None:
-    with Exporting.over(database_url, export_jobs=2) as server:
+def test_only_so_many_are_kept(sqlite_database_url: str) -> None:
+    with Exporting.over(sqlite_database_url, export_jobs=2) as server:
         first = server.kick_off("/fhir/r5")
         server.kick_off("/fhir/r5")
         full = server.ask("GET", "/fhir/r5/$export", {"Prefer": "respond-async"})
@@ -287,8 +281,8 @@ def test_only_so_many_are_kept(database_url: str) -> None:
         server.kick_off("/fhir/r5")
 
 
-def test_an_export_past_the_room_for_files_fails(database_url: str) -> None:
-    with Exporting.over(database_url, export_bytes=0) as server:
+def test_an_export_past_the_room_for_files_fails(sqlite_database_url: str) -> None:
+    with Exporting.over(sqlite_database_url, export_bytes=0) as server:
         server.put(medication("m"), organization("o"))
         worker = Worker(server.app.service, server.bulk)
         worker_status = server.kick_off("/fhir/r5")
@@ -308,8 +302,8 @@ def test_a_page_of_another_origin_begins_and_ends_none(one_server: Exporting) ->
     assert one_server.ask("DELETE", where).status == 202
 
 
-def test_a_server_that_takes_no_writes_exports(database_url: str) -> None:
-    with Exporting.over(database_url) as server:
+def test_a_server_that_takes_no_writes_exports(sqlite_database_url: str) -> None:
+    with Exporting.over(sqlite_database_url) as server:
         server.put(medication("m"))
         settings = replace(server.settings, read_only=True)
         closed = Exporting(InProcess(settings, server.store), settings)

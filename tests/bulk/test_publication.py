@@ -10,15 +10,20 @@ import pytest
 
 from tests.bulk.exporting import Exporting, medication, organization
 from tests.conformance.harness import problems
+from tests.databases import session_database
 
 WHERE = "/fhir/r5/$bulk-publish"
 
 
-@pytest.fixture
-def server(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Exporting]:
-    monkeypatch.setattr("apothecary.rest.bulk.PATIENCE", 0.0)
-    with Exporting.over(database_url, publish_seconds=1) as one:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def kept_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporting]:
+    with session_database(request, tmp_path_factory) as url, Exporting.over(url, publish_seconds=1) as one:
         yield one
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apothecary.rest.bulk.PATIENCE", 0.0)
 
 
 def edition(server: Exporting, where: str = WHERE) -> dict[str, Any]:
@@ -54,7 +59,7 @@ def test_the_first_edition_is_waited_for_and_the_next_is_not(server: Exporting) 
 def test_files_are_called_by_what_they_hold_and_stay_what_they_are(
     server: Exporting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apothecary.bulk.worker.EDGE", 4)
+    monkeypatch.setattr("apothecary.bulk.portions.EDGE", 4)
     server.put(*(medication(f"m{number:02}") for number in range(40)), organization("o"))
     first = edition(server)
     assert len(first["output"]) > 5
@@ -101,9 +106,8 @@ def test_each_release_has_editions_of_its_own(server: Exporting) -> None:
     assert server.ask("GET", file.replace("/r4/", "/r5/")).status == 404
 
 
-def test_an_edition_that_there_is_no_room_for_says_so(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apothecary.rest.bulk.PATIENCE", 0.0)
-    with Exporting.over(database_url, publish_seconds=100, export_bytes=-1) as server:
+def test_an_edition_that_there_is_no_room_for_says_so(sqlite_database_url: str) -> None:
+    with Exporting.over(sqlite_database_url, publish_seconds=100, export_bytes=-1) as server:
         server.put(medication("m"))
         assert server.ask("GET", WHERE).status == 503
         assert server.worker.run()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,12 +21,6 @@ from tests.bulk.exporting import Exporting, medication, organization
 
 Write = tuple[str, str, bool]
 """A resource's type and id, and whether it is written or deleted."""
-
-
-@pytest.fixture
-def server(database_url: str) -> Iterator[Exporting]:
-    with Exporting.over(database_url, export_jobs=1000) as one:
-        yield one
 
 
 class Model:
@@ -66,12 +59,9 @@ WRITES = some.lists(
 QUERIES = ("", "_type=Medication", "_typeFilter=Medication?_id=a,Medication?_id=b")
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
-    from tests.databases import session_database
-
-    with session_database(request, tmp_path_factory) as url, Exporting.over(url, export_jobs=1000) as one:
-        yield Model(one)
+@pytest.fixture
+def model(server: Exporting) -> Model:
+    return Model(server)
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

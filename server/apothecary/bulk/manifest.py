@@ -40,13 +40,13 @@ def exported(job: Job, address: str, page: int | None = None) -> JSON:
     return manifest
 
 
-def published(job: Job, address: str, seconds: int) -> JSON:
-    """The manifest of an edition; `seconds` is how often there is a new one."""
+def published(job: Job, address: str, seconds: int | None = None) -> JSON:
+    """The manifest of an edition; `seconds` is how often there is a new one, where that is known."""
     manifest: JSON = {
         "manifestType": PUBLISHED,
         # That of the newest change: nothing was written between it and the moment of the edition.
         "transactionTime": instant(job.newest),
-        "updateCadence": f"PT{seconds}S",
+        **({} if seconds is None else {"updateCadence": f"PT{seconds}S"}),
         "requiresAccessToken": False,
         "outputFormat": FORMAT,
     }

@@ -5,7 +5,9 @@ https://hl7.org/fhir/uv/bulkdata/STU2/export.html#bulk-data-output-file-request
 
 from __future__ import annotations
 
+import math
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,6 +33,10 @@ DELETIONS = 100
 # A portion that does not get full ends after so many pages.
 MOST_PAGES = 50
 
+# A published file ends with an id of which this many do, and before it has more bytes: a resource that is added or
+# changed changes one file, and leaves all others what they are.
+EDGE, PUBLISHED = 512, 4 * 1024 * 1024
+
 _IDS = msgspec.json.Decoder(list[str])
 
 Cut = Callable[[str, int], bool]
@@ -46,6 +52,8 @@ class Portion:
     piece: int
     ended: bool = False
     output: list[bytes] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    """Those of the lines of `output`."""
     deleted: list[str] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     size: int = 0
@@ -64,6 +72,11 @@ def _deletion(url: str) -> dict[str, object]:
     return {"request": {"method": "DELETE", "url": url}}
 
 
+def edge(identity: str, size: int) -> bool:
+    """Whether a published file ends here."""
+    return size >= PUBLISHED or zlib.crc32(identity.encode()) % EDGE == 0
+
+
 def identifiers(job: str, kind: str) -> str:
     """What the pieces are called that hold the ids which the filters of a type found."""
     return f"{job}/{kind}"
@@ -78,8 +91,10 @@ class Portions:
         self._name = name
         self._pause = pause
 
-    def next(self, job: Job, cut: Cut) -> Portion:
-        """What comes next, up to where `cut` says, or the type ends. The type to come must be there."""
+    def next(self, job: Job, cut: Cut, end: float = math.inf) -> Portion:
+        """What comes next, up to where `cut` says, or the type ends, or with the page after which it is `end` of the
+        monotonic clock. The type to come must be there.
+        """
         kind, wanted = job.wanted.types[job.at], job.wanted
         version = FhirVersion(wanted.version)
         shown = shown_as(self._service, version, kind)
@@ -98,6 +113,8 @@ class Portions:
                     return found
             if rows:
                 found.after = rows[-1].id
+            if time.monotonic() >= end:
+                return found
             self._pause(time.monotonic() - begun)
         return found
 
@@ -153,6 +170,7 @@ class Portions:
             ]
             return
         found.output.append(line)
+        found.ids.append(one.id)
         found.size += len(line) + 1
         found.newest = max(found.newest, one.updated)
 

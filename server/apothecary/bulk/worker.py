@@ -12,13 +12,12 @@ import logging
 import secrets
 import threading
 import time
-import zlib
 from collections.abc import Callable
 from functools import partial
 
 from apothecary.bulk import selecting
 from apothecary.bulk.job import File, Job, Kind, Note, read
-from apothecary.bulk.portions import Portion, Portions, identifiers
+from apothecary.bulk.portions import Portion, Portions, edge, identifiers
 from apothecary.errors import Busy, FhirError, InsufficientStorage, whence
 from apothecary.fhir.json import dumps
 from apothecary.fhir.temporal import END, now
@@ -31,7 +30,7 @@ log = logging.getLogger("apothecary")
 EXPORT, PUBLISH = "export", "publish"
 
 # A job that is not worked on so long, in seconds, is somebody else's to take.
-LEASE_SECONDS = 30.0
+LEASE_SECONDS = 10.0
 # How long to wait, in seconds, before a look whether somebody else is done.
 PAUSE = 1.0
 # Jobs take turns of so many seconds.
@@ -41,11 +40,6 @@ TURN = 2.0
 PIECE = 1024 * 1024
 # A step makes no other piece after so many seconds.
 STEP = 0.25
-# A published file ends with an id of which this many do, and before it has more bytes: a resource that is added or
-# changed changes one file, and leaves all others what they are.
-EDGE, PUBLISHED = 512, 4 * 1024 * 1024
-
-
 # An edition whose place was taken is kept so long, in microseconds: who read its manifest gets its files.
 GRACE = 3_600_000_000
 # Who comes back for what is to be forgotten does so in a day at the latest, in seconds.
@@ -75,7 +69,8 @@ class Worker:
         self._over = threading.Event()
         self._timer: threading.Timer | None = None
         self.pause: Callable[[float], object] = self._over.wait
-        """Waits between two pages, so that those who are served have the time that the first took."""
+        """Waits between two pages, and two steps, so that those who are served have the time that the first took."""
+        self._rested = 0.0
 
     def wake(self) -> None:
         """Do what there is to do, in a thread of its own; nothing where it is at it."""
@@ -176,13 +171,19 @@ class Worker:
                 return False
             end = time.monotonic() + TURN
             while not row.ended and time.monotonic() < end and not self._over.is_set():
+                begun, self._rested = time.monotonic(), 0.0
                 row = self._step(row)
+                self.pause(max(0.0, time.monotonic() - begun - 2 * self._rested))
         except _Lost:
             return False
         except Busy as error:
             log.warning("an export waits: %s", error)
             return False
         return True
+
+    def _rest(self, seconds: float) -> None:
+        self._rested += seconds
+        self.pause(seconds)
 
     def _claim(self, change: BulkChange, identity: str) -> Row | None:
         row = change.job(identity)
@@ -245,12 +246,13 @@ class Worker:
             job.done = True
             return job, self._close(row, job)
         self._check_room(row, job)
-        portions = Portions(self._service, self._bulk, row.id, self.pause)
+        portions = Portions(self._service, self._bulk, row.id, self._rest)
         pieces: list[Piece] = []
         size, end = 0, time.monotonic() + STEP
         # Of small types several are done at once.
         while job.at < len(job.wanted.types) and size < PIECE and time.monotonic() < end:
-            found = portions.next(job, _edge if row.kind == PUBLISH else _full)
+            # What a published file ends with hangs on nothing but what it holds.
+            found = portions.next(job, edge) if row.kind == PUBLISH else portions.next(job, _full, end)
             size += found.size
             pieces += self._take(row, job, found)
         return job, pieces
@@ -327,10 +329,6 @@ def _fill(job: Job, file: File) -> None:
 
 def _full(_: str, size: int) -> bool:
     return size >= PIECE
-
-
-def _edge(identity: str, size: int) -> bool:
-    return size >= PUBLISHED or zlib.crc32(identity.encode()) % EDGE == 0
 
 
 def _replace(change: BulkChange, identity: str, version: str) -> None:

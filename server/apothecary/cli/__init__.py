@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "load": "Load FHIR resources from files, folders or standard input.",
     "migrate": "Bring the database's tables up to date.",
     "new": "Write a sheet for a drug, to be filled in.",
+    "publish": "Write the catalogue as static files for any web host.",
     "restore": "Make the database what a backup holds.",
     "rules": "List the validation rules.",
     "schema": "Print the JSON Schema of a resource type.",

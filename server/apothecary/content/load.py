@@ -13,6 +13,7 @@ from functools import partial
 from itertools import chain
 
 from apothecary.content import case, index_rules
+from apothecary.content.collecting import seldom_collecting
 from apothecary.content.definitions import (
     DEFINING,
     Serving,
@@ -135,7 +136,7 @@ class Loader:
                 self.add(text)
             self.flush()
             return
-        with self._store.filling() as alone:
+        with seldom_collecting(), self._store.filling() as alone:
             # Of what was deleted, versions are left.
             self._fresh = self._distinct and alone and not self._store.history_of(None, count=1)
             self._load_many(_chunks(every), RESOURCES * ALONE if alone else RESOURCES)

@@ -69,6 +69,9 @@ def _made(given: Given, held: Held) -> Iterator[Made]:
             kind = record.name
             code = record.fields.get("CD", "") if kind == "INFO" else record.code
             if kind == "INFO" and record.table != _SUPPLIERS:
+                if "CDPREV" in record.fields:
+                    said = f"what codes of the lookup {record.table} were before is left out"
+                    tally.add("approximated", said, record.place._replace(column="CDPREV"))
                 continue
             if not _is_code(code):
                 report.skipped(

@@ -64,7 +64,7 @@ def resources(record: JSON, place: Place, report: Report, told: Told) -> Iterato
         return
     known = record["openfda"] if isinstance(record.get("openfda"), dict) else {}
     for name in sorted(known.keys() - _KNOWN):
-        told.once(place, f"openfda.{name} is not taken over")
+        told.field(place, f"openfda.{name}")
     key = stable_id("openfda", set_id)
     written = text(record.get("effective_time"))
     date = day(written) or ""
@@ -257,7 +257,7 @@ def _sections(record: JSON, place: Place, report: Report) -> Iterator[Section]:
     for key, value in record.items():
         if key in _HEAD or (key.endswith(_TABLE) and key.removesuffix(_TABLE) in record):
             continue
-        at = place._replace(column=f"{place.column}.{key}")
+        at = place._replace(column=key)
         if not texts(value):
             report.skipped(at, "has no text")
             continue
@@ -272,7 +272,7 @@ def _sections(record: JSON, place: Place, report: Report) -> Iterator[Section]:
             if number == 0 and len(texts(value)) < (len(value) if isinstance(value, list) else 1):
                 report.skipped(at, "what is no text is left out")
         for one in texts(record.get(f"{key}{_TABLE}")):
-            section.body += _table(one, at._replace(column=f"{at.column}{_TABLE}"), report)
+            section.body += _table(one, at._replace(column=f"{key}{_TABLE}"), report)
         yield section
 
 

@@ -10,14 +10,12 @@ from typing import NamedTuple
 from apothecary.content.xml_tree import Node
 from apothecary.fhir.json import JSON
 from apothecary.importers.fda import NDC
-from apothecary.importers.spl.tree import Reader, child, children, value_of
+from apothecary.importers.spl.tree import Reader, child, children, day_of, value_of
 
 CONTAINERS = ("containerPackagedProduct", "containerPackagedMedicine")
 _CONTENT = frozenset({"quantity", "subjectOf", *CONTAINERS})
 _CONTAINER = frozenset({"code", "formCode", "asContent"})
-_ACTIVE: JSON = {
-    "coding": [{"system": "http://hl7.org/fhir/publication-status", "code": "active", "display": "Active"}]
-}
+_STATUS = "http://hl7.org/fhir/publication-status"
 
 
 class Level(NamedTuple):
@@ -72,6 +70,8 @@ def definition(
     described: str,
     marketing: Sequence[JSON],
     reader: Reader,
+    *,
+    retired: bool,
 ) -> JSON:
     """The PackagedProductDefinition of a package of what `product`, a Coding, or else the first of `names` calls."""
     name = names[0] if names else ""
@@ -81,7 +81,7 @@ def definition(
         found["identifier"] = [_identifier(outer)]
     if name:
         found["name"] = name
-    found["status"] = _ACTIVE
+    found["status"] = {"coding": [{"system": _STATUS, "code": "retired" if retired else "active"}]}
     if described:
         found["description"] = described
     if marketing:
@@ -165,14 +165,14 @@ def marketing(acts: Sequence[Node], reader: Reader) -> list[JSON]:
     return found
 
 
-def inactive(acts: Sequence[Node], day: str, reader: Reader) -> bool:
+def inactive(acts: Sequence[Node], day: str) -> bool:
     """Whether what is marketed by all of `acts` was not any more on `day`, that of the label. A label tells of an end
     that is still to come.
     """
     ended = []
     for act in acts:
         state = value_of(child(act, "statusCode"), "code").lower()
-        high = reader.date(child(act, "effectiveTime", "high"), "the end of marketing")
+        high = day_of(value_of(child(act, "effectiveTime", "high"), "value"))
         past = bool(day and high and high <= day)
         ended.append(state in ("cancelled", "aborted", "nullified") or (state == "completed" and (past or not high)))
     return bool(ended) and all(ended)

@@ -9,6 +9,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from apothecary.importers.delimited import Decoding
 from apothecary.importers.report import Place, Report
@@ -26,7 +27,7 @@ def rows(
     """The rows of a file; what cannot be read is told. `wanted` are names of columns that it should have."""
     lines = _Lines(member, report, encoding)
     try:
-        first = [line for line, _ in zip(lines, range(_LOOKED_AT), strict=False)]
+        first = list(islice(lines, _LOOKED_AT))
     except Torn as error:
         report.skipped(Place(member.name), f"cannot be read: {error}")
         return

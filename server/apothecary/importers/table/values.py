@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from functools import lru_cache
 
 from apothecary.fhir.code_forms import WRITTEN
 from apothecary.fhir.json import JSON, FhirDecimal
@@ -46,6 +45,16 @@ class Reader:
 
     mapping: Mapping
     report: Report
+    # By the identity of columns, which the mapping keeps.
+    _meant: dict[int, dict[str, str | Value]] = field(default_factory=dict)
+
+    def _meanings(self, column: Column) -> dict[str, str | Value]:
+        """What the texts of a column mean, by the texts as they are compared."""
+        found = self._meant.get(id(column))
+        if found is None:
+            found = {folded(text): meant for text, meant in (column.values or {}).items()}
+            self._meant[id(column)] = found
+        return found
 
     def items(self, cell: Cell, column: Column, place: Place) -> list[str]:
         """The texts in a cell, as many as its list has. A cell that holds no value is told, and has none."""
@@ -111,7 +120,7 @@ class Reader:
     def concept(self, cell: Cell, text: str, column: Column, place: Place) -> JSON | None:
         """A CodeableConcept: what the mapping says of the text, a code of the column's system, or the text."""
         if column.values is not None:
-            meant = _values(column).get(folded(text))
+            meant = self._meanings(column).get(folded(text))
             if meant is None:
                 self.report.approximated(place, f"{text!r} is not among the values of the mapping: it stands as text")
                 return {"text": text}
@@ -127,7 +136,7 @@ class Reader:
         """A text, as the mapping puts it."""
         if column.values is None:
             return text
-        meant = _values(column).get(folded(text))
+        meant = self._meanings(column).get(folded(text))
         if meant is None:
             self.report.approximated(place, f"{text!r} is not among the values of the mapping: it stands as it is")
             return text
@@ -135,7 +144,7 @@ class Reader:
 
     def status(self, text: str, column: Column, place: Place) -> str | None:
         """A code of https://hl7.org/fhir/R5/valueset-medicationknowledge-status.html; None, and told, for no such."""
-        meant = _values(column).get(folded(text), text) if column.values is not None else text
+        meant = self._meanings(column).get(folded(text), text) if column.values is not None else text
         word = meant if isinstance(meant, str) else meant.code or ""
         if word in _STATUSES:
             return word
@@ -188,15 +197,6 @@ def lost(cell: Cell, text: str) -> str | None:
     if cell.kind == "text" and _SCIENTIFIC.fullmatch(text):
         return f"{text} is a number whose last digits are lost, and no code"
     return None if _CODE.fullmatch(text) else f"{text!r} has white space that no code has"
-
-
-@lru_cache(256)
-def _folded_values(items: tuple[tuple[str, str | Value], ...]) -> dict[str, str | Value]:
-    return {folded(text): meant for text, meant in items}
-
-
-def _values(column: Column) -> dict[str, str | Value]:
-    return _folded_values(tuple((column.values or {}).items()))
 
 
 def concept_of(value: Value, system: str | None, text: str) -> JSON:
