@@ -64,7 +64,7 @@ def supplier(record: Record, terms: Terms) -> Iterator[JSON]:
 
 def moiety(record: Record, terms: Terms) -> Iterator[JSON]:
     """A virtual therapeutic moiety."""
-    yield _knowledge(record, terms, [record.fields.get("ABBREVNM")], "VTMIDPREV", "VTMIDDT")
+    yield _filled(_knowledge(record, terms, [record.fields.get("ABBREVNM")], "VTMIDPREV", "VTMIDDT"))
 
 
 def virtual(record: Record, terms: Terms) -> Iterator[JSON]:
@@ -95,7 +95,10 @@ def actual(record: Record, terms: Terms) -> Iterator[JSON]:
         says += characteristics(terms, information, INFORMATION_SAYS, place)
     ingredients = _active(virtual, terms, place)
     for one in terms.held.of("AP_ING", record.code):
-        item = _item(one.get("ISID", ""), terms, place)
+        if "ISID" not in one:
+            terms.report.skipped(place, "an excipient without the code of a substance")
+            continue
+        item = _item(one["ISID"], terms, place)
         strength = {}
         if "STRNTH" in one and (amount := terms.quantity(one["STRNTH"], one.get("UOMCD", ""), place)):
             strength = {"strengthQuantity": amount}
@@ -190,7 +193,10 @@ def _product(
 def _active(virtual: str, terms: Terms, place: Place) -> list[tuple[JSON, JSON | None, bool]]:
     found: list[tuple[JSON, JSON | None, bool]] = []
     for one in terms.held.of("VPI", virtual):
-        item = _item(one.get("ISID", ""), terms, place)
+        if "ISID" not in one:
+            terms.report.skipped(place, "an ingredient without the code of a substance")
+            continue
+        item = _item(one["ISID"], terms, place)
         basis = one.get("BASIS_STRNTCD")
         role = _role(_BASES.get(basis or "", _ACTIVE))
         if basis:
@@ -203,7 +209,7 @@ def _active(virtual: str, terms: Terms, place: Place) -> list[tuple[JSON, JSON |
             role["text"] = f"{role.get('text', 'Based on')}: {base.get('text', other)}"
             role["coding"] += base["coding"]
             item["concept"]["text"] = (
-                f"{item['concept'].get('text', one.get('ISID', ''))} (strength as {base.get('text', other)})"
+                f"{item['concept'].get('text', one['ISID'])} (strength as {base.get('text', other)})"
             )
         ingredient = {"item": item}
         numerator = denominator = None
@@ -216,7 +222,7 @@ def _active(virtual: str, terms: Terms, place: Place) -> list[tuple[JSON, JSON |
         elif numerator and "STRNT_DNMTR_VAL" not in one:
             ingredient["strengthQuantity"] = numerator
         elif numerator or denominator:
-            terms.report.skipped(place, f"the strength of {one.get('ISID')} is not whole")
+            terms.report.skipped(place, f"the strength of {one['ISID']} is not whole")
         found.append((ingredient, role, True))
     return found
 
