@@ -37,7 +37,6 @@ STRICT = {"Prefer": "handling=strict"}
 
 # What is asked for and not offered; docs/guides.md says why.
 LEFT_OUT = {
-    "format xml",
     "InsurancePlan: referencePolicy resolves",
     "Basic: referencePolicy resolves",
     "MedicationKnowledge: referencePolicy resolves",
@@ -140,7 +139,7 @@ def test_a_guide_is_met_as_it_is_published(place: Place) -> None:
         assert {**shown, "meta": None} == {**resource, "meta": None}
     ours = place.get("metadata").json
     missing = set(_missing(guide, ours))
-    assert missing == (LEFT_OUT if guide.path == FORMULARY else {"format xml"})
+    assert missing == (LEFT_OUT if guide.path == FORMULARY else set())
     for wanted in guide.asked["resource"]:
         kind = wanted["type"]
         said = next(one for one in ours["rest"][0]["resource"] if one["type"] == kind)

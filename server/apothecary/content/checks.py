@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from apothecary.content.files import ContentFile
 from apothecary.errors import BrokenContent
-from apothecary.fhir.references import literals, localise, parse_reference
+from apothecary.fhir.references import localise, own_literals, parse_reference
 from apothecary.validation import validate
 
 
@@ -29,7 +29,7 @@ def dangling(files: Mapping[str, ContentFile], types: Collection[str], own: Sequ
     server.
     """
     for file in files.values():
-        for path, literal in literals(file.value):
+        for path, literal in own_literals(file.value):
             target = parse_reference(localise(literal, own))
             if target.relative and target.type in types and f"{target.type}/{target.id}" not in files:
                 yield f"{file.path}: {path} points to {literal}, which is not in the content"

@@ -25,9 +25,11 @@ from apothecary.search.compartments import served
 from apothecary.search.parameters import Registry
 
 # https://hl7.org/fhir/R5/http.html#mime-type; NDJSON is for searches alone.
+# Short names are MIME types here for FHIR's own formats only:
+# https://hl7.org/fhir/R5/capabilitystatement-definitions.html#CapabilityStatement.format
 _FORMATS = (
-    *("application/fhir+json", "json", "application/fhir+xml", "xml", "application/fhir+yaml", "yaml"),
-    *("application/fhir+ndjson", "ndjson"),
+    *("application/fhir+json", "json", "application/fhir+xml", "xml"),
+    *("application/fhir+yaml", "application/fhir+ndjson"),
 )
 _PATCH_FORMATS = ("application/json-patch+json", "application/fhir+json", "application/fhir+xml")
 
