@@ -20,6 +20,9 @@ _BUNDLES: Mapping[str, tuple[str, str]] = {
 _RESOURCES: Mapping[str, tuple[str, str]] = {
     "OperationOutcome": ("outcomes", "outcome_page"),
     "CapabilityStatement": ("statements", "statement_page"),
+    "MedicationKnowledge": ("monographs", "monograph_page"),
+    "ValueSet": ("terminologies", "value_set_page"),
+    "CodeSystem": ("terminologies", "code_system_page"),
 }
 
 
@@ -28,7 +31,7 @@ def page(view: View, body: bytes) -> bytes:
     answer = parse(body)
     kind = answer.get("resourceType")
     named = _BUNDLES.get(answer.get("type")) if kind == "Bundle" else _RESOURCES.get(kind)
-    if kind == "CapabilityStatement" and view.path != "metadata":
+    if (kind == "CapabilityStatement" and view.path != "metadata") or "_summary" in dict(view.pairs):
         named = None
     if named is None:
         return _page_of("resources", "resource_page")(view, answer)
@@ -42,5 +45,5 @@ def _page_of(module: str, function: str) -> Page:
 
 def shown(template: str, view: View, title: str, **values: Any) -> bytes:
     """A page with what all pages have."""
-    versions = [(one, view.other(one)) for one in sorted(view.service.versions)]
+    versions = [(one, address) for one in sorted(view.service.versions) if (address := view.other(one)) is not None]
     return render(template, view=view, title=title, versions=versions, **values)

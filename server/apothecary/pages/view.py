@@ -59,10 +59,13 @@ class View:
         query = urlencode([*given, *pairs])
         return f"{self.base}/{self.path}".rstrip("/") + (f"?{query}" if query else "")
 
-    def other(self, version: FhirVersion) -> str:
-        """The same in another release."""
+    def other(self, version: FhirVersion) -> str | None:
+        """The same in another release; None where that has no such type."""
+        if self.type and not self.service.registries[version].serves(self.type):
+            return None
         start = self.root.partition("/fhir")[0]
-        return f"{start}/fhir/{version.segment}/{quote(self.path, safe='/$')}"
+        kept = [one for one in self.pairs if one[0] not in _FORM and one[0] != "_page"]
+        return f"{start}/fhir/{version.segment}/{quote(self.path, safe='/$')}" + (f"?{urlencode(kept)}" if kept else "")
 
     def reference(self, text: Any) -> str | None:
         """Where a reference leads: an address on this server, or one of the web; None where a page cannot tell."""

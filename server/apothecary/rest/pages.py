@@ -48,6 +48,13 @@ def home(view: Any, description: str, asked: str | None) -> tuple[bytes, str | N
     return (home_page(view, description), None) if asked is None else (b"", address_of(view, asked))
 
 
+def claims(view: Any) -> bytes:
+    """The page of the ledger."""
+    from apothecary.pages.ledgers import ledger_page
+
+    return ledger_page(view)
+
+
 def asset(name: str) -> Answer | None:
     """A file that pages fetch; None where there is none of that name."""
     from apothecary.pages.render import ASSETS, asset

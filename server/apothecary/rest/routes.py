@@ -66,6 +66,7 @@ def register(app: Flask, service: Service, metrics: Metrics) -> None:
     at_default = Views(service, "/fhir", None)
     app.add_url_rule(f"/{DOCUMENT}", "openapi", at_default.openapi, methods=["GET"])
     app.add_url_rule("/", "index", lambda: _index(service, at_default), methods=["GET"])
+    app.add_url_rule("/claims", "claims", lambda: _claims(service, at_default), methods=["GET"])
     app.add_url_rule("/pages/<digest>/<name>", "asset", lambda digest, name: _asset(service, name), methods=["GET"])
     app.add_url_rule("/healthz", "healthz", lambda: _plain(service, {"status": "ok"}), methods=["GET"])
     app.add_url_rule("/metrics", "metrics", lambda: _metrics(service, metrics), methods=["GET"])
@@ -108,6 +109,14 @@ def _index(service: Service, views: Views) -> Answer:
         return exchange.respond_lasting(body, headers, native=True)
     start = {"metadata": "/fhir/metadata"} | {one: f"/fhir/{one}" for one in sorted(held)}
     return _plain(service, {"name": "Apothecary", "about": ABOUT, "bases": list(bases(service)), "start": start})
+
+
+def _claims(service: Service, views: Views) -> Answer:
+    """The ledger of claims, a page for whoever asks."""
+    exchange = views.exchange(native=True)
+    view = pages.view(service, exchange.version, exchange.base, exchange.environ, exchange.pairs)
+    headers = [("Content-Type", "text/html; charset=utf-8"), PAGE]
+    return exchange.respond_native(pages.claims(view), headers)
 
 
 def _asset(service: Service, name: str) -> Answer:

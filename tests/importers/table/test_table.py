@@ -139,7 +139,7 @@ columns:
         ("1;x;y;;;;;;;12,50", "Price: skipped: '12,50' is not a number with a decimal point"),
         ("1;x;y;;;;;;;;r;more", "column 12: skipped: 'more' has no header"),
         ('1;x;"y" z', "line 2 cannot be read as a row"),
-        ('1;x;"y', "a quotation mark in line 2 is never closed"),
+        ('1;x;"y', "a quotation mark in line 2 is not closed"),
         (f"1;{'x' * 40_000}", "a cell of the row has more than 32767 characters"),
         ("1;x" + ";" * 2_000, "the row has 2002 columns"),
         ("1;x\n1;y", "this row says another name of the same drug"),
@@ -171,6 +171,48 @@ def test_text_in_other_encodings_is_read_and_a_wrong_one_is_told(tmp_path: Path)
     found, remarks = run(tmp_path, b"No\tName\n1\tGr\xfcn\n", mapping)
     assert found["MedicationKnowledge/table-1"]["name"] == ["Grün"]
     assert "is not UTF-8" in remarks[0].reason
+
+
+def test_lists_in_a_cell_go_together_by_their_order_and_a_date_goes_with_its_price(tmp_path: Path) -> None:
+    mapping = f"""
+dates: day-first
+columns:
+  No: {{element: code, system: '{OWN}'}}
+  Substances: {{element: ingredient, split: +}}
+  Strengths: {{element: strength, split: +}}
+  Since: price date
+  Price: {{element: price, currency: CHF}}
+"""
+    rows = "1,a + b,500 mg + 125 mg,13.1.2025,5\n2,a + b,5 mg,,\n3,a,1 mg,1.2.2025,\n4,a,1 mg,31.2.2025,1\n"
+    found, remarks = run(tmp_path, f"No,Substances,Strengths,Since,Price\n{rows}", mapping)
+    strengths = [one["strengthQuantity"]["value"] for one in found["Medication/table-1"]["ingredient"]]
+    assert strengths == [500, 125]
+    assert found["MedicationKnowledge/table-1"]["cost"][0]["effectiveDate"] == [{"start": "2025-01-13"}]
+    assert reasons(remarks) == [
+        "3:: approximated: 2 ingredients, and 1 strengths: the first are of the first",
+        "4:: skipped: the date of a price without a price",
+        "5:Since: skipped: '31.2.2025' is not a date (day-first)",
+    ]
+
+
+def test_numbers_are_read_with_what_their_format_shows(tmp_path: Path) -> None:
+    def fill(sheet: Any) -> None:
+        sheet.append(["No", "Substance", "Strength"])
+        for number, (value, shape) in enumerate([(500, '0" mg"'), (0.05, "0%"), (2.5, "0.0"), (7, '#,##0.0 "ml"')], 2):
+            sheet.append([f"a{number}", "x", value])
+            sheet[f"C{number}"].number_format = shape
+
+    columns = f"No: {{element: code, system: '{OWN}'}}, Substance: ingredient, Strength: strength"
+    mapping = f"columns: {{{columns}}}\ndecimal: ','\n"
+    found, remarks = run(tmp_path, workbook(tmp_path, fill), mapping)
+    strengths = {key[-2:]: one["ingredient"][0] for key, one in found.items() if key.startswith("Medication/")}
+    shown = {key: one["strengthQuantity"] for key, one in strengths.items() if "strengthQuantity" in one}
+    assert {key: (str(one["value"]), one["code"]) for key, one in shown.items()} == {
+        "a2": ("500", "mg"),
+        "a3": ("5", "%"),
+        "a5": ("7", "mL"),
+    }
+    assert reasons(remarks) == ["4:Strength: approximated: '2.5' has no unit: it stands as text"]
 
 
 Fill = Callable[[Any], None]
@@ -322,6 +364,7 @@ def test_a_workbook_that_is_none_and_other_formats_are_refused(tmp_path: Path) -
         ("columns: {No: name}\nkey: [Na]\n", "mapping.yaml:2:7: Na is not among the columns"),
         ("columns: {No: name}\nunits: {Stk: Stück}\n", "mapping.yaml:2:14: Stück is no UCUM code"),
         ("columns: {No: name}\nheader: [2, 1]\n", "mapping.yaml:2:9: header"),
+        ("columns: {No: name, F: {element: form, values: {a: {code: x}}}}", "a code needs a system"),
         ("columns: [", "mapping.yaml:"),
         ("columns: {No: name, No: form}", "stands twice"),
     ],

@@ -63,7 +63,7 @@ class Value(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     text: Text | None = None
     system: Uri | None = None
-    code: Text | None = None
+    code: Annotated[str, Meta(pattern=r"^\S+( \S+)*$", extra_json_schema={"errorMessage": "a code"})] | None = None
     display: Text | None = None
 
 
@@ -156,6 +156,9 @@ def _faults(mapping: Mapping) -> Iterator[tuple[Pointer, str]]:
             yield pointer, f"a column that is a {one.element} needs a system"
         if one.element == "price" and one.currency is None:
             yield pointer, "a price needs a currency, such as EUR"
+        for text, value in (one.values or {}).items():
+            if isinstance(value, Value) and value.code and not (value.system or one.system or one.element == "status"):
+                yield (*pointer, "values", text), "a code needs a system, here or of the column"
         if one.unit is not None and one.unit not in mapping.units and not is_valid(one.unit):
             yield (*pointer, "unit"), f"{one.unit} is neither a UCUM code nor one of the units"
     elements = {one.element for _, one in each}

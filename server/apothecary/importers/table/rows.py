@@ -138,11 +138,26 @@ class Rows:
         place = Place(self.file, row.line)
         for number in sorted(ingredients):
             self._strength(ingredients, number, place, drug)
+        strong = sum("strength" in one for one in ingredients.values())
+        if 0 < strong < len(ingredients):
+            said = f"{len(ingredients)} ingredients, and {strong} strengths: the first are of the first"
+            self.report.approximated(place, said)
         for number in sorted(packs):
             self._size(packs, number, place)
-        for price in prices:
-            drug.say("price", price, place, self.report)
+        self._price(prices, drug, place)
         drug.add(ingredients, packs)
+
+    def _price(self, prices: list[JSON], drug: Drug, place: Place) -> None:
+        """The prices of a row; a date is that of all of them."""
+        dated: JSON = {}
+        for one in prices:
+            if "costMoney" not in one:
+                dated = one
+        costs = [one for one in prices if "costMoney" in one]
+        for one in costs:
+            drug.say("price", {**dated, **one}, place, self.report)
+        if dated and not costs:
+            self.report.skipped(place, "the date of a price without a price")
 
     def _constants(self, row: Row, drug: Drug, *parts: Any) -> None:
         for one in self.constants:
@@ -174,10 +189,8 @@ class Rows:
                     prices.append({"type": {"text": column.type or "price"}, "costMoney": money})
             elif element == "price date":
                 date = reader.date(text, place)
-                for price in prices if date is not None else ():
-                    price["effectiveDate"] = [{"start": date}]
-                if date is not None and not prices:
-                    self.report.skipped(place, "the date of a price without a price before it")
+                if date is not None:
+                    prices.append({"effectiveDate": [{"start": date}]})
             elif (value := self._value(cell, text, column, place)) is not None:
                 drug.say(element, value, place, self.report)
 

@@ -33,10 +33,11 @@ _IN_MEMORY = 16 * 1024 * 1024
 _BLOCK = 1024 * 1024
 _TAG = 4096
 
-_ROW = re.compile(rb"<(?:\w+:)?row\b[^>]*>")
+# No attribute holds a `<`: so that none of these looks at a part twice.
+_ROW = re.compile(rb"<(?:\w+:)?row\b[^<>]*>")
 _NUMBER = re.compile(rb'\br="(\d+)"')
 _HIDDEN = re.compile(rb'\bhidden="(?:1|true)"')
-_WIDE = re.compile(rb'<(?:\w+:)?c\b[^>]*\br="([A-Z]{3,})\d')
+_WIDE = re.compile(rb'<(?:\w+:)?c\b[^<>]*\br="([A-Z]{3,})\d')
 _FORMULA = re.compile(rb"<(?:\w+:)?f[ />]")
 
 
@@ -197,8 +198,7 @@ def _cell(cell: Any, formula: Any) -> Cell:
         case bool():
             return Cell("TRUE" if value else "FALSE")
         case int():
-            text = str(value)
-            return Cell(_padded(text, cell), "number" if len(text) <= 15 else "too precise")
+            return _shown(str(value), value, cell)
         case float():
             return _number(value, cell)
         case datetime() | date() | time() | timedelta():
@@ -207,22 +207,39 @@ def _cell(cell: Any, formula: Any) -> Cell:
         case str():
             text = trimmed("".join(one for one in value if one >= " " or one in "\t\n\r"))
             if cell.data_type == "e":
-                return Cell(text, "error")
-            return Cell(text[: LONGEST_TEXT + 1])
+                return Cell(text[:LONGEST_TEXT], "error")
+            return Cell(text) if len(text) <= LONGEST_TEXT else Cell(f"a text of {len(text)} characters", "error")
     return Cell(str(value)[:LONGEST_TEXT])
 
 
 def _number(value: float, cell: Any) -> Cell:
     if value != value or value in (float("inf"), float("-inf")):
         return Cell(str(value), "error")
+    return _shown(_digits(value), value, cell)
+
+
+def _digits(value: float) -> str:
     # Excel keeps and shows 15 digits; what comes after them in binary is nobody's.
     text = f"{value:.15g}"
-    if "e" in text:
-        text = f"{value:.15f}".rstrip("0").rstrip(".") if abs(value) < 1 else f"{value:.0f}"
-    return Cell(_padded(text, cell), "too precise" if len(text.replace(".", "").lstrip("-0")) > 15 else "number")
+    if "e" not in text:
+        return text
+    return f"{value:.15f}".rstrip("0").rstrip(".") if abs(value) < 1 else f"{value:.0f}"
 
 
-def _padded(text: str, cell: Any) -> str:
-    """A number as a format of zeros shows it: 00406-style codes have one, so that their zeros are seen."""
+# A number with a text behind it, which everybody reads as its unit: `0.0" mg"`.
+_WITH_TEXT = re.compile(r'[#0,.]+\s?"([^"]{1,40})"')
+
+
+def _shown(text: str, value: float, cell: Any) -> Cell:
+    """A number as its format shows it, where that adds what a number cannot have: zeros in front, as codes have, a
+    unit, or the sign of percent.
+    """
+    if len(text.replace(".", "").lstrip("-0")) > 15:
+        return Cell(text, "too precise")
     shape = getattr(cell, "number_format", "") or ""
-    return text.zfill(len(shape)) if shape and set(shape) == {"0"} and len(shape) > 1 and text.isdigit() else text
+    if len(shape) > 1 and set(shape) == {"0"} and text.isdigit():
+        return Cell(text.zfill(len(shape)), "number")
+    if shape.endswith("%"):
+        return Cell(f"{_digits(value * 100)} %", "number")
+    behind = _WITH_TEXT.fullmatch(shape)
+    return Cell(text if behind is None else f"{text} {behind[1].strip()}", "number")
