@@ -128,6 +128,8 @@ class FhirError(ApothecaryError):
     def with_issues(self, issues: Iterable[Issue]) -> Self:
         """The same error, told by other issues."""
         other = copy.copy(self)
+        # A copy is made by calling the class with the message, of which some make another.
+        other.args = self.args
         other.issues = tuple(issues)
         return other
 
