@@ -102,8 +102,8 @@ READ = [
 ]
 
 
-# The matches of a search where PostgreSQL knows nothing of what the tables hold, or of some of them: after a restore, or
-# where they were empty when it looked.
+# The matches of a search where PostgreSQL knows nothing of what the tables hold, or of some of them: after a restore,
+# or where they were empty when it looked.
 UNKNOWN = [
     ("code=77", 1),
     ("status=active&code=77", 1),
