@@ -278,6 +278,17 @@ def test_a_row_that_comes_again_is_told(tmp_path: Path) -> None:
     assert (told.place.line, told.place.column) == (3, "PRODUCTID")
 
 
+def test_the_same_files_twice_are_there_once(tmp_path: Path) -> None:
+    (tmp_path / "ndctext").mkdir()
+    once = made_of(tmp_path / "ndctext", [product()], [package(), package("0002-1407-02")])
+    with zipfile.ZipFile(tmp_path / "ndctext.zip", "w") as archive:
+        for name in ("product.txt", "package.txt"):
+            archive.write(tmp_path / "ndctext" / name, name)
+    twice = made(tmp_path)
+    assert twice.resources == once.resources
+    assert sum(one.kind == "skipped" for one in twice.told) == 3
+
+
 @pytest.mark.parametrize("code", ["", "abc", "0002", "0002-1", "0002-1407-01", "00021407"])
 def test_a_row_without_an_ndc_is_told(tmp_path: Path, code: str) -> None:
     found = made_of(tmp_path, [product(code), product("0002-9999")])

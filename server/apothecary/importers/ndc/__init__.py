@@ -120,13 +120,19 @@ def _product(fields: dict[str, str], code: str, identity: str, organization: str
 def _packages(directory: Tables, report: Report) -> Iterator[tuple[Place, Row, str]]:
     """Each row of a package, and the id of what it becomes, the same each time."""
     ids = Ids()
+    # A folder may hold the zip file and what was in it.
+    rows: set[int] = set()
     for file, row in directory.rows("package", report):
         place = Place(file, row.line)
         code = row.fields["NDCPACKAGECODE"].strip()
-        if _is_code(code, 3):
-            yield place, row, ids.next("ndc", code)
-        else:
+        whole = hash(tuple(row.fields.values()))
+        if not _is_code(code, 3):
             report.skipped(place._replace(column="NDCPACKAGECODE"), f"{code!r} is no NDC of a package")
+        elif whole in rows:
+            report.skipped(place, "the same row was there before")
+        else:
+            rows.add(whole)
+            yield place, row, ids.next("ndc", code)
 
 
 def _package(row: Row, identity: str, known: _Listed, status: Status, report: Report, place: Place) -> JSON:
