@@ -12,11 +12,13 @@ from flask.sessions import NullSession, SessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import MapAdapter
 
+from apothecary.bulk.exports import Exports
+from apothecary.bulk.worker import Worker
 from apothecary.content.indexing import Indexing
 from apothecary.content.live import Live
 from apothecary.interactions.service import Service
 from apothecary.operations import OPERATIONS
-from apothecary.rest import admission, errors, routes
+from apothecary.rest import admission, bulk, errors, routes
 from apothecary.rest.cache import Cached
 from apothecary.rest.gate import Gate
 from apothecary.rest.metrics import Metrics
@@ -24,6 +26,7 @@ from apothecary.rest.observe import Observed
 from apothecary.rest.routing import Adapter, Router
 from apothecary.rest.streams import Stream
 from apothecary.settings import Settings
+from apothecary.store.bulk import Bulk
 from apothecary.store.contract import Transaction
 from apothecary.store.open import open_replica, open_store
 from apothecary.store.sql import SqlStore
@@ -44,6 +47,7 @@ class Apothecary(Flask):
     service: Service
     router: Router | None = None
     gate: Gate
+    worker: Worker
     session_interface = NoSessions()
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
@@ -105,12 +109,16 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     errors.register(app, service)
     metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
     routes.register(app, service, metrics)
+    bulk_store = Bulk(store)
+    app.worker = Worker(service, bulk_store)
+    bulk.register(app, service, routes.bases(service), Exports(service, bulk_store, app.worker))
     cache = Cached(app.wsgi_app, service, app.gate)
     metrics.watch(lambda: cache.counts() | app.gate.counts())
     app.wsgi_app = Observed(cache, service, metrics, app.gate.drain)  # type: ignore[method-assign] # Flask's way to wrap an app
     app.router = Router(app.url_map, routes.bases(service))
     # What an earlier server left half done goes on.
     service.live.look(store)
+    app.worker.look()
     return app
 
 

@@ -26,6 +26,7 @@ ApothecaryError
 │   ├── Misdirected           421  security     the request is for another host
 │   ├── HeaderTooLong         431  too-long
 │   ├── Unprocessable         422  processing   well-formed, but against a business rule
+│   ├── TooManyRequests       429  throttled    as many of the kind as are kept; try again
 │   ├── Busy                  503  throttled    a limit of time or load; try again
 │   │   └── Unreachable       503  transient    the database does not answer, or cannot be used
 │   └── InsufficientStorage   507  no-store     the disk is full
@@ -34,6 +35,7 @@ ApothecaryError
 ├── UcumError                 a code that is not a unit (apothecary.fhir.ucum); whoever asked says what follows
 └── StartError                the command cannot run: exit status 2
     ├── ContentError          a file of the content is broken: file, line, column, reason
+    │   └── BrokenContent     several files are: each at its place
     ├── InvalidFile           a file that people write for Apothecary breaks its schema: every fault at its place
     └── SchemaError           the database is of another version of Apothecary
 ```
@@ -42,11 +44,14 @@ ApothecaryError
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Self, get_args
 
 Severity = Literal["fatal", "error", "warning", "information"]
+
+# So many faults of files are told; who mends them runs the check again.
+MOST_FAULTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,8 @@ class FhirError(ApothecaryError):
     def with_issues(self, issues: Iterable[Issue]) -> Self:
         """The same error, told by other issues."""
         other = copy.copy(self)
+        # A copy is made by calling the class with the message, of which some make another.
+        other.args = self.args
         other.issues = tuple(issues)
         return other
 
@@ -243,6 +250,13 @@ class Unprocessable(FhirError):
     code = "processing"
 
 
+class TooManyRequests(FhirError):
+    """There are as many of a kind as the server keeps: https://www.rfc-editor.org/rfc/rfc6585#section-4"""
+
+    status = 429
+    code = "throttled"
+
+
 class Busy(FhirError):
     status = 503
     code = "throttled"
@@ -286,6 +300,27 @@ class ContentError(StartError):
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         return f"{place}: {self.reason}"
+
+
+@dataclass(eq=False)
+class BrokenContent(ContentError):
+    """Several things in the content cannot be used. The place is that of the first; `faults` are all, in order."""
+
+    faults: tuple[ContentError, ...] = ()
+
+    @classmethod
+    def of(cls, faults: Sequence[ContentError]) -> ContentError:
+        """One error for all of them, of which there is one or more."""
+        first = faults[0]
+        if len(faults) == 1:
+            return first
+        return cls(first.file, first.line, first.column, first.reason, first.issues, tuple(faults))
+
+    def __str__(self) -> str:
+        """A line for each, but no more than one can read."""
+        told = [str(one) for one in self.faults[:MOST_FAULTS]]
+        more = len(self.faults) - MOST_FAULTS
+        return "\n".join([*told, *([f"and {more} more"] if more > 0 else [])])
 
 
 @dataclass(eq=False)

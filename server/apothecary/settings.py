@@ -17,34 +17,55 @@ from apothecary.suggestions import or_rather
 
 PREFIX = "APOTHECARY_"
 
-# What the server serves when it is not told otherwise: the medication family and what it references.
+# What the server serves when it is not told otherwise: what catalogues of medication publish (knowledge, registered
+# products, documents, formularies), what that references, and the definitions that guides bring along. No patients. All
+# types of R5 would make `metadata` six times as long, which clients read before anything else.
 MEDICATION_FAMILY = (
     "ActivityDefinition",
+    "AdministrableProductDefinition",
     "ArtifactAssessment",
     "Basic",
     "Binary",
+    "Bundle",
+    "CapabilityStatement",
     "ClinicalUseDefinition",
     "CodeSystem",
     "Composition",
     "ConceptMap",
+    "CoverageEligibilityRequest",
+    "CoverageEligibilityResponse",
+    "DeviceDefinition",
     "DocumentReference",
     "Evidence",
+    "GraphDefinition",
     "Group",
+    "HealthcareService",
+    "ImplementationGuide",
+    "Ingredient",
+    "InsurancePlan",
     "Library",
     "List",
+    "Location",
+    "ManufacturedItemDefinition",
     "MedicationKnowledge",
+    "MedicationRequest",
     "Medication",
     "MedicinalProductDefinition",
+    "MessageHeader",
+    "NamingSystem",
     "ObservationDefinition",
     "OperationDefinition",
     "Organization",
+    "OrganizationAffiliation",
     "PackagedProductDefinition",
+    "PlanDefinition",
     "Provenance",
     "RegulatedAuthorization",
     "SearchParameter",
     "StructureDefinition",
     "Substance",
     "SubstanceDefinition",
+    "Task",
     "ValueSet",
 )
 
@@ -79,7 +100,9 @@ class Settings:
         "",
         "URL of a streaming standby of a PostgreSQL database: reads and searches go there; empty: all go to database.",
     )
-    content: str = setting("resources", "Folder of FHIR files to serve: <ResourceType>/<id>.json. Empty for none.")
+    content: str = setting(
+        "resources", "What to serve: a folder of FHIR files, a FHIR package (.tgz, .zip), or a file. Empty for nothing."
+    )
     resource_types: str = setting(
         "",
         "Served resource types, separated by commas; * for all of the FHIR version; empty for the medication family.",
@@ -156,6 +179,21 @@ class Settings:
         32 * 1024 * 1024,
         "Most bytes of answers that each process keeps, to give them again while the database says that nothing "
         "changed; 0 for none.",
+    )
+    export_jobs: int = setting(
+        10, "Most exports that are kept, running or done; another $export is answered with 429. 0 for none.", most=1000
+    )
+    export_seconds: int = setting(3600, "How long the files of an export are kept once it is done.", least=1)
+    export_file_bytes: int = setting(
+        64 * 1024 * 1024, "Bytes of resources after which an export begins another file of a type.", least=1
+    )
+    export_bytes: int = setting(
+        8 * 1024 * 1024 * 1024,
+        "Most bytes that the files of all exports and publications take in the database, compressed; an export past "
+        "it fails.",
+    )
+    publish_seconds: int = setting(
+        300, "Seconds between two editions of $bulk-publish, where anything changed; 0: it is not offered."
     )
     cors_origins: str = setting(
         "*",

@@ -71,7 +71,8 @@ class InProcess:
     def __init__(self, settings: Settings, store: SqlStore) -> None:
         self.settings, self.store = settings, store
         self.service = make_service(settings, store)
-        self._client = create_app(settings, store).test_client()
+        self.application = create_app(settings, store)
+        self._client = self.application.test_client()
 
     def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: str | None = None) -> Answer:
         path = path.removeprefix(self.address)

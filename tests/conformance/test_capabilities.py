@@ -41,6 +41,8 @@ VALUES = {
     "uri": "http://example.org/",
     "special": "clonazepam",
 }
+# What some parameters take instead.
+NAMED = {"_id": "x", "strength-concentration-ratio": "5$5", "strength-presentation-ratio": "5$5"}
 # What some modifiers take instead.
 MODIFIED = {
     ("token", ":of-type"): "s|c|v",
@@ -112,7 +114,7 @@ def test_every_search_parameter_answers_with_a_value_and_with_missing(
             answer = content_server.ask("GET", f"{address}?{SPECIAL[one['name']]}", STRICT)
             assert (answer.status, answer.ids) == (200, []), (one, answer.body)
             continue
-        value = "x" if one["name"] == "_id" else VALUES[one["type"]]
+        value = NAMED.get(one["name"], VALUES[one["type"]])
         answer = content_server.ask("GET", f"{address}?{one['name']}={value}", STRICT)
         assert answer.status == 200, (one, answer.body)
         assert one["name"] in answer.links["self"]

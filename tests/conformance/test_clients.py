@@ -5,7 +5,6 @@ They run against `apothecary serve` in a process of its own, over HTTP.
 
 from __future__ import annotations
 
-import fcntl
 import importlib
 import json
 import shutil
@@ -25,14 +24,13 @@ from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion
 from tests.conformance.harness import ROOT, OverHttp, served
 from tests.missing import missing
+from tests.npm import installed
 from tests.versions.corpus import content
 from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
 TOUR = Path(__file__).parent / "clients"
-# Outside the tests' own folders, so that it is installed once.
-INSTALLED = ROOT / ".cache" / "fhir-kit-client"
 
 # fhirclient wants a value where R4 demands an element; FHIR is content with an extension in its place. R4 has no word
 # for what these say there: https://hl7.org/fhir/R4/extensibility.html#Special-Case
@@ -160,20 +158,9 @@ def fhir_kit() -> Path:
     """
     if shutil.which("node") is None or shutil.which("npm") is None:
         missing("node and npm are not installed (Debian: apt-get install nodejs npm)")
-    INSTALLED.mkdir(parents=True, exist_ok=True)
-    with (INSTALLED / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = (TOUR / "package.json").read_text()
-        manifest = INSTALLED / "package.json"
-        if not (INSTALLED / "node_modules" / ".package-lock.json").exists() or manifest.read_text() != wanted:
-            manifest.write_text(wanted)
-            command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
-            done = subprocess.run(command, cwd=INSTALLED, capture_output=True, text=True, check=False, timeout=300)
-            if done.returncode:
-                manifest.unlink()
-                missing(f"npm could not install fhir-kit-client: {done.stderr[-500:]}")
-        shutil.copy(TOUR / "tour.mjs", INSTALLED / "tour.mjs")
-    return INSTALLED
+    folder = installed("fhir-kit-client", TOUR / "package.json")
+    shutil.copy(TOUR / "tour.mjs", folder / "tour.mjs")
+    return folder
 
 
 def test_fhir_kit_client_tours_a_base(live: OverHttp, fhir_kit: Path, version: FhirVersion) -> None:

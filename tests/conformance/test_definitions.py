@@ -25,10 +25,11 @@ from apothecary.search.named import CRITERIA
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.conformance.harness import Answer, InProcess
+from tests.conformance.packages import resources_of
 from tests.defined import COLOUR
 from tests.waiting import until
 
-GUIDE = Path(__file__).parent.parent / "data" / "davinci-drug-formulary"
+GUIDE = Path(__file__).parent.parent / "data" / "hl7.fhir.us.davinci-drug-formulary-2.0.1.tgz"
 JSON = {"Content-Type": "application/fhir+json"}
 STRICT = {"Prefer": "handling=strict"}
 SERVED = (
@@ -349,23 +350,23 @@ def test_only_one_process_at_a_time_indexes(place: Place) -> None:
     assert "colour" in (place.store.state(INDEXED) or "")
 
 
-@pytest.mark.parametrize("form", ["json", "xml"])
+@pytest.mark.parametrize("form", ["package", "xml"])
 def test_the_formulary_guide_is_loaded_as_published_and_found_by_each_of_its_parameters(
     database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str
 ) -> None:
     monkeypatch.setenv("APOTHECARY_RESOURCE_TYPES", "*")
-    published = [(one.stem, json.loads(one.read_text())) for one in sorted(GUIDE.glob("*-*.json"))]
-    for name, resource in published:
-        text = json.dumps(resource) if form == "json" else resource_xml(resource, definitions(FhirVersion.R4))
-        (tmp_path / f"{name}.{form}").write_text(text)
-    loaded = CliRunner().invoke(main, ["load", "--database", database_url, "--fhir-version", "R4", str(tmp_path)])
+    examples = [*resources_of(GUIDE)]
+    for one in examples if form == "xml" else ():
+        text = resource_xml(one, definitions(FhirVersion.R4))
+        (tmp_path / f"{one['resourceType']}-{one['id']}.xml").write_text(text)
+    given = GUIDE if form == "package" else tmp_path
+    loaded = CliRunner().invoke(main, ["load", "--database", database_url, "--fhir-version", "R4", str(given)])
     assert loaded.exit_code == 0, loaded.output
     settings = Settings(database=database_url, content="", resource_types="*")
     store = open_store(settings)
     sync(settings, store)
     assert Indexing(settings, store).run()
     server = InProcess(settings, store)
-    examples = [resource for _, resource in published]
     asked = sum(
         _ask_for_all(server, parameter, examples, release)
         for parameter in examples

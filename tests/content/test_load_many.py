@@ -22,8 +22,8 @@ from apothecary.app import create_app
 from apothecary.content import index_rules, load, workers
 from apothecary.content.definitions import serving
 from apothecary.content.indexing import Indexing
+from apothecary.content.items import Failure
 from apothecary.content.load import Loader
-from apothecary.content.preparing import Failure
 from apothecary.content.stream import Text
 from apothecary.content.sync import sync
 from apothecary.errors import Busy, StartError

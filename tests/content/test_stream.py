@@ -23,7 +23,7 @@ from apothecary.fhir.releases import FhirVersion
 
 
 def read(path: Path | str, *, named: bool = True, version: FhirVersion = FhirVersion.R5) -> list[Document]:
-    return list(documents_of(Source(str(path), named), lambda _: version))
+    return list(documents_of(Source(str(path), named), lambda *_: version))
 
 
 def test_each_line_of_ndjson_is_a_document_that_knows_its_line(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_ndjson_of_any_length_fits_into_little_memory(tmp_path: Path) -> None:
     path.write_bytes(line * 20_000)
     tracemalloc.start()
     try:
-        assert sum(1 for _ in documents_of(Source(str(path), True), lambda _: FhirVersion.R5)) == 20_000
+        assert sum(1 for _ in documents_of(Source(str(path), True), lambda *_: FhirVersion.R5)) == 20_000
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

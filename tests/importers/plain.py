@@ -1,14 +1,17 @@
 """A format of a few lines, to try the frame of imports with: `code<TAB>name<TAB>form`, one Medication a line. As a
-program it is `apothecary`, with this format beside the others.
+program it is `apothecary`, with this format beside the others; a line `!9` ends it by signal 9 there, where
+`PLAIN_SIGNALS` is set, and a load of some hundred resources is a large one.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from types import ModuleType
 
 from apothecary.cli import main
+from apothecary.content import load, workers
 from apothecary.importers import formats
 from apothecary.importers.formats import Format, Given, Made
 from apothecary.importers.report import Place
@@ -25,6 +28,10 @@ def resources(given: Given) -> Iterator[Made]:
             for number, line in member.lines():
                 cells = line.decode("utf-8", "replace").split("\t")
                 place = Place(member.name, number)
+                if line.startswith(b"!"):
+                    if "PLAIN_SIGNALS" in os.environ:
+                        os.kill(os.getpid(), int(line[1:]))
+                    continue
                 if len(cells) < 3:
                     given.report.skipped(place, f"has {len(cells)} cells, not 3")
                     continue
@@ -48,4 +55,6 @@ def register() -> None:
 
 if __name__ == "__main__":
     register()
+    load.FEW, load.CHUNK, load.RESOURCES, load.ALONE = 50, 20, 40, 1
+    workers.how_many = lambda: 1
     main()

@@ -20,11 +20,10 @@ from apothecary.importers import formats
 from apothecary.importers.inactive import inactive
 from apothecary.importers.remarks import FIRST, REASONS, Remarks
 from apothecary.importers.report import Place, Remark
-from apothecary.settings import Settings
-from apothecary.store.open import open_store
 from apothecary.validation import validate
 from apothecary.versions import convert
 from tests.importers import plain
+from tests.importers.held import held
 
 CODES = [f"{number:02}" for number in range(20)]
 
@@ -44,17 +43,6 @@ def run(*words: str | Path, status: int = 0) -> Result:
     result = CliRunner().invoke(main, ["import", "plain", *map(str, words)])
     assert result.exit_code == status, result.output
     return result
-
-
-def held(url: str) -> dict[str, dict[str, Any]]:
-    """What the database holds, by key."""
-    store = open_store(Settings(database=url))
-    try:
-        return {
-            f"{kind}/{one.id}": json.loads(one.body or b"") for kind in store.types() for one in store.all_of_type(kind)
-        }
-    finally:
-        store.close()
 
 
 def statuses(url: str) -> dict[str, tuple[str, str]]:

@@ -14,7 +14,7 @@ from apothecary.fhir.json import dumps, parse
 from apothecary.fhir.releases import FhirVersion
 from apothecary.validation import validate
 from apothecary.versions import convert
-from tests.importers.ndc_files import SAMPLES, Made, made, made_of, package, product
+from tests.importers.ndc_files import PRODUCT, SAMPLES, Made, made, made_of, package, product, table
 
 UCUM = "http://unitsofmeasure.org"
 R5, R4, R4B = FhirVersion.R5, FhirVersion.R4, FhirVersion.R4B
@@ -113,7 +113,10 @@ def test_each_column_of_a_product_has_its_element(tmp_path: Path) -> None:
     }  # fmt: skip
     labeler = {"reference": f"Organization/{_only(found, 'Organization')['id']}"}
     form = {"text": "INJECTION, SOLUTION"}
-    code = {"coding": [{"system": "http://hl7.org/fhir/sid/ndc", "code": "0009-0039"}], "text": "Solu Medrol"}
+    code = {
+        "coding": [{"system": "http://hl7.org/fhir/sid/ndc", "code": one} for one in ("0009-0039", "0009-0039-06")],
+        "text": "Solu Medrol",
+    }
     strength = {
         "numerator": {"value": "0.50", "unit": "mg", "system": UCUM, "code": "mg"},
         "denominator": {"value": "0.5", "unit": "mL", "system": UCUM, "code": "mL"},
@@ -275,6 +278,17 @@ def test_a_row_that_comes_again_is_told(tmp_path: Path) -> None:
     assert (told.place.line, told.place.column) == (3, "PRODUCTID")
 
 
+def test_the_same_files_twice_are_there_once(tmp_path: Path) -> None:
+    (tmp_path / "ndctext").mkdir()
+    once = made_of(tmp_path / "ndctext", [product()], [package(), package("0002-1407-02")])
+    with zipfile.ZipFile(tmp_path / "ndctext.zip", "w") as archive:
+        for name in ("product.txt", "package.txt"):
+            archive.write(tmp_path / "ndctext" / name, name)
+    twice = made(tmp_path)
+    assert twice.resources == once.resources
+    assert sum(one.kind == "skipped" for one in twice.told) == 3
+
+
 @pytest.mark.parametrize("code", ["", "abc", "0002", "0002-1", "0002-1407-01", "00021407"])
 def test_a_row_without_an_ndc_is_told(tmp_path: Path, code: str) -> None:
     found = made_of(tmp_path, [product(code), product("0002-9999")])
@@ -299,7 +313,7 @@ def test_what_is_not_marketed_is_inactive(
     tmp_path: Path, flag: str, end: str, as_of: str, status: str, retired: str
 ) -> None:
     row = product(NDC_EXCLUDE_FLAG=flag, ENDMARKETINGDATE=end)
-    found = made_of(tmp_path, [row], [package(STARTMARKETINGDATE="19990101")], **({"as_of": as_of} if as_of else {}))
+    found = made_of(tmp_path, [row], [package(STARTMARKETINGDATE="19990101")], **{"as-of": as_of})
     assert _only(found, "Medication")["status"] == _only(found, "MedicationKnowledge")["status"] == status
     packed = _only(found, "PackagedProductDefinition")
     assert packed["status"]["coding"][0]["code"] == retired
@@ -421,17 +435,28 @@ def test_packages_whose_product_is_not_there_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_torn_gives_what_it_holds(tmp_path: Path) -> None:
+    rows = [product(f"0002-{number:04}", PROPRIETARYNAME="x" * 300) for number in range(9000)]
     whole = tmp_path / "ndctext.zip"
     with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
-        for name in ("product.txt", "package.txt"):
-            archive.write(SAMPLES / "2025" / name, name)
+        archive.writestr("product.txt", table(PRODUCT, rows))
+        archive.write(SAMPLES / "2025" / "package.txt", "package.txt")
     data = bytearray(whole.read_bytes())
-    at = data.index(b"PACKAGEDESCRIPTION") + 2000
-    data[at : at + 4] = b"#\0#\n"
+    for name in (b"0002-8999\t", b"0002-0152-01\t"):
+        at = data.index(name)
+        data[at : at + 4] = b"9999"
     whole.write_bytes(data)
     found = made(whole)
-    assert len(found.of("Medication")) == 72
-    assert any("package.txt" in one and "cannot be read to its end" in one for one in found.remarks)
+    assert 0 < len(found.of("Medication")) < 9000
+    assert [one.rpartition(":")[0] for one in found.remarks if "skipped" in one] == [
+        "package.txt: skipped: cannot be read",
+        "product.txt: skipped: cannot be read to its end",
+    ]
+
+
+@pytest.mark.parametrize("day", ["today", "2019-02-30", "20190628"])
+def test_the_day_on_which_ends_are_judged_is_a_date(tmp_path: Path, day: str) -> None:
+    with pytest.raises(StartError, match="--as-of"):
+        made_of(tmp_path, [product()], **{"as-of": day})
 
 
 @pytest.mark.parametrize("name", ["product.txt", "nothing.csv"])

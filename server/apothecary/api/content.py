@@ -146,8 +146,8 @@ class _Folders:
 
     def service(self, content: str | os.PathLike[str], resource_types: str) -> Service:
         """What answers for a folder as its files are now."""
-        if not os.fspath(content) or not Path(content).is_dir():
-            raise ContentError(os.fspath(content), 0, 0, "there is no such folder")
+        if not os.fspath(content) or not Path(content).exists():
+            raise ContentError(os.fspath(content), 0, 0, "there is no such folder or file")
         key = Path(content).resolve(), resource_types
         folder = self._open.get(key)
         if folder is None:

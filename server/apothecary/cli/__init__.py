@@ -10,7 +10,7 @@ from typing import IO, Any
 import click
 
 from apothecary import __version__
-from apothecary.errors import InvalidFile, StartError
+from apothecary.errors import BrokenContent, InvalidFile, StartError
 from apothecary.suggestions import or_rather
 
 # Each command is the object of its name in the module `apothecary.cli.<command>`, with _ for -, and _ behind a word of
@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "load": "Load FHIR resources from files, folders or standard input.",
     "migrate": "Bring the database's tables up to date.",
     "new": "Write a sheet for a drug, to be filled in.",
+    "publish": "Write the catalogue as static files for any web host.",
     "restore": "Make the database what a backup holds.",
     "rules": "List the validation rules.",
     "schema": "Print the JSON Schema of a resource type.",
@@ -48,7 +49,7 @@ class CannotRun(click.ClickException):
 
     def show(self, file: IO[str] | None = None) -> None:
         """Lines that begin with a place stay bare, so that editors and CI systems find it."""
-        if isinstance(self.error, InvalidFile):
+        if isinstance(self.error, (InvalidFile, BrokenContent)):
             click.echo(self.message, file=file, err=True)
         else:
             super().show(file)

@@ -32,14 +32,17 @@ def status(folder: str | None, database: str | None, form: str) -> None:
     The status is 0 when nothing differs, 1 when something does, 2 when it could not be told.
     """
     from apothecary.content.drift import drift, folder_of
+    from apothecary.fhir.definitions import definitions
+    from apothecary.fhir.releases import FhirVersion
     from apothecary.store.open import opened
 
     settings = Settings.from_environment(content=folder, database=database)
     path = folder_of(settings)
+    types = settings.served_types(definitions(FhirVersion.R5).resource_types())
     kinds: Counter[str] = Counter()
     found = []
     with opened(settings, make=False) as store:
-        for one in drift(store, path):
+        for one in drift(store, path, types):
             kinds[one.kind] += 1
             if form == "text":
                 click.echo(str(one))

@@ -22,6 +22,8 @@ class Progress(AbstractContextManager["Progress"]):
     def __init__(self, total: int, reading: Reading) -> None:
         self._total = total
         self._reading = reading
+        # Of what is read before anything is made of it, nothing follows for the time that is left.
+        self._first = 0
         self._begun = time.monotonic()
         self._count = 0
         self._shown = 0
@@ -39,9 +41,14 @@ class Progress(AbstractContextManager["Progress"]):
     def made(self) -> None:
         """A resource was made."""
         self._count += 1
+        if self._count == 1:
+            self._begun, self._first = time.monotonic(), self._reading.bytes
+            self._total = max(self._total - self._first, 0)
+            if self._bar is not None:
+                self._bar.length = self._total
         if self._bar is not None:
             if self._count % OFTEN == 0:
-                read = min(self._reading.bytes, self._total)
+                read = min(self._reading.bytes - self._first, self._total)
                 self._bar.update(max(read - self._shown, 0), current_item=self._count)
                 self._shown = max(read, self._shown)
         elif self._count % EVERY == 0:
@@ -52,12 +59,12 @@ class Progress(AbstractContextManager["Progress"]):
         return f"{self._count} resources, {self._count / seconds:.0f} a second"
 
     def _left(self) -> str:
-        read = self._reading.bytes
-        # What is read twice, or before anything is made of it, says nothing of the time that is left.
+        read = self._reading.bytes - self._first
         if not 0 < read < self._total:
             return ""
         left = (time.monotonic() - self._begun) * (self._total - read) / read
-        return f", {read * 100 // self._total} %, {left / 60:.0f} minutes left"
+        time_left = f"{left / 60:.0f} minutes" if left > 120 else f"{left:.0f} seconds"
+        return f", {read * 100 // self._total} %, {time_left} left"
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 import click
 
 from apothecary.content.documents import Document
+from apothecary.content.items import Failure
 from apothecary.content.load import Loader
 from apothecary.content.load import load as load_documents
-from apothecary.content.preparing import Failure
 from apothecary.content.sources import Source, sources
 from apothecary.content.stream import Text, size, texts_of
 from apothecary.content.version_hints import hinted_in_text
@@ -32,7 +32,8 @@ EVERY = 20_000
 def load(paths: tuple[str, ...], database: str | None, fhir_version: str | None, validation: bool) -> None:
     """Load FHIR resources from files, folders and globs, or from standard input (-).
 
-    JSON, NDJSON, YAML and XML are read, compressed with gzip too (.gz). Of a batch, collection, searchset or
+    JSON, NDJSON, YAML and XML are read, compressed with gzip too (.gz), and FHIR packages and other archives of such
+    files (.tgz, .tar.gz, .zip). Of a batch, collection, searchset or
     transaction Bundle the resources are loaded. What the database holds already is left as it is, so a load that was
     interrupted is run again. The status is 0 when all was loaded, 1 when something was not, 2 when it could not run.
     """
@@ -98,7 +99,7 @@ def _texts(
     """All texts, one after the other; `advance` is told the bytes of each, and in the end exactly the file's."""
     for source, length in zip(listed, sizes, strict=True):
         told = 0
-        for text in texts_of(source, lambda text: hinted_in_text(text) or version):
+        for text in texts_of(source, lambda text, release: hinted_in_text(text) or release or version):
             yield text
             # Of a compressed file the text is larger than the file.
             step = min(size(text), length - told)

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import fields, replace
 from pathlib import Path
@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 # A start beside servers that write all the time tries for so many seconds, at this distance, to bring its content in.
 PATIENCE, PAUSE = 60.0, 0.5
+# So many sentences of one kind are told of the content.
+MOST_TOLD = 100
 
 _FIELDS = {one.name: one for one in fields(Settings)}
 
@@ -50,9 +52,9 @@ def _option(name: str, metavar: str) -> Callable[[Command], Command]:
 @_option("workers", "N")
 @_option("database", "URL")
 @_option("read_database", "URL")
-@_option("content", "FOLDER")
+@_option("content", "PATH")
 def serve(**options: Any) -> None:
-    """Serve a content folder over FHIR REST.
+    """Serve content over FHIR REST: a folder of FHIR files, a FHIR package, bundles or NDJSON.
 
     Every option and every other setting can be given as a variable APOTHECARY_<NAME>; `apothecary settings` lists them.
     """
@@ -86,11 +88,18 @@ def _prepare(settings: Settings) -> None:
             # Opened to be checked: each process opens its own.
             replica.close()
     say(f"content: {report}")
-    for sentence in (*report.dangling, *report.overruled, *((differs,) if differs else ())):
+    told = (*_some(report.left_out), *_some(report.dangling), *report.overruled)
+    for sentence in (*told, *((differs,) if differs else ())):
         say(f"warning: {sentence}")
     if not settings.writable:
         opening = "" if settings.read_only else " (open writes with APOTHECARY_OPEN_WRITES=true)"
         say(f"read-only: {settings.why_read_only}{opening}")
+
+
+def _some(sentences: Sequence[str]) -> list[str]:
+    """No more than one reads; how many there are else."""
+    more = len(sentences) - MOST_TOLD
+    return [*sentences[:MOST_TOLD], *([f"and {more} more such: apothecary validate names all"] if more > 0 else [])]
 
 
 def patiently(work: Callable[[], T], seconds: float = PATIENCE) -> T:

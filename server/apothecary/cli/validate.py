@@ -18,6 +18,7 @@ import click
 from apothecary.cli.validate_config import Config, find_config, is_url, read_config
 from apothecary.cli.validate_held import known_references
 from apothecary.cli.validate_run import Check, Outcome, outcomes
+from apothecary.content.archives import is_archive
 from apothecary.content.sources import STANDARD_INPUT, Source, changed_since, sources
 from apothecary.errors import StartError
 from apothecary.fhir.releases import FhirVersion, parse_version
@@ -92,8 +93,8 @@ def _version(context: click.Context, parameter: click.Parameter, value: str | No
 def validate(paths: tuple[str, ...], format_name: str, output: list[tuple[str, Path]], **options: Any) -> None:
     """Check FHIR resources in files, folders and globs, or on standard input (-).
 
-    JSON, NDJSON, YAML and FHIR XML are read. The status is 0 when nothing is wrong, 1 with findings, 2 when the check
-    could not run.
+    JSON, NDJSON, YAML and FHIR XML are read, and archives of them (.tgz, .zip), such as FHIR packages. The status is 0
+    when nothing is wrong, 1 with findings, 2 when the check could not run.
     """
     start = time.perf_counter()
     config = read_config(options["config"]) if options["config"] else find_config(Path.cwd())
@@ -225,12 +226,12 @@ def _is_excluded(source: Source, config: Config) -> bool:
 
 
 def _follows_references(paths: tuple[str, ...], asked: bool | None) -> bool:
-    """By default a folder is taken as a whole; single files may rightly point to what is not there."""
+    """By default a folder or an archive is taken as a whole; single files may rightly point to what is not there."""
     if asked is not None:
         if asked and STANDARD_INPUT in paths:
             raise StartError("--references reads everything twice, which standard input does not allow")
         return asked
-    return STANDARD_INPUT not in paths and any(map(os.path.isdir, paths))
+    return STANDARD_INPUT not in paths and any(os.path.isdir(path) or is_archive(path) for path in paths)
 
 
 def _limit(options: dict[str, Any], config: Config) -> int | None:

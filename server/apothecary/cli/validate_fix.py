@@ -22,20 +22,17 @@ from apothecary.validation.mends import mends
 
 def mend_files(
     listed: Sequence[Source],
-    version_of: Callable[[Any], FhirVersion],
-    version_of_text: Callable[[bytes], FhirVersion],
+    version_of: Callable[[Any, FhirVersion | None], FhirVersion],
+    version_of_text: Callable[[bytes, FhirVersion | None], FhirVersion],
     *,
     fix: bool,
     diff: bool,
 ) -> int:
-    """Mend the files among `listed` that are not compressed: written with `fix`, shown on standard output with `diff`.
-    The number of files that have something to mend.
+    """Mend the files among `listed` that are neither compressed nor archives: written with `fix`, shown on standard
+    output with `diff`. The number of files that have something to mend.
 
     Raises StartError for standard input, which cannot be written, and for a file that can be neither read nor written.
     """
-
-    def changes(value: Any) -> Iterable[Change]:
-        return mends(value, definitions(version_of(value)))
 
     found = passed = 0
     for source in listed:
@@ -51,7 +48,11 @@ def mend_files(
             before = path.read_bytes()
         except OSError as error:
             raise StartError(f"{source.path}: cannot be read: {error.strerror}") from error
-        after = mended(before, changes, format, version_of_text(before))
+
+        def changes(value: Any, published: FhirVersion | None = source.release) -> Iterable[Change]:
+            return mends(value, definitions(version_of(value, published)))
+
+        after = mended(before, changes, format, version_of_text(before, source.release))
         if after == before:
             continue
         found += 1

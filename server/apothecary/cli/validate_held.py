@@ -18,7 +18,7 @@ from apothecary.reports.report import resource_name
 _LARGEST = 8_000_000
 _MOST_FILES = 16
 
-ReadIn = Callable[[bytes], FhirVersion]
+ReadIn = Callable[[bytes, FhirVersion | None], FhirVersion]
 
 
 def known_references(listed: Iterable[Source], version_of: ReadIn) -> Mapping[str, Source]:

@@ -45,17 +45,17 @@ class Check:
     keeps_checked: bool = False
     profiles: Profiles | None = None
 
-    def version_of_text(self, data: bytes) -> FhirVersion:
-        """The release to read the text of a resource in."""
-        return self.fhir_version or hinted_in_text(data) or self.default_version
+    def version_of_text(self, data: bytes, published: FhirVersion | None = None) -> FhirVersion:
+        """The release to read the text of a resource in; `published` is the one that its package says."""
+        return self.fhir_version or hinted_in_text(data) or published or self.default_version
 
     def release(self, document: Document) -> FhirVersion:
         """The release that a document is checked as."""
-        return self.release_of(document.value)
+        return self.release_of(document.value, document.release)
 
-    def release_of(self, value: Any) -> FhirVersion:
-        """The release that a value read from a file is of."""
-        return self.fhir_version or hinted_version(value) or self._profiled(value)
+    def release_of(self, value: Any, published: FhirVersion | None = None) -> FhirVersion:
+        """The release that a value read from a file is of; `published` is the one that its package says."""
+        return self.fhir_version or hinted_version(value) or self._profiled(value) or published or self.default_version
 
     def issues(self, document: Document, coverage: Coverage | None = None, held: Held | None = None) -> list[Issue]:
         """What validation finds in a document that could be read."""
@@ -83,9 +83,8 @@ class Check:
             found = found if hint is None else [hint, *found]
         return found
 
-    def _profiled(self, value: Any) -> FhirVersion:
-        found = self.profiles.version_of(value) if self.profiles is not None else None
-        return found or self.default_version
+    def _profiled(self, value: Any) -> FhirVersion | None:
+        return self.profiles.version_of(value) if self.profiles is not None else None
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from apothecary.errors import Issue, Severity
+from apothecary.fhir.releases import FhirVersion
 
 Format = Literal["json", "ndjson", "yaml", "xml", "toml"]
 Pointer = tuple[str | int, ...]
@@ -86,6 +87,22 @@ _READING_RULES = (
         "Each line is one resource, and is held in memory.",
         '{"resourceType": "Bundle", "entry": [...]}',
         "Write one resource a line.",
+    ),
+    ReadingRule(
+        "file-too-long",
+        "fatal",
+        "A file in an archive is no longer than 128 MiB, unless it is NDJSON.",
+        "It is held in memory.",
+        "package/Bundle-catalogue.json",
+        "Write one resource a line, as NDJSON (.ndjson).",
+    ),
+    ReadingRule(
+        "archive-in-archive",
+        "fatal",
+        "An archive holds no archives.",
+        "What is in them is not read.",
+        "full-ig.zip/site/package.tgz",
+        "Unpack the outer one, and name the inner one.",
     ),
     ReadingRule(
         "yaml-syntax",
@@ -185,6 +202,7 @@ class Document:
 
     `value` is None when `readable` is false; `issues` tells why, and can also tell of defects in a readable text.
     `first_line` is the line of `file` on which `text` starts; `positions` and `issues` count lines of the file.
+    `release` is that of a value which does not say its own, where what it was published in says so.
     """
 
     file: str
@@ -195,6 +213,7 @@ class Document:
     issues: tuple[PlacedIssue, ...] = ()
     readable: bool = True
     first_line: int = 1
+    release: FhirVersion | None = None
 
 
 class Lines:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -87,14 +87,16 @@ def folder_of(settings: Settings) -> Path:
     if not settings.content:
         raise StartError("there is nothing to compare with: name a content folder with --content")
     folder = Path(settings.content)
-    if not folder.is_dir():
-        raise StartError(f"{folder}: there is no such folder; name one with --content")
+    if not folder.exists():
+        raise StartError(f"{folder}: there is no such folder or file; name one with --content")
     return folder
 
 
-def drift(reader: Reader, folder: Path) -> Iterator[Drift]:
-    """Every resource that differs, those with a file first. Raises ContentError for a file that cannot be read."""
-    files = content_files(folder)
+def drift(reader: Reader, folder: Path, types: Collection[str] | None = None) -> Iterator[Drift]:
+    """Every resource that differs, those with a file first; `types` are the served ones. Raises ContentError for a file
+    that cannot be read.
+    """
+    files = content_files(folder, types, synced(reader).files).files
     yield from _drift(reader, {key: file_hash(file) for key, file in files.items()}, lambda: files)
 
 
@@ -102,8 +104,9 @@ def after_sync(reader: Reader, folder: Path) -> str | None:
     """A sentence for somebody who has just synced; None where nothing differs. The files are read only where the store
     was changed.
     """
+    files = cache(lambda: content_files(folder, known=synced(reader).files).files)
     try:
-        counts = Counter(one.kind for one in _drift(reader, synced(reader).files, cache(lambda: content_files(folder))))
+        counts = Counter(one.kind for one in _drift(reader, synced(reader).files, files))
     except FhirError as error:
         return f"whether the database differs from the content cannot be told: {error}"
     if not counts:
@@ -144,7 +147,7 @@ def _agree(file: ContentFile | None, current: Stored | None) -> bool:
     there = current is not None and not current.deleted
     if file is None or current is None or not there:
         return file is None and not there
-    return says_the_same(file.value, current)
+    return says_the_same(file.value, current, file.version)
 
 
 def _kind(edited: bool, moved: bool, current: Stored | None) -> Kind:

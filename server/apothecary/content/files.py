@@ -1,8 +1,8 @@
-"""The files of a content folder: `<ResourceType>/<id>.json`, one resource a file
+"""The files in the folders of types: `<ResourceType>/<id>.json`, one resource a file
 (https://hl7.org/fhir/R5/resource.html#id).
 
 The rules are strict because a file name is an address: what stands in `Medication/aspirin.json` is served as
-`Medication/aspirin`.
+`Medication/aspirin`. What lies otherwise in a content folder, `apothecary.content.contents` reads.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from apothecary.content.confined import Folder
-from apothecary.content.documents import Document
-from apothecary.errors import ContentError
+from apothecary.content.documents import Document, Pointer
+from apothecary.content.items import Item
+from apothecary.errors import ContentError, Issue
 from apothecary.fhir.json import dumps, parse
 from apothecary.fhir.releases import FhirVersion
 
@@ -28,13 +29,36 @@ SHEETS = "sheets"
 
 @dataclass(frozen=True, slots=True)
 class ContentFile:
-    """One resource of a content folder. `text` is its JSON: the bytes of a JSON file exactly as they stand there."""
+    """One resource of the content. `text` is its JSON: the bytes of a JSON file exactly as they stand there.
+
+    `item` is where it stands, if that is not the file of its own that the folder of its type has: elsewhere, beside
+    others, in an archive. `published` is what was taken as it was given, and not written here.
+    """
 
     path: Path
     resource_type: str
     id: str
     text: bytes
     value: dict[str, Any]
+    version: FhirVersion = FhirVersion.R5
+    item: Item | None = None
+    published: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.resource_type}/{self.id}"
+
+    @property
+    def writable(self) -> bool:
+        """Whether it is the only resource of a file that says it in R5."""
+        return self.item is None or self.item.is_whole_file
+
+    def error(self, pointer: Pointer, reason: str, issues: tuple[Issue, ...] = ()) -> ContentError:
+        """What is wrong at a place in it."""
+        if self.item is None:
+            return ContentError(str(self.path), *_place(self.path, self.version, pointer), reason, issues)
+        failure = self.item.failure(pointer, reason)
+        return ContentError(failure.file, failure.line, failure.column, reason, issues)
 
 
 def read_folder(
@@ -48,11 +72,11 @@ def read_folder(
     folder, of another type than its folder, of
     another id than its name, an id that was there before.
     """
-    for type_folder in _type_folders(folder):
+    for type_folder in type_folders(folder):
         if known_types is not None and type_folder.name not in known_types:
-            raise ContentError(str(type_folder), 0, 0, f"{type_folder.name} is not a resource type of this server")
+            raise no_type(type_folder)
         seen: dict[str, Path] = {}
-        for path in _files_below(folder, type_folder):
+        for path in files_below(folder, type_folder):
             file = read_file(path, type_folder.name, version)
             if other := seen.get(file.id):
                 raise ContentError(str(path), 0, 0, f"the id {file.id!r} is taken by {other}")
@@ -60,16 +84,13 @@ def read_folder(
             yield file
 
 
-def content_paths(folder: Path) -> Iterator[Path]:
-    """The files below `folder` that hold its resources, in the order of `read_folder`. No other file may be opened: a
-    SQLite database may lie beside them, and a process that closes its file a second time loses its locks on it
-    (https://www.sqlite.org/howtocorrupt.html, 2.2).
-    """
-    for type_folder in _type_folders(folder):
-        yield from _files_below(folder, type_folder)
+def no_type(folder: Path) -> ContentError:
+    """What is said of a folder that is named like that of a type."""
+    return ContentError(str(folder), 0, 0, f"{folder.name} is not a resource type of this server")
 
 
-def _type_folders(folder: Path) -> list[Path]:
+def type_folders(folder: Path) -> list[Path]:
+    """The folders in a content folder that are not hidden, and not those of the sheets, sorted. Raises ContentError."""
     try:
         found = sorted(
             one for one in folder.iterdir() if one.is_dir() and not _is_hidden(one.name) and one.name != SHEETS
@@ -144,12 +165,15 @@ def _document(path: Path, text: bytes, version: FhirVersion) -> Document:
     return document
 
 
-def _error(path: Path, version: FhirVersion, pointer: tuple[str, ...], reason: str) -> ContentError:
-    line, column = _document(path, _bytes(path), version).positions.find(pointer)
-    return ContentError(str(path), line, column, reason)
+def _error(path: Path, version: FhirVersion, pointer: Pointer, reason: str) -> ContentError:
+    return ContentError(str(path), *_place(path, version, pointer), reason)
 
 
-def _files_below(root: Path, folder: Path) -> Iterator[Path]:
+def _place(path: Path, version: FhirVersion, pointer: Pointer) -> tuple[int, int]:
+    return _document(path, _bytes(path), version).positions.find(pointer)
+
+
+def files_below(root: Path, folder: Path) -> Iterator[Path]:
     """The files in the folder of a type, which lies in `root`, as everything in it must."""
     confined = Folder(root)
 

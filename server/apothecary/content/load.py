@@ -13,6 +13,7 @@ from functools import partial
 from itertools import chain
 
 from apothecary.content import case, index_rules
+from apothecary.content.collecting import seldom_collecting
 from apothecary.content.definitions import (
     DEFINING,
     Serving,
@@ -22,10 +23,12 @@ from apothecary.content.definitions import (
     remember_indexed,
     served_types,
 )
+from apothecary.content.items import Failure, Item
 from apothecary.content.live import Live
-from apothecary.content.preparing import Failure, Item, Prepared, Preparing
+from apothecary.content.preparing import Prepared, Preparing
 from apothecary.content.stream import Input, read, size
 from apothecary.content.workers import Given, Workers
+from apothecary.fhir.meta import stamp
 from apothecary.fhir.releases import FhirVersion
 from apothecary.settings import Settings
 from apothecary.store.contract import LOADED, Store, Stored, Transaction
@@ -59,7 +62,7 @@ class Loaded:
 class Loader:
     """One load. `failed` is told each resource that cannot be loaded, as soon as that is known.
 
-    A resource is kept in the FHIR version that it claims, or else in `version`.
+    A resource is kept in the FHIR version that it claims, or its package does, or else in `version`.
     """
 
     def __init__(
@@ -112,7 +115,7 @@ class Loader:
         items, self._batch, self._characters = list(self._batch.values()), {}, 0
         known = self._live.look(self._store)
         by_key = {item.key: item for item in items}
-        same = {(one.type, one.id) for one in in_pieces(self._store, by_key) if by_key[one.type, one.id].is_in(one)}
+        same = {(one.type, one.id) for one in in_pieces(self._store, by_key) if _is_in(by_key[one.type, one.id], one)}
         ready = []
         for item in items:
             if item.key in same:
@@ -133,7 +136,7 @@ class Loader:
                 self.add(text)
             self.flush()
             return
-        with self._store.filling() as alone:
+        with seldom_collecting(), self._store.filling() as alone:
             # Of what was deleted, versions are left.
             self._fresh = self._distinct and alone and not self._store.history_of(None, count=1)
             self._load_many(_chunks(every), RESOURCES * ALONE if alone else RESOURCES)
@@ -197,6 +200,13 @@ class Loader:
     def _fail(self, failure: Failure) -> None:
         self.loaded.failed += 1
         self._tell(failure)
+
+
+def _is_in(item: Item, current: Stored) -> bool:
+    """Whether `current` holds just the text of `item`: then it would be written again byte for byte."""
+    if current.fhir_version != item.version:
+        return False
+    return stamp(item.resource, item.id, current.version, current.updated) == current.body
 
 
 def _contains(one: Prepared) -> bool:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from apothecary.content.archives import LARGEST
 from apothecary.content.package_index import Indexed, open_indexed
-from apothecary.content.packages import LARGEST
 from apothecary.errors import StartError
 from apothecary.fhir.json import parse
 

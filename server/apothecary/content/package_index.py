@@ -19,7 +19,8 @@ from typing import Any
 
 import msgspec
 
-from apothecary.content.packages import LARGEST, Package, package_files, read_whole
+from apothecary.content.archives import LARGEST
+from apothecary.content.packages import Package, package_files, read_whole
 from apothecary.fhir.json import parse
 
 _FORMAT = b"apothecary packages 1\n"

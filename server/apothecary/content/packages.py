@@ -4,14 +4,12 @@
 
 from __future__ import annotations
 
-import gzip
-import tarfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from apothecary.content.archives import LARGEST, SUFFIXES, UNREADABLE, is_archive, members, said
 from apothecary.content.confined import Folder
 from apothecary.content.read import read_bytes
 from apothecary.errors import StartError
@@ -19,13 +17,6 @@ from apothecary.fhir.json import parse
 
 _KINDS = frozenset({"StructureDefinition", "ValueSet", "CodeSystem"})
 _MARKS = tuple(f'"{kind}"'.encode() for kind in sorted(_KINDS))
-_ARCHIVES = (".tgz", ".tar.gz")
-# One definition: the largest published ones have a few megabytes.
-LARGEST = 64 * 1024 * 1024
-# What an archive says of one file before its content.
-_LARGEST_HEADER = 1024 * 1024
-# All files of a package together, unpacked.
-_LARGEST_PACKAGE = 2 * 1024 * 1024 * 1024
 
 
 def read_package(path: Path) -> list[dict[str, Any]]:
@@ -52,16 +43,15 @@ def read_whole(path: Path, keep: Callable[[bytes], None] | None = None) -> Packa
     name, dependencies = str(path), dict[str, str]()
     found = []
     try:
-        for member, data in _archived(path) if path.name.endswith(_ARCHIVES) and path.is_file() else _in_folder(path):
+        for member, data in _archived(path) if is_archive(path.name) and path.is_file() else _in_folder(path):
             if member.rpartition("/")[2] == "package.json":
                 name, dependencies = _manifest(data, name)
             elif (resource := _definition(f"{path}: {member}", data)) is not None:
                 found.append(resource)
                 if keep is not None:
                     keep(data)
-    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise StartError(f"{path}: cannot be read: {said}") from error
+    except UNREADABLE as error:
+        raise StartError(f"{path}: cannot be read: {said(error)}") from error
     if not found:
         raise StartError(f"{path}: holds no StructureDefinition, ValueSet or CodeSystem")
     return Package(name, tuple(found), dependencies)
@@ -98,37 +88,15 @@ def read_definition(path: Path) -> dict[str, Any]:
     return value
 
 
-class _Bounded(gzip.GzipFile):
-    """An unpacked archive of which no more than `most` bytes are read at once: what precedes a file in an archive, such
-    as its extended header, has no limit of its own.
-    """
-
-    most = _LARGEST_HEADER
-
-    def read(self, size: int | None = -1) -> bytes:
-        if size is None or not 0 <= size <= self.most:
-            raise tarfile.ReadError(f"a header is larger than {self.most} bytes")
-        return super().read(size)
-
-
 def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
-    unpacked = 0
-    with _Bounded(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
-        # Nothing is written anywhere, so that names with `..` lead nowhere; links are no files and are passed over.
-        for member in archive:
-            unpacked += member.size
-            if unpacked > _LARGEST_PACKAGE:
-                raise StartError(f"{path}: holds more than {_LARGEST_PACKAGE} bytes")
-            folder, _, name = member.name.removeprefix("./").rpartition("/")
-            if member.isfile() and folder == "package" and name.endswith(".json"):
-                if member.size > LARGEST:
-                    raise StartError(f"{path}: {member.name} is larger than {LARGEST} bytes")
-                file = archive.extractfile(member)
-                if file is not None:
-                    stream.most = LARGEST
-                    data = file.read()
-                    stream.most = _LARGEST_HEADER
-                    yield member.name, data
+    def wanted(name: str) -> bool:
+        folder, _, last = name.rpartition("/")
+        return folder == "package" and last.endswith(".json")
+
+    for member in members(path, wanted):
+        if member.size > LARGEST:
+            raise StartError(f"{path}: {member.name} is larger than {LARGEST} bytes")
+        yield member.name, member.stream.read(LARGEST)
 
 
 def package_files(path: Path) -> list[Path]:
@@ -139,7 +107,7 @@ def package_files(path: Path) -> list[Path]:
 
 def _in_folder(path: Path) -> Iterator[tuple[str, bytes]]:
     if not path.is_dir():
-        raise StartError(f"{path}: is neither a folder nor a package (.tgz)")
+        raise StartError(f"{path}: is neither a folder nor a package ({', '.join(SUFFIXES)})")
     confined = Folder(path)
     confined.check_link(path / "package")
     for file in package_files(path):

@@ -57,7 +57,7 @@ def pull(
     """
     done = Pulled()
     wanted = set(keys)
-    for one in _of(drift(reader, folder), keys):
+    for one in _of(drift(reader, folder, types), keys):
         wanted.discard(one.key)
         if one.kind == "conflict" and side is None:
             complain(f"{one}: take one of both with --theirs (the server's) or --ours (the file's)")
@@ -69,7 +69,7 @@ def pull(
         complain(f"{key}: nothing differs")
     if done.refused:
         return done
-    for one in _of(drift(reader, folder), keys):
+    for one in _of(drift(reader, folder, types), keys):
         if one.kind == "unsynced" or (one.kind == "conflict" and side == "ours"):
             complain(f"{one}: the file stays as it is")
             continue
@@ -106,6 +106,7 @@ def _pull(
     if stored is None or stored.deleted:
         if one.file is None:
             return
+        _check_place(one, folder)
         path = _inside(folder, one.file.path)
         say(f"{one.file.path}: {would}removed, {one.key} was deleted")
         done.removed += 1
@@ -115,6 +116,7 @@ def _pull(
             except OSError as error:
                 raise StartError(f"{path}: cannot be removed: {error.strerror}") from error
         return
+    _check_place(one, folder)
     kind, _, identity = one.key.partition("/")
     if kind not in types:
         raise _Refused(f"{kind} is not served, so a file of it would be refused (APOTHECARY_RESOURCE_TYPES)")
@@ -139,6 +141,19 @@ def _pull(
     done.written += 1
     if not dry_run:
         replace_file(path, text)
+
+
+def _check_place(one: Drift, folder: Path) -> None:
+    """Raises _Refused for what cannot be written as a file of its own."""
+    if one.file is None:
+        if not folder.is_dir():
+            raise _Refused(f"{folder} is no folder, so no file can be added to it")
+    elif one.file.published:
+        raise _Refused(f"{one.file.path} was published as it is, so it is not written here")
+    elif not one.file.writable:
+        raise _Refused(f"{one.file.path} holds others as well; write it there")
+    elif one.file.version is not FhirVersion.R5:
+        raise _Refused(f"{one.file.path} is in {one.file.version}, and files are written in R5")
 
 
 def _authored(stored: Stored) -> tuple[JSON, list[str]]:

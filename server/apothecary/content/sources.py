@@ -1,26 +1,35 @@
-"""What a user names on the command line -> the files to read: paths, folders, globs, standard input, what changed."""
+"""What a user names on the command line -> the files to read: paths, folders, globs, standard input, what changed.
+
+Of a folder that is a FHIR package the files that hold its resources (https://hl7.org/fhir/R5/packages.html).
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from apothecary.content.confined import Folder
 from apothecary.content.git import git
+from apothecary.content.publication import LARGEST, Publication, first, read_publication, speaks, within
 from apothecary.content.read import named_format
 from apothecary.errors import StartError
+from apothecary.fhir.releases import FhirVersion
 
 STANDARD_INPUT = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file, as it is shown. `named` is false for what was found in a folder, where not every file must be FHIR."""
+    """One file, as it is shown. `named` is false for what was found in a folder, where not every file must be FHIR;
+    `release` is that of what does not say its own, where the folder says so; `packaged` what a FHIR package holds.
+    """
 
     path: str
     named: bool
+    release: FhirVersion | None = None
+    packaged: bool = False
 
     @property
     def is_standard_input(self) -> bool:
@@ -32,14 +41,15 @@ def sources(paths: Iterable[str], *, fhir_only: bool = False) -> list[Source]:
     """The files that `paths` mean, each once, in the order named and sorted within folders and globs.
 
     With `fhir_only` what is named is treated like what is found in a folder.
-    Folders are searched below for files with a FHIR suffix; hidden entries are passed over. Raises StartError for a
+    Folders are searched below for files with a FHIR suffix; hidden entries are passed over, and archives, which
+    are read where they are named. Raises StartError for a
     path that does not exist and for a glob that matches nothing: a check of nothing must not look like a success.
     """
     found: dict[str, Source] = {}
     for path in paths:
         for source in _sources(path):
             if fhir_only:
-                source = Source(source.path, named=False)
+                source = replace(source, named=False)
             found.setdefault(os.path.normpath(source.path), source)
     return list(found.values())
 
@@ -48,7 +58,7 @@ def _sources(path: str) -> Iterator[Source]:
     if path == STANDARD_INPUT:
         yield Source(path, named=True)
     elif os.path.isdir(path):
-        yield from (Source(file, named=False) for file in _below(path))
+        yield from below(path)
     elif os.path.lexists(path):
         yield Source(path, named=True)
     elif any(mark in path for mark in "*?["):
@@ -68,18 +78,45 @@ def _matching(pattern: str) -> Iterator[Source]:
             yield Source(match, named=True)
 
 
-def _below(folder: str) -> Iterator[str]:
-    """Raises ContentError for a link that leads out of the folder, and for what is no file."""
+def below(folder: str, without: Collection[str] = ()) -> Iterator[Source]:
+    """The files below a folder that may hold resources, sorted; none of what lies in the folders of the names
+    `without` in it. Raises ContentError for a link that leads out of the folder, and for what is no file.
+    """
     confined = Folder(folder)
+    known: dict[str, Publication] = {}
     for directory, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        here = os.path.relpath(directory, folder)
+        passed_over = without if here == "." else ()
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in passed_over)
         for name in folders:
             confined.check_link(os.path.join(directory, name))
+        if (publication := publication_of(directory)) is not None:
+            known["" if here == "." else Path(here).as_posix()] = publication
         for name in sorted(files):
             if not name.startswith(".") and named_format(name):
-                path = os.path.join(directory, name)
-                confined.check_file(path)
-                yield path
+                meant, said = within(Path(here, name).as_posix(), known)
+                if meant:
+                    path = os.path.join(directory, name)
+                    confined.check_file(path)
+                    release, packaged = (said.release, said.packaged) if said is not None else (None, False)
+                    yield Source(path, False, release, packaged)
+
+
+def publication_of(directory: str) -> Publication | None:
+    """What the files in a folder say of those beside them. Raises ContentError for a link that leads out of it, and
+    StartError for a release that is not read.
+    """
+    found, confined = [], Folder(directory)
+    for name in sorted(filter(speaks, os.listdir(directory))):
+        path = os.path.join(directory, name)
+        confined.check_file(path)
+        try:
+            with open(path, "rb") as stream:
+                found.append(read_publication(path, stream.read(LARGEST)))
+        except OSError:
+            # Where it is to hold a resource, whoever reads that says so.
+            continue
+    return first(found)
 
 
 def changed_since(revision: str, listed: Collection[Source]) -> list[Source]:

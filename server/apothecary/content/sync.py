@@ -8,12 +8,16 @@ because it was reviewed; that is said by name, and the other version stays in th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Set
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Collection, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import msgspec
 
 from apothecary.content import case, index_rules
 from apothecary.content.checks import dangling, refuse_invalid
+from apothecary.content.contents import Contents, content_paths, contents
 from apothecary.content.definitions import (
     DEFINING,
     INDEXED,
@@ -23,12 +27,11 @@ from apothecary.content.definitions import (
     remember_indexed,
     served_types,
 )
-from apothecary.content.files import ContentFile, content_paths, read_folder
+from apothecary.content.files import ContentFile
 from apothecary.content.index_rules import INDEX, remember_generation
 from apothecary.content.indexing import Indexing
 from apothecary.content.synced import LEFT, Left, Synced, changed, file_hash, remember, says_the_same, synced
-from apothecary.errors import ContentError, TooLarge
-from apothecary.fhir.definitions import definitions
+from apothecary.errors import BrokenContent, ContentError, FhirError
 from apothecary.fhir.meta import stamp
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import instant, now
@@ -42,6 +45,11 @@ from apothecary.store.contract import Reader, Store, Stored, Transaction
 
 # Under this name the store remembers all that the last sync looked at.
 AT_REST = "content at rest"
+# And what of it was left out; beyond so many sentences their number.
+LEFT_OUT, MOST_TOLD = "content left out", 1000
+
+
+_SENTENCES = msgspec.json.Decoder(list[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,8 @@ class Report:
     """References of the content to resources that it does not hold, as sentences."""
     overruled: tuple[str, ...] = ()
     """Resources that had been changed in the store as well, and now are what the content says, as sentences."""
+    left_out: tuple[str, ...] = field(default=(), compare=False)
+    """What of the content is not served, as sentences; the same as long as the content is."""
 
     def __str__(self) -> str:
         counts = (
@@ -78,34 +88,30 @@ def sync(settings: Settings, store: Store) -> Report:
     were changed or deleted by other ways while their file did not change.
     """
     folder = Path(settings.content) if settings.content else None
-    if folder is not None and not folder.is_dir():
-        said = "this is no folder" if folder.exists() else "there is no such folder"
-        raise ContentError(str(folder), 0, 0, f"{said}; name one with --content, or serve none with --content ''")
+    if folder is not None and not folder.exists():
+        said = "there is no such folder or file; name one with --content, or serve none with --content ''"
+        raise ContentError(str(folder), 0, 0, said)
     types, address = served_types(settings), settings.base_url
     rest = _at_rest(folder, types, address, store) if folder is not None else None
     if rest is not None and store.state(AT_REST) == rest and store.state(LEFT) is not None:
         # Byte for byte what the last sync read: nothing needs to be parsed.
-        return Report(unchanged=len(synced(store).files))
-    files = content_files(folder)
-    unserved = sorted({one.resource_type for one in files.values()} - set(types))
-    if unserved:
-        first = next(one for one in files.values() if one.resource_type in unserved)
-        raise ContentError(
-            str(first.path), 0, 0, f"{', '.join(unserved)} is not served; add it to APOTHECARY_RESOURCE_TYPES"
-        )
-    hashes = {key: file_hash(one) for key, one in files.items()}
-    if _in_step(store, types, address, files, hashes):
-        _remember_rest(store, folder, types, address)
-        return Report(unchanged=len(files))
-    for key in sorted(changed(hashes, synced(store).files)):
-        refuse_invalid(files[key])
-    report, indexed_already = store.write(lambda transaction: _sync(settings, transaction, types, files, hashes))
+        return Report(unchanged=len(synced(store).files), left_out=_left_out(store))
+    found = content_files(folder, types, synced(store).files)
+    hashes = {key: file_hash(one) for key, one in found.files.items()}
+    if _in_step(store, types, address, found.files, hashes):
+        _remember_rest(store, folder, types, address, found.left_out)
+        return Report(unchanged=len(found.files), left_out=tuple(found.left_out))
+    ours = sorted(changed(hashes, synced(store).files))
+    refuse_invalid(found.files[key] for key in ours if not found.files[key].published)
+    report, indexed_already = store.write(lambda transaction: _sync(settings, transaction, types, found, hashes))
     if indexed_already is not None and (others := index_rules.few_others(store, indexed_already)) is not None:
         # Of many, a server that answers meanwhile makes the index anew.
         Indexing(settings, store).run()
         report = replace(report, reindexed=others)
-    _remember_rest(store, folder, types, address)
-    return replace(report, dangling=tuple(dangling(files, types, bases(settings))))
+    left_out = (*found.left_out, *report.left_out)
+    _remember_rest(store, folder, types, address, left_out)
+    told = tuple(dangling(found.files, types, bases(settings)))
+    return replace(report, dangling=told, left_out=left_out)
 
 
 def _at_rest(folder: Path, types: tuple[str, ...], address: str, reader: Reader) -> str:
@@ -114,7 +120,7 @@ def _at_rest(folder: Path, types: tuple[str, ...], address: str, reader: Reader)
     """
     digest = hashlib.sha256(f"{index_rules.VERSION} {EXTRACTION} {' '.join(types)} {address}".encode())
     for path in content_paths(folder):
-        digest.update(f"\0{path.relative_to(folder)}\0".encode())
+        digest.update(f"\0{os.path.relpath(path, folder)}\0".encode())
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     for deciding in (reader.all_of_type("SearchParameter"), reader.code_system_heads()):
@@ -122,10 +128,25 @@ def _at_rest(folder: Path, types: tuple[str, ...], address: str, reader: Reader)
     return digest.hexdigest()
 
 
-def _remember_rest(store: Store, folder: Path | None, types: tuple[str, ...], address: str) -> None:
-    if folder is not None:
-        rest = _at_rest(folder, types, address, store)
-        store.write(lambda transaction: transaction.set_state(AT_REST, rest))
+def _remember_rest(
+    store: Store, folder: Path | None, types: tuple[str, ...], address: str, left_out: Sequence[str]
+) -> None:
+    if folder is None:
+        return
+    rest = _at_rest(folder, types, address, store)
+    told = [*left_out[:MOST_TOLD]]
+    if len(left_out) > MOST_TOLD:
+        told.append(f"{folder}: and {len(left_out) - MOST_TOLD} more are left out")
+
+    def work(transaction: Transaction) -> None:
+        transaction.set_state(AT_REST, rest)
+        transaction.set_state(LEFT_OUT, msgspec.json.encode(told).decode())
+
+    store.write(work)
+
+
+def _left_out(reader: Reader) -> tuple[str, ...]:
+    return tuple(_SENTENCES.decode(reader.state(LEFT_OUT) or "[]"))
 
 
 def index_is_due(settings: Settings, reader: Reader) -> bool:
@@ -137,11 +158,11 @@ def index_is_due(settings: Settings, reader: Reader) -> bool:
     return reader.state(INDEX) is not None and index_rules.are_others(reader, wanted, systems)
 
 
-def content_files(folder: Path | None) -> dict[str, ContentFile]:
-    """The files of the folder by `Type/id`; none without a folder. Raises ContentError for one that breaks a rule."""
-    if folder is None:
-        return {}
-    return {f"{one.resource_type}/{one.id}": one for one in read_folder(folder, known_types=_all_types())}
+def content_files(
+    folder: Path | None, types: Collection[str] | None = None, known: Mapping[str, str] | None = None
+) -> Contents:
+    """What the content holds (see `contents`); nothing without any. Raises ContentError."""
+    return Contents() if folder is None else contents(folder, types, known)
 
 
 def _in_step(
@@ -165,7 +186,7 @@ def _defining(
     files, the store's for all others that stay.
     """
     kept = [one for one in held(reader, kind) if one.name not in gone and one.name not in fresh]
-    new = [Defining(one.value, name=key) for key, one in fresh.items() if one.resource_type == kind]
+    new = [Defining(one.value, one.version, key) for key, one in fresh.items() if one.resource_type == kind]
     return in_order([*kept, *new], files)
 
 
@@ -173,13 +194,14 @@ def _sync(
     settings: Settings,
     transaction: Transaction,
     types: tuple[str, ...],
-    files: Mapping[str, ContentFile],
-    hashes: dict[str, str],
+    found: Contents,
+    given: Mapping[str, str],
 ) -> tuple[Report, set[str] | None]:
     """The whole sync in one transaction, but for the index of what was there before: what it did, and where that index
     is due, the keys of those that it is not due for. What was there before is read inside: where several servers start
     at once, the first one's sync is what the others find.
     """
+    files, hashes = found.files, dict(given)
     there_before = bool(transaction.types())
     last = synced(transaction)
     fresh = {key: files[key] for key in changed(hashes, last.files)}
@@ -188,14 +210,20 @@ def _sync(
     parameters, queries = (_defining(transaction, kind, files, fresh, gone) for kind in sorted(DEFINING, reverse=True))
     registry = make_registries(settings, parameters, queries, systems)[FhirVersion.R5]
     refused = registry.own.refused
-    for key in sorted(refused.keys() & files.keys()):
-        # What was reviewed is mended where it lies; what was stored otherwise keeps no server from starting.
-        raise ContentError(str(files[key].path), 0, 0, refused[key])
+    # What was reviewed is mended where it lies; what came otherwise keeps no server from starting.
+    faults = [
+        ContentError(str(files[key].path), 0, 0, refused[key])
+        for key in sorted(refused.keys() & files.keys())
+        if not files[key].published
+    ]
+    if faults:
+        raise BrokenContent.of(faults)
     index = index_rules.rules(types, settings.base_url, systems)
     wanted, there = registry.own.wanted, indexed(transaction)
     writing = _Writing(settings, transaction, registry, last)
     for key, file in files.items():
-        writing.file(key, file, hashes[key])
+        if not writing.file(key, file, hashes[key]):
+            del hashes[key]
     for key in sorted(gone):
         writing.gone(key)
     behind = index_rules.behind(transaction)
@@ -216,10 +244,6 @@ def _sync(
     return writing.report, writing.written if due else None
 
 
-def _all_types() -> frozenset[str]:
-    return frozenset(definitions(FhirVersion.R5).resource_types())
-
-
 class _Writing:
     """What a sync writes, file by file."""
 
@@ -234,39 +258,46 @@ class _Writing:
         self.written: set[str] = set()
         """The keys of the resources that have new index rows."""
 
-    def file(self, key: str, file: ContentFile, digest: str) -> None:
-        """Bring the resource of one file up to date."""
+    def file(self, key: str, file: ContentFile, digest: str) -> bool:
+        """Bring the resource of one file up to date; whether it can be served. Raises ContentError for one that cannot,
+        unless it was published elsewhere.
+        """
         current = self._transaction.read(file.resource_type, file.id)
         moved = self._last.moved(key, current)
         if self._last.files.get(key) == digest and current is not None:
             # Whatever somebody made of it since, it stays.
-            if not moved or says_the_same(file.value, current):
+            if not moved or says_the_same(file.value, current, file.version):
                 self.left[key] = Left.of(current)
             elif self._last.left is not None and key in self._last.left:
                 self.left[key] = self._last.left[key]
             self._count("unchanged")
-            return
-        if moved and current is not None and says_the_same(file.value, current):
+            return True
+        if moved and current is not None and says_the_same(file.value, current, file.version):
             # The file has caught up with the store: that is no new version.
             self.left[key] = Left.of(current)
             self._count("unchanged")
-            return
+            return True
         there = current is not None and not current.deleted
         version, moment = self._next(current)
         body = stamp(file.value, file.id, version, moment)
         try:
-            rows = bounded_rows(self._settings, self._registry, file.value, FhirVersion.R5, len(body), times=OPERATOR)
-        except TooLarge as error:
-            raise ContentError(str(file.path), 1, 1, str(error)) from None
-        except ValueError as error:
-            raise ContentError(str(file.path), 0, 0, f"a value cannot be indexed: {error}") from None
-        written = Stored(file.resource_type, file.id, version, moment, FhirVersion.R5, body)
+            rows = bounded_rows(self._settings, self._registry, file.value, file.version, len(body), times=OPERATOR)
+        except (FhirError, ValueError) as error:
+            # Too large, not to be said in R5, or with a value that cannot be indexed.
+            reason = str(error) if isinstance(error, FhirError) else f"a value cannot be indexed: {error}"
+            fault = file.error((), reason)
+            if not file.published:
+                raise fault from None
+            self.report = replace(self.report, left_out=(*self.report.left_out, str(fault)))
+            return False
+        written = Stored(file.resource_type, file.id, version, moment, file.version, body)
         self._transaction.write(written, "PUT", rows)
         self.left[key] = Left.of(written)
         self.written.add(key)
         self._count("updated" if there else "created")
         if moved and current is not None:
             self._overruled(key, current, f"{file.path} is version {version} now")
+        return True
 
     def gone(self, key: str) -> None:
         """Delete the resource of a file that is there no more."""

@@ -80,8 +80,9 @@ def remember(transaction: Transaction, files: Mapping[str, str], left: Mapping[s
 
 def file_hash(file: ContentFile) -> str:
     """The same for files that differ in white space only."""
-    text = compact(file.text) if file.path.suffix == ".json" else dumps(file.value)
-    return hashlib.sha256(text).hexdigest()
+    text = compact(file.text) if file.path.suffix == ".json" and file.writable else dumps(file.value)
+    # The release is part of what is said; those of a server before knew of R5 only.
+    return hashlib.sha256(text if file.version is FhirVersion.R5 else text + str(file.version).encode()).hexdigest()
 
 
 def changed(hashes: Mapping[str, str], files: Mapping[str, str]) -> set[str]:
@@ -95,8 +96,8 @@ def r5_form(stored: Stored) -> JSON:
     return convert(resource, FhirVersion(stored.fhir_version), FhirVersion.R5).resource
 
 
-def says_the_same(resource: JSON, stored: Stored) -> bool:
-    """Whether a file's `resource` says what `stored` does, but for what servers assign.
+def says_the_same(resource: JSON, stored: Stored, version: FhirVersion = FhirVersion.R5) -> bool:
+    """Whether a file's `resource`, of the release `version`, says what `stored` does, but for what servers assign.
 
     The order of properties means nothing (https://hl7.org/fhir/R5/json.html), and neither does how the XHTML of a
     narrative is written; digits do: 0.5 and 0.50 differ.
@@ -104,10 +105,12 @@ def says_the_same(resource: JSON, stored: Stored) -> bool:
     if stored.body is None:
         return False
     text = stamp(resource, stored.id, stored.version, stored.updated)
-    if text == stored.body and stored.fhir_version == FhirVersion.R5:
+    if text == stored.body and stored.fhir_version == version:
         return True
     try:
-        return _comparable(parse(text)) == _comparable(r5_form(stored))
+        if stored.fhir_version == version:
+            return _comparable(parse(text)) == _comparable(parse(stored.body))
+        return _comparable(convert(parse(text), version, FhirVersion.R5).resource) == _comparable(r5_form(stored))
     except (FhirError, ValueError):
         # What has no R5 form is not what a file says.
         return False

@@ -18,8 +18,10 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import NamedTuple
 
+from apothecary.content.collecting import seldom
 from apothecary.content.definitions import Serving
-from apothecary.content.preparing import Failure, Prepared, Preparing
+from apothecary.content.items import Failure
+from apothecary.content.preparing import Prepared, Preparing
 from apothecary.content.stream import Input, read
 from apothecary.errors import StartError
 from apothecary.search.defined import Defining
@@ -116,6 +118,7 @@ def _initialise(preparing: Preparing, given: Given) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     registries = make_registries(preparing.settings, given.parameters, systems=given.systems)
     _here.append((preparing, Serving(given.generation, registries)))
+    seldom()
 
 
 def _end_with_parent() -> None:

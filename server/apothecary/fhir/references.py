@@ -83,9 +83,23 @@ def literals(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _literals(resource, str(resource.get("resourceType", "")))
 
 
+def own_literals(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The same, without those in the resources that a Bundle holds: a stored Bundle is a record, and they are relative
+    to the addresses of its entries (https://hl7.org/fhir/R5/bundle.html#references).
+    """
+    if resource.get("resourceType") == "Bundle":
+        resource = {name: value for name, value in resource.items() if name != "entry"}
+    return literals(resource)
+
+
 def local_targets(resource: Mapping[str, Any]) -> Iterator[Reference]:
     """What the references in a resource point to on this server, without their places."""
-    return (target for one in written_references(resource) if (target := parse_reference(one)).relative)
+    return on_this_server(written_references(resource))
+
+
+def on_this_server(references: Iterable[str]) -> Iterator[Reference]:
+    """What those of some references point to that point to something on this server."""
+    return (target for one in references if (target := parse_reference(one)).relative)
 
 
 def written_references(resource: Mapping[str, Any]) -> list[str]:

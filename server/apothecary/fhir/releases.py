@@ -12,6 +12,9 @@ class FhirVersion(StrEnum):
     R4B = "R4B"
     R5 = "R5"
 
+    # That of an Enum is written in Python, and much is looked up by a release.
+    __hash__ = str.__hash__
+
     @property
     def number(self) -> str:
         """The full version, as in `CapabilityStatement.fhirVersion`: `4.0.1`."""

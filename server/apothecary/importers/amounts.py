@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 
-from apothecary.fhir.decimals import MAX_DIGITS
 from apothecary.fhir.json import FhirDecimal
 
+# https://hl7.org/fhir/R5/datatypes.html#decimal: before the point, and after it.
+_WHOLE, _FRACTION = 18, 17
 _NUMBER = re.compile(r"(-?)(\d*)(?:(\.)(\d*))?(?:[eE]([+-]?\d{1,2}))?", re.ASCII)
 
 
 def number(text: str) -> int | FhirDecimal | None:
     """The number that `text` writes: `.5` is 0.5, `0.50` stays 0.50, `007` is 7. None for what is no number in digits
-    with a decimal point, such as `1,000`, `5-10` or `5 mg`, and for one of more digits than can be searched.
+    with a decimal point, such as `1,000`, `5-10` or `5 mg`, and for one of more digits than a decimal may have.
     """
     found = _NUMBER.fullmatch(text)
-    if found is None or len(text) > MAX_DIGITS:
+    if found is None:
         return None
     sign, whole, point, fraction, exponent = found.groups()
-    if not (whole or fraction):
+    if not (whole or fraction) or len(whole.lstrip("0")) > _WHOLE or len(fraction or "") > _FRACTION:
         return None
     digits = sign + (whole.lstrip("0") or "0")
     if point and fraction:

@@ -25,16 +25,13 @@ class Row(NamedTuple):
 
 
 def columns(member: Member, separators: str = "\t|") -> tuple[str, Sequence[str]]:
-    """The character that separates the columns, and their names, in the first line. No names where the file is empty
-    or cannot be read: `rows` tells.
+    """The character that separates the columns, and their names, in the first line; no names where the file is empty.
+    Raises Torn.
     """
-    try:
-        for _, line in member.lines():
-            text = line.decode("utf-8-sig", "replace")
-            separator = max(separators, key=text.count)
-            return separator, [name.strip() for name in text.split(separator)]
-    except Torn:
-        pass
+    for _, line in member.lines():
+        text = line.decode("utf-8-sig", "replace")
+        separator = max(separators, key=text.count)
+        return separator, [name.strip() for name in text.split(separator)]
     return separators[0], []
 
 

@@ -103,6 +103,7 @@ FORMATS: Mapping[str, Format] = {
             "https://www.fda.gov/drugs/drug-approvals-and-databases/national-drug-code-directory",
             "https://www.fda.gov/#ndc",
             whole=True,
+            options=(Option("as-of", "What is not marketed any more on that day is inactive.", "DATE"),),
         ),
         Format(
             "rxnorm",
@@ -150,6 +151,10 @@ FORMATS: Mapping[str, Format] = {
             "https://hl7.org/fhir/R5/medicationknowledge.html",
             None,
             whole=True,
+            options=(
+                Option("mapping", "The mapping file, YAML, which says what each column is.", "FILE"),
+                Option("guess", "Print a mapping that the table seems to ask for, and import nothing.", prints=True),
+            ),
         ),
     )
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from apothecary.content.items import Failure
 from apothecary.content.load import Loaded, Loader
-from apothecary.content.preparing import Failure
 from apothecary.content.stream import Unwritten
 from apothecary.fhir.json import JSON, dumps
 from apothecary.fhir.releases import FhirVersion

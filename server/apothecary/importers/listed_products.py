@@ -7,8 +7,8 @@ stands as marketing authorization holder, which R4 calls the manufacturer, and a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from apothecary.fhir.json import JSON
@@ -42,8 +42,8 @@ class Ingredient:
 
 @dataclass(slots=True)
 class Product:
-    """What FDA lists of a product, in its words; `labeler` is the id of an Organization, `packages` those of its
-    packages, `rxcui` what RxNorm calls it, where that is known.
+    """What FDA lists of a product, in its words; `labeler` is the id of an Organization, `packages` are the NDCs of its
+    packages by their ids, `rxcui` is what RxNorm calls it, where that is known.
     """
 
     id: str
@@ -62,7 +62,7 @@ class Product:
     schedule: str = ""
     active: bool = True
     rxcui: str = ""
-    packages: Sequence[str] = ()
+    packages: Mapping[str, str] = field(default_factory=dict)
 
 
 def medication_and_knowledge(product: Product, report: Report, place: Place) -> Iterator[JSON]:
@@ -73,6 +73,8 @@ def medication_and_knowledge(product: Product, report: Report, place: Place) -> 
     codings: list[JSON] = [{"system": NDC, "code": product.code}]
     if product.rxcui:
         codings.append({"system": RXNORM, "code": product.rxcui})
+    # What is dispensed is a package: its code is asked for more often than that of the product in it.
+    codings += [{"system": NDC, "code": one} for one in dict.fromkeys(product.packages.values())]
     code: JSON = {"coding": codings}
     if product.names:
         code["text"] = product.names[0]

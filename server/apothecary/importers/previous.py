@@ -81,7 +81,7 @@ class Previous:
 
 
 def _read(source: Source) -> Iterator[JSON]:
-    for document in documents_of(source, lambda _: FhirVersion.R5):
+    for document in documents_of(source, lambda *_: FhirVersion.R5):
         value = document.value
         if not (document.readable and isinstance(value, dict) and {"resourceType", "id"} <= value.keys()):
             raise StartError(f"{source.path}:{document.first_line}: is not what an import makes")

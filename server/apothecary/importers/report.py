@@ -78,6 +78,7 @@ class Report:
         self.files = 0
         """How many files were left out as a whole, or behind some place."""
         self.reading = Reading()
+        """How far whoever tells this report has read; to look into files first, take another report."""
 
     def skipped(self, place: Place, reason: str) -> None:
         """A row, element or file that became nothing. Raises StartError where the import is strict."""

@@ -120,12 +120,13 @@ def hashes(paths: Sequence[Path]) -> list[Hash]:
     return found
 
 
-def members(paths: Sequence[Path], report: Report) -> Iterator[Member]:
+def members(paths: Sequence[Path], report: Report, whole: tuple[str, ...] = ()) -> Iterator[Member]:
     """Every file in `paths`, each to be read before the next is asked for; what cannot be opened or is too large is
-    told and passed over. Raises StartError for a path that is not there.
+    told and passed over. `whole` are the suffixes of files that are zip files inside, and are given as they are. Raises
+    StartError for a path that is not there.
     """
     for path in _files(paths):
-        if _is_zip(path):
+        if path.suffix.lower() not in whole and _is_zip(path):
             with _opened(str(path), path, report) as archive:
                 if archive is not None:
                     yield from _packed(str(path), archive, report, 1)

@@ -48,6 +48,11 @@ def stands_for(service: Service, version: FhirVersion, reader: Reader, resource_
     return found[0] if found else None
 
 
+def behind(service: Service, version: FhirVersion, resource_type: str, resource_id: str) -> str | None:
+    """The type of what a Basic that is not itself there stands for; None for what is no such Basic."""
+    return stands_for(service, version, service.reader, resource_id) if resource_type == BASIC else None
+
+
 def check_own(service: Service, version: FhirVersion, basic: JSON) -> None:
     """Raises Unprocessable for a Basic to be written that stands for a resource of another type."""
     code = basic.get("code")

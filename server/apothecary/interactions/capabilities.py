@@ -18,15 +18,18 @@ from apothecary.fhir.definitions import definitions
 from apothecary.fhir.json import JSON, dumps
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import instant
+from apothecary.interactions.profiles import supported
 from apothecary.interactions.service import Service
 from apothecary.search import special
 from apothecary.search.compartments import served
 from apothecary.search.parameters import Registry
 
 # https://hl7.org/fhir/R5/http.html#mime-type; NDJSON is for searches alone.
+# Short names are MIME types here for FHIR's own formats only:
+# https://hl7.org/fhir/R5/capabilitystatement-definitions.html#CapabilityStatement.format
 _FORMATS = (
-    *("application/fhir+json", "json", "application/fhir+xml", "xml", "application/fhir+yaml", "yaml"),
-    *("application/fhir+ndjson", "ndjson"),
+    *("application/fhir+json", "json", "application/fhir+xml", "xml"),
+    *("application/fhir+yaml", "application/fhir+ndjson"),
 )
 _PATCH_FORMATS = ("application/json-patch+json", "application/fhir+json", "application/fhir+xml")
 
@@ -34,6 +37,9 @@ DESCRIPTION = (
     "Reference knowledge about medications. It is not a label and not a prescribing aid: "
     "what is not here may still be true."
 )
+
+# https://hl7.org/fhir/uv/bulkdata/STU2/CapabilityStatement-bulk-data.html
+BULK_DATA = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
 
 Level = Literal["instance", "type", "conditional", "compartment", "system"]
 
@@ -81,7 +87,8 @@ INTERACTIONS: tuple[Interaction, ...] = (
 def capabilities(service: Service, version: FhirVersion, base: str) -> tuple[bytes, str]:
     """The statement as JSON text, and its ETag. Computed once for a version and base."""
     known = service.live.now
-    key = (version, base, known.generation, service.closed)
+    # Every write of a profile adds a version.
+    key = (version, base, known.generation, service.closed, service.reader.history_of_total("StructureDefinition"))
     if known.incomplete:
         # Its progress is told as it is now.
         body = dumps(statement(service, version, base))
@@ -114,6 +121,7 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
         "date": instant(int(updated) if updated else 0),
         "publisher": "Apothecary",
         "kind": "instance",
+        "instantiates": [BULK_DATA],
         "software": {"name": "Apothecary", "version": __version__},
         "implementation": {"description": DESCRIPTION, "url": base},
         "fhirVersion": version.number,
@@ -171,6 +179,7 @@ def of_type(service: Service, registry: Registry, resource_type: str) -> JSON:
     result: JSON = {
         "type": resource_type,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{resource_type}",
+        **_supported(service, registry.version, resource_type),
         "interaction": [{"code": code} for code in codes],
         "versioning": "versioned",
         "readHistory": "vread" in codes,
@@ -192,6 +201,12 @@ def of_type(service: Service, registry: Registry, resource_type: str) -> JSON:
         ),
     ]
     return result
+
+
+def _supported(service: Service, version: FhirVersion, resource_type: str) -> JSON:
+    """The profiles that are held here: what claims one is checked against it when it is written."""
+    urls = supported(service, version).get(resource_type)
+    return {"supportedProfile": urls} if urls else {}
 
 
 def operations(service: Service, levels: Set[str], resource_type: str | None = None) -> list[JSON]:

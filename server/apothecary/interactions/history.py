@@ -9,7 +9,7 @@ from apothecary.errors import BadRequest, Issue, NotFound, NotSupported
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import Span, parse_span
-from apothecary.interactions import bundle, left_out
+from apothecary.interactions import basics, bundle, left_out
 from apothecary.interactions.forms import body_in
 from apothecary.interactions.service import Service, check_id
 from apothecary.interactions.sizes import fitting
@@ -48,7 +48,9 @@ def history(
     *,
     strict: bool = False,
 ) -> bytes:
-    """The versions of one resource, newest first, deletions included. Raises NotFound where there never was one."""
+    """The versions of one resource, newest first, deletions included; of what a Basic stands for, where there never was
+    such a Basic itself. Raises NotFound where there is neither.
+    """
     service.check_type(version, resource_type)
     check_id(resource_id)
     asked = _parameters(service, version, pairs, strict)
@@ -56,7 +58,10 @@ def history(
     cursor = links.read(service.secret, path, asked.applied, asked.token) if asked.token else None
     before = int(cursor.values[0] or 0) if cursor else None
     if service.reader.read(resource_type, resource_id) is None:
-        raise NotFound(f"{resource_type}/{resource_id} does not exist and never did")
+        kind = basics.behind(service, version, resource_type, resource_id)
+        if kind is None:
+            raise NotFound(f"{resource_type}/{resource_id} does not exist and never did")
+        resource_type = kind
     total = service.reader.history_total(resource_type, resource_id, since=asked.since, at=asked.at)
     found, most = list[Past](), service.settings.answer_limit
     if asked.count:
@@ -121,8 +126,13 @@ def _answer(
         addresses.append(bundle.link("next", bundle.address(base, path, [*asked.applied, (links.PAGE, following)])))
     if told:
         addresses.append(bundle.link("alternate", told[1]))
-    entries = [bundle.past(base, one, body_in(one, version) if one.body is not None else None) for one in page]
+    entries = [_entry(service, version, base, one) for one in page]
     return bundle.bundle("history", addresses, entries, total, asked.issues, [told[0]] if told else ())
+
+
+def _entry(service: Service, version: FhirVersion, base: str, one: Past) -> bytes:
+    body = body_in(one, version) if one.body is not None else None
+    return bundle.past(base, one._replace(type=basics.shown_as(service, version, one.type)), body)
 
 
 def _parameters(service: Service, version: FhirVersion, pairs: Pairs, strict: bool) -> Asked:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from apothecary.errors import Conflict, Issue, Unprocessable
-from apothecary.fhir.references import literals, localise, parse_reference
+from apothecary.fhir.references import localise, own_literals, parse_reference
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.service import Service
 from apothecary.interactions.writing import Written
@@ -46,7 +46,7 @@ def _targets(service: Service, transaction: Transaction, base: str, written: Pla
     own = bases(service.settings, base)
     wanted: dict[tuple[str, str], tuple[str, str]] = {}
     for one, entry in written:
-        for path, literal in literals(one.resource or {}):
+        for path, literal in own_literals(one.resource or {}):
             target = parse_reference(localise(literal, own))
             if target.relative and target.type and target.id and served.serves(target.type):
                 place = f"{entry}.resource.{path.partition('.')[2]}" if entry else path

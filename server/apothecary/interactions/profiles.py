@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from apothecary.errors import NotFound
 from apothecary.fhir.caches import Weighed
 from apothecary.fhir.json import JSON, parse
+from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.service import Service
 from apothecary.store.contract import Reader, Stored
 from apothecary.validation.profiles import Profiles
@@ -15,6 +18,8 @@ from apothecary.validation.profiles import Profiles
 _KINDS = ("StructureDefinition", "ValueSet", "CodeSystem")
 _HELD = ("profiles",)
 _NONE = Profiles(())
+# A server may hold thousands; a CapabilityStatement names so many of a type.
+MOST_NAMED = 200
 
 # How much of memory the definitions that were read may take together, in bytes, and what a byte of text takes then.
 READ, _PARSED = 64 * 1024 * 1024, 6
@@ -94,6 +99,47 @@ def profiles_held(service: Service) -> Profiles:
     if found is None:
         found = known[_HELD] = Profiles(definitions_held(service))
     return found
+
+
+class _Head(msgspec.Struct, rename="camel"):
+    """What tells whether a definition is a profile on a resource type."""
+
+    url: str
+    type: str
+    kind: str
+    derivation: str = ""
+    status: str = ""
+
+
+_HEAD = msgspec.json.Decoder(_Head)
+
+
+def supported(service: Service, version: FhirVersion) -> Mapping[str, Sequence[str]]:
+    """The profiles on each type that resources of a release may claim and are then checked against, by their URLs:
+    https://hl7.org/fhir/R5/capabilitystatement-definitions.html#CapabilityStatement.rest.resource.supportedProfile
+    """
+    generation = (service.reader.history_of_total("StructureDefinition"),)
+    known = service.supported.of(generation)
+    found: dict[FhirVersion, dict[str, list[str]]] | None = known.get(_HELD)
+    if found is None:
+        found = {one: {} for one in FhirVersion}
+        for stored in service.reader.all_of_type("StructureDefinition"):
+            head = _head(stored)
+            if head is not None:
+                found[FhirVersion(stored.fhir_version)].setdefault(head.type, []).append(head.url)
+        known[_HELD] = found
+    return {kind: sorted(set(urls))[:MOST_NAMED] for kind, urls in found[version].items()}
+
+
+def _head(stored: Stored) -> _Head | None:
+    """What a stored definition says of a profile on a type; None where it is none."""
+    try:
+        head = _HEAD.decode(stored.body or b"")
+    except msgspec.MsgspecError:
+        # Stored without validation, or abstract without a URL.
+        return None
+    usable = head.kind == "resource" and head.derivation == "constraint" and head.status != "retired"
+    return head if usable else None
 
 
 def profiles_for(service: Service, resource: Any) -> Profiles | None:

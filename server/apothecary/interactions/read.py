@@ -18,7 +18,7 @@ def read(service: Service, version: FhirVersion, resource_type: str, resource_id
         return found if found.fhir_version == version else found._replace(body=body_in(found, version))
     service.check_type(version, resource_type)
     check_id(resource_id)
-    if found is None and (kind := _behind(service, version, resource_type, resource_id)) is not None:
+    if found is None and (kind := basics.behind(service, version, resource_type, resource_id)) is not None:
         found = service.reader.read(kind, resource_id)
         if found is not None and found.body is not None:
             return found._replace(body=body_in(found, version))
@@ -33,13 +33,6 @@ def read(service: Service, version: FhirVersion, resource_type: str, resource_id
     )
 
 
-def _behind(service: Service, version: FhirVersion, resource_type: str, resource_id: str) -> str | None:
-    """The type of what a Basic stands for in `version`; None for what is no such Basic."""
-    if resource_type != basics.BASIC:
-        return None
-    return basics.stands_for(service, version, service.reader, resource_id)
-
-
 def vread(service: Service, version: FhirVersion, resource_type: str, resource_id: str, version_id: str) -> Past:
     """One version. Raises NotFound where there is none, Gone where that version is the deletion."""
     service.check_type(version, resource_type)
@@ -47,7 +40,7 @@ def vread(service: Service, version: FhirVersion, resource_type: str, resource_i
     # Versions are numbered from 1; anything else is a version that does not exist.
     number = int(version_id) if version_id.isascii() and version_id.isdigit() and len(version_id) < 10 else 0
     found = service.reader.read_version(resource_type, resource_id, number) if number else None
-    if found is None and number and (kind := _behind(service, version, resource_type, resource_id)) is not None:
+    if found is None and number and (kind := basics.behind(service, version, resource_type, resource_id)) is not None:
         found = service.reader.read_version(kind, resource_id, number)
     if found is None:
         raise NotFound(

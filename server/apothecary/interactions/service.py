@@ -101,11 +101,13 @@ class Service:
     """What `reader` told of value sets and code systems."""
     profiles: Known = field(default_factory=Known)
     """What `reader` told of profiles."""
+    supported: Known = field(default_factory=Known)
+    """And of which there are, for the CapabilityStatement."""
     models: Models = field(default_factory=Models)
     """Code systems and value sets as they were read from their texts."""
-    statements: dict[tuple[FhirVersion, str, str, Closed | None], tuple[bytes, str]] = field(default_factory=dict)
-    """CapabilityStatements that were computed, with their ETags, by version, base, generation of the definitions and
-    what stands against writes.
+    statements: dict[tuple[FhirVersion, str, str, Closed | None, int], tuple[bytes, str]] = field(default_factory=dict)
+    """CapabilityStatements that were computed, with their ETags, by version, base, generation of the definitions, what
+    stands against writes, and how many versions of profiles there are.
     """
     lock: threading.Lock = field(default_factory=threading.Lock)
     closed_here: Closed | None = None

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 from apothecary.operations import (
     batch_validate_code,
+    bulk,
     convert,
     document,
     expand,
     lookup,
+    match,
     meta,
     subsumes,
     translate,
@@ -27,10 +29,12 @@ OPERATIONS: Mapping[str, Operation] = {
         document.OPERATION,
         expand.OPERATION,
         lookup.OPERATION,
+        match.OPERATION,
         subsumes.OPERATION,
         translate.OPERATION,
         validate_code.OPERATION,
         batch_validate_code.OPERATION,
+        *bulk.OPERATIONS,
     )
 }
 

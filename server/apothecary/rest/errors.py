@@ -8,7 +8,7 @@ import logging
 import secrets
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl
 
 from flask import Flask, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -20,9 +20,9 @@ from apothecary.fhir.json import dumps, pretty
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.service import Service
 from apothecary.reports.operation_outcome import operation_outcome
-from apothecary.rest import addresses
+from apothecary.rest import addresses, pages
 from apothecary.rest.exchange import CHOSEN, CONTENT_TYPE, VARY, finish, request_id, too_large
-from apothecary.rest.forms import FHIR_JSON, LARGEST, Form, written
+from apothecary.rest.forms import FHIR_JSON, HTML, NDJSON, Form, written
 from apothecary.rest.negotiation import READERS, form_of
 from apothecary.rest.responses import Answer
 
@@ -104,8 +104,13 @@ def _version(service: Service) -> FhirVersion:
 
 def _answer(service: Service, status: int, issues: tuple[Issue, ...], headers: dict[str, str]) -> Answer:
     environ: dict[str, Any] = request.environ
+    if form_asked(environ) is HTML:
+        base = _base(service)
+        view = pages.view(service, _version(service), base, environ, parse_qsl(environ.get("QUERY_STRING", "")), status)
+        answer = pages.respond(view, dumps(operation_outcome(issues)), list(headers.items()))
+        return finish(service, environ, answer)
     version, indented = _version(service), environ.get("HTTP_USER_AGENT", "").startswith(READERS)
-    body, form = dumps(operation_outcome(issues)), _form(environ)
+    body, form = dumps(operation_outcome(issues)), form_asked(environ)
     if form is not FHIR_JSON:
         try:
             body = written(form, body, version, indented=indented)
@@ -117,8 +122,14 @@ def _answer(service: Service, status: int, issues: tuple[Issue, ...], headers: d
     return finish(service, environ, Answer(body, status, list(headers.items())))
 
 
-def _form(environ: dict[str, Any]) -> Form:
+def form_asked(environ: dict[str, Any]) -> Form:
     """The form that a request asks for, as far as that can be told, whatever else is wrong with it."""
     asked = parse_qs(environ.get("QUERY_STRING", "")[:_LOOKED_AT]).get("_format", [None])[-1]
     form = form_of(environ.get("HTTP_ACCEPT", "")[:_LOOKED_AT], asked)
-    return form if form in LARGEST else FHIR_JSON
+    return FHIR_JSON if form is NDJSON else form
+
+
+def _base(service: Service) -> str:
+    """The path of the base that was asked, whatever the request says of its host."""
+    version = request.path.removeprefix("/fhir/").partition("/")[0]
+    return next((f"/fhir/{one.segment}" for one in service.registries if one.segment == version), "/fhir")

@@ -17,7 +17,7 @@ from apothecary.fhir.json import pretty
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import http_date
 from apothecary.interactions.service import Service
-from apothecary.rest import forms, forwarded
+from apothecary.rest import forms, forwarded, pages
 from apothecary.rest.admission import closed_for, shared_with
 from apothecary.rest.encoding import inflate
 from apothecary.rest.forwarded import HOST, PATH, SCHEMES
@@ -32,7 +32,7 @@ CONTENT_TYPE = {version: forms.FHIR_JSON.content_type(version) for version in Fh
 VARY = "Accept, Accept-Encoding, Prefer"
 EXPOSED = (
     "ETag, Last-Modified, Location, Content-Location, Content-Disposition, X-Request-Id, X-Security-Context, "
-    "Retry-After"
+    "Retry-After, Expires, X-Progress"
 )
 # The cookie in which a client brings along how much of a standby's log it must see.
 POSITION = "apothecary-position"
@@ -194,12 +194,21 @@ class Exchange:
     ) -> Answer:
         """The answer, with the headers that every FHIR answer has."""
         kind = CONTENT_TYPE[version or self.version]
+        if self.wanted.form is forms.HTML:
+            return self.respond_page(body, headers, status, version)
         if self.wanted.form is not forms.FHIR_JSON:
             kind, body = self._formed(body, version or self.version)
         elif self.wanted.pretty and body:
             body = pretty(body) + b"\n"
         headers += (("Content-Type", kind), ("Vary", VARY))
         return finish(self.service, self.environ, Answer(body, status, headers))
+
+    def respond_page(
+        self, body: bytes, headers: list[tuple[str, str]], status: int = 200, version: FhirVersion | None = None
+    ) -> Answer:
+        """The answer as a page."""
+        view = pages.view(self.service, version or self.version, self.base, self.environ, self.pairs, status)
+        return finish(self.service, self.environ, pages.respond(view, body, headers))
 
     def _formed(self, body: bytes, version: FhirVersion) -> tuple[str, bytes]:
         """The Content-Type and the body of an answer that is not to be JSON. Raises NotAcceptable where it cannot be
@@ -302,6 +311,8 @@ def _address(scheme: str, host: str, path: str) -> str:
 _PREFERENCES = {
     "return": {"minimal": "minimal", "representation": "representation", "operationoutcome": "OperationOutcome"},
     "handling": {"strict": "strict", "lenient": "lenient"},
+    # https://www.rfc-editor.org/rfc/rfc7240#section-4.1
+    "respond-async": {"": "respond-async"},
 }
 
 

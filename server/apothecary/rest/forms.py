@@ -1,4 +1,4 @@
-"""The forms that answers and bodies have: JSON, XML, YAML, and NDJSON for searches.
+"""The forms that answers and bodies have: JSON, XML, YAML, NDJSON for searches, and pages for people.
 
 https://hl7.org/fhir/R5/formats.html and https://hl7.org/fhir/R5/http.html#mime-type. An answer is JSON when it is made;
 another form is made of it where it goes out, so that no interaction knows of forms. YAML is what the files of a content
@@ -38,7 +38,9 @@ FHIR_XML = Form("xml", ("application/fhir+xml", "application/xml", "text/xml", "
 YAML = Form("yaml", ("application/fhir+yaml", "application/yaml", "text/yaml", "application/x-yaml"))
 NDJSON = Form("ndjson", ("application/fhir+ndjson", "application/ndjson", "application/x-ndjson"), versioned=False)
 
-FORMS = (FHIR_JSON, FHIR_XML, YAML, NDJSON)
+HTML = Form("html", ("text/html", "application/xhtml+xml"), versioned=False)
+
+FORMS = (FHIR_JSON, FHIR_XML, YAML, NDJSON, HTML)
 BY_NAME = {name: form for form in FORMS for name in (form.name, *form.types)}
 
 # What a body may be written in.

@@ -12,7 +12,7 @@ from apothecary.fhir.releases import FhirVersion, parse_version
 from apothecary.rest.forms import BY_NAME, FHIR_JSON, FORMS, Form
 
 # Media ranges that leave the choice to the server.
-_ANY = dict.fromkeys(("application/*", "*/*", "text/html", "application/xhtml+xml"), FHIR_JSON)
+_ANY = dict.fromkeys(("application/*", "*/*"), FHIR_JSON)
 _BY_TYPE = {one: form for form in FORMS for one in form.types} | _ANY
 # Programs that show an answer to a person as it is.
 READERS = ("curl/", "Mozilla/", "HTTPie/", "Wget/", "xh/", "PostmanRuntime/", "insomnia/")

@@ -7,6 +7,7 @@ from flask import request
 from apothecary.fhir.json import dumps
 from apothecary.interactions import operating
 from apothecary.operations import OPERATIONS, Call
+from apothecary.rest.forms import HTML
 from apothecary.rest.responses import Answer
 from apothecary.rest.views import BaseViews
 from apothecary.rest.writing import body
@@ -19,6 +20,8 @@ class OperationViews(BaseViews):
         exchange = self.exchange()
         operating.operation(self.service, exchange.written, operation, resource_type, resource_id, request.method)
         found = OPERATIONS[operation]
+        # What is left empty in a page's form was not given.
+        pairs = [one for one in exchange.pairs if one[1] or exchange.wanted.form is not HTML]
         # Whether there is a body is seen by reading it: one that comes in chunks does not say how long it is.
         posted = body(exchange) if request.method == "POST" and exchange.body() else None
         call = Call(
@@ -27,7 +30,7 @@ class OperationViews(BaseViews):
             exchange.base,
             resource_type,
             resource_id,
-            tuple(exchange.pairs),
+            tuple(pairs),
             posted,
             exchange.version,
             exchange.criteria_header,

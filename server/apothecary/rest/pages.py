@@ -1,32 +1,64 @@
-"""What a person finds at the root: a page for browsers, the same as JSON for programs."""
+"""Answers as pages, for those who ask for `text/html`, as browsers do. The first of them loads `apothecary.pages`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from html import escape
+from collections.abc import Sequence
+from typing import Any
 
-ABOUT = "A FHIR server for medication knowledge."
+from apothecary.fhir.releases import FhirVersion
+from apothecary.interactions.service import Service
+from apothecary.rest.headers import PAGE
+from apothecary.rest.responses import Answer
 
-STYLE = (
-    "body{font:1rem/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem}"
-    "code{background:#8882;padding:.1em .3em;border-radius:.2em}"
-)
-
-
-def index(bases: Sequence[str], types: Iterable[str], description: str) -> str:
-    """The page at `/`: where the bases are, which types hold something, and how to go on with curl."""
-    first = bases[0]
-    links = "".join(f"<li>{_link(f'{first}/{one}', one)}</li>" for one in sorted(types))
-    statements = ", ".join(_link(f"{one}/metadata", f"{one}/metadata") for one in bases)
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Apothecary</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
-        f"<h1>Apothecary</h1><p>{ABOUT} {escape(description)}</p>"
-        f"<h2>What this server does</h2><p>{statements}</p>"
-        f"<h2>What it holds</h2>{f'<ul>{links}</ul>' if links else '<p>Nothing yet.</p>'}"
-        f"<h2>From a shell</h2><p><code>curl [this server]{first}/metadata</code></p></body></html>"
-    )
+VARY = "Accept, Accept-Encoding, Prefer"
+# A year: the address of a style sheet changes with what is in it (https://www.rfc-editor.org/rfc/rfc8246).
+_KEPT = "public, max-age=31536000, immutable"
 
 
-def _link(address: str, text: str) -> str:
-    return f'<a href="{escape(address)}">{escape(text)}</a>'
+def view(
+    service: Service,
+    version: FhirVersion,
+    base: str,
+    environ: dict[str, Any],
+    pairs: Sequence[tuple[str, str]],
+    status: int = 200,
+) -> Any:
+    """What a page has to know of the request in hand."""
+    from apothecary.pages.view import View
+
+    prefix = environ["PATH_INFO"].partition("/fhir")[2].strip("/")
+    segment, _, rest = prefix.partition("/")
+    path = rest if segment in {one.segment for one in service.registries} else prefix
+    return View(service, version, base, path, tuple(pairs), status)
+
+
+def respond(view: Any, body: bytes, headers: list[tuple[str, str]]) -> Answer:
+    """The page of an answer, which is JSON; what has no body has no page."""
+    from apothecary.pages.answers import page
+
+    shown = page(view, body) if body else b""
+    headers += (("Content-Type", "text/html; charset=utf-8"), ("Vary", VARY), PAGE)
+    return Answer(shown, view.status, headers)
+
+
+def home(view: Any, description: str, asked: str | None) -> tuple[bytes, str | None]:
+    """The first page; or nothing, and the address that answers what was asked in its box."""
+    from apothecary.pages.homes import address_of, home_page
+
+    return (home_page(view, description), None) if asked is None else (b"", address_of(view, asked))
+
+
+def claims(view: Any) -> bytes:
+    """The page of the ledger."""
+    from apothecary.pages.ledgers import ledger_page
+
+    return ledger_page(view)
+
+
+def asset(name: str) -> Answer | None:
+    """A file that pages fetch; None where there is none of that name."""
+    from apothecary.pages.render import ASSETS, asset
+
+    if name not in ASSETS:
+        return None
+    return Answer(asset(name), 200, [("Content-Type", ASSETS[name]), ("Cache-Control", _KEPT)])

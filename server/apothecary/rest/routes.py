@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from flask import Flask, request
+from werkzeug.exceptions import NotFound as NoSuchAddress
 from werkzeug.routing import MapAdapter
 
 from apothecary.errors import MethodNotAllowed
@@ -15,8 +16,9 @@ from apothecary.interactions.openapi import DOCUMENT
 from apothecary.interactions.service import Service
 from apothecary.rest import pages
 from apothecary.rest.admission import SAFE, from_own_page, shared_with
-from apothecary.rest.exchange import finish
-from apothecary.rest.headers import page_policy
+from apothecary.rest.exchange import VARY, finish
+from apothecary.rest.forms import HTML
+from apothecary.rest.headers import PAGE
 from apothecary.rest.metrics import CONTENT_TYPE, Metrics
 from apothecary.rest.observe import interaction_of
 from apothecary.rest.openapi import OpenApiViews
@@ -24,6 +26,8 @@ from apothecary.rest.operating import OperationViews
 from apothecary.rest.reading import ReadingViews
 from apothecary.rest.responses import Answer
 from apothecary.rest.writing import WritingViews
+
+ABOUT = "A FHIR server for medication knowledge."
 
 REQUEST_HEADERS = (
     "Accept, Authorization, Content-Encoding, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, "
@@ -61,7 +65,9 @@ def register(app: Flask, service: Service, metrics: Metrics) -> None:
             app.add_url_rule(prefix + path, f"{prefix} operation {path}", views.operation, methods=["GET", "POST"])
     at_default = Views(service, "/fhir", None)
     app.add_url_rule(f"/{DOCUMENT}", "openapi", at_default.openapi, methods=["GET"])
-    app.add_url_rule("/", "index", lambda: _index(service), methods=["GET"])
+    app.add_url_rule("/", "index", lambda: _index(service, at_default), methods=["GET"])
+    app.add_url_rule("/claims", "claims", lambda: _claims(service, at_default), methods=["GET"])
+    app.add_url_rule("/pages/<digest>/<name>", "asset", lambda digest, name: _asset(service, name), methods=["GET"])
     app.add_url_rule("/healthz", "healthz", lambda: _plain(service, {"status": "ok"}), methods=["GET"])
     app.add_url_rule("/metrics", "metrics", lambda: _metrics(service, metrics), methods=["GET"])
     app.add_url_rule("/readyz", "readyz", lambda: _ready(service), methods=["GET"])
@@ -90,20 +96,35 @@ def _only_posted(resource_type: str | None = None) -> Answer:
     )
 
 
-def _index(service: Service) -> Answer:
+def _index(service: Service, views: Views) -> Answer:
     """What a person finds at the root, in a browser or with curl."""
     held = [one for one in service.reader.types() if service.registries[service.settings.fhir_version].serves(one)]
-    if "text/html" in request.environ.get("HTTP_ACCEPT", ""):
-        body = pages.index(list(bases(service)), held, capabilities.DESCRIPTION).encode()
-        headers = [
-            ("Content-Type", "text/html; charset=utf-8"),
-            ("Cache-Control", "no-store"),
-            ("Vary", "Accept, Accept-Encoding"),
-            page_policy([pages.STYLE]),
-        ]
-        return finish(service, request.environ, Answer(body, 200, headers))
+    exchange = views.exchange()
+    if exchange.wanted.form is HTML:
+        view = pages.view(service, exchange.version, exchange.base, exchange.environ, exchange.pairs)
+        body, elsewhere = pages.home(view, capabilities.DESCRIPTION, dict(exchange.pairs).get("q"))
+        if elsewhere is not None:
+            return finish(service, exchange.environ, Answer(b"", 303, [("Location", elsewhere), ("Vary", VARY)]))
+        headers = [("Content-Type", "text/html; charset=utf-8"), PAGE]
+        return exchange.respond_lasting(body, headers, native=True)
     start = {"metadata": "/fhir/metadata"} | {one: f"/fhir/{one}" for one in sorted(held)}
-    return _plain(service, {"name": "Apothecary", "about": pages.ABOUT, "bases": list(bases(service)), "start": start})
+    return _plain(service, {"name": "Apothecary", "about": ABOUT, "bases": list(bases(service)), "start": start})
+
+
+def _claims(service: Service, views: Views) -> Answer:
+    """The ledger of claims, a page for whoever asks."""
+    exchange = views.exchange(native=True)
+    view = pages.view(service, exchange.version, exchange.base, exchange.environ, exchange.pairs)
+    headers = [("Content-Type", "text/html; charset=utf-8"), PAGE]
+    return exchange.respond_native(pages.claims(view), headers)
+
+
+def _asset(service: Service, name: str) -> Answer:
+    """What pages fetch."""
+    found = pages.asset(name)
+    if found is None:
+        raise NoSuchAddress()
+    return finish(service, request.environ, found)
 
 
 def _ready(service: Service) -> Answer:

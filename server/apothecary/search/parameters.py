@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from apothecary.errors import TooLarge
-from apothecary.fhir.references import local_targets, localised, written_references
+from apothecary.fhir.references import localised, on_this_server, written_references
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search import contained, keys
 from apothecary.search.defined import Own
@@ -166,15 +166,17 @@ class Registry:
         ValueError for a value that cannot be indexed, TooLarge where there are more than `most`, and what conversion
         raises.
         """
-        if any(one.startswith("http") for one in written_references(resource)):
+        references = written_references(resource)
+        if any(one.startswith("http") for one in references):
             resource = localised(resource, bases or self.bases)
+            references = written_references(resource)
         forms = Forms(resource, version, self._convert)
         whole = forms.of(self.version) or {}
         found = self._rows(forms, whole["resourceType"], most)
         url, named = whole.get("url"), whole.get("version")
         if isinstance(url, str):
             found[ReferenceRow(CANONICAL, "", "", key(url), key(named) if isinstance(named, str) else "")] = None
-        for target in local_targets(whole):
+        for target in on_this_server(references if whole is resource else written_references(whole)):
             found[ReferenceRow(ANY, str(target.type), str(target.id), "", target.version or "")] = None
         _bound(found, most)
         rows: list[Indexed] = self._contained(forms, whole, found, most) if whole.get("contained") else [*found]

@@ -33,7 +33,7 @@ from apothecary.store import filling, poolers, postgresql_alone, schema
 from apothecary.store.connections import OPEN, Connection, Connections
 from apothecary.store.faults import one_line
 from apothecary.store.limited import limited
-from apothecary.store.postgresql_transaction import PLANNED, ManyWrites, PostgresqlTransaction, ask
+from apothecary.store.postgresql_transaction import BARRIER, PLANNED, ManyWrites, PostgresqlTransaction, ask
 from apothecary.store.sql import ATTEMPTS, SqlStore, too_complex, too_long
 from apothecary.store.statements import Statement
 from apothecary.store.write import SqlTransaction
@@ -118,7 +118,7 @@ class PostgresqlStore(SqlStore):
         # Otherwise they are set for the connection.
         limits = {"statement_timeout": str(int(seconds * 1000)), "jit": "off"} if pooled else {}
         self._together: _Around = partial(poolers.together, limits=poolers.settings(limits)) if pooled else nullcontext
-        self._writing = poolers.settings(limits | PLANNED)
+        self._writing = f"{poolers.settings(limits | PLANNED)}, ({BARRIER})"
         super().__init__(_dialect())
         self._writes = ManyWrites(self)
 

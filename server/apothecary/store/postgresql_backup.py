@@ -49,6 +49,7 @@ def dump(url: URL, beside: Path) -> Copied:
         program = _program("pg_dump", connection)
         where, snapshot, resources = _one(connection, _MOMENT)
         chosen = [f'--table="{where}"."{name}"' for name in TABLES]
+        chosen += [f'--exclude-table-data="{where}"."{name}"' for name in schema.PASSING]
         plain = ("--format=custom", "--no-owner", "--no-privileges", f"--lock-wait-timeout={PATIENCE}s")
         _run(url, program, *plain, *chosen, f"--snapshot={snapshot}", f"--file={beside}", _address(url))
     return Copied(_verified(_program("pg_restore"), beside), resources)

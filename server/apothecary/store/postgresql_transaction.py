@@ -42,9 +42,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.engine import Dialect
 
-from apothecary.store import concept_tables, tables
+from apothecary.store import concept_tables, reads, tables
 from apothecary.store.connections import Connection
-from apothecary.store.contract import Stored
+from apothecary.store.contract import Head, Stored
 from apothecary.store.fragments import one_of
 from apothecary.store.limited import PIECE, limited
 from apothecary.store.sql import SqlStore
@@ -55,6 +55,9 @@ BEGIN = "BEGIN ISOLATION LEVEL SERIALIZABLE"
 # A plan that was made while a table was empty reads the whole table, and is kept when that is full
 # (https://www.postgresql.org/docs/current/sql-prepare.html#SQL-PREPARE-NOTES). What a transaction asks has an index.
 PLANNED = {"enable_seqscan": "off"}
+# What a write may not be before. It is read inside of the transaction: one that began before an export set it, and
+# would commit afterwards with an earlier time, is refused by the database and tried again (see `bulk.py`).
+BARRIER = f"SELECT value FROM state WHERE name = '{reads.BARRIER}'"  # noqa: S608 (a constant)
 
 # Fewer rows of one table are sent as arrays: a COPY has a cost of its own, and ways of its own.
 MANY = 1000
@@ -100,7 +103,8 @@ class PostgresqlTransaction(SqlTransaction):
         super().__init__(store, writes, self._writer, newest)
         self._connection = connection
         self._limits = limits
-        self._begun = False
+        self._limited = connection.cursor(binary=True)
+        self._begun = self._bounded = False
         self._copies: list[tuple[str, Sequence[Sequence[Any]]]] = []
 
     @contextmanager
@@ -110,7 +114,7 @@ class PostgresqlTransaction(SqlTransaction):
             if not self._begun:
                 self._begun = True
                 self._writer.execute(BEGIN)
-                self._writer.execute(self._limits)
+                self._limited.execute(self._limits)
             yield
 
     def commit(self) -> None:
@@ -129,6 +133,16 @@ class PostgresqlTransaction(SqlTransaction):
             self._connection.rollback()
 
     # -- asking
+
+    def moment(self, current: Stored | Head | None = None) -> int:
+        if not self._bounded:
+            self._bounded = True
+            if not self._begun:
+                with self._together():
+                    pass
+            ((*_, barrier),) = self._limited.fetchall()
+            self._newest = max(self._newest or 0, int(barrier or 0))
+        return super().moment(current)
 
     def run(self, statement: Statement, **named: Any) -> Any:
         with self._together():

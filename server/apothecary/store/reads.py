@@ -14,6 +14,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    cast,
     exists,
     func,
     literal,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     not_,
     select,
     tuple_,
+    union_all,
 )
 from sqlalchemy.engine import Dialect
 
@@ -29,6 +31,10 @@ from apothecary.search.parameters import ANY, CANONICAL
 from apothecary.store import tables
 from apothecary.store.contract import LOADED
 from apothecary.store.fragments import by_url, constant, each_of, one_of
+
+# Under this name the database says before which time nothing is written any more: what was exported up to a moment
+# stays all that there is up to it.
+BARRIER = "nothing written before"
 
 _TYPE = bindparam("type", type_=Text())
 _ID = bindparam("id", type_=Text())
@@ -141,8 +147,10 @@ def history_of_total(dialect: Dialect, resource_type: bool, types: bool, since: 
 
 
 def newest() -> Select[Any]:
-    """The time of the last write; 0 where there was none."""
-    return select(func.coalesce(func.max(tables.version.c.updated), 0))
+    """The time of the last write, or that before which no later one may be; 0 where there was none."""
+    barrier = select(cast(tables.state.c.value, BigInteger())).where(tables.state.c.name == literal(BARRIER))
+    every = union_all(select(func.max(tables.version.c.updated).label("moment")), barrier).subquery()
+    return select(func.coalesce(func.max(every.c.moment), 0))
 
 
 def referrers() -> Select[Any]:

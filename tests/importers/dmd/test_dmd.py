@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from apothecary.errors import StartError
 from apothecary.fhir.json import JSON, dumps
 from apothecary.fhir.releases import FhirVersion
-from apothecary.importers.dmd import resources
+from apothecary.importers.dmd import edition, resources
 from apothecary.importers.formats import FORMATS, Given, Made
 from apothecary.importers.report import Remark, Report
 from apothecary.validation import validate
@@ -71,7 +71,7 @@ def test_every_product_and_pack_of_the_sample_is_there(sample: tuple[dict[str, J
     assert counts == {"Medication": 7 + 15, "MedicationKnowledge": 7 + 15 + 7}
     assert sum(key.startswith("PackagedProductDefinition/") for key in found) == 14 + 26
     assert {one.kind for one in remarks} == {"approximated"}
-    assert all("the supplier stands as" in one.reason for one in remarks)
+    assert all("the supplier stands as" in one.reason or "codes of the lookup" in one.reason for one in remarks)
 
 
 def test_a_virtual_product_says_what_the_release_says(sample: tuple[dict[str, JSON], list[Remark]]) -> None:
@@ -208,6 +208,23 @@ def test_the_strength_of_another_substance_is_named_where_the_ingredient_is(tmp_
     assert found["Medication/dmd-39113611000001102"]["ingredient"][0]["item"] == ingredient["item"]
 
 
+def test_a_strength_without_a_denominator_is_of_one_unit_dose_where_there_are_such(tmp_path: Path) -> None:
+    part = (
+        "<VIRTUAL_PRODUCT_INGREDIENT><VPI><VPID>39113611000001102</VPID><ISID>387517004</ISID>"
+        "<STRNT_NMRTR_VAL>500</STRNT_NMRTR_VAL></VPI></VIRTUAL_PRODUCT_INGREDIENT>"
+    )
+    dose = "<UNIT_DOSE_UOMCD>428673006</UNIT_DOSE_UOMCD>"
+    for kind, expected in (("1", "strengthRatio"), ("2", "strengthQuantity")):
+        text = VMP.format(ONE_VMP.format(f"<DF_INDCD>{kind}</DF_INDCD>{dose}"), part)
+        found, _ = run(write(tmp_path, vmp=text))
+        (ingredient,) = found["Medication/dmd-39113611000001102"]["ingredient"]
+        assert expected in ingredient
+        if kind == "1":
+            ratio = ingredient["strengthRatio"]
+            assert (ratio["numerator"]["value"], ratio["denominator"]["value"]) == (500, 1)
+            assert ratio["denominator"]["code"] == "428673006"
+
+
 def test_a_combination_pack_holds_its_packs(tmp_path: Path) -> None:
     packs = "".join(
         f"<VMPP><VPPID>{code}</VPPID><NM>Pack</NM><VPID>39113611000001102</VPID>{more}</VMPP>"
@@ -268,6 +285,11 @@ def test_what_is_wrong_is_told_and_the_rest_is_made(tmp_path: Path, files: dict[
     assert "MedicationKnowledge/dmd-39113611000001102" in found
     assert any(told in one.reason for one in remarks), remarks
     assert all(one.place.file.endswith(".xml") for one in remarks)
+
+
+def test_the_names_of_the_files_say_which_edition_they_are(tmp_path: Path) -> None:
+    assert edition(Given([SAMPLE], Report(lambda _: None), {})) == "2019-04-01"
+    assert edition(Given([write(tmp_path, vmp="")], Report(lambda _: None), {})) is None
 
 
 def test_files_of_something_else_are_refused(tmp_path: Path) -> None:

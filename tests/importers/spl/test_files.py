@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from apothecary.errors import StartError
+from apothecary.importers.spl import MOST_TAGS
 from tests.importers.making import by_type, imported
 from tests.importers.spl.label import label, section
 
@@ -60,6 +61,8 @@ def test_of_several_files_of_a_label_the_newest_is_read(tmp_path: Path, order: t
         (GOOD.replace("setId", "otherId").replace("<id ", "<noId ").encode(), "has neither a set id nor an id"),
         (label().encode(), "is no label: HUMAN PRESCRIPTION DRUG LABEL"),
         (b"<a>" * 300 + b"</a>" * 300, "nested deeper than 200 levels"),
+        (b"<a>" + b"<b/>" * MOST_TAGS + b"</a>", "has more than 500000 tags"),
+        (b"<a>" + b'<b c="" d="" e="" f=""/>' * 125_001 + b"</a>", "or 500000 attributes"),
         (b"<a>" + b" " * (32 * 1024 * 1024) + b"</a>", "cannot be read: is larger than"),
     ],
 )

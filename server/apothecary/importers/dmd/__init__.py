@@ -3,6 +3,6 @@
 The files: https://www.nhsbsa.nhs.uk/pharmacies-gp-practices-and-appliance-contractors/dictionary-medicines-and-devices-dmd
 """
 
-from apothecary.importers.dmd.catalogue import resources
+from apothecary.importers.dmd.release import edition, resources
 
-__all__ = ["resources"]
+__all__ = ["edition", "resources"]

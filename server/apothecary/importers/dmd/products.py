@@ -27,6 +27,8 @@ _ROLES = "http://terminology.hl7.org/CodeSystem/v3-RoleClass"
 # https://terminology.hl7.org/ValueSet-v3-RoleClassIngredientEntity.html: what the strength is that of.
 _OF_ITSELF, _OF_ANOTHER, _ACTIVE, _INACTIVE = "ACTIB", "ACTIR", "ACTI", "IACT"
 _BASES = {"0001": _OF_ITSELF, "0002": _OF_ANOTHER}
+# Of the lookup DF_INDICATOR.
+_DISCRETE = "1"
 _KINDS = {"VTM": "Virtual Therapeutic Moiety", "VMP": "Virtual Medicinal Product", "AMP": "Actual Medicinal Product"}
 
 
@@ -64,7 +66,7 @@ def supplier(record: Record, terms: Terms) -> Iterator[JSON]:
 
 def moiety(record: Record, terms: Terms) -> Iterator[JSON]:
     """A virtual therapeutic moiety."""
-    yield _knowledge(record, terms, [record.fields.get("ABBREVNM")], "VTMIDPREV", "VTMIDDT")
+    yield _filled(_knowledge(record, terms, [record.fields.get("ABBREVNM")], "VTMIDPREV", "VTMIDDT"))
 
 
 def virtual(record: Record, terms: Terms) -> Iterator[JSON]:
@@ -95,7 +97,10 @@ def actual(record: Record, terms: Terms) -> Iterator[JSON]:
         says += characteristics(terms, information, INFORMATION_SAYS, place)
     ingredients = _active(virtual, terms, place)
     for one in terms.held.of("AP_ING", record.code):
-        item = _item(one.get("ISID", ""), terms, place)
+        if "ISID" not in one:
+            terms.report.skipped(place, "an excipient without the code of a substance")
+            continue
+        item = _item(one["ISID"], terms, place)
         strength = {}
         if "STRNTH" in one and (amount := terms.quantity(one["STRNTH"], one.get("UOMCD", ""), place)):
             strength = {"strengthQuantity": amount}
@@ -190,7 +195,10 @@ def _product(
 def _active(virtual: str, terms: Terms, place: Place) -> list[tuple[JSON, JSON | None, bool]]:
     found: list[tuple[JSON, JSON | None, bool]] = []
     for one in terms.held.of("VPI", virtual):
-        item = _item(one.get("ISID", ""), terms, place)
+        if "ISID" not in one:
+            terms.report.skipped(place, "an ingredient without the code of a substance")
+            continue
+        item = _item(one["ISID"], terms, place)
         basis = one.get("BASIS_STRNTCD")
         role = _role(_BASES.get(basis or "", _ACTIVE))
         if basis:
@@ -203,7 +211,7 @@ def _active(virtual: str, terms: Terms, place: Place) -> list[tuple[JSON, JSON |
             role["text"] = f"{role.get('text', 'Based on')}: {base.get('text', other)}"
             role["coding"] += base["coding"]
             item["concept"]["text"] = (
-                f"{item['concept'].get('text', one.get('ISID', ''))} (strength as {base.get('text', other)})"
+                f"{item['concept'].get('text', one['ISID'])} (strength as {base.get('text', other)})"
             )
         ingredient = {"item": item}
         numerator = denominator = None
@@ -214,11 +222,21 @@ def _active(virtual: str, terms: Terms, place: Place) -> list[tuple[JSON, JSON |
         if numerator and denominator:
             ingredient["strengthRatio"] = {"numerator": numerator, "denominator": denominator}
         elif numerator and "STRNT_DNMTR_VAL" not in one:
-            ingredient["strengthQuantity"] = numerator
+            ingredient |= _of_one_dose(numerator, virtual, terms, place)
         elif numerator or denominator:
-            terms.report.skipped(place, f"the strength of {one.get('ISID')} is not whole")
+            terms.report.skipped(place, f"the strength of {one['ISID']} is not whole")
         found.append((ingredient, role, True))
     return found
+
+
+def _of_one_dose(numerator: JSON, virtual: str, terms: Terms, place: Place) -> JSON:
+    """A strength without a denominator: that of one unit dose, where the product is made of such (a tablet, a vial)."""
+    product = terms.held.about("VMP", virtual)
+    unit = product.get("UNIT_DOSE_UOMCD")
+    if product.get("DF_INDCD") != _DISCRETE or unit is None:
+        return {"strengthQuantity": numerator}
+    denominator = terms.quantity("1", unit, place)
+    return {"strengthRatio": {"numerator": numerator, "denominator": denominator}}
 
 
 def _item(code: str, terms: Terms, place: Place) -> JSON:
@@ -281,8 +299,8 @@ def _packs(record: Record, terms: Terms) -> Iterator[JSON]:
         for one in terms.held.of("DTINFO", code):
             source = terms.coded("DT_PAYMENT_CATEGORY", one["PAY_CATCD"], place) if "PAY_CATCD" in one else {}
             costs += _costs("Drug Tariff", one, ("PRICE", "PREVPRICE", "DT"), None, terms, place)
-            for cost in costs if source.get("text") else ():
-                cost["source"] = source["text"]
+            for cost in costs if source else ():
+                cost["source"] = source.get("text", one["PAY_CATCD"])
             if source and not costs:
                 costs.append({"type": {"text": "Drug Tariff payment category"}, "costCodeableConcept": source})
         for one in terms.held.of("PRICE_INFO", code):

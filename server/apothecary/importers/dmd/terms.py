@@ -44,8 +44,11 @@ class Terms:
 
     def concept(self, code: str, text: str) -> JSON:
         """A product, pack or the like as a CodeableConcept."""
-        coding = [{"system": SNOMED, "code": code}, {"system": DMD, "code": code, "display": text}]
-        return {"coding": coding, "text": text} if text else {"coding": coding}
+        coding = [{"system": SNOMED, "code": code}, {"system": DMD, "code": code}]
+        if not text:
+            return {"coding": coding}
+        coding[1]["display"] = text
+        return {"coding": coding, "text": text}
 
     def substance(self, code: str, place: Place) -> JSON:
         """A substance, as a CodeableConcept."""
@@ -94,7 +97,7 @@ class Terms:
     def pence(self, value: str, place: Place) -> JSON | None:
         """A price, which the files give in pence, in pounds."""
         amount = number(value)
-        if amount is None:
+        if amount is None or not value.replace(".", "").isdigit():
             self.report.skipped(place, f"{value!r} is not a price in pence")
             return None
         return {"value": FhirDecimal(f"{Decimal(amount).scaleb(-2):f}"), "currency": "GBP"}

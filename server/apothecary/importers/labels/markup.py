@@ -23,7 +23,8 @@ _KEPT = frozenset(
     }
 )
 _MOST_IDS = 2000
-_SPACE = re.compile(r"[ \t\r\n]+")
+# A single space is left as it is: most are.
+_SPACE = re.compile(r"[ \t\r\n]{2,}|[\t\r\n]")
 _PLAIN = re.compile(r"[\w .,%*+-]{1,200}")
 # The styles of SPL that a narrative has an element for, and how others look; what is in neither becomes a class.
 _STYLES = {"bold": "b", "italics": "i", "italic": "i", "underline": "u", "emphasis": "em"}

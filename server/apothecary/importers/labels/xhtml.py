@@ -13,7 +13,8 @@ Content = Sequence[Node | str]
 BLOCKS = frozenset({"p", "div", "ul", "ol", "li", "table", "caption", "thead", "tbody", "tfoot", "tr", "h4", "hr"})
 _RAISED = str.maketrans("0123456789+-=() ,", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ ,")
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-_SPACE = re.compile(r"[ \t\r\n]+")
+# A line of text becomes one by what is a block, not by how it was written.
+_SPACES = str.maketrans("\t\r\n", "   ")
 # What CommonMark reads as markup, in a line and at its beginning: https://spec.commonmark.org/0.31.2/#backslash-escapes
 _MARKS = re.compile(r"[\\`*_<\[\]]")
 _LINE_MARKS = re.compile(r"(?m)^([#>+=~-]|\d+(?=[.)](?:\s|$)))")
@@ -91,7 +92,7 @@ def _escaped(found: re.Match[str]) -> str:
 def _words(content: Content) -> Iterator[str]:
     for part in content:
         if isinstance(part, str):
-            yield _SPACE.sub(" ", part)
+            yield part.translate(_SPACES)
         elif part.name == "br":
             yield "\n"
         elif part.name == "sup":

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from apothecary.errors import StartError
 from apothecary.fhir.json import JSON
 from apothecary.fhir.ndc import readings
 from apothecary.importers.delimited import Row
-from apothecary.importers.fda import APPLICATIONS, FDA
+from apothecary.importers.fda import day
 from apothecary.importers.formats import Given, Made
 from apothecary.importers.ids import Ids, stable_id
+from apothecary.importers.listed_applications import Applications
 from apothecary.importers.listed_packages import Package, packaged_product
 from apothecary.importers.listed_products import Product, medication_and_knowledge
 from apothecary.importers.ndc.known import rxcui_by_set_id, substances, unii_by_name
@@ -23,54 +25,45 @@ from apothecary.importers.ndc.listing import Status, ingredients, split
 from apothecary.importers.ndc.tables import SILENT, Tables, tables
 from apothecary.importers.report import Place, Report
 
-# What is marketed under a monograph, or without an approval, has no authorization of its own.
-_NO_AUTHORIZATION = ("OTC MONOGRAPH", "UNAPPROVED")
-# The subjects of one resource: the largest application known has 9,752 packages.
-_MOST_SUBJECTS = 10_000
-
 
 @dataclass(slots=True)
 class _Listed:
-    """What is known of a product beyond its row: its packages, and what they are told of it."""
+    """What is known of a product beyond its row: the NDCs of its packages by their ids, and what these need of it."""
 
-    packages: list[str] = field(default_factory=list)
+    packages: dict[str, str] = field(default_factory=dict)
     name: str = ""
     active: bool = True
     seen: bool = False
-
-
-@dataclass(slots=True)
-class _Application:
-    category: str
-    number: str
-    place: Place
-    packages: list[str] = field(default_factory=list)
 
 
 def resources(given: Given) -> Iterator[Made]:
     """Everything that the files list, products first. What is kept in memory are the codes, not what they stand for.
     Raises StartError where there is no file of products or packages.
     """
+    status = Status(_as_of(given), given.report)
     directory = tables(given.paths, given.report)
-    status = Status(str(given.options.get("as_of") or ""), given.report)
     listed: dict[str, _Listed] = {}
     for _, row, identity in _packages(directory, SILENT):
-        listed.setdefault(_key(row), _Listed()).packages.append(identity)
-    applications: dict[tuple[str, str], _Application] = {}
+        listed.setdefault(_key(row), _Listed()).packages[identity] = row.fields["NDCPACKAGECODE"].strip()
+    applications = Applications()
     yield from _products(directory, status, listed, applications, given.report)
     for place, row, identity in _packages(directory, given.report):
         yield Made(_package(row, identity, listed[_key(row)], status, given.report, place), place)
-    ids = Ids()
-    for application in applications.values():
-        for authorization in _authorizations(application, ids):
-            yield Made(authorization, application.place)
+    yield from applications.resources("ndc")
+
+
+def _as_of(given: Given) -> str:
+    text = str(given.options.get("as-of") or "")
+    if text and day(text.replace("-", "")) != text:
+        raise StartError(f"--as-of: {text} is no day such as 2019-06-28")
+    return text
 
 
 def _products(
     directory: Tables,
     status: Status,
     listed: dict[str, _Listed],
-    applications: dict[tuple[str, str], _Application],
+    applications: Applications,
     report: Report,
 ) -> Iterator[Made]:
     unii = unii_by_name(directory, substances(directory), report) if directory.has("unii") else {}
@@ -99,11 +92,7 @@ def _products(
         product.rxcui = rxcui.get(fields.get("PRODUCTID", "").partition("_")[2].lower(), "")
         product.packages = known.packages
         known.name, known.active, known.seen = next(iter(product.names), ""), product.active, True
-        if product.application and not product.category.upper().startswith(_NO_AUTHORIZATION):
-            key = product.application, product.category
-            if (application := applications.get(key)) is None:
-                application = applications[key] = _Application(product.category, product.application, place)
-            application.packages += known.packages
+        applications.add(product.application, product.category, known.packages, place)
         for resource in medication_and_knowledge(product, report, place):
             yield Made(resource, place)
 
@@ -131,13 +120,19 @@ def _product(fields: dict[str, str], code: str, identity: str, organization: str
 def _packages(directory: Tables, report: Report) -> Iterator[tuple[Place, Row, str]]:
     """Each row of a package, and the id of what it becomes, the same each time."""
     ids = Ids()
+    # A folder may hold the zip file and what was in it.
+    rows: set[int] = set()
     for file, row in directory.rows("package", report):
         place = Place(file, row.line)
         code = row.fields["NDCPACKAGECODE"].strip()
-        if _is_code(code, 3):
-            yield place, row, ids.next("ndc", code)
-        else:
+        whole = hash(tuple(row.fields.values()))
+        if not _is_code(code, 3):
             report.skipped(place._replace(column="NDCPACKAGECODE"), f"{code!r} is no NDC of a package")
+        elif whole in rows:
+            report.skipped(place, "the same row was there before")
+        else:
+            rows.add(whole)
+            yield place, row, ids.next("ndc", code)
 
 
 def _package(row: Row, identity: str, known: _Listed, status: Status, report: Report, place: Place) -> JSON:
@@ -163,24 +158,6 @@ def _package(row: Row, identity: str, known: _Listed, status: Status, report: Re
         active=status.active(fields, place) and known.active,
     )
     return packaged_product(package, report, place)
-
-
-def _authorizations(application: _Application, ids: Ids) -> Iterator[JSON]:
-    """The RegulatedAuthorization of an application, in parts where it has very many packages:
-    https://hl7.org/fhir/R5/regulatedauthorization.html
-    """
-    for first in range(0, max(len(application.packages), 1), _MOST_SUBJECTS):
-        found: JSON = {
-            "resourceType": "RegulatedAuthorization",
-            "id": ids.next("ndc", application.number, application.category),
-            "identifier": [{"system": APPLICATIONS, "value": application.number}],
-        }
-        if subjects := application.packages[first : first + _MOST_SUBJECTS]:
-            found["subject"] = [{"reference": f"PackagedProductDefinition/{one}"} for one in subjects]
-        if application.category:
-            found["type"] = {"text": application.category}
-        found["regulator"] = {"display": FDA}
-        yield found
 
 
 def _key(row: Row) -> str:

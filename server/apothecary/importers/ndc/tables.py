@@ -17,7 +17,7 @@ from typing import Literal
 from apothecary.errors import StartError
 from apothecary.importers.delimited import Row, columns, rows
 from apothecary.importers.report import Place, Report
-from apothecary.importers.sources import Member, members
+from apothecary.importers.sources import Member, Torn, members
 
 Kind = Literal["product", "package", "unii", "rxnorm"]
 
@@ -55,7 +55,10 @@ class Tables:
 
     def rows(self, kind: Kind, report: Report) -> Iterator[tuple[str, Row]]:
         """Each row of each file of a kind, with the name of the file."""
-        for member in members(self.paths, SILENT):
+        # What cannot be opened was told before.
+        quiet = Report(lambda remark: None)
+        quiet.reading = report.reading
+        for member in members(self.paths, quiet):
             found = self.kinds.get(member.name)
             if found is not None and found[0] == kind:
                 for row in rows(member, report, found[1]):
@@ -72,7 +75,11 @@ def tables(paths: Sequence[Path], report: Report) -> Tables:
     """
     kinds: dict[str, tuple[Kind, str]] = {}
     for member in members(paths, report):
-        separator, names = columns(member)
+        try:
+            separator, names = columns(member)
+        except Torn as error:
+            report.skipped(Place(member.name), f"cannot be read: {error}")
+            continue
         kind = _kind({name.upper() for name in names})
         if kind is None:
             report.skipped(Place(member.name), "is no file of an NDC directory, by the columns in its first line")

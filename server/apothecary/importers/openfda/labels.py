@@ -64,7 +64,7 @@ def resources(record: JSON, place: Place, report: Report, told: Told) -> Iterato
         return
     known = record["openfda"] if isinstance(record.get("openfda"), dict) else {}
     for name in sorted(known.keys() - _KNOWN):
-        told.once(place, f"openfda.{name} is not taken over")
+        told.field(place, f"openfda.{name}")
     key = stable_id("openfda", set_id)
     written = text(record.get("effective_time"))
     date = day(written) or ""
@@ -121,6 +121,7 @@ class _Product:
         self._known = {name: list(dict.fromkeys(texts(known.get(name)))) for name in _KNOWN}
         self.names = list(dict.fromkeys(self._known["brand_name"] + self._known["generic_name"]))
         self.maker = next(iter(self._known["manufacturer_name"]), "")
+        self._packages = self._ndcs("package_ndc", 3)
         self.codings = self._codings()
         self.named = bool(self.names or self.codings)
         kind = next(iter(self._known["product_type"]), "")
@@ -136,7 +137,8 @@ class _Product:
         code: JSON = {"coding": self.codings} if self.codings else {}
         if self.names:
             code["text"] = self.names[0]
-        identifiers = [{"system": NDC, "value": one["code"]} for one in self.codings if one["system"] == NDC]
+        products = [one["code"] for one in self.codings if one["system"] == NDC and one["code"] not in self._packages]
+        identifiers = [{"system": NDC, "value": one} for one in products]
         identifiers += [{"type": {"text": "UPC"}, "value": one} for one in self._known["upc"]]
         ingredients = self._ingredients()
         head: JSON = {"id": self._key, **({"identifier": identifiers} if identifiers else {}), "code": code}
@@ -146,7 +148,7 @@ class _Product:
         if ingredients:
             medication["ingredient"] = [{**one, "isActive": True} for one in ingredients]
         yield medication
-        packages = [(stable_id(self._key, one), one) for one in self._ndcs("package_ndc", 3)]
+        packages = [(stable_id(self._key, one), one) for one in self._packages]
         yield self._knowledge(head, holder, said, [identity for identity, _ in packages], ingredients)
         for identity, package in packages:
             yield self._package(identity, package)
@@ -208,12 +210,13 @@ class _Product:
 
     def _codings(self) -> list[JSON]:
         products = self._ndcs("product_ndc", 2)
+        packages = self._packages
         drugs = self._codes("rxcui")
         if len(products) > 1:
             reason = f"the label does not say which of {len(drugs)} RxCUIs and which text is that of which product"
             self._report.approximated(self._place, f"{len(products)} products stand as one: {reason}")
         return [
-            *({"system": NDC, "code": one} for one in products),
+            *({"system": NDC, "code": one} for one in (*products, *packages)),
             *({"system": RXNORM, "code": one} for one in drugs),
         ]
 
@@ -254,7 +257,7 @@ def _sections(record: JSON, place: Place, report: Report) -> Iterator[Section]:
     for key, value in record.items():
         if key in _HEAD or (key.endswith(_TABLE) and key.removesuffix(_TABLE) in record):
             continue
-        at = place._replace(column=f"{place.column}.{key}")
+        at = place._replace(column=key)
         if not texts(value):
             report.skipped(at, "has no text")
             continue
@@ -269,7 +272,7 @@ def _sections(record: JSON, place: Place, report: Report) -> Iterator[Section]:
             if number == 0 and len(texts(value)) < (len(value) if isinstance(value, list) else 1):
                 report.skipped(at, "what is no text is left out")
         for one in texts(record.get(f"{key}{_TABLE}")):
-            section.body += _table(one, at._replace(column=f"{at.column}{_TABLE}"), report)
+            section.body += _table(one, at._replace(column=f"{key}{_TABLE}"), report)
         yield section
 
 

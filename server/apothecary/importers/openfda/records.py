@@ -19,6 +19,7 @@ from apothecary.importers.sources import Member, Torn
 # The largest records, labels with many tables, have some ten million bytes.
 LARGEST = 32 * 1024 * 1024
 _BLOCK = 64 * 1024
+RESULTS = "/results"
 # Those of openFDA have four levels.
 _DEEPEST = 40
 
@@ -39,7 +40,7 @@ class _Bounded:
 
 
 def records(member: Member, report: Report) -> Iterator[tuple[Place, JSON]]:
-    """Each record, and where it stands: `column` counts them from 0. What cannot be read is told."""
+    """Each record, and where it stands: `labels.json/results[0]`. What cannot be read is told."""
     number = -1
     place = Place(member.name)
     try:
@@ -47,7 +48,7 @@ def records(member: Member, report: Report) -> Iterator[tuple[Place, JSON]]:
             bounded = _Bounded(stream)
             for number, record in enumerate(_items(bounded)):
                 bounded.count = 0
-                at = place._replace(column=f"results[{number}]")
+                at = Place(f"{member.name}{RESULTS}[{number}]")
                 if isinstance(record, dict):
                     yield at, record
                 else:

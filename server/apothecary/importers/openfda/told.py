@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apothecary.importers.openfda.records import RESULTS
 from apothecary.importers.report import Place, Report
 
 
@@ -13,16 +14,26 @@ class Told:
         self._files: list[str] = []
         self._seen: dict[str, int] = {}
 
-    def once(self, place: Place, reason: str) -> None:
-        """Tell of a field that no record of a file has a place for, once for the file."""
-        if self.first(f"{place.file} {reason}", place) is None:
-            self._report.skipped(Place(place.file), reason)
+    def field(self, place: Place, name: str) -> None:
+        """Tell of a field that is not known here, once for a file."""
+        if self.first(f"{_file(place)} {name}", place) is None:
+            self._report.skipped(Place(_file(place), column=name), "the field is not known here")
+
+    def elsewhere(self, place: Place, name: str, reason: str) -> None:
+        """Tell of a field that says what stands in another one, once for a file."""
+        if self.first(f"{_file(place)} {name}", place) is None:
+            self._report.approximated(Place(_file(place), column=name), reason)
 
     def first(self, name: str, place: Place) -> str | None:
         """The file that had `name` first; None where it comes for the first time."""
         if name in self._seen:
             return self._files[self._seen[name]]
-        if not self._files or self._files[-1] != place.file:
-            self._files.append(place.file)
+        if not self._files or self._files[-1] != _file(place):
+            self._files.append(_file(place))
         self._seen[name] = len(self._files) - 1
         return None
+
+
+def _file(place: Place) -> str:
+    """The file that a record is in."""
+    return place.file.rpartition(RESULTS)[0] or place.file

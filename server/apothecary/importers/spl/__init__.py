@@ -21,6 +21,8 @@ from apothecary.importers.spl.tree import V3, Reader, child, children, value_of,
 
 # The largest labels have some ten million bytes.
 LARGEST = 32 * 1024 * 1024
+# Each element and attribute takes some hundred bytes of memory, however short it is. A label of 200 kB has 5,000 tags.
+MOST_TAGS, MOST_ATTRIBUTES = 500_000, 500_000
 # What lies beside a label in its zip file; the label says what it shows.
 _IMAGES = (".jpg", ".jpeg", ".png", ".gif", ".svg", ".bmp", ".tif", ".tiff", ".pdf", ".sdf", ".mol")
 
@@ -51,6 +53,9 @@ def _label(member: Member, report: Report, organizations: set[str]) -> Iterator[
     place = Place(member.name)
     try:
         data = member.read(LARGEST)
+        if data.count(b"<") > MOST_TAGS or data.count(b"=") > MOST_ATTRIBUTES:
+            report.skipped(place, f"has more than {MOST_TAGS} tags, or {MOST_ATTRIBUTES} attributes")
+            return
         document = parse_xml(data.decode("utf-8-sig"))
     except Torn as error:
         report.skipped(place, f"cannot be read: {error}")

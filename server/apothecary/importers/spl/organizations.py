@@ -48,7 +48,7 @@ def establishments(document: Node, reader: Reader) -> Section | None:
     items = [element("li", [one]) for one in _under(node, reader)]
     if node is None or not items:
         return None
-    reader.approximated(node, f"{len(items)} establishments stand as text")
+    reader.approximated(node, f"establishments stand as text: {len(items)}")
     return Section(reader.place(node), title="Establishments", body=[element("ul", items)])
 
 

@@ -15,7 +15,7 @@ from apothecary.importers.fda import DEA
 from apothecary.importers.ids import Ids
 from apothecary.importers.spl.characteristics import characteristic
 from apothecary.importers.spl.ingredients import ELEMENTS, Ingredient, ingredients
-from apothecary.importers.spl.packages import Package, counted, inactive, packages
+from apothecary.importers.spl.packages import Package, counted, inactive, marketing, packages
 from apothecary.importers.spl.tree import OID, Reader, child, children, value_of, words
 
 _INNER = ("manufacturedProduct", "manufacturedMedicine", "partProduct", "partMedicine")
@@ -42,11 +42,13 @@ class Product:
     characteristics: list[JSON]
     schedules: list[JSON]
     approvals: list[Node]
-    acts: list[Node]
+    marketing: list[JSON]
+    """MarketingStatus of each act of marketing."""
     equivalents: list[tuple[JSON, JSON]]
     """Products that this one is the same as: the kind of sameness, and the Coding of the other."""
     packages: list[tuple[str, Package]] = field(default_factory=list)
     """With their ids."""
+    package_codes: list[JSON] = field(default_factory=list)
     parts: list[tuple[JSON | None, Product]] = field(default_factory=list)
     """With how much of each is in it, as a Ratio."""
     inactive: bool = False
@@ -58,11 +60,22 @@ class Product:
 
     @property
     def concept(self) -> JSON | None:
-        """What it is called by, and coded with."""
-        found: JSON = {"coding": [self.coding]} if self.coding else {}
+        """What it is called by, and coded with. The codes of its packages mean this product, too, and are asked for
+        more often than its own.
+        """
+        codings = [*([self.coding] if self.coding else []), *self.package_codes]
+        found: JSON = {"coding": codings} if codings else {}
         if self.names:
             found["text"] = self.names[0]
         return found or None
+
+    @property
+    def identifier(self) -> JSON | None:
+        """Its code, with the time in which it is marketed under it."""
+        if self.coding is None:
+            return None
+        periods = [one["dateRange"] for one in self.marketing if "dateRange" in one]
+        return {**identifier(self.coding), **({"period": periods[0]} if len(periods) == 1 else {})}
 
     def all(self) -> Iterator[Product]:
         """Itself, and its parts."""
@@ -121,13 +134,15 @@ def read(outer: Node, key: str, ids: Ids, day: str, reader: Reader) -> Product |
             made for one in said if one.name == "policy" and (made := reader.concept(child(one, "code"))) is not None
         ],
         approvals=[one for one in said if one.name == "approval"],
-        acts=acts,
+        marketing=marketing(acts, reader),
         equivalents=_equivalents(node, reader),
-        inactive=inactive(acts, day, reader),
+        inactive=inactive(acts, day),
     )
     for package in packages(node, reader):
-        code = package.code(reader)
-        found.packages.append((ids.next(key, code["code"] if code else f"{found.id[len(key) + 1 :]}-package"), package))
+        codes = package.codes(reader)
+        known = codes[0]["code"] if codes else f"{found.id[len(key) + 1 :]}-package"
+        found.packages.append((ids.next(key, known), package))
+        found.package_codes += [one for one in codes if one not in found.package_codes]
     for part in children(node, "part"):
         inner = read(part, key, ids, day, reader)
         if inner is not None:
@@ -150,8 +165,8 @@ def _equivalents(node: Node, reader: Reader) -> list[tuple[JSON, JSON]]:
 def medication(product: Product, holder: JSON | None) -> JSON:
     """The Medication."""
     found: JSON = {"resourceType": "Medication", "id": product.id}
-    if product.coding:
-        found["identifier"] = [identifier(product.coding)]
+    if product.identifier:
+        found["identifier"] = [product.identifier]
     if product.concept:
         found["code"] = product.concept
     found["status"] = "inactive" if product.inactive else "active"
@@ -171,8 +186,8 @@ def medication(product: Product, holder: JSON | None) -> JSON:
 def knowledge(product: Product, holder: JSON | None, label_type: JSON, label: JSON) -> JSON:
     """The MedicationKnowledge; `label` are the elements that say what the label says of all its products."""
     found: JSON = {"resourceType": "MedicationKnowledge", "id": product.id}
-    if product.coding:
-        found["identifier"] = [identifier(product.coding)]
+    if product.identifier:
+        found["identifier"] = [product.identifier]
     if product.concept:
         found["code"] = product.concept
     found["status"] = "inactive" if product.inactive else "active"

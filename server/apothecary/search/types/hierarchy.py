@@ -41,7 +41,7 @@ def predicate(parameter: str, modifier: str, text: str, request: Request) -> Pre
         where = notation.below(code) if modifier == "below" else notation.above(code)
         if not where:
             raise ValueError(f"{code!r} is not written as a code of {system}")
-        return any_of([Row("token", parameter, of_system(system, one)) for one in where])
+        return any_of([Row("token", parameter, _beginning(system, one)) for one in where])
     by_form = _by_form(parameter, modifier, system, code, request)
     if by_form is not None:
         return by_form
@@ -66,7 +66,7 @@ def _by_form(parameter: str, modifier: str, system: str, code: str, request: Req
     where = [Compare("code", "in", tuple(listed))]
     if modifier == "below":
         where += [Compare("code", "prefix", systems.beginning(system, one)) for one in form.below(code)]
-    return any_of([Row("token", parameter, of_system(system, one)) for one in where])
+    return any_of([Row("token", parameter, _beginning(system, one)) for one in where])
 
 
 def _media(parameter: str, modifier: str, system: str | None, kind: str) -> Predicate:
@@ -82,6 +82,15 @@ def _media(parameter: str, modifier: str, system: str | None, kind: str) -> Pred
     where = [Compare("code", "=", key(FOLDED + one)) for one in dict.fromkeys(exact)]
     where += [Compare("code", "prefix", key(f"{FOLDED}{kind}{one}")) for one in further]
     return any_of([Row("token", parameter, of_system(system, one) if system else one) for one in where])
+
+
+def _beginning(system: str, code: Compare) -> Every:
+    """A condition on the code, and that it is of `system`. Where codes begin alike that are few of the many that the
+    system has, the system is said so that no index of all its codes is read for them.
+    """
+    if code.operator != "prefix":
+        return of_system(system, code)
+    return Every((code, Compare("system", ">=", key(system)), Compare("system", "<=", key(system))))
 
 
 def of_system(system: str, code: Compare) -> Every:

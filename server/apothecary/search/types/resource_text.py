@@ -101,11 +101,16 @@ def _collect(
         kind = shape.get(name)
         if kind is None:
             continue
-        for one in value if value.__class__ is list else (value,):
-            if one.__class__ is str:
-                found.append((kind, one))
-            elif one.__class__ is dict:
-                _collect(one, tables.structure_of(one, kind), tables, version, found)
+        if value.__class__ is str:
+            found.append((kind, value))
+        elif value.__class__ is dict:
+            _collect(value, tables.structure_of(value, kind), tables, version, found)
+        elif value.__class__ is list:
+            for one in value:
+                if one.__class__ is str:
+                    found.append((kind, one))
+                elif one.__class__ is dict:
+                    _collect(one, tables.structure_of(one, kind), tables, version, found)
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,67 @@
+"""The page of a history: each version, and what changed since the one before."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from apothecary.fhir.json import JSON, dumps, pretty
+from apothecary.pages.answers import shown
+from apothecary.pages.titles import title_of
+from apothecary.pages.view import View
+
+# Lines of a difference, and characters of a version that is compared.
+LINES, LARGEST = 200, 300_000
+
+
+def history_page(view: View, bundle: JSON) -> bytes:
+    """A history of a resource, a type or the system: https://hl7.org/fhir/R5/http.html#history"""
+    entries = [_entry(view, one) for one in bundle.get("entry", [])]
+    older: dict[str, dict[str, Any]] = {}
+    for one in reversed(entries):
+        before = older.get(one["name"])
+        if before is not None:
+            one["changes"], one["more"] = _changes(before["resource"], one["resource"])
+        older[one["name"]] = one
+    links = {link["relation"]: link["url"] for link in bundle.get("link", []) if link["relation"] != "self"}
+    title = f"History of {view.path.removesuffix('/_history') or 'all resources'}".replace("/_history", "")
+    return shown("history.html", view, title, entries=entries, links=links, total=bundle.get("total"))
+
+
+def _entry(view: View, entry: JSON) -> dict[str, Any]:
+    resource, request = entry.get("resource"), entry.get("request", {})
+    url = str(request.get("url", ""))
+    name = f"{resource['resourceType']}/{resource['id']}" if resource else url.partition("?")[0].removesuffix("/")
+    meta = (resource or {}).get("meta", {})
+    version = meta.get("versionId", "")
+    return {
+        "name": name,
+        "address": view.to(f"{name}/_history/{version}") if resource else None,
+        "title": title_of(resource) if resource else "",
+        "version": version,
+        "when": meta.get("lastUpdated") or (entry.get("response") or {}).get("lastModified", ""),
+        "method": request.get("method", ""),
+        "resource": resource,
+        "changes": None,
+        "more": 0,
+    }
+
+
+def _changes(before: JSON | None, after: JSON | None) -> tuple[list[tuple[str, str]], int]:
+    """The lines that differ, each with its sign; and how many more there are."""
+    old, new = _lines(before), _lines(after)
+    if old is None or new is None:
+        return [("?", "too large to compare here")], 0
+    found = [
+        (line[0], line[1:])
+        for line in difflib.unified_diff(old, new, n=2, lineterm="")
+        if not line.startswith(("---", "+++"))
+    ]
+    return found[:LINES], max(0, len(found) - LINES)
+
+
+def _lines(resource: JSON | None) -> list[str] | None:
+    if resource is None:
+        return []
+    text = dumps({name: value for name, value in resource.items() if name != "meta"})
+    return None if len(text) > LARGEST else pretty(text).decode().splitlines()

@@ -1,0 +1,111 @@
+"""Templates -> HTML. Whatever comes from a resource is escaped, but for narratives, which nh3 cleans.
+
+https://hl7.org/fhir/R5/narrative.html#security and https://jinja.palletsprojects.com/en/stable/api/#autoescaping
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlsplit
+
+import nh3
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+# https://hl7.org/fhir/R5/narrative.html#xhtml: what formats, and nothing that acts or is fetched.
+_TAGS = frozenset(
+    (
+        *(
+            "a",
+            "abbr",
+            "b",
+            "big",
+            "blockquote",
+            "br",
+            "caption",
+            "cite",
+            "code",
+            "col",
+            "colgroup",
+            "dd",
+            "dfn",
+            "div",
+        ),
+        *("dl", "dt", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "kbd", "li", "ol", "p", "pre", "q"),
+        *("samp", "small", "span", "strong", "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "tt"),
+        *("ul", "var"),
+    )
+)
+_ATTRIBUTES = {
+    "*": {"lang", "title", "dir"},
+    "a": {"href"},
+    "img": {"alt", "src", "width", "height"},
+    "td": {"colspan", "rowspan"},
+    "th": {"colspan", "rowspan", "scope"},
+    "ol": {"start", "type"},
+}
+
+
+def _attribute(tag: str, name: str, value: str) -> str | None:
+    """Links lead to pages, and pictures are shown where they stand in the text itself."""
+    if name == "href":
+        return value if urlsplit(value).scheme in ("", "http", "https", "mailto") else None
+    if name == "src":
+        return value if value.startswith(("data:image/png", "data:image/jpeg", "data:image/gif")) else None
+    return value
+
+
+_cleaner = nh3.Cleaner(
+    tags=set(_TAGS),
+    clean_content_tags={"script", "style"},
+    attributes=_ATTRIBUTES,
+    attribute_filter=_attribute,
+    url_schemes={"http", "https", "mailto", "data"},
+    link_rel="noopener noreferrer",
+)
+
+
+def narrative(div: Any) -> Markup:
+    """The text of a narrative as part of a page, its headings below those of the page."""
+    return Markup(_cleaner.clean(div)) if isinstance(div, str) else Markup()  # noqa: S704 (nh3 cleaned it)
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("apothecary.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals |= {"style": asset_address("apothecary.css"), "script": asset_address("apothecary.js")}
+    made.filters["narrative"] = narrative
+    return made
+
+
+def render(template: str, **values: Any) -> bytes:
+    """A page."""
+    return _environment().get_template(template).render(**values).encode()
+
+
+# -- what pages fetch: https://www.rfc-editor.org/rfc/rfc8246
+
+ASSETS = {"apothecary.css": "text/css; charset=utf-8", "apothecary.js": "text/javascript; charset=utf-8"}
+
+
+@cache
+def asset(name: str) -> bytes:
+    """A file that pages fetch."""
+    return (files("apothecary.pages") / "static" / name).read_bytes()
+
+
+@cache
+def asset_address(name: str) -> str:
+    """Its address below the server's, which changes with its content, so that browsers may keep it for good."""
+    digest = base64.urlsafe_b64encode(hashlib.sha256(asset(name)).digest())[:12].decode()
+    return f"pages/{digest}/{name}"

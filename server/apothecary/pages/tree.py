@@ -1,0 +1,108 @@
+"""A resource as the lines of its JSON, with links on references, and each element explained by the specification.
+
+What the specification says of an element comes from the tables that ship: its types, how often it may stand, what its
+codes come from. https://hl7.org/fhir/R5/elementdefinition.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from apothecary.fhir.definitions import Definitions, Element, definitions
+from apothecary.fhir.json import JSON
+from apothecary.pages.view import View
+
+# A page stays small: what follows after so many characters is told and left to the JSON itself.
+MOST = 60_000
+
+# Elements whose text leads somewhere else.
+_ADDRESSES = frozenset({"Reference.reference", "Extension.url"})
+
+
+class Tree:
+    """The lines of one resource."""
+
+    def __init__(self, view: View, resource: JSON) -> None:
+        self._view = view
+        self._resource = resource
+        self._known: Definitions = definitions(view.version)
+        self._size = 0
+        self.cut = False
+        """Whether some of it was left out."""
+
+    def html(self) -> Markup:
+        """The lines, as nested lists."""
+        kind = self._resource.get("resourceType")
+        return Markup("").join(self._object(self._resource, kind if isinstance(kind, str) else ""))
+
+    def _object(self, value: JSON, structure: str) -> Iterator[Markup]:
+        known = self._known
+        properties = known.structure(structure).properties if known.has_structure(structure) else {}
+        yield Markup("<ul>")
+        for name, inner in value.items():
+            if self.cut:
+                break
+            found = properties.get(name.removeprefix("_"))
+            said = explained(found.element) if found is not None else ""
+            below = found.structure if found is not None else ""
+            if name == "div" and isinstance(inner, str):
+                inner, below = "(the narrative)", ""
+            head = (
+                Markup('<li><b title="{}">{}</b> ').format(said, name)
+                if said
+                else Markup("<li><b>{}</b> ").format(name)
+            )
+            yield self._counted(head)
+            yield from self._value(inner, below, f"{structure}.{name}")
+            yield Markup("</li>")
+        yield Markup("</ul>")
+
+    def _value(self, value: Any, structure: str, path: str) -> Iterator[Markup]:
+        if isinstance(value, dict):
+            inner = value.get("resourceType")
+            yield from self._object(value, inner if isinstance(inner, str) else structure)
+        elif isinstance(value, list):
+            if all(not isinstance(one, dict | list) for one in value):
+                for number, one in enumerate(value):
+                    yield Markup(", ") if number else Markup()
+                    yield from self._value(one, structure, path)
+                return
+            yield Markup("<ol>")
+            for one in value:
+                if self.cut:
+                    break
+                yield Markup("<li>")
+                yield from self._value(one, structure, path)
+                yield Markup("</li>")
+            yield Markup("</ol>")
+        else:
+            yield self._counted(self._leaf(value, path))
+
+    def _leaf(self, value: Any, path: str) -> Markup:
+        text = (
+            {True: "true", False: "false", None: "null"}[value]
+            if value is None or value is True or value is False
+            else str(value)
+        )
+        address = self._view.reference(text) if path in _ADDRESSES else None
+        if address is not None:
+            return Markup('<a href="{}">{}</a>').format(address, text)
+        return Markup("<i>{}</i>").format(text) if isinstance(value, str) else escape(text)
+
+    def _counted(self, text: Markup) -> Markup:
+        self._size += len(text)
+        self.cut = self.cut or self._size > MOST
+        return text
+
+
+def explained(element: Element) -> str:
+    """What the specification fixes of an element, in a line."""
+    most = "*" if element.max is None else str(element.max)
+    kinds = ", ".join(one.code + (f"({' | '.join(one.targets)})" if one.targets else "") for one in element.types[:6])
+    more = f" and {len(element.types) - 6} more types" if len(element.types) > 6 else ""
+    bound = f"; {element.binding.strength} codes: {element.binding.value_set}" if element.binding is not None else ""
+    changes = "; changes the meaning of what it stands in" if element.is_modifier else ""
+    return f"{element.path} {element.min}..{most}: {kinds}{more}{bound}{changes}"

@@ -1,0 +1,351 @@
+"""Pages say what the JSON says, lead to each other, and let nothing of a resource act."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html import unescape as html_unescape
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from flask.testing import FlaskClient
+
+from apothecary.app import create_app
+from apothecary.content.sync import sync
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
+from tests.conformance.harness import ROOT
+from tests.rest.test_limits import serving
+from tests.store.test_spelling import put
+
+HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+XHTML = 'xmlns="http://www.w3.org/1999/xhtml"'
+
+
+class Page(HTMLParser):
+    """The links, words and ids of a page; whether its tags are closed as they were opened."""
+
+    VOID = frozenset({"meta", "link", "br", "hr", "img", "input", "col"})
+    LOOSE = frozenset({"li", "p", "option", "tr", "td", "th", "thead", "tbody", "dd", "dt"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.text: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.ids: list[str] = []
+        self._open: list[str] = []
+        self.torn = False
+        self.feed(text)
+        self.close()
+        self.torn = self.torn or bool(self._open)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.tags.append((tag, given))
+        self.links += [value for name, value in attrs if name in ("href", "src") and value]
+        self.ids += [value for name, value in attrs if name == "id" and value]
+        if tag not in self.VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self._open or self._open.pop() != tag:
+            self.torn = True
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join("".join(self.text).split())
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
+    folder = tmp_path_factory.mktemp("pages")
+    settings = Settings(database=f"sqlite:///{folder / 'a.db'}", content=str(ROOT / "resources"))
+    store = open_store(settings)
+    sync(settings, store)
+    yield create_app(settings, store).test_client()
+    store.close()
+
+
+@pytest.fixture
+def client(database_url: str) -> Iterator[FlaskClient]:
+    with serving(database_url) as made:
+        yield made
+
+
+def page(client: FlaskClient, address: str, status: int = 200) -> Page:
+    answer = client.get(address, headers=HTML)
+    assert answer.status_code == status, (address, answer.data[:500])
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    found = Page(answer.text)
+    assert not found.torn, address
+    assert len(found.ids) == len(set(found.ids)), address
+    return found
+
+
+@pytest.mark.slow
+def test_every_page_of_the_content_is_there_and_every_link_leads_somewhere(content: FlaskClient) -> None:
+    waiting, seen = ["/"], {"/"}
+    largest = 0
+    while waiting:
+        address = waiting.pop()
+        answer = content.get(address, headers=HTML)
+        assert answer.status_code < 400, address
+        if not answer.headers["Content-Type"].startswith("text/html"):
+            continue
+        largest = max(largest, len(answer.data))
+        for link in page(content, address).links:
+            target = urljoin(f"http://localhost{address}", link)
+            parts = urlsplit(target)
+            if parts.netloc != "localhost" or parts.scheme != "http":
+                assert parts.scheme in ("http", "https", "mailto"), (address, link)
+                continue
+            path = parts.path + (f"?{parts.query}" if parts.query else "")
+            if path in seen:
+                continue
+            seen.add(path)
+            # One release is walked, and not each order of each table.
+            if "/r4" not in path and "/r5" not in path and "_sort" not in path and "_explain" not in path:
+                waiting.append(path)
+            else:
+                assert content.head(path, headers=HTML).status_code < 400, (address, path)
+    assert len(seen) > 300
+    assert largest < 100_000
+
+
+@pytest.mark.parametrize("release", ["r4", "r4b", "r5"])
+def test_a_page_says_what_the_json_says(content: FlaskClient, release: str) -> None:
+    found = page(content, f"/fhir/{release}/Medication/clonazepam")
+    json = content.get(f"/fhir/{release}/Medication/clonazepam").json
+    assert isinstance(json, dict)
+    for said in (
+        "Medication/clonazepam",
+        json["meta"]["lastUpdated"],
+        "5PE9FDE8GB",
+        json["code"]["coding"][0]["system"],
+    ):
+        assert said in found.words
+    assert f"/fhir/{release}/Medication/clonazepam/_history" in found.links
+
+
+def test_a_search_has_a_form_of_what_can_be_asked_and_a_table_of_what_was_found(content: FlaskClient) -> None:
+    found = page(content, "/fhir/MedicationKnowledge?drug-name=klonopin&_count=2&nonesuch=1")
+    named = {given["name"] for tag, given in found.tags if tag in ("input", "select") and "name" in given}
+    assert {"drug-name", "code", "status", "ingredient", "_id", "indication"} <= named
+    assert "4 found" in found.words
+    assert "nonesuch" in found.words
+    assert "curl 'http://localhost/fhir/MedicationKnowledge?drug-name=klonopin&_count=2&nonesuch=1'" in found.words
+    onwards = [link for link in found.links if "_page=" in link and "_page=" in link]
+    assert page(content, onwards[0]).words.count("Klonopin") > 0
+    value = next(given["value"] for tag, given in found.tags if given.get("name") == "drug-name")
+    assert value == "klonopin"
+    assert "Explain this search" in found.words
+    plan = page(content, "/fhir/MedicationKnowledge?drug-name=klonopin&_explain=true")
+    assert "How the database went about it" in plan.words
+    assert page(content, "/fhir/Medication?_id=nobody").words.count("0 found") == 1
+    assert "ClinicalUseDefinition" in page(content, "/fhir?_id=panic-disorder").words
+
+
+@pytest.mark.parametrize(
+    ("asked", "address"),
+    [
+        ("klonopin", "/fhir/MedicationKnowledge?drug-name=klonopin"),
+        ("Acetylsalicylic acid", "/fhir/MedicationKnowledge?drug-name=Acetylsalicylic+acid"),
+        ("206159", "/fhir/MedicationKnowledge?code=206159"),
+        ("0004-0058-01", "/fhir/MedicationKnowledge?code=0004-0058-01"),
+        ("00004005801", "/fhir/MedicationKnowledge?code=00004005801"),
+        ("http://www.nlm.nih.gov/research/umls/rxnorm|206159",
+         "/fhir/MedicationKnowledge?code=http%3A%2F%2Fwww.nlm.nih.gov%2Fresearch%2Fumls%2Frxnorm%7C206159"),
+        ("Medication?status=active", "/fhir/Medication?status=active"),
+        ("/fhir/r5/Medication?status=active&_count=2", "/fhir/Medication?status=active&_count=2"),
+        ("drug-name=klo", "/fhir/MedicationKnowledge?drug-name=klo"),
+        ("Medication/clonazepam", "/fhir/Medication/clonazepam"),
+        ("Organization", "/fhir/Organization"),
+        ("", "/"),
+        ("   ", "/"),
+        ("a&b=<script>", "/fhir/MedicationKnowledge?a&b=%3Cscript%3E"),
+        ("//evil.example/x", "/fhir/MedicationKnowledge?drug-name=%2F%2Fevil.example%2Fx"),
+        ("\r\nX: y", "/fhir/MedicationKnowledge?drug-name=X%3A+y"),
+    ],
+)  # fmt: skip
+def test_the_box_takes_a_name_a_code_and_a_query(content: FlaskClient, asked: str, address: str) -> None:
+    answer = content.get("/", query_string={"q": asked}, headers=HTML)
+    assert (answer.status_code, answer.headers["Location"]) == (303, address)
+
+
+def test_a_history_shows_what_changed(client: FlaskClient) -> None:
+    for name in ("First <one>", "Second & one"):
+        client.put("/fhir/Organization/a", json={"resourceType": "Organization", "id": "a", "name": name})
+    client.delete("/fhir/Organization/a")
+    found = page(client, "/fhir/Organization/a/_history")
+    assert '- "name": "First <one>"' in re.sub(r"-\s+", "- ", found.words)
+    assert '+ "name": "Second & one"' in re.sub(r"\+\s+", "+ ", found.words)
+    assert "deleted" in found.words
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "said"),
+    [
+        ("/fhir/Organization/never", 404, "does not exist"),
+        ("/fhir/Nonesuch", 404, "not a resource type"),
+        ("/nothing", 404, "there is nothing at /nothing"),
+        ("/fhir/Organization?_count=x", 400, "_count"),
+        ("/fhir/r4/Organization?_id=a&_lastUpdated=x", 400, "_lastUpdated"),
+        ("/fhir/Organization/%ff", 400, ""),
+    ],
+)
+def test_an_error_is_a_page_with_the_words_of_its_outcome(
+    client: FlaskClient, address: str, status: int, said: str
+) -> None:
+    outcome: Any = client.get(address).json
+    words = page(client, address, status).words
+    assert said in words
+    for issue in outcome["issue"]:
+        text = (issue.get("details") or {}).get("text") or issue.get("diagnostics", "")
+        assert " ".join(text.split()) in words
+
+
+def test_who_does_not_ask_for_pages_gets_what_he_got_before(content: FlaskClient) -> None:
+    for accept in ("*/*", "application/json", "application/fhir+json, text/html;q=0.9", ""):
+        answer = content.get("/fhir/Medication/clonazepam", headers={"Accept": accept})
+        assert answer.headers["Content-Type"].startswith("application/fhir+json")
+        assert content.get("/", headers={"Accept": accept}).headers["Content-Type"] == "application/json"
+    assert content.get("/fhir/Medication/clonazepam?_format=html").text.startswith("<!doctype html>")
+
+
+def test_a_page_is_kept_like_any_other_answer(content: FlaskClient) -> None:
+    first = content.get("/fhir/Medication/clonazepam", headers=HTML)
+    again = content.get("/fhir/Medication/clonazepam", headers={**HTML, "If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    assert "Accept" in first.headers["Vary"]
+    style = next(link for link in Page(first.text).links if link.endswith(".css"))
+    answer = content.get(style)
+    assert "immutable" in answer.headers["Cache-Control"]
+    assert content.get("/pages/x/nothing.css").status_code == 404
+
+
+ACTING = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg onload=alert(1)>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "<a href='data:text/html,<script>alert(1)</script>'>x</a>",
+    "<iframe src='https://evil.example'></iframe>",
+    "<form action='https://evil.example'><input name=a></form>",
+    "<style>body{display:none}</style>",
+    "<img src='https://evil.example/x.png'>",
+    "<link rel=stylesheet href='https://evil.example/x.css'>",
+    "<base href='https://evil.example/'>",
+    "<meta http-equiv=refresh content='0;url=https://evil.example'>",
+    '" onmouseover="alert(1)',
+    "'><script>alert(1)</script>",
+    "</title><script>alert(1)</script>",
+    "{{ 7 * 7 }}",
+    "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
+]
+
+
+@pytest.mark.parametrize("vector", ACTING)
+def test_nothing_of_a_resource_acts_in_a_page(client: FlaskClient, vector: str) -> None:
+    resource = {
+        "resourceType": "Organization",
+        "id": "a",
+        "name": vector,
+        "alias": [vector],
+        "extension": [{"url": "javascript:alert(1)", "valueString": vector}],
+        "partOf": {"reference": "javascript:alert(1)", "display": vector},
+    }
+    div = f"<div {XHTML}>{vector}</div>"
+    # What validation would refuse may have been loaded without it.
+    put(client.application.service.store, resource | {"text": {"status": "generated", "div": div}})  # type: ignore[attr-defined]
+    for address in ("/fhir/Organization/a", "/fhir/Organization", "/fhir/Organization/a/_history",
+                    "/fhir/Organization?name=" + "%3Cscript%3E", "/"):  # fmt: skip
+        answer = client.get(address, headers=HTML)
+        found = Page(answer.text)
+        for tag, given in found.tags:
+            assert tag not in ("iframe", "svg", "style", "base", "math", "object", "embed")
+            assert not [name for name in given if name.startswith("on") or name == "style"], (tag, given)
+            assert (tag != "script") or (given.get("src") or "").startswith("/pages/")
+            assert tag != "meta" or "http-equiv" not in given
+        assert not [link for link in found.links if link.startswith(("javascript:", "data:text"))]
+        assert not [
+            given for tag, given in found.tags if tag in ("img", "form", "link", "script") and "evil" in str(given)
+        ]
+
+
+def test_a_monograph_groups_its_uses_and_keeps_what_is_denied_apart(content: FlaskClient) -> None:
+    answer = content.get("/fhir/MedicationKnowledge/clonazepam", headers=HTML)
+    uses, denied = (answer.text.index(f'<h2 id="{name}">') for name in ("uses", "denied"))
+    end = answer.text.index("</section>", denied)
+    seen = 0
+    for entry in content.get("/fhir/ClinicalUseDefinition?_count=100").json["entry"]:  # type: ignore[index]
+        resource = entry["resource"]
+        place = answer.text.index(f'<a href="/fhir/ClinicalUseDefinition/{resource["id"]}">')
+        is_use = resource["type"] == "indication"
+        assert (uses < place < denied) if is_use else (denied < place < end), resource["id"]
+        seen += 1
+    assert seen == 35
+    words = Page(answer.text).words
+    for said in (
+        "Regulatory status not stated by the source",
+        "In approval, per the source",
+        "Not for: limits and negative statements",
+        "Klonopin (clonazepam) 0.5 mg tablet",
+        "0.5 mg per 1 tablet",
+        "D18: three strengths of statement about mania",
+        "Nothing is recorded here about contraindications, interactions, undesirable effects",
+        "Content not supplied",
+    ):
+        assert said in words
+    claims = re.findall(r'<abbr tabindex="0" title="(line \d+: [^"]+)">(S\d+)</abbr>', answer.text)
+    assert len({short for _, short in claims}) > 40
+    ledger = page(content, "/claims")
+    assert all(html_unescape(says).partition(": ")[2] in ledger.words for says, _ in claims)
+
+
+def test_a_drug_without_statements_says_that_silence_is_no_evidence(client: FlaskClient) -> None:
+    made = {"resourceType": "MedicationKnowledge", "id": "a", "code": {"text": "Some drug"}, "status": "active"}
+    assert client.put("/fhir/MedicationKnowledge/a", json=made).status_code == 201
+    words = page(client, "/fhir/MedicationKnowledge/a").words
+    assert "That none is recorded is no evidence that there is none." in words
+    assert "Some drug" in words
+
+
+def test_codes_are_shown_as_a_table_with_what_stands_below(client: FlaskClient) -> None:
+    concepts = [{"code": "a", "display": "Upper", "concept": [{"code": "b", "display": "Lower <i>"}]}]
+    system = {
+        **{"resourceType": "CodeSystem", "id": "c", "url": "http://ex.org/c", "status": "active", "name": "C"},
+        **{"content": "complete", "concept": concepts},
+    }
+    assert client.put("/fhir/CodeSystem/c", json=system).status_code == 201
+    found = page(client, "/fhir/CodeSystem/c")
+    assert ("th", {"scope": "row", "class": "d1"}) in found.tags
+    assert "Lower <i>" in found.words
+    made = {"resourceType": "ValueSet", "id": "v", "url": "http://ex.org/v", "status": "active", "name": "V",
+            "compose": {"include": [{"system": "http://ex.org/c"}]}}  # fmt: skip
+    assert client.put("/fhir/ValueSet/v", json=made).status_code == 201
+    leads = [one for one in page(client, "/fhir/ValueSet/v").links if "$expand" in one]
+    assert "Upper" in page(client, leads[0]).words
+
+
+def test_operations_have_forms_that_work(content: FlaskClient) -> None:
+    found = page(content, "/fhir/metadata")
+    forms = [given["action"] for tag, given in found.tags if tag == "form"]
+    assert "/fhir/ValueSet/$expand" in forms
+    assert "/fhir/CodeSystem/$lookup" in forms
+    # As a browser sends it without the script: with what was left empty.
+    asked = "url=http%3A%2F%2Fhl7.org%2Ffhir%2FValueSet%2Fpublication-status&filter=&count="
+    assert "retired" in page(content, f"/fhir/ValueSet/$expand?{asked}").words.lower()
+
+
+def test_few_matches_are_counted_by_their_codes(content: FlaskClient) -> None:
+    found = page(content, "/fhir/ClinicalUseDefinition")
+    assert "type: indication 32, warning 3" in found.words
