@@ -118,7 +118,7 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     app.router = Router(app.url_map, routes.bases(service))
     # What an earlier server left half done goes on.
     service.live.look(store)
-    app.worker.wake()
+    app.worker.look()
     return app
 
 

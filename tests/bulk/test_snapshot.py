@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -226,7 +227,8 @@ def test_a_process_starts_no_thread_for_exports_while_there_are_none(sqlite_data
 
     service: Service = make_service(Settings(database=sqlite_database_url, content=""), store)
     worker = Worker(service, Counting(store))
-    worker._until_done()
+    threads = threading.active_count()
+    worker.look()
     assert asked == ["jobs"]
-    assert worker._timer is None
+    assert threading.active_count() == threads
     store.close()

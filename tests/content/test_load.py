@@ -242,3 +242,21 @@ def test_where_nobody_watches_a_line_tells_how_far_a_load_is(
     said = r"loading: (4|8) documents, \d+ a second, (39|40|79|80) %, \d+ minutes left"
     assert len(lines) == 3
     assert all(re.fullmatch(said, one) for one in lines[:2]), lines
+
+
+def test_what_other_servers_export_is_loaded_in_any_order_whatever_its_files_are_called(
+    sqlite_database_url: str, tmp_path: Path
+) -> None:
+    """Their versions and times are not kept: https://hl7.org/fhir/uv/bulkdata/export.html"""
+    theirs = {"versionId": "7", "lastUpdated": "2020-01-01T00:00:00Z", "source": "#abc"}
+    maker = {"resourceType": "Organization", "id": "o", "meta": theirs, "name": "x"}
+    made = medication("m", meta=theirs, manufacturer={"reference": "Organization/o"})
+    (tmp_path / "1.Medication.ndjson").write_bytes(ndjson([made]))
+    (tmp_path / "Medication.000.ndjson.gz").write_bytes(gzip.compress(ndjson([medication("n")])))
+    (tmp_path / "2.Organization.ndjson").write_bytes(ndjson([maker]))
+    result = run(sqlite_database_url, "load", "--fhir-version", "R4", tmp_path)
+    assert result.output == "3 created, 0 updated, 0 unchanged, 0 failed\n"
+    found = stored(sqlite_database_url)
+    assert found["m"][0] == 1
+    assert found["m"][1]["meta"]["source"] == "#abc"
+    assert found["m"][1]["manufacturer"] == {"reference": "Organization/o"}

@@ -35,7 +35,7 @@ MOST_PAGES = 50
 
 # A published file ends with an id of which this many do, and before it has more bytes: a resource that is added or
 # changed changes one file, and leaves all others what they are.
-EDGE, PUBLISHED = 512, 4 * 1024 * 1024
+EDGE, PUBLISHED = 1024, 4 * 1024 * 1024
 
 _IDS = msgspec.json.Decoder(list[str])
 

@@ -72,6 +72,11 @@ class Worker:
         """Waits between two pages, and two steps, so that those who are served have the time that the first took."""
         self._rested = 0.0
 
+    def look(self) -> None:
+        """Begin where an earlier process left something: one look, and no thread where there is nothing."""
+        if self._bulk.jobs():
+            self.wake()
+
     def wake(self) -> None:
         """Do what there is to do, in a thread of its own; nothing where it is at it."""
         with self._lock:
@@ -107,6 +112,8 @@ class Worker:
                         return
                 if not self._some(rows):
                     self._over.wait(PAUSE)
+        except FhirError as error:
+            log.warning("exports wait until somebody asks for them: %s", error)
         except Exception as error:
             if not self._over.is_set():
                 log.error("exports wait until somebody asks for them: %s", whence(error))

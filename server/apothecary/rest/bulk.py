@@ -221,8 +221,8 @@ def _page(found: Status, text: str | None) -> int | None:
 
 
 def _progress(found: Status) -> str:
-    """Less than 100 characters, as the specification asks."""
+    """Less than 100 characters, as the specification asks; no number first, which clients take for a percentage."""
     job = found.job
     if job.selecting:
         return "asking the filters"
-    return f"{job.resources} resources, {job.at} of {len(job.wanted.types)} types"
+    return f"in progress: {job.resources} resources, {job.at} of {len(job.wanted.types)} types"

@@ -208,6 +208,23 @@ def test_the_strength_of_another_substance_is_named_where_the_ingredient_is(tmp_
     assert found["Medication/dmd-39113611000001102"]["ingredient"][0]["item"] == ingredient["item"]
 
 
+def test_a_strength_without_a_denominator_is_of_one_unit_dose_where_there_are_such(tmp_path: Path) -> None:
+    part = (
+        "<VIRTUAL_PRODUCT_INGREDIENT><VPI><VPID>39113611000001102</VPID><ISID>387517004</ISID>"
+        "<STRNT_NMRTR_VAL>500</STRNT_NMRTR_VAL></VPI></VIRTUAL_PRODUCT_INGREDIENT>"
+    )
+    dose = "<UNIT_DOSE_UOMCD>428673006</UNIT_DOSE_UOMCD>"
+    for kind, expected in (("1", "strengthRatio"), ("2", "strengthQuantity")):
+        text = VMP.format(ONE_VMP.format(f"<DF_INDCD>{kind}</DF_INDCD>{dose}"), part)
+        found, _ = run(write(tmp_path, vmp=text))
+        (ingredient,) = found["Medication/dmd-39113611000001102"]["ingredient"]
+        assert expected in ingredient
+        if kind == "1":
+            ratio = ingredient["strengthRatio"]
+            assert (ratio["numerator"]["value"], ratio["denominator"]["value"]) == (500, 1)
+            assert ratio["denominator"]["code"] == "428673006"
+
+
 def test_a_combination_pack_holds_its_packs(tmp_path: Path) -> None:
     packs = "".join(
         f"<VMPP><VPPID>{code}</VPPID><NM>Pack</NM><VPID>39113611000001102</VPID>{more}</VMPP>"

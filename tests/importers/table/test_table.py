@@ -139,7 +139,7 @@ columns:
         ("1;x;y;;;;;;;12,50", "Price: skipped: '12,50' is not a number with a decimal point"),
         ("1;x;y;;;;;;;;r;more", "column 12: skipped: 'more' has no header"),
         ('1;x;"y" z', "line 2 cannot be read as a row"),
-        ('1;x;"y', "a quotation mark in line 2 is never closed"),
+        ('1;x;"y', "a quotation mark in line 2 is not closed"),
         (f"1;{'x' * 40_000}", "a cell of the row has more than 32767 characters"),
         ("1;x" + ";" * 2_000, "the row has 2002 columns"),
         ("1;x\n1;y", "this row says another name of the same drug"),

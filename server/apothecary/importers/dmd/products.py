@@ -27,6 +27,8 @@ _ROLES = "http://terminology.hl7.org/CodeSystem/v3-RoleClass"
 # https://terminology.hl7.org/ValueSet-v3-RoleClassIngredientEntity.html: what the strength is that of.
 _OF_ITSELF, _OF_ANOTHER, _ACTIVE, _INACTIVE = "ACTIB", "ACTIR", "ACTI", "IACT"
 _BASES = {"0001": _OF_ITSELF, "0002": _OF_ANOTHER}
+# Of the lookup DF_INDICATOR.
+_DISCRETE = "1"
 _KINDS = {"VTM": "Virtual Therapeutic Moiety", "VMP": "Virtual Medicinal Product", "AMP": "Actual Medicinal Product"}
 
 
@@ -220,11 +222,21 @@ def _active(virtual: str, terms: Terms, place: Place) -> list[tuple[JSON, JSON |
         if numerator and denominator:
             ingredient["strengthRatio"] = {"numerator": numerator, "denominator": denominator}
         elif numerator and "STRNT_DNMTR_VAL" not in one:
-            ingredient["strengthQuantity"] = numerator
+            ingredient |= _of_one_dose(numerator, virtual, terms, place)
         elif numerator or denominator:
             terms.report.skipped(place, f"the strength of {one['ISID']} is not whole")
         found.append((ingredient, role, True))
     return found
+
+
+def _of_one_dose(numerator: JSON, virtual: str, terms: Terms, place: Place) -> JSON:
+    """A strength without a denominator: that of one unit dose, where the product is made of such (a tablet, a vial)."""
+    product = terms.held.about("VMP", virtual)
+    unit = product.get("UNIT_DOSE_UOMCD")
+    if product.get("DF_INDCD") != _DISCRETE or unit is None:
+        return {"strengthQuantity": numerator}
+    denominator = terms.quantity("1", unit, place)
+    return {"strengthRatio": {"numerator": numerator, "denominator": denominator}}
 
 
 def _item(code: str, terms: Terms, place: Place) -> JSON:

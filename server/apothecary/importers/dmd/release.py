@@ -39,7 +39,11 @@ def resources(given: Given) -> Iterator[Made]:
             continue
         for record in read(member, report, tally):
             found = True
-            if record.name == "INFO" or _is_code(record.code):
+            if record.name == "INFO":
+                # Suppliers are referred to, and so have to have a code.
+                if record.table != _SUPPLIERS or _is_code(record.fields.get("CD", "")):
+                    held.take(record)
+            elif _is_code(record.code):
                 held.take(record)
     tally.tell(report)
     if not found:

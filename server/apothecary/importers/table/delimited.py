@@ -46,9 +46,9 @@ def _read(file: str, report: Report, lines: Iterator[str], separator: str, count
         except StopIteration:
             return
         except csv.Error as error:
-            if "unexpected end" in str(error):
+            if "unexpected end" in str(error) or "larger than field limit" in str(error):
                 # What stands behind the mark may be very many rows.
-                said = f"a quotation mark in line {began} is never closed: nothing is read from there"
+                said = f"a quotation mark in line {began} is not closed: nothing is read from there"
                 report.skipped(Place(file), said)
                 return
             until = f" to {reader.line_num}" if reader.line_num > began else ""

@@ -33,10 +33,11 @@ _IN_MEMORY = 16 * 1024 * 1024
 _BLOCK = 1024 * 1024
 _TAG = 4096
 
-_ROW = re.compile(rb"<(?:\w+:)?row\b[^>]*>")
+# No attribute holds a `<`: so that none of these looks at a part twice.
+_ROW = re.compile(rb"<(?:\w+:)?row\b[^<>]*>")
 _NUMBER = re.compile(rb'\br="(\d+)"')
 _HIDDEN = re.compile(rb'\bhidden="(?:1|true)"')
-_WIDE = re.compile(rb'<(?:\w+:)?c\b[^>]*\br="([A-Z]{3,})\d')
+_WIDE = re.compile(rb'<(?:\w+:)?c\b[^<>]*\br="([A-Z]{3,})\d')
 _FORMULA = re.compile(rb"<(?:\w+:)?f[ />]")
 
 
