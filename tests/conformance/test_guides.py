@@ -19,8 +19,10 @@ from urllib.parse import quote
 
 import fhirpathpy
 import pytest
+from click.testing import CliRunner
 from fhirpathpy.models import models
 
+from apothecary.cli import main
 from apothecary.content.sync import sync
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.releases import FhirVersion
@@ -370,3 +372,18 @@ def _interact(place: Place, kind: str, codes: set[str]) -> None:
         assert len(place.ask("GET", f"{kind}/_history?_count=200").json["entry"]) == len(place.guide.of_type(kind)) + 5
         done |= {"create", "update", "patch", "delete", "history-instance", "history-type"}
     assert codes <= done
+
+
+@pytest.mark.parametrize("name", ["formulary", "catalog"])
+def test_no_example_of_a_guide_is_refused_by_its_own_package(name: str) -> None:
+    path = str(guides()[name].path)
+    checked = CliRunner().invoke(main, ["validate", path, "--package", path, "--no-references", "--format", "json"])
+    report = json.loads(checked.stdout)
+    assert [one for one in report["findings"] if one["severity"] in ("error", "fatal")] == []
+    assert checked.exit_code == 0
+    # They were held to the profiles that they claim, in the release of the guide.
+    examples = {key for key, one in guides()[name].examples.items() if one.get("meta", {}).get("profile")}
+    against = {one["resource"]: one["profiles"] for one in report["checked"] if one["resource"] in examples}
+    assert against.keys() == examples
+    assert any(against.values())
+    assert {one["fhirVersion"] for one in report["checked"]} == {str(guides()[name].version)}

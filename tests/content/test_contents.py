@@ -128,6 +128,13 @@ KINDS: dict[str, tuple[Make, dict[str, str]]] = {
         lambda path: unpacked(path, {"Medication/a.json": medication("a"), "Medication-b.json": medication("b")}),
         {"Medication/a": "R5", "Medication/b": "R5"},
     ),
+    "type folders of a package, and what says its own release": (
+        lambda path: unpacked(
+            path,
+            {"package.json": MANIFEST, "Medication/w.json": OLD, "StructureDefinition/p.json": PROFILE},
+        ),
+        {"Medication/w": "R4", "StructureDefinition/p": "R5"},
+    ),
     "loose files in folders": (
         lambda path: unpacked(path, {"drugs/oral/a.json": medication("a"), "LICENSES.md": b"", "x.csv": b""}),
         {"Medication/a": "R5"},
@@ -306,3 +313,52 @@ def test_what_is_not_a_file_of_its_own_is_not_written_back(tmp_path: Path, sqlit
     assert any("Medication/b" in one and "holds others as well" in one for one in said)
     assert any("Medication/w" in one and "was published as it is" in one for one in said)
     store.close()
+
+
+def exported(kind: str, identity: str, **more: Any) -> dict[str, Any]:
+    """A resource as servers export it: with what they assigned."""
+    meta = {"versionId": "7", "lastUpdated": "2026-01-01T00:00:00.000+00:00", "source": "#Xy12"}
+    return {"resourceType": kind, "id": identity, "meta": meta, **more}
+
+
+MADE_BY = exported("Medication", "m1", marketingAuthorizationHolder={"reference": "Organization/o1"})
+EXPORTS: dict[str, dict[str, Any]] = {
+    # Several files of a type, numbered by the client that fetched them, in the order of the alphabet.
+    "numbered": {
+        "1.Medication.ndjson": lines(MADE_BY),
+        "2.Medication.ndjson": lines(exported("Medication", "m2")),
+        "1.Organization.ndjson": lines(exported("Organization", "o1", name="Acme")),
+    },
+    # Files named by the server, whatever they hold, with an empty one and the list of them beside.
+    "named by the server": {
+        "0a1f.ndjson": lines(MADE_BY, exported("Organization", "o1", name="Acme")) + b"\n\n",
+        "77b2.ndjson": b"",
+        "c3d4.ndjson.gz": gzip.compress(lines(exported("Medication", "m2"))),
+        "manifest.json": {"transactionTime": "2026-01-01T00:00:00Z", "output": [{"type": "Medication", "url": "x"}]},
+    },
+    "a folder for each type": {
+        "Organization/part-0.ndjson": lines(exported("Organization", "o1", name="Acme")),
+        "Medication/part-0.ndjson.gz": gzip.compress(lines(MADE_BY, exported("Medication", "m2"))),
+    },
+    "a folder for each type in a folder": {
+        "out/Medication/part-0.ndjson": lines(MADE_BY, exported("Medication", "m2")),
+        "out/Organization/part-0.ndjson": lines(exported("Organization", "o1", name="Acme")),
+    },
+    "pages of searches": {
+        f"page-{number}.json": {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": one}]}
+        for number, one in enumerate((MADE_BY, exported("Medication", "m2"), exported("Organization", "o1", name="A")))
+    },
+}
+
+
+@pytest.mark.parametrize("shape", EXPORTS)
+def test_what_other_servers_export_is_taken_in_any_order_as_content_and_by_load(shape: str, tmp_path: Path) -> None:
+    folder = unpacked(tmp_path / "in", EXPORTS[shape])
+    keys = ["Medication/m1", "Medication/m2", "Organization/o1"]
+    assert sorted(contents(folder).files) == keys
+    # Backwards as well: what is pointed to comes later, or earlier.
+    backwards = sorted((one for one in folder.rglob("*.*") if one.name != "manifest.json"), reverse=True)
+    for number, paths in enumerate(([folder], backwards)):
+        url = f"sqlite:///{tmp_path / f'{number}.db'}"
+        loaded = CliRunner().invoke(main, ["load", "--database", url, *map(str, paths)])
+        assert (loaded.exit_code, "3 created" in loaded.output) == (0, True), loaded.output

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from apothecary.content.archives import is_archive
@@ -25,10 +25,10 @@ from apothecary.content.files import (
 )
 from apothecary.content.items import Failure, Item, items
 from apothecary.content.read import named_format
-from apothecary.content.sources import Source, below
+from apothecary.content.sources import Source, below, publication_of
 from apothecary.content.stream import VersionOf, read, size, texts_of
 from apothecary.content.synced import file_hash
-from apothecary.content.version_hints import hinted_in_text
+from apothecary.content.version_hints import hinted_in_text, hinted_version
 from apothecary.errors import BrokenContent, ContentError
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.json import dumps
@@ -65,6 +65,7 @@ def content_paths(path: Path) -> Iterator[Path]:
     typed, _ = _folders(path)
     for folder in typed:
         yield from files_below(path, folder)
+        yield from (Path(source.path) for source in _lines_below(folder))
     for directory, folders, files in os.walk(path):
         outermost = Path(directory) == path
         names = {one.name for one in typed} | {SHEETS} if outermost else set()
@@ -78,6 +79,11 @@ def _folders(path: Path) -> tuple[list[Path], list[Path]]:
     named = [one for one in type_folders(path) if one.name[:1].isupper()]
     typed = [one for one in named if known.is_resource_type(one.name)]
     return typed, [one for one in named if one not in typed]
+
+
+def _lines_below(folder: Path) -> Iterator[Source]:
+    """The files of NDJSON in the folder of a type, as other servers export them: many resources in each."""
+    return (source for source in below(str(folder)) if named_format(source.path) == "ndjson")
 
 
 def _version_of(text: bytes, release: FhirVersion | None) -> FhirVersion:
@@ -112,12 +118,17 @@ class _Reading:
     def _folder(self) -> None:
         typed, strange = _folders(self._path)
         self._faults += map(no_type, strange)
+        said = publication_of(str(self._path))
+        release = (said.release if said is not None else None) or FhirVersion.R5
         for folder in typed:
             for path in files_below(self._path, folder):
                 try:
-                    self._add(read_file(path, folder.name))
+                    file = read_file(path, folder.name, release)
+                    self._add(replace(file, version=hinted_version(file.value) or release))
                 except ContentError as error:
                     self._faults.append(error)
+            for source in _lines_below(folder):
+                self._source(source)
         for source in below(str(self._path), (SHEETS, *(one.name for one in (*typed, *strange)))):
             self._source(source)
         self._archives()

@@ -15,6 +15,7 @@ from typing import Any
 
 from apothecary.content.version_hints import hinted_version
 from apothecary.errors import StartError
+from apothecary.fhir.definitions import definitions
 from apothecary.fhir.json import parse
 from apothecary.fhir.releases import FhirVersion, parse_version
 
@@ -99,6 +100,8 @@ def within(name: str, known: Mapping[str, Publication]) -> tuple[bool, Publicati
             if not here.packaged:
                 return True, here
             inner = str(path.parent.relative_to(folder))
-            meant = path.name != MANIFEST and (inner == "." or inner in here.folders)
+            # Folders of types are how content is laid out here.
+            ours = inner in here.folders or definitions(FhirVersion.R5).is_resource_type(inner.partition("/")[0])
+            meant = path.name != MANIFEST and (inner == "." or ours)
             return meant, here
     return True, None

@@ -90,7 +90,7 @@ def below(folder: str, without: Collection[str] = ()) -> Iterator[Source]:
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in passed_over)
         for name in folders:
             confined.check_link(os.path.join(directory, name))
-        if (publication := _publication(directory, sorted(filter(speaks, files)), confined)) is not None:
+        if (publication := publication_of(directory)) is not None:
             known["" if here == "." else Path(here).as_posix()] = publication
         for name in sorted(files):
             if not name.startswith(".") and named_format(name):
@@ -102,9 +102,12 @@ def below(folder: str, without: Collection[str] = ()) -> Iterator[Source]:
                     yield Source(path, False, release, packaged)
 
 
-def _publication(directory: str, names: Iterable[str], confined: Folder) -> Publication | None:
-    found = []
-    for name in names:
+def publication_of(directory: str) -> Publication | None:
+    """What the files in a folder say of those beside them. Raises ContentError for a link that leads out of it, and
+    StartError for a release that is not read.
+    """
+    found, confined = [], Folder(directory)
+    for name in sorted(filter(speaks, os.listdir(directory))):
         path = os.path.join(directory, name)
         confined.check_file(path)
         try:

@@ -126,6 +126,36 @@ def test_a_container_in_two_boxes_is_in_two_packages(tmp_path: Path) -> None:
     assert {one["packaging"]["packaging"][0]["identifier"][0]["value"] for one in found} == {"0001-0002-01"}
 
 
+def test_what_is_said_of_a_package_is_there(tmp_path: Path) -> None:
+    def act(day: str) -> str:
+        return (
+            f'<subjectOf><marketingAct><code code="C53292" {NCIT}/><statusCode code="active"/><effectiveTime>'
+            f'<low value="{day}"/></effectiveTime></marketingAct></subjectOf>'
+        )
+
+    kind = (
+        '<subjectOf><characteristic><code code="SPLCMBPRDTP" codeSystem="2.16.840.1.113883.1.11.19255"/>'
+        f'<value xsi:type="CV" code="C112160" {NCIT} displayName="Type 0: Not a Combination Product"/>'
+        "</characteristic></subjectOf>"
+    )
+    box = f'<containerPackagedProduct><code code="0001-0002-02" {NDC}/></containerPackagedProduct>'
+    outer = f"<asContent>{box}{{}}</asContent>"
+    inner = (
+        f'<asContent><containerPackagedProduct><code code="0001-0002-01" {NDC}/>{{}}</containerPackagedProduct>'
+        f"{act('20200101')}</asContent>"
+    )
+    for day, told in (("20200101", 0), ("20210101", 1)):
+        text = label(products=product("0001-0002", inner.format(outer.format(act(day) + kind))))
+        resources, remarks = made(tmp_path, text)
+        (package,) = by_type(resources, "PackagedProductDefinition")
+        assert package["marketingStatus"][0]["dateRange"]["start"].replace("-", "") == day
+        (look,) = package["characteristic"]
+        assert look["valueCodeableConcept"]["coding"][0]["display"] == "Type 0: Not a Combination Product"
+        assert [one.reason for one in remarks] == [
+            "an inner package is marketed otherwise than the one that it is in"
+        ] * told
+
+
 @pytest.mark.parametrize(
     ("state", "end", "status"),
     [
@@ -229,6 +259,8 @@ def test_a_short_section_is_the_text_of_its_concept_and_prose_is_not(tmp_path: P
     first, second = by_type(resources, "ClinicalUseDefinition")
     assert first["indication"] == {"diseaseSymptomProcedure": {"concept": {"text": "Heartburn"}}}
     assert "indication" not in second
+    resources, _ = made(tmp_path, label(section("34084-4", "<paragraph>To report any, call us.</paragraph>")))
+    assert "undesirableEffect" not in by_type(resources, "ClinicalUseDefinition")[0]
     assert "Much is to be said." in second["text"]["div"]
 
 

@@ -13,6 +13,7 @@ from apothecary.content.xml_tree import Node, parse_xml
 from apothecary.fhir.json import JSON
 from apothecary.importers.labels.xhtml import plain
 from apothecary.importers.report import Remark
+from apothecary.importers.spl.sections import everything
 from tests.importers.making import by_type, dangling, errors, imported
 
 DATA = Path(__file__).parents[2] / "data" / "spl"
@@ -193,3 +194,26 @@ def test_tables_keep_their_cells(resources: dict[str, JSON]) -> None:
     div = next(one for one in narratives(resources[f"Composition/{LIPITOR}"]) if "Table 1. Drug Interactions" in one)
     rows = plain(parse_xml(div).content).split("\n")
     assert "Interacting Agents | Prescribing Recommendations" in rows
+
+
+# What says how something else is to be read.
+STRUCTURE = {"codeSystem", "classCode", "type", "root", "mediaType"}
+
+
+@pytest.mark.parametrize("file", ["lipitor-repack.xml", "cough.xml"])
+def test_every_value_of_the_product_data_is_there(file: str, resources: dict[str, JSON]) -> None:
+    known = str(list(resources.values())).replace("-", "")
+
+    def lost(node: Node) -> Iterator[str]:
+        # How a count is called is what the package inside is.
+        if node.name != "translation":
+            values = [value for _, name, value in node.attributes if name not in STRUCTURE]
+            values += [part for part in node.content if isinstance(part, str)]
+            yield from (one for one in values if " ".join(one.split()).replace("-", "") not in known)
+        for part in node.content:
+            if isinstance(part, Node):
+                yield from lost(part)
+
+    subjects = [one for one in everything(parse_xml((DATA / file).read_text())) if one.name == "subject"]
+    assert subjects
+    assert [one for subject in subjects for one in lost(subject)] == []

@@ -19,7 +19,7 @@ from apothecary.importers.labels.sections import PRODUCTS
 from apothecary.importers.report import Place
 from apothecary.importers.spl import products, sections
 from apothecary.importers.spl.organizations import establishments, labeler
-from apothecary.importers.spl.packages import definition, inactive, marketing
+from apothecary.importers.spl.packages import definition, inactive, marketed
 from apothecary.importers.spl.tree import Reader, child, children, value_of, words
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -89,12 +89,8 @@ def resources(document: Node, data: bytes, reader: Reader, organizations: set[st
             yield products.medication(one, holder)
             yield products.knowledge(one, holder, kind, said)
             for identity, package in one.packages:
-                acts = [
-                    act
-                    for subject in children(package.outermost, "subjectOf")
-                    for act in children(subject, "marketingAct")
-                ]
-                states = marketing(acts, reader) or one.marketing
+                acts = package.levels[-1].said("marketingAct")
+                states = marketed(package, one.marketing, reader)
                 retired = inactive(acts, day) if acts else one.inactive
                 yield definition(
                     package, identity, one.coding, one.names, one.described, states, reader, retired=retired

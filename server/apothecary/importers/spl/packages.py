@@ -10,10 +10,13 @@ from typing import NamedTuple
 from apothecary.content.xml_tree import Node
 from apothecary.fhir.json import JSON
 from apothecary.importers.fda import NDC
+from apothecary.importers.labels.xhtml import markdown
+from apothecary.importers.spl.characteristics import characteristic
 from apothecary.importers.spl.tree import Reader, child, children, day_of, value_of
 
 CONTAINERS = ("containerPackagedProduct", "containerPackagedMedicine")
 _CONTENT = frozenset({"quantity", "subjectOf", *CONTAINERS})
+_SAID = frozenset({"marketingAct", "characteristic"})
 _CONTAINER = frozenset({"code", "formCode", "asContent"})
 _STATUS = "http://hl7.org/fhir/publication-status"
 
@@ -24,16 +27,15 @@ class Level(NamedTuple):
     content: Node
     container: Node
 
+    def said(self, name: str) -> list[Node]:
+        """What the label says of this level, of one kind: its marketing, its characteristics."""
+        return [one for subject in children(self.content, "subjectOf") for one in children(subject, name)]
+
 
 class Package(NamedTuple):
-    """A package: its levels from the inside out."""
+    """A package: its levels from the inside out. The last one is what is sold."""
 
     levels: tuple[Level, ...]
-
-    @property
-    def outermost(self) -> Node:
-        """The `asContent` of what is sold."""
-        return self.levels[-1].content
 
     def codes(self, reader: Reader) -> list[JSON]:
         """The Codings of its containers that have one, from the outside in."""
@@ -52,6 +54,8 @@ def _outward(inner: Node, so_far: tuple[Level, ...], reader: Reader) -> Iterator
     contents = children(inner, "asContent")
     for content in contents:
         reader.leftover(content, _CONTENT)
+        for subject in children(content, "subjectOf"):
+            reader.leftover(subject, _SAID)
         container = next(iter(children(content, *CONTAINERS)), None)
         if container is None:
             reader.skipped(content, "a package without a container")
@@ -106,13 +110,27 @@ def definition(
                 contained["amount"] = amount
             if "item" in contained:
                 made["containedItem"] = [contained]
+            elif amount:
+                reader.skipped(level.content, "the amount of a product without code and name")
         elif inside is not None:
             _count(inside, amount, level.content, reader)
             made["packaging"] = [inside]
         inside = made
     if inside:
         found["packaging"] = inside
-    return found
+    looks = [one for level in package.levels for one in _characteristics(level, reader)]
+    return {**found, "characteristic": looks} if looks else found
+
+
+def _characteristics(level: Level, reader: Reader) -> Iterator[JSON]:
+    """What is said of a package, such as the type of a combination product. Words are Markdown here:
+    https://hl7.org/fhir/R5/packagedproductdefinition-definitions.html#PackagedProductDefinition.characteristic
+    """
+    for node in level.said("characteristic"):
+        if (made := characteristic(node, reader)) is not None:
+            if "valueString" in made:
+                made["valueMarkdown"] = markdown([made.pop("valueString")])
+            yield made
 
 
 def _amount(content: Node, reader: Reader) -> JSON | None:
@@ -139,6 +157,18 @@ def _count(inside: JSON, amount: JSON | None, content: Node, reader: Reader) -> 
 
 def _identifier(coding: JSON) -> JSON:
     return {"system": coding.get("system", NDC), "value": coding["code"]}
+
+
+def marketed(package: Package, product: Sequence[JSON], reader: Reader) -> list[JSON]:
+    """MarketingStatus of what is sold, or else of the product in it. What is said of the packages inside has no place
+    where it says something else.
+    """
+    *inner, outermost = package.levels
+    found = marketing(outermost.said("marketingAct"), reader) or [*product]
+    for level in inner:
+        if (acts := level.said("marketingAct")) and marketing(acts, reader) != found:
+            reader.skipped(acts[0], "an inner package is marketed otherwise than the one that it is in")
+    return found
 
 
 def marketing(acts: Sequence[Node], reader: Reader) -> list[JSON]:

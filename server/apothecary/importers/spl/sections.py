@@ -42,6 +42,10 @@ def read(document: Node, reader: Reader) -> list[Section]:
         media={known: _media(one) for one in images if (known := value_of(one, "ID"))},
     )
     shown = {value_of(one, "referencedObject") for one in nodes if one.name == "renderMultiMedia"}
+    day = value_of(child(document, "effectiveTime"), "value")
+    others = {value_of(child(one, "effectiveTime"), "value") for one in nodes if one.name == "section"} - {day, ""}
+    if others:
+        reader.approximated(document, f"dates of sections other than that of the label are not kept: {len(others)}")
     found = []
     for node in roots(document):
         found += _section(node, reader, markup, shown, 1)
