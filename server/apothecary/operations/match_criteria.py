@@ -99,10 +99,12 @@ class Criteria:
     issues: list[Issue] = field(default_factory=list)
     passed_over: bool = False
 
-    def not_understood(self, what: str, why: str) -> None:
-        """Tell that something was passed over."""
-        self.passed_over = True
-        self.issues.append(Issue("warning", "not-supported", f"{what} {why}; it was passed over", (what,)))
+    def not_understood(self, what: str, why: str, *, one_of_many: bool = False) -> None:
+        """Tell that something was passed over; of many that stand for each other, others were not."""
+        self.passed_over |= not one_of_many
+        issue = Issue("warning", "not-supported", f"{what} {why}; it was passed over", (what,))
+        if issue not in self.issues:
+            self.issues.append(issue)
 
     def add_name(self, said: Any, what: str) -> None:
         """A name, where it is one."""
@@ -157,7 +159,8 @@ class Criteria:
         if value in to:
             return
         if len(to) >= MOST:
-            self.not_understood(what, f"is one of more than {MOST}")
+            # A drug has all strengths, and one of the codes, names and forms.
+            self.not_understood(what, f"is one of more than {MOST}", one_of_many=to is not self.strengths)
         else:
             to.append(value)
 
