@@ -151,6 +151,23 @@ def analysed(database: str) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_many")
+def test_after_a_load_in_bulk_the_keys_of_postgresql_have_full_pages(postgresql_database_url: str) -> None:
+    store = open_store(Settings(database=postgresql_database_url))
+    # In no order of their ids: row by row, each page would be cut in two where it is full.
+    some = [medication(number * 7919 % 10_000) for number in range(1000)]
+    assert fill(store, some)[0] == "1000 created, 0 updated, 0 unchanged, 0 failed"
+    store.close()
+    url = make_url(postgresql_database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url, autocommit=True) as connection:
+        for name in ("resource", "version", *(table.name for table in tables.INDEXES.values())):
+            size = "SELECT pg_relation_size(%s)"
+            before = connection.execute(size, [f"{name}_pkey"]).fetchone()
+            connection.execute(f"REINDEX INDEX {name}_pkey")
+            assert connection.execute(size, [f"{name}_pkey"]).fetchone() == before, name
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_many")
 def test_what_is_loaded_in_bulk_is_what_rest_would_have_written(database_url: str, other_url: str) -> None:
     store = open_store(Settings(database=database_url))
     indexes = built(database_url)

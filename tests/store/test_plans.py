@@ -102,6 +102,23 @@ READ = [
 ]
 
 
+# The matches of a search where PostgreSQL knows nothing of what the tables hold, or of some of them: after a restore,
+# or where they were empty when it looked.
+UNKNOWN = [
+    ("code=77", 1),
+    ("status=active&code=77", 1),
+    ("ingredient.code=77", 1),
+    ("ingredient.form=syrup", 20),
+    ("ingredient.form=syrup&code=1,2,3,14,27,40", 4),
+    ("ingredient.status=active&code=1,2,3,14,27,40", 6),
+    ("_has:Medication:ingredient:code=77", 1),
+    ("code=77&_revinclude=Medication:ingredient", 1),
+]
+# Of tables as small as these it may take one index for another, for each type and each way to write a code; but not
+# for each match.
+FEW_TIMES = 5 * MANY
+
+
 def shown_by(client: FlaskClient, query: str) -> int:
     """How many matches a search shows."""
     answer = client.get(f"/fhir/Medication?{query}")
@@ -124,6 +141,16 @@ def test_a_search_reads_no_more_than_it_needs(database_url: str, store: SqlStore
         shown, read = reading.of(lambda: shown_by(client, query))  # noqa: B023 (called at once)
         assert shown == matches, query
         assert read <= (thousands if database_url.startswith("sqlite") else rows), query
+    for table in () if database_url.startswith("sqlite") else ("%", "index_token%", "index_reference%"):
+        with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("ANALYZE")
+            named = "(SELECT oid FROM pg_class WHERE relname LIKE %s AND relnamespace = 'public'::regnamespace)"
+            connection.execute(f"DELETE FROM pg_statistic WHERE starelid IN {named}", [table])
+            connection.execute(f"UPDATE pg_class SET reltuples = -1 WHERE oid IN {named}", [table])
+        for query, matches in UNKNOWN:
+            shown, read = reading.of(lambda: shown_by(client, query))  # noqa: B023 (called at once)
+            assert shown == matches, query
+            assert read <= FEW_TIMES, (table, query)
     assert "INTERSECT" in explained(client, "status=active&form=tablet"), "what both have in common is listed"
     assert client.get("/fhir/Medication?status=active&form=tablet&_total=accurate").json["total"] == 0
     assert WHOLE.findall("->  Seq Scan on resource  (cost")

@@ -7,7 +7,7 @@ source of its most selective part and probes the rest; which part that is, `choo
 from __future__ import annotations
 
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     ARRAY,
@@ -45,7 +45,7 @@ from apothecary.search.predicates import (
     Some,
 )
 from apothecary.store import tables
-from apothecary.store.fragments import Boolean, Kinds, among, beside_id, by_url, constant, each_of, one_of
+from apothecary.store.fragments import Boolean, Kinds, Link, among, beside_id, by_url, constant, each_of, one_of
 from apothecary.store.matching import TextCompiler
 from apothecary.store.shape import comparisons
 from apothecary.store.traits import (
@@ -60,22 +60,6 @@ from apothecary.store.traits import (
     whole,
     worded,
 )
-
-
-class Link(NamedTuple):
-    """References as a select without columns, with the ids and types at either end: near are the resources that a
-    predicate is about, far those that it looks at through the reference.
-    """
-
-    found: Select[Any]
-    near: ColumnElement[str]
-    near_kinds: Kinds
-    far: ColumnElement[str]
-    far_kinds: Kinds
-
-    def turned(self) -> Link:
-        """The same references from the other end."""
-        return Link(self.found, self.far, self.far_kinds, self.near, self.near_kinds)
 
 
 class Compiler(TextCompiler):
@@ -247,10 +231,12 @@ class Compiler(TextCompiler):
         row = self.alias(tables.index_reference)
         by_source = probing and isinstance(node, Chain)
         found = select().select_from(row).where(*self._row(row, source, parameter, None, probing=by_source))
-        there = row.c.target_type
+        there: ColumnElement[str] = row.c.target_type
         if isinstance(node, Chain):
+            # Without statistics PostgreSQL would take every reference to this type for each resource.
+            there = beside_id(self.dialect, there)
             return Link(found.where(among(there, target)), row.c.id, source, row.c.target_id, target)
-        # Plain, or SQLite may take every reference to this type, and look each up among the ids.
+        # Plain, or SQLite may take them, and look each up among the ids.
         found = found.where(among(there if probing else self.plain(there), target))
         return Link(found, row.c.id, source, row.c.target_id, target).turned()
 
@@ -304,6 +290,9 @@ class Compiler(TextCompiler):
             met = func.coalesce(near, constant("")) != constant("")
             return select(near.label("id")).select_from(joined).where(met), near
         each = select(near.label("id")).select_from(row).where(end == ends.c.id, near != constant(""), *there)
+        if isinstance(node, Chain):
+            # Of indexes that cost the same by guess, the one of targets has the ids in order.
+            each = each.order_by(near)
         led = each.offset(literal_column("0")).lateral()
         return select(led.c.id).select_from(ends.join(led, literal_column("true"))), led.c.id
 
@@ -316,6 +305,9 @@ class Compiler(TextCompiler):
                 return self.worded(kinds, rows)
             case Row(name, parameter, Compare(operator="part") as wanted):
                 return [self.spelled(tables.INDEXES[name], kinds, parameter, wanted)]
+            case Row() if len(kinds) > 1 and not self.sqlite:
+                # Rows of one type are in the order of ids.
+                return [branch for kind in kinds for branch in self.source(node, (kind,))]
             case Row(name, parameter, where):
                 row = self.alias(tables.INDEXES[name])
                 listed = None if self.sqlite else self._list(name, where)

@@ -48,6 +48,14 @@ def making(dialect: Dialect) -> list[str]:
     return [*made, *fulltext.making_up(dialect), *spelling.making_up(dialect), forgotten]
 
 
+def packing() -> list[str]:
+    """The statements that write PostgreSQL's keys anew: made row by row, in no order, their pages are hardly more than
+    half full (https://www.postgresql.org/docs/current/routine-reindex.html).
+    """
+    every = (tables.resource, tables.version, *tables.INDEXES.values())
+    return [f"REINDEX INDEX {one.name}_pkey" for one in every]
+
+
 def gathering() -> list[str]:
     """The statements that let PostgreSQL look at what the tables hold: its plans hang on that, and it looks by itself
     only after a while (https://www.postgresql.org/docs/current/sql-analyze.html).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ARRAY,
@@ -27,6 +27,22 @@ from apothecary.search.parameters import CANONICAL
 
 Boolean = ColumnElement[bool]
 Kinds = tuple[str, ...]
+
+
+class Link(NamedTuple):
+    """References as a select without columns, with the ids and types at either end: near are the resources that a
+    predicate is about, far those that it looks at through the reference.
+    """
+
+    found: Select[Any]
+    near: ColumnElement[str]
+    near_kinds: Kinds
+    far: ColumnElement[str]
+    far_kinds: Kinds
+
+    def turned(self) -> Link:
+        """The same references from the other end."""
+        return Link(self.found, self.far, self.far_kinds, self.near, self.near_kinds)
 
 
 def constant(value: str) -> ColumnElement[str]:

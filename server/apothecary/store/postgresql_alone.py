@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import FeatureNotSupported, LockNotAvailable
+from psycopg.errors import SyntaxError as SyntaxError_
 
 from apothecary.errors import StartError
 from apothecary.store import filling, schema
@@ -50,9 +51,13 @@ def alone(conninfo: str) -> Iterator[bool]:
 
 
 def make_up(connection: Connection, statements: Sequence[str]) -> None:
-    """Make what was left out."""
+    """Make what was left out, and have no more pages than need be."""
     with connection.transaction():
         for one in (*_LARGE, *statements):
+            connection.execute(one)
+    # Engines that speak PostgreSQL's language keep their keys in other ways.
+    with suppress(FeatureNotSupported, SyntaxError_), connection.transaction():
+        for one in (*_LARGE, *filling.packing()):
             connection.execute(one)
 
 
