@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from apothecary.bulk.exports import Exports
 from tests.bulk.exporting import Exporting, medication, organization
 from tests.conformance.harness import problems
 from tests.databases import session_database
@@ -54,6 +56,25 @@ def test_the_first_edition_is_waited_for_and_the_next_is_not(server: Exporting) 
     assert server.ask("GET", WHERE).json == manifest, "the one that there is, while another is made"
     assert server.worker.run()
     assert [one["id"] for one in server.lines(server.ask("GET", WHERE).json)] == ["m", "n"]
+
+
+def test_who_waits_for_the_first_edition_keeps_nobody_from_a_turn(
+    server: Exporting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apothecary.rest.bulk.PATIENCE", 60.0)
+    waited: list[bool] = []
+    aside = Exports.aside
+
+    @contextmanager
+    def looking(exports: Exports) -> Iterator[None]:
+        with aside(exports):
+            yield
+        waited.append(server.worker.run())
+
+    monkeypatch.setattr(Exports, "aside", looking)
+    server.put(medication("m"))
+    assert server.ask("GET", WHERE).status == 200
+    assert waited
 
 
 def test_files_are_called_by_what_they_hold_and_stay_what_they_are(

@@ -192,42 +192,47 @@ def test_what_is_content_is_loaded_and_validated_the_same(kind: str, tmp_path: P
 def test_what_a_publisher_made_is_served_without_what_cannot_be_used_and_that_is_told(
     tmp_path: Path, database_url: str
 ) -> None:
-    broken = {**OLD, "id": "broken", "status": "nonsense"}
+    broken = {**OLD, "id": "broken", "nonsense": True}
     files = {
         **PACKAGE,
         "package/Medication-broken.json": broken,
         "package/Medication-torn.json": b'{"resourceType": "Medication"',
         "package/example/Medication-again.json": {**OLD, "form": {"text": "other"}},
         "package/Patient-p.json": resource("Patient", "p"),
+        "package/Medication-odd.json": {**OLD, "id": "odd", "status": "odd"},
     }
     path = tarball(tmp_path / "x.tgz", files)
     settings = Settings(database=database_url, content=str(path))
     store = open_store(settings)
     try:
         first = sync(settings, store)
-        assert first == Report(created=3)
+        assert first == Report(created=4)
         told = "\n".join(first.left_out)
         assert "package/Medication-broken.json:1:" in told
         assert "nonsense" in told
         assert "package/Medication-torn.json:1:" in told
         assert "Medication/w is taken by" in told
         assert "not served (see APOTHECARY_RESOURCE_TYPES): Patient (1)" in told
-        assert len(first.left_out) == 4
+        assert len(first.left_out) == 5
+        # A guide is made with the codes of its day.
+        assert "Medication.status is 'odd'" in told
+        assert told.count("It is served all the same.") == 1
+        assert store.read("Medication", "odd") is not None
         found = store.read("Medication", "w")
         assert found is not None
         assert found.fhir_version == "R4"
         assert b'"form":{"text":"x"}' in (found.body or b"")
         again = sync(settings, store)
-        assert (again, again.left_out) == (Report(unchanged=3), first.left_out)
+        assert (again, again.left_out) == (Report(unchanged=4), first.left_out)
         # A new edition: what changed is a new version, what is gone is deleted, what was mended is there.
         edition = {
             **PACKAGE,
             "package/Medication-w.json": {**OLD, "status": "active"},
-            "package/Medication-broken.json": {**broken, "status": "active"},
+            "package/Medication-broken.json": {**OLD, "id": "broken"},
         }
         del edition["package/example/Medication-e.json"]
         tarball(path, edition)
-        assert sync(settings, store) == Report(unchanged=1, updated=1, deleted=1, created=1)
+        assert sync(settings, store) == Report(unchanged=1, updated=1, deleted=2, created=1)
     finally:
         store.close()
 

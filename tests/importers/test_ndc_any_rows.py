@@ -51,13 +51,13 @@ def _file(columns: tuple[str, ...], rows: list[list[str]], encoding: str) -> byt
 
 
 def _told_or_there(found: Made, products: list[list[str]], packages: list[list[str]]) -> None:
-    """As many as there are rows that are not blank, but for those that are told."""
+    """As many as there are rows, but for those that are told, and those of which no character is printed."""
     for file, rows, resource_type in (
         ("product.txt", products, "Medication"),
         ("package.txt", packages, "PackagedProductDefinition"),
     ):
         skipped = {one.place.line for one in found.told if one.kind == "skipped" and one.place.file.endswith(file)}
-        blank = sum(not "".join(row).strip() for row in rows)
+        blank = sum(not any(one > " " and one.isprintable() for one in "".join(row)) for row in rows)
         assert len(found.of(resource_type)) + len(skipped) in range(len(rows) - blank, len(rows) + 1)
 
 

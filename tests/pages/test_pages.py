@@ -349,3 +349,14 @@ def test_operations_have_forms_that_work(content: FlaskClient) -> None:
 def test_few_matches_are_counted_by_their_codes(content: FlaskClient) -> None:
     found = page(content, "/fhir/ClinicalUseDefinition")
     assert "type: indication 32, warning 3" in found.words
+
+
+def test_the_page_of_the_interface_names_each_release_and_type(content: FlaskClient) -> None:
+    found = page(content, "/openapi?release=r4&type=Medication")
+    assert "/fhir/r4/openapi.json?type=Medication" in found.links
+    assert content.get("/fhir/r4/openapi.json?type=Medication").status_code == 200
+    assert content.get("/openapi?release=r9").status_code == 404
+    assert content.get("/openapi?type=Nonesuch").status_code == 404
+    scripts = [one for one in found.links if one.endswith(".js")]
+    assert len(scripts) == 3
+    assert all(content.get(one).headers["Content-Type"].startswith("text/javascript") for one in scripts)

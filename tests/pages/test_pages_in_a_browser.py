@@ -18,6 +18,7 @@ from tests.conformance.harness import ROOT, OverHttp, served
 from tests.missing import missing
 from tests.npm import installed
 from tests.pages.test_pages import ACTING
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -76,6 +77,7 @@ class Watched:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context()
+    context.set_default_timeout(PATIENCE * 1000)
     yield context.new_page()
     context.close()
 
@@ -170,3 +172,18 @@ def test_nothing_of_a_resource_acts_in_the_browser(live: OverHttp, page: Page) -
         watched = Watched(page, live.address + address)
         assert (watched.status, watched.complaints) == (200, [])
         assert all(one.startswith(live.address) for one in watched.fetched)
+
+
+def test_the_interface_can_be_tried_in_the_browser(live: OverHttp, page: Page) -> None:
+    watched = Watched(page, live.address + "/openapi?type=Organization&release=r4")
+    place = page.locator("#operations-Organization-read-Organization")
+    place.wait_for()
+    place.locator(".opblock-summary-control").click()
+    place.get_by_role("button", name="Try it out").click()
+    place.locator("input[placeholder=id]").fill("never")
+    place.get_by_role("button", name="Execute").click()
+    place.locator(".live-responses-table .response").first.wait_for()
+    assert "404" in place.locator(".live-responses-table").first.inner_text()
+    assert live.address + "/fhir/r4/Organization/never" in watched.fetched
+    assert [one for one in watched.complaints if "404" not in one] == []
+    assert all(one.startswith((live.address, "data:")) for one in watched.fetched)

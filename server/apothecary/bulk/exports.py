@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from apothecary.bulk import request
@@ -103,6 +104,10 @@ class Exports:
         return job.files[number]
 
     # -- publications
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Around a wait for others: what this thread would keep from them is theirs meanwhile."""
+        return self._bulk.store.aside()
 
     def publication(self, version: FhirVersion) -> tuple[str, Job] | None:
         """The newest edition of all that there is in a release, with its id; None where there is none yet. Another is

@@ -35,6 +35,10 @@ from apothecary.fhir.json import dumps
 from apothecary.fhir.releases import FhirVersion
 from apothecary.validation import validate
 
+# Issue codes and rules in spite of which a published resource is of use: guides are made with the terminologies and the
+# extension pack of their day.
+_USABLE = frozenset({"code-invalid", "extension-context"})
+
 # So many bytes of text are content; it is all in memory at once. More than that is for `apothecary load`.
 LARGEST = 512 * 1024 * 1024
 
@@ -184,10 +188,12 @@ class _Reading:
         errors = [one for one in validate(file.value, file.version) if one.severity in ("error", "fatal")]
         if not errors:
             return True
+        usable = all(one.code in _USABLE or one.rule in _USABLE for one in errors)
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        error = file.error(errors[0].pointer or (), f"{file.key}: {errors[0].diagnostics}{more}")
+        served = " It is served all the same." if usable else ""
+        error = file.error(errors[0].pointer or (), f"{file.key}: {errors[0].diagnostics}{more}{served}")
         self._found.left_out.append(str(error))
-        return False
+        return usable
 
 
 def _file(item: Item, *, published: bool) -> ContentFile:

@@ -96,7 +96,7 @@ def sync(settings: Settings, store: Store) -> Report:
     if rest is not None and store.state(AT_REST) == rest and store.state(LEFT) is not None:
         # Byte for byte what the last sync read: nothing needs to be parsed.
         return Report(unchanged=len(synced(store).files), left_out=_left_out(store))
-    found = content_files(folder, types, synced(store).files)
+    found = content_files(folder, types)
     hashes = {key: file_hash(one) for key, one in found.files.items()}
     if _in_step(store, types, address, found.files, hashes):
         _remember_rest(store, folder, types, address, found.left_out)

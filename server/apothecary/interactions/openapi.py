@@ -33,12 +33,19 @@ _SCHEMAS = "#/components/schemas/"
 _SHARED = ("Bundle", "OperationOutcome", "Parameters", "Resource")
 
 
-def document(service: Service, version: FhirVersion, base: str, resource_type: str | None = None) -> JSON:
-    """The document of a base, or of one resource type at it. Raises NotFound for a type that is not served."""
+def document(
+    service: Service, version: FhirVersion, base: str, resource_type: str | None = None, *, schemas: bool = True
+) -> JSON:
+    """The document of a base, or of one resource type at it; without `schemas` a resource is just an object, for tools
+    that FHIR's types, each within the other, are too much for. Raises NotFound for a type that is not served.
+    """
+    described = _Described(service, version, base)
     if resource_type is not None:
         service.check_type(version, resource_type)
-        return _Described(service, version, base).of_type(resource_type)
-    return _Described(service, version, base).whole()
+    made = described.whole() if resource_type is None else described.of_type(resource_type)
+    if not schemas:
+        made["components"]["schemas"] = {name: {"type": "object"} for name in made["components"]["schemas"]}
+    return made
 
 
 class _Described:

@@ -83,7 +83,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals |= {"style": asset_address("apothecary.css"), "script": asset_address("apothecary.js")}
+    made.globals |= {
+        "asset_address": asset_address,
+        "style": asset_address("apothecary.css"),
+        "script": asset_address("apothecary.js"),
+    }
     made.filters["narrative"] = narrative
     return made
 
@@ -95,7 +99,15 @@ def render(template: str, **values: Any) -> bytes:
 
 # -- what pages fetch: https://www.rfc-editor.org/rfc/rfc8246
 
-ASSETS = {"apothecary.css": "text/css; charset=utf-8", "apothecary.js": "text/javascript; charset=utf-8"}
+_CSS, _SCRIPT = "text/css; charset=utf-8", "text/javascript; charset=utf-8"
+# Swagger UI is what npm publishes as swagger-ui-dist, with its licence beside it.
+ASSETS = {
+    "apothecary.css": _CSS,
+    "apothecary.js": _SCRIPT,
+    "openapi.js": _SCRIPT,
+    "swagger-ui/swagger-ui.css": _CSS,
+    "swagger-ui/swagger-ui-bundle.js": _SCRIPT,
+}
 
 
 @cache

@@ -149,7 +149,9 @@ class BulkViews(BaseViews):
         while (found := self._exports.publication(version)) is None:
             if time.monotonic() > end:
                 raise Unreachable("the first edition is being made; try again", headers={"Retry-After": "5"})
-            time.sleep(0.05)
+            # Meanwhile others have its turn.
+            with self._exports.aside():
+                time.sleep(0.05)
         seconds = self.service.settings.publish_seconds
         told = manifest.published(found[1], f"{exchange.base}/$bulk-publish", seconds)
         headers = [JSON_TYPE]

@@ -29,3 +29,6 @@ PAGE = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'",
 )
+
+# Swagger UI asks this server.
+TRIED = (POLICY, f"{PAGE[1]}; connect-src 'self'")

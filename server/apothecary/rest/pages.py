@@ -55,6 +55,13 @@ def claims(view: Any) -> bytes:
     return ledger_page(view)
 
 
+def interface(view: Any, document: str, resource_type: str) -> bytes:
+    """The page of an OpenAPI document."""
+    from apothecary.pages.interfaces import interface_page
+
+    return interface_page(view, document, resource_type)
+
+
 def asset(name: str) -> Answer | None:
     """A file that pages fetch; None where there is none of that name."""
     from apothecary.pages.render import ASSETS, asset

@@ -8,7 +8,7 @@ from flask import Flask, request
 from werkzeug.exceptions import NotFound as NoSuchAddress
 from werkzeug.routing import MapAdapter
 
-from apothecary.errors import MethodNotAllowed
+from apothecary.errors import MethodNotAllowed, NotFound
 from apothecary.fhir.json import dumps
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions import capabilities
@@ -18,7 +18,7 @@ from apothecary.rest import pages
 from apothecary.rest.admission import SAFE, from_own_page, shared_with
 from apothecary.rest.exchange import VARY, finish
 from apothecary.rest.forms import HTML
-from apothecary.rest.headers import PAGE
+from apothecary.rest.headers import PAGE, TRIED
 from apothecary.rest.metrics import CONTENT_TYPE, Metrics
 from apothecary.rest.observe import interaction_of
 from apothecary.rest.openapi import OpenApiViews
@@ -67,7 +67,10 @@ def register(app: Flask, service: Service, metrics: Metrics) -> None:
     app.add_url_rule(f"/{DOCUMENT}", "openapi", at_default.openapi, methods=["GET"])
     app.add_url_rule("/", "index", lambda: _index(service, at_default), methods=["GET"])
     app.add_url_rule("/claims", "claims", lambda: _claims(service, at_default), methods=["GET"])
-    app.add_url_rule("/pages/<digest>/<name>", "asset", lambda digest, name: _asset(service, name), methods=["GET"])
+    app.add_url_rule("/openapi", "interface", lambda: _interface(service, Views), methods=["GET"])
+    app.add_url_rule(
+        "/pages/<digest>/<path:name>", "asset", lambda digest, name: _asset(service, name), methods=["GET"]
+    )
     app.add_url_rule("/healthz", "healthz", lambda: _plain(service, {"status": "ok"}), methods=["GET"])
     app.add_url_rule("/metrics", "metrics", lambda: _metrics(service, metrics), methods=["GET"])
     app.add_url_rule("/readyz", "readyz", lambda: _ready(service), methods=["GET"])
@@ -117,6 +120,21 @@ def _claims(service: Service, views: Views) -> Answer:
     view = pages.view(service, exchange.version, exchange.base, exchange.environ, exchange.pairs)
     headers = [("Content-Type", "text/html; charset=utf-8"), PAGE]
     return exchange.respond_native(pages.claims(view), headers)
+
+
+def _interface(service: Service, made: type[Views]) -> Answer:
+    """The page to try the interface of a release with: `?release=r4&type=Medication`."""
+    segment = request.args.get("release", service.settings.fhir_version.segment)
+    version = next((one for one in service.registries if one.segment == segment), None)
+    if version is None:
+        raise NotFound(f"release={segment} is not served", expression="release")
+    exchange = made(service, f"/fhir/{segment}", version).exchange(native=True)
+    kind = request.args.get("type", "")
+    if kind:
+        service.check_type(version, kind)
+    view = pages.view(service, version, exchange.base, exchange.environ, ())
+    headers = [("Content-Type", "text/html; charset=utf-8"), TRIED]
+    return exchange.respond_native(pages.interface(view, DOCUMENT, kind), headers)
 
 
 def _asset(service: Service, name: str) -> Answer:

@@ -259,6 +259,8 @@ def test_a_short_section_is_the_text_of_its_concept_and_prose_is_not(tmp_path: P
     first, second = by_type(resources, "ClinicalUseDefinition")
     assert first["indication"] == {"diseaseSymptomProcedure": {"concept": {"text": "Heartburn"}}}
     assert "indication" not in second
+    resources, _ = made(tmp_path, label(section("34084-4", "<paragraph>To report any, call us.</paragraph>")))
+    assert "undesirableEffect" not in by_type(resources, "ClinicalUseDefinition")[0]
     assert "Much is to be said." in second["text"]["div"]
 
 

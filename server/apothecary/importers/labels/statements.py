@@ -135,11 +135,11 @@ def _statement(
     return Statement(resource, kind, phrase)
 
 
-# A phrase on interactions names what interacts as often as what comes of it: which is not said.
+# A phrase on interactions names what interacts as often as what comes of it, and one on undesirable effects may only
+# say whom to tell of them: no element is sure to hold it.
 _PHRASED: dict[str, tuple[str, str]] = {
     "indication": ("indication", "diseaseSymptomProcedure"),
     "contraindication": ("contraindication", "diseaseSymptomProcedure"),
-    "undesirable-effect": ("undesirableEffect", "symptomConditionEffect"),
 }
 
 
