@@ -212,9 +212,13 @@ def test_what_is_left_out_is_told_in_a_file_and_in_short(tmp_path: Path) -> None
         (3, "has 1 cells, not 3"),
         (4, "Medication/plain-b c"),
     ]
-    assert "nothing written of 2 resources: 2 Medication\n3 left out, 0 approximated\n" in told
+    assert "nothing written of 1 resources: 1 Medication\n3 left out, 0 approximated\n" in told
     run(file, "--dry-run", "--report", text, status=1)
     assert text.read_text().splitlines()[1] == f"{file}:3: skipped: has 1 cells, not 3"
+    escaping = tmp_path / "two.txt"
+    escaping.write_bytes(b"/../../a\tname\ttablet\n")
+    told = run(escaping, "--no-validate", "--output", tmp_path / "o", status=1).output
+    assert "Medication/plain-/../../a: what should be an id is none" in told
     assert f"{file}:2: Medication/plain-a stands" in run(file, "--dry-run", "--strict", status=2).output
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from apothecary.fhir.json import JSON, dumps
+from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
 from apothecary.importers.catalogue import Catalogue
 from apothecary.importers.formats import Given
@@ -40,6 +41,10 @@ class Import:
         """The resources, their texts as JSON, and where they come from. What has the key of one before is left out."""
         for resource, place, dated in self.catalogue.format.resources(self.given):
             kind, identity = str(resource.get("resourceType")), str(resource.get("id"))
+            if not is_id(identity):
+                # Also where nothing is checked: files are named by it.
+                self.leave(place, f"{kind}/{identity}: what should be an id is none")
+                continue
             if not self.keys.add(kind, identity):
                 self.leave(place, f"{kind}/{identity} stands in the files twice; the first one counts")
                 continue
@@ -49,7 +54,12 @@ class Import:
                 self.older += 1
                 continue
             member = self.catalogue.member(resource)
-            yield member, dumps(member), place
+            try:
+                text = dumps(member)
+            except ValueError as error:
+                self.leave(place, f"{kind}/{identity}: {error}")
+                continue
+            yield member, text, place
 
     def valid(self) -> Iterator[tuple[JSON, bytes]]:
         """Those of them that are valid R5."""
