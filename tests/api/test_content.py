@@ -197,9 +197,9 @@ def test_an_empty_folder_is_an_empty_server(tmp_path: Path) -> None:
         read("Medication/x", tmp_path)
 
 
-@pytest.mark.parametrize(("content", "said"), [("", "no such folder"), ("none", "no such folder"), (__file__, ":1:")])
-def test_content_that_is_not_there_or_none_is_an_error(content: str, said: str) -> None:
-    with pytest.raises(ContentError, match=said):
+@pytest.mark.parametrize("content", ["", "none", __file__])
+def test_a_folder_that_is_not_there_is_an_error(content: str) -> None:
+    with pytest.raises(ContentError, match=r"no such folder|this is no folder"):
         search("Medication", content)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from apothecary.content.archives import is_archive
+from apothecary.content.archives import SUFFIXES, is_archive
 from apothecary.content.confined import Folder
 from apothecary.content.files import (
     SHEETS,
@@ -24,7 +24,7 @@ from apothecary.content.files import (
     type_folders,
 )
 from apothecary.content.items import Failure, Item, items
-from apothecary.content.read import named_format
+from apothecary.content.read import FORMATS, named_format
 from apothecary.content.sources import Source, below, publication_of
 from apothecary.content.stream import VersionOf, read, size, texts_of
 from apothecary.content.synced import file_hash
@@ -110,6 +110,9 @@ class _Reading:
         """What there is. Raises ContentError."""
         if self._path.is_dir():
             self._folder()
+        elif not is_archive(self._path.name) and named_format(self._path.name) is None:
+            said = f"this is no folder, no archive ({', '.join(SUFFIXES)}) and no {', '.join(FORMATS)} file"
+            raise ContentError(str(self._path), 0, 0, said)
         else:
             self._source(Source(str(self._path), named=True))
         if self._faults:
