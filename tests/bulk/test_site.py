@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from click.testing import CliRunner
@@ -192,3 +194,28 @@ def test_links_need_an_address(server: Exporting, out: Path) -> None:
     result = CliRunner().invoke(main, ["publish", str(out), "--database", server.settings.database])
     assert result.exit_code == 2
     assert "--base-url" in result.output
+
+
+def test_pages_stand_beside_the_files_and_lead_to_files_alone(server: Exporting, out: Path) -> None:
+    publish(server, out, "--pages")
+    before = files(out)
+    written = [name for name in before if name.startswith("pages/")]
+    assert {"pages/index.html", "pages/Medication/index.html", "pages/Medication/m07.html"} <= set(written)
+    assert "pages/Medication/gone.html" not in written
+    for name in written:
+        if not name.endswith(".html"):
+            continue
+        text = before[name][0].decode()
+        assert text.startswith("<!doctype html>")
+        assert "<form" not in text
+        for link in re.findall(r'(?:href|src)="([^"]+)"', text):
+            if link.startswith(("http", "#", "data:")):
+                continue
+            place = urljoin(f"{BASE}/{name}", link).removeprefix(f"{BASE}/").partition("#")[0]
+            place = place.replace("%24", "$") + ("index.html" if place.endswith("/") else "")
+            assert place in before, (name, link)
+    publish(server, out, "--pages")
+    assert files(out) == before
+    server.delete("Medication/m07")
+    publish(server, out, "--pages")
+    assert "pages/Medication/m07.html" not in files(out)

@@ -64,7 +64,6 @@ class Site:
         lines = [dumps(operation_outcome([note.issue])) for note in self._job.notes]
         if lines:
             self._file("error", "OperationOutcome", lines)
-        # Pages for people would be written here, from the same resources.
         self.tree.write(STATEMENT, dumps(self._statement(sorted(kind for kind in shown if kept[kind]))))
         told = manifest.published(self._job, f"{self._base}/{FILES}")
         self.tree.write(MANIFEST, dumps(told))

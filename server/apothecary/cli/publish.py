@@ -15,7 +15,8 @@ from apothecary.settings import PREFIX, Settings
 @click.option("--base-url", metavar="URL", help="The public address that the files will have.")
 @click.option("--database", help="SQLAlchemy URL: sqlite:///file.db or postgresql+psycopg://...")
 @click.option("--fhir-version", metavar="R4|R4B|R5", help="The release of the files.")
-def publish(folder: Path, base_url: str | None, database: str | None, fhir_version: str | None) -> None:
+@click.option("--pages", is_flag=True, help="Write a page for people of each resource, too.")
+def publish(folder: Path, base_url: str | None, database: str | None, fhir_version: str | None, *, pages: bool) -> None:
     """Write the manifest and the files of $bulk-publish, each resource, pages of each type, and a CapabilityStatement.
 
     What did not change is left alone, so a second run costs a web host or an object store only what changed. Files that
@@ -34,6 +35,10 @@ def publish(folder: Path, base_url: str | None, database: str | None, fhir_versi
             service = make_service(settings, store)
             site = Site(service, Bulk(store), settings.fhir_version, folder, settings.base_url)
             done = site.write()
+            if pages:
+                from apothecary.pages.publishing import write_pages
+
+                write_pages(service, settings.fhir_version, settings.base_url, site.tree)
     except OSError as error:
         raise StartError(f"{folder}: cannot be written: {error.strerror}") from error
     for note in done.notes:

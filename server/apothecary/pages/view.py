@@ -28,6 +28,11 @@ class View:
     status: int = 200
 
     @property
+    def static(self) -> bool:
+        """Whether the page is a file, with no server behind it."""
+        return False
+
+    @property
     def root(self) -> str:
         """The path of the base: `/fhir/r5`, behind whatever a proxy puts before it."""
         return urlsplit(self.base).path
