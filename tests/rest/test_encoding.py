@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 
-from apothecary.rest.encoding import accepts_gzip
+from apothecary.rest.encoding import accepts_gzip, coding_for, zstd
 from tests.conformance.harness import Answer, served, told
 from tests.rest.test_limits import outcome, serving
 
@@ -55,6 +55,35 @@ def client(database_url: str) -> Iterator[FlaskClient]:
 )
 def test_a_client_gets_gzip_when_it_prefers_that(header: str, wanted: bool) -> None:
     assert accepts_gzip(header) is wanted
+
+
+@pytest.mark.parametrize(
+    ("header", "coding"),
+    [
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("zstd", "zstd"),
+        ("ZSTD;q=0.5, gzip;q=0.5", "zstd"),
+        ("zstd;q=0.4, gzip;q=0.5", "gzip"),
+        ("zstd;q=0, gzip", "gzip"),
+        ("zstd;q=0.5, identity", None),
+        ("*", "gzip"),
+        ("", None),
+    ],
+)
+def test_zstd_goes_to_those_who_name_it_and_like_nothing_better(header: str, coding: str | None) -> None:
+    assert coding_for(header) == coding
+
+
+def test_an_answer_in_zstd_is_the_same(client: FlaskClient) -> None:
+    plain = client.get("/fhir/Organization/long")
+    for _ in range(3):  # computed, and given again
+        packed = client.get("/fhir/Organization/long", headers={"Accept-Encoding": "gzip, zstd"})
+        assert packed.headers["Content-Encoding"] == "zstd"
+        assert zstd.decompress(packed.data) == plain.data
+        assert (
+            gzip.decompress(client.get("/fhir/Organization/long", headers={"Accept-Encoding": "gzip"}).data)
+            == plain.data
+        )
 
 
 @pytest.mark.parametrize("base", BASES)

@@ -21,7 +21,7 @@ from werkzeug.http import parse_cookie
 from apothecary.errors import FhirError
 from apothecary.interactions.service import Service
 from apothecary.rest.admission import READ_HEADERS, closed_for, shared_with
-from apothecary.rest.encoding import accepts_gzip
+from apothecary.rest.encoding import coding_for
 from apothecary.rest.exchange import LASTING, POSITION, is_current, request_id
 from apothecary.rest.gate import Gate
 from apothecary.rest.negotiation import READERS
@@ -123,7 +123,7 @@ class Cached:
             *map(get, self._names),
             get(SINCE) if TAGS not in environ else None,
             get("HTTP_USER_AGENT", "").startswith(READERS),
-            accepts_gzip(get("HTTP_ACCEPT_ENCODING", "")),
+            coding_for(get("HTTP_ACCEPT_ENCODING", "")),
             closed_for(settings, environ) is None,
             "HTTP_ORIGIN" in environ and shared_with(settings.cors_origins, environ["HTTP_ORIGIN"]),
         )

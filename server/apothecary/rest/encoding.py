@@ -1,30 +1,33 @@
-"""How bodies are compressed on their way: with gzip, or not at all. https://hl7.org/fhir/R5/http.html and
+"""How bodies are compressed on their way: with zstd or gzip, or not at all. https://hl7.org/fhir/R5/http.html and
 https://www.rfc-editor.org/rfc/rfc9110#section-8.4
 """
 
 from __future__ import annotations
 
+import sys
 import zlib
 from functools import lru_cache
 
 from apothecary.errors import BadRequest, UnsupportedMediaType
 from apothecary.fhir.caches import short_cache
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 # Shorter bodies fit into one packet as they are.
 LEAST = 1024
-# The level: most of what can be won, in a fraction of the time.
-LEVEL = 1
+# The levels: most of what can be won, in a fraction of the time.
+LEVEL, ZSTD_LEVEL = 1, 3
 # The format of gzip, to zlib.
 GZIP = 31
 _NAMES = ("gzip", "x-gzip")
 
 
-@short_cache(256)
-def accepts_gzip(header: str) -> bool:
-    """Whether an answer to `Accept-Encoding: header` is to be compressed: gzip is acceptable, and not less than
-    the answer as it is. https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3
-    """
-    qualities: dict[str, float] = {}
+def _qualities(header: str) -> dict[str, float]:
+    """How much each coding of `Accept-Encoding: header` is wanted; what is no number counts for nothing."""
+    found: dict[str, float] = {}
     for one in header.split(","):
         name, _, parameter = one.partition(";")
         key, _, value = parameter.partition("=")
@@ -32,9 +35,30 @@ def accepts_gzip(header: str) -> bool:
             quality = float(value) if key.strip().lower() == "q" else 1.0
         except ValueError:
             continue
-        qualities[name.strip().lower()] = quality
+        found[name.strip().lower()] = quality
+    return found
+
+
+@short_cache(256)
+def accepts_gzip(header: str) -> bool:
+    """Whether an answer to `Accept-Encoding: header` is to be compressed: gzip is acceptable, and not less than
+    the answer as it is. https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3
+    """
+    qualities = _qualities(header)
     gzip = next((qualities[name] for name in _NAMES if name in qualities), qualities.get("*", 0.0))
     return gzip > 0 and gzip >= qualities.get("identity", 0.0)
+
+
+@short_cache(256)
+def coding_for(header: str) -> str | None:
+    """What an answer to `Accept-Encoding: header` is compressed with: zstd where the client names it and likes nothing
+    better, else gzip, else nothing. https://www.rfc-editor.org/rfc/rfc8878#section-7.2
+    """
+    qualities = _qualities(header)
+    wanted = qualities.get("zstd", 0.0)
+    if wanted > 0 and wanted >= max(qualities.get(name, 0.0) for name in (*_NAMES, "identity")):
+        return "zstd"
+    return "gzip" if accepts_gzip(header) else None
 
 
 @lru_cache(maxsize=64)
@@ -42,6 +66,11 @@ def worth_it(content_type: str) -> bool:
     """Whether bodies of a type get smaller: text does, pictures and PDF are compressed as they are."""
     kind = content_type.partition(";")[0].strip().lower()
     return kind.startswith("text/") or kind.endswith(("json", "xml", "javascript"))
+
+
+def compressed(body: bytes, coding: str) -> bytes:
+    """`body` in a coding that `coding_for` names."""
+    return zstd.compress(body, ZSTD_LEVEL) if coding == "zstd" else deflate(body)
 
 
 def deflate(body: bytes) -> bytes:

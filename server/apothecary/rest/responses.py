@@ -10,7 +10,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from flask import Response
 from werkzeug.datastructures import Headers
 
-from apothecary.rest.encoding import LEAST, accepts_gzip, deflate, worth_it
+from apothecary.rest.encoding import LEAST, coding_for, compressed, worth_it
 from apothecary.rest.headers import harden
 
 _LINES = {status.value: f"{status.value} {status.phrase.upper()}" for status in HTTPStatus}
@@ -48,9 +48,11 @@ class Answer(Response):
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         headers, body = self._headers, self._body
-        if len(body) >= LEAST and "HTTP_ACCEPT_ENCODING" in environ and self._compressible(environ):
-            body = deflate(body)
-            headers.append(("Content-Encoding", "gzip"))
+        if len(body) >= LEAST and "HTTP_ACCEPT_ENCODING" in environ and self._compressible():
+            coding = coding_for(environ["HTTP_ACCEPT_ENCODING"])
+            if coding is not None:
+                body = compressed(body, coding)
+                headers.append(("Content-Encoding", coding))
         # RFC 9110: a 204 or 304 has no content, and says nothing of its length.
         if self._status_code not in (204, 304):
             headers.append(("Content-Length", str(len(body))))
@@ -60,9 +62,8 @@ class Answer(Response):
         # for the client to acknowledge it, which takes 40 milliseconds.
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
-    def _compressible(self, environ: WSGIEnvironment) -> bool:
-        kind = next((value for name, value in self._headers if name == "Content-Type"), "")
-        return accepts_gzip(environ["HTTP_ACCEPT_ENCODING"]) and worth_it(kind)
+    def _compressible(self) -> bool:
+        return worth_it(next((value for name, value in self._headers if name == "Content-Type"), ""))
 
     def close(self) -> None:
         """There is nothing to close."""
