@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from apothecary.content.write import xml_text
+from apothecary.fhir.releases import FhirVersion
 from tests.conformance.harness import Answer, InProcess
 
 BASE = "/fhir/r5"
@@ -95,10 +97,13 @@ def test_every_writing_interaction_is_claimed_and_answers(empty_server: InProces
 
 
 def test_every_patch_format_is_taken(empty_server: InProcess) -> None:
+    fhir_xml = xml_text(PATCHES["application/fhir+json"], FhirVersion.R5).decode()
+    bodies = {kind: json.dumps(patch) for kind, patch in PATCHES.items()} | {"application/fhir+xml": fhir_xml}
     formats = statement(empty_server)["patchFormat"]
-    assert set(formats) == set(PATCHES)
+    assert set(formats) == set(bodies)
     for one in formats:
-        assert send(empty_server, "PATCH", f"/{TYPE}/claimed", PATCHES[one], Content_Type=one).status == 200
+        answer = empty_server.ask("PATCH", f"{BASE}/{TYPE}/claimed", JSON | {"Content-Type": one}, bodies[one])
+        assert answer.status == 200
 
 
 def test_what_is_claimed_of_conditions_holds(empty_server: InProcess) -> None:

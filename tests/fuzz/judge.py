@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
+from apothecary.content.documents import Format
+from apothecary.content.read import read_bytes
 from tests.conformance.harness import Answer
 from tests.fuzz.wire import Request
 
 # Busy, or full: https://hl7.org/fhir/R5/http.html#Status-Codes
 SAID_IN_TIME = (503, 507)
 _FHIR_JSON = "application/fhir+json"
+_FORMS: dict[str, Format] = {_FHIR_JSON: "json", "application/fhir+xml": "xml", "application/fhir+yaml": "yaml"}
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -39,9 +43,13 @@ def _is_beneath_http(request: Request, answer: Answer) -> bool:
 
 
 def _outcome(kind: str, answer: Answer) -> str | None:
-    if not kind.startswith(_FHIR_JSON):
+    if kind.startswith("text/html"):
+        issues = re.search(rb'<ul class="issues"><li class="\w+"><b>\w+</b>: .', answer.body)
+        return None if issues is not None else "a page of an error that says nothing"
+    form = next((form for start, form in _FORMS.items() if kind.startswith(start)), None)
+    if form is None:
         return f"an error of the media type {kind!r}"
-    found = _parsed(answer.body)
+    found = _parsed(answer.body) if form == "json" else read_bytes("answer", answer.body, form).value
     if not isinstance(found, dict) or found.get("resourceType") != "OperationOutcome" or not found.get("issue"):
         return "an error without an OperationOutcome"
     for issue in found["issue"]:

@@ -29,7 +29,11 @@ R4, R5 = REGISTRIES[FhirVersion.R4], REGISTRIES[FhirVersion.R5]
         (["MedicationKnowledge"], "associatedMedication.code", "Did you mean 'associated-medication'?"),
         (["Medication"], "drug-name", "'drug-name' is a parameter of MedicationKnowledge."),
         (["Medication"], "indication", "'indication' is a parameter of ClinicalUseDefinition and MedicationKnowledge."),
-        (["Medication"], "name", "'name' is a parameter of ActivityDefinition, CodeSystem, ConceptMap and 10 more."),
+        (
+            ["Medication"],
+            "name",
+            "'name' is a parameter of ActivityDefinition, CapabilityStatement, CodeSystem and 19 more.",
+        ),
         (["MedicationKnowledge"], "drug-name", None),
         (["Medication"], "", None),
         (["Medication"], "x" * 5000, None),

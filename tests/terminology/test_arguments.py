@@ -154,7 +154,8 @@ def test_parameters_in_xml_are_those_of_json(empty: InProcess) -> None:
     body = f'<Parameters xmlns="http://hl7.org/fhir"><parameter>{value}</parameter></Parameters>'
     answer = empty.ask("POST", "/fhir/r5/ValueSet/$expand", {"Content-Type": "application/fhir+xml"}, body)
     assert answer.status == 200
-    assert answer.json == post(empty, "ValueSet/$expand", [{"name": "url", "valueUri": SET}]).json
+    as_json = post(empty, "ValueSet/$expand", [{"name": "url", "valueUri": SET}]).json
+    assert answer.json["expansion"]["contains"] == as_json["expansion"]["contains"]
     broken = body.replace("valueUri", "valueNonesuch")
     answer = empty.ask("POST", "/fhir/r5/ValueSet/$expand", {"Content-Type": "application/fhir+xml"}, broken)
     assert answer.status == 400
