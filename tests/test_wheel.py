@@ -175,7 +175,7 @@ def test_without_the_folder_that_is_served_by_default_a_sentence_says_what_to_do
     done = run(python, project, SERVE)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "Error: resources: there is no such folder; name one with --content, or serve none with --content ''\n"
+        "Error: resources: there is no such folder or file; name one with --content, or serve none with --content ''\n"
     )
 
 

@@ -78,9 +78,16 @@ def elements(node: Any, path: str = "") -> Iterator[tuple[str, Resource]]:
 
 
 def codings(node: Any) -> Iterator[tuple[str, Resource]]:
-    """Every Coding below `node` with its path; a Quantity has a system and a code, too, but is none."""
+    """Every Coding below `node` with its path; a Quantity and an OperationDefinition have a system and a code, too, but
+    are none.
+    """
     for path, element in elements(node):
-        if "system" in element and "code" in element and "value" not in element and "unit" not in element:
+        if (
+            isinstance(element.get("system"), str)
+            and "code" in element
+            and "value" not in element
+            and "unit" not in element
+        ):
             yield path, element
 
 
