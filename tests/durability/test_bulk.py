@@ -17,7 +17,7 @@ from apothecary.store.open import open_store
 from tests.durability.processes import Client, server_on
 from tests.waiting import until
 
-COUNT = 1500
+COUNT = 3000
 ASYNC = {"Prefer": "respond-async"}
 
 
