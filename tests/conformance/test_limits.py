@@ -78,8 +78,14 @@ def test_a_body_in_chunks_is_read_whole_or_refused(tmp_path: Path) -> None:
             for length, status in ((10, (200, 201)), (LIMIT, (413,)), (10 * LIMIT, (413,))):
                 text = medication(length).encode()
                 chunks = (text[at : at + 700] for at in range(0, len(text), 700))
-                connection.request("POST", BASE + path, chunks, JSON, encode_chunked=True)
-                answer = connection.getresponse()
+                try:
+                    connection.request("POST", BASE + path, chunks, JSON, encode_chunked=True)
+                    answer = connection.getresponse()
+                except ConnectionError:
+                    # Of a body far too long the server reads only so much before it closes.
+                    assert length > LIMIT
+                    connection.close()
+                    continue
                 outcome = json.loads(answer.read())
                 assert answer.status in status, outcome
                 if answer.status == 413:

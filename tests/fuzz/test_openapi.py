@@ -17,6 +17,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, status_c
 
 from apothecary.app import create_app
 from apothecary.content.sync import sync
+from apothecary.rest.encoding import zstd
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 
@@ -27,6 +28,13 @@ EXAMPLES, BODIES = 6, 1
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance]
 
 App = Callable[[dict[str, Any], Any], Any]
+
+
+def unpacked(body: bytes) -> bytes:
+    """A body without its coding, which the first bytes tell."""
+    if body.startswith(b"\x28\xb5\x2f\xfd"):
+        return bytes(zstd.decompress(body))
+    return gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
 
 
 @contextmanager
@@ -67,8 +75,7 @@ def ask(operation: Any, examples: int) -> None:
         answer = case.call()
         case.validate_response(answer, checks=CHECKS)
         if answer.status_code >= 400:
-            packed = answer.content.startswith(b"\x1f\x8b")
-            outcome = json.loads(gzip.decompress(answer.content) if packed else answer.content)
+            outcome = json.loads(unpacked(answer.content))
             assert outcome["resourceType"] == "OperationOutcome", case.as_curl_command()
             assert outcome["issue"], case.as_curl_command()
 
