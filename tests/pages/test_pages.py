@@ -360,3 +360,11 @@ def test_the_page_of_the_interface_names_each_release_and_type(content: FlaskCli
     scripts = [one for one in found.links if one.endswith(".js")]
     assert len(scripts) == 3
     assert all(content.get(one).headers["Content-Type"].startswith("text/javascript") for one in scripts)
+
+
+def test_what_a_narrative_strikes_out_stays_struck_out(client: FlaskClient) -> None:
+    div = f"<div {XHTML}>Take <del>two</del><ins>one</ins>, <s>daily</s> <u>weekly</u>.</div>"
+    made = {"resourceType": "Organization", "id": "a", "name": "A", "text": {"status": "generated", "div": div}}
+    assert client.put("/fhir/Organization/a", json=made).status_code == 201
+    text = client.get("/fhir/Organization/a", headers=HTML).text
+    assert "Take <del>two</del><ins>one</ins>, <s>daily</s> <u>weekly</u>." in text

@@ -16,30 +16,10 @@ import nh3
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-# https://hl7.org/fhir/R5/narrative.html#xhtml: what formats, and nothing that acts or is fetched.
-_TAGS = frozenset(
-    (
-        *(
-            "a",
-            "abbr",
-            "b",
-            "big",
-            "blockquote",
-            "br",
-            "caption",
-            "cite",
-            "code",
-            "col",
-            "colgroup",
-            "dd",
-            "dfn",
-            "div",
-        ),
-        *("dl", "dt", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "kbd", "li", "ol", "p", "pre", "q"),
-        *("samp", "small", "span", "strong", "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "tt"),
-        *("ul", "var"),
-    )
-)
+from apothecary.validation.narrative import ELEMENTS
+
+# What a narrative may have, without what leads somewhere in a picture: https://hl7.org/fhir/R5/narrative.html#xhtml
+_TAGS = ELEMENTS - {"area", "map"}
 _ATTRIBUTES = {
     "*": {"lang", "title", "dir"},
     "a": {"href"},
