@@ -5,7 +5,7 @@ https://hl7.org/fhir/R5/valueset.html and https://hl7.org/fhir/R5/codesystem.htm
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from apothecary.fhir.json import JSON
@@ -20,43 +20,46 @@ CODES = 500
 
 def value_set_page(view: View, resource: JSON) -> bytes:
     """A value set: what it is made of, and its codes where it was expanded."""
-    expansion = resource.get("expansion")
-    if not isinstance(expansion, dict) and not resource.get("url"):
+    expansion, url = resource.get("expansion"), resource.get("url")
+    if isinstance(expansion, dict):
+        rows, total = list(_contained(expansion.get("contains", []), 0)), expansion.get("total")
+    elif not url:
         return resource_page(view, resource)
-    rows = list(_contained(expansion.get("contains", []), 0)) if isinstance(expansion, dict) else []
-    url = resource.get("url", "")
-    return shown(
-        "codes.html",
-        view,
-        title_of(resource),
-        resource=resource,
-        status=status_of(resource),
-        rows=rows[:CODES],
-        more=max(0, len(rows) - CODES),
-        expanded=isinstance(expansion, dict),
-        total=(expansion or {}).get("total"),
-        expand=view.to("ValueSet/$expand", ("url", url), ("count", "100")) if url else None,
-        parts=[*_parts(resource, "include"), *_parts(resource, "exclude")],
-    )
+    else:
+        rows, total = None, None
+    expand = view.to("ValueSet/$expand", ("url", url), ("count", "100")) if url else None
+    parts = [*_parts(resource, "include"), *_parts(resource, "exclude")]
+    return _codes_page(view, resource, rows, total, expand, parts)
 
 
 def code_system_page(view: View, resource: JSON) -> bytes:
     """A code system: its codes, each below what it stands under."""
     if not resource.get("url"):
         return resource_page(view, resource)
-    rows = list(_concepts(resource.get("concept", []), 0))
+    return _codes_page(view, resource, list(_concepts(resource.get("concept", []), 0)), resource.get("count"))
+
+
+def _codes_page(
+    view: View,
+    resource: JSON,
+    rows: list[dict[str, Any]] | None,
+    total: int | None,
+    expand: str | None = None,
+    parts: Sequence[str] = (),
+) -> bytes:
+    """The page of codes; `rows` is None where nobody listed them."""
     return shown(
         "codes.html",
         view,
         title_of(resource),
         resource=resource,
         status=status_of(resource),
-        rows=rows[:CODES],
-        more=max(0, len(rows) - CODES),
-        expanded=True,
-        total=resource.get("count"),
-        expand=None,
-        parts=[],
+        rows=(rows or [])[:CODES],
+        more=max(0, len(rows or ()) - CODES),
+        expanded=rows is not None,
+        total=total,
+        expand=expand,
+        parts=parts,
     )
 
 

@@ -21,8 +21,9 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.service import Service
 from apothecary.reports.operation_outcome import operation_outcome
 from apothecary.rest import addresses, pages
-from apothecary.rest.exchange import CHOSEN, CONTENT_TYPE, VARY, finish, request_id, too_large
+from apothecary.rest.exchange import CHOSEN, CONTENT_TYPE, finish, request_id, too_large
 from apothecary.rest.forms import FHIR_JSON, HTML, NDJSON, Form, written
+from apothecary.rest.headers import VARY
 from apothecary.rest.negotiation import READERS, form_of
 from apothecary.rest.responses import Answer
 

@@ -21,6 +21,7 @@ from apothecary.rest import forms, forwarded, pages
 from apothecary.rest.admission import closed_for, shared_with
 from apothecary.rest.encoding import inflate
 from apothecary.rest.forwarded import HOST, PATH, SCHEMES
+from apothecary.rest.headers import VARY
 from apothecary.rest.negotiation import Negotiated, negotiate, written_in
 from apothecary.rest.responses import Answer
 from apothecary.search.suggestions import instead_of_sent
@@ -29,7 +30,6 @@ from apothecary.search.text import decode
 Pairs = list[tuple[str, str]]
 
 CONTENT_TYPE = {version: forms.FHIR_JSON.content_type(version) for version in FhirVersion}
-VARY = "Accept, Accept-Encoding, Prefer"
 EXPOSED = (
     "ETag, Last-Modified, Location, Content-Location, Content-Disposition, X-Request-Id, X-Security-Context, "
     "Retry-After, Expires, X-Progress"

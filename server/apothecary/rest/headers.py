@@ -7,6 +7,9 @@ as it is must not fetch or run anything for it.
 
 from __future__ import annotations
 
+# What an answer hangs on besides its address: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.5
+VARY = "Accept, Accept-Encoding, Prefer"
+
 POLICY = "Content-Security-Policy"
 
 # For whatever is no page of our own. `sandbox` gives it an origin of its own, too.

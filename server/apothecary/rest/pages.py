@@ -7,10 +7,9 @@ from typing import Any
 
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.service import Service
-from apothecary.rest.headers import PAGE
+from apothecary.rest.headers import PAGE, VARY
 from apothecary.rest.responses import Answer
 
-VARY = "Accept, Accept-Encoding, Prefer"
 # A year: the address of a style sheet changes with what is in it (https://www.rfc-editor.org/rfc/rfc8246).
 _KEPT = "public, max-age=31536000, immutable"
 

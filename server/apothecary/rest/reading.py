@@ -13,8 +13,9 @@ from apothecary.fhir.json import parse
 from apothecary.fhir.temporal import Clock
 from apothecary.interactions import capabilities, history, read, search, subset, terminology_capabilities
 from apothecary.rest import binary, streams
-from apothecary.rest.exchange import VARY, Exchange, Pairs, finish
+from apothecary.rest.exchange import Exchange, Pairs, finish
 from apothecary.rest.forms import NDJSON
+from apothecary.rest.headers import VARY
 from apothecary.rest.negotiation import check_content_type
 from apothecary.rest.responses import Answer
 from apothecary.rest.views import BaseViews

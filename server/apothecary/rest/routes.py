@@ -16,9 +16,9 @@ from apothecary.interactions.openapi import DOCUMENT
 from apothecary.interactions.service import Service
 from apothecary.rest import pages
 from apothecary.rest.admission import SAFE, from_own_page, shared_with
-from apothecary.rest.exchange import VARY, finish
+from apothecary.rest.exchange import finish
 from apothecary.rest.forms import HTML
-from apothecary.rest.headers import PAGE, TRIED
+from apothecary.rest.headers import PAGE, TRIED, VARY
 from apothecary.rest.metrics import CONTENT_TYPE, Metrics
 from apothecary.rest.observe import interaction_of
 from apothecary.rest.openapi import OpenApiViews

@@ -12,12 +12,10 @@ from hypothesis import strategies as st
 
 from apothecary.errors import StartError
 from apothecary.fhir.json import JSON, dumps
-from apothecary.fhir.releases import FhirVersion
 from apothecary.importers.dmd import edition, resources
-from apothecary.importers.formats import FORMATS, Given, Made
+from apothecary.importers.formats import FORMATS, Given
 from apothecary.importers.report import Remark, Report
-from apothecary.validation import validate
-from apothecary.versions import convert, convertible
+from tests.importers.made import check
 
 SAMPLE = Path(__file__).parents[2] / "data" / "dmd"
 SNOMED, DMD = "http://snomed.info/sct", "https://dmd.nhs.uk"
@@ -31,18 +29,6 @@ def run(*paths: Path) -> tuple[dict[str, JSON], list[Remark]]:
     assert len(found) == len(made)
     check(made)
     return found, remarks
-
-
-def check(made: list[Made]) -> None:
-    for one in made:
-        for version in FhirVersion:
-            resource = one.resource
-            if version is not FhirVersion.R5:
-                if not convertible(resource["resourceType"], FhirVersion.R5, version):
-                    continue
-                resource = convert(resource, FhirVersion.R5, version).resource
-            errors = [issue for issue in validate(resource, version) if issue.severity in ("error", "fatal")]
-            assert not errors, (one.place, version, errors)
 
 
 @pytest.fixture(scope="module")

@@ -19,12 +19,10 @@ from hypothesis import strategies as st
 
 from apothecary.errors import InvalidFile, StartError
 from apothecary.fhir.json import JSON, dumps
-from apothecary.fhir.releases import FhirVersion
 from apothecary.importers.formats import FORMATS, Given
 from apothecary.importers.report import Place, Remark, Report
 from apothecary.importers.table import catalogue, guess, resources
-from apothecary.validation import validate
-from apothecary.versions import convert, convertible
+from tests.importers.made import check
 
 OWN = "urn:example:formulary"
 MAPPING = f"""
@@ -54,15 +52,7 @@ def run(tmp_path: Path, table: str | bytes | Path, mapping: str = MAPPING) -> tu
     (tmp_path / "mapping.yaml").write_text(mapping, encoding="utf-8")
     remarks: list[Remark] = []
     made = list(resources(Given([table], Report(remarks.append), {"mapping": str(tmp_path / "mapping.yaml")})))
-    for one in made:
-        for version in FhirVersion:
-            resource = one.resource
-            if version is not FhirVersion.R5:
-                if not convertible(resource["resourceType"], FhirVersion.R5, version):
-                    continue
-                resource = convert(resource, FhirVersion.R5, version).resource
-            errors = [issue for issue in validate(resource, version) if issue.severity in ("error", "fatal")]
-            assert not errors, (one.place, version, errors, resource)
+    check(made)
     found = {f"{one.resource['resourceType']}/{one.resource['id']}": one.resource for one in made}
     assert len(found) == len(made)
     return found, remarks
