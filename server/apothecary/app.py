@@ -6,12 +6,14 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from wsgiref.types import WSGIApplication
 
 from flask import Flask, Request, Response, request
 from flask.sessions import NullSession, SessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import MapAdapter
 
+from apothecary.access.sinks import sink_for
 from apothecary.bulk.exports import Exports
 from apothecary.bulk.worker import Worker
 from apothecary.content.indexing import Indexing
@@ -19,6 +21,7 @@ from apothecary.content.live import Live
 from apothecary.interactions.service import Service
 from apothecary.operations import OPERATIONS
 from apothecary.rest import admission, bulk, errors, routes
+from apothecary.rest.auditing import Audited
 from apothecary.rest.cache import Cached
 from apothecary.rest.gate import Gate
 from apothecary.rest.metrics import Metrics
@@ -98,6 +101,9 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     settings = settings or Settings.from_environment()
     store = store or open_store(settings)
     service = make_service(settings, store)
+    # Before the routes: whatever is made of the service tells of what it writes.
+    sink = sink_for(service)
+    service.recorder = audited = Audited(service, sink) if sink is not None else None
     app = Apothecary("apothecary", static_folder=None, template_folder=None)
     app.service = service
     app.gate = Gate(settings)
@@ -114,7 +120,10 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     bulk.register(app, service, routes.bases(service), Exports(service, bulk_store, app.worker))
     cache = Cached(app.wsgi_app, service, app.gate)
     metrics.watch(lambda: cache.counts() | app.gate.counts())
-    app.wsgi_app = Observed(cache, service, metrics, app.gate.drain)  # type: ignore[method-assign] # Flask's way to wrap an app
+    inner: WSGIApplication = cache
+    if audited is not None:
+        inner = audited.around(inner)
+    app.wsgi_app = Observed(inner, service, metrics, app.gate.drain)  # type: ignore[method-assign] # Flask's way to wrap an app
     app.router = Router(app.url_map, routes.bases(service))
     # What an earlier server left half done goes on.
     service.live.look(store)

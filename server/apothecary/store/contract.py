@@ -46,6 +46,13 @@ class Head(NamedTuple):
     deleted: bool
 
 
+class Touched(NamedTuple):
+    """A version that a transaction has written."""
+
+    version: int
+    deleted: bool
+
+
 class Past(NamedTuple):
     """One entry of a history: a version and the HTTP method that made it."""
 
@@ -309,8 +316,8 @@ class Reader(ConceptReader, Protocol):
 class Transaction(Reader, Protocol):
     """A unit of work: all of it or nothing. Reads inside see its own writes."""
 
-    touched: set[tuple[str, str]]
-    """The keys of which it has written or amended a version."""
+    touched: dict[tuple[str, str], Touched]
+    """What it has written or amended, by key."""
 
     def moment(self, current: Stored | Head | None = None) -> int:
         """The time of a write, in microseconds since 1970: this instant, but never before that of a write which the
