@@ -62,7 +62,7 @@ def drop(folder: Path) -> None:
 
 def add(folder: Path) -> None:
     lines = texts(folder)
-    file_of(folder, 1).write_bytes(b"".join(lines[:2] + [lines[2]] + lines[2:]))
+    file_of(folder, 1).write_bytes(b"".join([*lines[:2], lines[2], *lines[2:]]))
 
 
 def cut(folder: Path) -> None:

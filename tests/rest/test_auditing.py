@@ -354,7 +354,7 @@ def test_who_asks_from_behind_a_proxy_is_the_last_that_it_tells(tmp_path: Path) 
     headers = {"X-Forwarded-For": "6.6.6.6, 10.0.0.7", "X-Request-Id": "abc"}
     _, (event,) = trusting.ask("GET", "/fhir/r5/Medication", headers)
     assert event["agent"][0]["network"]["address"] == "10.0.0.7"
-    for header in ('for="[2001:db8::1]:80"', "for=1.2.3.4, for=\"[2001:db8::1]\";proto=https"):
+    for header in ('for="[2001:db8::1]:80"', 'for=1.2.3.4, for="[2001:db8::1]";proto=https'):
         _, (event,) = trusting.ask("GET", "/fhir/r5/Medication", {"Forwarded": header})
         assert event["agent"][0]["network"]["address"] == "2001:db8::1"
     _, (event,) = trusting.ask("GET", "/fhir/r5/Medication", {"X-Forwarded-For": "<script>"})

@@ -19,7 +19,7 @@ from apothecary.interactions.known import Known, Models
 from apothecary.interactions.prepared import Cache
 from apothecary.search.parameters import Registry
 from apothecary.settings import Settings
-from apothecary.store.contract import Reader, Replica, Store, Touched, Transaction
+from apothecary.store.contract import Head, Reader, Replica, Store, Transaction
 from apothecary.suggestions import or_rather
 from apothecary.versions import where_instead
 
@@ -70,10 +70,10 @@ class OfferedOperation(Protocol):
 class Recorder(Protocol):
     """Who keeps a record of changes."""
 
-    def changing(self, transaction: Transaction, touched: Mapping[tuple[str, str], Touched]) -> None:
+    def changing(self, transaction: Transaction, touched: Mapping[tuple[str, str], Head]) -> None:
         """Called within a transaction, after its work, with what it wrote."""
 
-    def changed(self, touched: Mapping[tuple[str, str], Touched]) -> None:
+    def changed(self, touched: Mapping[tuple[str, str], Head]) -> None:
         """Called once it is committed."""
 
 
@@ -149,7 +149,7 @@ class Service:
         """
 
         defining = False
-        touched: Mapping[tuple[str, str], Touched] = {}
+        touched: Mapping[tuple[str, str], Head] = {}
 
         def whole(transaction: Transaction) -> T:
             nonlocal defining, touched

@@ -27,7 +27,7 @@ from apothecary.rest.exchange import request_id
 from apothecary.rest.observe import interaction_of
 from apothecary.rest.routing import MATCHED
 from apothecary.rest.seen import CONTINUED, FILE, FORM, NAMED, SENT, came
-from apothecary.store.contract import Touched, Transaction
+from apothecary.store.contract import Head, Transaction
 
 # What tells nothing of any resource: what the server is, whether it is well, and how to get a token.
 OPEN = frozenset(
@@ -93,7 +93,7 @@ class Audited:
 
     # -- what `Service.write` calls
 
-    def changing(self, transaction: Transaction, touched: Mapping[tuple[str, str], Touched]) -> None:
+    def changing(self, transaction: Transaction, touched: Mapping[tuple[str, str], Head]) -> None:
         """Within a transaction, after its work. Raises Forbidden where that forges a record."""
         if not self._sink.transactional:
             return
@@ -104,7 +104,7 @@ class Audited:
             request = self._request(hand.environ, 200, _changes(touched))
             self._sink.write_within(transaction, events(request, self._server))
 
-    def changed(self, touched: Mapping[tuple[str, str], Touched]) -> None:
+    def changed(self, touched: Mapping[tuple[str, str], Head]) -> None:
         """A transaction was committed that wrote those."""
         hand: _Hand | None = getattr(self._hands, "now", None)
         if hand is not None and touched:
@@ -180,7 +180,7 @@ class Audited:
         return f"{whole}\n\n{sent}" if sent else whole
 
 
-def _changes(touched: Mapping[tuple[str, str], Touched]) -> dict[str, str]:
+def _changes(touched: Mapping[tuple[str, str], Head]) -> dict[str, str]:
     return {
         reference(*key, one.version): DELETED if one.deleted else CREATED if one.version == 1 else AMENDED
         for key, one in touched.items()

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from flask import request
+from werkzeug.http import parse_date
 
 from apothecary.access.noting import noting
 from apothecary.errors import BadRequest, TooLarge, UriTooLong
@@ -18,7 +19,7 @@ from apothecary.fhir.json import pretty
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import http_date
 from apothecary.interactions.service import Service
-from apothecary.rest import forms, forwarded, pages
+from apothecary.rest import current, forms, forwarded, pages
 from apothecary.rest.admission import closed_for, shared_with
 from apothecary.rest.encoding import inflate
 from apothecary.rest.forwarded import HOST, PATH, SCHEMES
@@ -63,7 +64,7 @@ class Exchange:
         self.service = service
         self.prefix = prefix
         self.base_version = base_version
-        self.environ: dict[str, Any] = request.environ
+        self.environ: dict[str, Any] = current.environ()
         if service.replica is not None:
             service.replica.begin(request.cookies.get(POSITION))
         service.live.begin(service.reader)
@@ -106,6 +107,11 @@ class Exchange:
                 self.general[name] = value
             else:
                 self.pairs.append((name, value))
+
+    @property
+    def posted(self) -> bool:
+        """Whether the parameters may stand in the body."""
+        return bool(self.environ["REQUEST_METHOD"] == "POST")
 
     @property
     def version(self) -> FhirVersion:
@@ -270,7 +276,7 @@ class Exchange:
         since = self.environ.get("HTTP_IF_MODIFIED_SINCE")
         if since is None or updated is None:
             return False
-        moment = request.if_modified_since
+        moment = parse_date(since)
         return moment is not None and updated // 1_000_000 <= int(moment.timestamp())
 
 

@@ -46,13 +46,6 @@ class Head(NamedTuple):
     deleted: bool
 
 
-class Touched(NamedTuple):
-    """A version that a transaction has written."""
-
-    version: int
-    deleted: bool
-
-
 class Past(NamedTuple):
     """One entry of a history: a version and the HTTP method that made it."""
 
@@ -316,7 +309,7 @@ class Reader(ConceptReader, Protocol):
 class Transaction(Reader, Protocol):
     """A unit of work: all of it or nothing. Reads inside see its own writes."""
 
-    touched: dict[tuple[str, str], Touched]
+    touched: dict[tuple[str, str], Head]
     """What it has written or amended, by key."""
 
     def moment(self, current: Stored | Head | None = None) -> int:
