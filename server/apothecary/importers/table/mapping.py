@@ -13,11 +13,12 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from apothecary.content.documents import Document, Pointer
-from apothecary.content.schemas import placed, read_as
+from apothecary.content.schemas import json_schema, placed, read_as
 from apothecary.content.yaml import read_yaml
 from apothecary.errors import ContentError, InvalidFile, StartError
 from apothecary.fhir.ucum import is_valid
 
+SCHEMA_ID = "urn:apothecary:schema:mapping"
 _LARGEST = 4 * 1024 * 1024
 
 Element = Literal[
@@ -51,6 +52,8 @@ Element = Literal[
 ]
 # What is a code in a system, which must be said.
 CODES = frozenset({"code", "identifier", "ingredient code", "pack code"})
+# What tells one drug from another.
+_NAMES = ("name", "code", "identifier")
 
 Uri = Annotated[
     str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`]+$", extra_json_schema={"errorMessage": "a URI"})
@@ -99,7 +102,8 @@ class Mapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = "table"
     sheet: Annotated[str, Meta(min_length=1, description="Which sheet of a workbook it is.")] | None = None
     header: Annotated[
-        int | list[int] | None, Meta(description="The row, or rows, with the names of the columns, from 1.")
+        Annotated[int, Meta(ge=1)] | Annotated[list[Annotated[int, Meta(ge=1)]], Meta(max_length=5)] | None,
+        Meta(description="The row, or up to 5 rows, with the names of the columns, from 1."),
     ] = None
     separator: Annotated[str, Meta(min_length=1, max_length=1, description="What separates the columns.")] | None = None
     encoding: Annotated[
@@ -118,6 +122,42 @@ class Mapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def specified(self) -> dict[str, Column]:
         """Every column with its element, also where only that is written."""
         return {name: Column(element=one) if isinstance(one, str) else one for name, one in self.columns.items()}
+
+
+def mapping_schema() -> dict[str, Any]:
+    """The JSON Schema of mapping files, for editors: what the types say, and what they cannot. Left to `mapping_of` is
+    what no schema can tell: whether a unit is one of UCUM, what else is among the columns, the order of rows.
+    """
+    schema = json_schema(Mapping, SCHEMA_ID, "The mapping of a table for Apothecary")
+    defs = schema["$defs"]
+    codes, prices, names = sorted(CODES), ["price"], {"enum": [*_NAMES]}
+    system, currency = _has("system"), _has("currency")
+    in_system = {"additionalProperties": {"if": _has("code"), "then": system}}
+    for name in ("Column", "Constant"):
+        defs[name]["allOf"] = [
+            {"if": _is({"enum": codes}), "then": system},
+            {"if": _is({"enum": prices}), "then": currency},
+            {"anyOf": [system, _is({"const": "status"}), {"properties": {"values": in_system}}]},
+        ]
+    properties = defs["Mapping"]["properties"]
+    plain = properties["columns"]["additionalProperties"]["anyOf"][0]
+    plain["enum"] = [one for one in plain["enum"] if one not in (*codes, *prices)]
+    # Some column or constant is one of these: not all of them are something else.
+    said = {"anyOf": [names, _is(names)]}
+    defs["Mapping"]["anyOf"] = [
+        _has("columns", {"not": {"additionalProperties": {"not": said}}}),
+        _has("constants", {"contains": said}),
+    ]
+    return schema
+
+
+def _has(key: str, value: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The schema of an object that has such a value; a text, where it is not said."""
+    return {"type": "object", "required": [key], "properties": {key: value or {"type": "string"}}}
+
+
+def _is(element: dict[str, Any]) -> dict[str, Any]:
+    return _has("element", element)
 
 
 def read_mapping(path: Path) -> Mapping:
@@ -162,7 +202,7 @@ def _faults(mapping: Mapping) -> Iterator[tuple[Pointer, str]]:
         if one.unit is not None and one.unit not in mapping.units and not is_valid(one.unit):
             yield (*pointer, "unit"), f"{one.unit} is neither a UCUM code nor one of the units"
     elements = {one.element for _, one in each}
-    if not elements & {"name", "code", "identifier"}:
+    if elements.isdisjoint(_NAMES):
         yield ("columns",), "no column is a name, a code or an identifier: no drug could be told from another"
     for name, code in mapping.units.items():
         if not is_valid(code):
@@ -175,8 +215,8 @@ def _faults(mapping: Mapping) -> Iterator[tuple[Pointer, str]]:
         if name in columns:
             yield ("ignore", number), f"{name} is among the columns, too"
     rows = [mapping.header] if isinstance(mapping.header, int) else mapping.header or []
-    if any(row < 1 for row in rows) or list(rows) != sorted(set(rows)) or len(rows) > 5:
-        yield ("header",), "header: write a row, or up to 5 rows in their order"
+    if list(rows) != sorted(set(rows)):
+        yield ("header",), "header: write the rows in their order"
 
 
 def unique(names: list[str]) -> list[str]:
