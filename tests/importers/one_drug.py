@@ -47,20 +47,25 @@ def ndc(folder: Path) -> Path:
     directory.mkdir()
     ndc_files.directory(directory, [row], [packed])
     (directory / "unii.csv").write_text(f"Name\tType\tUNII\tDisplay Name\nCLONAZEPAM\tof\t{SUBSTANCE}\tCLONAZEPAM\n")
-    (directory / "rxnorm_mappings.txt").write_text(
-        f"SETID|SPL_VERSION|RXCUI|RXSTRING|RXTTY\n{SET_ID}|3|206157|clonazepam 0.5 MG Oral Tablet [Klonopin]|SBD\n"
-    )
+    mapping(directory)
     return directory
 
 
+def mapping(folder: Path) -> None:
+    """DailyMed's mapping of labels to RxNorm."""
+    (folder / "rxnorm_mappings.txt").write_text(
+        f"SETID|SPL_VERSION|RXCUI|RXSTRING|RXTTY\n{SET_ID}|3|206157|clonazepam 0.5 MG Oral Tablet [Klonopin]|SBD\n"
+    )
+
+
 def spl(folder: Path) -> Path:
-    """The label, with the same NDC, substance, strength and form."""
+    """The label, with the same NDC, substance, strength and form, and the mapping beside it."""
     inner = (
         f'<formCode code="C42998" {NCIT} displayName="TABLET"/>'
         "<asEntityWithGeneric><genericMedicine><name>clonazepam</name></genericMedicine></asEntityWithGeneric>"
         '<ingredient classCode="ACTIB"><quantity><numerator value="0.5" unit="mg"/><denominator value="1" unit="1"/>'
-        f'</quantity><ingredientSubstance><code code="{SUBSTANCE}" {UNII}/><name>CLONAZEPAM</name></ingredientSubstance>'
-        "</ingredient>"
+        f'</quantity><ingredientSubstance><code code="{SUBSTANCE}" {UNII}/><name>CLONAZEPAM</name>'
+        "</ingredientSubstance></ingredient>"
         '<asContent><quantity><numerator value="100" unit="1"/><denominator value="1"/></quantity>'
         f'<containerPackagedProduct><code code="{PACKAGE}" {NDC}/>'
         f'<formCode code="C43169" {NCIT} displayName="BOTTLE"/></containerPackagedProduct></asContent>'
@@ -70,6 +75,8 @@ def spl(folder: Path) -> Path:
         products=product(PRODUCT, inner, name="Klonopin"),
         set_id=SET_ID,
     )
-    path = folder / "label.xml"
-    path.write_text(text, encoding="utf-8")
-    return path
+    labels = folder / "labels"
+    labels.mkdir()
+    (labels / "label.xml").write_text(text, encoding="utf-8")
+    mapping(labels)
+    return labels

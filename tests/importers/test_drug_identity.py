@@ -1,4 +1,4 @@
-"""One drug is found by any of its codes: in RxNorm's files alone, and where several publishers' files meet in a store."""
+"""One drug is found by any of its codes: by RxNorm's files alone, and where those of several publishers meet."""
 
 from __future__ import annotations
 
@@ -104,10 +104,10 @@ def test_a_drug_of_rxnorm_is_found_by_any_of_its_codes_in_r5_and_r4(server: InPr
 LISTED, LABELLED = one_drug.LISTED, one_drug.LABELLED
 WITH_NDC = {LISTED, LABELLED, BRANDED}
 TOGETHER = {
-    "the RxCUI of the product": (f"code={RXNORM}|206157", {LISTED, BRANDED}),
-    "the RxCUI of the generic": (f"code:below={RXNORM}|197527", {LISTED, BRANDED, GENERIC}),
+    "the RxCUI of the product": (f"code={RXNORM}|206157", WITH_NDC),
+    "the RxCUI of the generic": (f"code:below={RXNORM}|197527", {*WITH_NDC, GENERIC}),
     "the RxCUI of the ingredient": (f"ingredient-code={RXNORM}|2598", {BRANDED, GENERIC}),
-    "the RxCUI of the ingredient, above the product": (f"code:below={RXNORM}|2598", {LISTED, BRANDED, GENERIC}),
+    "the RxCUI of the ingredient, above the product": (f"code:below={RXNORM}|2598", {*WITH_NDC, GENERIC}),
     "the UNII": (f"ingredient-code={UNII}|{one_drug.SUBSTANCE}", {*WITH_NDC, GENERIC}),
     "the ATC code": (f"classification={ATC}|N03AE01", {BRANDED, GENERIC}),
     "an NDC of 11 digits": (f"code={NDC}|99991000201", WITH_NDC),
@@ -123,7 +123,7 @@ TOGETHER = {
     "the generic name": ("drug-name=clonazepam", {*WITH_NDC, GENERIC}),
 }
 MATCHED = {
-    f"code={RXNORM}|206157": {LISTED, BRANDED},
+    f"code={RXNORM}|206157": WITH_NDC,
     f"code={RXNORM}|197527": {GENERIC},
     f"code={NDC}|99991000201": WITH_NDC,
     f"code={NDC}|99991-002-01": WITH_NDC,
@@ -134,7 +134,7 @@ MATCHED = {
 # What has the substance, the class or the ingredient is no exact match of it, but meets the code in part.
 IN_PART = {
     f"code={UNII}|{one_drug.SUBSTANCE}&strength=0.5 mg": {*WITH_NDC, GENERIC},
-    f"code={RXNORM}|2598&strength=0.5 mg": {LISTED, BRANDED, GENERIC},
+    f"code={RXNORM}|2598&strength=0.5 mg": {*WITH_NDC, GENERIC},
     f"code={ATC}|N03AE01&strength=0.5 mg": {BRANDED, GENERIC},
 }
 
