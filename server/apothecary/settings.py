@@ -12,63 +12,11 @@ from urllib.parse import urlsplit
 
 from apothecary.errors import StartError
 from apothecary.fhir.definitions import definitions
+from apothecary.fhir.family import MEDICATION_FAMILY
 from apothecary.fhir.releases import FhirVersion, parse_version
 from apothecary.suggestions import or_rather
 
 PREFIX = "APOTHECARY_"
-
-# What the server serves when it is not told otherwise: what catalogues of medication publish (knowledge, registered
-# products, documents, formularies), what that references, and the definitions that guides bring along. No patients. All
-# types of R5 would make `metadata` six times as long, which clients read before anything else.
-MEDICATION_FAMILY = (
-    "ActivityDefinition",
-    "AdministrableProductDefinition",
-    "ArtifactAssessment",
-    "Basic",
-    "Binary",
-    "Bundle",
-    "CapabilityStatement",
-    "ClinicalUseDefinition",
-    "CodeSystem",
-    "Composition",
-    "ConceptMap",
-    "CoverageEligibilityRequest",
-    "CoverageEligibilityResponse",
-    "DeviceDefinition",
-    "DocumentReference",
-    "Evidence",
-    "GraphDefinition",
-    "Group",
-    "HealthcareService",
-    "ImplementationGuide",
-    "Ingredient",
-    "InsurancePlan",
-    "Library",
-    "List",
-    "Location",
-    "ManufacturedItemDefinition",
-    "MedicationKnowledge",
-    "MedicationRequest",
-    "Medication",
-    "MedicinalProductDefinition",
-    "MessageHeader",
-    "NamingSystem",
-    "ObservationDefinition",
-    "OperationDefinition",
-    "Organization",
-    "OrganizationAffiliation",
-    "PackagedProductDefinition",
-    "PlanDefinition",
-    "Provenance",
-    "RegulatedAuthorization",
-    "SearchParameter",
-    "StructureDefinition",
-    "Substance",
-    "SubstanceDefinition",
-    "Task",
-    "ValueSet",
-)
-
 
 _DEFAULT_VERSION = FhirVersion.R5
 
@@ -117,6 +65,32 @@ class Settings:
     )
     open_writes: bool = setting(
         False, "Accept writes on an address that is not loopback, without authorization. Meant for closed networks."
+    )
+    authorization: Literal["off", "smart"] = setting(
+        "off", "Who may ask: off is everybody; smart asks for an access token (SMART Backend Services, or an issuer's)."
+    )
+    clients: str = setting(
+        "clients",
+        "Folder of the clients that get access tokens here, one YAML file each; empty: none, and no token endpoint.",
+    )
+    token_seconds: int = setting(
+        300, "How long an access token of this server is good for, in seconds.", least=1, most=3600
+    )
+    issuers: str = setting(
+        "",
+        "Issuers, separated by commas, whose access tokens are taken as well: Keycloak, Entra or any OpenID provider.",
+    )
+    audience: str = setting(
+        "",
+        "What tokens of these issuers must be for (their claim aud), separated by commas; empty: the public address.",
+    )
+    scope_claims: str = setting(
+        "scope,scp,roles,realm_access.roles",
+        "Claims of these issuers' tokens, separated by commas, that hold scopes, or what scope_map has scopes for.",
+    )
+    scope_map: str = setting(
+        "",
+        "Scopes for what these claims hold, as YAML or JSON: {pharmacists: system/*.rs}; what has none counts itself.",
     )
     read_only: bool = setting(False, "Refuse every write over REST, whatever the address.")
     page_size: int = setting(20, "Matches on a search page when _count is not given.")
@@ -224,6 +198,12 @@ class Settings:
                 f"{PREFIX}BASE_URL={self.base_url!r}: write an address such as https://drugs.example/fhir, "
                 "without a question mark or a fragment."
             )
+        if self.authorized and not self.base_url and not self.loopback:
+            # Tokens are for an address. One that a request could choose would make a token for one server one for all.
+            raise StartError(
+                f"{PREFIX}AUTHORIZATION={self.authorization} needs {PREFIX}BASE_URL where the address is not loopback: "
+                "the address that clients know, such as https://drugs.example/fhir."
+            )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
@@ -258,6 +238,21 @@ class Settings:
         return {name: text for name, text in os.environ.items() if not name.startswith(PREFIX)} | own
 
     @property
+    def authorized(self) -> bool:
+        """Whether a request must say who sends it."""
+        return self.authorization != "off"
+
+    @property
+    def root(self) -> str:
+        """The public address of the base /fhir, without a slash at the end, whatever a request says of its host."""
+        return self.base_url.rstrip("/") or f"{_listening(self.host, self.port)}/fhir"
+
+    @property
+    def token_endpoint(self) -> str:
+        """Where clients get access tokens. Below the base: that is what a proxy in front of the server passes on."""
+        return f"{self.root}/token"
+
+    @property
     def loopback(self) -> bool:
         """Whether the server listens on this machine only."""
         if self.host == "localhost":
@@ -277,7 +272,7 @@ class Settings:
         """What stands against writes over REST, as a clause; None where nothing does."""
         if self.read_only:
             return f"the setting {PREFIX}READ_ONLY says so"
-        if not self.loopback and not self.open_writes:
+        if not self.loopback and not self.open_writes and not self.authorized:
             return f"{self.host} is not a loopback address and no authorization is configured"
         return None
 
@@ -295,6 +290,11 @@ class Settings:
                     f"{PREFIX}RESOURCE_TYPES: {name!r} is not a resource type of R4, R4B or R5{or_rather(name, known)}"
                 )
         return tuple(sorted(wanted & set(available)))
+
+
+def _listening(host: str, port: int) -> str:
+    name = host.strip("[]")
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 def _is_address(text: str) -> bool:

@@ -41,7 +41,7 @@ def schema(type_name: str | None, fhir_version: str) -> None:
         click.echo(json.dumps(terminologies_schema(), indent=2))
         return
     if type_name == MAPPING:
-        from apothecary.importers.table.mapping import mapping_schema
+        from apothecary.importers.table.mapping_schema import mapping_schema
 
         click.echo(json.dumps(mapping_schema(), indent=2))
         return

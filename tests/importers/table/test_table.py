@@ -6,28 +6,23 @@ import contextlib
 import csv
 import datetime
 import io
-import json
 import re
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import openpyxl
 import pytest
 import yaml
-from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apothecary.cli import main
 from apothecary.errors import InvalidFile, StartError
 from apothecary.fhir.json import JSON, dumps
 from apothecary.importers.formats import FORMATS, Given
 from apothecary.importers.report import Place, Remark, Report
 from apothecary.importers.table import catalogue, guess, resources
-from apothecary.importers.table.mapping import read_mapping
 from tests.importers.made import check
 
 OWN = "urn:example:formulary"
@@ -373,42 +368,12 @@ FURTHER = [
     ("columns: [", "mapping.yaml:"),
     ("columns: {No: name, No: form}", "stands twice"),
 ]
-SOUND = [
-    MAPPING,
-    "columns: {No: form}\nconstants: [{element: name, value: x}]",
-    "columns: {No: form, X: {element: name}}\nheader: [1, 2]",
-    "columns: {No: name, S: {element: status, values: {a: {code: active}, b: inactive}}}",
-    "columns: {No: name, F: {element: form, system: 'urn:x', values: {a: {code: x}}}}\nheader: 2",
-    "columns: {No: {element: code, system: 'urn:x', unit: null}, P: {element: price, currency: EUR}}",
-]
 
 
 @pytest.mark.parametrize(("mapping", "told"), FAULTS + FURTHER)
 def test_every_fault_of_a_mapping_is_told_at_its_place(tmp_path: Path, mapping: str, told: str) -> None:
     with pytest.raises(InvalidFile, match=told):
         run(tmp_path, f"{HEAD}\n1;x\n", mapping)
-
-
-def test_the_schema_of_mappings_tells_sound_from_wrong_as_the_importer_does(tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["schema", "mapping"], catch_exceptions=False)
-    schema = json.loads(result.stdout)
-    jsonschema.Draft202012Validator.check_schema(schema)
-    validator = jsonschema.Draft202012Validator(schema)
-    path = tmp_path / "mapping.yaml"
-    for text in SOUND:
-        path.write_text(text, encoding="utf-8")
-        read_mapping(path)
-        assert validator.is_valid(yaml.safe_load(text)), text
-    for text, _ in FAULTS:
-        assert not validator.is_valid(yaml.safe_load(text)), text
-    for name, (text, _) in GUESSED.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
-        proposed = guess(Given([tmp_path / name], Report(lambda _: None), {}))
-        assert validator.is_valid(yaml.safe_load(proposed)), proposed
-    # Each key says what it is for.
-    for name in ("Mapping", "Column"):
-        for key, one in schema["$defs"][name]["properties"].items():
-            assert "description" in json.dumps(one) or key in ("element", "columns"), key
 
 
 def test_a_table_without_the_columns_of_the_mapping_is_refused_with_what_it_has(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from apothecary.content.documents import Document, Pointer
-from apothecary.content.schemas import json_schema, placed, read_as
+from apothecary.content.schemas import placed, read_as
 from apothecary.content.yaml import read_yaml
 from apothecary.errors import ContentError, InvalidFile, StartError
+from apothecary.fhir.statements import SEVERITIES, SEVERITY
 from apothecary.fhir.ucum import is_valid
 
-SCHEMA_ID = "urn:apothecary:schema:mapping"
 _LARGEST = 4 * 1024 * 1024
 
 Element = Literal[
@@ -49,11 +49,30 @@ Element = Literal[
     "pack description",
     "pack size",
     "pack unit",
+    "subject",
+    "subject code",
+    "interactant",
+    "interactant code",
+    "type",
+    "effect",
+    "incidence",
+    "severity",
+    "management",
+    "source",
+    "source address",
 ]
 # What is a code in a system, which must be said.
-CODES = frozenset({"code", "identifier", "ingredient code", "pack code"})
+CODES = frozenset({"code", "identifier", "ingredient code", "pack code", "subject code", "interactant code"})
 # What tells one drug from another.
-_NAMES = ("name", "code", "identifier")
+NAMES = frozenset({"name", "code", "identifier"})
+# The two sides of an interaction; what only a table of interactions has; and what any table has.
+SUBJECT, INTERACTANT = frozenset({"subject", "subject code"}), frozenset({"interactant", "interactant code"})
+INTERACTIONS = (
+    SUBJECT | INTERACTANT | {"type", "effect", "incidence", "severity", "management", "source", "source address"}
+)
+ANY = frozenset({"identifier", "status"})
+# What may be a code without a system: they have one of their own.
+PLAIN = frozenset({"status", "severity"})
 
 Uri = Annotated[
     str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`]+$", extra_json_schema={"errorMessage": "a URI"})
@@ -83,7 +102,7 @@ class Column(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[str, Meta(min_length=1, max_length=5, description="What stands between the items of a list.")] | None
     ) = None
     values: Annotated[dict[str, Text | Value] | None, Meta(description="What its texts mean.")] = None
-    number: Annotated[int, Meta(ge=1, le=200, description="Which ingredient or pack it is of, from 1.")] = 1
+    number: Annotated[int, Meta(ge=1, le=200, description="Which ingredient, pack or side it is of, from 1.")] = 1
 
 
 class Constant(Column, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,7 +132,7 @@ class Mapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dates: Annotated[
         Literal["year-first", "day-first", "month-first"], Meta(description="The order of the parts of a date.")
     ] = "year-first"
-    key: Annotated[list[str], Meta(description="The columns that tell one drug from another.")] = []
+    key: Annotated[list[str], Meta(description="The columns that tell one drug, or interaction, from another.")] = []
     fill: Annotated[list[str], Meta(description="Columns whose cells are merged over several rows.")] = []
     ignore: Annotated[list[str], Meta(description="Columns that are left out without a remark.")] = []
     units: Annotated[dict[str, str], Meta(description="The UCUM codes of the units of the table.")] = {}
@@ -123,41 +142,9 @@ class Mapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Every column with its element, also where only that is written."""
         return {name: Column(element=one) if isinstance(one, str) else one for name, one in self.columns.items()}
 
-
-def mapping_schema() -> dict[str, Any]:
-    """The JSON Schema of mapping files, for editors: what the types say, and what they cannot. Left to `mapping_of` is
-    what no schema can tell: whether a unit is one of UCUM, what else is among the columns, the order of rows.
-    """
-    schema = json_schema(Mapping, SCHEMA_ID, "The mapping of a table for Apothecary")
-    defs = schema["$defs"]
-    codes, prices, names = sorted(CODES), ["price"], {"enum": [*_NAMES]}
-    system, currency = _has("system"), _has("currency")
-    in_system = {"additionalProperties": {"if": _has("code"), "then": system}}
-    for name in ("Column", "Constant"):
-        defs[name]["allOf"] = [
-            {"if": _is({"enum": codes}), "then": system},
-            {"if": _is({"enum": prices}), "then": currency},
-            {"anyOf": [system, _is({"const": "status"}), {"properties": {"values": in_system}}]},
-        ]
-    properties = defs["Mapping"]["properties"]
-    plain = properties["columns"]["additionalProperties"]["anyOf"][0]
-    plain["enum"] = [one for one in plain["enum"] if one not in (*codes, *prices)]
-    # Some column or constant is one of these: not all of them are something else.
-    said = {"anyOf": [names, _is(names)]}
-    defs["Mapping"]["anyOf"] = [
-        _has("columns", {"not": {"additionalProperties": {"not": said}}}),
-        _has("constants", {"contains": said}),
-    ]
-    return schema
-
-
-def _has(key: str, value: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The schema of an object that has such a value; a text, where it is not said."""
-    return {"type": "object", "required": [key], "properties": {key: value or {"type": "string"}}}
-
-
-def _is(element: dict[str, Any]) -> dict[str, Any]:
-    return _has("element", element)
+    def of_interactions(self) -> bool:
+        """Whether the table is of interactions, and not of drugs."""
+        return any(one.element in INTERACTIONS for one in (*self.specified().values(), *self.constants))
 
 
 def read_mapping(path: Path) -> Mapping:
@@ -197,12 +184,19 @@ def _faults(mapping: Mapping) -> Iterator[tuple[Pointer, str]]:
         if one.element == "price" and one.currency is None:
             yield pointer, "a price needs a currency, such as EUR"
         for text, value in (one.values or {}).items():
-            if isinstance(value, Value) and value.code and not (value.system or one.system or one.element == "status"):
+            if not isinstance(value, Value) or value.code is None:
+                continue
+            system = value.system or one.system
+            if system is None and one.element not in PLAIN:
                 yield (*pointer, "values", text), "a code needs a system, here or of the column"
+            elif one.element == "severity" and system in (None, SEVERITY) and value.code not in SEVERITIES:
+                yield (*pointer, "values", text), f"a severity is {', '.join(SEVERITIES)}, or has another system"
         if one.unit is not None and one.unit not in mapping.units and not is_valid(one.unit):
             yield (*pointer, "unit"), f"{one.unit} is neither a UCUM code nor one of the units"
     elements = {one.element for _, one in each}
-    if elements.isdisjoint(_NAMES):
+    if elements & INTERACTIONS:
+        yield from _sides(each, elements)
+    elif not elements & NAMES:
         yield ("columns",), "no column is a name, a code or an identifier: no drug could be told from another"
     for name, code in mapping.units.items():
         if not is_valid(code):
@@ -217,6 +211,16 @@ def _faults(mapping: Mapping) -> Iterator[tuple[Pointer, str]]:
     rows = [mapping.header] if isinstance(mapping.header, int) else mapping.header or []
     if list(rows) != sorted(set(rows)):
         yield ("header",), "header: write the rows in their order"
+
+
+def _sides(each: list[tuple[Pointer, Column]], elements: set[Element]) -> Iterator[tuple[Pointer, str]]:
+    """What a table of interactions lacks, and what it has that is a drug's."""
+    for side, names in (("subject", SUBJECT), ("interactant", INTERACTANT)):
+        if not elements & names:
+            yield ("columns",), f"a table of interactions needs both sides: no column is its {side}, by name or by code"
+    for pointer, one in each:
+        if one.element not in INTERACTIONS | ANY:
+            yield pointer, f"a table of interactions has no {one.element}: that is for a table of drugs"
 
 
 def unique(names: list[str]) -> list[str]:
