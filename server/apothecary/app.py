@@ -113,7 +113,7 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     app.router = Router(app.url_map, routes.bases(service))
     cache = Cached(Direct(app.wsgi_app, service, app.gate, app.router, app.view_functions), service, app.gate)
     metrics.watch(lambda: cache.counts() | app.gate.counts())
-    inner: WSGIApplication = cache
+    inner = _asked_by(app, service, store, cache)
     if audited is not None:
         inner = audited.around(inner)
     app.wsgi_app = Observed(inner, service, metrics, app.gate.drain)  # type: ignore[method-assign] # Flask's way to wrap an app
@@ -121,6 +121,20 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     service.live.look(store)
     app.worker.look()
     return app
+
+
+def _asked_by(app: Apothecary, service: Service, store: SqlStore, answering: WSGIApplication) -> WSGIApplication:
+    """`answering` for those who say who they are, where the settings ask for it; else as it is, without anything of it
+    being loaded.
+    """
+    if not service.settings.authorized:
+        return answering
+    from apothecary.access.authorization import Authorization
+    from apothecary.rest import authentication
+
+    authorization, bases = Authorization.of(service.settings, store), routes.bases(service)
+    authentication.register(app, service, authorization, bases)
+    return authentication.Authenticated(answering, authorization, bases)
 
 
 def make_service(settings: Settings, store: SqlStore) -> Service:

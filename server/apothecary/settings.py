@@ -142,6 +142,9 @@ class Settings:
         "single", "Whether a conditional delete may delete more than one resource."
     )
     bundle_limit: int = setting(5000, "Most entries of a batch or transaction.")
+    detect_issues_limit: int = setting(
+        400, "Most drugs that $detect-issues looks at together; a longer list is refused.", least=1
+    )
     expansion_limit: int = setting(10_000, "Most codes that $expand gives in one answer; count asks for fewer.")
     body_limit: int = setting(32 * 1024 * 1024, "Largest request body in bytes.")
     body_seconds: float = setting(60.0, "Longest time that the body of a request may take to arrive.")
@@ -275,6 +278,13 @@ class Settings:
     def token_endpoint(self) -> str:
         """Where clients get access tokens. Below the base: that is what a proxy in front of the server passes on."""
         return f"{self.root}/token"
+
+    @property
+    def token_endpoints(self) -> tuple[str, ...]:
+        """The same under each of its names: on this machine, where no public address is set, it has several."""
+        names = (self.host, "localhost", "127.0.0.1", "::1")
+        others = () if self.base_url else (f"{_listening(name, self.port)}/fhir/token" for name in names)
+        return tuple(dict.fromkeys((self.token_endpoint, *others)))
 
     @property
     def loopback(self) -> bool:

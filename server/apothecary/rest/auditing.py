@@ -31,7 +31,10 @@ from apothecary.store.contract import Head, Transaction
 
 # What tells nothing of any resource: what the server is, whether it is well, and how to get a token.
 OPEN = frozenset(
-    {"capabilities", "openapi", "index", "claims", "interface", "asset", "healthz", "metrics", "readyz", "smart"}
+    {
+        *("capabilities", "openapi", "index", "claims", "interface", "asset", "healthz", "metrics", "readyz"),
+        "smart-configuration",
+    }
 )
 REFUSED = frozenset({401, 403, 429})
 # Their records say all of it without a query, unless there are parameters.
