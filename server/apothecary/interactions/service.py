@@ -20,7 +20,7 @@ from apothecary.interactions.known import Known, Models
 from apothecary.interactions.prepared import Cache
 from apothecary.search.parameters import Registry
 from apothecary.settings import Settings
-from apothecary.store.contract import Reader, Replica, Store, Transaction
+from apothecary.store.contract import Head, Reader, Replica, Store, Transaction
 from apothecary.suggestions import or_rather
 from apothecary.versions import where_instead
 
@@ -68,6 +68,16 @@ class OfferedOperation(Protocol):
     def arguments(self) -> Sequence[OfferedArgument]: ...
 
 
+class Recorder(Protocol):
+    """Who keeps a record of changes."""
+
+    def changing(self, transaction: Transaction, touched: Mapping[tuple[str, str], Head]) -> None:
+        """Called within a transaction, after its work, with what it wrote."""
+
+    def changed(self, touched: Mapping[tuple[str, str], Head]) -> None:
+        """Called once it is committed."""
+
+
 class Closed(NamedTuple):
     """Why a request may not write, and what its sender or the operator can do about it."""
 
@@ -81,7 +91,9 @@ BRIEF = 10
 # Bytes of pages and their parts that one process keeps.
 PAGES = 32 * 1024 * 1024
 
-OPENING = "Listen on a loopback address, or open writes with APOTHECARY_OPEN_WRITES=true."
+OPENING = (
+    "Turn on APOTHECARY_AUTHORIZATION, listen on a loopback address, or open writes with APOTHECARY_OPEN_WRITES=true."
+)
 
 
 @dataclass
@@ -116,6 +128,8 @@ class Service:
     pages: Weighed[Any, Any] = field(default_factory=lambda: Weighed(PAGES))
     """Pages and parts of pages, with what they were made of (`apothecary.pages.kept`)."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    recorder: Recorder | None = None
+    """Who is told of what is written, where that is asked for."""
     closed_here: Closed | None = None
     """What stands against writes of the request in hand, where the settings allow them."""
 
@@ -143,9 +157,10 @@ class Service:
         """
 
         defining = False
+        touched: Mapping[tuple[str, str], Head] = {}
 
         def whole(transaction: Transaction) -> T:
-            nonlocal defining
+            nonlocal defining, touched
             self.live.look(transaction)
             result = work(transaction)
             defining = defines(transaction)
@@ -153,9 +168,14 @@ class Service:
                 index_rules.note(transaction, transaction.touched)
             if defining:
                 self._define(transaction)
+            if self.recorder is not None:
+                touched = dict(transaction.touched)
+                self.recorder.changing(transaction, touched)
             return result
 
         done = self.store.write(whole, brief=entries <= BRIEF)
+        if self.recorder is not None:
+            self.recorder.changed(touched)
         if defining:
             self.live.look(self.store)
         return done

@@ -57,10 +57,13 @@ def monograph_page(view: View, body: bytes) -> bytes:
     # Where nothing at all was written since, nothing has to be looked at. This is asked before anything is read.
     state = (view.service.replica or view.service.store).changes()
     if known is not None and known.body == body and known.stamp == stamp:
-        if state is not None and known.state == state:
-            return known.page
-        if known.held.current(view):
-            _keep(view, key, known._replace(state=state))
+        same = state is not None and known.state == state
+        if same or known.held.current(view):
+            if not same:
+                _keep(view, key, known._replace(state=state))
+            if view.service.recorder is not None:
+                # What a page shows is recorded as it is read.
+                known.held.read(view)
             return known.page
     resource = parse(body)
     plain = view.path == f"{KIND}/{resource.get('id')}" and "_elements" not in dict(view.pairs)

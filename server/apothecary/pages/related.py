@@ -90,6 +90,10 @@ class Related:
             and _versions(view, self.asked) == self.versions
         )
 
+    def read(self, view: View) -> None:
+        """Read all of it once more."""
+        _read(view, self.asked, {})
+
     def without_texts(self) -> Related:
         """What `current` needs."""
         return replace(self, texts={})

@@ -10,20 +10,23 @@ from hashlib import sha256
 from typing import Any
 
 from flask import request
+from werkzeug.http import parse_date
 
+from apothecary.access.noting import noting
 from apothecary.errors import BadRequest, TooLarge, UriTooLong
 from apothecary.fhir.caches import short_cache
 from apothecary.fhir.json import pretty
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import http_date
 from apothecary.interactions.service import Service
-from apothecary.rest import forms, forwarded, pages
+from apothecary.rest import current, forms, forwarded, pages
 from apothecary.rest.admission import closed_for, shared_with
 from apothecary.rest.encoding import inflate
 from apothecary.rest.forwarded import HOST, PATH, SCHEMES
 from apothecary.rest.headers import VARY
 from apothecary.rest.negotiation import Negotiated, negotiate, written_in
 from apothecary.rest.responses import Answer
+from apothecary.rest.seen import ANSWERED, SHOWN
 from apothecary.search.suggestions import instead_of_sent
 from apothecary.search.text import decode
 
@@ -61,7 +64,7 @@ class Exchange:
         self.service = service
         self.prefix = prefix
         self.base_version = base_version
-        self.environ: dict[str, Any] = request.environ
+        self.environ: dict[str, Any] = current.environ()
         if service.replica is not None:
             service.replica.begin(request.cookies.get(POSITION))
         service.live.begin(service.reader)
@@ -104,6 +107,11 @@ class Exchange:
                 self.general[name] = value
             else:
                 self.pairs.append((name, value))
+
+    @property
+    def posted(self) -> bool:
+        """Whether the parameters may stand in the body."""
+        return bool(self.environ["REQUEST_METHOD"] == "POST")
 
     @property
     def version(self) -> FhirVersion:
@@ -194,6 +202,7 @@ class Exchange:
     ) -> Answer:
         """The answer, with the headers that every FHIR answer has."""
         kind = CONTENT_TYPE[version or self.version]
+        self.environ[ANSWERED] = body
         if self.wanted.form is forms.HTML:
             return self._respond_page(self._page(body, status, version) if body else b"", headers, status)
         if self.wanted.form is not forms.FHIR_JSON:
@@ -205,7 +214,11 @@ class Exchange:
 
     def _page(self, body: bytes, status: int = 200, version: FhirVersion | None = None) -> bytes:
         """The page of an answer."""
-        view = pages.view(self.service, version or self.version, self.base, self.environ, self.pairs, status)
+        service, shown = self.service, self.environ.setdefault(SHOWN, [])
+        if service.recorder is not None:
+            # A page shows more than the answer that it is of.
+            service = replace(service, reader=noting(service.reader, shown.append))
+        view = pages.view(service, version or self.version, self.base, self.environ, self.pairs, status)
         return pages.page(view, body)
 
     def _respond_page(self, page: bytes, headers: list[tuple[str, str]], status: int = 200) -> Answer:
@@ -242,6 +255,7 @@ class Exchange:
         self.environ[LASTING] = lasting
         respond: Callable[..., Answer] = self.respond_native if native else self.respond
         if self.wanted.form is forms.HTML and not native and body:
+            self.environ[ANSWERED] = body
             body, updated, tag, respond = self._page(body), None, None, self._respond_page
         if tag is None:
             tag = f'W/"{sha256(body).hexdigest()[:16]}"'
@@ -249,7 +263,11 @@ class Exchange:
         headers += (("ETag", shown), ("Cache-Control", "no-cache"))
         if updated is not None:
             headers.append(("Last-Modified", _last_modified(updated // 1_000_000)))
-        return respond(b"", headers, 304) if self.not_modified(tag, updated) else respond(body, headers)
+        if self.not_modified(tag, updated):
+            self.environ[ANSWERED] = b""
+            self.environ.pop(SHOWN, None)
+            return respond(b"", headers, 304)
+        return respond(body, headers)
 
     def respond_native(self, body: bytes, headers: list[tuple[str, str]], status: int = 200) -> Answer:
         """The answer that is no FHIR: `headers` say what it is."""
@@ -267,7 +285,7 @@ class Exchange:
         since = self.environ.get("HTTP_IF_MODIFIED_SINCE")
         if since is None or updated is None:
             return False
-        moment = request.if_modified_since
+        moment = parse_date(since)
         return moment is not None and updated // 1_000_000 <= int(moment.timestamp())
 
 
