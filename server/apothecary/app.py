@@ -98,6 +98,10 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     settings = settings or Settings.from_environment()
     store = store or open_store(settings)
     service = make_service(settings, store)
+    if settings.authorized:
+        from apothecary.access.guard import Guards
+
+        service.guards = Guards(service)
     app = Apothecary("apothecary", static_folder=None, template_folder=None)
     app.service = service
     app.gate = Gate(settings)

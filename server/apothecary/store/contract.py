@@ -231,6 +231,11 @@ class Reader(ConceptReader, Protocol):
         at: tuple[int, int] | None = None,
     ) -> int: ...
 
+    def written(self, resource_type: str) -> int:
+        """How many versions of a type were ever written: where it is as many as before, everything is as before, for
+        every write adds a version and none is ever taken away.
+        """
+
     def search(self, query: Query, most: int | None = None) -> Page:
         """One page of matches. With `most`, no more need be read of it than exceeds so many bytes of resources: the
         page may end with the match that does, or have a few more.
@@ -317,6 +322,10 @@ class Transaction(Reader, Protocol):
         database had when the transaction began, whatever the clock says, and after that of `current`. So whoever asks
         for what changed since the last change that he knows misses nothing when a clock goes back.
         """
+
+    def replaced(self, resource_type: str, resource_id: str, *, deleting: bool = False) -> Stored | None:
+        """What `read` gives, to whoever writes the version after it, a deletion or not, and shows nothing of it."""
+        return self.read(resource_type, resource_id)
 
     def foresee(self, keys: Iterable[tuple[str, str]]) -> None:
         """The current versions of `keys` will be read: a database that is far away is asked for many at once."""
