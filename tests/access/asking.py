@@ -147,7 +147,7 @@ def _controls(kind: str) -> Iterator[Request]:
         yield get(kind, *pairs)
     for form in FORMS:
         yield get(kind, ("_format", form))
-    yield Request("POST", f"{kind}/_search", f"_lastUpdated=ge2020&_count=1&_id:missing=false")
+    yield Request("POST", f"{kind}/_search", "_lastUpdated=ge2020&_count=1&_id:missing=false")
 
 
 def instances(base: str) -> Iterator[Request]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 
 import pytest
 
 from tests.access import asking
 from tests.access.asking import Request, ask
-from tests.access.worlds import MARKER, Said, World, two_worlds
+from tests.access.worlds import Said, World, two_worlds
 
 BASES = ("/fhir/r5", "/fhir/r4", "/fhir/r4b")
 Worlds = tuple[World, World]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
-
-from flask import request
+from urllib.parse import parse_qs
 
 from apothecary.access.grant import GRANT, Grant
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.service import Service
-from apothecary.rest import binary
+from apothecary.rest import binary, current
 from apothecary.rest.exchange import Exchange
 
 # Where the WSGI environment holds the service of whoever sent the request.
@@ -39,7 +38,7 @@ class BaseViews:
     @property
     def service(self) -> Service:
         """The service of whoever sent the request in hand: no view has another one."""
-        return of_sender(self._service, request.environ)
+        return of_sender(self._service, current.environ())
 
     def exchange(self, *, native: bool = False) -> Exchange:
         """The request in hand; `native` where it is not about FHIR's form. Raises FhirError where it cannot be answered
@@ -49,4 +48,10 @@ class BaseViews:
 
     def wants_content(self, resource_type: str) -> bool:
         """Whether the request in hand wants what a Binary holds: https://hl7.org/fhir/R5/binary.html"""
-        return resource_type == binary.TYPE and binary.wants_content(request.headers.get("Accept", ""), request.args)
+        return resource_type == binary.TYPE and _wants_content()
+
+
+def _wants_content() -> bool:
+    environ = current.environ()
+    asked = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    return binary.wants_content(environ.get("HTTP_ACCEPT", ""), asked)
