@@ -1,4 +1,4 @@
-"""Everything that can be asked: a walk of what the CapabilityStatement says, with values that would find what is hidden."""
+"""Everything that can be asked: a walk of what the CapabilityStatement says, with values that find what is hidden."""
 
 from __future__ import annotations
 
