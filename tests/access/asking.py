@@ -256,7 +256,7 @@ def writes(base: str) -> Iterator[Request]:
             yield Request("PUT", f"{base}/{key}", resource)
             yield Request("PUT", f"{base}/Medication?_id={identity}", resource)
             yield Request("PUT", f"{base}/Medication?code={DRUG}", resource)
-            entry = {"resource": resource, "request": {"method": "PUT", "url": key}}
+            entry: dict[str, Any] = {"resource": resource, "request": {"method": "PUT", "url": key}}
             for kind in ("batch", "transaction"):
                 yield Request("POST", base, {"resourceType": "Bundle", "type": kind, "entry": [entry]})
         patch = [{"op": "replace", "path": "/status", "value": "active"}]

@@ -10,7 +10,8 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -276,10 +277,15 @@ def plain(text: bytes) -> bytes:
 class World:
     """One of the two servers."""
 
-    def __init__(self, database_url: str, *, hidden: bool, **settings: Any) -> None:
-        """`hidden` says whether it has what is not to be seen."""
-        given = {"content": "", "resource_types": TYPES.replace(" ", ","), "references": "allowed", "cache_bytes": 0}
-        given |= {"secret": "s" * 32, "base_url": "http://localhost/fhir", "publish_seconds": 1000} | settings
+    def __init__(self, database_url: str, *, hidden: bool, then: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """`hidden` says whether it has what is not to be seen; `then` are settings that hold once all is there."""
+        given: dict[str, Any] = {
+            "content": "",
+            "resource_types": TYPES.replace(" ", ","),
+            "references": "allowed",
+            "cache_bytes": 0,
+        }
+        given |= {"secret": "s" * 32, "base_url": "http://localhost/fhir", "publish_seconds": 1000}
         self.settings = Settings(database=database_url, **given)
         self.store: SqlStore = open_store(self.settings)
         self.moment = BEGIN
@@ -293,6 +299,7 @@ class World:
                 told = self.ask(method, f"/fhir/r5/{one.key}", json.dumps(one.resource) if one.resource else None, ALL)
                 assert told.status in (200, 201, 204), (one.key, told.body)
         self.moment = BEGIN + 10_000 * 60_000_000
+        self.app.service.settings = replace(self.settings, **then)
 
     def ask(
         self,
@@ -314,11 +321,11 @@ class World:
             headers=given,
             environ_overrides={GRANT: grant},
         ) as answer:
-            body = plain(answer.data)
+            seen = plain(answer.data)
             # A tag that is made of the body is another where that tells a time.
-            own = _OWN if body == answer.data else _OWN | {"ETag"}
+            own = _OWN if seen == answer.data else _OWN | {"ETag"}
             told = [(name, plain(value.encode()).decode()) for name, value in answer.headers if name not in own]
-            return Said(answer.status_code, tuple(sorted(told)), body)
+            return Said(answer.status_code, tuple(sorted(told)), seen)
 
     def close(self) -> None:
         self.app.worker.stop()
@@ -326,8 +333,9 @@ class World:
 
 
 @contextmanager
-def two_worlds(urls: tuple[str, str], **settings: Any) -> Iterator[tuple[World, World]]:
-    with_it, without = World(urls[0], hidden=True, **settings), World(urls[1], hidden=False, **settings)
+def two_worlds(urls: tuple[str, str], **more: Any) -> Iterator[tuple[World, World]]:
+    """Both, until the block ends; `more` as a `World` takes it."""
+    with_it, without = World(urls[0], hidden=True, **more), World(urls[1], hidden=False, **more)
     try:
         yield with_it, without
     finally:
