@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from wsgiref.types import WSGIApplication
 
 from flask import Flask, Request, Response, request
 from flask.sessions import NullSession, SessionInterface, SessionMixin
@@ -111,11 +112,25 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     app.router = Router(app.url_map, routes.bases(service))
     cache = Cached(Direct(app.wsgi_app, service, app.gate, app.router, app.view_functions), service, app.gate)
     metrics.watch(lambda: cache.counts() | app.gate.counts())
-    app.wsgi_app = Observed(cache, service, metrics, app.gate.drain)  # type: ignore[method-assign] # Flask's way to wrap an app
+    app.wsgi_app = Observed(_asked_by(app, service, store, cache), service, metrics, app.gate.drain)  # type: ignore[method-assign] # Flask's way to wrap an app
     # What an earlier server left half done goes on.
     service.live.look(store)
     app.worker.look()
     return app
+
+
+def _asked_by(app: Apothecary, service: Service, store: SqlStore, answering: WSGIApplication) -> WSGIApplication:
+    """`answering` for those who say who they are, where the settings ask for it; else as it is, without anything of it
+    being loaded.
+    """
+    if not service.settings.authorized:
+        return answering
+    from apothecary.access.authorization import Authorization
+    from apothecary.rest import authentication
+
+    authorization, bases = Authorization.of(service.settings, store), routes.bases(service)
+    authentication.register(app, service, authorization, bases)
+    return authentication.Authenticated(answering, authorization, bases)
 
 
 def make_service(settings: Settings, store: SqlStore) -> Service:

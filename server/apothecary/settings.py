@@ -256,6 +256,13 @@ class Settings:
         return f"{self.root}/token"
 
     @property
+    def token_endpoints(self) -> tuple[str, ...]:
+        """The same under each of its names: on this machine, where no public address is set, it has several."""
+        names = (self.host, "localhost", "127.0.0.1", "::1")
+        others = () if self.base_url else (f"{_listening(name, self.port)}/fhir/token" for name in names)
+        return tuple(dict.fromkeys((self.token_endpoint, *others)))
+
+    @property
     def loopback(self) -> bool:
         """Whether the server listens on this machine only."""
         if self.host == "localhost":

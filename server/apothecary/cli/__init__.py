@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "backup": "Copy the database into a file while servers go on.",
     "build": "Write the resources of drugs from their sheets.",
     "check": "Check the database against its versions and its index.",
+    "clients": "Make and check the clients of a server with authorization.",
     "content": "Compare the content folder with the database.",
     "diff": "Tell what changed in meaning between two revisions.",
     "explain": "Explain a validation rule by its id.",

@@ -88,7 +88,9 @@ class Closed(NamedTuple):
 # Who writes no more at once may be committed together with others, who wait for it.
 BRIEF = 10
 
-OPENING = "Listen on a loopback address, or open writes with APOTHECARY_OPEN_WRITES=true."
+OPENING = (
+    "Turn on APOTHECARY_AUTHORIZATION, listen on a loopback address, or open writes with APOTHECARY_OPEN_WRITES=true."
+)
 
 
 @dataclass

@@ -18,6 +18,7 @@ from wsgiref.types import StartResponse, WSGIApplication
 
 from werkzeug.http import parse_cookie
 
+from apothecary.access.grant import SCOPES
 from apothecary.errors import FhirError
 from apothecary.interactions.service import Service
 from apothecary.rest.admission import READ_HEADERS, closed_for, shared_with
@@ -33,7 +34,7 @@ TAGS, SINCE = "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"
 # What an answer may hang on as it stands in the request; `Cached._key` has the rest, and a test sees to it that nothing
 # is missing.
 KEYED = (
-    *("PATH_INFO", "QUERY_STRING", "SCRIPT_NAME", "wsgi.url_scheme", "HTTP_HOST", "SERVER_NAME", "HTTP_AUTHORIZATION"),
+    *("PATH_INFO", "QUERY_STRING", "SCRIPT_NAME", "wsgi.url_scheme", "HTTP_HOST", "SERVER_NAME", SCOPES),
     *("HTTP_ACCEPT_LANGUAGE", *(name for name in READ_HEADERS if name not in (TAGS, SINCE))),
 )
 FORWARDED = (

@@ -191,10 +191,12 @@ def preflight(service: Service, adapter: MapAdapter) -> Answer:
 
 
 def _reads(service: Service, adapter: MapAdapter) -> bool:
-    """Whether a POST to an address may be one that changes nothing: a search, an operation, a batch of reads."""
+    """Whether a POST to an address may be one that changes nothing: a search, an operation, a batch of reads, a request
+    for a token.
+    """
     rule, values = adapter.match(method="POST", return_rule=True)
     interaction = interaction_of(rule.endpoint)
     if interaction == "operation":
         operation = service.operations.get(values["operation"])
         return operation is not None and not operation.affects_state
-    return interaction in ("search-type", "search-system", "search-compartment", "transaction")
+    return interaction in ("search-type", "search-system", "search-compartment", "transaction", "token")
