@@ -16,16 +16,8 @@ from apothecary.access.sight import NOTHING, Seen, Sight
 from apothecary.errors import Forbidden
 from apothecary.search.predicates import Compare, Resource
 from apothecary.search.query import Cursor, Query
-from apothecary.store.contract import (
-    Head,
-    HeldCodeSystem,
-    HeldConcept,
-    Page,
-    Past,
-    Reader,
-    Span,
-    Stored,
-)
+from apothecary.store.contract import Head, Page, Past, Reader, Stored
+from apothecary.store.held import HeldCodeSystem, HeldConcept, Span
 from apothecary.terminology.selection import Selection
 
 Key = tuple[str, str]

@@ -25,7 +25,8 @@ from apothecary.search.query import Query
 from apothecary.search.text import escape
 from apothecary.search.types import uri
 from apothecary.search.types.base import Request
-from apothecary.store.contract import HeldCodeSystem, Hit, Reader
+from apothecary.store.contract import Hit, Reader
+from apothecary.store.held import HeldCodeSystem
 from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.compiling import Compiler
 from apothecary.terminology.compose import Members, Steps

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from apothecary.search.query import Query
 from apothecary.search.rows import Indexed
+from apothecary.store.held import HeldCodeSystem, HeldConcept, Span
 from apothecary.store.shaping import Shaped
 from apothecary.terminology.selection import Selection
 
@@ -79,33 +80,6 @@ class Page:
     hits: Sequence[Hit]
     more_after: bool
     more_before: bool
-
-
-class Span(NamedTuple):
-    """The concepts of a CodeSystem of that id, in one state, by the numbers of the first and the last."""
-
-    id: str
-    first: int
-    last: int
-
-
-class HeldCodeSystem(NamedTuple):
-    """A large code system, whose concepts are held one by one: `head` is the rest of it
-    (`apothecary.terminology.stored.Head` as JSON).
-    """
-
-    id: str
-    span: Span
-    updated: int
-    head: bytes
-
-
-class HeldConcept(NamedTuple):
-    """A concept: its element and the codes of its parents as JSON."""
-
-    number: int
-    element: bytes
-    parents: str | None
 
 
 class ConceptReader(Protocol):
@@ -235,6 +209,7 @@ class Reader(ConceptReader, Protocol):
         """How many versions of a type were ever written: where it is as many as before, everything is as before, for
         every write adds a version and none is ever taken away.
         """
+        return self.history_of_total(resource_type)
 
     def search(self, query: Query, most: int | None = None) -> Page:
         """One page of matches. With `most`, no more need be read of it than exceeds so many bytes of resources: the

@@ -162,9 +162,6 @@ class SqlReader(SqlConcepts, Reader):
         bound = self._window(resource_type, types, since, at)
         return int(self._fetch(("history of total", *given), build, **bound)[0][0])
 
-    def written(self, resource_type: str) -> int:
-        return self.history_of_total(resource_type)
-
     def _window(
         self, resource_type: str | None, types: Sequence[str] | None, since: int | None, at: tuple[int, int] | None
     ) -> dict[str, Any]:
