@@ -36,11 +36,11 @@ class GuardedTransaction(GuardedReader, Transaction):
         self._writing = inner
 
     @property
-    def touched(self) -> set[Key]:  # type: ignore[override] # nobody sets it
+    def touched(self) -> dict[Key, Head]:  # type: ignore[override] # nobody sets it
         return self._writing.touched
 
     def existing(self, keys: Sequence[Key]) -> set[Key]:
-        own = self.touched.intersection(keys)
+        own = self.touched.keys() & set(keys)
         return super().existing(keys) | (self._inner.existing(list(own)) if own else set())
 
     def replaced(self, resource_type: str, resource_id: str, *, deleting: bool = False) -> Stored | None:

@@ -20,7 +20,7 @@ from apothecary.interactions.prepared import Cache
 from apothecary.search.parameters import Registry
 from apothecary.search.query import Search
 from apothecary.settings import Settings
-from apothecary.store.contract import Reader, Replica, Store, Transaction
+from apothecary.store.contract import Head, Reader, Replica, Store, Transaction
 from apothecary.suggestions import or_rather
 from apothecary.versions import where_instead
 
@@ -78,6 +78,16 @@ class Guards(Protocol):
         """The service of whoever has these scopes."""
 
 
+class Recorder(Protocol):
+    """Who keeps a record of changes."""
+
+    def changing(self, transaction: Transaction, touched: Mapping[tuple[str, str], Head]) -> None:
+        """Called within a transaction, after its work, with what it wrote."""
+
+    def changed(self, touched: Mapping[tuple[str, str], Head]) -> None:
+        """Called once it is committed."""
+
+
 class Closed(NamedTuple):
     """Why a request may not write, and what its sender or the operator can do about it."""
 
@@ -123,6 +133,8 @@ class Service:
     stands against writes, and how many versions of profiles there are.
     """
     lock: threading.Lock = field(default_factory=threading.Lock)
+    recorder: Recorder | None = None
+    """Who is told of what is written, where that is asked for."""
     closed_here: Closed | None = None
     """What stands against writes of the request in hand, where the settings allow them."""
     guards: Guards | None = None
@@ -178,9 +190,10 @@ class Service:
         """
 
         defining = False
+        touched: Mapping[tuple[str, str], Head] = {}
 
         def whole(transaction: Transaction) -> T:
-            nonlocal defining
+            nonlocal defining, touched
             self.live.look(transaction)
             result = work(transaction)
             defining = defines(transaction)
@@ -188,9 +201,14 @@ class Service:
                 index_rules.note(transaction, transaction.touched)
             if defining:
                 self._define(transaction)
+            if self.recorder is not None:
+                touched = dict(transaction.touched)
+                self.recorder.changing(transaction, touched)
             return result
 
         done = self.store.write(whole, brief=entries <= BRIEF)
+        if self.recorder is not None:
+            self.recorder.changed(touched)
         if defining:
             self.live.look(self.store)
         return done

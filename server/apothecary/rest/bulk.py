@@ -28,6 +28,7 @@ from apothecary.rest.encoding import accepts_gzip
 from apothecary.rest.exchange import Exchange, finish
 from apothecary.rest.headers import harden
 from apothecary.rest.responses import Answer
+from apothecary.rest.seen import FILE
 from apothecary.rest.views import BaseViews
 from apothecary.rest.writing import body
 
@@ -177,6 +178,7 @@ class BulkViews(BaseViews):
     def _file(self, exchange: Exchange, file: File, headers: list[tuple[str, str]]) -> Response:
         """A file, piece by piece, without a turn: what it takes is one piece at a time."""
         environ = exchange.environ
+        environ[FILE] = file.type, file.count
         gzip = accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", ""))
         content = self._exports.content(file, gzip=gzip)
         headers += [("Content-Type", NDJSON), ("Content-Length", str(content.size))]

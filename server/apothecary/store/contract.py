@@ -289,8 +289,8 @@ class Reader(ConceptReader, Protocol):
 class Transaction(Reader, Protocol):
     """A unit of work: all of it or nothing. Reads inside see its own writes."""
 
-    touched: set[tuple[str, str]]
-    """The keys of which it has written or amended a version."""
+    touched: dict[tuple[str, str], Head]
+    """What it has written or amended, by key."""
 
     def moment(self, current: Stored | Head | None = None) -> int:
         """The time of a write, in microseconds since 1970: this instant, but never before that of a write which the
