@@ -87,11 +87,11 @@ class SqlReader(SqlConcepts, Reader):
         return found
 
     def heads(self, keys: Sequence[tuple[str, str]]) -> list[Head]:
-        found = self._of_types("heads", partial(reads.heads, self.statements.dialect), keys)
+        found = self._of_types("heads", partial(reads.heads, self.statements.dialect), keys, "type")
         return [Head(*row) for _, rows in found for row in rows]
 
     def existing(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-        found = self._of_types("existing", partial(reads.existing, self.statements.dialect), keys)
+        found = self._of_types("existing", partial(reads.existing, self.statements.dialect), keys, "type")
         return {(kind, row[0]) for kind, rows in found for row in rows}
 
     def history(
@@ -272,12 +272,7 @@ class SqlReader(SqlConcepts, Reader):
         return list(dict.fromkeys((named["type"], row[0]) for _, rows in found for row in rows))
 
     def _of_types(
-        self,
-        key: Hashable,
-        build: Callable[[], Executable],
-        keys: Iterable[tuple[str, str]],
-        by: str = "type",
-        **named: Any,
+        self, key: Hashable, build: Callable[[], Executable], keys: Iterable[tuple[str, str]], by: str, **named: Any
     ) -> Iterable[tuple[str, list[Any]]]:
         """What a statement finds for `keys`, type by type: it takes the ids of one type, which it calls `by`. All are
         asked at once.
