@@ -93,6 +93,10 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     settings = settings or Settings.from_environment()
     store = store or open_store(settings)
     service = make_service(settings, store)
+    if settings.authorized:
+        from apothecary.access.guard import Guards
+
+        service.guards = Guards(service)
     # Before the routes: whatever is made of the service tells of what it writes.
     sink = sink_for(service)
     service.recorder = audited = Audited(service, sink) if sink is not None else None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from apothecary.content import index_rules
 from apothecary.content.definitions import changed, defines
@@ -18,6 +18,7 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.known import Known, Models
 from apothecary.interactions.prepared import Cache
 from apothecary.search.parameters import Registry
+from apothecary.search.query import Search
 from apothecary.settings import Settings
 from apothecary.store.contract import Head, Reader, Replica, Store, Transaction
 from apothecary.suggestions import or_rather
@@ -65,6 +66,16 @@ class OfferedOperation(Protocol):
 
     @property
     def arguments(self) -> Sequence[OfferedArgument]: ...
+
+
+Finds = Literal["all", "some", "none"]
+
+
+class Guards(Protocol):
+    """Services in which what a client may not see is not there; those of `apothecary.access` are such."""
+
+    def of(self, scopes: tuple[str, ...]) -> Service:
+        """The service of whoever has these scopes."""
 
 
 class Recorder(Protocol):
@@ -126,6 +137,8 @@ class Service:
     """Who is told of what is written, where that is asked for."""
     closed_here: Closed | None = None
     """What stands against writes of the request in hand, where the settings allow them."""
+    guards: Guards | None = None
+    """What each client may see of all this; None where all may see all."""
 
     @property
     def registries(self) -> Mapping[FhirVersion, Registry]:
@@ -144,6 +157,32 @@ class Service:
         if reason is None:
             return self.closed_here
         return Closed(reason, None if self.settings.read_only else OPENING)
+
+    # -- what those may do who ask, and see. Here they may do all: `apothecary.access.guard` has what others may.
+
+    def permit(self, types: Sequence[str], *permissions: str, whole: bool = False) -> None:
+        """Raises Forbidden where who asks may do none of `permissions` (letters of `cruds`) with resources of any of
+        `types`, or of any at all where none is named; with `whole`, where he may do none with all of them.
+        """
+
+    def permit_all(self, permissions: str) -> None:
+        """Raises Forbidden where there is any resource with which who asks may not do all of `permissions`."""
+
+    def finds(self, resource_type: str) -> Finds:
+        """How much of a type who asks may find."""
+        return "all"
+
+    def left_out(self, search: Search) -> Sequence[Issue]:
+        """What is told of resources that a search does not look at because who asks may not see them."""
+        return ()
+
+    def begin(self) -> None:
+        """A request begins in this thread."""
+        self.live.begin(self.reader)
+
+    def within(self, transaction: Transaction) -> Service:
+        """This service where reads, too, see what an open transaction wrote."""
+        return replace(self, reader=transaction, terminology=Known(), profiles=Known())
 
     def write(self, work: Callable[[Transaction], T], *, entries: int = 1) -> T:
         """Run `work`, which writes some `entries`, in a transaction with what can be searched for then, and commit it;

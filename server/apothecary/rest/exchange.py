@@ -67,7 +67,7 @@ class Exchange:
         self.environ: dict[str, Any] = current.environ()
         if service.replica is not None:
             service.replica.begin(request.cookies.get(POSITION))
-        service.live.begin(service.reader)
+        service.begin()
         self.text: str = self.environ.get("QUERY_STRING", "")
         if len(self.text) + len(self.environ["PATH_INFO"]) > service.settings.url_limit:
             raise UriTooLong(

@@ -173,7 +173,7 @@ class ReadingViews(BaseViews):
 
         def page(pairs: Pairs) -> bytes:
             return search.search(
-                self.service,
+                exchange.service,
                 exchange.version,
                 exchange.base,
                 resource_type,

@@ -99,7 +99,7 @@ class WritingViews(BaseViews):
         exchange = self._writing(resource_type)
         check_id(resource_id)
         match = request.headers.get("If-Match")
-        return self._run(exchange, lambda t: delete(t, resource_type, resource_id, match))
+        return self._run(exchange, lambda t: delete(self.service, t, resource_type, resource_id, match))
 
     def conditional_delete(self, resource_type: str) -> Answer:
         exchange = self._writing(resource_type)
