@@ -8,8 +8,9 @@ import pytest
 
 from apothecary.errors import StartError
 from apothecary.fhir.definitions import definitions
+from apothecary.fhir.family import MEDICATION_FAMILY
 from apothecary.fhir.releases import FhirVersion
-from apothecary.settings import MEDICATION_FAMILY, PREFIX, Settings
+from apothecary.settings import PREFIX, Settings
 
 READ = (
     ("PORT", "9000", "port", 9000),
@@ -149,3 +150,22 @@ def test_the_environment_of_a_child_has_these_settings_and_no_others(monkeypatch
     environment = given.environment()
     assert Settings.from_environment(environment) == given
     assert environment["OTHER"] == "kept"
+
+
+@pytest.mark.parametrize(
+    ("given", "root"),
+    [
+        ({}, "http://127.0.0.1:8080/fhir"),
+        ({"host": "::1", "port": 80}, "http://[::1]:80/fhir"),
+        ({"host": "0.0.0.0", "base_url": "https://drugs.example/fhir/"}, "https://drugs.example/fhir"),  # noqa: S104 (nothing listens)
+    ],
+)
+def test_tokens_are_for_the_address_that_is_configured(given: dict[str, Any], root: str) -> None:
+    settings = Settings(authorization="smart", **given)
+    assert (settings.root, settings.token_endpoint) == (root, f"{root}/token")
+    assert settings.writable
+
+
+def test_authorization_where_others_reach_the_server_needs_its_public_address() -> None:
+    with pytest.raises(StartError, match="APOTHECARY_BASE_URL"):
+        Settings(authorization="smart", host="0.0.0.0")  # noqa: S104 (nothing listens)

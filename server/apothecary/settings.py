@@ -12,63 +12,11 @@ from urllib.parse import urlsplit
 
 from apothecary.errors import StartError
 from apothecary.fhir.definitions import definitions
+from apothecary.fhir.family import MEDICATION_FAMILY
 from apothecary.fhir.releases import FhirVersion, parse_version
 from apothecary.suggestions import or_rather
 
 PREFIX = "APOTHECARY_"
-
-# What the server serves when it is not told otherwise: what catalogues of medication publish (knowledge, registered
-# products, documents, formularies), what that references, and the definitions that guides bring along. No patients. All
-# types of R5 would make `metadata` six times as long, which clients read before anything else.
-MEDICATION_FAMILY = (
-    "ActivityDefinition",
-    "AdministrableProductDefinition",
-    "ArtifactAssessment",
-    "Basic",
-    "Binary",
-    "Bundle",
-    "CapabilityStatement",
-    "ClinicalUseDefinition",
-    "CodeSystem",
-    "Composition",
-    "ConceptMap",
-    "CoverageEligibilityRequest",
-    "CoverageEligibilityResponse",
-    "DeviceDefinition",
-    "DocumentReference",
-    "Evidence",
-    "GraphDefinition",
-    "Group",
-    "HealthcareService",
-    "ImplementationGuide",
-    "Ingredient",
-    "InsurancePlan",
-    "Library",
-    "List",
-    "Location",
-    "ManufacturedItemDefinition",
-    "MedicationKnowledge",
-    "MedicationRequest",
-    "Medication",
-    "MedicinalProductDefinition",
-    "MessageHeader",
-    "NamingSystem",
-    "ObservationDefinition",
-    "OperationDefinition",
-    "Organization",
-    "OrganizationAffiliation",
-    "PackagedProductDefinition",
-    "PlanDefinition",
-    "Provenance",
-    "RegulatedAuthorization",
-    "SearchParameter",
-    "StructureDefinition",
-    "Substance",
-    "SubstanceDefinition",
-    "Task",
-    "ValueSet",
-)
-
 
 _DEFAULT_VERSION = FhirVersion.R5
 
@@ -118,6 +66,56 @@ class Settings:
     open_writes: bool = setting(
         False, "Accept writes on an address that is not loopback, without authorization. Meant for closed networks."
     )
+    authorization: Literal["off", "smart"] = setting(
+        "off", "Who may ask: off is everybody; smart asks for an access token (SMART Backend Services, or an issuer's)."
+    )
+    clients: str = setting(
+        "clients",
+        "Folder of the clients that get access tokens here, one YAML file each; empty: none, and no token endpoint.",
+    )
+    token_seconds: int = setting(
+        300, "How long an access token of this server is good for, in seconds.", least=1, most=3600
+    )
+    issuers: str = setting(
+        "",
+        "Issuers, separated by commas, whose access tokens are taken as well: Keycloak, Entra or any OpenID provider.",
+    )
+    audience: str = setting(
+        "",
+        "What tokens of these issuers must be for (their claim aud), separated by commas; empty: the public address.",
+    )
+    scope_claims: str = setting(
+        "scope,scp,roles,realm_access.roles",
+        "Claims of these issuers' tokens, separated by commas, that hold scopes, or what scope_map has scopes for.",
+    )
+    scope_map: str = setting(
+        "",
+        "Scopes for what these claims hold, as YAML or JSON: {pharmacists: system/*.rs}; what has none counts itself.",
+    )
+    audit: Literal["off", "file", "store"] = setting(
+        "off",
+        "Whether each request that reads or changes resources is recorded as an AuditEvent: in files, or in the store.",
+    )
+    audit_folder: str = setting("audit", "Folder of the record in files; all processes of a server share it.")
+    audit_bytes: int = setting(64 * 1024 * 1024, "Bytes after which the record goes on in another file.", least=1)
+    audit_files: int = setting(100, "Most files of the record that are kept; the oldest goes first. 0 keeps all.")
+    audit_durability: Literal["full", "normal"] = setting(
+        "full",
+        "The record in files: full has each line on the disk before its request is answered, normal may lose the last "
+        "ones in a power cut.",
+    )
+    audit_values: bool = setting(
+        True, "Whether the record has the values of parameters; false: keyed hashes in their place, by the secret."
+    )
+    rate_limit: str = setting(
+        "",
+        "Most requests of each client, such as 50/second;10000/hour; of each address where no client is known. Empty: "
+        "no limit.",
+    )
+    rate_limit_storage: str = setting(
+        "memory://",
+        "Where requests are counted: memory:// by each process for itself, or a Redis that several share, redis://...",
+    )
     read_only: bool = setting(False, "Refuse every write over REST, whatever the address.")
     page_size: int = setting(20, "Matches on a search page when _count is not given.")
     page_size_limit: int = setting(1000, "Largest _count; a larger one is capped and the self link shows it.")
@@ -144,6 +142,9 @@ class Settings:
         "single", "Whether a conditional delete may delete more than one resource."
     )
     bundle_limit: int = setting(5000, "Most entries of a batch or transaction.")
+    detect_issues_limit: int = setting(
+        400, "Most drugs that $detect-issues looks at together; a longer list is refused.", least=1
+    )
     expansion_limit: int = setting(10_000, "Most codes that $expand gives in one answer; count asks for fewer.")
     body_limit: int = setting(32 * 1024 * 1024, "Largest request body in bytes.")
     body_seconds: float = setting(60.0, "Longest time that the body of a request may take to arrive.")
@@ -224,6 +225,12 @@ class Settings:
                 f"{PREFIX}BASE_URL={self.base_url!r}: write an address such as https://drugs.example/fhir, "
                 "without a question mark or a fragment."
             )
+        if self.authorized and not self.base_url and not self.loopback:
+            # Tokens are for an address. One that a request could choose would make a token for one server one for all.
+            raise StartError(
+                f"{PREFIX}AUTHORIZATION={self.authorization} needs {PREFIX}BASE_URL where the address is not loopback: "
+                "the address that clients know, such as https://drugs.example/fhir."
+            )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
@@ -258,6 +265,28 @@ class Settings:
         return {name: text for name, text in os.environ.items() if not name.startswith(PREFIX)} | own
 
     @property
+    def authorized(self) -> bool:
+        """Whether a request must say who sends it."""
+        return self.authorization != "off"
+
+    @property
+    def root(self) -> str:
+        """The public address of the base /fhir, without a slash at the end, whatever a request says of its host."""
+        return self.base_url.rstrip("/") or f"{_listening(self.host, self.port)}/fhir"
+
+    @property
+    def token_endpoint(self) -> str:
+        """Where clients get access tokens. Below the base: that is what a proxy in front of the server passes on."""
+        return f"{self.root}/token"
+
+    @property
+    def token_endpoints(self) -> tuple[str, ...]:
+        """The same under each of its names: on this machine, where no public address is set, it has several."""
+        names = (self.host, "localhost", "127.0.0.1", "::1")
+        others = () if self.base_url else (f"{_listening(name, self.port)}/fhir/token" for name in names)
+        return tuple(dict.fromkeys((self.token_endpoint, *others)))
+
+    @property
     def loopback(self) -> bool:
         """Whether the server listens on this machine only."""
         if self.host == "localhost":
@@ -277,7 +306,7 @@ class Settings:
         """What stands against writes over REST, as a clause; None where nothing does."""
         if self.read_only:
             return f"the setting {PREFIX}READ_ONLY says so"
-        if not self.loopback and not self.open_writes:
+        if not self.loopback and not self.open_writes and not self.authorized:
             return f"{self.host} is not a loopback address and no authorization is configured"
         return None
 
@@ -285,9 +314,11 @@ class Settings:
         """The resource types to serve out of those a FHIR version has, sorted."""
         if self.resource_types.strip() == "*":
             return tuple(sorted(available))
+        # A record in the store is there to be read.
+        recorded = {"AuditEvent"} if self.audit == "store" else set()
         if not self.resource_types.strip():
-            return tuple(sorted(set(MEDICATION_FAMILY) & set(available)))
-        wanted = {name.strip() for name in self.resource_types.split(",") if name.strip()}
+            return tuple(sorted((set(MEDICATION_FAMILY) | recorded) & set(available)))
+        wanted = {name.strip() for name in self.resource_types.split(",") if name.strip()} | recorded
         for name in sorted(wanted.difference(available)):
             if not any(definitions(version).is_resource_type(name) for version in FhirVersion):
                 known = (one for version in FhirVersion for one in definitions(version).resource_types())
@@ -295,6 +326,11 @@ class Settings:
                     f"{PREFIX}RESOURCE_TYPES: {name!r} is not a resource type of R4, R4B or R5{or_rather(name, known)}"
                 )
         return tuple(sorted(wanted & set(available)))
+
+
+def _listening(host: str, port: int) -> str:
+    name = host.strip("[]")
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 def _is_address(text: str) -> bool:

@@ -16,8 +16,9 @@ import yaml
 
 from apothecary.app import create_app, make_service
 from apothecary.content.sync import sync
+from apothecary.fhir.family import MEDICATION_FAMILY
 from apothecary.fhir.json import dumps, parse
-from apothecary.settings import MEDICATION_FAMILY, Settings
+from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from apothecary.store.sql import SqlStore
 from apothecary.testing import ServerProcess

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from apothecary.fhir.definitions import definitions
+from apothecary.fhir.family import MEDICATION_FAMILY
 from apothecary.fhir.releases import FhirVersion
-from apothecary.settings import MEDICATION_FAMILY
 from tests.conformance.harness import Answer, InProcess
 from tests.versions.corpus import broken_rules, refused_by_models
 

@@ -14,6 +14,7 @@ from apothecary.authoring.medicines import Drug, Product, Substance
 from apothecary.authoring.types import (
     Basis,
     Characteristic,
+    Citation,
     Claims,
     Concept,
     Concepts,
@@ -25,6 +26,7 @@ from apothecary.authoring.types import (
     OtherTherapy,
     Part,
     Remark,
+    Severity,
     Stated,
     Worded,
 )
@@ -117,7 +119,17 @@ class Limitation(Statement, frozen=True, kw_only=True):
     effect: Annotated[str | Stated | None, Meta(description="What it was meant to do: Treatment, Prevention.")] = None
 
 
-class Contraindication(Statement, frozen=True, kw_only=True):
+class Judged(Statement, frozen=True, kw_only=True):
+    """A statement against a drug: how severe the source calls it, and which source where no claim stands for it."""
+
+    severity: Annotated[
+        Literal["high", "moderate", "low"] | Severity | None,
+        Meta(description="How severe the source calls it; left out where it does not say."),
+    ] = None
+    source: Annotated[str | Citation | None, Meta(description="Who says so, where that is no claim.")] = None
+
+
+class Contraindication(Judged, frozen=True, kw_only=True):
     """A situation in which the drug must not be used."""
 
     condition: Concept
@@ -127,7 +139,7 @@ class Contraindication(Statement, frozen=True, kw_only=True):
     with_: tuple[OtherTherapy, ...] = ()
 
 
-class Interaction(Statement, frozen=True, kw_only=True):
+class Interaction(Judged, frozen=True, kw_only=True):
     """What happens together with another drug, food or substance."""
 
     with_: Annotated[Concepts, Meta(min_length=1, description="What it interacts with.")]

@@ -12,6 +12,7 @@ from apothecary.authoring.amounts import Range
 from apothecary.authoring.lens import (
     CONCEPT,
     CONCEPT_REFERENCE,
+    SAME,
     At,
     Extended,
     Field,
@@ -26,6 +27,7 @@ from apothecary.authoring.lens import (
 from apothecary.authoring.parts import Inside
 from apothecary.authoring.pen import BASIS, CODES, EXTENSION, Pen
 from apothecary.fhir.json import JSON
+from apothecary.fhir.statements import SEVERITY
 
 _QUALIFICATION = EXTENSION + "qualification"
 _EDITOR: JSON = {"url": BASIS, "valueCode": "editor"}
@@ -164,6 +166,25 @@ _COMMON: tuple[Field, ...] = (
     Extended("see-also", "see-also", "valueReference", _shown("ClinicalUseDefinition", by_editor=True), many=True),
     At("population", "population", Many(reference("Group", of_drug=True))),
 )
+_SEVERE: tuple[Field, ...] = (
+    Extended(
+        "severity",
+        "severity",
+        "valueCodeableConcept",
+        Table((*Stating(SEVERITY).lens.fields, At("text", "text")), short="code"),
+    ),
+    Extended(
+        "source",
+        "statement-source",
+        "valueRelatedArtifact",
+        Table(
+            (At("citation", "citation"), At("address", "document", Only(SAME, "url"))),
+            founded=False,
+            short="citation",
+            fixed=(("type", "citation"),),
+        ),
+    ),
+)
 _OTHER_THERAPY = Table(
     (
         At("how", "relationshipType", standard(CODES + "therapy-relationship")),
@@ -260,6 +281,7 @@ KINDS: tuple[Kind, ...] = (
             At("indications", "indication", _DEFINITIONS),
             At("with", "otherTherapy", Many(_OTHER_THERAPY)),
         ),
+        *_SEVERE,
     ),
     _kind(
         "interactions",
@@ -271,6 +293,7 @@ KINDS: tuple[Kind, ...] = (
             At("incidence", "incidence", CONCEPT),
             At("management", "management", Many(CONCEPT)),
         ),
+        *_SEVERE,
     ),
     _kind(
         "undesirable-effects",

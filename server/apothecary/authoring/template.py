@@ -100,7 +100,12 @@ knowledge:
 # - {{id: hypersensitivity, claims: [S10], condition: hypersensitivity to the substance}}
 
 # interactions:
-# - {{id: warfarin, claims: [S11], with: [warfarin], effect: more bleeding, management: [watch the INR]}}
+# - id: warfarin
+#   claims: [S11]
+#   with: [warfarin]
+#   effect: more bleeding
+#   severity: {{code: high, text: major}}
+#   management: [watch the INR]
 
 # undesirable-effects:
 # - {{id: nausea, claims: [S12], effect: nausea, frequency: common}}

@@ -224,3 +224,17 @@ class Dosing(Part, frozen=True, kw_only=True):
 def any_of(value: Any) -> Any:
     """A concept as a table, whether it is written as one or as its text alone."""
     return {"text": value} if isinstance(value, str) else value
+
+
+class Severity(Founded, frozen=True, kw_only=True):
+    """How severe the source calls it: its word, and the code that this stands for."""
+
+    code: Literal["high", "moderate", "low"] | None = None
+    text: Annotated[str, Meta(min_length=1, description="The word of the source.")] | None = None
+
+
+class Citation(Part, frozen=True, kw_only=True):
+    """Where a statement comes from that no claim stands for."""
+
+    citation: Annotated[str, Meta(min_length=1)] | None = None
+    address: Annotated[str, Meta(min_length=1, description="A URL where it can be read.")] | None = None

@@ -146,7 +146,7 @@ FORMATS: Mapping[str, Format] = {
         Format(
             "table",
             "Table of drugs",
-            "Any table: CSV, TSV or XLSX, with a mapping file that says which column is which element.",
+            "Any table of drugs or interactions: CSV, TSV or XLSX, with a mapping file that says what the columns are.",
             "whoever wrote the table",
             "https://hl7.org/fhir/R5/medicationknowledge.html",
             None,

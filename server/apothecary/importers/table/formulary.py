@@ -9,16 +9,16 @@ from pathlib import Path
 
 from apothecary.errors import StartError
 from apothecary.importers.formats import Given, Made
-from apothecary.importers.ids import Ids
 from apothecary.importers.report import Place, Report
 from apothecary.importers.sources import Member, Torn, members
 from apothecary.importers.table import delimited, workbook
 from apothecary.importers.table.cells import Sheet
-from apothecary.importers.table.drugs import resources as made_of
+from apothecary.importers.table.drug_rows import DrugRows
 from apothecary.importers.table.guess import proposed
 from apothecary.importers.table.header import found, places
+from apothecary.importers.table.interactions import InteractionRows
 from apothecary.importers.table.mapping import Mapping, read_mapping
-from apothecary.importers.table.rows import Rows
+from apothecary.importers.table.rows import Known
 
 # What lies beside tables and is none; and what would be tables in another format.
 _BESIDE = (".yaml", ".yml", ".md")
@@ -26,14 +26,16 @@ _OTHERS = {".xls": "Excel 97", ".xlsb": "Excel's binary format", ".ods": "OpenDo
 
 
 def resources(given: Given) -> Iterator[Made]:
-    """The drugs of the tables. Raises StartError without a mapping, or where none of the tables fits it."""
+    """The drugs, or the interactions, of the tables. Raises StartError without a mapping, or where none of them fits
+    it.
+    """
     mapping = _mapping(given)
     if mapping is None:
         raise StartError(
             "--mapping FILE says what the columns are; `apothecary import table --guess TABLE` proposes such a file"
         )
-    ids = Ids()
-    seen: dict[tuple[str, ...], Place] = {}
+    kind = InteractionRows if mapping.of_interactions() else DrugRows
+    known = Known()
     fitting, refused = 0, ""
     for member in members(given.paths, given.report, whole=workbook.SUFFIXES):
         if member.file_name.endswith(_BESIDE):
@@ -45,10 +47,9 @@ def resources(given: Given) -> Iterator[Made]:
                 header, first = found(sheet.rows, mapping.header, list(columns))
                 where = places(header, list(columns), mapping.ignore, name, given.report)
                 fitting += 1
-                rows = Rows(name, mapping, header, where, given.report, seen)
-                for drug in rows.drugs(chain(first, sheet.rows)):
-                    for resource in made_of(drug, ids.next(mapping.prefix, *drug.key)):
-                        yield Made(resource, drug.place)
+                rows = kind(name, mapping, header, where, given.report, known)
+                for resource, place in rows.made(chain(first, sheet.rows)):
+                    yield Made(resource, place)
         except Torn as error:
             refused = refused or f"{member.name}: {error}"
             given.report.skipped(Place(member.name), str(error))

@@ -16,6 +16,7 @@ from apothecary.content.documents import Document, Pointer
 from apothecary.content.schemas import placed, read_as
 from apothecary.content.yaml import read_yaml
 from apothecary.errors import ContentError, InvalidFile, StartError
+from apothecary.fhir.statements import SEVERITIES, SEVERITY
 from apothecary.fhir.ucum import is_valid
 
 _LARGEST = 4 * 1024 * 1024
@@ -48,9 +49,30 @@ Element = Literal[
     "pack description",
     "pack size",
     "pack unit",
+    "subject",
+    "subject code",
+    "interactant",
+    "interactant code",
+    "type",
+    "effect",
+    "incidence",
+    "severity",
+    "management",
+    "source",
+    "source address",
 ]
 # What is a code in a system, which must be said.
-CODES = frozenset({"code", "identifier", "ingredient code", "pack code"})
+CODES = frozenset({"code", "identifier", "ingredient code", "pack code", "subject code", "interactant code"})
+# What tells one drug from another.
+NAMES = frozenset({"name", "code", "identifier"})
+# The two sides of an interaction; what only a table of interactions has; and what any table has.
+SUBJECT, INTERACTANT = frozenset({"subject", "subject code"}), frozenset({"interactant", "interactant code"})
+INTERACTIONS = (
+    SUBJECT | INTERACTANT | {"type", "effect", "incidence", "severity", "management", "source", "source address"}
+)
+ANY = frozenset({"identifier", "status"})
+# What may be a code without a system: they have one of their own.
+PLAIN = frozenset({"status", "severity"})
 
 Uri = Annotated[
     str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`]+$", extra_json_schema={"errorMessage": "a URI"})
@@ -80,7 +102,7 @@ class Column(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[str, Meta(min_length=1, max_length=5, description="What stands between the items of a list.")] | None
     ) = None
     values: Annotated[dict[str, Text | Value] | None, Meta(description="What its texts mean.")] = None
-    number: Annotated[int, Meta(ge=1, le=200, description="Which ingredient or pack it is of, from 1.")] = 1
+    number: Annotated[int, Meta(ge=1, le=200, description="Which ingredient, pack or side it is of, from 1.")] = 1
 
 
 class Constant(Column, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,7 +121,8 @@ class Mapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = "table"
     sheet: Annotated[str, Meta(min_length=1, description="Which sheet of a workbook it is.")] | None = None
     header: Annotated[
-        int | list[int] | None, Meta(description="The row, or rows, with the names of the columns, from 1.")
+        Annotated[int, Meta(ge=1)] | Annotated[list[Annotated[int, Meta(ge=1)]], Meta(max_length=5)] | None,
+        Meta(description="The row, or up to 5 rows, with the names of the columns, from 1."),
     ] = None
     separator: Annotated[str, Meta(min_length=1, max_length=1, description="What separates the columns.")] | None = None
     encoding: Annotated[
@@ -109,7 +132,7 @@ class Mapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dates: Annotated[
         Literal["year-first", "day-first", "month-first"], Meta(description="The order of the parts of a date.")
     ] = "year-first"
-    key: Annotated[list[str], Meta(description="The columns that tell one drug from another.")] = []
+    key: Annotated[list[str], Meta(description="The columns that tell one drug, or interaction, from another.")] = []
     fill: Annotated[list[str], Meta(description="Columns whose cells are merged over several rows.")] = []
     ignore: Annotated[list[str], Meta(description="Columns that are left out without a remark.")] = []
     units: Annotated[dict[str, str], Meta(description="The UCUM codes of the units of the table.")] = {}
@@ -118,6 +141,10 @@ class Mapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def specified(self) -> dict[str, Column]:
         """Every column with its element, also where only that is written."""
         return {name: Column(element=one) if isinstance(one, str) else one for name, one in self.columns.items()}
+
+    def of_interactions(self) -> bool:
+        """Whether the table is of interactions, and not of drugs."""
+        return any(one.element in INTERACTIONS for one in (*self.specified().values(), *self.constants))
 
 
 def read_mapping(path: Path) -> Mapping:
@@ -157,12 +184,19 @@ def _faults(mapping: Mapping) -> Iterator[tuple[Pointer, str]]:
         if one.element == "price" and one.currency is None:
             yield pointer, "a price needs a currency, such as EUR"
         for text, value in (one.values or {}).items():
-            if isinstance(value, Value) and value.code and not (value.system or one.system or one.element == "status"):
+            if not isinstance(value, Value) or value.code is None:
+                continue
+            system = value.system or one.system
+            if system is None and one.element not in PLAIN:
                 yield (*pointer, "values", text), "a code needs a system, here or of the column"
+            elif one.element == "severity" and system in (None, SEVERITY) and value.code not in SEVERITIES:
+                yield (*pointer, "values", text), f"a severity is {', '.join(SEVERITIES)}, or has another system"
         if one.unit is not None and one.unit not in mapping.units and not is_valid(one.unit):
             yield (*pointer, "unit"), f"{one.unit} is neither a UCUM code nor one of the units"
     elements = {one.element for _, one in each}
-    if not elements & {"name", "code", "identifier"}:
+    if elements & INTERACTIONS:
+        yield from _sides(each, elements)
+    elif not elements & NAMES:
         yield ("columns",), "no column is a name, a code or an identifier: no drug could be told from another"
     for name, code in mapping.units.items():
         if not is_valid(code):
@@ -175,8 +209,18 @@ def _faults(mapping: Mapping) -> Iterator[tuple[Pointer, str]]:
         if name in columns:
             yield ("ignore", number), f"{name} is among the columns, too"
     rows = [mapping.header] if isinstance(mapping.header, int) else mapping.header or []
-    if any(row < 1 for row in rows) or list(rows) != sorted(set(rows)) or len(rows) > 5:
-        yield ("header",), "header: write a row, or up to 5 rows in their order"
+    if list(rows) != sorted(set(rows)):
+        yield ("header",), "header: write the rows in their order"
+
+
+def _sides(each: list[tuple[Pointer, Column]], elements: set[Element]) -> Iterator[tuple[Pointer, str]]:
+    """What a table of interactions lacks, and what it has that is a drug's."""
+    for side, names in (("subject", SUBJECT), ("interactant", INTERACTANT)):
+        if not elements & names:
+            yield ("columns",), f"a table of interactions needs both sides: no column is its {side}, by name or by code"
+    for pointer, one in each:
+        if one.element not in INTERACTIONS | ANY:
+            yield pointer, f"a table of interactions has no {one.element}: that is for a table of drugs"
 
 
 def unique(names: list[str]) -> list[str]:

@@ -1,16 +1,19 @@
-"""The rows of a table -> drugs, one after the other: rows that follow each other with the same key are of one drug."""
+"""The rows of a table -> what they are about, one thing after the other: rows that follow each other with the same key
+are of one.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from collections.abc import Mapping as Places
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 from apothecary.fhir.json import JSON
+from apothecary.importers.ids import Ids
 from apothecary.importers.report import Place, Report
 from apothecary.importers.table.cells import Cell, Row
-from apothecary.importers.table.drugs import Drug
 from apothecary.importers.table.header import Header
 from apothecary.importers.table.mapping import CODES, Column, Constant, Mapping
 from apothecary.importers.table.values import Reader, lost
@@ -19,26 +22,39 @@ from apothecary.importers.table.values import Reader, lost
 _TOTALS = re.compile(
     r"(grand |sub)?totals?|sum|summe|gesamt(summe)?|zwischensumme|total général|totale|somme|suma|totaal|soma", re.I
 )
-_INGREDIENT = ("ingredient", "ingredient code", "strength", "strength value", "strength unit")
-_PER = ("strength per value", "strength per unit")
-_PACK = ("pack code", "pack description", "pack size", "pack unit")
 _EMPTY = Cell("")
 
 
-class Rows:
-    """Makes drugs of the rows of one table."""
+class Item(Protocol):
+    """What rows are of: the texts that tell it from others, and where it begins."""
+
+    key: tuple[str, ...]
+    place: Place
+
+
+_Of = TypeVar("_Of", bound=Item)
+
+
+@dataclass(slots=True)
+class Known:
+    """What the tables of one import share: the ids, where each key stands first, and the drugs that have an id."""
+
+    ids: Ids = field(default_factory=Ids)
+    seen: dict[tuple[str, ...], Place] = field(default_factory=dict)
+    drugs: dict[tuple[str, ...], str] = field(default_factory=dict)
+
+
+class Rows(Generic[_Of]):
+    """Makes things of the rows of one table; which, those that are derived from it say."""
+
+    things = "drugs"
 
     def __init__(
-        self,
-        file: str,
-        mapping: Mapping,
-        header: Header,
-        places: Places[str, int],
-        report: Report,
-        seen: dict[tuple[str, ...], Place],
+        self, file: str, mapping: Mapping, header: Header, places: Places[str, int], report: Report, known: Known
     ) -> None:
         self.file = file
-        self.seen = seen
+        self.known = known
+        self.prefix = mapping.prefix
         self.filled = [places[name] for name in mapping.fill]
         self.above: dict[int, Cell] = {}
         self.report = report
@@ -47,20 +63,37 @@ class Rows:
         self.columns = [(name, places[name], column) for name, column in mapping.specified().items()]
         self.constants = mapping.constants
         self.key = [places[name] for name in mapping.key] or self._key(places)
-        self.by_code = any(at in self.key and column.element in CODES for _, at, column in self.columns)
+        self.codes = {at for _, at, column in self.columns if column.element in CODES}
+
+    def made(self, rows: Iterator[Row]) -> Iterator[tuple[JSON, Place]]:
+        """The resources of the rows that come after the header, each with its place."""
+        for item in self.items(rows):
+            for resource in self.resources(item):
+                yield resource, item.place
 
     def _key(self, places: Places[str, int]) -> list[int]:
-        """The columns that tell drugs apart, where the mapping names none: the first code, or the name and the like."""
-        for element in ("code", "identifier"):
-            for name, _, column in self.columns:
-                if column.element == element:
-                    return [places[name]]
-        together = ("name", "form", "strength", "strength value", "strength unit")
-        return [place for _, place, column in self.columns if column.element in together]
+        """The columns that tell things apart, where the mapping names none."""
+        raise NotImplementedError
 
-    def drugs(self, rows: Iterator[Row]) -> Iterator[Drug]:
-        """The drugs of the rows that come after the header."""
-        open_drug: Drug | None = None
+    def open(self, key: tuple[str, ...], place: Place) -> _Of:
+        """A thing of which nothing is known yet."""
+        raise NotImplementedError
+
+    def resources(self, item: _Of) -> Iterator[JSON]:
+        """What a thing becomes when all its rows are read."""
+        raise NotImplementedError
+
+    def keyless(self, key: list[Cell]) -> bool:
+        """Whether cells tell nothing apart."""
+        return not key[0].text or any(cell.kind in ("error", "no value") for cell in key)
+
+    def _read(self, row: Row, item: _Of) -> None:
+        """Take what a row says of a thing."""
+        raise NotImplementedError
+
+    def items(self, rows: Iterator[Row]) -> Iterator[_Of]:
+        """The things of the rows that come after the header."""
+        open_item: _Of | None = None
         hidden, first_hidden = 0, 0
         for row in rows:
             key = self._wanted(row)
@@ -69,25 +102,26 @@ class Rows:
             if row.hidden:
                 hidden, first_hidden = hidden + 1, first_hidden or row.line
             place = Place(self.file, row.line)
-            if open_drug is None or open_drug.key != key:
-                if open_drug is not None:
-                    yield open_drug
-                    open_drug = None
-                if key in self.seen:
-                    said = f"{' '.join(key)} stands at {self.seen[key]}, too, and not next to it: the first is taken"
+            if open_item is None or open_item.key != key:
+                if open_item is not None:
+                    yield open_item
+                    open_item = None
+                if key in self.known.seen:
+                    where = self.known.seen[key]
+                    said = f"{' '.join(key)[:120]} stands at {where}, too, and not next to it: the first is taken"
                     self.report.skipped(place, said)
                     continue
-                self.seen[key] = place
-                open_drug = Drug(key, place)
-            self._read(row, open_drug)
-        if open_drug is not None:
-            yield open_drug
+                self.known.seen[key] = place
+                open_item = self.open(key, place)
+            self._read(row, open_item)
+        if open_item is not None:
+            yield open_item
         if hidden:
             said = f"rows that are hidden are read like the others ({hidden})"
             self.report.approximated(Place(self.file, first_hidden), said)
 
     def _wanted(self, row: Row) -> tuple[str, ...] | None:
-        """The key of a row; None for one that is of no drug, which is told unless it is blank."""
+        """The key of a row; None for one that is of nothing, which is told unless it is blank."""
         filled = [cell for cell in row.cells if cell.text]
         if not filled:
             return None
@@ -104,14 +138,21 @@ class Rows:
             return None
         self._fill(row)
         key = [row.cells[at] if at < len(row.cells) else _EMPTY for at in self.key]
-        if not key[0].text or any(cell.kind in ("error", "no value") for cell in key):
+        if self.keyless(key):
             names = [self.header.names[at] for at in self.key if at < len(self.header.names)]
-            self.report.skipped(place, f"has no {' and '.join(names)}, by which drugs are told apart")
-        elif self.by_code and (reason := next((said for one in key if (said := lost(one, one.text))), None)):
+            self.report.skipped(place, f"has no {' and '.join(names)}, by which {self.things} are told apart")
+        elif reason := self._lost(key):
             # Two codes that were lost look like one.
             self.report.skipped(place, reason)
         else:
             return tuple(cell.text for cell in key)
+        return None
+
+    def _lost(self, key: list[Cell]) -> str | None:
+        """Why one of the codes in a key is none any more."""
+        for cell, at in zip(key, self.key, strict=True):
+            if cell.text and at in self.codes and (reason := lost(cell, cell.text)):
+                return reason
         return None
 
     def _fill(self, row: Row) -> None:
@@ -123,174 +164,20 @@ class Rows:
             else:
                 row.cells[at] = self.above.get(at, _EMPTY)
 
-    def _read(self, row: Row, drug: Drug) -> None:
-        ingredients: dict[int, dict[str, Any]] = {}
-        packs: dict[int, dict[str, Any]] = {}
-        prices: list[JSON] = []
+    def filled_cells(self, row: Row) -> Iterator[tuple[Cell, Column, Place]]:
+        """The cells of a row that the mapping knows, and that are not blank."""
         for name, at, column in self.columns:
             cell = row.cells[at] if at < len(row.cells) else _EMPTY
             if cell.text or cell.kind != "text":
-                self._take(cell, column, Place(self.file, row.line, name), drug, ingredients, packs, prices)
-        self._constants(row, drug, ingredients, packs, prices)
+                yield cell, column, Place(self.file, row.line, name)
+
+    def constant_cells(self, row: Row) -> Iterator[tuple[Cell, Constant, Place]]:
+        """What holds for every row, as if it stood there."""
+        for one in self.constants:
+            yield Cell(one.value), one, Place(self.file, row.line, f"constant {one.element}")
+
+    def nameless(self, row: Row) -> None:
+        """Tell cells without a header."""
         for at, cell in enumerate(row.cells):
             if cell.text and (at >= len(self.header.names) or not self.header.names[at]):
                 self.report.skipped(Place(self.file, row.line, f"column {at + 1}"), f"{cell.text[:80]!r} has no header")
-        place = Place(self.file, row.line)
-        for number in sorted(ingredients):
-            self._strength(ingredients, number, place, drug)
-        strong = sum("strength" in one for one in ingredients.values())
-        if 0 < strong < len(ingredients):
-            said = f"{len(ingredients)} ingredients, and {strong} strengths: the first are of the first"
-            self.report.approximated(place, said)
-        for number in sorted(packs):
-            self._size(packs, number, place)
-        self._price(prices, drug, place)
-        drug.add(ingredients, packs)
-
-    def _price(self, prices: list[JSON], drug: Drug, place: Place) -> None:
-        """The prices of a row; a date is that of all of them."""
-        dated: JSON = {}
-        for one in prices:
-            if "costMoney" not in one:
-                dated = one
-        costs = [one for one in prices if "costMoney" in one]
-        for one in costs:
-            drug.say("price", {**dated, **one}, place, self.report)
-        if dated and not costs:
-            self.report.skipped(place, "the date of a price without a price")
-
-    def _constants(self, row: Row, drug: Drug, *parts: Any) -> None:
-        for one in self.constants:
-            if one.element in _INGREDIENT + _PER and not parts[0]:
-                continue  # What holds for each ingredient makes none by itself.
-            self._take(Cell(one.value), one, Place(self.file, row.line, f"constant {one.element}"), drug, *parts)
-
-    def _take(
-        self,
-        cell: Cell,
-        column: Column | Constant,
-        place: Place,
-        drug: Drug,
-        ingredients: dict[int, dict[str, Any]],
-        packs: dict[int, dict[str, Any]],
-        prices: list[JSON],
-    ) -> None:
-        reader, element = self.reader, column.element
-        for number, text in enumerate(reader.items(cell, column, place), column.number):
-            if element in _INGREDIENT + _PER:
-                self._ingredient(cell, text, column, place, ingredients.setdefault(number, {}))
-            elif element in _PACK:
-                self._pack(cell, text, column, place, packs.setdefault(number, {}))
-            elif element == "price":
-                value = reader.plain_number(text, cell.kind == "number")
-                value = reader.number(text, place) if value is None else value
-                if value is not None:
-                    money = {"value": value, "currency": column.currency}
-                    prices.append({"type": {"text": column.type or "price"}, "costMoney": money})
-            elif element == "price date":
-                date = reader.date(text, place)
-                if date is not None:
-                    prices.append({"effectiveDate": [{"start": date}]})
-            elif (value := self._value(cell, text, column, place)) is not None:
-                drug.say(element, value, place, self.report)
-
-    def _value(self, cell: Cell, text: str, column: Column, place: Place) -> Any:
-        """What an element that stands for itself says."""
-        reader = self.reader
-        match column.element:
-            case "code":
-                code = reader.code(cell, text, column, place)
-                return None if code is None else {"system": column.system, "code": code}
-            case "identifier":
-                code = reader.code(cell, text, column, place)
-                return None if code is None else {"system": column.system, "value": code}
-            case "status":
-                return reader.status(text, column, place)
-            case "form" | "route" | "product type" | "indication":
-                return reader.concept(cell, text, column, place)
-            case "schedule":
-                concept = reader.concept(cell, text, column, place)
-                return None if concept is None else (column.authority or column.type or place.column, concept)
-            case "classification":
-                concept = reader.concept(cell, text, column, place)
-                kind = {"text": column.type or place.column}
-                return None if concept is None else {"type": kind, "classification": [concept]}
-            case "characteristic":
-                kind = {"text": column.type or place.column}
-                return {"type": kind, "valueString": reader.word(text, column, place)}
-        return reader.word(text, column, place)
-
-    def _ingredient(self, cell: Cell, text: str, column: Column, place: Place, part: dict[str, Any]) -> None:
-        reader = self.reader
-        match column.element:
-            case "ingredient":
-                concept = reader.concept(cell, text, column, place)
-                if concept is not None:
-                    part["ingredient"] = concept if "text" in concept else {**concept, "text": text}
-            case "ingredient code":
-                code = reader.code(cell, text, column, place)
-                if code is not None:
-                    part.setdefault("ingredient code", []).append({"system": column.system, "code": code})
-            case "strength":
-                part["strength"] = reader.strength(cell, text, column, place)
-                part["text"] = text
-            case "strength value" | "strength per value":
-                value = reader.plain_number(text, cell.kind == "number")
-                part[column.element] = reader.number(text, place) if value is None else value
-                part.setdefault("unit", column.unit)
-            case _:
-                part[column.element] = reader.word(text, column, place)
-
-    def _strength(self, ingredients: dict[int, dict[str, Any]], number: int, place: Place, drug: Drug) -> None:
-        """Put the parts of a strength together; without an ingredient it is said of the drug as a whole."""
-        part = ingredients[number]
-        value, unit = part.pop("strength value", None), part.pop("strength unit", None)
-        constant = part.pop("unit", None)
-        unit = unit or constant
-        per, of = part.pop("strength per value", None), part.pop("strength per unit", None)
-        if value is not None and unit is not None and "strength" not in part:
-            above = self.reader.amount(value, unit)
-            if of is not None:
-                below = self.reader.amount(1 if per is None else per, of)
-                part["strength"] = {"strengthRatio": {"numerator": above, "denominator": below}}
-            else:
-                part["strength"] = {"strengthQuantity": above}
-                if per is not None:
-                    self.report.skipped(place, f"{per} is a denominator without a unit")
-        elif value is not None and "strength" not in part:
-            self.report.approximated(place, f"the strength {value} has no unit: it stands as text")
-            part["strength"] = {"strengthCodeableConcept": {"text": str(value)}}
-        elif any(one is not None for one in (value, per, of)):
-            self.report.skipped(place, "a part of a strength without the others")
-        text = part.pop("text", None)
-        if "ingredient" not in part and "ingredient code" not in part:
-            del ingredients[number]
-            if "strength" in part:
-                said = text or f"{value} {unit or ''}{'' if of is None else f'/{per or 1} {of}'}".strip()
-                self.report.approximated(place, f"the strength {said} is of no ingredient: it is a characteristic")
-                drug.say("characteristic", {"type": {"text": "strength"}, "valueString": said}, place, self.report)
-
-    def _size(self, packs: dict[int, dict[str, Any]], number: int, place: Place) -> None:
-        part = packs[number]
-        size, unit = part.pop("pack size", None), part.pop("pack unit", None)
-        constant = part.pop("unit", None)
-        if size is not None:
-            part["pack size"] = self.reader.amount(size, unit or constant or "")
-        elif unit is not None:
-            self.report.skipped(place, f"{unit!r} is the unit of a pack without a size")
-        if not part:
-            del packs[number]
-
-    def _pack(self, cell: Cell, text: str, column: Column, place: Place, part: dict[str, Any]) -> None:
-        reader = self.reader
-        match column.element:
-            case "pack code":
-                code = reader.code(cell, text, column, place)
-                if code is not None:
-                    part.setdefault("pack code", []).append({"system": column.system, "value": code})
-            case "pack size":
-                value = reader.plain_number(text, cell.kind == "number")
-                part["pack size"] = reader.number(text, place) if value is None else value
-                part["unit"] = column.unit
-            case _:
-                part[column.element] = reader.word(text, column, place)
