@@ -160,9 +160,17 @@ def check(target: Target) -> None:
 @click.option("--workers", default=2, show_default=True, help="Processes, of both servers.")
 @click.option("--threads", default=2, show_default=True, help="Threads in each process, of both servers.")
 @click.option("--database", help="URL of an EMPTY database: its content is replaced. Default: a temporary SQLite file.")
+@click.option("--audit", is_flag=True, help="Also with a record of each request in files, without the cache.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def main(
-    rounds: int, seconds: int, resources: int, workers: int, threads: int, database: str | None, as_json: bool
+    rounds: int,
+    seconds: int,
+    resources: int,
+    workers: int,
+    threads: int,
+    database: str | None,
+    audit: bool,
+    as_json: bool,
 ) -> None:
     """Measure read, token search with five hits and other GETs against a bare Flask app, without the cache and with."""
     if shutil.which("wrk") is None:
@@ -170,11 +178,11 @@ def main(
     with tempfile.TemporaryDirectory(prefix="apothecary-benchmark-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         content.write(folder / "content", resources)
-        bare_port, port, cached_port = (servers.free_port() for _ in range(3))
+        bare_port, port, cached_port, audited_port = (servers.free_port() for _ in range(4))
         url = database or f"sqlite:///{folder / 'benchmark.db'}"
 
-        def serving(at: int, cache_bytes: int | None) -> Running:
-            command = servers.apothecary(at, folder / "content", url, workers, threads, cache_bytes)
+        def serving(at: int, cache_bytes: int | None, audit: Path | None = None) -> Running:
+            command = servers.apothecary(at, folder / "content", url, workers, threads, cache_bytes, audit)
             return stack.enter_context(servers.running(command, at, "/readyz"))
 
         bare = stack.enter_context(servers.running(servers.bare(bare_port, workers, threads), bare_port, "/"))
@@ -188,6 +196,12 @@ def main(
         beside = {name: f"bare {name}" if size > LARGE else "bare" for name, size in sizes.items()}
         measured += [Target(name, computing, port, some, beside[name]) for name, some in asked.items()]
         measured += [Target(f"{name} again", cached, cached_port, some, beside[name]) for name, some in asked.items()]
+        if audit:
+            recording = serving(audited_port, 0, folder / "audit")
+            recorded = [(name, asked[name]) for name in ("read", "vread", "search")]
+            measured += [
+                Target(f"{name} audit", recording, audited_port, some, beside[name]) for name, some in recorded
+            ]
         for target in measured:
             check(target)
             measure(target, 1)  # warms up caches and connections

@@ -55,13 +55,20 @@ def _times(stat: Path) -> Iterator[tuple[int, int]]:
 
 
 def apothecary(
-    port: int, content: Path, database: str, workers: int, threads: int = 2, cache_bytes: int | None = None
+    port: int,
+    content: Path,
+    database: str,
+    workers: int,
+    threads: int = 2,
+    cache_bytes: int | None = None,
+    audit: Path | None = None,
 ) -> list[str]:
-    """The command that serves `content`."""
+    """The command that serves `content`, and records each request in the folder `audit`."""
     options = {"--host": HOST, "--port": port, "--workers": workers, "--content": content, "--database": database}
     words = [str(word) for option in options.items() for word in option]
     variables = [f"APOTHECARY_THREADS={threads}"]
     variables += [f"APOTHECARY_CACHE_BYTES={cache_bytes}"] if cache_bytes is not None else []
+    variables += ["APOTHECARY_AUDIT=file", f"APOTHECARY_AUDIT_FOLDER={audit}"] if audit is not None else []
     return ["env", *variables, str(BIN / "apothecary"), "serve", *words]
 
 
