@@ -96,8 +96,7 @@ INTERACTIONS: tuple[Interaction, ...] = (
 def capabilities(service: Service, version: FhirVersion, base: str) -> tuple[bytes, str]:
     """The statement as JSON text, and its ETag. Computed once for a version and base."""
     known = service.live.now
-    # Every write of a profile adds a version.
-    key = (version, base, known.generation, service.closed, service.reader.history_of_total("StructureDefinition"))
+    key = (version, base, known.generation, service.closed, service.reader.written("StructureDefinition"))
     if known.incomplete:
         # Its progress is told as it is now.
         body = dumps(statement(service, version, base))

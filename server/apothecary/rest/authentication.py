@@ -117,6 +117,9 @@ def _token(service: Service, authorization: Authorization) -> Answer:
     headers, status = list(_PRIVATE), 200
     try:
         given = authorization.tokens.answer(_form()) if authorization.tokens is not None else {}
+        if service.recorder is not None:
+            # For the record of the request: who got a token.
+            request.environ[GRANT] = authorization.bearers.grant(given["access_token"])
     except OAuthError as error:
         status, given = error.status, {"error": error.error, "error_description": _quotable(error.description)}
         if status == 401:
