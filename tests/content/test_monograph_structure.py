@@ -43,7 +43,14 @@ SAMPLES: dict[str, list[Resource]] = {
             "type": "interaction",
             "interaction": {"interactant": [{"itemCodeableConcept": {"text": "grapefruit juice"}}]},
         }
-    ]
+    ],
+    "ClinicalUseDefinition-interactant-reference": [
+        {
+            "resourceType": "ClinicalUseDefinition",
+            "type": "interaction",
+            "interaction": {"interactant": [{"itemReference": {"reference": "Medication/clonazepam"}}]},
+        }
+    ],
 }
 
 
