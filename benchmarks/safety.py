@@ -4,9 +4,9 @@
                                 [--database URL] [--filled]
 
 The catalogue is synthetic (`benchmarks.statements`). Each list is another one, so that no answer is remembered, and
-goes through the whole application but for the web server: routing, reading the request, detection, the answer as bytes. The
-times are those of the clock and of the processor (with a PostgreSQL on this machine that of its processes as well): on
-a machine that does other things too, only the second says something.
+goes through the whole application but for the web server: routing, reading the request, detection, the answer as bytes.
+The times are those of the clock and of the processor (with a PostgreSQL on this machine that of its processes as
+well): on a machine that does other things too, only the second says something.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ from typing import Any, NamedTuple
 import psycopg
 
 from apothecary.app import make_service
+from apothecary.content.items import Failure
 from apothecary.content.load import Loader, load
-from apothecary.content.preparing import Failure
 from apothecary.content.stream import Text
 from apothecary.content.sync import sync
 from apothecary.fhir.releases import FhirVersion

@@ -1,8 +1,8 @@
 """The addresses of CDS Hooks, for EHRs: https://cds-hooks.hl7.org/2.0/
 
 Beside `/fhir`, as the specification has them: `/cds-services`, and below it a service for each hook. They are there
-only where a setting says so, and this module is loaded only then. What a hook asks is read in `apothecary.safety.hooks`, and
-answered by what `$detect-issues` answers by.
+only where a setting says so, and this module is loaded only then. What a hook asks is read in `apothecary.safety.hooks`
+and answered by what `$detect-issues` answers by.
 """
 
 from __future__ import annotations

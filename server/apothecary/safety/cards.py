@@ -33,7 +33,11 @@ _REASONS = (
     ("23", "prior therapy documented"),
 )
 OVERRIDE_REASONS: list[JSON] = [{"system": ACT_CODE, "code": code, "display": said} for code, said in _REASONS]
-_MARKS = re.compile(r"[!-/:-@\[-`{-~]")
+# What means something in Markdown: its marks, what begins a list or a heading where it stands first, and what makes an
+# address of a text (https://github.github.com/gfm/#autolinks-extension-).
+_MARKS = re.compile(
+    r"[\\`*_{}\[\]<>&#|~@]|^[-+=]|(?<=^\d)[.)]|(?<=^\d\d)[.)]|(?<=^\d\d\d)[.)]|:(?=//)|(?<=www)\.", re.IGNORECASE
+)
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 # Control characters, and those that turn the direction of what follows.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
@@ -161,6 +165,7 @@ def _is_web(url: str) -> bool:
     """Whether an address is one that a browser may open: absolute, and of no scheme that runs something."""
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isascii() and url.isprintable()
+        known = parts.scheme in ("http", "https") and bool(parts.hostname)
+        return known and url.isascii() and url.isprintable() and " " not in url
     except ValueError:
         return False

@@ -109,12 +109,14 @@ def read(service: HookService, request: Any, local: Callable[[str], str], today:
     call = HookCall(Asked())
     # What is relative in a request of an EHR is on the EHR's server, and not on this one.
     reader = Reader(call.asked, lambda literal: local(literal) if "://" in literal else "", today, most)
-    orders = _orders(service, context)
+    orders = _orders(service, context, call.asked)
     _read_prefetch(call, reader, prefetch, patient, {_named(one) for one in _resources(orders)})
     if not service.orders:
         if not any(key in prefetch for key in _TAKEN):
             keys = " or ".join(f"prefetch.{key}" for key in _TAKEN)
-            raise PreconditionFailed(f"the request does not say what the patient takes: {keys} is needed")
+            raise PreconditionFailed(
+                f"the request does not say what the patient takes: {keys} is needed", code="required"
+            )
         call.focus = set(range(len(call.asked.drugs)))
         return call
     source = f"context.{service.orders}"
@@ -133,7 +135,7 @@ def _object(value: Any, where: str) -> JSON:
     return value
 
 
-def _orders(service: HookService, context: JSON) -> JSON:
+def _orders(service: HookService, context: JSON, asked: Asked) -> JSON:
     """The orders that are not signed yet, as a Bundle; drafts of CDS Hooks 1.0 had them as an array."""
     if not service.orders:
         return {"resourceType": "Bundle"}
@@ -145,13 +147,17 @@ def _orders(service: HookService, context: JSON) -> JSON:
         raise BadRequest(f"{where} is a Bundle of orders", expression=where, code="required")
     if not isinstance(found.get("entry", []), list):
         raise BadRequest(f"{where}.entry is an array", expression=where, code="structure")
-    return {**found, "entry": [_current(one) for one in found.get("entry", [])]}
+    entries = [one if isinstance(one, dict) else {} for one in found.get("entry", [])]
+    whole = [_current(one) for one in entries if isinstance(one.get("resource"), dict)]
+    if len(whole) < len(entries):
+        asked.not_understood.append(Remark(f"{where}: {len(entries) - len(whole)} entries have no resource", where))
+    return {**found, "entry": whole}
 
 
-def _current(entry: Any) -> Any:
+def _current(entry: JSON) -> JSON:
     """An entry with the order of DSTU2 under its later name."""
-    order = entry.get("resource") if isinstance(entry, dict) else None
-    if isinstance(order, dict) and order.get("resourceType") == _FORMER:
+    order = entry["resource"]
+    if order.get("resourceType") == _FORMER:
         return {**entry, "resource": {**order, "resourceType": "MedicationRequest"}}
     return entry
 
