@@ -20,11 +20,11 @@ from apothecary.interactions.service import Service
 from apothecary.operations import OPERATIONS
 from apothecary.rest import admission, bulk, errors, routes
 from apothecary.rest.cache import Cached
+from apothecary.rest.direct import Direct, within
 from apothecary.rest.gate import Gate
 from apothecary.rest.metrics import Metrics
 from apothecary.rest.observe import Observed
 from apothecary.rest.routing import Adapter, Router
-from apothecary.rest.streams import Stream
 from apothecary.settings import Settings
 from apothecary.store.bulk import Bulk
 from apothecary.store.contract import Transaction
@@ -76,15 +76,7 @@ class Apothecary(Flask):
         return func
 
     def dispatch_request(self) -> ResponseReturnValue:
-        # Inside of what turns errors into answers, and outside of all that waits for the database.
-        if not self.gate.enter(request.environ):
-            return super().dispatch_request()
-        try:
-            answer = super().dispatch_request()
-        finally:
-            self.gate.leave()
-        if isinstance(answer, Stream):
-            answer.within(self.gate.turn)
+        answer: ResponseReturnValue = within(self.gate, request.environ, super().dispatch_request, {})
         return answer
 
     def make_default_options_response(self) -> Response:
@@ -116,10 +108,10 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     bulk_store = Bulk(store)
     app.worker = Worker(service, bulk_store)
     bulk.register(app, service, routes.bases(service), Exports(service, bulk_store, app.worker))
-    cache = Cached(app.wsgi_app, service, app.gate)
+    app.router = Router(app.url_map, routes.bases(service))
+    cache = Cached(Direct(app.wsgi_app, service, app.gate, app.router, app.view_functions), service, app.gate)
     metrics.watch(lambda: cache.counts() | app.gate.counts())
     app.wsgi_app = Observed(cache, service, metrics, app.gate.drain)  # type: ignore[method-assign] # Flask's way to wrap an app
-    app.router = Router(app.url_map, routes.bases(service))
     # What an earlier server left half done goes on.
     service.live.look(store)
     app.worker.look()

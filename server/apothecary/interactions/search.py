@@ -190,7 +190,7 @@ def answer(
     whole = found.summary == "false" and not found.elements
     marked = any(map(is_marked, found.query.predicates))
     inside = contained_in(service, version, page.hits) if marked else {}
-    entries = []
+    entries, shown_as = [], {kind: basics.shown_as(service, version, kind) for kind in {hit.type for hit in page.hits}}
     for hit in page.hits:
         if marked and is_marked(hit.type):
             body = inside.get(hit.id)
@@ -198,7 +198,7 @@ def answer(
                 continue  # the container was changed or deleted since the database found it
             address = url_path(hit.id)
         else:
-            body, address = body_in(hit, version), f"{basics.shown_as(service, version, hit.type)}/{hit.id}"
+            body, address = body_in(hit, version), f"{shown_as[hit.type]}/{hit.id}"
         shown = body if whole else subset(body, version, found.summary, found.elements)
         entries.append(bundle.match(prefix, address, shown, score=hit.score))
     if not page.hits and found.query.cursor is None:

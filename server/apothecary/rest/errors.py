@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 
-from flask import Flask, request
+from flask import Flask
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.exceptions import MethodNotAllowed as RoutingMethodNotAllowed
 from werkzeug.exceptions import NotFound as RoutingNotFound
@@ -20,7 +20,7 @@ from apothecary.fhir.json import dumps, pretty
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.service import Service
 from apothecary.reports.operation_outcome import operation_outcome
-from apothecary.rest import addresses, pages
+from apothecary.rest import addresses, current, pages
 from apothecary.rest.exchange import CHOSEN, CONTENT_TYPE, finish, request_id, too_large
 from apothecary.rest.forms import FHIR_JSON, HTML, NDJSON, Form, written
 from apothecary.rest.headers import VARY
@@ -35,26 +35,24 @@ _LOOKED_AT = 2000
 
 def register(app: Flask, service: Service) -> None:
     """Answer every error of the app with an OperationOutcome."""
+    app.register_error_handler(Exception, lambda error: answer_to(service, error))
 
-    def known(error: FhirError) -> Answer:
+
+def answer_to(service: Service, error: Exception) -> Answer:
+    """What the request in hand is answered with, if it ended in `error`."""
+    if isinstance(error, FhirError):
         return _answer(service, error.status, _with_pointer(service, error), dict(error.headers))
-
-    def from_routing(error: HTTPException) -> Answer:
+    if isinstance(error, HTTPException):
         translated = too_large(service) if isinstance(error, RequestEntityTooLarge) else _translate(error)
         status = error.code if error.code and error.code >= 400 else translated.status
         return _answer(service, status, _with_pointer(service, translated), dict(translated.headers))
-
-    def unexpected(error: Exception) -> Answer:
-        number = request_id(request.environ) or secrets.token_hex(8)
-        # `finish` sends it back.
-        request.environ["HTTP_X_REQUEST_ID"] = number
-        log.error("request %s failed: %s %r\n%s", number, request.method, request.path, whence(error))
-        issue = Issue("fatal", "exception", f"The server failed; the error is in its log under {number}.")
-        return _answer(service, 500, (issue,), {})
-
-    app.register_error_handler(FhirError, known)
-    app.register_error_handler(HTTPException, from_routing)
-    app.register_error_handler(Exception, unexpected)
+    environ = current.environ()
+    number = request_id(environ) or secrets.token_hex(8)
+    # `finish` sends it back.
+    environ["HTTP_X_REQUEST_ID"] = number
+    log.error("request %s failed: %s %r\n%s", number, environ["REQUEST_METHOD"], current.path(), whence(error))
+    issue = Issue("fatal", "exception", f"The server failed; the error is in its log under {number}.")
+    return _answer(service, 500, (issue,), {})
 
 
 def failed() -> Answer:
@@ -67,7 +65,7 @@ def _with_pointer(service: Service, error: FhirError) -> tuple[Issue, ...]:
     """The issues of an error; where the address is the fault, the first says which one was probably meant."""
     if not isinstance(error, NotFound | MethodNotAllowed):
         return error.issues
-    address = addresses.meant(service, request.path)
+    address = addresses.meant(service, current.path())
     if address is None:
         return error.issues
     first, *others = error.issues
@@ -78,13 +76,13 @@ def _translate(error: HTTPException) -> FhirError:
     """What Flask's routing and request parsing complain about, in our words."""
     if isinstance(error, RoutingNotFound):
         return NotFound(
-            f"there is nothing at {request.path}",
+            f"there is nothing at {current.path()}",
             remedy="Addresses are [base]/[type], [base]/[type]/[id] and those below; GET /fhir/metadata lists all.",
         )
     if isinstance(error, RoutingMethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         return MethodNotAllowed(
-            f"{request.method} is not offered at {request.path}",
+            f"{current.environ()['REQUEST_METHOD']} is not offered at {current.path()}",
             remedy=f"Allowed here: {allowed}.",
             headers={"Allow": allowed},
         )
@@ -95,16 +93,16 @@ def _version(service: Service) -> FhirVersion:
     """The FHIR version of the base that was asked, or that the request chose: an OperationOutcome is written alike in
     all of them.
     """
-    segment = request.path.removeprefix("/fhir/").partition("/")[0]
+    segment = current.path().removeprefix("/fhir/").partition("/")[0]
     base = next((one for one in service.registries if one.segment == segment), None)
     if base is not None:
         return base
-    chosen: FhirVersion = request.environ.get(CHOSEN, service.settings.fhir_version)
+    chosen: FhirVersion = current.environ().get(CHOSEN, service.settings.fhir_version)
     return chosen
 
 
 def _answer(service: Service, status: int, issues: tuple[Issue, ...], headers: dict[str, str]) -> Answer:
-    environ: dict[str, Any] = request.environ
+    environ: dict[str, Any] = current.environ()
     if form_asked(environ) is HTML:
         base = _base(service)
         view = pages.view(service, _version(service), base, environ, parse_qsl(environ.get("QUERY_STRING", "")), status)
@@ -132,5 +130,5 @@ def form_asked(environ: dict[str, Any]) -> Form:
 
 def _base(service: Service) -> str:
     """The path of the base that was asked, whatever the request says of its host."""
-    version = request.path.removeprefix("/fhir/").partition("/")[0]
+    version = current.path().removeprefix("/fhir/").partition("/")[0]
     return next((f"/fhir/{one.segment}" for one in service.registries if one.segment == version), "/fhir")

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from flask import request
+from werkzeug.http import parse_date
 
 from apothecary.errors import BadRequest, TooLarge, UriTooLong
 from apothecary.fhir.caches import short_cache
@@ -17,7 +18,7 @@ from apothecary.fhir.json import pretty
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import http_date
 from apothecary.interactions.service import Service
-from apothecary.rest import forms, forwarded, pages
+from apothecary.rest import current, forms, forwarded, pages
 from apothecary.rest.admission import closed_for, shared_with
 from apothecary.rest.encoding import inflate
 from apothecary.rest.forwarded import HOST, PATH, SCHEMES
@@ -61,7 +62,7 @@ class Exchange:
         self.service = service
         self.prefix = prefix
         self.base_version = base_version
-        self.environ: dict[str, Any] = request.environ
+        self.environ: dict[str, Any] = current.environ()
         if service.replica is not None:
             service.replica.begin(request.cookies.get(POSITION))
         service.live.begin(service.reader)
@@ -104,6 +105,11 @@ class Exchange:
                 self.general[name] = value
             else:
                 self.pairs.append((name, value))
+
+    @property
+    def posted(self) -> bool:
+        """Whether the parameters may stand in the body."""
+        return bool(self.environ["REQUEST_METHOD"] == "POST")
 
     @property
     def version(self) -> FhirVersion:
@@ -263,7 +269,7 @@ class Exchange:
         since = self.environ.get("HTTP_IF_MODIFIED_SINCE")
         if since is None or updated is None:
             return False
-        moment = request.if_modified_since
+        moment = parse_date(since)
         return moment is not None and updated // 1_000_000 <= int(moment.timestamp())
 
 

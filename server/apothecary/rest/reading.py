@@ -119,7 +119,7 @@ class ReadingViews(BaseViews):
 
     def search_type(self, resource_type: str) -> Answer:
         exchange = self.exchange()
-        text = None if request.method == "POST" else exchange.text
+        text = None if exchange.posted else exchange.text
         if text is None:
             _read_form(exchange)
         return self._search(exchange, resource_type, text)
@@ -129,14 +129,14 @@ class ReadingViews(BaseViews):
         if resource_type != ALL and not resource_type[:1].isupper():
             raise NoSuchAddress()  # no name of a type, so nothing of a compartment
         exchange = self.exchange()
-        if request.method == "POST":
+        if exchange.posted:
             _read_form(exchange)
         kind = None if resource_type == ALL else resource_type
         return self._search(exchange, kind, compartment=Compartment(compartment, resource_id))
 
     def search_system(self) -> Answer:
         exchange = self.exchange()
-        if request.method == "POST":
+        if exchange.posted:
             _read_form(exchange)
         return self._search(exchange, None)
 
@@ -161,7 +161,7 @@ class ReadingViews(BaseViews):
             compartment=compartment,
             clock=clock,
         )
-        if request.method == "POST":
+        if exchange.posted:
             return exchange.respond(body, [])
         return exchange.respond_lasting(body, [], lasting=not clock.asked)
 

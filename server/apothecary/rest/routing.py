@@ -1,14 +1,14 @@
 """Finding the view for an address.
 
-FHIR's addresses have a fixed form (https://hl7.org/fhir/R5/http.html#general), so the two that nearly all requests
-have,
-`[base]/[type]` and `[base]/[type]/[id]`, are told apart by splitting the path. Measured: werkzeug's general matcher
-takes 15 to 20
-microseconds for these. Every other address goes to it, and so do errors, so that 404 and 405 have one origin.
+FHIR's addresses have a fixed form (https://hl7.org/fhir/R5/http.html#general), so those that nearly all requests have,
+`[base]/[type]`, `[base]/[type]/[id]` and `[base]/[type]/[id]/_history/[vid]`, are told apart by splitting the
+path. Measured: werkzeug's general matcher takes 15 to 20 microseconds for these. Every other address goes to it, and
+so do errors, so that 404 and 405 have one origin.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,12 +16,14 @@ from werkzeug.routing import Map, MapAdapter, Rule
 
 Matched = tuple[Rule, Mapping[str, Any]]
 
+_NUMBER = re.compile("[0-9]+")
+
 # Where the WSGI environment says what was matched; missing where nothing was.
 MATCHED = "apothecary.matched"
 
 
 class Router:
-    """The routes of type and instance, by base, number of segments and method."""
+    """The routes of type, instance and version, by base, number of segments and method."""
 
     def __init__(self, url_map: Map, bases: Mapping[str, Any]) -> None:
         self.url_map = url_map
@@ -29,12 +31,14 @@ class Router:
         self._rules: dict[tuple[str, int, str], Rule] = {}
         for rule in url_map.iter_rules():
             for prefix in bases:
-                length = {f"{prefix}/<resource_type>": 1, f"{prefix}/<resource_type>/<resource_id>": 2}.get(rule.rule)
+                instance = f"{prefix}/<resource_type>/<resource_id>"
+                lengths = {f"{prefix}/<resource_type>": 1, instance: 2, f"{instance}/_history/<version_id>": 4}
+                length = lengths.get(rule.rule)
                 for method in rule.methods or () if length else ():
                     self._rules[prefix, length or 0, method] = rule
 
     def match(self, environ: Mapping[str, Any]) -> Matched | None:
-        """The rule and its values for a plain type or instance address; None for any other."""
+        """The rule and its values for a plain address of a type, an instance or a version; None for any other."""
         parts: list[str] = environ["PATH_INFO"].split("/")
         if len(parts) < 3 or parts[0] or parts[1] != "fhir":
             return None
@@ -54,7 +58,15 @@ class Router:
         # An id is of a few characters; `_search`, `$validate` and what needs decoding are for the general matcher.
         if not values[1] or values[1][0] in "_$" or not values[1].isascii():
             return None
-        return rule, {"resource_type": values[0], "resource_id": values[1]}
+        found = {"resource_type": values[0], "resource_id": values[1]}
+        if len(values) == 2:
+            return rule, found
+        # The number of a version needs no decoding either.
+        return (
+            (rule, found | {"version_id": values[3]})
+            if values[2] == "_history" and _NUMBER.fullmatch(values[3])
+            else None
+        )
 
 
 class Adapter:

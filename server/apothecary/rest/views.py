@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flask import request
+from urllib.parse import parse_qs
 
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.service import Service
-from apothecary.rest import binary
+from apothecary.rest import binary, current
 from apothecary.rest.exchange import Exchange
 
 
@@ -27,4 +27,10 @@ class BaseViews:
 
     def wants_content(self, resource_type: str) -> bool:
         """Whether the request in hand wants what a Binary holds: https://hl7.org/fhir/R5/binary.html"""
-        return resource_type == binary.TYPE and binary.wants_content(request.headers.get("Accept", ""), request.args)
+        return resource_type == binary.TYPE and _wants_content()
+
+
+def _wants_content() -> bool:
+    environ = current.environ()
+    asked = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    return binary.wants_content(environ.get("HTTP_ACCEPT", ""), asked)
