@@ -55,20 +55,13 @@ def _times(stat: Path) -> Iterator[tuple[int, int]]:
 
 
 def apothecary(
-    port: int,
-    content: Path,
-    database: str,
-    workers: int,
-    threads: int = 2,
-    cache_bytes: int | None = None,
-    audit: Path | None = None,
+    port: int, content: Path, database: str, workers: int, threads: int = 2, cache_bytes: int | None = None
 ) -> list[str]:
-    """The command that serves `content`, and records each request in the folder `audit`."""
+    """The command that serves `content`."""
     options = {"--host": HOST, "--port": port, "--workers": workers, "--content": content, "--database": database}
     words = [str(word) for option in options.items() for word in option]
     variables = [f"APOTHECARY_THREADS={threads}"]
     variables += [f"APOTHECARY_CACHE_BYTES={cache_bytes}"] if cache_bytes is not None else []
-    variables += ["APOTHECARY_AUDIT=file", f"APOTHECARY_AUDIT_FOLDER={audit}"] if audit is not None else []
     return ["env", *variables, str(BIN / "apothecary"), "serve", *words]
 
 
@@ -124,11 +117,12 @@ def status(port: int, path: str) -> int | None:
         return None
 
 
-def fetch(port: int, path: str) -> tuple[int, bytes]:
-    """Status and body of a GET for FHIR JSON."""
+def fetch(port: int, path: str, token: str = "") -> tuple[int, bytes]:
+    """Status and body of a GET for FHIR JSON, with an access token where there is one."""
     connection = http.client.HTTPConnection(HOST, port, timeout=30)
     try:
-        connection.request("GET", path, headers={"Accept": "application/fhir+json"})
+        given = {"Authorization": f"Bearer {token}"} if token else {}
+        connection.request("GET", path, headers={"Accept": "application/fhir+json"} | given)
         response = connection.getresponse()
         return response.status, response.read()
     finally:
