@@ -117,7 +117,7 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     app.router = Router(app.url_map, routes.bases(service))
     cache = Cached(Direct(app.wsgi_app, service, app.gate, app.router, app.view_functions), service, app.gate)
     metrics.watch(lambda: cache.counts() | app.gate.counts())
-    inner = _asked_by(app, service, store, cache)
+    inner = _asked_by(app, service, store, _limited(service, cache))
     if audited is not None:
         inner = audited.around(inner)
     app.wsgi_app = Observed(inner, service, metrics, app.gate.drain)  # type: ignore[method-assign] # Flask's way to wrap an app
@@ -139,6 +139,15 @@ def _asked_by(app: Apothecary, service: Service, store: SqlStore, answering: WSG
     authorization, bases = Authorization.of(service.settings, store), routes.bases(service)
     authentication.register(app, service, authorization, bases)
     return authentication.Authenticated(answering, authorization, bases)
+
+
+def _limited(service: Service, answering: WSGIApplication) -> WSGIApplication:
+    """`answering` as often as the settings allow; where they say nothing as it is, with nothing of it loaded."""
+    if not service.settings.rate_limit.strip():
+        return answering
+    from apothecary.rest.limiting import Limited
+
+    return Limited(answering, service)
 
 
 def make_service(settings: Settings, store: SqlStore) -> Service:

@@ -95,6 +95,11 @@ class Weighed(Generic[K, R]):
                 self._old, self._young, self._weight = self._young, {}, weight
             self._young[key] = value, weight
 
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._old, self._young, self._weight = {}, {}, 0
+
     @property
     def weight(self) -> int:
         """What all entries weigh."""
