@@ -112,7 +112,8 @@ class Issuers:
         signed.verify(self._by_url[url].keys_for(signed.header.get("kid")), OF_ISSUERS)
         # A token for the client, about who signed in, or to get other tokens with, is not for us.
         told = signed.claims.get("typ")
-        if signed.kind not in _KINDS or (isinstance(told, str) and told.lower() != "bearer"):
+        other = isinstance(told, str) and told.lower() != "bearer"
+        if signed.kind not in _KINDS or other or "at_hash" in signed.claims:
             raise InvalidToken("this is no access token, but one for another purpose")
         audience = signed.claims.get("aud")
         if self._audiences.isdisjoint(_texts(audience)):
