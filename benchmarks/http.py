@@ -42,6 +42,8 @@ class Target:
     paths: list[str]
     beside: str = "bare"
     """The target of the bare app that sends as many bytes."""
+    coding: str = "identity"
+    """What the client takes: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3"""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,14 @@ def load(connections: int, seconds: int, script: Path) -> list[str]:
 
 def measure(target: Target, seconds: int, connections: int = CONNECTIONS) -> Sample:
     """Load `target` for `seconds`."""
-    command = [*load(connections, seconds, ROTATE), f"http://{servers.HOST}:{target.port}", "--", *target.paths]
+    accepted = f"--header=Accept-Encoding: {target.coding}"
+    command = [
+        *load(connections, seconds, ROTATE),
+        accepted,
+        f"http://{servers.HOST}:{target.port}",
+        "--",
+        *target.paths,
+    ]
     before = target.server.processor_seconds()
     found = parse_wrk(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     used = target.server.processor_seconds() - before
@@ -188,6 +197,7 @@ def main(
         beside = {name: f"bare {name}" if size > LARGE else "bare" for name, size in sizes.items()}
         measured += [Target(name, computing, port, some, beside[name]) for name, some in asked.items()]
         measured += [Target(f"{name} again", cached, cached_port, some, beside[name]) for name, some in asked.items()]
+        measured.append(Target("metadata in gzip again", cached, cached_port, asked["metadata"], coding="gzip"))
         for target in measured:
             check(target)
             measure(target, 1)  # warms up caches and connections
@@ -199,9 +209,9 @@ def main(
 def table(results: list[Result]) -> str:
     """`results` for people."""
     names = ("", "req/s", "p50 ms", "p99 ms", "cpu us", "of bare", "by cpu", "of its size")
-    lines = [f"{names[0]:<16}" + "".join(f"{name:>12}" for name in names[1:])]
+    lines = [f"{names[0]:<24}" + "".join(f"{name:>12}" for name in names[1:])]
     lines += [
-        f"{r.name:<16}{r.rate:>12.0f}{r.p50:>12.2f}{r.p99:>12.2f}{r.cpu:>12.0f}{r.ratio:>12.2f}{r.cpu_ratio:>12.2f}"
+        f"{r.name:<24}{r.rate:>12.0f}{r.p50:>12.2f}{r.p99:>12.2f}{r.cpu:>12.0f}{r.ratio:>12.2f}{r.cpu_ratio:>12.2f}"
         f"{r.size_ratio:>12.2f}"
         for r in results
     ]
