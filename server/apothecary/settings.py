@@ -118,6 +118,9 @@ class Settings:
         "single", "Whether a conditional delete may delete more than one resource."
     )
     bundle_limit: int = setting(5000, "Most entries of a batch or transaction.")
+    detect_issues_limit: int = setting(
+        400, "Most drugs that $detect-issues looks at together; a longer list is refused.", least=1
+    )
     expansion_limit: int = setting(10_000, "Most codes that $expand gives in one answer; count asks for fewer.")
     body_limit: int = setting(32 * 1024 * 1024, "Largest request body in bytes.")
     body_seconds: float = setting(60.0, "Longest time that the body of a request may take to arrive.")

@@ -40,6 +40,7 @@ UNSAID = {
     "SearchParameter/ClinicalUseDefinition-category": "base",
     "SearchParameter/ClinicalUseDefinition-effect-statement": "base",
     "SearchParameter/ClinicalUseDefinition-interactant": "base",
+    "SearchParameter/ClinicalUseDefinition-interactant-reference": "base",
     "SearchParameter/ClinicalUseDefinition-limitation": "base",
     "SearchParameter/ClinicalUseDefinition-other-therapy": "base",
     "SearchParameter/ClinicalUseDefinition-population": "base",

@@ -1,0 +1,232 @@
+"""A drug of the list with everything that names it, and how that was inferred: product, ingredient, class.
+
+https://hl7.org/fhir/R5/medication-definition-module.html. Inference goes up alone: from a product to what it contains,
+from that to its classes and what stands above them. What is said of one product is never said of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from apothecary.fhir.json import JSON
+from apothecary.safety.asked import AskedDrug, Code
+from apothecary.safety.concepts import Coded, Concept, Key, Keys, Node, codings, concept, either, items, pointed, texted
+from apothecary.safety.found import Implicated
+
+Place = Literal["itself", "ingredient", "excipient", "class", "above"]
+_ATC = "http://www.whocc.no/atc"
+# The subgroup of a substance: https://atcddd.fhi.no/atc/structure_and_principles/
+_SUBSTANCE, _SUBGROUP = 7, 5
+
+
+class Step(NamedTuple):
+    """How a node was reached: where it stands, what that is called, the sentence that says why, and from where."""
+
+    place: Place
+    label: str
+    why: str
+    origin: Node | None
+
+
+@dataclass(slots=True)
+class Drug:
+    """A drug of the list. `nodes` has everything that names it."""
+
+    number: int
+    asked: AskedDrug
+    nodes: dict[Node, Step] = field(default_factory=dict)
+    routes: list[Concept] = field(default_factory=list)
+    resources: dict[str, Holding] = field(default_factory=dict)
+    """The resources that stand for it, its ingredients and classes, by `Type/id`."""
+    remarks: list[str] = field(default_factory=list)
+    """What of it could not be looked at."""
+
+    @property
+    def label(self) -> str:
+        """What to call it: in the words of the request, else by what is held here."""
+        asked = self.asked
+        if asked.name or any(one.display for one in asked.codes):
+            return asked.label
+        held = (step.label for step in self.nodes.values() if step.place == "itself" and step.label != asked.label)
+        return next(held, asked.label)
+
+    @property
+    def implicated(self) -> Implicated:
+        """How findings name it."""
+        return Implicated(self.number, self.label)
+
+    @property
+    def understood(self) -> bool:
+        """Whether anything is known of it."""
+        return bool(self.resources) or any(one.place != "itself" for one in self.nodes.values())
+
+    @property
+    def references(self) -> list[str]:
+        """`Type/id` of all resources that name it."""
+        return [one for one in self.nodes if isinstance(one, str)]
+
+    @property
+    def codes(self) -> list[Key]:
+        """All codes that name it."""
+        return [one for one in self.nodes if not isinstance(one, str)]
+
+    def add(self, nodes: Iterable[Node], place: Place, label: str, why: str, origin: Node | None) -> list[Node]:
+        """Note nodes that were not known; those are given back."""
+        fresh = [one for one in nodes if one not in self.nodes]
+        for one in fresh:
+            self.nodes[one] = Step(place, label, why, origin)
+        return fresh
+
+    def chain(self, node: Node) -> tuple[str, ...]:
+        """The sentences that lead from what was asked to a node."""
+        found: list[str] = []
+        at: Node | None = node
+        while at is not None:
+            step = self.nodes[at]
+            if step.why:
+                found.append(step.why)
+            at = step.origin
+        return tuple(dict.fromkeys(reversed(found)))
+
+    def of(self, *places: Place) -> Iterator[tuple[Node, Step]]:
+        """The nodes that stand in one of the places."""
+        return ((node, step) for node, step in self.nodes.items() if step.place in places)
+
+    def meets(self, named: Concept, members: Iterable[Key] = ()) -> Node | None:
+        """The node by which a concept names this drug; None where it does not. `members` are those of its value
+        sets.
+        """
+        if named.reference and named.reference in self.nodes:
+            return named.reference
+        keys = (key for one in named.codes for key in one.keys)
+        return next((key for key in keys if key in self.nodes), None) or next(
+            (key for key in members if key in self.nodes), None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a resource that stands for a drug, a substance or a class says of it."""
+
+    reference: str
+    label: str
+    codes: tuple[Coded, ...]
+    identifiers: tuple[Coded, ...] = ()
+    """These find it. They do not name what it is: thousands of products may share one application."""
+    ingredients: tuple[tuple[Concept, bool], ...] = ()
+    """With whether it is active."""
+    classes: tuple[Concept, ...] = ()
+    same: tuple[str, ...] = ()
+    """Other resources that stand for the same."""
+    routes: tuple[Concept, ...] = ()
+    statements: tuple[str, ...] = ()
+    """The ClinicalUseDefinitions that it names."""
+
+    @property
+    def called(self) -> Coded | None:
+        """What its own catalogue calls it by: the first code that is no wider or narrower than it."""
+        exact = (one for one in (*self.codes, *self.identifiers) if not one.relationship)
+        return next(exact, None)
+
+
+_INACTIVE = frozenset({"IACT", "COLR", "FLVR", "PRSV", "STBL", "ADJV"})
+
+
+def holding(resource: JSON, reference: str, keys: Keys) -> Holding:
+    """What a Medication, MedicationKnowledge, Substance, SubstanceDefinition or MedicinalProductDefinition of any
+    release says; of another type, its code.
+    """
+    coded = [*codings(resource.get("code"), keys)]
+    if isinstance(resource.get("code"), dict):
+        coded += codings(resource["code"].get("concept"), keys)
+    for one in items(resource.get("code")):
+        coded += codings(one.get("code"), keys)
+    definitional = resource.get("definitional")
+    about = definitional if isinstance(definitional, dict) else resource
+    return Holding(
+        reference,
+        _label(resource) or reference,
+        tuple(dict.fromkeys(coded)),
+        tuple(_identifiers(resource, keys)),
+        tuple(_ingredients(about, keys)),
+        tuple(_classes(resource, keys)),
+        tuple(_same(resource)),
+        tuple(concept(one, keys) for one in items(about.get("intendedRoute"))),
+        tuple(_statements(resource)),
+    )
+
+
+def _identifiers(resource: JSON, keys: Keys) -> Iterator[Coded]:
+    for one in items(resource.get("identifier")):
+        system, value = texted(one.get("system")), texted(one.get("value"))
+        if system and value:
+            yield Coded(Code(system, value), tuple(keys(system, value)))
+
+
+def _label(resource: JSON) -> str:
+    code = resource.get("code")
+    if isinstance(code, dict):
+        inner = code.get("concept")
+        said = inner if isinstance(inner, dict) else code
+        if text := texted(said.get("text")):
+            return text
+        if text := next(filter(None, (texted(one.get("display")) for one in items(said.get("coding")))), ""):
+            return text
+    names = resource.get("name")
+    for one in names if isinstance(names, list) else ():
+        if text := texted(one.get("productName") or one.get("name") if isinstance(one, dict) else one):
+            return text
+    return ""
+
+
+def _ingredients(about: JSON, keys: Keys) -> Iterator[tuple[Concept, bool]]:
+    for one in items(about.get("ingredient")):
+        if "coding" in one or "text" in one:  # a MedicinalProductDefinition lists concepts
+            yield concept(one, keys), True
+            continue
+        kinds = one.get("type")
+        role = {texted(each.get("code")) for each in items(kinds.get("coding") if isinstance(kinds, dict) else None)}
+        active = one.get("isActive") is not False and not role & _INACTIVE
+        for name in ("item", "substance"):
+            if found := either(one, name, keys):
+                yield found, active
+
+
+def _classes(resource: JSON, keys: Keys) -> Iterator[Concept]:
+    for one in items(resource.get("medicineClassification")):
+        listed = one.get("classification")
+        for each in items(listed):
+            yield concept(each, keys)
+        if isinstance(one.get("classificationCodeableConcept"), dict):
+            yield concept(one["classificationCodeableConcept"], keys)
+    for one in items(resource.get("classification")):
+        yield concept(one, keys)
+
+
+def _same(resource: JSON) -> Iterator[str]:
+    linked = resource.get("associatedMedication")
+    for one in (*items(linked), linked, resource.get("definition")):
+        if found := pointed(one).reference:
+            yield found
+    code = resource.get("code")
+    if isinstance(code, dict) and (found := pointed(code.get("reference")).reference):
+        yield found
+
+
+def _statements(resource: JSON) -> Iterator[str]:
+    listed = [*items(resource.get("clinicalUseIssue"))]
+    for guideline in items(resource.get("indicationGuideline")):
+        used = (one.get("reference") for one in items(guideline.get("indication")))
+        listed += [one for one in used if isinstance(one, dict)]
+    for one in listed:
+        if (found := pointed(one).reference).startswith("ClinicalUseDefinition/"):
+            yield found
+
+
+def subgroup(code: Code) -> Code | None:
+    """The chemical subgroup of a substance's ATC code: what counts as its class, though the code alone says so."""
+    if code.system == _ATC and len(code.code) == _SUBSTANCE:
+        return Code(_ATC, code.code[:_SUBGROUP].upper())
+    return None

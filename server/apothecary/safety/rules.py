@@ -1,0 +1,264 @@
+"""What statements say against a list of drugs: https://hl7.org/fhir/R5/clinicalusedefinition.html
+
+A statement speaks of a drug where its subject is the drug, something in it, or a class of either. Of statements that
+contradict each other all are told. A drug, a condition or a statement more never takes a finding away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from apothecary.safety.asked import Remark
+from apothecary.safety.concepts import Concept, Key, Keys, Node
+from apothecary.safety.drugs import Drug
+from apothecary.safety.found import Finding, Found, Kind
+from apothecary.safety.population import ALERTS, KnownConcept, Membership, Patient, Population
+from apothecary.safety.statements import Statement
+
+Members = Callable[[str], Sequence[Key]]
+"""Gives the codes of a value set; none where it is not held."""
+
+# https://hl7.org/fhir/R5/valueset-therapy-relationship-type.html, and the codes of this project.
+_WITH = frozenset({"contraindicated-only-with"})
+_EXCEPT = frozenset({"contraindicated-except-with"})
+_TOGETHER = frozenset({"indicated-only-with", "may-be-combined-with", "add-on-for-lasting-control"})
+
+
+@dataclass
+class Judge:
+    """What is compared: drugs, who takes them, and what is held of populations and value sets."""
+
+    drugs: Sequence[Drug]
+    patient: Patient
+    populations: Mapping[str, Population]
+    members: Members
+    keys: Keys
+    found: Found = field(default_factory=Found)
+    _seen: set[tuple[object, ...]] = field(default_factory=set)
+
+    def judge(self, statements: Iterable[Statement], linked: Mapping[str, Sequence[str]]) -> None:
+        """Add to `found` what the statements say. `linked` has, for statements without a subject of their own, the
+        resources that name them.
+        """
+        for one in statements:
+            if one.silent:
+                self._pass_over(one, f"is {one.silent}, and does not speak")
+                continue
+            subjects = one.subjects or tuple(Concept(reference=each) for each in linked.get(one.reference, ()))
+            if one.type == "interaction":
+                self._interaction(one, subjects)
+                continue
+            for drug in self.drugs:
+                met = self._met(drug, subjects)
+                if met is not None:
+                    self._of_drug(one, drug, met)
+
+    # -- one drug and a statement
+
+    def _met(self, drug: Drug, named: Iterable[Concept]) -> Node | None:
+        found = (drug.meets(one, self._members(one)) for one in named)
+        return next((node for node in found if node is not None), None)
+
+    def _members(self, named: Concept) -> list[Key]:
+        return [key for url in named.value_sets for key in self.members(url)]
+
+    def _of_drug(self, one: Statement, drug: Drug, met: Node) -> None:
+        if one.type == "contraindication":
+            self._contraindication(one, drug, met)
+        elif one.limitation:
+            self._limitation(one, drug, met)
+        elif one.type in ("warning", "undesirable-effect"):
+            self._warning(one, drug, met)
+        for therapy in one.therapies if one.type == "indication" else ():
+            for other in self.drugs:
+                node = None if other is drug else self._met(other, [therapy.treatment])
+                if node is not None and therapy.relation in _TOGETHER:
+                    use = f" in {one.condition.label}" if one.condition else ""
+                    text = f"{drug.label} and {other.label}: the source says{use}: {therapy.label}."
+                    self._add("combination", "", one, text, [(drug, met), (other, node)], about=therapy.treatment.label)
+
+    def _contraindication(self, one: Statement, drug: Drug, met: Node) -> None:
+        conditions = list(self._conditions(one, drug, met))
+        if one.condition and not conditions:
+            return
+        companions: list[tuple[Drug, Node]] = []
+        only = [each for each in one.therapies if each.relation in _WITH]
+        if only:
+            companions = [
+                (other, node)
+                for other in self.drugs
+                if other is not drug
+                if (node := self._met(other, [each.treatment for each in only])) is not None
+            ]
+            if not companions:
+                return
+        belonging = self._belonging(one)
+        if belonging is not None and not belonging.belongs:
+            return
+        if not (one.condition or only or one.populations):
+            self._pass_over(one, f"states a contraindication to {drug.label} that no code ties to anything", drug)
+            return
+        unless = [each.label + " " + each.treatment.label for each in one.therapies if each.relation in _EXCEPT]
+        beside = tuple(f"the source makes an exception, which was not looked at: {each}" for each in unless)
+        beside += (belonging.why,) if belonging is not None else ()
+        if one.condition:
+            for known, why in conditions:
+                text = f"{drug.label}: {one.summary}; {known.asked.label} is among the conditions."
+                sides = [(drug, met), *companions]
+                self._add("drug-condition", "COND", one, text, sides, (*why, *beside), known.asked.label)
+        elif only:
+            for other, node in companions:
+                text = f"{drug.label} is contraindicated with {other.label}: {one.summary}."
+                self._add("drug-drug", "DRG", one, text, [(drug, met), (other, node)], beside)
+        elif belonging is not None:
+            self._for_population(one, drug, met, belonging, beside)
+
+    def _limitation(self, one: Statement, drug: Drug, met: Node) -> None:
+        if not one.condition.comparable:
+            self._pass_over(one, f"limits the use of {drug.label} in words only", drug)
+            return
+        for known, why in self._conditions(one, drug, met):
+            text = f"{drug.label}: {one.summary} {known.asked.label} is among the conditions or reasons."
+            remark = "whether it is given for this, and for how long, was not looked at"
+            self._add("limitation", "COND", one, text, [(drug, met)], (*why, remark), known.asked.label)
+
+    def _warning(self, one: Statement, drug: Drug, met: Node) -> None:
+        if one.populations:
+            belonging = self._belonging(one)
+            if belonging is not None and belonging.belongs:
+                self._for_population(one, drug, met, belonging, (belonging.why,))
+        elif "Pregnancy" in one.categories and self.patient.pregnant:
+            self._for_population(
+                one, drug, met, Membership(True, "pregnancy: yes", ("pregnancy",)), ("pregnancy: yes",)
+            )
+
+    def _for_population(
+        self, one: Statement, drug: Drug, met: Node, belonging: Membership, beside: tuple[str, ...]
+    ) -> None:
+        code = next((ALERTS[each] for each in belonging.about if each in ALERTS), "COND")
+        text = f"{drug.label}: {one.summary}; {belonging.why}."
+        self._add("population", code, one, text, [(drug, met)], beside, belonging.why)
+
+    def _conditions(self, one: Statement, drug: Drug, met: Node) -> Iterator[tuple[KnownConcept, tuple[str, ...]]]:
+        """The conditions that a statement is about, with the sentences that lead there."""
+        if not one.condition:
+            return
+        if not one.condition.comparable:
+            self._pass_over(one, f"names {one.condition.label!r} in words only", drug)
+            return
+        members = self._members(one.condition)
+        for known in self.patient.conditions:
+            if (why := known.meets(one.condition, members)) is None:
+                continue
+            coded = [each for each in one.comorbidities if each.comparable]
+            along = [each.meets(other) for each in self.patient.conditions for other in coded]
+            if coded and not any(each is not None for each in along):
+                continue
+            course = (f"the source says in which course: {one.course}; that was not looked at",) if one.course else ()
+            yield known, (*why, *course)
+
+    def _belonging(self, one: Statement) -> Membership | None:
+        """Whether the patient belongs to one of the populations; None where there is none. What is open is told."""
+        if not one.populations:
+            return None
+        found = []
+        for reference in one.populations:
+            known = self.populations.get(reference)
+            if known is None:
+                found.append(Membership(None, f"{reference} is not held here"))
+            else:
+                found.append(known.of(self.patient, self.keys))
+        yes = [each for each in found if each.belongs]
+        if yes:
+            return yes[0]
+        for each in found:
+            if each.belongs is None:
+                self._pass_over(one, f"is for a population: {each.why}")
+        return found[0]
+
+    # -- two drugs and a statement
+
+    def _interaction(self, one: Statement, subjects: Sequence[Concept]) -> None:
+        sides: list[tuple[Sequence[Concept], Sequence[Concept]]] = [(subjects, one.interactants)]
+        if not subjects:
+            sides = [
+                ([each], [*one.interactants[:place], *one.interactants[place + 1 :]])
+                for place, each in enumerate(one.interactants)
+            ]
+        for left, right in sides:
+            held = [(drug, node) for drug in self.drugs if (node := self._met(drug, left)) is not None]
+            if held and not any(each.comparable for each in right):
+                for drug, _ in held:
+                    named = ", ".join(each.label for each in right if each.label)
+                    said = f"says of {drug.label} in words only what it interacts with"
+                    self._pass_over(one, f"{said}: {named}" if named else said, drug)
+                continue
+            for drug, node in held:
+                for other in self.drugs:
+                    met = None if other is drug else self._met(other, right)
+                    if met is not None:
+                        self._pair(one, drug, node, other, met)
+
+    def _pair(self, one: Statement, drug: Drug, node: Node, other: Drug, met: Node) -> None:
+        aside = [each for each in (drug, other) if not self._route(one, each)]
+        if aside:
+            stated = ", ".join(each.label for each in one.routes)
+            for each in aside:
+                self._pass_over(one, f"is stated for the route {stated}; {each.label} is given by another", each)
+            return
+        routes: tuple[str, ...] = ()
+        if one.routes and not all(each.routes for each in (drug, other)):
+            stated = ", ".join(each.label for each in one.routes)
+            routes = (f"it is stated for the route {stated}; by which route each drug is given is not known",)
+        said = "; ".join(filter(None, [one.effect, one.incidence, one.text]))
+        text = f"{drug.label} and {other.label}: {said or 'an interaction is stated'}."
+        self._add("drug-drug", "DRG", one, text, [(drug, node), (other, met)], routes)
+
+    def _route(self, one: Statement, drug: Drug) -> bool:
+        """Whether a drug may be given by a route for which the statement holds: it is not set aside for what nobody
+        said.
+        """
+        wanted = {key for each in one.routes for coded in each.codes for key in coded.keys}
+        given = {key for each in drug.routes for coded in each.codes for key in coded.keys}
+        return not wanted or not given or bool(wanted & given)
+
+    # -- the answer
+
+    def _add(
+        self,
+        kind: Kind,
+        code: str,
+        one: Statement,
+        text: str,
+        sides: Sequence[tuple[Drug, Node]],
+        beside: Sequence[str] = (),
+        about: str = "",
+    ) -> None:
+        steps = [step for drug, node in sides for step in drug.chain(node)]
+        last = f"{one.reference} states it" + (f" ({one.source.label})" if one.source else "")
+        unless = "it holds only where its applicability says so, which was not evaluated"
+        further = [unless] if one.applicability else []
+        own = [node for drug, _ in sides for node, _ in drug.of("itself") if isinstance(node, str)]
+        finding = Finding(
+            kind,
+            text,
+            tuple(drug.implicated for drug, _ in sides),
+            tuple(dict.fromkeys([*steps, *beside, *further, last])),
+            code,
+            severity=one.severity,
+            severity_text=one.severity_text,
+            statement=one.reference,
+            management=one.management,
+            source=one.source,
+            about=about,
+            references=tuple(dict.fromkeys(own)),
+        )
+        if finding.key not in self._seen:
+            self._seen.add(finding.key)
+            self.found.issues.append(finding)
+
+    def _pass_over(self, one: Statement, why: str, drug: Drug | None = None) -> None:
+        remark = Remark(f"{one.reference} {why}", drug.asked.source if drug is not None else one.reference)
+        if remark not in self.found.not_looked_at:
+            self.found.not_looked_at.append(remark)
