@@ -19,7 +19,7 @@ UPGRADE ?= --upgrade
 PYTEST := -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-minimum test-newest test-heavy test-ha validator-tests sbom audit lint lock format definitions search-keys search-walk fuzz benchmark clean
+.PHONY: help serve test test-fast test-minimum test-newest test-catalogue test-heavy test-ha validator-tests sbom audit lint lock format definitions search-keys search-walk fuzz benchmark clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
@@ -55,6 +55,9 @@ format: $(DEVELOPMENT) ## let ruff mend style and formatting
 
 lock: $(UV) ## renew requirements/ with the newest versions that pyproject.toml allows; with UPGRADE= only what it changed
 	$(compile_requirements)
+
+test-catalogue: $(DEVELOPMENT) ## a catalogue as large as a nation's, in and out and in again (some two minutes)
+	$(BIN)/python -m pytest -n 0 -m heavy -k sqlite tests/importers/test_national_catalogue.py
 
 test-heavy: $(DEVELOPMENT) ## what takes a minute or more: twelve thousand profiles, and the like
 	$(BIN)/python -m pytest -n 0 -m heavy

@@ -53,6 +53,7 @@ def history(
     """
     service.check_type(version, resource_type)
     check_id(resource_id)
+    service.permit(basics.meant(service, version, resource_type), "r")
     asked = _parameters(service, version, pairs, strict)
     path = f"{resource_type}/{resource_id}/_history"
     cursor = links.read(service.secret, path, asked.applied, asked.token) if asked.token else None
@@ -82,8 +83,12 @@ def history_of(
     lacking: Sequence[str] = ()
     if resource_type is not None:
         service.check_type(version, resource_type)
+        # Of a version that is not current, nobody can tell what it met.
+        service.permit((resource_type,), "s", whole=True)
     elif version is not FhirVersion.R5:
         types, lacking = service.registry(version).types, left_out.types(service, version)
+    if resource_type is None:
+        service.permit((), "s")
     asked = _parameters(service, version, pairs, strict)
     path = f"{resource_type}/_history" if resource_type else "_history"
     cursor = links.read(service.secret, path, asked.applied, asked.token) if asked.token else None

@@ -108,6 +108,7 @@ def prepare(
     elif resource_type is not None:
         service.check_type(version, resource_type)
         types = (resource_type,)
+    service.permit(() if resource_type is None else basics.meant(service, version, resource_type), "s")
     path = _path(resource_type, compartment)
     terminology = held(service, version, base)
     context = _context(service, version, base, types, terminology, clock, strict=strict)
@@ -144,6 +145,7 @@ def prepare(
         raise incomplete.refused(missing)
     if missing:
         found = replace(found, warnings=(*found.warnings, incomplete.warning(missing)))
+    found = replace(found, warnings=(*found.warnings, *service.left_out(found)))
     if found.max_results is not None:
         left = max(0, found.max_results - _seen(found))
         found = replace(found, query=replace(found.query, count=min(found.query.count, left), memo={}))
@@ -262,7 +264,7 @@ def _outcomes(found: Search, more: Sequence[Issue]) -> list[bytes]:
 def _explanation(service: Service, found: Search, page: Page, seconds: float) -> Issue:
     """What `_explain=true` tells: what was applied, what was not and why, how the database went about it."""
     lines = [f"applied: {' & '.join(f'{name}={value}' for name, value in found.applied) or 'nothing'}"]
-    lines += [f"ignored: {issue.diagnostics}" for issue in found.warnings]
+    lines += [f"ignored: {issue.diagnostics}" for issue in found.warnings if issue.severity == "warning"]
     lines += service.reader.explain(found.query)
     lines.append(f"{len(page.hits)} matches on this page in {seconds * 1000:.2f} ms")
     return Issue("information", "informational", "\n".join(lines), ("_explain",))

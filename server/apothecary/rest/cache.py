@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from wsgiref.types import StartResponse, WSGIApplication
 
 from werkzeug.http import parse_cookie
 
+from apothecary.access.grant import SCOPES
 from apothecary.errors import FhirError
 from apothecary.interactions.service import Service
 from apothecary.rest.admission import READ_HEADERS, closed_for, shared_with
@@ -26,6 +27,7 @@ from apothecary.rest.exchange import LASTING, POSITION, is_current, request_id
 from apothecary.rest.gate import Gate
 from apothecary.rest.negotiation import READERS
 from apothecary.rest.routing import MATCHED, Matched
+from apothecary.rest.seen import NAMED, came
 
 # Ask whether a copy is current. The first is answered from the whole answer, and where it stands the second means
 # nothing (https://www.rfc-editor.org/rfc/rfc9110#section-13.1.3).
@@ -33,7 +35,7 @@ TAGS, SINCE = "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"
 # What an answer may hang on as it stands in the request; `Cached._key` has the rest, and a test sees to it that nothing
 # is missing.
 KEYED = (
-    *("PATH_INFO", "QUERY_STRING", "SCRIPT_NAME", "wsgi.url_scheme", "HTTP_HOST", "SERVER_NAME", "HTTP_AUTHORIZATION"),
+    *("PATH_INFO", "QUERY_STRING", "SCRIPT_NAME", "wsgi.url_scheme", "HTTP_HOST", "SERVER_NAME", SCOPES),
     *("HTTP_ACCEPT_LANGUAGE", *(name for name in READ_HEADERS if name not in (TAGS, SINCE))),
 )
 FORWARDED = (
@@ -55,6 +57,8 @@ class Entry(NamedTuple):
     body: bytes
     matched: Matched
     tag: str
+    named: Sequence[str] = ()
+    """The resources in it, where requests are recorded."""
 
 
 class Cached:
@@ -155,7 +159,8 @@ class Cached:
             start(status, headers)
             return [body]
         shared = [one for one in headers if one[0] not in _OWN]
-        entry = Entry(state, shared, body, environ[MATCHED], tag)
+        named = came(environ) if self._service.recorder is not None else ()
+        entry = Entry(state, shared, body, environ[MATCHED], tag, named)
         if not any(name == "Set-Cookie" for name, _ in headers):
             self._put(key, entry)
         return _give(entry, environ, start)
@@ -182,11 +187,12 @@ def _size(key: Any, entry: Entry | None) -> int:
     size = OVERHEAD + sum(len(part) for part in key if isinstance(part, str))
     if entry is not None:
         size += len(entry.body) + sum(len(name) + len(value) for name, value in entry.headers)
+        size += sum(map(len, entry.named))
     return size
 
 
 def _give(entry: Entry, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
-    environ[MATCHED] = entry.matched
+    environ[MATCHED], environ[NAMED] = entry.matched, entry.named
     headers = entry.headers
     if "HTTP_X_REQUEST_ID" in environ:
         headers = [*headers, ("X-Request-Id", request_id(environ))]

@@ -61,6 +61,12 @@ def failed() -> Answer:
     return Answer(body, 500, [("Content-Type", CONTENT_TYPE[FhirVersion.R5])])
 
 
+def refusal(service: Service, environ: dict[str, Any], error: FhirError) -> Answer:
+    """The answer to a request that does not come as far as the app, or whose answer is kept back."""
+    headers = [*error.headers.items(), ("Content-Type", CONTENT_TYPE[service.settings.fhir_version])]
+    return finish(service, environ, Answer(dumps(operation_outcome(error.issues)), error.status, headers))
+
+
 def _with_pointer(service: Service, error: FhirError) -> tuple[Issue, ...]:
     """The issues of an error; where the address is the fault, the first says which one was probably meant."""
     if not isinstance(error, NotFound | MethodNotAllowed):

@@ -12,6 +12,7 @@ from typing import Any
 from flask import request
 from werkzeug.http import parse_cookie, parse_date
 
+from apothecary.access.noting import noting
 from apothecary.errors import BadRequest, TooLarge, UriTooLong
 from apothecary.fhir.caches import short_cache
 from apothecary.fhir.json import pretty
@@ -25,6 +26,7 @@ from apothecary.rest.forwarded import HOST, PATH, SCHEMES
 from apothecary.rest.headers import VARY
 from apothecary.rest.negotiation import Negotiated, negotiate, written_in
 from apothecary.rest.responses import Answer
+from apothecary.rest.seen import ANSWERED, SHOWN
 from apothecary.search.suggestions import instead_of_sent
 from apothecary.search.text import decode
 
@@ -65,7 +67,7 @@ class Exchange:
         self.environ: dict[str, Any] = current.environ()
         if service.replica is not None:
             service.replica.begin(parse_cookie(self.environ).get(POSITION))
-        service.live.begin(service.reader)
+        service.begin()
         self.text: str = self.environ.get("QUERY_STRING", "")
         if len(self.text) + len(self.environ["PATH_INFO"]) > service.settings.url_limit:
             raise UriTooLong(
@@ -200,6 +202,7 @@ class Exchange:
     ) -> Answer:
         """The answer, with the headers that every FHIR answer has."""
         kind = CONTENT_TYPE[version or self.version]
+        self.environ[ANSWERED] = body
         if self.wanted.form is forms.HTML:
             return self.respond_page(body, headers, status, version)
         if self.wanted.form is not forms.FHIR_JSON:
@@ -213,7 +216,11 @@ class Exchange:
         self, body: bytes, headers: list[tuple[str, str]], status: int = 200, version: FhirVersion | None = None
     ) -> Answer:
         """The answer as a page."""
-        view = pages.view(self.service, version or self.version, self.base, self.environ, self.pairs, status)
+        service, shown = self.service, self.environ.setdefault(SHOWN, [])
+        if service.recorder is not None:
+            # A page shows more than the answer that it is of.
+            service = replace(service, reader=noting(service.reader, shown.append))
+        view = pages.view(service, version or self.version, self.base, self.environ, self.pairs, status)
         return finish(self.service, self.environ, pages.respond(view, body, headers))
 
     def _formed(self, body: bytes, version: FhirVersion) -> tuple[str, bytes]:

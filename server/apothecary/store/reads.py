@@ -158,7 +158,8 @@ def newest() -> Select[Any]:
 
 def referrers() -> Select[Any]:
     """The resources of any type whose references point to one resource. What a contained resource points to, its
-    container does.
+    container does. A record of what was done with a resource (https://hl7.org/fhir/R5/auditevent.html) tells of what
+    was, and needs it no more.
     """
     row = tables.index_reference.c
     found = select(row.type, row.id).distinct()
@@ -166,6 +167,7 @@ def referrers() -> Select[Any]:
         row.target_type == bindparam("target_type", type_=Text()),
         row.target_id == bindparam("target_id", type_=Text()),
         row.parameter == literal(ANY),
+        row.type != literal("AuditEvent"),
     )
     return found.order_by(row.type, row.id).limit(_LIMIT)
 

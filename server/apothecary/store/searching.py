@@ -120,7 +120,10 @@ class SqlSearcher(ABC):
         if query.scored:
             count = len(query.sort)
             place = next((number for number, one in enumerate(query.sort) if one.column == "score"), count)
-            return [Hit(resource_type, *row[:5], tuple(row[6 : 6 + count]), row[6 + place], row[5]) for row in rows]
+            return [
+                Hit(resource_type, one, version, updated, fhir_version, body, tuple(keys[:count]), keys[place], known)
+                for one, version, updated, fhir_version, body, known, *keys in rows
+            ]
         # The columns of a resource, the definitions in force, and the values that it is sorted by.
         return [Hit(resource_type, row[0], row[1], row[2], row[3], row[4], row[6:], None, row[5]) for row in rows]
 
