@@ -107,11 +107,11 @@ class GuardedService(Service):
         if self.sight.whole("rs"):
             return ()
         kinds = left_out(self.sight, search.query, search.includes)
-        if not kinds:
-            return ()
-        named = f"{', '.join(kinds[:_NAMED])}{' and other types' if len(kinds) > _NAMED else ''}"
-        text = f"the scopes of this client leave out resources of {named}, which may or may not be here"
-        return (Issue("information", "suppressed", text),)
+        return (Issue("information", "suppressed", _told(kinds)),) if kinds else ()
+
+    def narrowed(self) -> str | None:
+        kinds = [] if self.sight.whole("s") else [one for one in sorted(self.sight.types) if self.finds(one) != "all"]
+        return _told(kinds) if kinds else None
 
     def begin(self) -> None:
         self.behind.begin()
@@ -121,6 +121,11 @@ class GuardedService(Service):
 
     def write(self, work: Callable[[Transaction], T], *, entries: int = 1) -> T:
         return self.behind.write(lambda inner: work(GuardedTransaction(inner, self.sight)), entries=entries)
+
+
+def _told(kinds: Sequence[str]) -> str:
+    named = f"{', '.join(kinds[:_NAMED])}{' and other types' if len(kinds) > _NAMED else ''}"
+    return f"the scopes of this client leave out resources of {named}, which may or may not be here"
 
 
 class Guards:

@@ -12,6 +12,7 @@ from apothecary.content import index_rules
 from apothecary.content.definitions import changed, defines
 from apothecary.content.live import Live
 from apothecary.errors import BadRequest, Issue, NotFound, Unprocessable
+from apothecary.fhir.caches import Weighed
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
@@ -98,6 +99,9 @@ class Closed(NamedTuple):
 # Who writes no more at once may be committed together with others, who wait for it.
 BRIEF = 10
 
+# Bytes of pages and their parts that one process keeps.
+PAGES = 32 * 1024 * 1024
+
 OPENING = (
     "Turn on APOTHECARY_AUTHORIZATION, listen on a loopback address, or open writes with APOTHECARY_OPEN_WRITES=true."
 )
@@ -132,6 +136,8 @@ class Service:
     """CapabilityStatements that were computed, with their ETags, by version, base, generation of the definitions, what
     stands against writes, and how many versions of profiles there are.
     """
+    pages: Weighed[Any, Any] = field(default_factory=lambda: Weighed(PAGES))
+    """Pages and parts of pages, with what they were made of (`apothecary.pages.kept`)."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     recorder: Recorder | None = None
     """Who is told of what is written, where that is asked for."""
@@ -175,6 +181,10 @@ class Service:
     def left_out(self, search: Search) -> Sequence[Issue]:
         """What is told of resources that a search does not look at because who asks may not see them."""
         return ()
+
+    def narrowed(self) -> str | None:
+        """What is told where an answer is about all types, and who asks may not find all of them."""
+        return None
 
     def begin(self) -> None:
         """A request begins in this thread."""

@@ -5,6 +5,8 @@ again, the database is asked for its state (`Store.changes`), then the answer is
 then on it is given again whenever the state, asked for anew by each request, is still the same. So whatever was
 committed before a request came, by any process, is in its answer: https://www.rfc-editor.org/rfc/rfc9111#section-4.3
 
+A page is dear to make: who asks for one is answered so the first time already.
+
 Kept is only what a view declares to hang on the request and the database alone (`LASTING`), and only a 200.
 """
 
@@ -86,16 +88,14 @@ class Cached:
         try:
             entry = self._entries[key]
         except KeyError:
+            if method == "GET" and _for_a_page(environ):
+                return self._first(key, environ, start)
             answer = self._app(environ, start)
             if environ.get(LASTING):
                 self._count_miss()
                 self._put(key, None)
             return answer
-        try:
-            state = self._state(environ)
-        except FhirError:
-            # Whoever computes the answer meets it, too, and knows how to tell.
-            state = None
+        state = self._known_state(environ)
         if state is not None and entry is not None and entry.state == state:
             with self._lock:
                 self.hits += 1
@@ -106,6 +106,12 @@ class Cached:
         if state is None or method == "HEAD":
             return self._app(environ, start)
         return self._keep(key, state, environ, start)
+
+    def _first(self, key: Hashable, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+        """Answer what is kept as soon as it was asked for."""
+        state = self._known_state(environ)
+        self._count_miss()
+        return self._app(environ, start) if state is None else self._keep(key, state, environ, start)
 
     def _readable(self, environ: Mapping[str, Any]) -> bool:
         """Whether the headers outside of the key are such that an answer may be given: what is in the key was looked at
@@ -132,6 +138,13 @@ class Cached:
             "HTTP_ORIGIN" in environ and shared_with(settings.cors_origins, environ["HTTP_ORIGIN"]),
         )
 
+    def _known_state(self, environ: dict[str, Any]) -> Hashable | None:
+        try:
+            return self._state(environ)
+        except FhirError:
+            # Whoever computes the answer meets it, too, and knows how to tell.
+            return None
+
     def _state(self, environ: dict[str, Any]) -> Hashable | None:
         entered = self._gate.enter(environ)
         try:
@@ -143,7 +156,7 @@ class Cached:
                 self._gate.leave()
 
     def _keep(self, key: Hashable, state: Hashable, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
-        """Compute the answer, whole, and keep it."""
+        """Compute the answer, and keep it if it may be kept."""
         asked = {name: environ.pop(name) for name in (SINCE, TAGS) if TAGS in environ and name in environ}
         status, headers = "", []
 
@@ -152,12 +165,14 @@ class Cached:
             status, headers = line, given
             return lambda _: None
 
-        body = b"".join(self._app(environ, started))
+        answer = self._app(environ, started)
         environ |= asked
         tag = next((value for name, value in headers if name == "ETag"), None)
-        if not (environ.get(LASTING) and status.startswith("200") and tag):
+        # What is made while it is sent is no list.
+        if not (environ.get(LASTING) and status.startswith("200") and tag and isinstance(answer, list)):
             start(status, headers)
-            return [body]
+            return answer
+        body = b"".join(answer)
         shared = [one for one in headers if one[0] not in _OWN]
         named = came(environ) if self._service.recorder is not None else ()
         entry = Entry(state, shared, body, environ[MATCHED], tag, named)
@@ -180,6 +195,11 @@ class Cached:
     def _count_miss(self) -> None:
         with self._lock:
             self.misses += 1
+
+
+def _for_a_page(environ: Mapping[str, Any]) -> bool:
+    """Whether a request may be for a page: `apothecary.rest.negotiation` says for certain, once it is worked on."""
+    return "html" in environ.get("HTTP_ACCEPT", "") or "html" in environ.get("QUERY_STRING", "")
 
 
 def _size(key: Any, entry: Entry | None) -> int:

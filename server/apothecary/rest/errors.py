@@ -112,8 +112,8 @@ def _answer(service: Service, status: int, issues: tuple[Issue, ...], headers: d
     if form_asked(environ) is HTML:
         base = _base(service)
         view = pages.view(service, _version(service), base, environ, parse_qsl(environ.get("QUERY_STRING", "")), status)
-        answer = pages.respond(view, dumps(operation_outcome(issues)), list(headers.items()))
-        return finish(service, environ, answer)
+        page = pages.page(view, dumps(operation_outcome(issues)))
+        return finish(service, environ, pages.respond(page, status, list(headers.items())))
     version, indented = _version(service), environ.get("HTTP_USER_AGENT", "").startswith(READERS)
     body, form = dumps(operation_outcome(issues)), form_asked(environ)
     if form is not FHIR_JSON:

@@ -199,4 +199,4 @@ def _reads(service: Service, adapter: MapAdapter) -> bool:
     if interaction == "operation":
         operation = service.operations.get(values["operation"])
         return operation is not None and not operation.affects_state
-    return interaction in ("search-type", "search-system", "search-compartment", "transaction", "token")
+    return interaction in ("search-type", "search-system", "search-compartment", "transaction", "cds-service", "token")
