@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from flask import request
-from werkzeug.http import parse_date
+from werkzeug.http import parse_cookie, parse_date
 
 from apothecary.access.noting import noting
 from apothecary.errors import BadRequest, TooLarge, UriTooLong
@@ -68,7 +68,7 @@ class Exchange:
         self.base_version = base_version
         self.environ: dict[str, Any] = current.environ()
         if service.replica is not None:
-            service.replica.begin(request.cookies.get(POSITION))
+            service.replica.begin(parse_cookie(self.environ).get(POSITION))
         service.begin()
         self.text: str = self.environ.get("QUERY_STRING", "")
         if len(self.text) + len(self.environ["PATH_INFO"]) > service.settings.url_limit:
