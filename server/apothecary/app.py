@@ -111,6 +111,10 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     errors.register(app, service)
     metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
     routes.register(app, service, metrics)
+    if settings.cds_hooks:
+        from apothecary.rest import cds
+
+        cds.register(app, service)
     bulk_store = Bulk(store)
     app.worker = Worker(service, bulk_store)
     bulk.register(app, service, routes.bases(service), Exports(service, bulk_store, app.worker))

@@ -196,6 +196,9 @@ class Settings:
     publish_seconds: int = setting(
         300, "Seconds between two editions of $bulk-publish, where anything changed; 0: it is not offered."
     )
+    cds_hooks: bool = setting(
+        False, "Whether EHRs may ask by CDS Hooks what is stated against orders, at /cds-services beside /fhir."
+    )
     cors_origins: str = setting(
         "*",
         "Origins of web pages that may call, by commas: a named one may read and write, * lets all others read.",

@@ -25,7 +25,7 @@ from apothecary.rest.openapi import OpenApiViews
 from apothecary.rest.operating import OperationViews
 from apothecary.rest.reading import ReadingViews
 from apothecary.rest.responses import Answer
-from apothecary.rest.views import of_sender
+from apothecary.rest.sender import of_sender
 from apothecary.rest.writing import WritingViews
 
 ABOUT = "A FHIR server for medication knowledge."
@@ -199,4 +199,4 @@ def _reads(service: Service, adapter: MapAdapter) -> bool:
     if interaction == "operation":
         operation = service.operations.get(values["operation"])
         return operation is not None and not operation.affects_state
-    return interaction in ("search-type", "search-system", "search-compartment", "transaction", "token")
+    return interaction in ("search-type", "search-system", "search-compartment", "transaction", "cds-service", "token")
