@@ -324,7 +324,7 @@ def _tag_of(body: bytes) -> str:
     return f'W/"{sha256(body).hexdigest()[:16]}"'
 
 
-# A page that is kept (`apothecary.pages.kept`) is the same object each time, which is found without a look at its bytes.
+# A page that is kept (`apothecary.pages.kept`) is the same object each time: no look at its bytes is needed.
 _tag_of_page = lru_cache(maxsize=64)(_tag_of)
 
 
