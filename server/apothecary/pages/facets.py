@@ -40,12 +40,13 @@ def facets(
     given = dict(view.pairs)
     if len(matches) < 2 or given.keys() & {"_summary", "_elements"} or "_page" in given:
         return []
-    found = []
+    found: list[tuple[str, list[Counted]]] = []
     left = MOST_ASKED
     for field in fields:
         if field["used"] or field["type"] != "token":
             continue
         name = field["name"]
+        counted: list[Counted]
         here = _here(view, name, matches)
         if alone and here:
             counted = [(code, number, view.here((name, asked))) for code, asked, number in here]
