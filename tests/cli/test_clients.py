@@ -32,7 +32,7 @@ def test_a_new_client_gets_tokens_with_its_key(
     assert '"d"' not in (folder / "ward-7-pharmacy.yaml").read_text()
     client = Clients(folder).get("ward-7-pharmacy")
     assert (client.name, str(client.scopes)) == ("Ward 7: Pharmacy ✚", "system/Medication.rs")
-    sender = Sender("ward-7-pharmacy", kind.import_key(json.loads(place.read_text())), algorithm)
+    sender = Sender("ward-7-pharmacy", kind.import_key(json.loads(place.read_text())["keys"][0]), algorithm)
     app = create_app(settings_for(tmp_path, f"sqlite:///{tmp_path / 'a.db'}"))
     http = app.test_client()
     token = sender.token(http, "system/*.rs")
@@ -42,7 +42,7 @@ def test_a_new_client_gets_tokens_with_its_key(
 
 def test_the_private_key_goes_to_standard_output_where_no_file_is_named(tmp_path: Path) -> None:
     made = run(tmp_path, "new", "A")
-    assert set(json.loads(made.stdout)) >= {"kty", "crv", "x", "y", "d", "kid"}
+    assert set(json.loads(made.stdout)["keys"][0]) >= {"kty", "crv", "x", "y", "d", "kid", "key_ops"}
     assert '"d"' not in made.stderr
 
 

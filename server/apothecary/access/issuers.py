@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 from typing import Any
 
+from apothecary.access.criteria import check
 from apothecary.access.grant import Grant
 from apothecary.access.remote import Fetch, Remote, fetch, why_not
 from apothecary.access.scopes import Scopes
@@ -111,7 +112,8 @@ class Issuers:
         signed.verify(self._by_url[url].keys_for(signed.header.get("kid")), OF_ISSUERS)
         # A token for the client, about who signed in, or to get other tokens with, is not for us.
         told = signed.claims.get("typ")
-        if signed.kind not in _KINDS or (isinstance(told, str) and told.lower() != "bearer"):
+        other = isinstance(told, str) and told.lower() != "bearer"
+        if signed.kind not in _KINDS or other or "at_hash" in signed.claims:
             raise InvalidToken("this is no access token, but one for another purpose")
         audience = signed.claims.get("aud")
         if self._audiences.isdisjoint(_texts(audience)):
@@ -179,7 +181,9 @@ def _scope_map(text: str) -> dict[str, tuple[str, ...]]:
         if not scopes:
             raise wrong
         try:
-            found[name] = Scopes.parse(scopes).texts
+            mapped = Scopes.parse(scopes)
+            check(mapped)
+            found[name] = mapped.texts
         except ValueError as error:
             raise StartError(f"{PREFIX}SCOPE_MAP: {name}: {error}") from error
     return found

@@ -61,17 +61,18 @@ def new(
 ) -> None:
     """Make a key pair for a client, and the file by which the server knows it.
 
-    The private key is a JSON Web Key. Nobody else can read its file.
+    The private key is written as a JSON Web Key Set. Nobody else can read its file.
     """
     import json
 
     from joserfc.jwk import ECKey, KeyParameters, RSAKey
 
     from apothecary.access.clients import read_client
+    from apothecary.access.criteria import check
     from apothecary.access.scopes import Scopes
 
     try:
-        Scopes.parse(scopes)
+        check(Scopes.parse(scopes))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--scope") from error
     identity = client_id or _PLAIN.sub("-", name.lower()).strip("-")
@@ -94,7 +95,8 @@ def new(
         f"jwks: {{keys: [{public}]}}",
         "",
     ]
-    private = json.dumps(key.as_dict(private=True)) + "\n"
+    # In the form that clients take; some look for `key_ops`, too.
+    private = json.dumps({"keys": [key.as_dict(private=True, key_ops=["sign"])]}) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, "\n".join(lines), 0o644)
