@@ -39,9 +39,15 @@ def detect(service: Service, version: FhirVersion, base: str, asked: Asked) -> F
     allergens = identified(lookup, [AskedDrug(one.source, one.codes, name=one.text) for one in asked.allergies])
     search = Statements(lookup, drugs)
     statements = search.all()
-    patient = Patient(
-        [_known(lookup, one) for one in asked.conditions], asked.age, asked.sex, asked.pregnant, asked.lactating
-    )
+    known = [
+        *(
+            _known(lookup, AskedConcept(one.source, one.reasons), place)
+            for place, one in enumerate(asked.drugs)
+            if one.reasons
+        ),
+        *(_known(lookup, one) for one in asked.conditions),
+    ]
+    patient = Patient(known, asked.age, asked.sex, asked.pregnant, asked.lactating)
     judge = Judge(drugs, patient, _populations(lookup, statements), lookup.members, lookup.keys)
     judge.judge(statements, search.linked)
     found = judge.found
@@ -74,8 +80,8 @@ def _bounded(service: Service, asked: Asked) -> None:
             raise TooCostly(f"{name}: at most {_MOST_CONCEPTS} are looked at", expression=name)
 
 
-def _known(lookup: Lookup, asked: AskedConcept) -> KnownConcept:
-    """A condition with all that stands above it."""
+def _known(lookup: Lookup, asked: AskedConcept, of: int | None = None) -> KnownConcept:
+    """A condition with all that stands above it; `of` is the drug that is prescribed for it."""
     nodes: dict[Key, str] = {}
     for code in asked.codes:
         for key in lookup.keys(code.system, code.code):
@@ -83,7 +89,7 @@ def _known(lookup: Lookup, asked: AskedConcept) -> KnownConcept:
         for one in lookup.above(code)[0]:
             for key in lookup.keys(one.system, one.code):
                 nodes.setdefault(key, f"{asked.label} ({code}) is below {one.display or one.code} ({one})")
-    return KnownConcept(asked, nodes)
+    return KnownConcept(asked, nodes, of)
 
 
 def _populations(lookup: Lookup, statements: Iterable[Statement]) -> Mapping[str, Population]:

@@ -21,6 +21,9 @@ from apothecary.search.query import Query
 from apothecary.store.contract import Hit
 
 TYPE = "ClinicalUseDefinition"
+_ITEM = "ClinicalUseDefinition.interaction.interactant.item"
+# Parameters of the content, and what they must read to be of use here.
+_OWN = {"interactant": f"{_ITEM}.ofType(CodeableConcept)", "interactant-reference": f"{_ITEM}.ofType(Reference)"}
 # Statements of one search, and bytes of them: a list that finds more is looked into part by part.
 _MOST, _BYTES = 5000, 32 * 1024 * 1024
 # Statements that all the searches of one list may find.
@@ -34,7 +37,12 @@ class Statements:
         self._lookup = lookup
         self._drugs = drugs
         known = lookup.registry.parameters(TYPE) if lookup.registry.serves(TYPE) else {}
-        self._index = {name: one.index for name, one in known.items()}
+        # What is being indexed is not there yet, and a parameter of the same name may be another one.
+        late = lookup.service.live.now.incomplete.get(TYPE, frozenset())
+        own = {name: one.expression for name, one in known.items() if one.index not in late}
+        self._index = {
+            name: one.index for name, one in known.items() if name in own and own[name] == _OWN.get(name, own[name])
+        }
         self._found: dict[str, Statement] = {}
         self.linked: dict[str, list[str]] = {}
         """For statements without a subject, the resources that name them."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from apothecary.fhir.json import JSON
 from apothecary.safety.asked import AskedDrug, Code
@@ -16,6 +16,8 @@ from apothecary.safety.concepts import Coded, Concept, Key, Keys, Node, codings,
 from apothecary.safety.found import Implicated
 
 Place = Literal["itself", "ingredient", "excipient", "class", "above"]
+PLACES: tuple[Place, ...] = get_args(Place)
+"""What says most comes first: a node that is reached in two ways stands in the first of both places."""
 _ATC = "http://www.whocc.no/atc"
 # The subgroup of a substance: https://atcddd.fhi.no/atc/structure_and_principles/
 _SUBSTANCE, _SUBGROUP = 7, 5
@@ -73,8 +75,9 @@ class Drug:
         return [one for one in self.nodes if not isinstance(one, str)]
 
     def add(self, nodes: Iterable[Node], place: Place, label: str, why: str, origin: Node | None) -> list[Node]:
-        """Note nodes that were not known; those are given back."""
-        fresh = [one for one in nodes if one not in self.nodes]
+        """Note nodes that were not known, or known in a place that says less; those are given back."""
+        rank = PLACES.index(place)
+        fresh = [one for one in nodes if one not in self.nodes or PLACES.index(self.nodes[one].place) > rank]
         for one in fresh:
             self.nodes[one] = Step(place, label, why, origin)
         return fresh
@@ -83,7 +86,7 @@ class Drug:
         """The sentences that lead from what was asked to a node."""
         found: list[str] = []
         at: Node | None = node
-        while at is not None:
+        while at is not None and len(found) <= len(self.nodes):
             step = self.nodes[at]
             if step.why:
                 found.append(step.why)

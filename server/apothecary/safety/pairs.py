@@ -32,7 +32,7 @@ def allergies(drugs: Sequence[Drug], allergens: Sequence[Drug]) -> Iterator[Find
                 (drug.implicated,),
                 chain,
                 "ALGY",
-                about=label,
+                about=allergen.asked.label,
                 references=_references(drug),
             )
 

@@ -105,8 +105,8 @@ class Judge:
         if one.condition:
             for known, why in conditions:
                 text = f"{drug.label}: {one.summary}; {known.asked.label} is among the conditions."
-                sides = [(drug, met), *companions]
-                self._add("drug-condition", "COND", one, text, sides, (*why, *beside), known.asked.label)
+                for sides in [[(drug, met), each] for each in companions] or [[(drug, met)]]:
+                    self._add("drug-condition", "COND", one, text, sides, (*why, *beside), known.asked.label)
         elif only:
             for other, node in companions:
                 text = f"{drug.label} is contraindicated with {other.label}: {one.summary}."
@@ -119,8 +119,12 @@ class Judge:
             self._pass_over(one, f"limits the use of {drug.label} in words only", drug)
             return
         for known, why in self._conditions(one, drug, met):
-            text = f"{drug.label}: {one.summary} {known.asked.label} is among the conditions or reasons."
-            remark = "whether it is given for this, and for how long, was not looked at"
+            prescribed = known.of is not None
+            place = "what it is given for" if prescribed else "among the conditions"
+            text = f"{drug.label}: {one.summary} {known.asked.label} is {place}."
+            remark = "for how long it is given was not looked at"
+            if not prescribed:
+                remark = "whether it is given for this, and for how long, was not looked at"
             self._add("limitation", "COND", one, text, [(drug, met)], (*why, remark), known.asked.label)
 
     def _warning(self, one: Statement, drug: Drug, met: Node) -> None:
@@ -149,6 +153,8 @@ class Judge:
             return
         members = self._members(one.condition)
         for known in self.patient.conditions:
+            if known.of not in (None, drug.number):
+                continue
             if (why := known.meets(one.condition, members)) is None:
                 continue
             coded = [each for each in one.comorbidities if each.comparable]

@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from apothecary.fhir.json import JSON
+from apothecary.fhir.statements import SEVERITY, SEVERITY_EXTENSION, SOURCE_EXTENSION
 from apothecary.safety.concepts import EXTENSION, Concept, Keys, concept, either, extensions, items, pointed, texted
 from apothecary.safety.found import Severity, Source
 
-SEVERITY = EXTENSION + "severity"
-SEVERITIES = "http://hl7.org/fhir/detectedissue-severity"
 ROUTE = EXTENSION + "statement-route"
 _CONDITION = EXTENSION + "limitation-condition"
 _EFFECT = EXTENSION + "effect-statement"
 _EFFECTS = "https://example.org/fhir/CodeSystem/effect-statement"
 _CLAIM = EXTENSION + "source-claim"
-_CITED = "http://hl7.org/fhir/StructureDefinition/artifact-relatedArtifact"
 # https://hl7.org/fhir/R5/valueset-publication-status.html: what is no more in force, or not yet.
 _SILENT = frozenset({"retired", "draft", "inactive", "entered-in-error", "superseded", "unknown"})
 NEGATIVE = frozenset({"not-effective", "not-suitable"})
@@ -138,17 +136,17 @@ def _therapies(part: JSON, keys: Keys) -> Iterator[Therapy]:
 def _severity(*nodes: Mapping[str, Any]) -> tuple[Severity | None, str]:
     """Only what the source says: a word that nobody mapped is no code."""
     for node in nodes:
-        for one in extensions(node, SEVERITY):
+        for one in extensions(node, SEVERITY_EXTENSION):
             if not isinstance(one, dict):
                 continue
-            codes = [each.get("code") for each in items(one.get("coding")) if each.get("system") == SEVERITIES]
+            codes = [each.get("code") for each in items(one.get("coding")) if each.get("system") == SEVERITY]
             code: Severity | None = next((each for each in codes if each in get_args(Severity)), None)
             return code, texted(one.get("text"))
     return None, ""
 
 
 def _source(resource: JSON) -> Source | None:
-    for one in extensions(resource, _CITED):
+    for one in extensions(resource, SOURCE_EXTENSION):
         if isinstance(one, dict):
             document = one.get("document")
             url = texted(document.get("url")) if isinstance(document, dict) else ""
