@@ -130,7 +130,7 @@ def subject_of(world: JSON, names: Names, statement: JSON) -> bool:
 def findings(
     world: JSON, drugs: Sequence[Any], conditions: Sequence[Any], allergies: Sequence[Any], age: int | None
 ) -> set[Key]:
-    """The keys of what must be found: kind, statement, the numbers of the drugs, and what of the patient it concerns."""
+    """The keys of what must be found: kind, statement, the numbers of the drugs, what of the patient it concerns."""
     names = [Names(world, one) for one in drugs]
     found: set[Key] = set()
     for one in world["resources"].values():

@@ -58,7 +58,9 @@ class Concept:
     text: str = ""
     reference: str = ""
     value_sets: tuple[str, ...] = ()
-    contained: tuple[str, ...] = ()
+    """Any member of one of them is meant."""
+    routes: tuple[Concept, ...] = ()
+    """The routes by which it is meant; any, where there is none."""
 
     @property
     def label(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from apothecary.safety.asked import Remark
 from apothecary.safety.concepts import Concept, Key, Keys, Node
@@ -23,6 +24,13 @@ Members = Callable[[str], Sequence[Key]]
 _WITH = frozenset({"contraindicated-only-with"})
 _EXCEPT = frozenset({"contraindicated-except-with"})
 _TOGETHER = frozenset({"indicated-only-with", "may-be-combined-with", "add-on-for-lasting-control"})
+
+
+class _Way(NamedTuple):
+    """Whether a drug may be given as a statement says, and what must be said of that."""
+
+    fits: bool
+    said: str
 
 
 @dataclass
@@ -51,8 +59,13 @@ class Judge:
                 continue
             for drug in self.drugs:
                 met = self._met(drug, subjects)
-                if met is not None:
+                if met is None:
+                    continue
+                way = self._route(drug, one.routes)
+                if way.fits:
                     self._of_drug(one, drug, met)
+                else:
+                    self._pass_over(one, way.said, drug)
 
     # -- one drug and a statement
 
@@ -204,30 +217,33 @@ class Judge:
                 for other in self.drugs:
                     met = None if other is drug else self._met(other, right)
                     if met is not None:
-                        self._pair(one, drug, node, other, met)
+                        meant = [each for each in right if self._met(other, [each]) is not None]
+                        self._pair(one, drug, node, other, met, meant)
 
-    def _pair(self, one: Statement, drug: Drug, node: Node, other: Drug, met: Node) -> None:
-        aside = [each for each in (drug, other) if not self._route(one, each)]
-        if aside:
-            stated = ", ".join(each.label for each in one.routes)
-            for each in aside:
-                self._pass_over(one, f"is stated for the route {stated}; {each.label} is given by another", each)
+    def _pair(self, one: Statement, drug: Drug, node: Node, other: Drug, met: Node, named: Sequence[Concept]) -> None:
+        # The routes of the subject stand with the statement, those of what interacts with that.
+        sides = [(drug, one.routes if one.subjects else ()), *((other, each.routes) for each in named)]
+        ways = [self._route(each, routes) for each, routes in sides]
+        if not ways[0].fits or not any(way.fits for way in ways[1:]):
+            self._pass_over(one, next(way.said for way in ways if not way.fits), drug)
             return
-        routes: tuple[str, ...] = ()
-        if one.routes and not all(each.routes for each in (drug, other)):
-            stated = ", ".join(each.label for each in one.routes)
-            routes = (f"it is stated for the route {stated}; by which route each drug is given is not known",)
         said = "; ".join(filter(None, [one.effect, one.incidence, one.text]))
         text = f"{drug.label} and {other.label}: {said or 'an interaction is stated'}."
-        self._add("drug-drug", "DRG", one, text, [(drug, node), (other, met)], routes)
+        unknown = [way.said for way in ways if way.fits and way.said]
+        self._add("drug-drug", "DRG", one, text, [(drug, node), (other, met)], unknown)
 
-    def _route(self, one: Statement, drug: Drug) -> bool:
-        """Whether a drug may be given by a route for which the statement holds: it is not set aside for what nobody
-        said.
-        """
-        wanted = {key for each in one.routes for coded in each.codes for key in coded.keys}
+    def _route(self, drug: Drug, routes: Sequence[Concept]) -> _Way:
+        """Whether a drug may be given by a route that is stated: it is not set aside for what nobody said."""
+        wanted = {key for each in routes for coded in each.codes for key in coded.keys}
+        if not wanted:
+            return _Way(True, "")
+        stated = ", ".join(each.label for each in routes)
         given = {key for each in drug.routes for coded in each.codes for key in coded.keys}
-        return not wanted or not given or bool(wanted & given)
+        if not given:
+            return _Way(True, f"it is stated for the route {stated}; by which route {drug.label} is given is not known")
+        if wanted & given:
+            return _Way(True, "")
+        return _Way(False, f"is stated for the route {stated}; {drug.label} is given by another")
 
     # -- the answer
 

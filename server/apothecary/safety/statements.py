@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from apothecary.fhir.json import JSON
@@ -49,6 +49,7 @@ class Statement:
     therapies: tuple[Therapy, ...]
     interactants: tuple[Concept, ...]
     routes: tuple[Concept, ...]
+    """Of the subject; those of an interactant stand with it."""
     effect: str
     incidence: str
     management: tuple[str, ...]
@@ -99,8 +100,8 @@ def statement(resource: JSON, keys: Keys) -> Statement:
         course=either(part, "diseaseStatus", keys).label,
         comorbidities=tuple(found for one in items(part.get("comorbidity")) if (found := _reference(one, keys))),
         therapies=tuple(_therapies(part, keys)),
-        interactants=tuple(found for one in items(part.get("interactant")) if (found := either(one, "item", keys))),
-        routes=tuple(concept(one, keys) for one in extensions(resource, ROUTE)),
+        interactants=tuple(found for one in items(part.get("interactant")) if (found := _routed(one, keys))),
+        routes=_routes(resource, keys),
         effect=either(part, "effect", keys).label or undesirable,
         incidence=concept(part.get("incidence"), keys).label,
         management=tuple(said for one in items(part.get("management")) if (said := concept(one, keys).label)),
@@ -114,6 +115,14 @@ def statement(resource: JSON, keys: Keys) -> Statement:
             texted(each.get("code")) for one in items(resource.get("category")) for each in items(one.get("coding"))
         ),
     )
+
+
+def _routes(node: JSON, keys: Keys) -> tuple[Concept, ...]:
+    return tuple(concept(one, keys) for one in extensions(node, ROUTE))
+
+
+def _routed(interactant: JSON, keys: Keys) -> Concept:
+    return replace(either(interactant, "item", keys), routes=_routes(interactant, keys))
 
 
 def _reference(value: JSON, keys: Keys) -> Concept:
