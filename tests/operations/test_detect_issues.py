@@ -64,9 +64,13 @@ def medication(name: str, *codes: str, text: str | None = None, **more: Any) -> 
 
 def group(name: str, **characteristic: Any) -> JSON:
     return {
-        "resourceType": "Group", "id": name, "type": "person", "membership": "definitional", "name": name,
+        "resourceType": "Group",
+        "id": name,
+        "type": "person",
+        "membership": "definitional",
+        "name": name,
         "characteristic": [{**characteristic, "exclude": False}] if characteristic else [],
-    }  # fmt: skip
+    }
 
 
 def years(value: int) -> JSON:
@@ -80,7 +84,9 @@ MORE: list[JSON] = [
     medication("warfarin", WARFARIN, text="warfarin"),
     medication("aspirin", ASPIRIN, text="aspirin"),
     medication(
-        "aspirin-tablet", f"{NDC}|0004-0091-01", text="aspirin tablet",
+        "aspirin-tablet",
+        f"{NDC}|0004-0091-01",
+        text="aspirin tablet",
         ingredient=[
             {"item": {"concept": concept(ASPIRIN)}, "isActive": True},
             {"item": {"concept": concept("urn:t|lactose")}, "isActive": False},
@@ -88,20 +94,32 @@ MORE: list[JSON] = [
     ),
     medication("anticoagulants", f"{ATC}|B01A", text="antithrombotic agents"),
     {
-        "resourceType": "MedicationKnowledge", "id": "warfarin", "status": "active", "code": concept(WARFARIN),
+        "resourceType": "MedicationKnowledge",
+        "id": "warfarin",
+        "status": "active",
+        "code": concept(WARFARIN),
         "medicineClassification": [{"type": {"text": "ATC"}, "classification": [concept(f"{ATC}|B01AA03")]}],
     },
     {
-        "resourceType": "MedicationKnowledge", "id": "heparin", "status": "active", "code": concept("urn:t|heparin", text="heparin"),
+        "resourceType": "MedicationKnowledge",
+        "id": "heparin",
+        "status": "active",
+        "code": concept("urn:t|heparin", text="heparin"),
         "medicineClassification": [{"type": {"text": "ATC"}, "classification": [concept(f"{ATC}|B01AA07")]}],
         "definitional": {"intendedRoute": [concept("urn:t|by-vein", text="by vein")]},
     },
     group("children", code=concept("http://loinc.org|30525-0"), valueRange={"low": years(0), "high": years(11)}),
     group("pregnant", code=concept(text="pregnancy"), valueBoolean=True),
-    group("women", code=concept(text="sex"), valueCodeableConcept=concept("http://hl7.org/fhir/administrative-gender|female")),
+    group(
+        "women",
+        code=concept(text="sex"),
+        valueCodeableConcept=concept("http://hl7.org/fhir/administrative-gender|female"),
+    ),
     group("nobody-knows"),
     use(
-        "pair", "interaction", "Medication/warfarin",
+        "pair",
+        "interaction",
+        "Medication/warfarin",
         {
             "interactant": [{"itemCodeableConcept": concept(ASPIRIN, text="aspirin")}],
             "effect": {"concept": {"text": "more bleeding"}},
@@ -109,35 +127,101 @@ MORE: list[JSON] = [
         },
         extension=[severity("high", "severe"), {"url": f"{URL}statement-source", "valueRelatedArtifact": CITED}],
     ),
-    use("no-pair", "interaction", "Medication/warfarin", {
-        "interactant": [{"itemCodeableConcept": concept(ASPIRIN)}], "effect": {"concept": {"text": "nothing happens"}},
-    }),
-    use("of-class", "interaction", "Medication/anticoagulants", {
-        "interactant": [{"itemCodeableConcept": concept(IBUPROFEN)}], "effect": {"concept": {"text": "of the class"}},
-    }),
-    use("words", "interaction", "Medication/warfarin", {"interactant": [{"itemCodeableConcept": {"text": "cranberries"}}]}),
-    use("old", "interaction", "Medication/warfarin", {"interactant": [{"itemCodeableConcept": concept(IBUPROFEN)}]}, status="retired"),
-    use("no-subject", "interaction", "", {"interactant": [
-        {"itemCodeableConcept": concept(ASPIRIN)}, {"itemCodeableConcept": concept(ALCOHOL)},
-    ]}),
     use(
-        "by-mouth", "interaction", "Medication/warfarin", {"interactant": [
-            {"itemCodeableConcept": concept("urn:t|heparin", "urn:t|oral-heparin"), "extension": [BY_MOUTH]}
-        ]},
+        "no-pair",
+        "interaction",
+        "Medication/warfarin",
+        {
+            "interactant": [{"itemCodeableConcept": concept(ASPIRIN)}],
+            "effect": {"concept": {"text": "nothing happens"}},
+        },
+    ),
+    use(
+        "of-class",
+        "interaction",
+        "Medication/anticoagulants",
+        {
+            "interactant": [{"itemCodeableConcept": concept(IBUPROFEN)}],
+            "effect": {"concept": {"text": "of the class"}},
+        },
+    ),
+    use(
+        "words",
+        "interaction",
+        "Medication/warfarin",
+        {"interactant": [{"itemCodeableConcept": {"text": "cranberries"}}]},
+    ),
+    use(
+        "old",
+        "interaction",
+        "Medication/warfarin",
+        {"interactant": [{"itemCodeableConcept": concept(IBUPROFEN)}]},
+        status="retired",
+    ),
+    use(
+        "no-subject",
+        "interaction",
+        "",
+        {
+            "interactant": [
+                {"itemCodeableConcept": concept(ASPIRIN)},
+                {"itemCodeableConcept": concept(ALCOHOL)},
+            ]
+        },
+    ),
+    use(
+        "by-mouth",
+        "interaction",
+        "Medication/warfarin",
+        {
+            "interactant": [
+                {"itemCodeableConcept": concept("urn:t|heparin", "urn:t|oral-heparin"), "extension": [BY_MOUTH]}
+            ]
+        },
         extension=[BY_MOUTH],
     ),
-    use("ulcer", "contraindication", "Medication/aspirin", {"diseaseSymptomProcedure": {"concept": concept(f"{ICD}|K25")}}),
+    use(
+        "ulcer",
+        "contraindication",
+        "Medication/aspirin",
+        {"diseaseSymptomProcedure": {"concept": concept(f"{ICD}|K25")}},
+    ),
     use("child", "contraindication", "Medication/aspirin", {}, population=[{"reference": "Group/children"}]),
-    use("with", "contraindication", "Medication/aspirin", {"otherTherapy": [{
-        "relationshipType": concept("http://hl7.org/fhir/therapy-relationship-type|contraindicated-only-with"),
-        "treatment": {"concept": concept(IBUPROFEN)},
-    }]}),
-    use("bump", "warning", "Medication/warfarin", {"description": "Harms the child."}, population=[{"reference": "Group/pregnant"}]),
-    use("her", "undesirable-effect", "Medication/warfarin", {
-        "symptomConditionEffect": {"concept": {"text": "hair loss"}},
-    }, population=[{"reference": "Group/women"}]),
-    use("some", "warning", "Medication/warfarin", {"description": "x"}, population=[{"reference": "Group/nobody-knows"}]),
-]  # fmt: skip
+    use(
+        "with",
+        "contraindication",
+        "Medication/aspirin",
+        {
+            "otherTherapy": [
+                {
+                    "relationshipType": concept(
+                        "http://hl7.org/fhir/therapy-relationship-type|contraindicated-only-with"
+                    ),
+                    "treatment": {"concept": concept(IBUPROFEN)},
+                }
+            ]
+        },
+    ),
+    use(
+        "bump",
+        "warning",
+        "Medication/warfarin",
+        {"description": "Harms the child."},
+        population=[{"reference": "Group/pregnant"}],
+    ),
+    use(
+        "her",
+        "undesirable-effect",
+        "Medication/warfarin",
+        {
+            "symptomConditionEffect": {"concept": {"text": "hair loss"}},
+        },
+        population=[{"reference": "Group/women"}],
+    ),
+    use(
+        "some", "warning", "Medication/warfarin", {"description": "x"}, population=[{"reference": "Group/nobody-knows"}]
+    ),
+]
 for one in MORE:
     if (
         one["resourceType"] == "ClinicalUseDefinition"
@@ -324,7 +408,7 @@ def test_the_steps_lead_from_the_product_to_the_statement(server: InProcess) -> 
         ([*drugs(WARFARIN), ("allergy", "urn:t|heparin")], []),
         (drugs(WARFARIN), []),
     ],
-)  # fmt: skip
+)
 def test_each_kind_of_statement_is_found(
     server: InProcess, asked: list[tuple[str, str]], expected: list[tuple[str, str]]
 ) -> None:
@@ -350,19 +434,31 @@ def test_a_finding_has_what_the_source_says(server: InProcess) -> None:
     [
         (drugs("urn:t|no-such-drug"), "not understood: urn:t|no-such-drug: nothing here says which drug this is"),
         (drugs("Medication/no-such-drug"), "Medication/no-such-drug is not held here"),
-        (drugs(WARFARIN), "ClinicalUseDefinition/words says of warfarin in words only what it interacts with: cranberries"),
-        (drugs(WARFARIN), "ClinicalUseDefinition/some is for a population: Group/nobody-knows (nobody-knows) does not say"),
-        (drugs(WARFARIN), "ClinicalUseDefinition/bump is for a population: Group/pregnant (pregnant): pregnancy is not given"),
+        (
+            drugs(WARFARIN),
+            "ClinicalUseDefinition/words says of warfarin in words only what it interacts with: cranberries",
+        ),
+        (
+            drugs(WARFARIN),
+            "ClinicalUseDefinition/some is for a population: Group/nobody-knows (nobody-knows) does not say",
+        ),
+        (
+            drugs(WARFARIN),
+            "ClinicalUseDefinition/bump is for a population: Group/pregnant (pregnant): pregnancy is not given",
+        ),
         (drugs(ASPIRIN), "the age is not given"),
         (drugs(WARFARIN, IBUPROFEN), "ClinicalUseDefinition/old is retired, and does not speak"),
         (drugs(f"{NDC}|0004009101"), "may be one of 3 codes: all were looked at"),
         ([*drugs(ASPIRIN), ("condition", "urn:t|k")], "what stands above urn:t|k is not known here"),
         ([*drugs(ASPIRIN), ("condition", "urn:t|k")], "names conditions by codes of other systems"),
         ([*drugs(ASPIRIN), ("sex", "other")], "what holds for one sex was not looked at: other"),
-        (drugs("MedicationKnowledge/heparin", WARFARIN), "by-mouth is stated for the route by mouth; heparin is given by another"),
+        (
+            drugs("MedicationKnowledge/heparin", WARFARIN),
+            "by-mouth is stated for the route by mouth; heparin is given by another",
+        ),
         ([*drugs(ASPIRIN), ("allergy", "urn:t|dust")], "the allergy to urn:t|dust: nothing here says"),
     ],
-)  # fmt: skip
+)
 def test_what_could_not_be_said_is_told(server: InProcess, asked: list[tuple[str, str]], said: str) -> None:
     assert said in told(get(server, *asked))
 
@@ -388,9 +484,13 @@ TAKEN = {
     "medication": {"reference": {"reference": "Medication/aspirin"}},
 }
 CONTAINED = {
-    **ORDER_R4, "medicationCodeableConcept": None, "medicationReference": {"reference": "#m"},
-    "contained": [{"resourceType": "Medication", "id": "m", "ingredient": [{"itemCodeableConcept": concept(WARFARIN)}]}],
-}  # fmt: skip
+    **ORDER_R4,
+    "medicationCodeableConcept": None,
+    "medicationReference": {"reference": "#m"},
+    "contained": [
+        {"resourceType": "Medication", "id": "m", "ingredient": [{"itemCodeableConcept": concept(WARFARIN)}]}
+    ],
+}
 ALLERGY = {"resourceType": "AllergyIntolerance", "code": concept(ASPIRIN), "clinicalStatus": concept("urn:s|active")}
 BESIDE = [
     {"fullUrl": "urn:uuid:1", "resource": {"resourceType": "Medication", "code": concept(ASPIRIN)}},
@@ -419,20 +519,37 @@ PAIR = [("DRG", "no-pair"), ("DRG", "pair")]
         ({**bundled(), "entry": BESIDE}, PAIR),
         (bundled(bundled(ORDER_R4), ORDER_R5), PAIR),
         (parameters({"name": "resource", "resource": ORDER_R4}, {"name": "medication", "resource": ORDER_R5}), PAIR),
-        (parameters(coded("medication", WARFARIN), {"name": "medication", "valueReference": {"reference": "Medication/aspirin"}}), PAIR),
-        (parameters({"name": "medicationConcept", "valueCodeableConcept": concept(WARFARIN)}, coded("medication", ASPIRIN)), PAIR),
+        (
+            parameters(
+                coded("medication", WARFARIN),
+                {"name": "medication", "valueReference": {"reference": "Medication/aspirin"}},
+            ),
+            PAIR,
+        ),
+        (
+            parameters(
+                {"name": "medicationConcept", "valueCodeableConcept": concept(WARFARIN)}, coded("medication", ASPIRIN)
+            ),
+            PAIR,
+        ),
         (bundled(ORDER_R5, ALLERGY), [("ALGY", "")]),
         (bundled(ORDER_R5, {**ALLERGY, "verificationStatus": concept("urn:s|refuted")}), []),
         (bundled(ORDER_R4, {**ORDER_R5, "status": "stopped"}), []),
         (bundled(ORDER_R4, {**ORDER_R5, "doNotPerform": True}), []),
         ({**ORDER_R5, "reason": [{"concept": concept(f"{ICD}|K25.1")}]}, [("COND", "ulcer")]),
         (bundled(ORDER_R5, {"resourceType": "Condition", "code": concept(f"{ICD}|K25")}), [("COND", "ulcer")]),
-        (bundled(ORDER_R4, {"resourceType": "Patient", "gender": "female", "birthDate": "1980-02-29"}), [("GEND", "her")]),
-        (parameters(coded("medication", ASPIRIN), {"name": "age", "valueQuantity": {"value": 8, "unit": "months"}}), [("AGE", "child")]),
+        (
+            bundled(ORDER_R4, {"resourceType": "Patient", "gender": "female", "birthDate": "1980-02-29"}),
+            [("GEND", "her")],
+        ),
+        (
+            parameters(coded("medication", ASPIRIN), {"name": "age", "valueQuantity": {"value": 8, "unit": "months"}}),
+            [("AGE", "child")],
+        ),
         (parameters(coded("medication", ASPIRIN), {"name": "age", "valueInteger": 8}), [("AGE", "child")]),
         (medication("x", ASPIRIN), []),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("base", ["r4", "r5"])
 def test_lists_come_in_the_shapes_of_every_release(
     server: InProcess, body: JSON, expected: list[tuple[str, str]], base: str
@@ -447,11 +564,14 @@ def test_lists_come_in_the_shapes_of_every_release(
         ({"resourceType": "Observation"}, "a Observation is not looked at"),
         ({"resourceType": "Patient", "birthDate": "1980"}, "gives no age in years"),
         ({"resourceType": "MedicationRequest"}, "names no medication"),
-        ({**ORDER_R5, "medication": {"reference": {"reference": "https://elsewhere.invalid/Medication/1"}}}, "neither in the request"),
+        (
+            {**ORDER_R5, "medication": {"reference": {"reference": "https://elsewhere.invalid/Medication/1"}}},
+            "neither in the request",
+        ),
         ({**ALLERGY, "verificationStatus": concept("urn:s|refuted")}, "is refuted: it was not looked at"),
         ({"resourceType": "Condition", "code": {"text": "a cold"}}, "a cold has no code with a system"),
     ],
-)  # fmt: skip
+)
 def test_what_of_a_list_does_not_count_is_told(server: InProcess, resource: JSON, said: str) -> None:
     assert said in told(post(server, bundled(ORDER_R4, resource)))
 
@@ -460,10 +580,12 @@ def test_what_of_a_list_does_not_count_is_told(server: InProcess, resource: JSON
 def test_every_answer_is_valid_in_each_release(server: InProcess, version: FhirVersion) -> None:
     body = bundled(ORDER_R4, ORDER_R5, ALLERGY, {"resourceType": "Condition", "code": concept(f"{ICD}|K25")})
     full = parameters(
-        {"name": "resource", "resource": body}, {"name": "pregnant", "valueBoolean": True}, {"name": "age", "valueString": "3"},
+        {"name": "resource", "resource": body},
+        {"name": "pregnant", "valueBoolean": True},
+        {"name": "age", "valueString": "3"},
         *(coded("medication", one) for one in (KLONOPIN, GENERIC, f"{RX}|5093", IBUPROFEN, "urn:t|none")),
         coded("condition", f"{ICD}|G43"),
-    )  # fmt: skip
+    )
     answer = post(server, full, version.segment)
     assert len(issues(answer)) > 8
     assert [one for one in validate(answer.json, version) if one.severity in ("fatal", "error")] == []
@@ -504,18 +626,31 @@ for _ in range(30):
 @pytest.mark.parametrize(
     "body",
     [
-        "{", "[]", "null", '"x"', {"resourceType": "Parameters", "parameter": [1]}, parameters({"name": "medication"}),
-        parameters({"name": "medication", "valueCoding": {"code": 5, "system": []}}), parameters({"name": "resource", "resource": 5}),
-        parameters({"name": "medicationConcept", "valueCodeableConcept": {"coding": "x"}}), DEEP,
-        bundled(*[{"resourceType": "MedicationRequest", "medication": one} for one in (5, [], {"concept": 5}, {"reference": 7})]),
-        {"resourceType": "Bundle", "entry": {"a": 1}}, {"resourceType": "Bundle", "entry": [{"resource": 5}, None, 7]},
+        "{",
+        "[]",
+        "null",
+        '"x"',
+        {"resourceType": "Parameters", "parameter": [1]},
+        parameters({"name": "medication"}),
+        parameters({"name": "medication", "valueCoding": {"code": 5, "system": []}}),
+        parameters({"name": "resource", "resource": 5}),
+        parameters({"name": "medicationConcept", "valueCodeableConcept": {"coding": "x"}}),
+        DEEP,
+        bundled(
+            *[
+                {"resourceType": "MedicationRequest", "medication": one}
+                for one in (5, [], {"concept": 5}, {"reference": 7})
+            ]
+        ),
+        {"resourceType": "Bundle", "entry": {"a": 1}},
+        {"resourceType": "Bundle", "entry": [{"resource": 5}, None, 7]},
         {**ORDER_R4, "contained": "x", "dosageInstruction": 7, "reasonCode": {"coding": 1}},
         {"resourceType": "Medication", "code": {"coding": [{"system": "a", "code": "b" * 100_000}]}},
         {"resourceType": "Medication", "ingredient": [{"item": 5}, {"itemCodeableConcept": {"coding": [[]]}}]},
         parameters(*[coded("condition", f"urn:t|{n}") for n in range(1001)], coded("medication", ASPIRIN)),
         parameters({"name": "age", "valueQuantity": {"value": {}, "unit": []}}, coded("medication", ASPIRIN)),
     ],
-)  # fmt: skip
+)
 def test_a_body_of_no_sense_is_never_a_fault_of_the_server(server: InProcess, body: Any) -> None:
     for base in ("r4", "r5"):
         answer = post(server, body, base)

@@ -159,10 +159,10 @@ def _of_conditions(lookup: Lookup, patient: Patient, statements: Sequence[Statem
 
 
 def _release(lookup: Lookup) -> str:
-    """Which state of the statements answered: how many versions there are, and when the newest was written."""
+    """Which state of the statements answered: when the newest was written."""
     if not lookup.registry.serves(TYPE):
         return ""
     newest = lookup.reader.history_of(TYPE, count=1)
     if not newest:
         return f"no {TYPE}"
-    return f"{lookup.reader.history_of_total(TYPE)} versions of {TYPE}, the newest of {instant(newest[0].updated)}"
+    return f"{TYPE} as of {instant(newest[0].updated)}, version {newest[0].version} of {newest[0].id}"

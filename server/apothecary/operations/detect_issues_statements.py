@@ -63,9 +63,12 @@ class Statements:
         keys = sorted({one for drug in self._drugs for one in drug.codes})
         if not self.served:
             return []
+        wanted = self._between(references, keys)
+        if wanted:
+            # One search for all: what is no interaction, and the interactions of these drugs with each other.
+            wanted = [any_of([Not(self._type("interaction")), *wanted])]
         for some in _parts(references):
-            self._add(self._search(some, self._type("contraindication", "indication", "warning", "undesirable-effect")))
-            self._add(self._search(some, self._type("interaction"), *self._between(references, keys)))
+            self._add(self._search(some, *wanted))
         self._add(self._without_subject(keys, references))
         self._link()
         return [self._found[one] for one in sorted(self._found)]

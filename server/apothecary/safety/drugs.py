@@ -44,15 +44,19 @@ class Drug:
     """The resources that stand for it, its ingredients and classes, by `Type/id`."""
     remarks: list[str] = field(default_factory=list)
     """What of it could not be looked at."""
+    _label: str = ""
+    _own: tuple[str, ...] | None = None
 
     @property
     def label(self) -> str:
         """What to call it: in the words of the request, else by what is held here."""
-        asked = self.asked
-        if asked.name or any(one.display for one in asked.codes):
-            return asked.label
-        held = (step.label for step in self.nodes.values() if step.place == "itself" and step.label != asked.label)
-        return next(held, asked.label)
+        if not self._label:
+            own = self.asked.label
+            self._label = own
+            if not self.asked.name and not any(one.display for one in self.asked.codes):
+                held = (one.label for one in self.nodes.values() if one.place == "itself" and one.label != own)
+                self._label = next(held, own)
+        return self._label
 
     @property
     def implicated(self) -> Implicated:
@@ -68,6 +72,14 @@ class Drug:
     def references(self) -> list[str]:
         """`Type/id` of all resources that name it."""
         return [one for one in self.nodes if isinstance(one, str)]
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """`Type/id` of the resources that stand for the drug itself; asked for once all is known of it."""
+        if self._own is None:
+            found = [one for one, _ in self.of("itself") if isinstance(one, str)]
+            self._own = tuple(one for one in found if not one.startswith("#"))
+        return self._own
 
     @property
     def codes(self) -> list[Key]:

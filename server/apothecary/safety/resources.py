@@ -79,8 +79,7 @@ def _div(lines: list[str]) -> str:
 def _implicated(finding: Finding) -> Iterator[JSON]:
     """The resources that stand for the drugs, and the drugs themselves as they were asked for."""
     for one in finding.references:
-        if not one.startswith("#"):
-            yield {"reference": one}
+        yield {"reference": one}
     for drug in finding.drugs:
         yield {"display": drug.name}
 

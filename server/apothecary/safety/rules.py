@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from apothecary.safety.asked import Remark
@@ -57,10 +58,7 @@ class Judge:
             if one.type == "interaction":
                 self._interaction(one, subjects)
                 continue
-            for drug in self.drugs:
-                met = self._met(drug, subjects)
-                if met is None:
-                    continue
+            for drug, met in self._meeting(subjects):
                 way = self._route(drug, one.routes)
                 if way.fits:
                     self._of_drug(one, drug, met)
@@ -73,6 +71,28 @@ class Judge:
         found = (drug.meets(one, self._members(one)) for one in named)
         return next((node for node in found if node is not None), None)
 
+    def _meeting(self, named: Sequence[Concept]) -> list[tuple[Drug, Node]]:
+        """The drugs that one of the concepts names, each with the node by which it does."""
+        numbers: set[int] = set()
+        for one in named:
+            numbers.update(self._named.get(one.reference, ()) if one.reference else ())
+            for coded in one.codes:
+                for key in coded.keys:
+                    numbers.update(self._named.get(key, ()))
+            for key in self._members(one):
+                numbers.update(self._named.get(key, ()))
+        met = ((self.drugs[number], self._met(self.drugs[number], named)) for number in sorted(numbers))
+        return [(drug, node) for drug, node in met if node is not None]
+
+    @cached_property
+    def _named(self) -> Mapping[Node, Sequence[int]]:
+        """The numbers of the drugs that a node names."""
+        found: dict[Node, list[int]] = {}
+        for number, drug in enumerate(self.drugs):
+            for node in drug.nodes:
+                found.setdefault(node, []).append(number)
+        return found
+
     def _members(self, named: Concept) -> list[Key]:
         return [key for url in named.value_sets for key in self.members(url)]
 
@@ -84,9 +104,8 @@ class Judge:
         elif one.type in ("warning", "undesirable-effect"):
             self._warning(one, drug, met)
         for therapy in one.therapies if one.type == "indication" else ():
-            for other in self.drugs:
-                node = None if other is drug else self._met(other, [therapy.treatment])
-                if node is not None and therapy.relation in _TOGETHER:
+            for other, node in self._meeting([therapy.treatment]) if therapy.relation in _TOGETHER else ():
+                if other is not drug:
                     use = f" in {one.condition.label}" if one.condition else ""
                     text = f"{drug.label} and {other.label}: the source says{use}: {therapy.label}."
                     self._add("combination", "", one, text, [(drug, met), (other, node)], about=therapy.treatment.label)
@@ -98,12 +117,8 @@ class Judge:
         companions: list[tuple[Drug, Node]] = []
         only = [each for each in one.therapies if each.relation in _WITH]
         if only:
-            companions = [
-                (other, node)
-                for other in self.drugs
-                if other is not drug
-                if (node := self._met(other, [each.treatment for each in only])) is not None
-            ]
+            treatments = [each.treatment for each in only]
+            companions = [(other, node) for other, node in self._meeting(treatments) if other is not drug]
             if not companions:
                 return
         belonging = self._belonging(one)
@@ -206,17 +221,17 @@ class Judge:
                 for place, each in enumerate(one.interactants)
             ]
         for left, right in sides:
-            held = [(drug, node) for drug in self.drugs if (node := self._met(drug, left)) is not None]
+            held = self._meeting(left)
             if held and not any(each.comparable for each in right):
                 for drug, _ in held:
                     named = ", ".join(each.label for each in right if each.label)
                     said = f"says of {drug.label} in words only what it interacts with"
                     self._pass_over(one, f"{said}: {named}" if named else said, drug)
                 continue
+            others = self._meeting(right) if held else []
             for drug, node in held:
-                for other in self.drugs:
-                    met = None if other is drug else self._met(other, right)
-                    if met is not None:
+                for other, met in others:
+                    if other is not drug:
                         meant = [each for each in right if self._met(other, [each]) is not None]
                         self._pair(one, drug, node, other, met, meant)
 
@@ -261,7 +276,7 @@ class Judge:
         last = f"{one.reference} states it" + (f" ({one.source.label})" if one.source else "")
         unless = "it holds only where its applicability says so, which was not evaluated"
         further = [unless] if one.applicability else []
-        own = [node for drug, _ in sides for node, _ in drug.of("itself") if isinstance(node, str)]
+        own = [one for drug, _ in sides for one in drug.own]
         finding = Finding(
             kind,
             text,
