@@ -51,7 +51,8 @@ def detect(service: Service, version: FhirVersion, base: str, asked: Asked) -> F
     judge = Judge(drugs, patient, _populations(lookup, statements), lookup.members, lookup.keys)
     judge.judge(statements, search.linked)
     found = judge.found
-    found.issues += [*duplicates(drugs), *allergies(drugs, allergens)]
+    every = [*found.issues, *duplicates(drugs), *allergies(drugs, allergens)]
+    found.issues = list({one.key: one for one in reversed(every)}.values())
     found.issues.sort(key=lambda one: ([each.number for each in one.drugs], one.kind, one.statement, one.about))
     found.not_understood = once([*asked.not_understood, *_not_understood(drugs, allergens, asked)])
     found.not_looked_at = once(

@@ -154,7 +154,9 @@ class _Identifying:
     def _also(self, drug: Drug, pending: _Pending, coded: Coded, place: Place, node: Node, one: Holding) -> None:
         remark = f" ({coded.remark})" if coded.remark else ""
         why = f"{one.label} is called {coded.label}{remark}"
-        self._code(drug, pending, coded.coding, "above" if coded.relationship == BROADER else place, node, why)
+        self._code(
+            drug, pending, coded.coding, "above" if coded.relationship == BROADER else place, node, why, one.label
+        )
 
     def _inside(self, drug: Drug, pending: _Pending, one: Holding, place: Place, node: Node, before: str = "") -> None:
         """What a resource contains, the classes it is put into, and its routes."""
