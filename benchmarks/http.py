@@ -23,12 +23,16 @@ from types import MappingProxyType
 
 import click
 
+from apothecary.settings import child_environment
 from benchmarks import content, servers
 from benchmarks.servers import Running
+from benchmarks.tokens import clients, token
 
 CONNECTIONS = 8
 # An answer of so many bytes is compared with the bare app's answer of the same size, too.
 LARGE = 2000
+# How the targets are called that are asked with access tokens.
+BY_TOKEN = " by token"  # noqa: S105 (a name)
 ROTATE = Path(__file__).parent / "rotate.lua"
 
 
@@ -42,6 +46,10 @@ class Target:
     paths: list[str]
     beside: str = "bare"
     """The target of the bare app that sends as many bytes."""
+    coding: str = "identity"
+    """What the client takes: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3"""
+    token: str = ""
+    """The access token that each request has."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +106,13 @@ def load(connections: int, seconds: int, script: Path) -> list[str]:
 
 def measure(target: Target, seconds: int, connections: int = CONNECTIONS) -> Sample:
     """Load `target` for `seconds`."""
-    command = [*load(connections, seconds, ROTATE), f"http://{servers.HOST}:{target.port}", "--", *target.paths]
+    accepted = f"--header=Accept-Encoding: {target.coding}"
+    base = f"http://{servers.HOST}:{target.port}"
+    command = [*load(connections, seconds, ROTATE), accepted, base, "--", *target.paths]
     before = target.server.processor_seconds()
-    found = parse_wrk(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    environment = child_environment(BENCHMARK_TOKEN=target.token)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    found = parse_wrk(done.stdout)
     used = target.server.processor_seconds() - before
     return replace(found, cpu=used * 1e6 / max(1.0, found.rate * seconds))
 
@@ -146,7 +158,7 @@ def paths(port: int, count: int) -> dict[str, list[str]]:
 
 def check(target: Target) -> None:
     """See that `target` answers what it is meant to, before its speed is worth anything."""
-    status, body = servers.fetch(target.port, target.paths[0])
+    status, body = servers.fetch(target.port, target.paths[0], target.token)
     answer = json.loads(body) if status == 200 else {}
     hits = [entry for entry in answer.get("entry", []) if entry.get("search", {}).get("mode") == "match"]
     if status != 200 or (target.name.split()[0] in ("search", "page") and len(hits) != content.SHARING):
@@ -160,9 +172,17 @@ def check(target: Target) -> None:
 @click.option("--workers", default=2, show_default=True, help="Processes, of both servers.")
 @click.option("--threads", default=2, show_default=True, help="Threads in each process, of both servers.")
 @click.option("--database", help="URL of an EMPTY database: its content is replaced. Default: a temporary SQLite file.")
+@click.option("--authorization", is_flag=True, help="Measure the same with access tokens, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def main(
-    rounds: int, seconds: int, resources: int, workers: int, threads: int, database: str | None, as_json: bool
+    rounds: int,
+    seconds: int,
+    resources: int,
+    workers: int,
+    threads: int,
+    database: str | None,
+    authorization: bool,
+    as_json: bool,
 ) -> None:
     """Measure read, token search with five hits and other GETs against a bare Flask app, without the cache and with."""
     if shutil.which("wrk") is None:
@@ -170,11 +190,12 @@ def main(
     with tempfile.TemporaryDirectory(prefix="apothecary-benchmark-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         content.write(folder / "content", resources)
-        bare_port, port, cached_port = (servers.free_port() for _ in range(3))
+        bare_port, port, cached_port, asking_port, asking_cached_port = (servers.free_port() for _ in range(5))
         url = database or f"sqlite:///{folder / 'benchmark.db'}"
 
-        def serving(at: int, cache_bytes: int | None) -> Running:
+        def serving(at: int, cache_bytes: int | None, *variables: str) -> Running:
             command = servers.apothecary(at, folder / "content", url, workers, threads, cache_bytes)
+            command[1:1] = variables
             return stack.enter_context(servers.running(command, at, "/readyz"))
 
         bare = stack.enter_context(servers.running(servers.bare(bare_port, workers, threads), bare_port, "/"))
@@ -188,20 +209,45 @@ def main(
         beside = {name: f"bare {name}" if size > LARGE else "bare" for name, size in sizes.items()}
         measured += [Target(name, computing, port, some, beside[name]) for name, some in asked.items()]
         measured += [Target(f"{name} again", cached, cached_port, some, beside[name]) for name, some in asked.items()]
+        measured.append(Target("metadata in gzip again", cached, cached_port, asked["metadata"], coding="gzip"))
+        if authorization:
+            variables = clients(folder / "clients")
+            for at, cache_bytes, again in ((asking_port, 0, ""), (asking_cached_port, None, " again")):
+                asking = serving(at, cache_bytes, *variables)
+                given = token(at, folder / "clients")
+                measured += [
+                    Target(f"{one}{again}{BY_TOKEN}", asking, at, some, beside[one], given)
+                    for one, some in asked.items()
+                ]
         for target in measured:
             check(target)
             measure(target, 1)  # warms up caches and connections
         rounded = [{target.name: measure(target, seconds) for target in measured} for _ in range(rounds)]
         results = summarize(rounded, {target.name: target.beside for target in measured})
     click.echo(json.dumps([asdict(result) for result in results], indent=2) if as_json else table(results))
+    for line in compared(rounded):
+        click.echo(line, err=True)
+
+
+def compared(rounds: list[dict[str, Sample]]) -> list[str]:
+    """What access tokens cost: the median, over all rounds, of the rate with them in that without, and the same by
+    processor time.
+    """
+    lines = []
+    for name in (one for one in rounds[0] if one.endswith(BY_TOKEN)):
+        without = name.removesuffix(BY_TOKEN)
+        rate = median(each[name].rate / each[without].rate for each in rounds)
+        cpu = median(each[without].cpu / each[name].cpu for each in rounds if each[name].cpu)
+        lines.append(f"{without} with an access token: {rate:.2f} of the rate without, {cpu:.2f} by processor time")
+    return lines
 
 
 def table(results: list[Result]) -> str:
     """`results` for people."""
     names = ("", "req/s", "p50 ms", "p99 ms", "cpu us", "of bare", "by cpu", "of its size")
-    lines = [f"{names[0]:<16}" + "".join(f"{name:>12}" for name in names[1:])]
+    lines = [f"{names[0]:<24}" + "".join(f"{name:>12}" for name in names[1:])]
     lines += [
-        f"{r.name:<16}{r.rate:>12.0f}{r.p50:>12.2f}{r.p99:>12.2f}{r.cpu:>12.0f}{r.ratio:>12.2f}{r.cpu_ratio:>12.2f}"
+        f"{r.name:<24}{r.rate:>12.0f}{r.p50:>12.2f}{r.p99:>12.2f}{r.cpu:>12.0f}{r.ratio:>12.2f}{r.cpu_ratio:>12.2f}"
         f"{r.size_ratio:>12.2f}"
         for r in results
     ]

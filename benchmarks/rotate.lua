@@ -3,6 +3,10 @@ local requests, turn = {}, 0
 
 function init(paths)
   wrk.headers["Accept"] = "application/fhir+json"
+  local token = os.getenv("BENCHMARK_TOKEN")
+  if token and token ~= "" then
+    wrk.headers["Authorization"] = "Bearer " .. token
+  end
   for i, path in ipairs(paths) do
     requests[i] = wrk.format("GET", path)
   end

@@ -20,17 +20,17 @@ import math
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 
 from apothecary.app import make_service
+from apothecary.content.items import Failure
 from apothecary.content.load import Loader, load
-from apothecary.content.preparing import Failure
 from apothecary.content.stream import Text
 from apothecary.content.sync import sync
 from apothecary.fhir.releases import FhirVersion
@@ -189,13 +189,13 @@ SEARCHES: dict[str, Make] = {
 }
 
 
-def fill(settings: Settings, total: int) -> float:
-    """Load the catalogue into an empty database as `apothecary load` does, and before it what defines how it is
-    searched for; gives resources a second.
+def fill(settings: Settings, resources: Iterable[dict[str, Any]]) -> float:
+    """Load a catalogue into an empty database as `apothecary load` does, and before it what defines how it is searched
+    for; gives resources a second.
     """
     deciding = (Path(settings.content).glob(f"{kind}/*.json") for kind in ("SearchParameter", "CodeSystem"))
     defined = (Text(str(path), path.read_bytes(), "json") for path in chain.from_iterable(map(sorted, deciding)))
-    made = (Text("catalogue", json.dumps(one).encode(), "ndjson") for one in catalogue.resources(total))
+    made = (Text("catalogue", json.dumps(one).encode(), "ndjson") for one in resources)
     start = time.perf_counter()
     with opened(settings) as store:
         done = load(Loader(store, settings, _refuse, validation=False), chain(defined, made))
@@ -280,7 +280,9 @@ def main() -> None:
         for size in map(int, options.sizes.split(",")):
             url = (options.database or f"sqlite:///{folder}/{{size}}.db").format(size=size)
             settings = Settings(database=url, content=options.content, durability="normal")
-            done = "filled before" if options.filled else f"loaded at {fill(settings, size):,.0f}/s"
+            done = (
+                "filled before" if options.filled else f"loaded at {fill(settings, catalogue.resources(size)):,.0f}/s"
+            )
             store = open_store(settings)
             sync(settings, store)
             service = make_service(settings, store)

@@ -117,11 +117,12 @@ def status(port: int, path: str) -> int | None:
         return None
 
 
-def fetch(port: int, path: str) -> tuple[int, bytes]:
-    """Status and body of a GET for FHIR JSON."""
+def fetch(port: int, path: str, token: str = "") -> tuple[int, bytes]:
+    """Status and body of a GET for FHIR JSON, with an access token where there is one."""
     connection = http.client.HTTPConnection(HOST, port, timeout=30)
     try:
-        connection.request("GET", path, headers={"Accept": "application/fhir+json"})
+        given = {"Authorization": f"Bearer {token}"} if token else {}
+        connection.request("GET", path, headers={"Accept": "application/fhir+json"} | given)
         response = connection.getresponse()
         return response.status, response.read()
     finally:

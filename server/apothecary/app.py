@@ -6,12 +6,14 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from wsgiref.types import WSGIApplication
 
 from flask import Flask, Request, Response, request
 from flask.sessions import NullSession, SessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import MapAdapter
 
+from apothecary.access.sinks import sink_for
 from apothecary.bulk.exports import Exports
 from apothecary.bulk.worker import Worker
 from apothecary.content.indexing import Indexing
@@ -19,6 +21,7 @@ from apothecary.content.live import Live
 from apothecary.interactions.service import Service
 from apothecary.operations import OPERATIONS
 from apothecary.rest import admission, bulk, errors, routes
+from apothecary.rest.auditing import Audited
 from apothecary.rest.cache import Cached
 from apothecary.rest.direct import Direct, within
 from apothecary.rest.gate import Gate
@@ -90,6 +93,13 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     settings = settings or Settings.from_environment()
     store = store or open_store(settings)
     service = make_service(settings, store)
+    if settings.authorized:
+        from apothecary.access.guard import Guards
+
+        service.guards = Guards(service)
+    # Before the routes: whatever is made of the service tells of what it writes.
+    sink = sink_for(service)
+    service.recorder = audited = Audited(service, sink) if sink is not None else None
     app = Apothecary("apothecary", static_folder=None, template_folder=None)
     app.service = service
     app.gate = Gate(settings)
@@ -101,17 +111,47 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     errors.register(app, service)
     metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
     routes.register(app, service, metrics)
+    if settings.cds_hooks:
+        from apothecary.rest import cds
+
+        cds.register(app, service)
     bulk_store = Bulk(store)
     app.worker = Worker(service, bulk_store)
     bulk.register(app, service, routes.bases(service), Exports(service, bulk_store, app.worker))
     app.router = Router(app.url_map, routes.bases(service))
     cache = Cached(Direct(app.wsgi_app, service, app.gate, app.router, app.view_functions), service, app.gate)
     metrics.watch(lambda: cache.counts() | app.gate.counts())
-    app.wsgi_app = Observed(cache, service, metrics, app.gate.drain)  # type: ignore[method-assign] # Flask's way to wrap an app
+    inner = _asked_by(app, service, store, _limited(service, cache))
+    if audited is not None:
+        inner = audited.around(inner)
+    app.wsgi_app = Observed(inner, service, metrics, app.gate.drain)  # type: ignore[method-assign] # Flask's way to wrap an app
     # What an earlier server left half done goes on.
     service.live.look(store)
     app.worker.look()
     return app
+
+
+def _asked_by(app: Apothecary, service: Service, store: SqlStore, answering: WSGIApplication) -> WSGIApplication:
+    """`answering` for those who say who they are, where the settings ask for it; else as it is, without anything of it
+    being loaded.
+    """
+    if not service.settings.authorized:
+        return answering
+    from apothecary.access.authorization import Authorization
+    from apothecary.rest import authentication
+
+    authorization, bases = Authorization.of(service.settings, store), routes.bases(service)
+    authentication.register(app, service, authorization, bases)
+    return authentication.Authenticated(answering, authorization, bases)
+
+
+def _limited(service: Service, answering: WSGIApplication) -> WSGIApplication:
+    """`answering` as often as the settings allow; where they say nothing as it is, with nothing of it loaded."""
+    if not service.settings.rate_limit.strip():
+        return answering
+    from apothecary.rest.limiting import Limited
+
+    return Limited(answering, service)
 
 
 def make_service(settings: Settings, store: SqlStore) -> Service:

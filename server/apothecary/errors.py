@@ -32,6 +32,8 @@ ApothecaryError
 │   └── InsufficientStorage   507  no-store     the disk is full
 ├── BudgetSpent               an evaluation costs too much (apothecary.fhir.budgets); whoever asked says what follows
 ├── RegularExpressionError    no regular expression, or none that runs in linear time; whoever asked says what follows
+├── InvalidToken              a signed token is not taken (apothecary.access); whoever asked says what follows
+├── OAuthError                400, 401  what the token endpoint answers in OAuth's own form
 ├── UcumError                 a code that is not a unit (apothecary.fhir.ucum); whoever asked says what follows
 └── StartError                the command cannot run: exit status 2
     ├── ContentError          a file of the content is broken: file, line, column, reason
@@ -277,6 +279,22 @@ class BudgetSpent(ApothecaryError):
 
 class RegularExpressionError(ApothecaryError):
     """A text is no regular expression, or none that can be run in linear time and bounded memory."""
+
+
+class InvalidToken(ApothecaryError):
+    """A token, or the assertion of a client, is not one that can be trusted; the message says why, and quotes nothing
+    of it.
+    """
+
+
+class OAuthError(ApothecaryError):
+    """A request for an access token that is refused: https://www.rfc-editor.org/rfc/rfc6749#section-5.2"""
+
+    def __init__(self, error: str, description: str) -> None:
+        super().__init__(f"{error}: {description}")
+        self.error = error
+        self.description = description
+        self.status = 401 if error == "invalid_client" else 400
 
 
 class StartError(ApothecaryError):

@@ -92,6 +92,30 @@ class Settings:
         "",
         "Scopes for what these claims hold, as YAML or JSON: {pharmacists: system/*.rs}; what has none counts itself.",
     )
+    audit: Literal["off", "file", "store"] = setting(
+        "off",
+        "Whether each request that reads or changes resources is recorded as an AuditEvent: in files, or in the store.",
+    )
+    audit_folder: str = setting("audit", "Folder of the record in files; all processes of a server share it.")
+    audit_bytes: int = setting(64 * 1024 * 1024, "Bytes after which the record goes on in another file.", least=1)
+    audit_files: int = setting(100, "Most files of the record that are kept; the oldest goes first. 0 keeps all.")
+    audit_durability: Literal["full", "normal"] = setting(
+        "full",
+        "The record in files: full has each line on the disk before its request is answered, normal may lose the last "
+        "ones in a power cut.",
+    )
+    audit_values: bool = setting(
+        True, "Whether the record has the values of parameters; false: keyed hashes in their place, by the secret."
+    )
+    rate_limit: str = setting(
+        "",
+        "Most requests of each client, such as 50/second;10000/hour; of each address where no client is known. Empty: "
+        "no limit.",
+    )
+    rate_limit_storage: str = setting(
+        "memory://",
+        "Where requests are counted: memory:// by each process for itself, or a Redis that several share, redis://...",
+    )
     read_only: bool = setting(False, "Refuse every write over REST, whatever the address.")
     page_size: int = setting(20, "Matches on a search page when _count is not given.")
     page_size_limit: int = setting(1000, "Largest _count; a larger one is capped and the self link shows it.")
@@ -171,6 +195,9 @@ class Settings:
     )
     publish_seconds: int = setting(
         300, "Seconds between two editions of $bulk-publish, where anything changed; 0: it is not offered."
+    )
+    cds_hooks: bool = setting(
+        False, "Whether EHRs may ask by CDS Hooks what is stated against orders, at /cds-services beside /fhir."
     )
     cors_origins: str = setting(
         "*",
@@ -256,6 +283,13 @@ class Settings:
         return f"{self.root}/token"
 
     @property
+    def token_endpoints(self) -> tuple[str, ...]:
+        """The same under each of its names: on this machine, where no public address is set, it has several."""
+        names = (self.host, "localhost", "127.0.0.1", "::1")
+        others = () if self.base_url else (f"{_listening(name, self.port)}/fhir/token" for name in names)
+        return tuple(dict.fromkeys((self.token_endpoint, *others)))
+
+    @property
     def loopback(self) -> bool:
         """Whether the server listens on this machine only."""
         if self.host == "localhost":
@@ -283,9 +317,11 @@ class Settings:
         """The resource types to serve out of those a FHIR version has, sorted."""
         if self.resource_types.strip() == "*":
             return tuple(sorted(available))
+        # A record in the store is there to be read.
+        recorded = {"AuditEvent"} if self.audit == "store" else set()
         if not self.resource_types.strip():
-            return tuple(sorted(set(MEDICATION_FAMILY) & set(available)))
-        wanted = {name.strip() for name in self.resource_types.split(",") if name.strip()}
+            return tuple(sorted((set(MEDICATION_FAMILY) | recorded) & set(available)))
+        wanted = {name.strip() for name in self.resource_types.split(",") if name.strip()} | recorded
         for name in sorted(wanted.difference(available)):
             if not any(definitions(version).is_resource_type(name) for version in FhirVersion):
                 known = (one for version in FhirVersion for one in definitions(version).resource_types())

@@ -5,16 +5,23 @@ from __future__ import annotations
 import importlib
 import json
 import re
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from fhirpathpy import evaluate
 
+from apothecary.app import create_app
 from apothecary.authoring import narrative
 from apothecary.authoring.rows import Library
+from apothecary.content.sync import sync
 from apothecary.content.write import file_text
+from apothecary.fhir.json import dumps
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
 from scripts import content_page
+from tests.conformance.harness import ROOT
 from tests.content.monograph import (
     CONTENT,
     DRUGS,
@@ -274,3 +281,16 @@ def test_a_search_parameter_finds_something_in_the_content(key: str) -> None:
         links = [hit["reference"] if isinstance(hit, dict) else hit for hit in hits if "identifier" not in hit]
         targets = {link.split("/")[0] for link in links}
         assert targets <= set(parameter["target"])
+
+
+def test_all_of_it_can_be_written_back(tmp_path: Path) -> None:
+    settings = Settings(database=f"sqlite:///{tmp_path / 'a.db'}", content=str(ROOT / "resources"))
+    store = open_store(settings)
+    sync(settings, store)
+    client = create_app(settings, store).test_client()
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [
+        {"resource": one, "request": {"method": "PUT", "url": name}} for name, one in CONTENT.items()
+    ]}  # fmt: skip
+    answer = client.post("/fhir", data=dumps(bundle), content_type="application/fhir+json")
+    store.close()
+    assert answer.status_code == 200, answer.text[:2000]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 # Where the WSGI environment holds the grant of a request; missing where nobody has to say who asks.
 GRANT = "apothecary.grant"
+# And its scopes, by which kept answers are told apart.
+SCOPES = "apothecary.scopes"
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,8 +151,7 @@ class Library:
         if target is None:
             address = str(reference.get("reference", ""))
             return f"{display} ({address})" if display and address else display or address
-        found = name_of(target)
-        return f"{found} ({display})" if display and display != found else found
+        return called(name_of(target), reference)
 
     def questions(self, resource: Resource) -> list[str]:
         """What the editors questioned about a resource, by title."""
@@ -188,6 +187,12 @@ def name_of(resource: Resource) -> str:
     code = resource.get("code", {})
     found = concept_text(code.get("concept", code)) if isinstance(code, dict) else ""
     return found or str(resource.get("id", kind))
+
+
+def called(name: str, reference: Resource) -> str:
+    """What a target of that name is called where a reference has a display of its own."""
+    display = str(reference.get("display", ""))
+    return f"{name} ({display})" if display and display != name else name
 
 
 def _stated(resource: Resource) -> str:
@@ -234,7 +239,7 @@ def _whole(resource: Resource, library: Library) -> Described:
     sources = [each["source"] for each in resource.get("monograph", []) if "source" in each]
     rows = [*_rows(resource, kind, library)]
     rows.append(("Questioned by the editors", bullets(library.questions(resource))))
-    if bases := sorted({*_bases(resource)}):
+    if bases := sorted(_bases(resource)):
         rows.append(("Not from the source alone", ", ".join(bases)))
     return title, library.descriptions(sources), rows
 
@@ -278,16 +283,18 @@ def _extension_rows(found: Iterable[Resource], library: Library) -> Iterator[Row
         yield f"Content {coverage.replace('-', ' ')}", bullets(sections)
 
 
-def _bases(node: object) -> Iterator[str]:
+def _bases(resource: Resource) -> set[str]:
     """What the elements of a resource rest on that no source states."""
-    if isinstance(node, dict):
-        if node.get("url") == BASIS:
-            yield node["valueCode"]
-        for child in node.values():
-            yield from _bases(child)
-    elif isinstance(node, list):
-        for child in node:
-            yield from _bases(child)
+    found: set[str] = set()
+    waiting: list[Any] = [resource]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            if one.get("url") == BASIS:
+                found.add(one["valueCode"])
+            one = one.values()
+        waiting += [inner for inner in one if inner.__class__ in (dict, list)]
+    return found
 
 
 def _artifact_assessment(resource: Resource, library: Library) -> Described:
@@ -375,8 +382,14 @@ DESCRIBE: dict[str, Callable[[Resource, Library], Described]] = {
 }
 
 
-def describe(resource: Resource, library: Library) -> Described:
+def described(resource: Resource, library: Library) -> Described:
     """Title, paragraphs and the rows that have a value; `resource` is of a type in `DESCRIBE`."""
     title, notes, rows = DESCRIBE[resource["resourceType"]](resource, library)
-    rows = [*rows, ("Source claims", ", ".join(claim_ids(resource)))]
     return title, notes, [(label, value) for label, value in rows if value]
+
+
+def describe(resource: Resource, library: Library) -> Described:
+    """The same, and the claims of the source at the end."""
+    title, notes, rows = described(resource, library)
+    claims = ", ".join(claim_ids(resource))
+    return title, notes, [*rows, ("Source claims", claims)] if claims else rows

@@ -12,6 +12,7 @@ from typing import Any
 
 from apothecary.authoring.pen import ABSENT, BASIS, EXTENSION, RELATION, SOURCE_CLAIM
 from apothecary.authoring.terms import is_outside
+from apothecary.fhir.caches import short_cache
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.json import JSON
 from apothecary.fhir.releases import FhirVersion
@@ -45,13 +46,20 @@ _UCUM = "http://unitsofmeasure.org"
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
+@short_cache(2048)
+def _declared(type_name: str) -> Mapping[str, tuple[int, str]]:
+    """The elements of a type: place and structure of each."""
+    known = definitions(FhirVersion.R5)
+    properties = known.structure(type_name).properties if known.has_structure(type_name) else {}
+    return {name: (place, one.structure) for place, (name, one) in enumerate(properties.items())}
+
+
 class Speaker:
     """Says values. `name` says what a reference leads to; `labels` have better words for elements, by path."""
 
     def __init__(self, name: Callable[[JSON], str], labels: Mapping[str, str]) -> None:
         self._name = name
         self._labels = labels
-        self._known = definitions(FhirVersion.R5)
         self._wordings: Mapping[str, Callable[[JSON], str | None]] = {
             "CodeableConcept": self._concept,
             "Coding": lambda value: self._coding(value),
@@ -78,12 +86,11 @@ class Speaker:
 
     def elements(self, node: Mapping[str, Any], type_name: str) -> Iterator[tuple[str, str, Any, Any]]:
         """Name, type, value and companion of each element of an object, in the order of the specification."""
-        properties = self._known.structure(type_name).properties if self._known.has_structure(type_name) else {}
+        declared = _declared(type_name)
+        beyond = len(declared), ""
         names = dict.fromkeys(name.removeprefix("_") for name in node)
-        places = {name: place for place, name in enumerate(properties)}
-        for name in sorted(names, key=lambda one: places.get(one, len(places))):
-            declared = properties.get(name)
-            yield name, declared.structure if declared else "", node.get(name), node.get(f"_{name}")
+        for name in sorted(names, key=lambda one: declared.get(one, beyond)[0]):
+            yield name, declared.get(name, beyond)[1], node.get(name), node.get(f"_{name}")
 
     def all(self, value: Any, type_name: str, path: str, companion: Any = None) -> list[str]:
         """What a value says: an item for each of a list."""

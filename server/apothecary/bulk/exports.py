@@ -28,6 +28,16 @@ class Status(NamedTuple):
     expires: int
 
 
+class Asking(NamedTuple):
+    """Who asks for an export: the service that he sees, his name, and his scopes; no name, and None, where nobody is
+    asked who he is.
+    """
+
+    service: Service
+    owner: str = ""
+    scopes: tuple[str, ...] | None = None
+
+
 class Content(NamedTuple):
     """The bytes of a file, and how many there are."""
 
@@ -45,22 +55,32 @@ class Exports:
         self.worker = worker
 
     def kick_off(
-        self, version: FhirVersion, base: str, address: str, given: Iterable[tuple[str, str]], *, lenient: bool
+        self,
+        asking: Asking,
+        version: FhirVersion,
+        base: str,
+        address: str,
+        given: Iterable[tuple[str, str]],
+        *,
+        lenient: bool,
     ) -> str:
-        """Begin an export of what there is at this moment; its id. `address` is that of the request.
+        """Begin an export of what there is at this moment, and whoever asks may find; its id. `address` is that of the
+        request.
 
         Raises BadRequest and its children for what cannot be done, TooManyRequests where there is no room for another.
         """
         if not self._settings.export_jobs:
             raise NotSupported("$export is switched off (APOTHECARY_EXPORT_JOBS)")
-        wanted, notes = request.wanted(self._service, version, base, given, lenient=lenient)
-        every = request.every_type(self._service, version)
+        service = asking.service
+        service.permit((), "s")
+        wanted, notes = request.wanted(service, version, base, given, lenient=lenient)
+        every = request.every_type(service, version)
         if wanted.types == every:
             notes += [
                 Note(
                     "information", "not-supported", f"{one} is not served in FHIR {version} here, and left out", (one,)
                 )
-                for one in self._service.reader.types()
+                for one in service.reader.types()
                 if one not in every
             ]
         identity = secrets.token_urlsafe(16)
@@ -69,17 +89,20 @@ class Exports:
             kept = [row for row in change.jobs() if row.kind == EXPORT and not (row.ended and row.expires <= now())]
             if len(kept) >= self._settings.export_jobs:
                 raise _full(kept)
-            job = Job(address, base, wanted, change.moment(), now(), selecting=bool(wanted.filters), notes=list(notes))
+            job = Job(address, base, wanted, change.moment(), now(), notes=list(notes), owner=asking.owner)
+            job.selecting = bool(wanted.filters or wanted.narrowed)
+            job.scopes = None if asking.scopes is None else list(asking.scopes)
             change.put(Row(identity, EXPORT, False, "", 0, 0, job.say()))
 
         self._bulk.change(work)
         self.worker.wake()
         return identity
 
-    def status(self, identity: str) -> Status:
-        """How far an export is. Raises NotFound for one that is not there, or not any more."""
+    def status(self, identity: str, owner: str) -> Status:
+        """How far an export is. Raises NotFound for one that is not there, or not any more, or somebody else's."""
         row = self._bulk.job(identity)
-        if row is None or row.kind != EXPORT or (row.ended and row.expires <= now()):
+        gone = row is None or row.kind != EXPORT or (row.ended and row.expires <= now())
+        if row is None or gone or read(row.data).owner != owner:
             raise NotFound(
                 f"there is no export {identity}",
                 remedy="It may have ended, been cancelled, or its time be over: begin another one at [base]/$export.",
@@ -89,15 +112,15 @@ class Exports:
             self.worker.wake()
         return Status(read(row.data), row.expires)
 
-    def cancel(self, identity: str) -> None:
+    def cancel(self, identity: str, owner: str) -> None:
         """End an export, done or not, and forget its files. Raises NotFound where there is none."""
-        self.status(identity)
+        self.status(identity, owner)
         if not self.worker.drop(identity):
             raise NotFound(f"there is no export {identity}")
 
-    def file(self, identity: str, number: int) -> File:
+    def file(self, identity: str, number: int, owner: str) -> File:
         """A file of an export that can be had. Raises NotFound."""
-        job = self.status(identity).job
+        job = self.status(identity, owner).job
         # One that is open is not told of.
         if number >= len(job.files) or job.files[number].place < 0:
             raise NotFound(f"export {identity} has no file {number}")

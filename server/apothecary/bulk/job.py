@@ -40,9 +40,10 @@ class Wanted(msgspec.Struct):
     until: int | None = None
     elements: list[str] = []
     filters: list[str] = []
-    organized: str | None = None
     partial: bool = False
     deletions: bool = False
+    narrowed: list[str] = []
+    """The types of which whoever asks may find only some: what was deleted nobody can tell of them."""
 
 
 class File(msgspec.Struct):
@@ -96,6 +97,10 @@ class Job(msgspec.Struct):
     tries: int = 0
     notes: list[Note] = []
     more_notes: int = 0
+    owner: str = ""
+    """Who began it, where clients say who they are: nobody else is told of it."""
+    scopes: list[str] | None = None
+    """What he could see then; None where everybody can see all."""
     failed: str = ""
     full: bool = False
     """Whether it failed for want of room."""

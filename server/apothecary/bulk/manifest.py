@@ -30,7 +30,7 @@ def exported(job: Job, address: str, page: int | None = None) -> JSON:
     manifest: JSON = {
         "transactionTime": instant(job.moment),
         "request": job.request,
-        "requiresAccessToken": False,
+        "requiresAccessToken": bool(job.owner),
         "outputFormat": FORMAT,
     }
     for kind in ("output", "deleted", "error"):
@@ -40,14 +40,16 @@ def exported(job: Job, address: str, page: int | None = None) -> JSON:
     return manifest
 
 
-def published(job: Job, address: str, seconds: int | None = None) -> JSON:
-    """The manifest of an edition; `seconds` is how often there is a new one, where that is known."""
+def published(job: Job, address: str, seconds: int | None = None, *, protected: bool = False) -> JSON:
+    """The manifest of an edition; `seconds` is how often there is a new one, where that is known. Its files are
+    `protected` where clients have to say who they are.
+    """
     manifest: JSON = {
         "manifestType": PUBLISHED,
         # That of the newest change: nothing was written between it and the moment of the edition.
         "transactionTime": instant(job.newest),
         **({} if seconds is None else {"updateCadence": f"PT{seconds}S"}),
-        "requiresAccessToken": False,
+        "requiresAccessToken": protected,
         "outputFormat": FORMAT,
     }
     for kind, name in (("output", "output"), ("deleted", "deleted"), ("error", "outcome")):

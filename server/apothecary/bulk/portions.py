@@ -131,7 +131,7 @@ class Portions:
             if ids:
                 return self._bulk.those(kind, ids, PAGE_BYTES)
             found.piece += 1
-        if kind in job.selected and not job.wanted.deletions:
+        if kind in job.selected and (not job.wanted.deletions or kind in job.wanted.narrowed):
             found.ended = True
             return []
         rows = self._bulk.walk(kind, found.after, PAGE, PAGE_BYTES, since)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from apothecary.bulk.job import Note, Wanted
-from apothecary.errors import BadRequest, FhirError, NotFound, NotSupported
+from apothecary.errors import BadRequest, FhirError, Forbidden, NotFound, NotSupported
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import parse_span
 from apothecary.interactions import basics, search
@@ -88,12 +88,25 @@ def wanted(
     one: Mapping[str, str] = {name: found[0] for name, found in values.items()}
     _format(asking, one.get("_outputFormat"))
     types = _types(asking, _listed(values.get("_type", ())))
+    narrowed = [kind for kind in types if service.finds(kind) == "some"]
+    if narrowed:
+        text = f"the scopes of this client leave out resources of {', '.join(narrowed)}, and what was deleted of them"
+        asking.notes.append(Note("information", "suppressed", text))
     if custom := _listed(values.get("includeAssociatedData", ())):
         asking.refuse(
             NotSupported(
                 f"includeAssociatedData={','.join(custom)} is not offered: each resource is exported for what it is",
                 expression="includeAssociatedData",
                 remedy="Leave it out; _type=Provenance adds all Provenance resources.",
+            )
+        )
+    if "organizeOutputBy" in one:
+        # The guide leaves open what belongs to an instance of any type but Patient, which it asks implementers about.
+        asking.refuse(
+            NotSupported(
+                f"organizeOutputBy={one['organizeOutputBy']} is not offered: each file holds resources of one type",
+                expression="organizeOutputBy",
+                remedy="Leave it out.",
             )
         )
     if "patient" in values:
@@ -112,17 +125,20 @@ def wanted(
             _filters(
                 asking, types, [each for value in values.get("_typeFilter", ()) for each in _NEXT_FILTER.split(value)]
             ),
-            _organized(asking, types, one.get("organizeOutputBy")),
             _flag("allowPartialManifests", one.get("allowPartialManifests")),
             deletions="_since" in one,
+            narrowed=narrowed,
         ),
         asking.notes,
     )
 
 
 def every_type(service: Service, version: FhirVersion) -> list[str]:
-    """The types that are exported: those that are served, and those that are read as Basic."""
-    return sorted({*service.registries[version].types, *basics.lacking(service, version)})
+    """The types that are exported: those that are served, and those that are read as Basic; as far as whoever asks may
+    find any of them.
+    """
+    every = {*service.registries[version].types, *basics.lacking(service, version)}
+    return sorted(kind for kind in every if service.finds(kind) != "none")
 
 
 def filtering(service: Service, version: FhirVersion, base: str, text: str) -> tuple[str, Prepared]:
@@ -166,14 +182,16 @@ def _types(asking: Asking, names: Sequence[str]) -> list[str]:
     for name in dict.fromkeys(names):
         try:
             asking.service.check_type(asking.version, name)
+            asking.service.permit(basics.meant(asking.service, asking.version, name), "s")
+        except Forbidden as error:
+            asking.refuse(error)
+            continue
         except NotFound as error:
             asking.refuse(BadRequest(f"_type: {error}", expression="_type", code="not-supported"))
             continue
-        found.add(name)
-        if name == basics.BASIC:
-            # What stands for others is Basic, too.
-            found |= set(basics.lacking(asking.service, asking.version))
-    return sorted(found)
+        # What stands for others is Basic, too.
+        found.update(basics.meant(asking.service, asking.version, name))
+    return sorted(found.intersection(every))
 
 
 def _moment(name: str, value: str | None) -> int | None:
@@ -226,20 +244,8 @@ def _filters(asking: Asking, types: Sequence[str], texts: Sequence[str]) -> list
                 raise BadRequest(
                     f"_typeFilter={text}: {kind} is not among the types of this export", expression="_typeFilter"
                 )
-        except (BadRequest, NotFound) as error:
+        except (BadRequest, NotFound, Forbidden) as error:
             asking.refuse(error)
             continue
         kept.append(text)
     return kept
-
-
-def _organized(asking: Asking, types: Sequence[str], name: str | None) -> str | None:
-    if name is not None:
-        asking.refuse(
-            NotSupported(
-                f"organizeOutputBy={name} is not offered: each file holds resources of one type",
-                expression="organizeOutputBy",
-                remedy="Leave it out.",
-            )
-        )
-    return None

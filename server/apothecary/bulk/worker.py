@@ -159,7 +159,7 @@ class Worker:
         job = read(row.data)
         for file in {one.key for one in job.files}:
             self._bulk.change(partial(_drop_file, file))
-        for kind in job.wanted.types if job.wanted.filters else ():
+        for kind in job.wanted.types if job.wanted.filters or job.wanted.narrowed else ():
             self._bulk.change(partial(_drop_whole, identifiers(identity, kind)))
         return True
 
@@ -248,7 +248,9 @@ class Worker:
     def _advance(self, row: Row, job: Job) -> tuple[Job, list[Piece]]:
         """What the job is after one more step, and the pieces that were made."""
         if job.selecting:
-            return selecting.advance(self._service, self._bulk, row.id, job)
+            guards, scopes = self._service.guards, job.scopes
+            service = self._service if guards is None or scopes is None else guards.of(tuple(scopes))
+            return selecting.advance(service, self._bulk, row.id, job)
         if job.at == len(job.wanted.types):
             job.done = True
             return job, self._close(row, job)

@@ -16,9 +16,11 @@ from apothecary.suggestions import or_rather
 # Each command is the object of its name in the module `apothecary.cli.<command>`, with _ for -, and _ behind a word of
 # Python's own. What it does is said here, too, so that the list of all commands loads none of them.
 COMMANDS: Mapping[str, str] = {
+    "audit": "Check that the record of requests is whole.",
     "backup": "Copy the database into a file while servers go on.",
     "build": "Write the resources of drugs from their sheets.",
     "check": "Check the database against its versions and its index.",
+    "clients": "Make and check the clients of a server with authorization.",
     "content": "Compare the content folder with the database.",
     "diff": "Tell what changed in meaning between two revisions.",
     "explain": "Explain a validation rule by its id.",

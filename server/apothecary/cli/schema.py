@@ -18,6 +18,7 @@ from apothecary.suggestions import or_rather
 CONFIG = "config"
 SHEET = "sheet"
 TERMINOLOGIES = "terminologies"
+MAPPING = "mapping"
 
 
 @click.command()
@@ -26,8 +27,8 @@ TERMINOLOGIES = "terminologies"
 def schema(type_name: str | None, fhir_version: str) -> None:
     """Print the JSON Schema of a resource type, or one that holds all of them.
 
-    TYPE may also be config, for the schema of apothecary.toml; sheet, for that of the sheets of drugs; or
-    terminologies, for that of the list of the codes that sheets may use.
+    TYPE may also be config, for the schema of apothecary.toml; sheet, for that of the sheets of drugs; terminologies,
+    for that of the list of the codes that sheets may use; or mapping, for that of the mappings of `import table`.
     """
     if type_name == SHEET:
         from apothecary.authoring.sheet import sheet_schema
@@ -38,6 +39,11 @@ def schema(type_name: str | None, fhir_version: str) -> None:
         from apothecary.authoring.terms import terminologies_schema
 
         click.echo(json.dumps(terminologies_schema(), indent=2))
+        return
+    if type_name == MAPPING:
+        from apothecary.importers.table.mapping_schema import mapping_schema
+
+        click.echo(json.dumps(mapping_schema(), indent=2))
         return
     if type_name == CONFIG:
         from apothecary.cli.validate_config import config_schema
@@ -50,7 +56,7 @@ def schema(type_name: str | None, fhir_version: str) -> None:
     if version is None:
         raise click.BadParameter(f"{fhir_version!r}: write R4, R4B or R5", param_hint="--fhir-version")
     if type_name is not None and not definitions(version).is_resource_type(type_name):
-        near = or_rather(type_name, (*definitions(version).resource_types(), CONFIG, SHEET, TERMINOLOGIES))
+        near = or_rather(type_name, (*definitions(version).resource_types(), CONFIG, SHEET, TERMINOLOGIES, MAPPING))
         raise StartError(f"FHIR {version} has no resource type {type_name!r}{near}")
     from apothecary.validation.schema import json_schema
 

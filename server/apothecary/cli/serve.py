@@ -76,8 +76,11 @@ def _prepare(settings: Settings) -> None:
     """Bring the content into the database, and see that all can be had that the workers will want."""
     from apothecary.content.drift import after_sync
     from apothecary.content.sync import sync
+    from apothecary.interactions.service import OPENING
     from apothecary.store.open import open_replica, opened
 
+    if settings.authorized:
+        _check_who_may_ask(settings)
     with opened(settings) as store:
         try:
             report = patiently(lambda: sync(settings, store))
@@ -92,8 +95,20 @@ def _prepare(settings: Settings) -> None:
     for sentence in (*told, *((differs,) if differs else ())):
         say(f"warning: {sentence}")
     if not settings.writable:
-        opening = "" if settings.read_only else " (open writes with APOTHECARY_OPEN_WRITES=true)"
+        opening = "" if settings.read_only else f" ({OPENING})"
         say(f"read-only: {settings.why_read_only}{opening}")
+
+
+def _check_who_may_ask(settings: Settings) -> None:
+    """Read the clients before the database is touched. Raises StartError with the place of every fault."""
+    from apothecary.access.clients import clients_of
+    from apothecary.access.issuers import Issuers
+
+    clients, issuers = clients_of(settings), Issuers(settings)
+    if clients is not None and not clients and not issuers:
+        say(f"warning: there are no clients in {settings.clients}, and no issuers: nobody can ask yet")
+    if not settings.loopback and not settings.root.startswith("https:"):
+        say(f"warning: {settings.root} is not https: whoever sees a token on its way can use it")
 
 
 def _some(sentences: Sequence[str]) -> list[str]:

@@ -6,7 +6,8 @@ import sys
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache, wraps
-from typing import Any, Generic, ParamSpec, TypeVar
+from inspect import signature
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -21,16 +22,22 @@ def short_cache(maxsize: int, longest: int = 1_000) -> Callable[[Callable[P, R]]
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        cached = lru_cache(maxsize)(function)
+        cached: Callable[..., R] = lru_cache(maxsize)(function)
+        asked: Callable[..., R] = function
+
+        @wraps(function)
+        def call_one(one: Any) -> R:
+            return asked(one) if one.__class__ is str and len(one) > longest else cached(one)
 
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             for one in args:
                 if one.__class__ is str and len(one) > longest:
                     return function(*args, **kwargs)
-            return cached(*args, **kwargs)  # type: ignore[arg-type] # lru_cache asks for Hashable, which ParamSpec cannot say
+            return cached(*args, **kwargs)
 
-        return call
+        # Most are asked for one text, some of them a hundred thousand times a second.
+        return cast("Callable[P, R]", call_one) if len(signature(function).parameters) == 1 else call
 
     return decorate
 
@@ -94,6 +101,11 @@ class Weighed(Generic[K, R]):
             if self._weight > self._half:
                 self._old, self._young, self._weight = self._young, {}, weight
             self._young[key] = value, weight
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._old, self._young, self._weight = {}, {}, 0
 
     @property
     def weight(self) -> int:

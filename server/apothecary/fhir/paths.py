@@ -55,22 +55,26 @@ class Track:
         """The values at the end of this way, flattened; empty where the resource has none."""
         nodes = [root]
         for step in self.steps:
-            if isinstance(step, str):
-                found: Nodes = []
-                for node in nodes:
-                    value = node.get(step) if node.__class__ is dict else None
-                    if value is None:
-                        continue
-                    if value.__class__ is list:
-                        found += value if None not in value else [item for item in value if item is not None]
-                    else:
-                        found.append(value)
-                nodes = found
-            else:
-                nodes = step(nodes)
+            nodes = follow(nodes, step)
             if not nodes:
                 break
         return nodes
+
+
+def follow(nodes: Nodes, step: str | Step) -> Nodes:
+    """The values one step further, flattened."""
+    if step.__class__ is not str:
+        return step(nodes)  # type: ignore[operator] # a name is a str
+    found: Nodes = []
+    for node in nodes:
+        value = node.get(step) if node.__class__ is dict else None
+        if value is None:
+            continue
+        if value.__class__ is list:
+            found += value if None not in value else [item for item in value if item is not None]
+        else:
+            found.append(value)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,11 @@ def lacking(service: Service, version: FhirVersion) -> tuple[str, ...]:
     return service.registries[version].basics
 
 
+def meant(service: Service, version: FhirVersion, resource_type: str) -> tuple[str, ...]:
+    """The types whose resources an address of that type may be about: itself, and those that are read as Basic."""
+    return (resource_type, *lacking(service, version)) if resource_type == BASIC else (resource_type,)
+
+
 def shown_as(service: Service, version: FhirVersion, resource_type: str) -> str:
     """The type that `version` shows a resource of that type as."""
     served = service.registries[version].serves

@@ -23,6 +23,7 @@ from apothecary.interactions.service import Service
 from apothecary.search import special
 from apothecary.search.compartments import served
 from apothecary.search.parameters import Registry
+from apothecary.settings import Settings
 
 # https://hl7.org/fhir/R5/http.html#mime-type; NDJSON is for searches alone.
 # Short names are MIME types here for FHIR's own formats only:
@@ -40,6 +41,14 @@ DESCRIPTION = (
 
 # https://hl7.org/fhir/uv/bulkdata/STU2/CapabilityStatement-bulk-data.html
 BULK_DATA = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
+
+OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+# https://terminology.hl7.org/CodeSystem-restful-security-service.html
+SMART = {
+    "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+    "code": "SMART-on-FHIR",
+    "display": "SMART-on-FHIR",
+}
 
 Level = Literal["instance", "type", "conditional", "compartment", "system"]
 
@@ -87,8 +96,7 @@ INTERACTIONS: tuple[Interaction, ...] = (
 def capabilities(service: Service, version: FhirVersion, base: str) -> tuple[bytes, str]:
     """The statement as JSON text, and its ETag. Computed once for a version and base."""
     known = service.live.now
-    # Every write of a profile adds a version.
-    key = (version, base, known.generation, service.closed, service.reader.history_of_total("StructureDefinition"))
+    key = (version, base, known.generation, service.closed, service.reader.written("StructureDefinition"))
     if known.incomplete:
         # Its progress is told as it is now.
         body = dumps(statement(service, version, base))
@@ -131,7 +139,7 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
             {
                 "mode": "server",
                 "documentation": _documentation(service),
-                "security": {"cors": bool(service.settings.cors_origins)},
+                "security": _security(service.settings),
                 "resource": [of_type(service, registry, one) for one in registry.types],
                 "interaction": [{"code": code} for code in offered(service, "system")],
                 "searchParam": common_parameters(registry),
@@ -139,6 +147,23 @@ def statement(service: Service, version: FhirVersion, base: str) -> JSON:
                 **_compartments(registry),
             }
         ],
+    }
+
+
+def _security(settings: Settings) -> JSON:
+    """Who may ask: https://hl7.org/fhir/smart-app-launch/conformance.html#smart-on-fhir-oauth-authorization-endpoints-and-capabilities"""
+    cors = {"cors": bool(settings.cors_origins)}
+    if not settings.authorized:
+        return cors
+    # Clients of the first version look here; those of today at .well-known/smart-configuration.
+    uris = {"extension": [{"url": "token", "valueUri": settings.token_endpoint}], "url": OAUTH_URIS}
+    return {
+        **({"extension": [uris]} if settings.clients else {}),
+        **cors,
+        "service": [
+            {"coding": [SMART], "text": "OAuth2 using SMART-on-FHIR profile (see http://docs.smarthealthit.org)"}
+        ],
+        "description": "Access tokens, as [base]/.well-known/smart-configuration tells.",
     }
 
 
@@ -151,6 +176,8 @@ def _documentation(service: Service) -> str:
     known, closed = service.live.now, service.closed
     if closed is not None:
         said = [f"Read-only: {closed.reason}."]
+    elif service.settings.authorized:
+        said = ["Reads, searches and writes are open to those whose access tokens say so; every write is validated."]
     else:
         said = ["Reads, searches and writes are open; every write is validated."]
     said.append(

@@ -27,6 +27,7 @@ def matches(
     """The resources that meet `criteria` (a query string), at most `limit`; without their texts where that is more than
     two. Raises BadRequest for criteria that select nothing, Busy where the index cannot tell yet.
     """
+    service.permit((resource_type,), "s")
     text = query_of(service, base, resource_type, criteria)
     pairs = [(name, value) for name, value in decode(text, service.settings.parameter_limit) if value]
     for name, _ in pairs:

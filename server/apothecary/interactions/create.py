@@ -24,6 +24,7 @@ def create(
 
     Raises PreconditionFailed where several resources meet the criteria.
     """
+    service.permit((resource["resourceType"],), "c")
     if if_none_exist is not None:
         found = single(service, transaction, version, base, resource["resourceType"], if_none_exist)
         if found is not None:

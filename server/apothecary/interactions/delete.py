@@ -11,10 +11,13 @@ from apothecary.interactions.writing import Written, nothing_deleted
 from apothecary.store.contract import Stored, Transaction
 
 
-def delete(transaction: Transaction, resource_type: str, resource_id: str, if_match: str | None = None) -> Written:
+def delete(
+    service: Service, transaction: Transaction, resource_type: str, resource_id: str, if_match: str | None = None
+) -> Written:
     """Make a deletion the current version. What is not there stays so, and that is no error."""
     check_id(resource_id)
-    current = transaction.read(resource_type, resource_id)
+    service.permit((resource_type,), "d")
+    current = transaction.replaced(resource_type, resource_id, deleting=True)
     check_match(if_match, current, f"{resource_type}/{resource_id}")
     if current is None or current.deleted:
         return Written(204, current) if current is not None else nothing_deleted(resource_type, resource_id)
@@ -49,4 +52,4 @@ def conditional_delete(
         )
     if not found:
         check_match(if_match, None, f"{resource_type}?{criteria}")
-    return [delete(transaction, one.type, one.id, if_match) for one in found]
+    return [delete(service, transaction, one.type, one.id, if_match) for one in found]

@@ -53,6 +53,7 @@ def history(
     """
     service.check_type(version, resource_type)
     check_id(resource_id)
+    service.permit(basics.meant(service, version, resource_type), "r")
     asked = _parameters(service, version, pairs, strict)
     path = f"{resource_type}/{resource_id}/_history"
     cursor = links.read(service.secret, path, asked.applied, asked.token) if asked.token else None
@@ -82,8 +83,12 @@ def history_of(
     lacking: Sequence[str] = ()
     if resource_type is not None:
         service.check_type(version, resource_type)
+        # Of a version that is not current, nobody can tell what it met.
+        service.permit((resource_type,), "s", whole=True)
     elif version is not FhirVersion.R5:
         types, lacking = service.registry(version).types, left_out.types(service, version)
+    if resource_type is None:
+        service.permit((), "s")
     asked = _parameters(service, version, pairs, strict)
     path = f"{resource_type}/_history" if resource_type else "_history"
     cursor = links.read(service.secret, path, asked.applied, asked.token) if asked.token else None
@@ -98,7 +103,10 @@ def history_of(
         )
     more = service.reader.history_of_total(None, types=lacking, since=asked.since, at=asked.at) if lacking else 0
     told = left_out.of_history(version, base, more, asked.applied)
-    return _answer(service, version, base, path, asked, found, total, lambda last: (last.updated, last.version), told)
+    hidden = service.narrowed() if resource_type is None else None
+    return _answer(
+        service, version, base, path, asked, found, total, lambda last: (last.updated, last.version), told, hidden
+    )
 
 
 def _answer(
@@ -111,9 +119,10 @@ def _answer(
     total: int,
     place: Callable[[Past], tuple[int, ...]],
     told: tuple[dict[str, str], str] | None = None,
+    hidden: str | None = None,
 ) -> bytes:
     """The bundle of one page; `found` holds one more than the page where there is another. `told` is what there is to
-    say of versions that it cannot show.
+    say of versions that it cannot show, `hidden` of those that whoever asks may not see.
     """
     page = fitting(found[: asked.count], service.settings.answer_limit)
     shown = [*asked.applied, (links.PAGE, asked.token)] if asked.token else asked.applied
@@ -127,7 +136,9 @@ def _answer(
     if told:
         addresses.append(bundle.link("alternate", told[1]))
     entries = [_entry(service, version, base, one) for one in page]
-    return bundle.bundle("history", addresses, entries, total, asked.issues, [told[0]] if told else ())
+    tags = [told[0]] if told else []
+    tags += [left_out.hidden(hidden)] if hidden else []
+    return bundle.bundle("history", addresses, entries, total, asked.issues, tags)
 
 
 def _entry(service: Service, version: FhirVersion, base: str, one: Past) -> bytes:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from apothecary.errors import Busy
 from apothecary.fhir.json import parse
-from apothecary.store.contract import ConceptReader, HeldCodeSystem, HeldConcept
+from apothecary.store.contract import ConceptReader
+from apothecary.store.held import HeldCodeSystem, HeldConcept
 from apothecary.terminology.code_systems import CodeSystem, Edges
 from apothecary.terminology.model import Concept, PropertyDefinition
 from apothecary.terminology.reading import Elements, head

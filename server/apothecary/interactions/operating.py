@@ -22,6 +22,7 @@ def operation(
     """
     if resource_type is not None:
         service.check_type(version, resource_type)
+        service.permit((resource_type,), *"cruds")
     level = "instance" if resource_id else "type" if resource_type else "system"
     found = service.operations.get(code)
     if found is None or level not in found.levels or (found.types and resource_type not in found.types):

@@ -142,6 +142,9 @@ def patch(
     where its result is not valid.
     """
     check_id(resource_id)
+    # What a patch does not fit, or what comes of it, tells of what was there.
+    service.permit((resource_type,), "r")
+    service.permit((resource_type,), "u")
     current = transaction.read(resource_type, resource_id)
     check_match(if_match, current, f"{resource_type}/{resource_id}")
     if current is None:

@@ -29,7 +29,7 @@ def perform(context: Context, transaction: Transaction, entry: Entry) -> list[Wr
     if entry.patcher is not None:
         return [patch_entry(context, transaction, entry, patch_target(context, transaction, entry), entry.patcher)]
     if entry.resource_id:
-        return [delete(transaction, entry.resource_type, entry.resource_id, entry.if_match)]
+        return [delete(service, transaction, entry.resource_type, entry.resource_id, entry.if_match)]
     return conditional_delete(service, transaction, version, base, entry.resource_type, entry.criteria, entry.if_match)
 
 

@@ -89,11 +89,10 @@ def definitions_held(service: Service) -> Iterator[Mapping[str, Any]]:
 
 def profiles_held(service: Service) -> Profiles:
     """All profiles; read and compiled once, until a definition changes."""
-    count = service.reader.history_of_total
-    if not count("StructureDefinition"):
+    written = service.reader.written
+    if not written("StructureDefinition"):
         return _NONE
-    # Every write adds a version and none is ever taken away: where the counts are the same, all is the same.
-    generation = tuple(count(one) for one in _KINDS)
+    generation = tuple(written(one) for one in _KINDS)
     known = service.profiles.of(generation)
     found: Profiles | None = known.get(_HELD)
     if found is None:
@@ -118,7 +117,7 @@ def supported(service: Service, version: FhirVersion) -> Mapping[str, Sequence[s
     """The profiles on each type that resources of a release may claim and are then checked against, by their URLs:
     https://hl7.org/fhir/R5/capabilitystatement-definitions.html#CapabilityStatement.rest.resource.supportedProfile
     """
-    generation = (service.reader.history_of_total("StructureDefinition"),)
+    generation = (service.reader.written("StructureDefinition"),)
     known = service.supported.of(generation)
     found: dict[FhirVersion, dict[str, list[str]]] | None = known.get(_HELD)
     if found is None:

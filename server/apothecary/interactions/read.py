@@ -12,6 +12,7 @@ from apothecary.store.contract import Past, Stored
 
 def read(service: Service, version: FhirVersion, resource_type: str, resource_id: str) -> Stored:
     """The current version. Raises NotFound where there never was one, Gone where it was deleted."""
+    service.permit(basics.meant(service, version, resource_type), "r")
     # The common case first: a resource that is there needs no look at the type or the id.
     found = service.reader.read(resource_type, resource_id)
     if found is not None and found.body is not None and service.registries[version].serves(resource_type):
@@ -37,6 +38,7 @@ def vread(service: Service, version: FhirVersion, resource_type: str, resource_i
     """One version. Raises NotFound where there is none, Gone where that version is the deletion."""
     service.check_type(version, resource_type)
     check_id(resource_id)
+    service.permit(basics.meant(service, version, resource_type), "r")
     # Versions are numbered from 1; anything else is a version that does not exist.
     number = int(version_id) if version_id.isascii() and version_id.isdigit() and len(version_id) < 10 else 0
     found = service.reader.read_version(resource_type, resource_id, number) if number else None

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from apothecary.content import index_rules
 from apothecary.content.definitions import changed, defines
 from apothecary.content.live import Live
 from apothecary.errors import BadRequest, Issue, NotFound, Unprocessable
+from apothecary.fhir.caches import Weighed
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.references import is_id
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.known import Known, Models
 from apothecary.interactions.prepared import Cache
 from apothecary.search.parameters import Registry
+from apothecary.search.query import Search
 from apothecary.settings import Settings
-from apothecary.store.contract import Reader, Replica, Store, Transaction
+from apothecary.store.contract import Head, Reader, Replica, Store, Transaction
 from apothecary.suggestions import or_rather
 from apothecary.versions import where_instead
 
@@ -67,6 +69,26 @@ class OfferedOperation(Protocol):
     def arguments(self) -> Sequence[OfferedArgument]: ...
 
 
+Finds = Literal["all", "some", "none"]
+
+
+class Guards(Protocol):
+    """Services in which what a client may not see is not there; those of `apothecary.access` are such."""
+
+    def of(self, scopes: tuple[str, ...]) -> Service:
+        """The service of whoever has these scopes."""
+
+
+class Recorder(Protocol):
+    """Who keeps a record of changes."""
+
+    def changing(self, transaction: Transaction, touched: Mapping[tuple[str, str], Head]) -> None:
+        """Called within a transaction, after its work, with what it wrote."""
+
+    def changed(self, touched: Mapping[tuple[str, str], Head]) -> None:
+        """Called once it is committed."""
+
+
 class Closed(NamedTuple):
     """Why a request may not write, and what its sender or the operator can do about it."""
 
@@ -77,7 +99,12 @@ class Closed(NamedTuple):
 # Who writes no more at once may be committed together with others, who wait for it.
 BRIEF = 10
 
-OPENING = "Listen on a loopback address, or open writes with APOTHECARY_OPEN_WRITES=true."
+# Bytes of pages and their parts that one process keeps.
+PAGES = 32 * 1024 * 1024
+
+OPENING = (
+    "Turn on APOTHECARY_AUTHORIZATION, listen on a loopback address, or open writes with APOTHECARY_OPEN_WRITES=true."
+)
 
 
 @dataclass
@@ -109,9 +136,15 @@ class Service:
     """CapabilityStatements that were computed, with their ETags, by version, base, generation of the definitions, what
     stands against writes, and how many versions of profiles there are.
     """
+    pages: Weighed[Any, Any] = field(default_factory=lambda: Weighed(PAGES))
+    """Pages and parts of pages, with what they were made of (`apothecary.pages.kept`)."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    recorder: Recorder | None = None
+    """Who is told of what is written, where that is asked for."""
     closed_here: Closed | None = None
     """What stands against writes of the request in hand, where the settings allow them."""
+    guards: Guards | None = None
+    """What each client may see of all this; None where all may see all."""
 
     @property
     def registries(self) -> Mapping[FhirVersion, Registry]:
@@ -131,15 +164,46 @@ class Service:
             return self.closed_here
         return Closed(reason, None if self.settings.read_only else OPENING)
 
+    # -- what those may do who ask, and see. Here they may do all: `apothecary.access.guard` has what others may.
+
+    def permit(self, types: Sequence[str], *permissions: str, whole: bool = False) -> None:
+        """Raises Forbidden where who asks may do none of `permissions` (letters of `cruds`) with resources of any of
+        `types`, or of any at all where none is named; with `whole`, where he may do none with all of them.
+        """
+
+    def permit_all(self, permissions: str) -> None:
+        """Raises Forbidden where there is any resource with which who asks may not do all of `permissions`."""
+
+    def finds(self, resource_type: str) -> Finds:
+        """How much of a type who asks may find."""
+        return "all"
+
+    def left_out(self, search: Search) -> Sequence[Issue]:
+        """What is told of resources that a search does not look at because who asks may not see them."""
+        return ()
+
+    def narrowed(self) -> str | None:
+        """What is told where an answer is about all types, and who asks may not find all of them."""
+        return None
+
+    def begin(self) -> None:
+        """A request begins in this thread."""
+        self.live.begin(self.reader)
+
+    def within(self, transaction: Transaction) -> Service:
+        """This service where reads, too, see what an open transaction wrote."""
+        return replace(self, reader=transaction, terminology=Known(), profiles=Known())
+
     def write(self, work: Callable[[Transaction], T], *, entries: int = 1) -> T:
         """Run `work`, which writes some `entries`, in a transaction with what can be searched for then, and commit it;
         again where another came between. Raises Unprocessable where it writes a definition that could not be served.
         """
 
         defining = False
+        touched: Mapping[tuple[str, str], Head] = {}
 
         def whole(transaction: Transaction) -> T:
-            nonlocal defining
+            nonlocal defining, touched
             self.live.look(transaction)
             result = work(transaction)
             defining = defines(transaction)
@@ -147,9 +211,14 @@ class Service:
                 index_rules.note(transaction, transaction.touched)
             if defining:
                 self._define(transaction)
+            if self.recorder is not None:
+                touched = dict(transaction.touched)
+                self.recorder.changing(transaction, touched)
             return result
 
         done = self.store.write(whole, brief=entries <= BRIEF)
+        if self.recorder is not None:
+            self.recorder.changed(touched)
         if defining:
             self.live.look(self.store)
         return done

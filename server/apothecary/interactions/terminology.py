@@ -25,7 +25,8 @@ from apothecary.search.query import Query
 from apothecary.search.text import escape
 from apothecary.search.types import uri
 from apothecary.search.types.base import Request
-from apothecary.store.contract import HeldCodeSystem, Hit, Reader
+from apothecary.store.contract import Hit, Reader
+from apothecary.store.held import HeldCodeSystem
 from apothecary.terminology.code_systems import CodeSystem
 from apothecary.terminology.compiling import Compiler
 from apothecary.terminology.compose import Members, Steps
@@ -286,10 +287,7 @@ class Held:
     def _now(self) -> Answers:
         """What is remembered of the store as it is now."""
         if self._answers is None:
-            # Every write adds a version and none is ever taken away: where the counts are the same, all is the same.
-            generation = tuple(
-                self._reader.history_of_total(one) if self._registry.serves(one) else 0 for one in _TYPES
-            )
+            generation = tuple(self._reader.written(one) if self._registry.serves(one) else 0 for one in _TYPES)
             self._answers = self._remembered.of(generation)
         return self._answers
 

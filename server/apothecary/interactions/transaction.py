@@ -21,7 +21,6 @@ from apothecary.interactions.identities import (
     refuse_early,
     refuse_overlap,
 )
-from apothecary.interactions.known import Known
 from apothecary.interactions.perform import patch_entry, perform
 from apothecary.interactions.sizes import too_large
 from apothecary.interactions.update import update
@@ -50,9 +49,7 @@ class _Run:
 
     def __init__(self, context: Context, inside: Transaction, entries: Sequence[Entry]) -> None:
         # What the bundle reads, it reads with its own writes.
-        self.context = replace(
-            context, service=replace(context.service, reader=inside, terminology=Known(), profiles=Known())
-        )
+        self.context = replace(context, service=context.service.within(inside))
         self.inside = inside
         self.entries = sorted(entries, key=lambda entry: ORDER[entry.method])
         self.written: dict[int, list[Written]] = {}

@@ -41,7 +41,8 @@ def update(
     Raises PreconditionFailed where a precondition does not hold.
     """
     kind = resource["resourceType"]
-    current = transaction.read(kind, resource_id)
+    service.permit((kind,), "u", "c")
+    current = transaction.replaced(kind, resource_id)
     if current is None and kind == basics.BASIC:
         other = basics.stands_for(service, version, transaction, resource_id)
         if other is not None:
@@ -89,7 +90,7 @@ def target_of(
         if given is None:
             return new_id()
         check_id(given)
-        taken = transaction.read(kind, given)
+        taken = transaction.replaced(kind, given)
         if taken is not None and not taken.deleted:
             raise Conflict(
                 f"the criteria find nothing, and {kind}/{given} is there already",

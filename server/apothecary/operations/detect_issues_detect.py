@@ -124,7 +124,9 @@ def _not_understood(drugs: Sequence[Drug], allergens: Sequence[Drug], asked: Ask
 
 
 def _silences(search: Statements, drugs: Sequence[Drug]) -> Iterable[Remark]:
-    """Drugs of which no interaction is stated: that is silence, and no statement."""
+    """Drugs of which no interaction is stated: that is silence, and no statement. And what the client may not see."""
+    if (narrowed := search.lookup.service.narrowed()) is not None:
+        yield Remark(narrowed)
     if not search.served:
         yield Remark(f"this server holds no {TYPE}: nothing is stated here of any drug")
         return

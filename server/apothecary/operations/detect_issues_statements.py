@@ -34,7 +34,7 @@ class Statements:
     """The searches for one list."""
 
     def __init__(self, lookup: Lookup, drugs: Sequence[Drug]) -> None:
-        self._lookup = lookup
+        self.lookup = lookup
         self._drugs = drugs
         known = lookup.registry.parameters(TYPE) if lookup.registry.serves(TYPE) else {}
         # What is being indexed is not there yet, and a parameter of the same name may be another one.
@@ -82,7 +82,7 @@ class Statements:
         if not wanted:
             return False
         query = Query({TYPE: all_of([self._type("interaction"), any_of(wanted)])}, count=1)
-        return bool(self._lookup.reader.search(query, _BYTES).hits)
+        return bool(self.lookup.reader.search(query, _BYTES).hits)
 
     def _names(self, drug: Drug, one: Statement) -> bool:
         return any(drug.meets(each) is not None for each in chain(one.subjects, one.interactants))
@@ -138,7 +138,7 @@ class Statements:
             yield from self._hits(all_of([any_of(pointing), *further]), references, further)
 
     def _hits(self, wanted: Predicate, references: Sequence[str], further: tuple[Predicate, ...]) -> Iterator[Hit]:
-        page = self._lookup.reader.search(Query({TYPE: wanted}, count=_MOST), _BYTES)
+        page = self.lookup.reader.search(Query({TYPE: wanted}, count=_MOST), _BYTES)
         if page.more_after and len(references) > 1:
             half = len(references) // 2
             for some in (references[:half], references[half:]):
@@ -165,13 +165,13 @@ class Statements:
         for some in _parts(wanted, 500):
             bare = Not(Row("reference", self._index["subject"]))
             asked = all_of([Resource(Compare("id", "in", tuple(some))), bare])
-            self._add(self._lookup.reader.search(Query({TYPE: asked}, count=len(some)), _BYTES).hits)
+            self._add(self.lookup.reader.search(Query({TYPE: asked}, count=len(some)), _BYTES).hits)
 
     def _add(self, hits: Iterable[Hit]) -> None:
         for hit in hits:
             name = f"{hit.type}/{hit.id}"
             if name not in self._found:
-                self._found[name] = statement(r5(hit), self._lookup.keys)
+                self._found[name] = statement(r5(hit), self.lookup.keys)
                 if len(self._found) > MOST:
                     raise _too_many("of these drugs")
 

@@ -92,6 +92,8 @@ def _change(call: Call, combine: Any) -> JSON:
         )
 
     def work(transaction: Transaction) -> JSON:
+        call.service.permit((kind,), "r")
+        call.service.permit((kind,), "u")
         current = transaction.read(kind, identity)
         if current is None:
             raise NotFound(f"{kind}/{identity} does not exist")

@@ -89,7 +89,7 @@ def _interaction(call: Call, transaction: Transaction, mode: str, resource: Any)
     if mode == "delete":
         if call.resource_type is None or call.resource_id is None:
             raise BadRequest("mode=delete is about a resource: call [base]/[type]/[id]/$validate", expression="mode")
-        return delete(transaction, call.resource_type, call.resource_id, call.if_match)
+        return delete(service, transaction, call.resource_type, call.resource_id, call.if_match)
     kind = resource["resourceType"]
     service.check_type(version, kind)
     check(service, version, resource, kind)

@@ -2,45 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from apothecary.fhir.json import JSON, parse
+import msgspec
+
+from apothecary.fhir.json import parse
+from apothecary.pages.kept import page_of
 from apothecary.pages.render import render
 from apothecary.pages.view import View
 
-Page = Callable[[View, JSON], bytes]
+
+class _Head(msgspec.Struct):
+    """What decides how an answer is shown: a Bundle says what it is of in its type."""
+
+    resourceType: Any = None
+    type: Any = None
+
+
+_head = msgspec.json.Decoder(_Head)
+# How nearly every answer begins: to look no further saves a tenth of a millisecond for a long one.
+_BEGINNING = re.compile(rb'\{\s*"resourceType"\s*:\s*"([A-Za-z]+)"(?:\s*,\s*"type"\s*:\s*"([a-z-]+)")?')
 
 # Module and function, loaded when such an answer is shown; any other resource has the page of all resources.
-_BUNDLES: Mapping[str, tuple[str, str]] = {
+_BUNDLES: Mapping[Any, tuple[str, str]] = {
     "searchset": ("searches", "search_page"),
     "history": ("histories", "history_page"),
 }
-_RESOURCES: Mapping[str, tuple[str, str]] = {
+_RESOURCES: Mapping[Any, tuple[str, str]] = {
     "OperationOutcome": ("outcomes", "outcome_page"),
     "CapabilityStatement": ("statements", "statement_page"),
     "MedicationKnowledge": ("monographs", "monograph_page"),
     "ValueSet": ("terminologies", "value_set_page"),
     "CodeSystem": ("terminologies", "code_system_page"),
 }
+# Those that ask for more than their answer, and see for themselves whether what was kept is still right.
+_ASKING = frozenset({"searches", "monographs"})
 
 
 def page(view: View, body: bytes) -> bytes:
     """The page of an answer, which is JSON."""
-    answer = parse(body)
-    kind = answer.get("resourceType")
-    named = _BUNDLES.get(answer.get("type")) if kind == "Bundle" else _RESOURCES.get(kind)
+    kind, use = _kind_of(body)
+    named = _BUNDLES.get(use) if kind == "Bundle" else _RESOURCES.get(kind)
     if (kind == "CapabilityStatement" and view.path != "metadata") or "_summary" in dict(view.pairs):
         named = None
-    if named is None:
-        return _page_of("resources", "resource_page")(view, answer)
-    return _page_of(*named)(view, answer)
+    module, function = named or ("resources", "resource_page")
+    make = getattr(import_module(f"apothecary.pages.{module}"), function)
+    made: bytes = (
+        make(view, body) if module in _ASKING else page_of(view, function, body, lambda: make(view, parse(body)))
+    )
+    return made
 
 
-def _page_of(module: str, function: str) -> Page:
-    found: Page = getattr(import_module(f"apothecary.pages.{module}"), function)
-    return found
+def _kind_of(body: bytes) -> tuple[Any, Any]:
+    """The type of a resource, and of a Bundle."""
+    found = _BEGINNING.match(body)
+    if found is None or (found[1] == b"Bundle" and not found[2]):
+        head = _head.decode(body)
+        return head.resourceType, head.type
+    return found[1].decode(), (found[2] or b"").decode()
 
 
 def shown(template: str, view: View, title: str, **values: Any) -> bytes:

@@ -7,22 +7,28 @@ from typing import Any
 
 from apothecary.fhir.json import JSON, dumps, pretty
 from apothecary.pages.answers import shown
+from apothecary.pages.fitting import fitting, width
 from apothecary.pages.titles import title_of
 from apothecary.pages.view import View
 
 # Lines of a difference, and characters of a version that is compared.
 LINES, LARGEST = 200, 300_000
+# And characters of a line, and of all differences of a page.
+LINE, ALL_LINES = 300, 60_000
 
 
 def history_page(view: View, bundle: JSON) -> bytes:
     """A history of a resource, a type or the system: https://hl7.org/fhir/R5/http.html#history"""
     entries = [_entry(view, one) for one in bundle.get("entry", [])]
-    older: dict[str, dict[str, Any]] = {}
-    for one in reversed(entries):
-        before = older.get(one["name"])
-        if before is not None:
-            one["changes"], one["more"] = _changes(before["resource"], one["resource"])
-        older[one["name"]] = one
+    newer: dict[str, dict[str, Any]] = {}
+    room = ALL_LINES
+    # The newest first, as long as there is room.
+    for one in entries:
+        after = newer.get(one["name"])
+        if after is not None and room > 0:
+            after["changes"], after["more"] = _changes(one["resource"], after["resource"], room)
+            room -= sum(width(line) + 20 for _, line in after["changes"])
+        newer[one["name"]] = one
     links = {link["relation"]: link["url"] for link in bundle.get("link", []) if link["relation"] != "self"}
     title = f"History of {view.path.removesuffix('/_history') or 'all resources'}".replace("/_history", "")
     return shown("history.html", view, title, entries=entries, links=links, total=bundle.get("total"))
@@ -47,17 +53,18 @@ def _entry(view: View, entry: JSON) -> dict[str, Any]:
     }
 
 
-def _changes(before: JSON | None, after: JSON | None) -> tuple[list[tuple[str, str]], int]:
+def _changes(before: JSON | None, after: JSON | None, room: int = ALL_LINES) -> tuple[list[tuple[str, str]], int]:
     """The lines that differ, each with its sign; and how many more there are."""
     old, new = _lines(before), _lines(after)
     if old is None or new is None:
         return [("?", "too large to compare here")], 0
     found = [
-        (line[0], line[1:])
+        (line[0], line[1 : LINE + 1] + ("…" if len(line) > LINE + 1 else ""))
         for line in difflib.unified_diff(old, new, n=2, lineterm="")
         if not line.startswith(("---", "+++"))
     ]
-    return found[:LINES], max(0, len(found) - LINES)
+    shown, left = fitting(found[:LINES], lambda line: line, room, lambda line: width(line[1]) + 20)
+    return shown, left + max(0, len(found) - LINES)
 
 
 def _lines(resource: JSON | None) -> list[str] | None:

@@ -36,6 +36,12 @@ def claims_of(service: Service, ids: Iterable[str]) -> list[Claim]:
     return found
 
 
+def stamp_of(service: Service) -> int:
+    """What changes with the ledger; 0 where there is none."""
+    path = _path(service)
+    return _stamp(path) if path is not None else 0
+
+
 def ledger_page(view: View) -> bytes:
     """Every claim of every source, and the resources that carry it."""
     rows = [

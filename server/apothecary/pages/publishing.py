@@ -54,6 +54,10 @@ class StaticView(View):
         """The file of the resource itself."""
         return f"{self.root}/{quote(self.path)}"
 
+    @property
+    def whole(self) -> str:
+        return self.json
+
 
 def write_pages(service: Service, version: FhirVersion, base: str, tree: Tree) -> int:
     """Write all pages below the folder of `tree`, and remove those that are not needed any more; how many resources

@@ -49,9 +49,30 @@ _cleaner = nh3.Cleaner(
 )
 
 
-def narrative(div: Any) -> Markup:
-    """The text of a narrative as part of a page, its headings below those of the page."""
-    return Markup(_cleaner.clean(div)) if isinstance(div, str) else Markup()  # noqa: S704 (nh3 cleaned it)
+def narrative(div: Any, most: int) -> tuple[Markup, bool]:
+    """The text of a narrative as part of a page, its headings below those of the page; and whether some of it was left
+    out, because it would have more than `most` characters.
+    """
+    if not isinstance(div, str):
+        return Markup(), False
+    size = most
+    while True:
+        # What is open where the text is cut is closed by the parser.
+        cleaned = _cleaner.clean(_beginning(div, size))
+        if len(cleaned) <= most:
+            return Markup(cleaned), size < len(div)  # noqa: S704 (nh3 cleaned it)
+        size //= 2
+
+
+def _beginning(text: str, size: int) -> str:
+    """The beginning of a text of HTML, without what is left of a tag or of an entity at its end."""
+    if len(text) <= size:
+        return text
+    text = text[:size]
+    for opening, closing in (("<", ">"), ("&", ";")):
+        if text.rfind(opening) > text.rfind(closing):
+            text = text[: text.rfind(opening)]
+    return text
 
 
 @cache
@@ -62,19 +83,25 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # The templates that were installed are there for good: none is looked at again.
+        auto_reload=False,
     )
     made.globals |= {
         "asset_address": asset_address,
         "style": asset_address("apothecary.css"),
         "script": asset_address("apothecary.js"),
     }
-    made.filters["narrative"] = narrative
     return made
 
 
 def render(template: str, **values: Any) -> bytes:
     """A page."""
     return _environment().get_template(template).render(**values).encode()
+
+
+def part(template: str, **values: Any) -> Markup:
+    """A part of a page, escaped already."""
+    return Markup(_environment().get_template(template).render(**values))  # noqa: S704
 
 
 # -- what pages fetch: https://www.rfc-editor.org/rfc/rfc8246

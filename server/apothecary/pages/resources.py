@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from apothecary.errors import Issue
 from apothecary.fhir.json import JSON
 from apothecary.pages.answers import shown
+from apothecary.pages.fitting import fitting, width
+from apothecary.pages.render import narrative
 from apothecary.pages.titles import status_of, title_of
 from apothecary.pages.tree import Tree
 from apothecary.pages.view import View
@@ -11,6 +14,8 @@ from apothecary.validation import validate
 
 # More findings than a person reads are counted.
 FINDINGS = 50
+# And so many characters of a page its narrative and its findings have at most.
+NARRATIVE, ALL_FINDINGS = 24_000, 10_000
 
 
 def resource_page(view: View, resource: JSON) -> bytes:
@@ -20,7 +25,9 @@ def resource_page(view: View, resource: JSON) -> bytes:
     tree = Tree(view, {name: value for name, value in resource.items() if name != "text"})
     elements = tree.html()
     text = resource.get("text")
+    told, narrative_cut = narrative(text.get("div") if isinstance(text, dict) else None, NARRATIVE)
     found = [one for one in validate(resource, view.version) if one.severity != "information"] if stored else []
+    shown_findings, _ = fitting(found[:FINDINGS], _finding, ALL_FINDINGS, lambda one: width(*one) + 60)
     return shown(
         "resource.html",
         view,
@@ -29,11 +36,18 @@ def resource_page(view: View, resource: JSON) -> bytes:
         identity=identity,
         stored=stored,
         status=status_of(resource),
-        narrative=text.get("div") if isinstance(text, dict) else None,
+        narrative=told,
+        narrative_cut=narrative_cut,
+        whole=view.whole,
         elements=elements,
         cut=tree.cut,
-        findings=found[:FINDINGS],
-        more_findings=max(0, len(found) - FINDINGS),
+        findings=shown_findings,
+        more_findings=len(found) - len(shown_findings),
         version_id=(resource.get("meta") or {}).get("versionId"),
         updated=(resource.get("meta") or {}).get("lastUpdated"),
     )
+
+
+def _finding(issue: Issue) -> tuple[str, str, str]:
+    """How bad it is, what is wrong, and where."""
+    return issue.severity, issue.diagnostics[:1000], issue.expression[0][:300] if issue.expression else ""

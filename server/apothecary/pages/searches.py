@@ -38,8 +38,9 @@ _RESULT = frozenset({"_sort", "_count", "_include", "_revinclude", "_summary", "
 _OFTEN = ("_id", "_lastUpdated", "_text", "_content")
 
 
-def search_page(view: View, bundle: JSON) -> bytes:
+def search_page(view: View, body: bytes) -> bytes:
     """A searchset: https://hl7.org/fhir/R5/search.html"""
+    bundle = parse(body)
     rows: list[dict[str, Any]] = []
     included: list[dict[str, Any]] = []
     issues: list[dict[str, Any]] = []

@@ -10,12 +10,15 @@ from typing import Any
 
 from apothecary.fhir.json import JSON
 from apothecary.pages.answers import shown
+from apothecary.pages.fitting import fitting, width
 from apothecary.pages.resources import resource_page
 from apothecary.pages.titles import status_of, title_of
 from apothecary.pages.view import View
 
 # A page shows so many codes; the operations page through all of them.
 CODES = 500
+# And so many characters of them all, of what a value set is made of, and of one text.
+ALL_CODES, PARTS, TEXT = 64_000, 12_000, 500
 
 
 def value_set_page(view: View, resource: JSON) -> bytes:
@@ -48,19 +51,28 @@ def _codes_page(
     parts: Sequence[str] = (),
 ) -> bytes:
     """The page of codes; `rows` is None where nobody listed them."""
+    made, _ = fitting((rows or [])[:CODES], _cut, ALL_CODES, lambda one: width(*one.values()) + 90)
+    made_parts, more_parts = fitting(parts, lambda one: one[:TEXT], PARTS, width)
     return shown(
         "codes.html",
         view,
         title_of(resource),
         resource=resource,
         status=status_of(resource),
-        rows=(rows or [])[:CODES],
-        more=max(0, len(rows or ()) - CODES),
+        rows=made,
+        more=len(rows or ()) - len(made),
         expanded=rows is not None,
         total=total,
         expand=expand,
-        parts=parts,
+        parts=made_parts,
+        more_parts=more_parts,
+        whole=view.whole,
     )
+
+
+def _cut(row: dict[str, Any]) -> dict[str, str]:
+    """The row of a code, no text longer than a table has room for."""
+    return {name: str(value)[:TEXT] for name, value in row.items()}
 
 
 def _contained(listed: Iterable[JSON], depth: int) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,9 @@ from apothecary.fhir.json import JSON
 from apothecary.pages.view import View
 
 # A page stays small: what follows after so many characters is told and left to the JSON itself.
-MOST = 60_000
+MOST = 48_000
+# And so does a single text.
+LEAF = 4_000
 
 # Elements whose text leads somewhere else.
 _ADDRESSES = frozenset({"Reference.reference", "Extension.url"})
@@ -30,6 +32,7 @@ class Tree:
         self._resource = resource
         self._known: Definitions = definitions(view.version)
         self._size = 0
+        self._full = False
         self.cut = False
         """Whether some of it was left out."""
 
@@ -43,7 +46,7 @@ class Tree:
         properties = known.structure(structure).properties if known.has_structure(structure) else {}
         yield Markup("<ul>")
         for name, inner in value.items():
-            if self.cut:
+            if self._full:
                 break
             found = properties.get(name.removeprefix("_"))
             said = explained(found.element) if found is not None else ""
@@ -67,12 +70,14 @@ class Tree:
         elif isinstance(value, list):
             if all(not isinstance(one, dict | list) for one in value):
                 for number, one in enumerate(value):
+                    if self._full:
+                        break
                     yield Markup(", ") if number else Markup()
                     yield from self._value(one, structure, path)
                 return
             yield Markup("<ol>")
             for one in value:
-                if self.cut:
+                if self._full:
                     break
                 yield Markup("<li>")
                 yield from self._value(one, structure, path)
@@ -87,14 +92,18 @@ class Tree:
             if value is None or value is True or value is False
             else str(value)
         )
+        if len(text) > LEAF:
+            self.cut, text = True, f"{text[:LEAF]}…"
         address = self._view.reference(text) if path in _ADDRESSES else None
         if address is not None:
             return Markup('<a href="{}">{}</a>').format(address, text)
         return Markup("<i>{}</i>").format(text) if isinstance(value, str) else escape(text)
 
     def _counted(self, text: Markup) -> Markup:
-        self._size += len(text)
-        self.cut = self.cut or self._size > MOST
+        # With the tags around it.
+        self._size += len(text) + 20
+        if self._size > MOST:
+            self._full = self.cut = True
         return text
 
 

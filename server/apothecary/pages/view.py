@@ -58,6 +58,11 @@ class View:
         kept = [one for one in self.pairs if one[0] not in named and one[0] not in without and one[0] not in _FORM]
         return self.to(self.path, *kept, *pairs)
 
+    @property
+    def whole(self) -> str:
+        """Where all of a resource is that a page shows only in part."""
+        return self.here(("_format", "json"), ("_pretty", "true"))
+
     def public(self, *pairs: tuple[str, str]) -> str:
         """The whole address of what this page shows, for a shell."""
         given = [one for one in self.pairs if one[0] not in _FORM]

@@ -140,7 +140,7 @@ def is_loopback(name: str) -> bool:
 
 def closed_for(settings: Settings, environ: Mapping[str, Any]) -> Closed | None:
     """What stands against writes of this request besides the settings; None where nothing does."""
-    if not settings.open_writes and not _came_by_loopback(environ):
+    if not settings.open_writes and not settings.authorized and not _came_by_loopback(environ):
         return _UNKNOWN_SOCKET
     if environ["REQUEST_METHOD"] in SAFE or from_own_page(settings, environ):
         return None

@@ -6,13 +6,15 @@ kept. It writes nothing that the server serves, so a read-only server offers it.
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 from flask import Flask, Response, request
 
+from apothecary.access.grant import GRANT, Grant
 from apothecary.bulk import manifest
-from apothecary.bulk.exports import Exports, Status, failure
+from apothecary.bulk.exports import Asking, Exports, Status, failure
 from apothecary.bulk.job import File
 from apothecary.errors import BadRequest, Forbidden, Issue, NotFound, Unreachable
 from apothecary.fhir.json import dumps
@@ -26,6 +28,7 @@ from apothecary.rest.encoding import accepts_gzip
 from apothecary.rest.exchange import Exchange, finish
 from apothecary.rest.headers import harden
 from apothecary.rest.responses import Answer
+from apothecary.rest.seen import FILE
 from apothecary.rest.views import BaseViews
 from apothecary.rest.writing import body
 
@@ -88,6 +91,7 @@ class BulkViews(BaseViews):
                 remedy="Send the header Prefer: respond-async.",
             )
         identity = self._exports.kick_off(
+            _asking(exchange),
             exchange.version,
             exchange.base,
             f"{exchange.base}/$export{f'?{exchange.text}' if exchange.text else ''}",
@@ -112,7 +116,7 @@ class BulkViews(BaseViews):
 
     def status(self, job: str) -> Answer:
         exchange = self.exchange(native=True)
-        found = self._exports.status(job)
+        found = self._exports.status(job, _asking(exchange).owner)
         page = _page(found, dict(exchange.pairs).get("page"))
         if found.job.failed:
             raise failure(found.job)
@@ -131,19 +135,22 @@ class BulkViews(BaseViews):
         exchange = self.exchange(native=True)
         if not from_own_page(self.service.settings, exchange.environ):
             raise Forbidden("a page of another origin may read only")
-        self._exports.cancel(job)
+        self._exports.cancel(job, _asking(exchange).owner)
         return exchange.respond(b"", [], 202)
 
     # -- https://hl7.org/fhir/uv/bulkdata/STU2/export.html#bulk-data-output-file-request
 
     def file(self, job: str, number: int) -> Response:
         exchange = self.exchange(native=True)
-        return self._file(exchange, self._exports.file(job, number), [("Cache-Control", "no-store")])
+        return self._file(
+            exchange, self._exports.file(job, number, _asking(exchange).owner), [("Cache-Control", "no-store")]
+        )
 
     # -- https://hl7.org/fhir/uv/bulkdata/4.0.0-202609-ballot/en/publish.html
 
     def publication(self) -> Answer:
         exchange = self.exchange(native=True)
+        exchange.service.permit_all("rs")
         version = exchange.version
         end = time.monotonic() + PATIENCE
         while (found := self._exports.publication(version)) is None:
@@ -153,12 +160,14 @@ class BulkViews(BaseViews):
             with self._exports.aside():
                 time.sleep(0.05)
         seconds = self.service.settings.publish_seconds
-        told = manifest.published(found[1], f"{exchange.base}/$bulk-publish", seconds)
+        protected = self.service.settings.authorized
+        told = manifest.published(found[1], f"{exchange.base}/$bulk-publish", seconds, protected=protected)
         headers = [JSON_TYPE]
         return exchange.respond_lasting(dumps(told), headers, native=True, lasting=False)
 
     def published(self, digest: str) -> Response:
         exchange = self.exchange(native=True)
+        exchange.service.permit_all("rs")
         file = self._exports.published(exchange.version, digest)
         tag = f'"{digest}"'
         headers = [("Cache-Control", "public, max-age=31536000, immutable"), ("ETag", tag)]
@@ -169,6 +178,7 @@ class BulkViews(BaseViews):
     def _file(self, exchange: Exchange, file: File, headers: list[tuple[str, str]]) -> Response:
         """A file, piece by piece, without a turn: what it takes is one piece at a time."""
         environ = exchange.environ
+        environ[FILE] = file.type, file.count
         gzip = accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", ""))
         content = self._exports.content(file, gzip=gzip)
         headers += [("Content-Type", NDJSON), ("Content-Length", str(content.size))]
@@ -177,6 +187,15 @@ class BulkViews(BaseViews):
         listed = list(told.headers.items())
         harden(listed)
         return Response(content.parts, 200, listed, direct_passthrough=True)
+
+
+def _asking(exchange: Exchange) -> Asking:
+    """Who sent the request."""
+    grant: Grant | None = exchange.environ.get(GRANT)
+    if grant is None:
+        return Asking(exchange.service)
+    owner = json.dumps([grant.issuer, grant.client, grant.subject])
+    return Asking(exchange.service, owner, grant.scopes)
 
 
 _NOT_KEPT = ("Cache-Control", "no-store")

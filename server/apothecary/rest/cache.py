@@ -5,6 +5,8 @@ again, the database is asked for its state (`Store.changes`), then the answer is
 then on it is given again whenever the state, asked for anew by each request, is still the same. So whatever was
 committed before a request came, by any process, is in its answer: https://www.rfc-editor.org/rfc/rfc9111#section-4.3
 
+A page is dear to make: who asks for one is answered so the first time already.
+
 Kept is only what a view declares to hang on the request and the database alone (`LASTING`), and only a 200.
 """
 
@@ -12,12 +14,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from wsgiref.types import StartResponse, WSGIApplication
 
 from werkzeug.http import parse_cookie
 
+from apothecary.access.grant import SCOPES
 from apothecary.errors import FhirError
 from apothecary.interactions.service import Service
 from apothecary.rest.admission import READ_HEADERS, closed_for, shared_with
@@ -26,6 +29,7 @@ from apothecary.rest.exchange import LASTING, POSITION, is_current, request_id
 from apothecary.rest.gate import Gate
 from apothecary.rest.negotiation import READERS
 from apothecary.rest.routing import MATCHED, Matched
+from apothecary.rest.seen import NAMED, came
 
 # Ask whether a copy is current. The first is answered from the whole answer, and where it stands the second means
 # nothing (https://www.rfc-editor.org/rfc/rfc9110#section-13.1.3).
@@ -33,7 +37,7 @@ TAGS, SINCE = "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"
 # What an answer may hang on as it stands in the request; `Cached._key` has the rest, and a test sees to it that nothing
 # is missing.
 KEYED = (
-    *("PATH_INFO", "QUERY_STRING", "SCRIPT_NAME", "wsgi.url_scheme", "HTTP_HOST", "SERVER_NAME", "HTTP_AUTHORIZATION"),
+    *("PATH_INFO", "QUERY_STRING", "SCRIPT_NAME", "wsgi.url_scheme", "HTTP_HOST", "SERVER_NAME", SCOPES),
     *("HTTP_ACCEPT_LANGUAGE", *(name for name in READ_HEADERS if name not in (TAGS, SINCE))),
 )
 FORWARDED = (
@@ -55,6 +59,8 @@ class Entry(NamedTuple):
     body: bytes
     matched: Matched
     tag: str
+    named: Sequence[str] = ()
+    """The resources in it, where requests are recorded."""
 
 
 class Cached:
@@ -82,16 +88,14 @@ class Cached:
         try:
             entry = self._entries[key]
         except KeyError:
+            if method == "GET" and _for_a_page(environ):
+                return self._first(key, environ, start)
             answer = self._app(environ, start)
             if environ.get(LASTING):
                 self._count_miss()
                 self._put(key, None)
             return answer
-        try:
-            state = self._state(environ)
-        except FhirError:
-            # Whoever computes the answer meets it, too, and knows how to tell.
-            state = None
+        state = self._known_state(environ)
         if state is not None and entry is not None and entry.state == state:
             with self._lock:
                 self.hits += 1
@@ -102,6 +106,12 @@ class Cached:
         if state is None or method == "HEAD":
             return self._app(environ, start)
         return self._keep(key, state, environ, start)
+
+    def _first(self, key: Hashable, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+        """Answer what is kept as soon as it was asked for."""
+        state = self._known_state(environ)
+        self._count_miss()
+        return self._app(environ, start) if state is None else self._keep(key, state, environ, start)
 
     def _readable(self, environ: Mapping[str, Any]) -> bool:
         """Whether the headers outside of the key are such that an answer may be given: what is in the key was looked at
@@ -128,6 +138,13 @@ class Cached:
             "HTTP_ORIGIN" in environ and shared_with(settings.cors_origins, environ["HTTP_ORIGIN"]),
         )
 
+    def _known_state(self, environ: dict[str, Any]) -> Hashable | None:
+        try:
+            return self._state(environ)
+        except FhirError:
+            # Whoever computes the answer meets it, too, and knows how to tell.
+            return None
+
     def _state(self, environ: dict[str, Any]) -> Hashable | None:
         entered = self._gate.enter(environ)
         try:
@@ -139,7 +156,7 @@ class Cached:
                 self._gate.leave()
 
     def _keep(self, key: Hashable, state: Hashable, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
-        """Compute the answer, whole, and keep it."""
+        """Compute the answer, and keep it if it may be kept."""
         asked = {name: environ.pop(name) for name in (SINCE, TAGS) if TAGS in environ and name in environ}
         status, headers = "", []
 
@@ -148,14 +165,17 @@ class Cached:
             status, headers = line, given
             return lambda _: None
 
-        body = b"".join(self._app(environ, started))
+        answer = self._app(environ, started)
         environ |= asked
         tag = next((value for name, value in headers if name == "ETag"), None)
-        if not (environ.get(LASTING) and status.startswith("200") and tag):
+        # What is made while it is sent is no list.
+        if not (environ.get(LASTING) and status.startswith("200") and tag and isinstance(answer, list)):
             start(status, headers)
-            return [body]
+            return answer
+        body = b"".join(answer)
         shared = [one for one in headers if one[0] not in _OWN]
-        entry = Entry(state, shared, body, environ[MATCHED], tag)
+        named = came(environ) if self._service.recorder is not None else ()
+        entry = Entry(state, shared, body, environ[MATCHED], tag, named)
         if not any(name == "Set-Cookie" for name, _ in headers):
             self._put(key, entry)
         return _give(entry, environ, start)
@@ -177,16 +197,22 @@ class Cached:
             self.misses += 1
 
 
+def _for_a_page(environ: Mapping[str, Any]) -> bool:
+    """Whether a request may be for a page: `apothecary.rest.negotiation` says for certain, once it is worked on."""
+    return "html" in environ.get("HTTP_ACCEPT", "") or "html" in environ.get("QUERY_STRING", "")
+
+
 def _size(key: Any, entry: Entry | None) -> int:
     """The bytes of an entry, about."""
     size = OVERHEAD + sum(len(part) for part in key if isinstance(part, str))
     if entry is not None:
         size += len(entry.body) + sum(len(name) + len(value) for name, value in entry.headers)
+        size += sum(map(len, entry.named))
     return size
 
 
 def _give(entry: Entry, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
-    environ[MATCHED] = entry.matched
+    environ[MATCHED], environ[NAMED] = entry.matched, entry.named
     headers = entry.headers
     if "HTTP_X_REQUEST_ID" in environ:
         headers = [*headers, ("X-Request-Id", request_id(environ))]

@@ -61,6 +61,12 @@ def failed() -> Answer:
     return Answer(body, 500, [("Content-Type", CONTENT_TYPE[FhirVersion.R5])])
 
 
+def refusal(service: Service, environ: dict[str, Any], error: FhirError) -> Answer:
+    """The answer to a request that does not come as far as the app, or whose answer is kept back."""
+    headers = [*error.headers.items(), ("Content-Type", CONTENT_TYPE[service.settings.fhir_version])]
+    return finish(service, environ, Answer(dumps(operation_outcome(error.issues)), error.status, headers))
+
+
 def _with_pointer(service: Service, error: FhirError) -> tuple[Issue, ...]:
     """The issues of an error; where the address is the fault, the first says which one was probably meant."""
     if not isinstance(error, NotFound | MethodNotAllowed):
@@ -106,8 +112,8 @@ def _answer(service: Service, status: int, issues: tuple[Issue, ...], headers: d
     if form_asked(environ) is HTML:
         base = _base(service)
         view = pages.view(service, _version(service), base, environ, parse_qsl(environ.get("QUERY_STRING", "")), status)
-        answer = pages.respond(view, dumps(operation_outcome(issues)), list(headers.items()))
-        return finish(service, environ, answer)
+        page = pages.page(view, dumps(operation_outcome(issues)))
+        return finish(service, environ, pages.respond(page, status, list(headers.items())))
     version, indented = _version(service), environ.get("HTTP_USER_AGENT", "").startswith(READERS)
     body, form = dumps(operation_outcome(issues)), form_asked(environ)
     if form is not FHIR_JSON:

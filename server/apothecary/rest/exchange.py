@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
 from flask import request
-from werkzeug.http import parse_date
+from werkzeug.http import parse_cookie, parse_date
 
+from apothecary.access.noting import noting
 from apothecary.errors import BadRequest, TooLarge, UriTooLong
 from apothecary.fhir.caches import short_cache
 from apothecary.fhir.json import pretty
@@ -25,6 +26,7 @@ from apothecary.rest.forwarded import HOST, PATH, SCHEMES
 from apothecary.rest.headers import VARY
 from apothecary.rest.negotiation import Negotiated, negotiate, written_in
 from apothecary.rest.responses import Answer
+from apothecary.rest.seen import ANSWERED, SHOWN
 from apothecary.search.suggestions import instead_of_sent
 from apothecary.search.text import decode
 
@@ -64,8 +66,8 @@ class Exchange:
         self.base_version = base_version
         self.environ: dict[str, Any] = current.environ()
         if service.replica is not None:
-            service.replica.begin(request.cookies.get(POSITION))
-        service.live.begin(service.reader)
+            service.replica.begin(parse_cookie(self.environ).get(POSITION))
+        service.begin()
         self.text: str = self.environ.get("QUERY_STRING", "")
         if len(self.text) + len(self.environ["PATH_INFO"]) > service.settings.url_limit:
             raise UriTooLong(
@@ -200,8 +202,9 @@ class Exchange:
     ) -> Answer:
         """The answer, with the headers that every FHIR answer has."""
         kind = CONTENT_TYPE[version or self.version]
+        self.environ[ANSWERED] = body
         if self.wanted.form is forms.HTML:
-            return self.respond_page(body, headers, status, version)
+            return self._respond_page(self._page(body, status, version) if body else b"", headers, status)
         if self.wanted.form is not forms.FHIR_JSON:
             kind, body = self._formed(body, version or self.version)
         elif self.wanted.pretty and body:
@@ -209,12 +212,17 @@ class Exchange:
         headers += (("Content-Type", kind), ("Vary", VARY))
         return finish(self.service, self.environ, Answer(body, status, headers))
 
-    def respond_page(
-        self, body: bytes, headers: list[tuple[str, str]], status: int = 200, version: FhirVersion | None = None
-    ) -> Answer:
-        """The answer as a page."""
-        view = pages.view(self.service, version or self.version, self.base, self.environ, self.pairs, status)
-        return finish(self.service, self.environ, pages.respond(view, body, headers))
+    def _page(self, body: bytes, status: int = 200, version: FhirVersion | None = None) -> bytes:
+        """The page of an answer."""
+        service, shown = self.service, self.environ.setdefault(SHOWN, [])
+        if service.recorder is not None:
+            # A page shows more than the answer that it is of.
+            service = replace(service, reader=noting(service.reader, shown.append))
+        view = pages.view(service, version or self.version, self.base, self.environ, self.pairs, status)
+        return pages.page(view, body)
+
+    def _respond_page(self, page: bytes, headers: list[tuple[str, str]], status: int = 200) -> Answer:
+        return finish(self.service, self.environ, pages.respond(page, status, headers))
 
     def _formed(self, body: bytes, version: FhirVersion) -> tuple[str, bytes]:
         """The Content-Type and the body of an answer that is not to be JSON. Raises NotAcceptable where it cannot be
@@ -241,17 +249,25 @@ class Exchange:
 
         `tag` is the number of a version, or an ETag, which without one is made of the body; `updated` the time of the
         version, where it has one; `native` says that `headers` tell what it is. Who keeps it has to ask before each use
-        (https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2.4).
+        (https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2.4). A page shows more than the resource that it is of:
+        its tag is of the page.
         """
         self.environ[LASTING] = lasting
+        respond: Callable[..., Answer] = self.respond_native if native else self.respond
+        if self.wanted.form is forms.HTML and not native and body:
+            self.environ[ANSWERED] = body
+            body, updated, tag, respond = self._page(body), None, None, self._respond_page
         if tag is None:
             tag = f'W/"{sha256(body).hexdigest()[:16]}"'
         shown = f'W/"{tag}"' if isinstance(tag, int) else tag
         headers += (("ETag", shown), ("Cache-Control", "no-cache"))
         if updated is not None:
             headers.append(("Last-Modified", _last_modified(updated // 1_000_000)))
-        respond = self.respond_native if native else self.respond
-        return respond(b"", headers, 304) if self.not_modified(tag, updated) else respond(body, headers)
+        if self.not_modified(tag, updated):
+            self.environ[ANSWERED] = b""
+            self.environ.pop(SHOWN, None)
+            return respond(b"", headers, 304)
+        return respond(body, headers)
 
     def respond_native(self, body: bytes, headers: list[tuple[str, str]], status: int = 200) -> Answer:
         """The answer that is no FHIR: `headers` say what it is."""

@@ -7,7 +7,9 @@ Only where the server is told to believe the proxy. What cannot be part of an ad
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any
 
 from werkzeug.http import parse_list_header
@@ -36,11 +38,29 @@ def address(environ: Mapping[str, Any], scheme: str, host: str, path: str) -> tu
     return scheme, host, prefix if prefix.startswith("/") and PATH.fullmatch(prefix) else path
 
 
+def client(environ: Mapping[str, Any]) -> str:
+    """The network address of the client, as the proxy before this server tells it: the last of a list, which no client
+    can have written. Where it tells none, the address that the connection comes from.
+    """
+    elements = parse_list_header(environ.get("HTTP_FORWARDED", ""))
+    last = elements[-1] if elements else ""
+    told = {name.strip().lower(): value.strip().strip('"') for name, _, value in _pairs(last)}.get("for", "")
+    told = told or environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+    for one in (told.strip("[]"), told.rpartition(":")[0].strip("[]")):
+        with suppress(ValueError):
+            return str(ip_address(one))
+    return str(environ.get("REMOTE_ADDR", ""))
+
+
+def _pairs(element: str) -> Iterator[tuple[str, str, str]]:
+    return (one.partition("=") for one in element.split(";"))
+
+
 def _forwarded(header: str | None) -> dict[str, str]:
     """The pairs of the first element of `Forwarded`, by name in lower case."""
     elements = parse_list_header(header) if header else []
     # No part of an address holds a semicolon; many proxies write a port without the quotes that it needs.
-    pairs = (one.partition("=") for one in elements[0].split(";")) if elements else ()
+    pairs = _pairs(elements[0]) if elements else ()
     return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
 
 

@@ -30,7 +30,7 @@ PROBE = "/readyz"
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 WRITING = WITH_BODY | {"DELETE"}
 
-# Where the WSGI environment says why no turn came.
+# Where the WSGI environment says why a request is refused: no turn came, or nobody knows who sends it.
 REFUSED = "apothecary.refused"
 
 # A body is taken in by so many bytes at a time; all bodies of a process together may have so many times the largest.
@@ -75,11 +75,11 @@ class Gate:
         Raises RequestTimeout for a body that takes too long to arrive, BadRequest for one that ends too early, Busy
         where there is no room for it or its turn does not come.
         """
+        if REFUSED in environ:
+            raise environ[REFUSED]
         path = environ["PATH_INFO"]
         if path in FREE:
             return False
-        if REFUSED in environ:
-            raise environ[REFUSED]
         held = self._take_in(environ) if environ["REQUEST_METHOD"] in WITH_BODY else 0
         line = self._writers if writes(environ) else self._probes if path == PROBE else self._readers
         try:

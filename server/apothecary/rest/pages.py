@@ -31,13 +31,17 @@ def view(
     return View(service, version, base, path, tuple(pairs), status)
 
 
-def respond(view: Any, body: bytes, headers: list[tuple[str, str]]) -> Answer:
-    """The page of an answer, which is JSON; what has no body has no page."""
+def page(view: Any, body: bytes) -> bytes:
+    """The page of an answer, which is JSON."""
     from apothecary.pages.answers import page
 
-    shown = page(view, body) if body else b""
+    return page(view, body)
+
+
+def respond(page: bytes, status: int, headers: list[tuple[str, str]]) -> Answer:
+    """A page on its way; what has no body has no page."""
     headers += (("Content-Type", "text/html; charset=utf-8"), ("Vary", VARY), PAGE)
-    return Answer(shown, view.status, headers)
+    return Answer(page, status, headers)
 
 
 def home(view: Any, description: str, asked: str | None) -> tuple[bytes, str | None]:

@@ -12,7 +12,7 @@ from apothecary.errors import BadRequest, NotSupported, TooLarge
 from apothecary.fhir.json import parse
 from apothecary.fhir.temporal import Clock
 from apothecary.interactions import capabilities, history, read, search, subset, terminology_capabilities
-from apothecary.rest import binary, streams
+from apothecary.rest import binary, seen, streams
 from apothecary.rest.exchange import Exchange, Pairs, finish
 from apothecary.rest.forms import NDJSON
 from apothecary.rest.headers import VARY
@@ -71,6 +71,7 @@ class ReadingViews(BaseViews):
 
     def _content(self, exchange: Exchange, resource_type: str, version: int, updated: int, body: bytes) -> Answer:
         """What a Binary holds, in its own type: https://hl7.org/fhir/R5/binary.html"""
+        exchange.environ[seen.ANSWERED] = body
         _, ignored = exchange.parameters(())
         headers = [_warning(f"{one} is not a parameter of read and was ignored") for one in ignored]
         content, told = binary.content(parse(body))
@@ -172,7 +173,7 @@ class ReadingViews(BaseViews):
 
         def page(pairs: Pairs) -> bytes:
             return search.search(
-                self.service,
+                exchange.service,
                 exchange.version,
                 exchange.base,
                 resource_type,
@@ -182,14 +183,18 @@ class ReadingViews(BaseViews):
             )
 
         def page_at(query: str) -> bytes:
-            return page(decode(query, most.parameter_limit))
+            found = page(decode(query, most.parameter_limit))
+            if seen.CONTINUED in exchange.environ:
+                exchange.environ[seen.CONTINUED](exchange.environ, found)
+            return found
 
         # However large a page the client names: it sees no pages.
         first = [(name, value) for name, value in exchange.pairs if name != "_count"]
         if all(name != "_page" for name, _ in exchange.pairs):
             first.append(("_count", str(most.page_size_limit)))
         headers = [("Content-Type", NDJSON.content_type(exchange.version)), ("Cache-Control", "no-cache")]
-        stream = streams.Stream(page(first), page_at, [*headers, ("Vary", VARY)])
+        exchange.environ[seen.ANSWERED] = begun = page(first)
+        stream = streams.Stream(begun, page_at, [*headers, ("Vary", VARY)])
         return finish(self.service, exchange.environ, stream)
 
 
@@ -233,6 +238,7 @@ def _read_form(exchange: Exchange) -> None:
             remedy="Ask for less at once; the operator of the server can allow more (APOTHECARY_FORM_LIMIT).",
         )
     try:
-        exchange.add(exchange.body().decode("utf-8"))
+        exchange.environ[seen.FORM] = form = exchange.body().decode("utf-8")
+        exchange.add(form)
     except UnicodeDecodeError:
         raise BadRequest("the form is not UTF-8 text") from None

@@ -25,6 +25,7 @@ from apothecary.rest.openapi import OpenApiViews
 from apothecary.rest.operating import OperationViews
 from apothecary.rest.reading import ReadingViews
 from apothecary.rest.responses import Answer
+from apothecary.rest.views import of_sender
 from apothecary.rest.writing import WritingViews
 
 ABOUT = "A FHIR server for medication knowledge."
@@ -65,8 +66,8 @@ def register(app: Flask, service: Service, metrics: Metrics) -> None:
             app.add_url_rule(prefix + path, f"{prefix} operation {path}", views.operation, methods=["GET", "POST"])
     at_default = Views(service, "/fhir", None)
     app.add_url_rule(f"/{DOCUMENT}", "openapi", at_default.openapi, methods=["GET"])
-    app.add_url_rule("/", "index", lambda: _index(service, at_default), methods=["GET"])
-    app.add_url_rule("/claims", "claims", lambda: _claims(service, at_default), methods=["GET"])
+    app.add_url_rule("/", "index", lambda: _index(at_default), methods=["GET"])
+    app.add_url_rule("/claims", "claims", lambda: _claims(at_default), methods=["GET"])
     app.add_url_rule("/openapi", "interface", lambda: _interface(service, Views), methods=["GET"])
     app.add_url_rule(
         "/pages/<digest>/<path:name>", "asset", lambda digest, name: _asset(service, name), methods=["GET"]
@@ -99,10 +100,11 @@ def _only_posted(resource_type: str | None = None) -> Answer:
     )
 
 
-def _index(service: Service, views: Views) -> Answer:
+def _index(views: Views) -> Answer:
     """What a person finds at the root, in a browser or with curl."""
-    held = [one for one in service.reader.types() if service.registries[service.settings.fhir_version].serves(one)]
     exchange = views.exchange()
+    service = exchange.service
+    held = [one for one in service.reader.types() if service.registries[service.settings.fhir_version].serves(one)]
     if exchange.wanted.form is HTML:
         view = pages.view(service, exchange.version, exchange.base, exchange.environ, exchange.pairs)
         body, elsewhere = pages.home(view, capabilities.DESCRIPTION, dict(exchange.pairs).get("q"))
@@ -114,10 +116,12 @@ def _index(service: Service, views: Views) -> Answer:
     return _plain(service, {"name": "Apothecary", "about": ABOUT, "bases": list(bases(service)), "start": start})
 
 
-def _claims(service: Service, views: Views) -> Answer:
+def _claims(views: Views) -> Answer:
     """The ledger of claims, a page for whoever asks."""
     exchange = views.exchange(native=True)
-    view = pages.view(service, exchange.version, exchange.base, exchange.environ, exchange.pairs)
+    # It tells of the sources of all that is here.
+    exchange.service.permit_all("rs")
+    view = pages.view(exchange.service, exchange.version, exchange.base, exchange.environ, exchange.pairs)
     headers = [("Content-Type", "text/html; charset=utf-8"), PAGE]
     return exchange.respond_native(pages.claims(view), headers)
 
@@ -132,7 +136,7 @@ def _interface(service: Service, made: type[Views]) -> Answer:
     kind = request.args.get("type", "")
     if kind:
         service.check_type(version, kind)
-    view = pages.view(service, version, exchange.base, exchange.environ, ())
+    view = pages.view(exchange.service, version, exchange.base, exchange.environ, ())
     headers = [("Content-Type", "text/html; charset=utf-8"), TRIED]
     return exchange.respond_native(pages.interface(view, DOCUMENT, kind), headers)
 
@@ -152,7 +156,8 @@ def _ready(service: Service) -> Answer:
 
 
 def _metrics(service: Service, metrics: Metrics) -> Answer:
-    """What Prometheus asks for."""
+    """What Prometheus asks for: it tells what others ask for, and how often."""
+    of_sender(service, request.environ).permit_all("rs")
     headers = [("Content-Type", CONTENT_TYPE), ("Cache-Control", "no-store"), ("Vary", "Accept-Encoding")]
     return finish(service, request.environ, Answer(metrics.text().encode(), 200, headers))
 
@@ -186,10 +191,12 @@ def preflight(service: Service, adapter: MapAdapter) -> Answer:
 
 
 def _reads(service: Service, adapter: MapAdapter) -> bool:
-    """Whether a POST to an address may be one that changes nothing: a search, an operation, a batch of reads."""
+    """Whether a POST to an address may be one that changes nothing: a search, an operation, a batch of reads, a request
+    for a token.
+    """
     rule, values = adapter.match(method="POST", return_rule=True)
     interaction = interaction_of(rule.endpoint)
     if interaction == "operation":
         operation = service.operations.get(values["operation"])
         return operation is not None and not operation.affects_state
-    return interaction in ("search-type", "search-system", "search-compartment", "transaction")
+    return interaction in ("search-type", "search-system", "search-compartment", "transaction", "cds-service", "token")

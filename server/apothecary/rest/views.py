@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import parse_qs
 
+from apothecary.access.grant import GRANT, Grant
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.service import Service
 from apothecary.rest import binary, current
 from apothecary.rest.exchange import Exchange
+
+# Where the WSGI environment holds the service of whoever sent the request.
+_SERVICE = "apothecary.service"
+
+
+def of_sender(service: Service, environ: dict[str, Any]) -> Service:
+    """What of `service` those see who sent a request: all of it where nobody is asked who he is."""
+    if service.guards is None:
+        return service
+    found: Service | None = environ.get(_SERVICE)
+    if found is None:
+        grant: Grant | None = environ.get(GRANT)
+        found = environ[_SERVICE] = service.guards.of(grant.scopes if grant is not None else ())
+    return found
 
 
 class BaseViews:
@@ -15,9 +31,14 @@ class BaseViews:
 
     def __init__(self, service: Service, prefix: str, version: FhirVersion | None) -> None:
         """`prefix` is the path of the base; `version` its FHIR version, None where the request chooses."""
-        self.service = service
+        self._service = service
         self.prefix = prefix
         self.version = version
+
+    @property
+    def service(self) -> Service:
+        """The service of whoever sent the request in hand: no view has another one."""
+        return of_sender(self._service, current.environ())
 
     def exchange(self, *, native: bool = False) -> Exchange:
         """The request in hand; `native` where it is not about FHIR's form. Raises FhirError where it cannot be answered

@@ -27,6 +27,7 @@ from apothecary.rest.exchange import Exchange, entity_headers
 from apothecary.rest.forms import READ, read
 from apothecary.rest.negotiation import check_content_type
 from apothecary.rest.responses import Answer
+from apothecary.rest.seen import SENT
 from apothecary.rest.views import BaseViews
 from apothecary.store.contract import Transaction
 
@@ -98,7 +99,7 @@ class WritingViews(BaseViews):
         exchange = self._writing(resource_type)
         check_id(resource_id)
         match = request.headers.get("If-Match")
-        return self._run(exchange, lambda t: delete(t, resource_type, resource_id, match))
+        return self._run(exchange, lambda t: delete(self.service, t, resource_type, resource_id, match))
 
     def conditional_delete(self, resource_type: str) -> Answer:
         exchange = self._writing(resource_type)
@@ -178,7 +179,8 @@ def body(exchange: Exchange) -> Any:
     """
     kind = check_content_type(request.headers.get("Content-Type", ""), exchange.written, READ)
     found = read(kind, exchange.body(), exchange.written)
-    return read_json(exchange.body()) if found is None else found
+    exchange.environ[SENT] = sent = read_json(exchange.body()) if found is None else found
+    return sent
 
 
 def _sent(exchange: Exchange, resource_type: str, resource_id: str | None = None) -> Any:

@@ -297,5 +297,4 @@ class Judge:
 
     def _pass_over(self, one: Statement, why: str, drug: Drug | None = None) -> None:
         remark = Remark(f"{one.reference} {why}", drug.asked.source if drug is not None else one.reference)
-        if remark not in self.found.not_looked_at:
-            self.found.not_looked_at.append(remark)
+        self.found.not_looked_at.append(remark)

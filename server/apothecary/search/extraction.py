@@ -1,24 +1,35 @@
 """What search parameters take from a resource, in the form of the release that they belong to.
 
 https://hl7.org/fhir/R5/search.html#parameters
+
+`SearchParameter.rows` says what one parameter takes. Here the parameters of a type are compiled together: most look at
+elements that a resource does not have, many go the same way for a while, and some take the same values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Set
+from typing import Any, NamedTuple, Protocol
 
-from apothecary.fhir.paths import Nodes, Step, Track
+from apothecary.fhir.paths import Nodes, Step, Track, follow
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search.normalisation import Systems
 from apothecary.search.parameter import COLUMNS, SearchParameter
-from apothecary.search.rows import IndexRow
+from apothecary.search.rows import IndexRow, SpellingRow
 from apothecary.search.types.base import Value
 
 Resource = Mapping[str, Any]
 
-Convert = Callable[[Resource, FhirVersion, FhirVersion], Resource | None]
-"""A resource of one release as another writes it; None where that has no such type."""
+
+class Convert(Protocol):
+    """A resource of one release as another writes it; None where that has no such type. With `names`, no more than
+    these elements need be there.
+    """
+
+    def __call__(
+        self, resource: Resource, source: FhirVersion, target: FhirVersion, names: Set[str] | None = None, /
+    ) -> Resource | None: ...
 
 
 class Forms:
@@ -38,6 +49,12 @@ class Forms:
             self._known[version] = self._convert(self.written, self.version, version) if self._convert else None
         return self._known[version]
 
+    def some(self, version: FhirVersion, names: Set[str] | None) -> Resource | None:
+        """The form of `version` with its elements `names`, of which there may be more: all, where that is None."""
+        if names is None or version in self._known or self._convert is None:
+            return self.of(version)
+        return self._convert(self.written, self.version, version, names)
+
     def contained(self, version: FhirVersion) -> Iterator[Forms]:
         """The forms of each contained resource, in the order that they stand in the form of `version`."""
         whole = self.of(version) or {}
@@ -52,25 +69,47 @@ class Forms:
 
 
 class _Reader(NamedTuple):
-    """One way of one parameter, with all that its extraction needs at hand."""
+    """One way of one parameter, with all that its extraction needs at hand. `place` is where it comes in the order of
+    parameters and their ways; those of one `number` take the same rows, but for their name, and `shared` says that
+    there are several.
+    """
 
-    track: Track
+    place: int
+    number: int
     extract: Callable[[str, Value], Iterable[IndexRow]]
     name: str
     type: str
     value_set: str | None
     version: FhirVersion
+    shared: bool = False
+
+
+class _Branch:
+    """A step of ways through a type, with the readers that end here and the steps that follow."""
+
+    __slots__ = ("branches", "readers")
+
+    def __init__(self) -> None:
+        self.readers: list[_Reader] = []
+        self.branches: dict[str | Step, _Branch] = {}
+
+    def walk(self, nodes: Nodes, reached: list[tuple[_Reader, Nodes]]) -> None:
+        """Note the readers that are reached from `nodes`, with what they are to read."""
+        reached += [(reader, nodes) for reader in self.readers]
+        for step, branch in self.branches.items():
+            below = follow(nodes, step)
+            if below:
+                branch.walk(below, reached)
 
 
 class Reading:
-    """How the parameters of one type are read from a form: by the element that they begin with, because most look at
-    elements that a resource does not have.
-    """
+    """How the parameters of one type are read from a form."""
 
     def __init__(self, parameters: Iterable[SearchParameter]) -> None:
-        self._by_element: dict[str, list[_Reader]] = {}
         self._whole: list[SearchParameter] = []
         """Those to be asked one by one."""
+        ways: list[tuple[Track, _Reader]] = []
+        numbers: dict[Hashable, int] = {}
         for parameter in parameters:
             if parameter.code in COLUMNS:
                 continue
@@ -81,19 +120,66 @@ class Reading:
                 continue
             extract, version = parameter.kind.extract, parameter.version
             for track in tracks:
-                reader = _Reader(track, extract, parameter.index, track.type, track.value_set, version)
-                self._by_element.setdefault(str(track.steps[0]), []).append(reader)
+                number = numbers.setdefault((track, extract, version), len(numbers))
+                reader = _Reader(len(ways), number, extract, parameter.index, track.type, track.value_set, version)
+                ways.append((track, reader))
+        times = Counter(reader.number for _, reader in ways)
+        self._by_element: dict[str, _Branch] = {}
+        for track, reader in ways:
+            self._branch(track.steps).readers.append(reader._replace(shared=times[reader.number] > 1))
+        self.elements: frozenset[str] | None = None if self._whole else frozenset(self._by_element)
+        """The elements of a form that are looked at; None for all of it."""
+
+    def _branch(self, steps: Iterable[str | Step]) -> _Branch:
+        """Where a way ends; it is made where there is none yet."""
+        first, *rest = steps
+        found = self._by_element.setdefault(str(first), _Branch())
+        for step in rest:
+            found = found.branches.setdefault(step, _Branch())
+        return found
 
     def rows(self, resource: Resource, systems: Systems) -> Iterator[IndexRow]:
-        """What the parameters take from `resource`, in their release."""
+        """What the parameters take from `resource`, in their release; one by one, as there may be more of them than
+        there is memory for.
+        """
         for element in resource:
-            # Several parameters read the same values, each by its own type.
-            walked: dict[tuple[str | Step, ...], Nodes] = {}
-            for track, extract, name, kind, value_set, version in self._by_element.get(element, ()):
-                nodes = walked.get(track.steps)
-                if nodes is None:
-                    nodes = walked[track.steps] = track.walk(resource)
+            branch = self._by_element.get(element)
+            if branch is None:
+                continue
+            reached: list[tuple[_Reader, Nodes]] = []
+            if nodes := follow([resource], element):
+                branch.walk(nodes, reached)
+            # Texts that are found together stand in the order of the parameter's ways.
+            reached.sort(key=_place)
+            taken: dict[int, tuple[str, list[IndexRow]]] = {}
+            for (_, number, extract, name, kind, value_set, version, shared), nodes in reached:
+                if shared and number in taken:
+                    yield from _renamed(*taken[number], name)
+                    continue
+                kept: list[IndexRow] = []
                 for node in nodes:
-                    yield from extract(name, Value(kind, node, value_set, 0, systems, version))
+                    made = extract(name, Value(kind, node, value_set, 0, systems, version))
+                    yield from _keeping(made, kept) if shared else made
+                taken[number] = name, kept
         for parameter in self._whole:
             yield from parameter.rows(resource, systems)
+
+
+def _place(reached: tuple[_Reader, Nodes]) -> int:
+    return reached[0].place
+
+
+def _keeping(rows: Iterable[IndexRow], kept: list[IndexRow]) -> Iterator[IndexRow]:
+    """`rows`, each of which is kept as well."""
+    for row in rows:
+        kept.append(row)
+        yield row
+
+
+def _renamed(name: str, rows: Iterable[IndexRow], other: str) -> Iterator[IndexRow]:
+    """The rows of one parameter as another one has them, whose name begins theirs. A spelling is there already."""
+    end = len(name)
+    for row in rows:
+        kind = row.__class__
+        if kind is not SpellingRow:
+            yield tuple.__new__(kind, (other + row[0][end:], *row[1:]))

@@ -46,7 +46,7 @@ class NdcNotation:
     _MARK = f"{FOLDED}ndc "
 
     def forms(self, code: str) -> tuple[str, ...]:
-        return tuple(f"{self._MARK}{one}" for one in ndc.readings(code))
+        return _ndc_forms(code)
 
     def below(self, code: str) -> list[Compare]:
         # A package begins with the digits of its product.
@@ -55,6 +55,12 @@ class NdcNotation:
     def above(self, code: str) -> list[Compare]:
         found = [form for one in ndc.readings(code) for form in (one, one.of_product)]
         return [Compare("code", "=", f"{self._MARK}{one}") for one in dict.fromkeys(found)]
+
+
+@short_cache(16384, longest=50)
+def _ndc_forms(code: str) -> tuple[str, ...]:
+    """Several resources of a catalogue have the code of one package."""
+    return tuple([f"{NdcNotation._MARK}{one}" for one in ndc.readings(code)])
 
 
 NOTATIONS: Mapping[str, Notation] = {"http://hl7.org/fhir/sid/ndc": NdcNotation()}
@@ -89,8 +95,9 @@ class Systems:
         """What stands in the index for `code`: its forms, and with them the way it was written, of which a search may
         know the beginning only (`:code-text`).
         """
-        found = self.forms(system, code)
-        return (*found, self._written(system, code)) if system in NOTATIONS else found
+        written = self._written(system, code)
+        notation = NOTATIONS.get(system)
+        return (written,) if notation is None else (*(notation.forms(code) or (written,)), written)
 
     def all_forms(self, system: str, codes: Iterable[str]) -> tuple[str, ...]:
         """The forms of many codes of one system, each once."""

@@ -210,12 +210,13 @@ class Registry:
         """The rows of one resource, without those that stand for its references whoever reads them."""
         found: dict[IndexRow, None] = {}
         for version, reading in self._reading(kind).items():
-            form = forms.of(version)
+            form = forms.some(version, reading.elements)
             if form is not None:
+                waiting = reading.rows(form, self.systems)
                 # No more are made than show that there are too many.
-                end = None if most is None else max(0, most + 1 - len(found))
-                found.update(dict.fromkeys(islice(reading.rows(form, self.systems), end)))
-                _bound(found, most)
+                while made := list(islice(waiting, most + 1 - len(found) if most is not None else None)):
+                    found.update(dict.fromkeys(made))
+                    _bound(found, most)
         found.update(dict.fromkeys(_texts(found, self.names(kind))))
         return found
 
@@ -233,8 +234,11 @@ def _texts(rows: Iterable[IndexRow], names: Set[str]) -> Iterator[TextRow]:
     """Full text rows for what stands in the string rows of `names`: names of things, displays, titles."""
     texts: dict[str, list[str]] = {}
     for row in rows:
-        if isinstance(row, StringRow) and row.parameter in names:
-            texts.setdefault(row.parameter, []).append(row.exact)
+        if row.__class__ is StringRow and (name := row[0]) in names:
+            if name in texts:
+                texts[name].append(row[3])
+            else:
+                texts[name] = [row[3]]
     for code, found in texts.items():
         for passage in passages(found):
             yield TextRow(code, *passage)

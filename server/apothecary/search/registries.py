@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from apothecary.fhir.definitions import definitions
@@ -13,7 +13,7 @@ from apothecary.search.normalisation import STANDARD, Systems
 from apothecary.search.own import bases
 from apothecary.search.parameters import Registry
 from apothecary.settings import Settings
-from apothecary.versions import convert, convertible
+from apothecary.versions import convert, convert_elements, convertible
 
 
 def make_registries(
@@ -54,8 +54,12 @@ def _known(types: Iterable[str], canonical: Iterable[str]) -> list[str]:
     return [one for one in types if one in known]
 
 
-def _converted(resource: Mapping[str, Any], source: FhirVersion, target: FhirVersion) -> Mapping[str, Any] | None:
+def _converted(
+    resource: Mapping[str, Any], source: FhirVersion, target: FhirVersion, names: Set[str] | None = None
+) -> Mapping[str, Any] | None:
     # What R5 cannot hold is refused: all that is stored has an R5 form.
     if target is not FhirVersion.R5 and not convertible(resource["resourceType"], source, target):
         return None
+    if names is not None:
+        return convert_elements(dict(resource), source, target, names)
     return convert(dict(resource), source, target).resource

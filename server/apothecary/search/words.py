@@ -92,10 +92,7 @@ def _cut(every: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _passage(found: list[str]) -> Passage:
-    return Passage(" ".join(found), sum(1 for one in found if one not in _MARKS))
-
-
-_MARKS = frozenset({BOUNDARY, PIECE})
+    return Passage(" ".join(found), len(found) - found.count(BOUNDARY) - found.count(PIECE))
 
 
 # -- resemblance, for words that may be misspelt

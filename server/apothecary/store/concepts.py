@@ -12,7 +12,8 @@ from apothecary.fhir.json import parse
 from apothecary.search.text import key
 from apothecary.store import concept_statements as statements
 from apothecary.store import concept_tables
-from apothecary.store.contract import ConceptReader, HeldCodeSystem, HeldConcept, Span
+from apothecary.store.contract import ConceptReader
+from apothecary.store.held import HeldCodeSystem, HeldConcept, Span
 from apothecary.store.searching import SqlSearcher
 from apothecary.terminology.selection import Among, Below, ChildOf, Condition, Holds, Selection
 

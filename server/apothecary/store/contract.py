@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from apothecary.search.query import Query
 from apothecary.search.rows import Indexed
+from apothecary.store.held import HeldCodeSystem, HeldConcept, Span
 from apothecary.store.shaping import Shaped
 from apothecary.terminology.selection import Selection
 
@@ -20,9 +21,7 @@ LOADED = "LOAD"
 
 
 class Stored(NamedTuple):
-    """One version of a resource as it lies in the store. `body` is None for a deletion; `updated` is in microseconds
-    since 1970.
-    """
+    """One version of a resource. `body` is None for a deletion; `updated` is in microseconds since 1970."""
 
     type: str
     id: str
@@ -70,6 +69,8 @@ class Hit(NamedTuple):
     sort: tuple[str | int | None, ...]
     score: int | None = None
     """How well it matches, in millionths, where that was asked for."""
+    definitions: str | None = None
+    """What stood under `reads.DEFINITIONS` when this was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,33 +80,6 @@ class Page:
     hits: Sequence[Hit]
     more_after: bool
     more_before: bool
-
-
-class Span(NamedTuple):
-    """The concepts of a CodeSystem of that id, in one state, by the numbers of the first and the last."""
-
-    id: str
-    first: int
-    last: int
-
-
-class HeldCodeSystem(NamedTuple):
-    """A large code system, whose concepts are held one by one: `head` is the rest of it
-    (`apothecary.terminology.stored.Head` as JSON).
-    """
-
-    id: str
-    span: Span
-    updated: int
-    head: bytes
-
-
-class HeldConcept(NamedTuple):
-    """A concept: its element and the codes of its parents as JSON."""
-
-    number: int
-    element: bytes
-    parents: str | None
 
 
 class ConceptReader(Protocol):
@@ -231,6 +205,12 @@ class Reader(ConceptReader, Protocol):
         at: tuple[int, int] | None = None,
     ) -> int: ...
 
+    def written(self, resource_type: str) -> int:
+        """How many versions of a type were ever written: where it is as many as before, everything is as before, for
+        every write adds a version and none is ever taken away.
+        """
+        return self.history_of_total(resource_type)
+
     def search(self, query: Query, most: int | None = None) -> Page:
         """One page of matches. With `most`, no more need be read of it than exceeds so many bytes of resources: the
         page may end with the match that does, or have a few more.
@@ -309,14 +289,18 @@ class Reader(ConceptReader, Protocol):
 class Transaction(Reader, Protocol):
     """A unit of work: all of it or nothing. Reads inside see its own writes."""
 
-    touched: set[tuple[str, str]]
-    """The keys of which it has written or amended a version."""
+    touched: dict[tuple[str, str], Head]
+    """What it has written or amended, by key."""
 
     def moment(self, current: Stored | Head | None = None) -> int:
         """The time of a write, in microseconds since 1970: this instant, but never before that of a write which the
         database had when the transaction began, whatever the clock says, and after that of `current`. So whoever asks
         for what changed since the last change that he knows misses nothing when a clock goes back.
         """
+
+    def replaced(self, resource_type: str, resource_id: str, *, deleting: bool = False) -> Stored | None:
+        """What `read` gives, to whoever writes the version after it, a deletion or not, and shows nothing of it."""
+        return self.read(resource_type, resource_id)
 
     def foresee(self, keys: Iterable[tuple[str, str]]) -> None:
         """The current versions of `keys` will be read: a database that is far away is asked for many at once."""

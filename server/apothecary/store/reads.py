@@ -36,6 +36,9 @@ from apothecary.store.fragments import by_url, constant, each_of, one_of
 # stays all that there is up to it.
 BARRIER = "nothing written before"
 
+# Under this name a server remembers which definitions are in force, by another value after each change.
+DEFINITIONS = "definitions"
+
 _TYPE = bindparam("type", type_=Text())
 _ID = bindparam("id", type_=Text())
 _LIMIT = bindparam("limit", type_=Integer())
@@ -155,7 +158,8 @@ def newest() -> Select[Any]:
 
 def referrers() -> Select[Any]:
     """The resources of any type whose references point to one resource. What a contained resource points to, its
-    container does.
+    container does. A record of what was done with a resource (https://hl7.org/fhir/R5/auditevent.html) tells of what
+    was, and needs it no more.
     """
     row = tables.index_reference.c
     found = select(row.type, row.id).distinct()
@@ -163,6 +167,7 @@ def referrers() -> Select[Any]:
         row.target_type == bindparam("target_type", type_=Text()),
         row.target_id == bindparam("target_id", type_=Text()),
         row.parameter == literal(ANY),
+        row.type != literal("AuditEvent"),
     )
     return found.order_by(row.type, row.id).limit(_LIMIT)
 

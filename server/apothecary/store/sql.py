@@ -87,19 +87,12 @@ class SqlReader(SqlConcepts, Reader):
         return found
 
     def heads(self, keys: Sequence[tuple[str, str]]) -> list[Head]:
-        build = partial(reads.heads, self.statements.dialect)
-        return [
-            Head(*row)
-            for kind, ids in _by_type(keys)
-            for row in self._fetch("heads", build, type=kind, ids=self.sequence(ids))
-        ]
+        found = self._of_types("heads", partial(reads.heads, self.statements.dialect), keys, "type")
+        return [Head(*row) for _, rows in found for row in rows]
 
     def existing(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-        statement = self.statements.get("existing", partial(reads.existing, self.statements.dialect))
-        by_type = _by_type(keys)
-        asked = [(statement, statement.bind({"type": kind, "ids": self.sequence(ids)})) for kind, ids in by_type]
-        found = zip(by_type, self.all_rows(asked), strict=True)
-        return {(kind, row[0]) for (kind, _), rows in found for row in rows}
+        found = self._of_types("existing", partial(reads.existing, self.statements.dialect), keys, "type")
+        return {(kind, row[0]) for kind, rows in found for row in rows}
 
     def history(
         self,
@@ -275,12 +268,19 @@ class SqlReader(SqlConcepts, Reader):
         self, targets: Sequence[tuple[str, str]], key: Hashable, build: Callable[[], Executable], **named: Any
     ) -> list[tuple[str, str]]:
         """Keys of what a statement finds for targets, which takes those of one type at a time."""
-        found = dict.fromkeys(
-            (named["type"], row[0])
-            for target_type, ids in _by_type(targets)
-            for row in self._fetch(key, build, **named, target_type=target_type, ids=self.sequence(ids))
-        )
-        return list(found)
+        found = self._of_types(key, build, targets, "target_type", **named)
+        return list(dict.fromkeys((named["type"], row[0]) for _, rows in found for row in rows))
+
+    def _of_types(
+        self, key: Hashable, build: Callable[[], Executable], keys: Iterable[tuple[str, str]], by: str, **named: Any
+    ) -> Iterable[tuple[str, list[Any]]]:
+        """What a statement finds for `keys`, type by type: it takes the ids of one type, which it calls `by`. All are
+        asked at once.
+        """
+        statement = self.statements.get(key, build)
+        by_type = _by_type(keys)
+        asked = [(statement, statement.bind(named | {by: kind, "ids": self.sequence(ids)})) for kind, ids in by_type]
+        return zip((kind for kind, _ in by_type), self.all_rows(asked), strict=True)
 
     # -- searching
 

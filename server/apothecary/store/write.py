@@ -169,7 +169,7 @@ class SqlTransaction(SqlReader, Transaction):
         """Rows of contained resources that are not inserted yet. Their text is that of the container."""
         self._words: dict[tuple[str, str, str], bool] = {}
         self._pieces: dict[Piece, bool] = {}
-        self.touched: set[Key] = set()
+        self.touched: dict[Key, Head] = {}
 
     def run(self, statement: Statement, **named: Any) -> Any:
         return self._cursor.execute(statement.text, statement.bind(named))
@@ -204,7 +204,7 @@ class SqlTransaction(SqlReader, Transaction):
 
     def write(self, stored: Stored, method: str, rows: Iterable[Indexed] | Shaped, *, absent: bool = False) -> None:
         key = stored.type, stored.id
-        self.touched.add(key)
+        self.touched[key] = _head(stored)
         current = None if absent else self._current(stored, method)
         if (0 if current is None else current.version) != stored.version - 1:
             name = "/".join(key)
@@ -226,7 +226,7 @@ class SqlTransaction(SqlReader, Transaction):
     def amend(self, stored: Stored, rows: Iterable[Indexed]) -> None:
         self.flush()
         key = stored.type, stored.id
-        self.touched.add(key)
+        self.touched[key] = _head(stored)
         before = self.read(*key)
         self._seen.pop(key, None)
         named = {"type": stored.type, "id": stored.id, "version": stored.version, "new_body": stored.body}
@@ -370,3 +370,7 @@ class SqlTransaction(SqlReader, Transaction):
     def set_state(self, name: str, value: str) -> None:
         self.forget_state(name)
         self.run(self._writes.insert_state, name=name, value=value)
+
+
+def _head(stored: Stored) -> Head:
+    return Head(stored.type, stored.id, stored.version, stored.updated, stored.deleted)

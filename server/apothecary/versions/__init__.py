@@ -4,6 +4,6 @@
 extension and comes back from there.
 """
 
-from apothecary.versions.convert import Conversion, convert, convertible, where_instead
+from apothecary.versions.convert import Conversion, convert, convert_elements, convertible, where_instead
 
-__all__ = ["Conversion", "convert", "convertible", "where_instead"]
+__all__ = ["Conversion", "convert", "convert_elements", "convertible", "where_instead"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from apothecary.errors import InvalidContent, Issue, NotSupported
@@ -53,6 +53,18 @@ def convert(resource: JSON, source: FhirVersion, target: FhirVersion) -> Convers
             remedy="Validate it first: that names each place.",
         ) from broken
     return Conversion(converted, tuple(run.issues))
+
+
+def convert_elements(resource: JSON, source: FhirVersion, target: FhirVersion, names: Set[str]) -> JSON:
+    """`resource` as `convert` gives it, of a type that both releases have, as far as its elements `names` are concerned
+    (JSON properties of the target): of the others some are there and some are not. It takes the time of those that are
+    asked for. Raises what `convert` raises; what else is not built as `source` defines it, is not noticed.
+    """
+    if source is not target and "contained" not in resource:
+        wanted = engine(source, target).sources(resource["resourceType"], names)
+        if wanted is not None:
+            resource = {name: value for name, value in resource.items() if name in wanted}
+    return convert(resource, source, target).resource
 
 
 def convertible(resource_type: str, source: FhirVersion, target: FhirVersion) -> bool:

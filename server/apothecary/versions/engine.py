@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import cache
 from typing import Any
 
@@ -24,6 +24,7 @@ class Engine:
     def __init__(self, direction: Direction) -> None:
         self.direction = direction
         self._plans: dict[tuple[str, str], Plan] = {}
+        self._sources: dict[tuple[str, Set[str]], frozenset[str] | None] = {}
 
     def new_run(self, links: Mapping[str, str] | None = None) -> Run:
         """A conversion to begin; `links` are those of `Run`."""
@@ -36,6 +37,17 @@ class Engine:
             found = make_plan(self.direction, source, target)
             self._plans[source, target] = found
         return found
+
+    def sources(self, kind: str, names: Set[str]) -> frozenset[str] | None:
+        """The properties of a resource of the type `kind`, which both releases have, that the target's properties
+        `names` are made of; None where that may be any of them. `names` are few different sets: each is worked out
+        once.
+        """
+        if (kind, names) not in self._sources:
+            # What they hold has a say in what references are, and a Basic may be another type.
+            whole = kind in ("Basic", "Bundle")
+            self._sources[kind, names] = None if whole else self.plan(kind, kind).sources(names)
+        return self._sources[kind, names]
 
 
 class _PlannedRun(Run):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -75,6 +75,32 @@ class Plan:
         """The step that a property of the source, or of a part of it, takes."""
         steps = self.part_steps.get(part, {}) if part else self.steps
         return steps.get(name)
+
+    def sources(self, names: Set[str]) -> frozenset[str] | None:
+        """The properties of the source without which the properties `names` of the target would be others than they
+        are; None where that may be any of them.
+        """
+        if "extension" in names or "modifierExtension" in names:
+            # What the target has no element for is carried there.
+            return None
+        # Elements, by their keys, that change one of `names` where they are written: a choice is one of all its types.
+        keys = {
+            slot.key
+            for slot in self.restores.values()
+            if (slot.part.name in names if slot.part else any(one.name in names for one in slot.properties))
+        }
+        if self.direction.to_newer and any(one.derived and one.slot.key in keys for one in self.defaults):
+            return None
+        # Originals stand in extensions; and what is no element of the source stays what it is.
+        found = {"resourceType", "id", "extension", *names, *(("meta",) if self.on_meta else ())}
+        for name, step in self.steps.items():
+            parts = self.part_steps.get(step.source.name, {}).values()
+            if any(one.target is not None and one.target.key in keys for one in (step, *parts)):
+                found.add(name)
+        for regrouping in self.regrouped:
+            if not names.isdisjoint(regrouping.target):
+                found.update(f"{mark}{name}" for name in regrouping.steps for mark in ("", "_"))
+        return frozenset(found)
 
     def _take(
         self, steps: Mapping[str, Step], source: JSON, out: JSON, carried: list[JSON], restored: Restored, run: Run

@@ -10,8 +10,9 @@ import pytest
 from apothecary.errors import StartError
 from apothecary.importers.spl import MOST_TAGS
 from tests.importers.making import by_type, imported
-from tests.importers.spl.label import label, section
+from tests.importers.spl.label import SET_ID, label, product, section
 
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 GOOD = label(section("34067-9", "<paragraph>Heartburn</paragraph>"))
 OTHER = "99999999-2222-4333-8444-555555555555"
 
@@ -33,6 +34,31 @@ def test_labels_are_read_where_they_lie_in_zip_files_of_a_release(tmp_path: Path
     resources, remarks = imported("spl", release)
     assert len(by_type(resources, "Composition")) == 2
     assert remarks == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "codes", "told"),
+    [
+        (f"{SET_ID.upper()}|3|206157|a|SBD\n{SET_ID}|3|206157|b|PSN\n{OTHER}|1|1|c|SCD\n", ["206157"], ""),
+        (
+            f"{SET_ID}|3|206157|a|SBD\n{SET_ID}|3|206159|b|SBD\n",
+            [],
+            "has several RxCUIs, and its products get none",
+        ),
+        (f"{SET_ID}|3\n{OTHER}|1|1|c|SCD\n", [], "has 2 columns, not 5"),
+    ],
+)
+def test_the_products_of_a_label_of_one_drug_have_the_rxcui_that_is_given_beside(
+    tmp_path: Path, rows: str, codes: list[str], told: str
+) -> None:
+    (tmp_path / "a.xml").write_text(label(products=product("0001-0002")))
+    (tmp_path / "mapping.txt").write_text(f"SETID|SPL_VERSION|RXCUI|RXSTRING|RXTTY\n{rows}")
+    resources, remarks = imported("spl", tmp_path)
+    for kind in ("Medication", "MedicationKnowledge"):
+        codings = by_type(resources, kind)[0]["code"]["coding"]
+        assert [one["code"] for one in codings if one["system"] == RXNORM] == codes
+    assert [one.reason for one in remarks if told and told in one.reason] == [one.reason for one in remarks]
+    assert bool(remarks) == bool(told)
 
 
 @pytest.mark.parametrize("order", [("2", "3"), ("3", "2"), ("3", "3")])

@@ -133,15 +133,19 @@ key: [Id]
     assert (len(statement["subject"]), items) == (1, ["X02", "X03"])
 
 
-@pytest.mark.parametrize(
-    ("columns", "fault"),
-    [
-        ("A: subject", "no column is its interactant, by name or by code"),
-        ("A: subject\n  B: interactant\n  C: strength", "a table of interactions has no strength"),
-        ("A: subject code\n  B: interactant", "a column that is a subject code needs a system"),
-        ("A: subject\n  B: interactant\n  C: {element: severity, values: {x: {code: major}}}", "a severity is high, "),
-    ],
-)
+FAULTS = [
+    ("A: subject", "no column is its interactant, by name or by code"),
+    ("A: subject\n  B: interactant\n  C: strength", "a table of interactions has no strength"),
+    ("A: subject code\n  B: interactant", "a column that is a subject code needs a system"),
+    ("A: subject\n  B: interactant\n  C: {element: severity, values: {x: {code: major}}}", "a severity is high, "),
+    (
+        f"A: subject\n  B: interactant\n  C: {{element: severity, system: {SEVERITY}, values: {{x: {{code: major}}}}}}",
+        "a severity is high, ",
+    ),
+]
+
+
+@pytest.mark.parametrize(("columns", "fault"), FAULTS)
 def test_a_mapping_that_fits_no_list_of_interactions_is_refused(tmp_path: Path, columns: str, fault: str) -> None:
     with pytest.raises(InvalidFile, match=fault):
         run(tmp_path, "A,B,C\nx,y,z\n", f"columns:\n  {columns}\n")

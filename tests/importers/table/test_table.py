@@ -14,6 +14,7 @@ from typing import Any
 
 import openpyxl
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -343,22 +344,33 @@ def test_a_workbook_that_is_none_and_other_formats_are_refused(tmp_path: Path) -
             run(tmp_path, tmp_path / name, SMALL)
 
 
-@pytest.mark.parametrize(
-    ("mapping", "told"),
-    [
-        ("columns: {No: kode}", r"mapping.yaml:1:15: columns.No"),
-        ("columns:\n  No: {element: code}\n", r"mapping.yaml:2:7: a column that is a code needs a system"),
-        ("columns: {No: form}", "no column is a name, a code or an identifier"),
-        ("columns: {No: name, P: {element: price}}", "a price needs a currency"),
-        ("columns: {No: name}\ncolour: red\n", "mapping.yaml:2:9: 'colour' is not a key of the file"),
-        ("columns: {No: name}\nkey: [Na]\n", "mapping.yaml:2:7: Na is not among the columns"),
-        ("columns: {No: name}\nunits: {Stk: Stück}\n", "mapping.yaml:2:14: Stück is no UCUM code"),
-        ("columns: {No: name}\nheader: [2, 1]\n", "mapping.yaml:2:9: header"),
-        ("columns: {No: name, F: {element: form, values: {a: {code: x}}}}", "a code needs a system"),
-        ("columns: [", "mapping.yaml:"),
-        ("columns: {No: name, No: form}", "stands twice"),
-    ],
-)
+FAULTS = [
+    ("columns: {No: kode}", r"mapping.yaml:1:15: columns.No"),
+    ("columns: {No: code}", r"mapping.yaml:1:15: a column that is a code needs a system"),
+    ("columns:\n  No: {element: code}\n", r"mapping.yaml:2:7: a column that is a code needs a system"),
+    ("columns: {No: name}\nconstants: [{element: identifier, value: x}]", "is a identifier needs a system"),
+    ("columns: {No: form}", "no column is a name, a code or an identifier"),
+    ("columns: {No: name, P: price}", "a price needs a currency"),
+    ("columns: {No: name, P: {element: price}}", "a price needs a currency"),
+    ("columns: {No: name}\ncolour: red\n", "mapping.yaml:2:9: 'colour' is not a key of the file"),
+    ("columns: {No: name}\nheader: [0, 1]\n", "mapping.yaml:2:10: header"),
+    ("columns: {No: name}\nheader: [1, 2, 3, 4, 5, 6]\n", "mapping.yaml:2:9: header"),
+    ("columns: {No: name, F: {element: form, values: {a: {code: x}}}}", "a code needs a system"),
+    ("columns: {No: {element: name, system: no uri}}", "a URI"),
+]
+# Those that no schema can tell.
+FURTHER = [
+    ("columns: {No: name}\nkey: [Na]\n", "mapping.yaml:2:7: Na is not among the columns"),
+    ("columns: {No: name}\nignore: [No]\n", "No is among the columns, too"),
+    ("columns: {No: name}\nunits: {Stk: Stück}\n", "mapping.yaml:2:14: Stück is no UCUM code"),
+    ("columns: {No: {element: name, unit: Stück}}", "Stück is neither a UCUM code nor one of the units"),
+    ("columns: {No: name}\nheader: [2, 1]\n", "mapping.yaml:2:9: header"),
+    ("columns: [", "mapping.yaml:"),
+    ("columns: {No: name, No: form}", "stands twice"),
+]
+
+
+@pytest.mark.parametrize(("mapping", "told"), FAULTS + FURTHER)
 def test_every_fault_of_a_mapping_is_told_at_its_place(tmp_path: Path, mapping: str, told: str) -> None:
     with pytest.raises(InvalidFile, match=told):
         run(tmp_path, f"{HEAD}\n1;x\n", mapping)
@@ -405,8 +417,6 @@ def test_a_proposed_mapping_fits_the_table_as_it_is(tmp_path: Path, name: str) -
     text, meant = GUESSED[name]
     (tmp_path / name).write_text(text, encoding="utf-8")
     proposed = guess(Given([tmp_path / name], Report(lambda _: None), {}))
-    import yaml
-
     columns = yaml.safe_load(proposed)["columns"]
     assert {column: columns[column]["element"] for column in meant} == meant
     found, remarks = run(tmp_path, tmp_path / name, proposed)

@@ -1,9 +1,13 @@
 """The sections of U.S. drug labels, by their LOINC codes: which of them states something of the drug, and what.
 
-The codes are those of https://www.fda.gov/industry/structured-product-labeling-resources/section-headings-loinc, the
-keys those of https://open.fda.gov/apis/drug/label/searchable-fields/. What the sections of non-prescription labels hold
-is said by 21 CFR 201.66(c)(5): "Do not use" is followed by all contraindications, "Ask a doctor or pharmacist before
-use if" by all interactions with drugs and foods, "When using this product" by side effects and what to avoid.
+The codes are those of https://www.fda.gov/industry/structured-product-labeling-resources/section-headings-loinc, which
+HL7's guide for labels lists as https://build.fhir.org/ig/HL7/fhir-spl/ValueSet-splSectionCodes.html; the keys are those
+of https://open.fda.gov/apis/drug/label/searchable-fields/, from the file that this page is made of:
+https://github.com/FDA/open.fda.gov/blob/master/src/constants/fields/druglabel.yaml.
+
+What the sections of non-prescription labels hold is said by 21 CFR 201.66(c)(5): "Do not use" is followed by all
+contraindications, "Ask a doctor or pharmacist before use if" by all interactions with drugs and foods, "When using this
+product" by side effects and what to avoid.
 """
 
 from __future__ import annotations
@@ -98,6 +102,34 @@ _HEADINGS = (
     Heading("53413-1", "questions", "Questions"),
     Heading("60561-8", "other_safety_information", "Other safety information", _WARNING),
     Heading("48780-1", "spl_product_data_elements", "Product data"),
+    Heading("48779-3", "spl_indexing_data_elements", "Indexing data"),
+    Heading("59845-8", "instructions_for_use", "Instructions for use"),
+    Heading("68498-5", "patient_medication_information", "Patient medication information"),
+    Heading("71744-7", "health_care_provider_letter", "Health care provider letter"),
+    Heading("54433-8", "user_safety_warnings", "User safety warnings", _WARNING),
+    Heading("50741-8", "safe_handling_warning", "Safe handling warning", _WARNING),
+    Heading("50742-6", "environmental_warning", "Environmental warning"),
+    Heading("69718-5", "statement_of_identity", "Statement of identity"),
+    Heading("69719-3", "health_claim", "Health claim"),
+    # Of drugs for animals, and of devices that come with a drug.
+    Heading("50744-2", "information_for_owners_or_caregivers", "Information for owners or caregivers"),
+    Heading("50743-4", "food_safety_warning", "Food safety warning"),
+    Heading("53412-3", "residue_warning", "Residue warning"),
+    Heading("50740-0", "guaranteed_analysis_of_feed", "Guaranteed analysis of feed"),
+    Heading("60560-0", "intended_use_of_the_device", "Intended use of the device"),
+    Heading("60562-6", "route", "Route, method and frequency of administration"),
+    Heading("60563-4", "summary_of_safety_and_effectiveness", "Summary of safety and effectiveness"),
+    Heading("69758-1", "diagram_of_device", "Diagram of device"),
+    Heading("60559-2", "components", "Components"),
+    Heading("60555-0", "accessories", "Accessories"),
+    Heading("69760-7", "compatible_accessories", "Compatible accessories"),
+    Heading("60556-8", "assembly_or_installation_instructions", "Assembly or installation instructions"),
+    Heading("60557-6", "calibration_instructions", "Calibration instructions"),
+    Heading("60558-4", "cleaning", "Cleaning, disinfecting and sterilization instructions"),
+    Heading("69761-5", "alarms", "Alarms"),
+    Heading("69762-3", "troubleshooting", "Troubleshooting"),
+    Heading("69763-1", "disposal_and_waste_handling", "Disposal and waste handling"),
+    Heading("69759-9", "risks", "Risks"),
 )  # fmt: skip
 
 HEADINGS: Mapping[str, Heading] = {one.code: one for one in _HEADINGS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 
+from apothecary.importers.dailymed import rxcuis
 from apothecary.importers.ndc.tables import SILENT, Tables
 from apothecary.importers.report import Place, Report
 
@@ -25,11 +26,7 @@ def rxcui_by_set_id(tables: Tables, report: Report) -> Mapping[str, str]:
     """The RxCUI of the only drug in a label, by the label's set id. Those of a label with more cannot be told apart by
     product.
     """
-    found: dict[str, set[str]] = {}
-    for _, row in tables.rows("rxnorm", report):
-        fields = {column.upper(): value.strip() for column, value in row.fields.items()}
-        if fields["RXCUI"]:
-            found.setdefault(fields["SETID"].lower(), set()).add(fields["RXCUI"])
+    found = rxcuis(row for _, row in tables.rows("rxnorm", report))
     for label, codes in found.items():
         if len(codes) > 1:
             report.approximated(_file(tables, "rxnorm"), f"label {label} has several RxCUIs: {_listed(codes)}")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from apothecary.errors import StartError
+from apothecary.importers.dailymed import COLUMNS
 from apothecary.importers.delimited import Row, columns, rows
 from apothecary.importers.report import Place, Report
 from apothecary.importers.sources import Member, Torn, members
@@ -100,7 +101,7 @@ def _kind(names: Set[str]) -> Kind | None:
         return "product"
     if {"NAME", "UNII"} <= names:
         return "unii"
-    return "rxnorm" if {"SETID", "RXCUI"} <= names else None
+    return "rxnorm" if names >= COLUMNS else None
 
 
 def _tell_columns(kind: Kind, names: Sequence[str], member: Member, report: Report) -> None:

@@ -2,6 +2,9 @@
 zip file of such zip files. "Implementation Guide for FDA Use of HL7 Structured Product Labeling":
 https://www.fda.gov/industry/fda-data-standards-advisory-board/structured-product-labeling-resources
 
+Beside them may lie DailyMed's mapping of labels to RxNorm, by which the products of a label of one drug have its
+RxCUI.
+
 A label becomes an Organization, a Medication and a MedicationKnowledge for each product and each part of a kit, a
 PackagedProductDefinition for each package, a RegulatedAuthorization for each approval, a ClinicalUseDefinition for each
 section that states something, a Composition of all sections, and a DocumentReference.
@@ -12,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from apothecary.content.xml_tree import Node, Unreadable, parse_xml
+from apothecary.importers import dailymed
+from apothecary.importers.delimited import columns, rows
 from apothecary.importers.formats import Given, Made
 from apothecary.importers.report import Place, Report
 from apothecary.importers.sources import Member, Torn, members
@@ -30,13 +35,18 @@ _IMAGES = (".jpg", ".jpeg", ".png", ".gif", ".svg", ".bmp", ".tif", ".tiff", ".p
 def resources(given: Given) -> Iterator[Made]:
     """See apothecary.importers.formats. Of several files of one label only that of the highest version is read."""
     newest: dict[str, tuple[int, str]] = {}
+    mappings: dict[str, dict[str, set[str]]] = {}
     for member in members(given.paths, Report(lambda remark: None)):
+        if member.file_name.endswith(".txt") and (mapping := _mapping(member, given.report)) is not None:
+            mappings[member.name] = mapping
         found = None if member.file_name.endswith(_IMAGES) else head(member)
         if found is not None and (found.set_id not in newest or found.version > newest[found.set_id][0]):
             newest[found.set_id] = (found.version, member.name)
     organizations: set[str] = set()
     for member in members(given.paths, given.report):
         if member.file_name.endswith(_IMAGES):
+            continue
+        if member.name in mappings:
             continue
         if not member.file_name.endswith(".xml"):
             given.report.skipped(Place(member.name), "is neither XML nor an image")
@@ -46,10 +56,22 @@ def resources(given: Given) -> Iterator[Made]:
             version, other = newest[found.set_id]
             given.report.skipped(Place(member.name), f"{other} has version {version} of this label")
             continue
-        yield from _label(member, given.report, organizations)
+        rxcuis = {one for mapping in mappings.values() for one in mapping.get(found.set_id if found else "", ())}
+        yield from _label(member, given.report, organizations, rxcuis)
 
 
-def _label(member: Member, report: Report, organizations: set[str]) -> Iterator[Made]:
+def _mapping(member: Member, report: Report) -> dict[str, set[str]] | None:
+    """What DailyMed's mapping of labels to RxNorm says; None for another file."""
+    try:
+        separator, names = columns(member)
+    except Torn:
+        return None
+    if not {name.upper() for name in names} >= dailymed.COLUMNS:
+        return None
+    return dailymed.rxcuis(rows(member, report, separator))
+
+
+def _label(member: Member, report: Report, organizations: set[str], rxcuis: set[str]) -> Iterator[Made]:
     place = Place(member.name)
     try:
         data = member.read(LARGEST)
@@ -70,7 +92,7 @@ def _label(member: Member, report: Report, organizations: set[str]) -> Iterator[
     if reason:
         report.skipped(place, reason)
     else:
-        yield from label.resources(document, data, Reader(member.name, report), organizations)
+        yield from label.resources(document, data, Reader(member.name, report), organizations, rxcuis)
 
 
 def _no_label(document: Node) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from hashlib import sha1
 from pathlib import PurePosixPath
 
 from apothecary.content.xml_tree import Node
 from apothecary.fhir.json import JSON
+from apothecary.importers.fda import RXNORM
 from apothecary.importers.formats import Made
 from apothecary.importers.ids import Ids, stable_id
 from apothecary.importers.labels import made
@@ -33,8 +34,12 @@ _KNOWN = frozenset(
 _RELATIONS = {"RPLC": "replaces", "APND": "appends", "XFRM": "transforms"}
 
 
-def resources(document: Node, data: bytes, reader: Reader, organizations: set[str]) -> Iterator[Made]:
-    """What the label `document` is, read from `data`. `organizations` are the ids of those that were made already."""
+def resources(
+    document: Node, data: bytes, reader: Reader, organizations: set[str], rxcuis: Set[str] = frozenset()
+) -> Iterator[Made]:
+    """What the label `document` is, read from `data`. `organizations` are the ids of those that were made already, and
+    `rxcuis` what RxNorm has of the drugs in it.
+    """
     place = Place(reader.file)
     reader.leftover(document, _KNOWN)
     set_id = uuid(document, "setId")
@@ -56,6 +61,11 @@ def resources(document: Node, data: bytes, reader: Reader, organizations: set[st
             product = products.read(outer, key, ids, day, reader)
             if product is not None:
                 found.append(product)
+    if len(rxcuis) > 1:
+        reader.approximated(document, f"the label has several RxCUIs, and its products get none: {_listed(rxcuis)}")
+    elif rxcuis:
+        for product in found:
+            product.rxcui = {"system": RXNORM, "code": next(iter(rxcuis))}
     whole = [one for product in found for one in product.all()]
     kind = reader.concept(child(document, "code")) or {"text": "Label"}
     title = words(child(document, "title")) or next((name for one in whole for name in one.names), "")
@@ -146,3 +156,7 @@ def _related(document: Node, reader: Reader) -> list[JSON]:
         coding = {"system": "http://hl7.org/fhir/document-relationship-type", "code": code}
         found.append({"code": {"coding": [coding]}, "target": {"identifier": identifier(known)}})
     return found
+
+
+def _listed(codes: Set[str]) -> str:
+    return ", ".join(sorted(codes))

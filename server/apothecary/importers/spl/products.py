@@ -51,6 +51,8 @@ class Product:
     package_codes: list[JSON] = field(default_factory=list)
     parts: list[tuple[JSON | None, Product]] = field(default_factory=list)
     """With how much of each is in it, as a Ratio."""
+    rxcui: JSON | None = None
+    """What it is in RxNorm, as a Coding."""
     inactive: bool = False
 
     @property
@@ -63,7 +65,7 @@ class Product:
         """What it is called by, and coded with. The codes of its packages mean this product, too, and are asked for
         more often than its own.
         """
-        codings = [*([self.coding] if self.coding else []), *self.package_codes]
+        codings = [*(one for one in (self.coding, self.rxcui) if one), *self.package_codes]
         found: JSON = {"coding": codings} if codings else {}
         if self.names:
             found["text"] = self.names[0]

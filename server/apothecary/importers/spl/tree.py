@@ -24,7 +24,8 @@ from apothecary.importers.units import fda, quantity
 V3 = "urn:hl7-org:v3"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
-# The URIs of https://terminology.hl7.org/external_code_systems.html for the OIDs that labels use.
+# The URIs of https://terminology.hl7.org/external_code_systems.html for the OIDs that labels use; ISO 3166 has that of
+# https://hl7.org/fhir/R5/terminologies-systems.html.
 SYSTEMS = {
     "2.16.840.1.113883.6.1": LOINC,
     "2.16.840.1.113883.6.69": NDC,

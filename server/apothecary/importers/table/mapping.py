@@ -63,12 +63,16 @@ Element = Literal[
 ]
 # What is a code in a system, which must be said.
 CODES = frozenset({"code", "identifier", "ingredient code", "pack code", "subject code", "interactant code"})
+# What tells one drug from another.
+NAMES = frozenset({"name", "code", "identifier"})
 # The two sides of an interaction; what only a table of interactions has; and what any table has.
 SUBJECT, INTERACTANT = frozenset({"subject", "subject code"}), frozenset({"interactant", "interactant code"})
 INTERACTIONS = (
     SUBJECT | INTERACTANT | {"type", "effect", "incidence", "severity", "management", "source", "source address"}
 )
-_ANY = frozenset({"identifier", "status"})
+ANY = frozenset({"identifier", "status"})
+# What may be a code without a system: they have one of their own.
+PLAIN = frozenset({"status", "severity"})
 
 Uri = Annotated[
     str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`]+$", extra_json_schema={"errorMessage": "a URI"})
@@ -117,7 +121,8 @@ class Mapping(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = "table"
     sheet: Annotated[str, Meta(min_length=1, description="Which sheet of a workbook it is.")] | None = None
     header: Annotated[
-        int | list[int] | None, Meta(description="The row, or rows, with the names of the columns, from 1.")
+        Annotated[int, Meta(ge=1)] | Annotated[list[Annotated[int, Meta(ge=1)]], Meta(max_length=5)] | None,
+        Meta(description="The row, or up to 5 rows, with the names of the columns, from 1."),
     ] = None
     separator: Annotated[str, Meta(min_length=1, max_length=1, description="What separates the columns.")] | None = None
     encoding: Annotated[
@@ -182,7 +187,7 @@ def _faults(mapping: Mapping) -> Iterator[tuple[Pointer, str]]:
             if not isinstance(value, Value) or value.code is None:
                 continue
             system = value.system or one.system
-            if system is None and one.element not in ("status", "severity"):
+            if system is None and one.element not in PLAIN:
                 yield (*pointer, "values", text), "a code needs a system, here or of the column"
             elif one.element == "severity" and system in (None, SEVERITY) and value.code not in SEVERITIES:
                 yield (*pointer, "values", text), f"a severity is {', '.join(SEVERITIES)}, or has another system"
@@ -191,7 +196,7 @@ def _faults(mapping: Mapping) -> Iterator[tuple[Pointer, str]]:
     elements = {one.element for _, one in each}
     if elements & INTERACTIONS:
         yield from _sides(each, elements)
-    elif not elements & {"name", "code", "identifier"}:
+    elif not elements & NAMES:
         yield ("columns",), "no column is a name, a code or an identifier: no drug could be told from another"
     for name, code in mapping.units.items():
         if not is_valid(code):
@@ -204,8 +209,8 @@ def _faults(mapping: Mapping) -> Iterator[tuple[Pointer, str]]:
         if name in columns:
             yield ("ignore", number), f"{name} is among the columns, too"
     rows = [mapping.header] if isinstance(mapping.header, int) else mapping.header or []
-    if any(row < 1 for row in rows) or list(rows) != sorted(set(rows)) or len(rows) > 5:
-        yield ("header",), "header: write a row, or up to 5 rows in their order"
+    if list(rows) != sorted(set(rows)):
+        yield ("header",), "header: write the rows in their order"
 
 
 def _sides(each: list[tuple[Pointer, Column]], elements: set[Element]) -> Iterator[tuple[Pointer, str]]:
@@ -214,7 +219,7 @@ def _sides(each: list[tuple[Pointer, Column]], elements: set[Element]) -> Iterat
         if not elements & names:
             yield ("columns",), f"a table of interactions needs both sides: no column is its {side}, by name or by code"
     for pointer, one in each:
-        if one.element not in INTERACTIONS | _ANY:
+        if one.element not in INTERACTIONS | ANY:
             yield pointer, f"a table of interactions has no {one.element}: that is for a table of drugs"
 
 

@@ -10,7 +10,8 @@ from functools import lru_cache
 from html.parser import HTMLParser
 from typing import Any
 
-from apothecary.fhir.definitions import Definitions, definitions
+from apothecary.fhir.caches import short_cache
+from apothecary.fhir.definitions import definitions
 from apothecary.fhir.paths import Track
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search import advanced
@@ -89,45 +90,71 @@ def characters(resource: Mapping[str, Any], version: FhirVersion) -> int:
 def _written(node: Mapping[str, Any], structure: str, version: FhirVersion) -> list[tuple[str, str]]:
     """The texts as they are written, each behind its type."""
     found: list[tuple[str, str]] = []
-    _collect(node, structure, definitions(version), version, found)
+    _collect(node, _shape(structure, version), found)
     return found
 
 
-def _collect(
-    node: Mapping[str, Any], structure: str, tables: Definitions, version: FhirVersion, found: list[tuple[str, str]]
-) -> None:
-    shape = _shape(structure, version)
+class _Shape:
+    """Where texts may stand in a value of the shape `name`, which may be `xhtml` or a text type."""
+
+    __slots__ = ("_members", "any", "name", "version")
+
+    def __init__(self, name: str, version: FhirVersion) -> None:
+        self.name = name
+        self.version = version
+        self.any = definitions(version).structure_of({"resourceType": "Basic"}, name) != name
+        """Whether any resource may stand there, which says itself what it is."""
+        self._members: dict[str, _Shape] | None = None
+
+    @property
+    def members(self) -> dict[str, _Shape]:
+        """The shapes of what may hold texts, by JSON property."""
+        if self._members is None:
+            # Shapes stand in themselves: each is looked into when it is met.
+            self._members = {name: _shape(one, self.version) for name, one in _members(self.name, self.version)}
+        return self._members
+
+    def of(self, value: Mapping[str, Any]) -> _Shape:
+        """The shape of `value`, which stands here."""
+        return _shape(definitions(self.version).structure_of(value, self.name), self.version) if self.any else self
+
+
+def _collect(node: Mapping[str, Any], shape: _Shape, found: list[tuple[str, str]]) -> None:
+    members = shape._members or shape.members
     for name, value in node.items():
-        kind = shape.get(name)
-        if kind is None:
+        inner = members.get(name)
+        if inner is None:
             continue
         if value.__class__ is str:
-            found.append((kind, value))
+            found.append((inner.name, value))
         elif value.__class__ is dict:
-            _collect(value, tables.structure_of(value, kind), tables, version, found)
+            _collect(value, inner.of(value) if inner.any else inner, found)
         elif value.__class__ is list:
             for one in value:
                 if one.__class__ is str:
-                    found.append((kind, one))
+                    found.append((inner.name, one))
                 elif one.__class__ is dict:
-                    _collect(one, tables.structure_of(one, kind), tables, version, found)
+                    _collect(one, inner.of(one) if inner.any else inner, found)
 
 
-@lru_cache(maxsize=4096)
-def _shape(structure: str, version: FhirVersion) -> Mapping[str, str]:
-    """Where texts may stand in a value of the shape `structure`: JSON property to `xhtml`, a text type or a shape."""
+@lru_cache(maxsize=8192)
+def _shape(name: str, version: FhirVersion) -> _Shape:
+    return _Shape(name, version)
+
+
+def _members(structure: str, version: FhirVersion) -> Iterator[tuple[str, str]]:
+    """Where texts may stand in a value of the shape `structure`: JSON properties, each with `xhtml`, a text type or a
+    shape.
+    """
     tables = definitions(version)
     if not tables.has_structure(structure):
-        return {}
+        return
     primitive = frozenset(tables.primitive_types())
-    found = {}
     for name, one in tables.structure(structure).properties.items():
-        if one.type in primitive:
-            if one.type == "xhtml" or (one.type in _TEXTS and (structure, name) not in _ADDRESSES):
-                found[name] = one.type
-        else:
-            found[name] = one.structure
-    return found
+        if one.type not in primitive:
+            yield name, one.structure
+        elif one.type == "xhtml" or (one.type in _TEXTS and (structure, name) not in _ADDRESSES):
+            yield name, one.type
 
 
 class _Reader(HTMLParser):
@@ -151,7 +178,9 @@ class _Reader(HTMLParser):
             self.blocks.append("")
 
 
+@short_cache(4, longest=100_000)
 def _blocks(xhtml: str) -> list[str]:
+    """The texts of a narrative, one for each block; two parameters ask for them, one after the other."""
     reader = _Reader()
     reader.feed(xhtml)
     reader.close()

@@ -64,8 +64,10 @@ def extract(parameter: str, value: Value) -> list[IndexRow]:
     """
     rows: list[IndexRow] = []
     _add(rows, parameter, value.type, value.json, value)
-    if not any(row.__class__ is TokenRow for row in rows):
-        rows.append(TokenRow(parameter, "", "", value.element))
+    for row in rows:
+        if row.__class__ is TokenRow:
+            return rows
+    rows.append(TokenRow(parameter, "", "", value.element))
     return rows
 
 

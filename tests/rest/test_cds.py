@@ -1,0 +1,193 @@
+"""CDS Hooks as an EHR sees it: https://cds-hooks.hl7.org/2.0/"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from apothecary.app import create_app
+from apothecary.content.load import Loader, load
+from apothecary.content.stream import Text
+from apothecary.content.sync import sync
+from apothecary.importers.formats import Given
+from apothecary.importers.report import Report
+from apothecary.importers.table import resources
+from apothecary.safety.hooks import PREFETCH, SERVICES
+from apothecary.settings import Settings
+from apothecary.store.open import open_store
+from tests.databases import session_database
+from tests.safety.test_hooks import order, published, sign
+
+RESOURCES = Path(__file__).parents[2] / "resources"
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+CLONAZEPAM, TABLET = "2598", "206157"
+MAPPING = f"""
+prefix: list
+columns:
+  A: subject
+  A code: {{element: subject code, system: {RXNORM}}}
+  B: interactant
+  B code: {{element: interactant code, system: {RXNORM}}}
+  What: effect
+  How bad: {{element: severity, values: {{contraindicated: {{code: high}}, minor: {{code: low}}}}}}
+  Do: management
+  Says: source
+  Where: source address
+"""
+ROWS = f"""A,A code,B,B code,What,How bad,Do,Says,Where
+clonazepam,{CLONAZEPAM},alphamab,9001,deeper sleep <b>,contraindicated,[do not](javascript:x),List A,https://list.example/1
+betatin,9002,clonazepam,{CLONAZEPAM},less effect,minor,watch,List B,javascript:alert(1)
+betatin,9002,alphamab,9001,more,,,List B,
+"""
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server that holds the shipped content, and a list of interactions that was imported."""
+    folder = tmp_path_factory.mktemp("cds")
+    (folder / "mapping.yaml").write_text(MAPPING, encoding="utf-8")
+    (folder / "list.csv").write_text(ROWS, encoding="utf-8")
+    made = resources(Given([folder / "list.csv"], Report(lambda _: None), {"mapping": str(folder / "mapping.yaml")}))
+    with session_database(request, tmp_path_factory) as url:
+        chosen = Settings(database=url, content=str(RESOURCES), cds_hooks=True)
+        store = open_store(chosen)
+        sync(chosen, store)
+        texts = (Text("list", json.dumps(one.resource).encode(), "ndjson") for one in made)
+        assert load(Loader(store, chosen, lambda failure: pytest.fail(str(failure))), texts).created == 5
+        yield create_app(chosen, store).test_client()
+        store.close()
+
+
+def asked(client: Any, request: dict[str, Any]) -> list[dict[str, Any]]:
+    answer = client.post(f"/cds-services/{request['hook']}", json=request)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Cache-Control"] == "no-store"
+    found: list[dict[str, Any]] = answer.json["cards"]
+    return found
+
+
+def taking(*codes: str) -> dict[str, Any]:
+    entries = [{"resource": order(code, f"taken-{code}", status="active")} for code in codes]
+    return {**dict.fromkeys(PREFETCH), "medications": {"resourceType": "Bundle", "entry": entries}}
+
+
+def test_every_service_is_discovered_with_what_it_wants_to_be_sent(client: Any) -> None:
+    found = client.get("/cds-services").json["services"]
+    assert {one["hook"] for one in found} == {"order-select", "order-sign", "medication-prescribe", "patient-view"}
+    for one in found:
+        assert one["prefetch"]["medications"] == "MedicationRequest?patient={{context.patientId}}&status=active"
+        assert {type(value) for key, value in one.items() if key != "prefetch"} == {str}
+        assert client.post(f"/cds-services/{one['id']}", json=published(one["hook"])).status_code == 200
+
+
+def test_an_imported_interaction_becomes_a_card_for_a_brand_of_the_drug(client: Any) -> None:
+    card, silence = asked(client, sign(order(TABLET, "a"), prefetch=taking("9001")))
+    assert (card["indicator"], silence["indicator"]) == ("critical", "info")
+    assert card["source"] == {"label": "List A", "url": "https://list.example/1"}
+    assert card["links"][0]["url"].endswith("/fhir/ClinicalUseDefinition/list-interaction-2598-9001")
+    assert client.get(card["links"][0]["url"]).status_code == 200
+    assert "contraindicated" in card["detail"]
+    assert "\\[do not\\](javascript:x)" in card["detail"]
+    assert "<b>" not in json.dumps(card)
+
+
+def test_cards_are_about_what_is_selected_and_never_about_what_is_taken_already(client: Any) -> None:
+    request = sign(order("9002", "a"), order(TABLET, "b"), prefetch=taking("9001"))
+    every = asked(client, request)[:-1]
+    assert [one["indicator"] for one in every] == ["critical", "warning", "info"]
+    assert "url" not in every[1]["source"] or every[1]["source"]["url"].startswith("http")
+    request |= {"hook": "order-select", "context": {**request["context"], "selections": ["MedicationRequest/a"]}}
+    *chosen, silence = asked(client, request)
+    assert [one["indicator"] for one in chosen] == ["warning", "info"]
+    assert "1 findings are only about" in silence["detail"]
+    view = {**request, "hook": "patient-view", "prefetch": taking("9001", "9002")}
+    assert len(asked(client, view)) == 2
+
+
+def test_what_is_not_known_here_stands_in_a_card(client: Any) -> None:
+    (silence,) = asked(client, published("order-sign"))
+    assert silence["summary"].startswith("Nothing stated here, which proves nothing.")
+    for part in ("617993", "NutritionOrder", "prefetch.allergies"):
+        assert part in silence["detail"].replace("\\", "")
+
+
+def test_orders_of_another_kind_alone_need_no_card(client: Any) -> None:
+    request = sign({"resourceType": "NutritionOrder", "id": "n", "status": "draft"})
+    assert asked(client, request) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "status"),
+    [
+        ("POST", "/cds-services/none", {"json": {}}, 404),
+        ("POST", "/cds-services", {"json": {}}, 405),
+        ("GET", "/cds-services/order-sign", {}, 405),
+        ("POST", "/cds-services/order-sign", {"data": "{}", "content_type": "text/plain"}, 415),
+        ("POST", "/cds-services/order-sign", {"data": "{", "content_type": "application/json"}, 400),
+        ("POST", "/cds-services/order-sign", {"data": "", "content_type": "application/json"}, 400),
+        ("POST", "/cds-services/order-sign", {"json": []}, 400),
+        ("POST", "/cds-services/patient-view", {"json": sign(hook="patient-view", prefetch=None)}, 412),
+        ("POST", "/cds-services/order-sign", {"json": sign(*[order("1", f"o{n}") for n in range(500)])}, 400),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_status(
+    client: Any, method: str, path: str, sent: dict[str, Any], status: int
+) -> None:
+    answer = client.open(path, method=method, **sent)
+    assert answer.status_code == status, answer.text
+    assert answer.json["resourceType"] == "OperationOutcome"
+
+
+def test_a_browser_of_another_origin_may_ask(client: Any) -> None:
+    asking = {"Origin": "https://sandbox.example", "Access-Control-Request-Method": "POST"}
+    allowed = client.options("/cds-services/order-sign", headers=asking).headers
+    assert "POST" in allowed["Access-Control-Allow-Methods"]
+    answer = client.post("/cds-services/order-sign", json=published("order-sign"), headers={"Origin": asking["Origin"]})
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+_PLACES = (
+    *(("context",), ("prefetch",), ("context", "draftOrders"), ("context", "draftOrders", "entry")),
+    *(("context", "draftOrders", "entry", 0), ("context", "draftOrders", "entry", 0, "resource")),
+    *(
+        ("context", "draftOrders", "entry", 0, "resource", name)
+        for name in ("id", "status", "medicationCodeableConcept")
+    ),
+    *(("prefetch", key) for key in PREFETCH),
+    *(("prefetch", "medications", "entry"), ("prefetch", "medications", "entry", 0, "resource", "dosageInstruction")),
+)  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.sampled_from(_PLACES), value=_ANY, hook=st.sampled_from(sorted(SERVICES)))
+def test_whatever_stands_in_a_request_the_answer_is_clear(
+    client: Any, place: tuple[str | int, ...], value: Any, hook: str
+) -> None:
+    prefetch = {**{key: {"resourceType": "Bundle"} for key in PREFETCH}, **taking("9001")}
+    request = sign(order(TABLET, "a"), hook=hook, prefetch=prefetch, selections=["MedicationRequest/a"])
+    request["context"]["medications"] = request["context"]["draftOrders"]
+    node: Any = request
+    for step in place[:-1]:
+        node = node[step]
+    node[place[-1]] = value
+    answer = client.post(f"/cds-services/{hook}", json=request)
+    assert answer.status_code in (200, 400, 412), answer.text
+    assert ("cards" in answer.json) is (answer.status_code == 200)
+
+
+def test_there_is_nothing_of_it_unless_a_setting_says_so(sqlite_database_url: str) -> None:
+    plain = create_app(Settings(database=sqlite_database_url, content="")).test_client()
+    assert plain.get("/cds-services").status_code == 404
+    assert plain.post("/cds-services/order-sign", json={}).status_code == 404
