@@ -212,7 +212,7 @@ def main(
                 given = token(at, folder / "clients")
                 measured += [
                     Target(f"{one}{again}{BY_TOKEN}", asking, at, some, beside[one], given)
-                    for one, some in asked.items()
+                    for one, some in paths(at, resources, given).items()
                 ]
         for target in measured:
             check(target)
