@@ -11,6 +11,7 @@ NEWEST := .venv-newest
 HA := .venv-ha
 # PostgreSQL's account runs it: where that may not look into root's home, HA_PYTHON=/usr/bin/python3.
 HA_PYTHON ?= $(PYTHON)
+CLIENTS := .venv-clients
 SUPPLY := .venv-supply
 LOCKING := .venv-lock
 UV := $(LOCKING)/bin/uv
@@ -19,7 +20,7 @@ UPGRADE ?= --upgrade
 PYTEST := -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-minimum test-newest test-catalogue test-heavy test-ha validator-tests sbom audit lint lock format definitions search-keys search-walk fuzz benchmark clean
+.PHONY: help serve test test-fast test-minimum test-newest test-catalogue test-clients test-heavy test-ha validator-tests sbom audit lint lock format definitions search-keys search-walk fuzz benchmark clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
@@ -59,6 +60,9 @@ lock: $(UV) ## renew requirements/ with the newest versions that pyproject.toml 
 test-catalogue: $(DEVELOPMENT) ## a catalogue as large as a nation's, in and out and in again (some two minutes)
 	$(BIN)/python -m pytest -n 0 -m heavy -k sqlite tests/importers/test_national_catalogue.py
 
+test-clients: $(DEVELOPMENT) $(CLIENTS)/.installed ## smart-fetch and DuckDB take what is exported from both databases (installs 370 MB)
+	$(BIN)/python -m pytest -n 0 -m clients tests/bulk
+
 test-heavy: $(DEVELOPMENT) ## what takes a minute or more: twelve thousand profiles, and the like
 	$(BIN)/python -m pytest -n 0 -m heavy
 
@@ -97,7 +101,7 @@ benchmark: $(DEVELOPMENT) ## throughput against a bare Flask app (wants wrk), th
 	$(BIN)/python -m benchmarks.versions_http
 
 clean: ## forget the environments and every cache
-	rm -rf $(VENV) $(MINIMUM) $(NEWEST) $(HA) $(SUPPLY) $(LOCKING) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(MINIMUM) $(NEWEST) $(HA) $(CLIENTS) $(SUPPLY) $(LOCKING) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # A stamp is written only after everything before it worked: an environment without one is half made and made anew.
 # What is installed is what requirements/ says, to the hash; `make lock` renews it.
@@ -128,9 +132,9 @@ $(HA)/.installed: requirements/ha.txt $(UV)
 	$(UV) pip install --quiet --python $(HA)/bin/python --require-hashes --requirement requirements/ha.txt
 	@touch $@
 
-$(SUPPLY)/.installed: requirements/supply.txt $(UV)
-	$(UV) venv --quiet --clear --python $(PYTHON) $(SUPPLY)
-	$(UV) pip install --quiet --python $(SUPPLY)/bin/python --require-hashes --requirement requirements/supply.txt
+$(CLIENTS)/.installed $(SUPPLY)/.installed: .venv-%/.installed: requirements/%.txt $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON) $(@D)
+	$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes --requirement $<
 	@touch $@
 
 $(MINIMUM)/.installed: RESOLUTION := lowest-direct
@@ -162,5 +166,6 @@ $(COMPILE) --constraint requirements/dev.txt --output-file requirements/run.txt
 $(COMPILE:pyproject.toml=) --constraint requirements/dev.txt --group build --output-file requirements/build.txt
 $(COMPILE:pyproject.toml=) --constraint requirements/dev.txt --group lock --output-file requirements/lock.txt
 $(COMPILE:pyproject.toml=) --constraint requirements/dev.txt --group ha --output-file requirements/ha.txt
+$(COMPILE:pyproject.toml=) --constraint requirements/dev.txt --group clients --output-file requirements/clients.txt
 $(COMPILE:pyproject.toml=) --constraint requirements/dev.txt --group supply --output-file requirements/supply.txt
 endef

@@ -46,6 +46,8 @@ class Target:
     paths: list[str]
     beside: str = "bare"
     """The target of the bare app that sends as many bytes."""
+    coding: str = "identity"
+    """What the client takes: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3"""
     token: str = ""
     """The access token that each request has."""
 
@@ -104,7 +106,9 @@ def load(connections: int, seconds: int, script: Path) -> list[str]:
 
 def measure(target: Target, seconds: int, connections: int = CONNECTIONS) -> Sample:
     """Load `target` for `seconds`."""
-    command = [*load(connections, seconds, ROTATE), f"http://{servers.HOST}:{target.port}", "--", *target.paths]
+    accepted = f"--header=Accept-Encoding: {target.coding}"
+    base = f"http://{servers.HOST}:{target.port}"
+    command = [*load(connections, seconds, ROTATE), accepted, base, "--", *target.paths]
     before = target.server.processor_seconds()
     environment = child_environment(BENCHMARK_TOKEN=target.token)
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
@@ -205,6 +209,7 @@ def main(
         beside = {name: f"bare {name}" if size > LARGE else "bare" for name, size in sizes.items()}
         measured += [Target(name, computing, port, some, beside[name]) for name, some in asked.items()]
         measured += [Target(f"{name} again", cached, cached_port, some, beside[name]) for name, some in asked.items()]
+        measured.append(Target("metadata in gzip again", cached, cached_port, asked["metadata"], coding="gzip"))
         if authorization:
             variables = clients(folder / "clients")
             for at, cache_bytes, again in ((asking_port, 0, ""), (asking_cached_port, None, " again")):
@@ -240,9 +245,9 @@ def compared(rounds: list[dict[str, Sample]]) -> list[str]:
 def table(results: list[Result]) -> str:
     """`results` for people."""
     names = ("", "req/s", "p50 ms", "p99 ms", "cpu us", "of bare", "by cpu", "of its size")
-    lines = [f"{names[0]:<16}" + "".join(f"{name:>12}" for name in names[1:])]
+    lines = [f"{names[0]:<24}" + "".join(f"{name:>12}" for name in names[1:])]
     lines += [
-        f"{r.name:<16}{r.rate:>12.0f}{r.p50:>12.2f}{r.p99:>12.2f}{r.cpu:>12.0f}{r.ratio:>12.2f}{r.cpu_ratio:>12.2f}"
+        f"{r.name:<24}{r.rate:>12.0f}{r.p50:>12.2f}{r.p99:>12.2f}{r.cpu:>12.0f}{r.ratio:>12.2f}{r.cpu_ratio:>12.2f}"
         f"{r.size_ratio:>12.2f}"
         for r in results
     ]

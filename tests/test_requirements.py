@@ -22,6 +22,7 @@ LOCKS = {
     "build": [*PROJECT["build-system"]["requires"], *PROJECT["dependency-groups"]["build"]],
     "lock": PROJECT["dependency-groups"]["lock"],
     "ha": PROJECT["dependency-groups"]["ha"],
+    "clients": PROJECT["dependency-groups"]["clients"],
     "supply": PROJECT["dependency-groups"]["supply"],
 }
 PYTHONS = [line.rpartition(" ")[2] for line in PROJECT["project"]["classifiers"] if re.search(r":: 3\.\d+$", line)]

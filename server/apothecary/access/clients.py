@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from apothecary.access.criteria import check
 from apothecary.access.remote import Fetch, Remote, fetch, why_not
 from apothecary.access.scopes import Scopes
 from apothecary.access.signed import MOST_KEYS, Public, public_key, usable
@@ -195,7 +196,7 @@ def read_client(path: Path, fetch: Fetch = fetch) -> Client:
     faults: list[tuple[Pointer, str]] = []
     for number, scope in enumerate(given.scopes):
         try:
-            Scopes.parse((scope,))
+            check(Scopes.parse((scope,)))
         except ValueError as error:
             faults.append((("scopes", number), str(error)))
     keys: list[Public] = []

@@ -8,6 +8,7 @@ all of which others may change.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 from apothecary.access.scopes import ANY, Pairs, Scopes
 from apothecary.access.sight import NOTHING
@@ -19,6 +20,8 @@ from apothecary.search.context import Context
 from apothecary.search.parameters import Registry
 from apothecary.search.parser import parse
 from apothecary.search.predicates import And, Compare, Joined, Not, Nothing, Or, Predicate, Resource, Row
+from apothecary.search.registries import make_registries
+from apothecary.settings import Settings
 
 Registries = Mapping[FhirVersion, Registry]
 
@@ -88,11 +91,17 @@ def usable(
     return NOTHING if incomplete.asked((resource_type, found), lacking) else found
 
 
-def check(registries: Registries, scopes: Scopes) -> None:
-    """Raises ValueError for the first scope whose criteria could not be asked of its type."""
+@cache
+def _published() -> Registries:
+    """What the specification lets search for, in every release: what a server defines itself may change meanwhile."""
+    return make_registries(Settings(resource_types="*"), ())
+
+
+def check(scopes: Scopes) -> None:
+    """Raises ValueError for the first scope whose criteria cannot be asked of its type."""
     for one in scopes.of:
         if one.criteria and one.type != ANY:
             try:
-                predicate(registries, (), one.type, one.criteria)
+                predicate(_published(), (), one.type, one.criteria)
             except ValueError as error:
                 raise ValueError(f"{one}: {error}") from None

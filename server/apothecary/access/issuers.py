@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 from typing import Any
 
+from apothecary.access.criteria import check
 from apothecary.access.grant import Grant
 from apothecary.access.remote import Fetch, Remote, fetch, why_not
 from apothecary.access.scopes import Scopes
@@ -180,7 +181,9 @@ def _scope_map(text: str) -> dict[str, tuple[str, ...]]:
         if not scopes:
             raise wrong
         try:
-            found[name] = Scopes.parse(scopes).texts
+            mapped = Scopes.parse(scopes)
+            check(mapped)
+            found[name] = mapped.texts
         except ValueError as error:
             raise StartError(f"{PREFIX}SCOPE_MAP: {name}: {error}") from error
     return found

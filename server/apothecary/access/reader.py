@@ -7,6 +7,7 @@ scopes say, never for what the database holds.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -14,7 +15,7 @@ from itertools import islice
 from apothecary.access.narrowing import both, container, narrowed
 from apothecary.access.sight import NOTHING, Seen, Sight
 from apothecary.errors import Forbidden
-from apothecary.search.predicates import Compare, Resource
+from apothecary.search.predicates import Compare, Predicate, Resource
 from apothecary.search.query import Cursor, Query
 from apothecary.store.contract import Head, Page, Past, Reader, Stored
 from apothecary.store.held import HeldCodeSystem, HeldConcept, Span
@@ -24,6 +25,10 @@ Key = tuple[str, str]
 _NO_PAGE = Page((), False, False)
 # So many resources are asked at once whether they may be seen: their texts come along.
 _TOGETHER = 100
+# Of so many resources is remembered whether they meet what scopes ask.
+_REMEMBERED = 10_000
+# To tell a longer text from others takes as long as to ask.
+_LARGE = 32 * 1024
 _EXPLAINED = "how the database went about it is told to those only who may search for all resources"
 
 
@@ -88,9 +93,20 @@ class GuardedReader(Reader):
         found = self._inner.read(resource_type, resource_id)
         if wanted is None or found is None:
             return found
-        if found.body is None or not any(self._meeting(resource_type, (resource_id,), wanted)):
-            return None
-        return found
+        return found if found.body is not None and self._meets(found, found.body, wanted) else None
+
+    def _meets(self, found: Stored, body: bytes, wanted: Predicate) -> bool:
+        """Whether a current version meets `wanted`. The same text always does or never, so that is remembered."""
+        if len(body) > _LARGE:
+            return any(self._meeting(found.type, (found.id,), wanted))
+        key = id(wanted), found.type, found.fhir_version, hashlib.sha256(body).digest()
+        met = self._sight.met.get(key)
+        if met is None:
+            met = any(self._meeting(found.type, (found.id,), wanted))
+            if len(self._sight.met) >= _REMEMBERED:
+                self._sight.met.clear()
+            self._sight.met[key] = met
+        return met
 
     def read_version(self, resource_type: str, resource_id: str, version: int) -> Past | None:
         if not self._whole(resource_type, self._sight.addressed):

@@ -5,7 +5,7 @@ https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 
 from apothecary.access.scopes import Pairs, Permission, Scopes
 from apothecary.search.predicates import Nothing, Predicate, any_of
@@ -27,6 +27,8 @@ class Sight:
         self.types = frozenset(types)
         self._meant = meant
         self._known: dict[tuple[str, str], Seen] = {}
+        self.met: dict[tuple[Hashable, ...], bool] = {}
+        """What was found out of single resources: whether they meet what is asked of them."""
 
     def of(self, resource_type: str, permission: Permission) -> Seen:
         """What may be done that with, of a type."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from apothecary.access.assertion import Authenticator
+from apothecary.access.criteria import check
 from apothecary.access.keys import ALGORITHM, SigningKeys
 from apothecary.access.scopes import Scopes
 from apothecary.access.signed import sign
@@ -82,7 +83,9 @@ def _granted(asked: str, registered: Scopes) -> Scopes:
     if not asked.strip():
         raise OAuthError("invalid_scope", "scope is missing, such as system/Medication.rs")
     try:
-        found = Scopes.parse(asked.split()).within(registered)
+        wanted = Scopes.parse(asked.split())
+        check(wanted)
+        found = wanted.within(registered)
     except ValueError as error:
         raise OAuthError("invalid_scope", str(error)) from error
     if not found:

@@ -40,7 +40,6 @@ class Wanted(msgspec.Struct):
     until: int | None = None
     elements: list[str] = []
     filters: list[str] = []
-    organized: str | None = None
     partial: bool = False
     deletions: bool = False
     narrowed: list[str] = []

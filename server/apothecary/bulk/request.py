@@ -100,6 +100,15 @@ def wanted(
                 remedy="Leave it out; _type=Provenance adds all Provenance resources.",
             )
         )
+    if "organizeOutputBy" in one:
+        # The guide leaves open what belongs to an instance of any type but Patient, which it asks implementers about.
+        asking.refuse(
+            NotSupported(
+                f"organizeOutputBy={one['organizeOutputBy']} is not offered: each file holds resources of one type",
+                expression="organizeOutputBy",
+                remedy="Leave it out.",
+            )
+        )
     if "patient" in values:
         asking.refuse(
             NotSupported(
@@ -116,7 +125,6 @@ def wanted(
             _filters(
                 asking, types, [each for value in values.get("_typeFilter", ()) for each in _NEXT_FILTER.split(value)]
             ),
-            _organized(asking, types, one.get("organizeOutputBy")),
             _flag("allowPartialManifests", one.get("allowPartialManifests")),
             deletions="_since" in one,
             narrowed=narrowed,
@@ -241,15 +249,3 @@ def _filters(asking: Asking, types: Sequence[str], texts: Sequence[str]) -> list
             continue
         kept.append(text)
     return kept
-
-
-def _organized(asking: Asking, types: Sequence[str], name: str | None) -> str | None:
-    if name is not None:
-        asking.refuse(
-            NotSupported(
-                f"organizeOutputBy={name} is not offered: each file holds resources of one type",
-                expression="organizeOutputBy",
-                remedy="Leave it out.",
-            )
-        )
-    return None

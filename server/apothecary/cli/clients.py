@@ -68,10 +68,11 @@ def new(
     from joserfc.jwk import ECKey, KeyParameters, RSAKey
 
     from apothecary.access.clients import read_client
+    from apothecary.access.criteria import check
     from apothecary.access.scopes import Scopes
 
     try:
-        Scopes.parse(scopes)
+        check(Scopes.parse(scopes))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--scope") from error
     identity = client_id or _PLAIN.sub("-", name.lower()).strip("-")

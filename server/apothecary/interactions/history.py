@@ -103,7 +103,10 @@ def history_of(
         )
     more = service.reader.history_of_total(None, types=lacking, since=asked.since, at=asked.at) if lacking else 0
     told = left_out.of_history(version, base, more, asked.applied)
-    return _answer(service, version, base, path, asked, found, total, lambda last: (last.updated, last.version), told)
+    hidden = service.narrowed() if resource_type is None else None
+    return _answer(
+        service, version, base, path, asked, found, total, lambda last: (last.updated, last.version), told, hidden
+    )
 
 
 def _answer(
@@ -116,9 +119,10 @@ def _answer(
     total: int,
     place: Callable[[Past], tuple[int, ...]],
     told: tuple[dict[str, str], str] | None = None,
+    hidden: str | None = None,
 ) -> bytes:
     """The bundle of one page; `found` holds one more than the page where there is another. `told` is what there is to
-    say of versions that it cannot show.
+    say of versions that it cannot show, `hidden` of those that whoever asks may not see.
     """
     page = fitting(found[: asked.count], service.settings.answer_limit)
     shown = [*asked.applied, (links.PAGE, asked.token)] if asked.token else asked.applied
@@ -132,7 +136,9 @@ def _answer(
     if told:
         addresses.append(bundle.link("alternate", told[1]))
     entries = [_entry(service, version, base, one) for one in page]
-    return bundle.bundle("history", addresses, entries, total, asked.issues, [told[0]] if told else ())
+    tags = [told[0]] if told else []
+    tags += [left_out.hidden(hidden)] if hidden else []
+    return bundle.bundle("history", addresses, entries, total, asked.issues, tags)
 
 
 def _entry(service: Service, version: FhirVersion, base: str, one: Past) -> bytes:

@@ -8,6 +8,7 @@ came first go first. Any process and any server of the database finds them.
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -53,7 +54,8 @@ def address_of(service: Service, path: str, pairs: Pairs, token: str) -> tuple[s
             expression="_count",
             remedy="Ask for less, or for all matches on one page with _count.",
         )
-    name = hashlib.sha256(text.encode()).hexdigest()[:32]
+    # Of those who may see something else it is another search, and none may try whether somebody asked it.
+    name = hmac.new(service.secret, text.encode(), hashlib.sha256).hexdigest()[:32]
     moment = now()
     if not any(one.name == name and moment - one.since < FRESH for one in _list(service)):
         _keep(service, _Kept(name, moment, len(text)), text)

@@ -83,6 +83,11 @@ def of_history(version: FhirVersion, base: str, count: int, pairs: Pairs) -> tup
     return tag, place
 
 
+def hidden(text: str) -> dict[str, str]:
+    """The tag of a Bundle whose answer was narrowed to what a client may see; a history has no place to say it else."""
+    return {"system": APPROXIMATE["system"], "code": "suppressed", "display": text}
+
+
 def _issue(version: FhirVersion, counts: Mapping[str, int], places: Sequence[str], name: str) -> Issue:
     said = ", ".join(f"{count} {kind}" for kind, count in counts.items())
     return Issue(
