@@ -140,12 +140,12 @@ def summarize(rounds: list[dict[str, Sample]], beside: Mapping[str, str] = Mappi
     ]
 
 
-def paths(port: int, count: int) -> dict[str, list[str]]:
+def paths(port: int, count: int, token: str = "") -> dict[str, list[str]]:
     """What to measure over `count` Medications: up to 200 of them, drawn evenly but always the same. `port` is of a
-    server that is asked for links to pages.
+    server that is asked for links to pages, which are for whoever has asked.
     """
     numbers = random.Random(5).sample(range(count), min(200, count))
-    _, body = servers.fetch(port, "/fhir/Medication?_count=5")
+    _, body = servers.fetch(port, "/fhir/Medication?_count=5", token)
     following = next(one["url"] for one in json.loads(body)["link"] if one["relation"] == "next")
     return {
         "read": [f"/fhir/Medication/m{number}" for number in numbers],
@@ -172,6 +172,7 @@ def check(target: Target) -> None:
 @click.option("--workers", default=2, show_default=True, help="Processes, of both servers.")
 @click.option("--threads", default=2, show_default=True, help="Threads in each process, of both servers.")
 @click.option("--database", help="URL of an EMPTY database: its content is replaced. Default: a temporary SQLite file.")
+@click.option("--audit", is_flag=True, help="Also with a record of each request in files, without the cache.")
 @click.option("--authorization", is_flag=True, help="Measure the same with access tokens, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def main(
@@ -181,6 +182,7 @@ def main(
     workers: int,
     threads: int,
     database: str | None,
+    audit: bool,
     authorization: bool,
     as_json: bool,
 ) -> None:
@@ -190,7 +192,9 @@ def main(
     with tempfile.TemporaryDirectory(prefix="apothecary-benchmark-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         content.write(folder / "content", resources)
-        bare_port, port, cached_port, asking_port, asking_cached_port = (servers.free_port() for _ in range(5))
+        bare_port, port, cached_port, asking_port, asking_cached_port, recording_port = (
+            servers.free_port() for _ in range(6)
+        )
         url = database or f"sqlite:///{folder / 'benchmark.db'}"
 
         def serving(at: int, cache_bytes: int | None, *variables: str) -> Running:
@@ -210,6 +214,14 @@ def main(
         measured += [Target(name, computing, port, some, beside[name]) for name, some in asked.items()]
         measured += [Target(f"{name} again", cached, cached_port, some, beside[name]) for name, some in asked.items()]
         measured.append(Target("metadata in gzip again", cached, cached_port, asked["metadata"], coding="gzip"))
+        if audit:
+            recording = serving(
+                recording_port, 0, "APOTHECARY_AUDIT=file", f"APOTHECARY_AUDIT_FOLDER={folder / 'audit'}"
+            )
+            recorded = [(name, asked[name]) for name in ("read", "vread", "search")]
+            measured += [
+                Target(f"{name} audit", recording, recording_port, some, beside[name]) for name, some in recorded
+            ]
         if authorization:
             variables = clients(folder / "clients")
             for at, cache_bytes, again in ((asking_port, 0, ""), (asking_cached_port, None, " again")):
@@ -217,7 +229,7 @@ def main(
                 given = token(at, folder / "clients")
                 measured += [
                     Target(f"{one}{again}{BY_TOKEN}", asking, at, some, beside[one], given)
-                    for one, some in asked.items()
+                    for one, some in paths(at, resources, given).items()
                 ]
         for target in measured:
             check(target)

@@ -98,8 +98,16 @@ class Exchange:
     @property
     def acting(self) -> Service:
         """The service as this request may use it: it knows what stands against writes of its sender."""
-        closed = closed_for(self.service.settings, self.environ)
-        return self.service if closed is None else replace(self.service, closed_here=closed)
+        service, closed = self.noted, closed_for(self.service.settings, self.environ)
+        return service if closed is None else replace(service, closed_here=closed)
+
+    @property
+    def noted(self) -> Service:
+        """The service for an answer that does not show all that it is made of: what is read is noted for the record."""
+        shown = self.environ.setdefault(SHOWN, [])
+        if self.service.recorder is None:
+            return self.service
+        return replace(self.service, reader=noting(self.service.reader, shown.append))
 
     def add(self, text: str) -> None:
         """Take in the parameters of a query string or a form."""
@@ -216,11 +224,7 @@ class Exchange:
 
     def _page(self, body: bytes, status: int = 200, version: FhirVersion | None = None) -> bytes:
         """The page of an answer."""
-        service, shown = self.service, self.environ.setdefault(SHOWN, [])
-        if service.recorder is not None:
-            # A page shows more than the answer that it is of.
-            service = replace(service, reader=noting(service.reader, shown.append))
-        view = pages.view(service, version or self.version, self.base, self.environ, self.pairs, status)
+        view = pages.view(self.noted, version or self.version, self.base, self.environ, self.pairs, status)
         return pages.page(view, body)
 
     def _respond_page(self, page: bytes, headers: list[tuple[str, str]], status: int = 200) -> Answer:
