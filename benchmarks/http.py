@@ -46,6 +46,8 @@ class Target:
     paths: list[str]
     beside: str = "bare"
     """The target of the bare app that sends as many bytes."""
+    coding: str = "identity"
+    """What the client takes: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3"""
     token: str = ""
     """The access token that each request has."""
 
@@ -104,7 +106,9 @@ def load(connections: int, seconds: int, script: Path) -> list[str]:
 
 def measure(target: Target, seconds: int, connections: int = CONNECTIONS) -> Sample:
     """Load `target` for `seconds`."""
-    command = [*load(connections, seconds, ROTATE), f"http://{servers.HOST}:{target.port}", "--", *target.paths]
+    accepted = f"--header=Accept-Encoding: {target.coding}"
+    base = f"http://{servers.HOST}:{target.port}"
+    command = [*load(connections, seconds, ROTATE), accepted, base, "--", *target.paths]
     before = target.server.processor_seconds()
     environment = child_environment(BENCHMARK_TOKEN=target.token)
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
@@ -168,6 +172,7 @@ def check(target: Target) -> None:
 @click.option("--workers", default=2, show_default=True, help="Processes, of both servers.")
 @click.option("--threads", default=2, show_default=True, help="Threads in each process, of both servers.")
 @click.option("--database", help="URL of an EMPTY database: its content is replaced. Default: a temporary SQLite file.")
+@click.option("--audit", is_flag=True, help="Also with a record of each request in files, without the cache.")
 @click.option("--authorization", is_flag=True, help="Measure the same with access tokens, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def main(
@@ -177,6 +182,7 @@ def main(
     workers: int,
     threads: int,
     database: str | None,
+    audit: bool,
     authorization: bool,
     as_json: bool,
 ) -> None:
@@ -186,7 +192,9 @@ def main(
     with tempfile.TemporaryDirectory(prefix="apothecary-benchmark-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         content.write(folder / "content", resources)
-        bare_port, port, cached_port, asking_port, asking_cached_port = (servers.free_port() for _ in range(5))
+        bare_port, port, cached_port, asking_port, asking_cached_port, recording_port = (
+            servers.free_port() for _ in range(6)
+        )
         url = database or f"sqlite:///{folder / 'benchmark.db'}"
 
         def serving(at: int, cache_bytes: int | None, *variables: str) -> Running:
@@ -205,6 +213,15 @@ def main(
         beside = {name: f"bare {name}" if size > LARGE else "bare" for name, size in sizes.items()}
         measured += [Target(name, computing, port, some, beside[name]) for name, some in asked.items()]
         measured += [Target(f"{name} again", cached, cached_port, some, beside[name]) for name, some in asked.items()]
+        measured.append(Target("metadata in gzip again", cached, cached_port, asked["metadata"], coding="gzip"))
+        if audit:
+            recording = serving(
+                recording_port, 0, "APOTHECARY_AUDIT=file", f"APOTHECARY_AUDIT_FOLDER={folder / 'audit'}"
+            )
+            recorded = [(name, asked[name]) for name in ("read", "vread", "search")]
+            measured += [
+                Target(f"{name} audit", recording, recording_port, some, beside[name]) for name, some in recorded
+            ]
         if authorization:
             variables = clients(folder / "clients")
             for at, cache_bytes, again in ((asking_port, 0, ""), (asking_cached_port, None, " again")):
@@ -240,9 +257,9 @@ def compared(rounds: list[dict[str, Sample]]) -> list[str]:
 def table(results: list[Result]) -> str:
     """`results` for people."""
     names = ("", "req/s", "p50 ms", "p99 ms", "cpu us", "of bare", "by cpu", "of its size")
-    lines = [f"{names[0]:<16}" + "".join(f"{name:>12}" for name in names[1:])]
+    lines = [f"{names[0]:<24}" + "".join(f"{name:>12}" for name in names[1:])]
     lines += [
-        f"{r.name:<16}{r.rate:>12.0f}{r.p50:>12.2f}{r.p99:>12.2f}{r.cpu:>12.0f}{r.ratio:>12.2f}{r.cpu_ratio:>12.2f}"
+        f"{r.name:<24}{r.rate:>12.0f}{r.p50:>12.2f}{r.p99:>12.2f}{r.cpu:>12.0f}{r.ratio:>12.2f}{r.cpu_ratio:>12.2f}"
         f"{r.size_ratio:>12.2f}"
         for r in results
     ]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from tests.access.worlds import ALL, MARKER, World, rows
+from tests.access.worlds import ALL, MARKER, World, coded, rows
 
 FORMS = ("json", "xml", "html", "ndjson")
 DRUG = f"http://ex.org/drugs|{MARKER}"
@@ -216,6 +216,9 @@ def operations(base: str) -> Iterator[Request]:
         ]
         for kind in ("Medication", "MedicationKnowledge", "Organization"):
             yield Request("POST", f"{base}/{kind}/$match", {"resourceType": "Parameters", "parameter": parameters})
+    for medications in (["one", "two"], ["one", MARKER], ["MedicationKnowledge/k", "Medication/near"], ["shared"]):
+        listed = [one if "/" in one else f"http://ex.org/drugs|{one}" for one in medications]
+        yield get(f"{base}/$detect-issues", *(("medication", one) for one in listed))
     for path in ("metadata", "metadata?mode=terminology", "openapi.json?schemas=false", "$bulk-publish", "$versions"):
         yield get(f"{base}/{path}")
     for query in ("", "_type=Organization", "_type=Medication,Organization", f"_typeFilter=Medication?code={DRUG}"):
@@ -235,6 +238,18 @@ def beside() -> Iterator[Request]:
     for path in ("/", "/claims", "/metrics", "/openapi", "/healthz", "/readyz"):
         yield Request("GET", path)
         yield Request("GET", path, None, {"Accept": "text/html"})
+    yield Request("GET", "/cds-services")
+    for code in ("one", "shared", MARKER):
+        order: dict[str, Any] = {"resourceType": "MedicationRequest", "id": "o", "status": "draft", "intent": "order"}
+        order |= {"subject": {"reference": "Patient/p"}, "medication": {"concept": coded("one", code)}}
+        drafts: dict[str, Any] = {
+            "resourceType": "Bundle",
+            "type": "collection",
+            "entry": [{"resource": order}, {"resource": order}],
+        }
+        hook: dict[str, Any] = {"hook": "order-sign", "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea"}
+        hook |= {"context": {"userId": "Practitioner/p", "patientId": "p", "draftOrders": drafts}}
+        yield Request("POST", "/cds-services/order-sign", hook, {"Content-Type": "application/json"})
     for asked in (MARKER, "klarin", "Medication/near", "Organization/far", "one"):
         yield get("/", ("q", asked), Accept="text/html")
 

@@ -8,11 +8,14 @@ from itertools import chain, islice
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.access import asking
 from tests.access.asking import Request, ask
 from tests.access.worlds import ALL, MARKER, Said, World, two_worlds
 from tests.databases import fresh_database
+from tests.waiting import until
 
 BASES = ("/fhir/r5", "/fhir/r4", "/fhir/r4b")
 # Of so many requests one is made with every run; all of them take minutes.
@@ -95,6 +98,79 @@ def test_no_answer_to_any_request_tells_what_is_hidden_on_postgresql(postgresql_
     ):
         for base in BASES:
             assert told_apart(worlds, every(worlds[0], base)) == []
+
+
+def test_no_export_tells_what_is_hidden(worlds: Worlds) -> None:
+    def exported(world: World, query: str) -> list[Said]:
+        begun = ask(world, Request("GET", f"/fhir/r4/$export?{query}"))
+        assert begun.status == 202, begun
+        where = world.jobs()[-1]
+        assert until(lambda: ask(world, Request("GET", where)).status == 200)
+        told = ask(world, Request("GET", where))
+        manifest = json.loads(told.body)
+        files = sum(len(manifest[one]) for one in ("output", "deleted", "error"))
+        return [told, *(ask(world, Request("GET", f"{where}/{number}.ndjson")) for number in range(files))]
+
+    for query in ("", "_since=2020-01-01T00:00:00Z", "_typeFilter=Medication?code=shared", "_elements=id"):
+        with_it, without = (exported(one, query) for one in worlds)
+        assert with_it == without
+        assert len(with_it) > 1
+        assert MARKER.encode() not in b"".join(one.body for one in with_it)
+
+
+# -- any scopes, any searches
+
+LINK = st.sampled_from(
+    [
+        *("organization", "ingredient", "marketing-authorization-holder", "medication", "subject", "item", "patient"),
+        *("_has:List:item", "_has:MedicationKnowledge:medication", "_has:Basic:subject", "_has:Provenance:target"),
+    ]
+)
+END = st.sampled_from(["_id", "_id:missing", "_lastUpdated", "status", "code", "name", "status:not", "_tag:missing"])
+NAME = st.builds(
+    lambda links, end: "".join(one + (":" if one.startswith("_has") else ".") for one in links) + end,
+    st.lists(LINK, max_size=3),
+    END,
+)
+VALUE = st.sampled_from(["true", "false", "ge2020", "inactive", "active", MARKER, "near,far,a-active", "shared"])
+FILTER = st.recursive(
+    st.sampled_from(["status eq inactive", "_lastUpdated ge 2020", f'code eq "http://ex.org/drugs|{MARKER}"']),
+    lambda inner: st.one_of(
+        st.builds("not ({})".format, inner),
+        st.builds("({} {} {})".format, inner, st.sampled_from(["and", "or"]), inner),
+    ),
+    max_leaves=4,
+)
+PAIR = st.one_of(st.tuples(NAME, VALUE), st.tuples(st.just("_filter"), FILTER))
+SHAPE = st.sampled_from(
+    [
+        *([], [("_count", "1")], [("_total", "accurate"), ("_count", "1")], [("_sort", "-_lastUpdated")]),
+        *([("_include", "*"), ("_include:iterate", "*")], [("_revinclude", "*")], [("_contained", "both")]),
+    ]
+)
+# By none of these anything is found that is in one world only.
+GRANTED = st.sets(
+    st.builds(
+        "system/{}.{}{}".format,
+        st.sampled_from(["Medication", "MedicationKnowledge", "List", "Substance", "ValueSet"]),
+        st.sampled_from(["r", "s", "rs"]),
+        st.sampled_from(["?status=active", "?status=current", "?_id=a-active,k,open"]),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(GRANTED, st.sampled_from(["", "/Medication", "/List"]), st.lists(PAIR, min_size=1, max_size=3), SHAPE)
+def test_no_search_by_any_scopes_tells_what_is_hidden(
+    worlds: Worlds, scopes: set[str], kind: str, pairs: list[tuple[str, str]], shape: list[tuple[str, str]]
+) -> None:
+    for base in BASES[:2]:
+        request = asking.get(f"{base}{kind}", *pairs, *shape)
+        with_it, without = (ask(one, request, scopes=tuple(sorted(scopes))) for one in worlds)
+        assert with_it == without
+        assert with_it.status < 500
 
 
 @pytest.mark.parametrize("then", [{}, {"references": "enforced"}, {"delete_referenced": "allowed"}])

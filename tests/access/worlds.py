@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from apothecary.access.grant import GRANT, Grant
 from apothecary.access.guard import Guards
 from apothecary.app import Apothecary, create_app
+from apothecary.bulk.job import read
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from apothecary.store.sql import SqlStore
@@ -245,6 +246,14 @@ def rows() -> Iterator[Row]:
         code={"text": f"klarin {MARKER} mortin"},
         text={"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{secret} klarin</p></div>'},
     )
+    # Is known by what is hidden, too.
+    yield row(
+        "MedicationKnowledge/k2",
+        status="active",
+        name=["Two"],
+        code=coded("two"),
+        associatedMedication=[ref("Medication/z-active")],
+    )
     yield row("Binary/b", True, contentType="text/plain", data="enF4dnNlY3JldA==")
 
 
@@ -259,13 +268,13 @@ class Said:
 
 # What a server makes up, or takes from the clock.
 _MADE = (
-    (re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"), b"ID"),
+    (re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[478][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"), b"ID"),
     (re.compile(rb"in [0-9.]+ ms"), b"in T ms"),
     (re.compile(rb"\$export/[-_A-Za-z0-9]{22}"), b"$export/JOB"),
     (re.compile(rb'"timestamp":\s*"[^"]*"'), b"TIMESTAMP"),
 )
 # Two answers to the same may differ in these.
-_OWN = frozenset({"X-Request-Id", "Date", "Content-Length"})
+_OWN = frozenset({"X-Request-Id", "Date", "Content-Length", "Expires"})
 
 
 def plain(text: bytes) -> bytes:
@@ -285,7 +294,7 @@ class World:
             "references": "allowed",
             "cache_bytes": 0,
         }
-        given |= {"secret": "s" * 32, "base_url": "http://localhost/fhir", "publish_seconds": 1000}
+        given |= {"secret": "s" * 32, "base_url": "http://localhost/fhir", "publish_seconds": 1000, "cds_hooks": True}
         self.settings = Settings(database=database_url, **given)
         self.store: SqlStore = open_store(self.settings)
         self.moment = BEGIN
@@ -326,6 +335,11 @@ class World:
             own = _OWN if seen == answer.data else _OWN | {"ETag"}
             told = [(name, plain(value.encode()).decode()) for name, value in answer.headers if name not in own]
             return Said(answer.status_code, tuple(sorted(told)), seen)
+
+    def jobs(self) -> list[str]:
+        """The addresses of the exports that there are, in the order in which they were begun."""
+        jobs = sorted((read(row.data).created, row.id) for row in self.app.worker.forget() if row.kind == "export")
+        return [f"/fhir/r4/$export/{identity}" for _, identity in jobs]
 
     def close(self) -> None:
         self.app.worker.stop()

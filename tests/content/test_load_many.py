@@ -250,6 +250,50 @@ def test_what_cannot_be_loaded_is_told_in_its_place_and_the_rest_is_loaded(datab
 
 
 @pytest.mark.usefixtures("_many")
+def test_of_a_next_edition_other_processes_prepare_what_is_new_in_it(
+    database_url: str, other_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = [COLOUR, *map(medication, range(40))]
+    after = [
+        *map(medication, range(15)),
+        *(medication(number, status="inactive") for number in range(15, 30)),
+        *map(medication, range(30, 45)),
+        *(medication(number, colour="red") for number in (41, 46)),
+        # Once more as it was, while the change of it is on its way.
+        medication(29),
+        {"resourceType": "Bundle", "id": "b", "type": "collection", "entry": [
+            {"resource": medication(number)} for number in (1, 50)]},
+        {"resourceType": "Patient", "id": "p"},
+    ]  # fmt: skip
+    handed: list[int] = []
+    prepare = workers.Workers.prepared
+
+    def counted(self: workers.Workers, chunks: Any, *given: Any) -> Any:
+        return prepare(self, (handed.append(len(one)) or one for one in chunks), *given)  # type: ignore[func-returns-value]
+
+    monkeypatch.setattr(workers.Workers, "prepared", counted)
+    done = []
+    for url, few in ((database_url, load.FEW), (other_url, 1000)):
+        store = open_store(Settings(database=url, content=""))
+        monkeypatch.setattr(load, "FEW", 1000)
+        assert fill(store, before)[0].startswith("41 created")
+        monkeypatch.setattr(load, "FEW", few)
+        done.append((*fill(store, after, validation=True), index_of(url)))
+        found = {one.id: one.version for one in store.all_of_type("Medication")}
+        done.append(found)
+        assert (found["m00029"], found["m00002"], found["m00050"]) == (3, 1, 1)
+        # What is there as it is, is prepared by nobody.
+        assert sum(handed) == (0 if few == 1000 else 15 + 5 + 2 + 3)
+        handed.clear()
+        store.close()
+        assert unsound(url) == []
+    said, failed = done[0][:2]
+    assert said == "6 created, 16 updated, 26 unchanged, 3 failed"
+    assert len(failed) == 3, "each is told once"
+    assert done[:2] == done[2:], "the same as by one process"
+
+
+@pytest.mark.usefixtures("_many")
 def test_what_was_left_out_when_a_load_ended_is_made_by_whoever_opens_the_database_next(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

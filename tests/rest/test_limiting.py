@@ -23,7 +23,7 @@ class Clock:
     """A time that stands still until it is told to go on."""
 
     def __init__(self) -> None:
-        self.now = 1_000_000.0
+        self.now = time.time()
 
     def __call__(self) -> float:
         return self.now

@@ -92,13 +92,13 @@ def unless(value: str) -> dict[str, str]:
 WAYS: dict[str, tuple[Callable[[FlaskClient, int], Any], int]] = {
     "read": (lambda client, _: ask(client, "GET", "Medication/m"), 1),
     "vread": (lambda client, _: ask(client, "GET", "Medication/m/_history/1"), 1),
-    "token search": (lambda client, _: ask(client, "GET", f"Medication?identifier={SYSTEM}|m"), 2),
-    "search of two parts": (lambda client, _: ask(client, "GET", f"Medication?status=active&identifier={SYSTEM}|m"), 3),
+    "token search": (lambda client, _: ask(client, "GET", f"Medication?identifier={SYSTEM}|m"), 1),
+    "search of two parts": (lambda client, _: ask(client, "GET", f"Medication?status=active&identifier={SYSTEM}|m"), 2),
     "_include": (
         lambda client, _: ask(
             client, "GET", f"Medication?identifier={SYSTEM}|m&_include=Medication:marketingauthorizationholder"
         ),
-        4,
+        3,
     ),
     "create": (lambda client, turn: ask(client, "POST", "Medication", medication(turn)), 4),
     "create without references": (

@@ -23,9 +23,10 @@ from apothecary.access.scopes import PERMISSIONS, Permission, Scopes
 from apothecary.access.sight import NOTHING, Sight
 from apothecary.access.transaction import GuardedTransaction, forbidden
 from apothecary.errors import Forbidden, Issue
+from apothecary.fhir.caches import Weighed
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.known import Known
-from apothecary.interactions.service import Finds, Service
+from apothecary.interactions.service import PAGES, Finds, Service
 from apothecary.search.own import bases
 from apothecary.search.query import Search
 from apothecary.store.contract import Store, Transaction
@@ -34,6 +35,8 @@ T = TypeVar("T")
 
 # So many services are kept; the one that was asked for longest ago goes first. Each has its own caches.
 KEPT = 64
+# Of what all may keep of pages, each has this share.
+_SHARE = 16
 # An answer names so many types of which resources were left out.
 _NAMED = 5
 
@@ -109,8 +112,9 @@ class GuardedService(Service):
         kinds = left_out(self.sight, search.query, search.includes)
         return (Issue("information", "suppressed", _told(kinds)),) if kinds else ()
 
-    def narrowed(self) -> str | None:
-        kinds = [] if self.sight.whole("s") else [one for one in sorted(self.sight.types) if self.finds(one) != "all"]
+    def narrowed(self, types: Sequence[str] = ()) -> str | None:
+        about = self.sight.types.intersection(types or self.sight.types)
+        kinds = [] if self.sight.whole("s") else [one for one in sorted(about) if self.finds(one) != "all"]
         return _told(kinds) if kinds else None
 
     def begin(self) -> None:
@@ -170,6 +174,7 @@ class Guards:
             "reader": service.reader if whole else GuardedReader(service.reader, sight),
             "store": GuardedStore(service.store, sight),
             "models": service.models,
+            "pages": Weighed(PAGES // _SHARE),
             "secret": hmac.digest(service.secret, str(scopes).encode(), hashlib.sha256),
             "guards": None,
         }

@@ -119,12 +119,13 @@ def events(request: Request, server: str) -> list[dict[str, Any]]:
 
 def started(server: str, moment: int, said: str | None = None) -> dict[str, Any]:
     """The record that a process of the server begins with, or goes on with after what is `said`."""
-    event = _begin(moment, "")
+    recorded = instant(moment)
+    event = _begin(recorded, "")
     event |= {
         "type": _ACTIVITY,
         "subtype": [_coding(_DCM, "110120", "Application Start")],
         "action": "E",
-        "recorded": instant(moment),
+        "recorded": recorded,
         "outcome": "4" if said else "0",
         "agent": [{"type": _APPLICATION, "who": {"display": server}, "requestor": False}],
         "source": _source(server),
@@ -134,8 +135,8 @@ def started(server: str, moment: int, said: str | None = None) -> dict[str, Any]
     return event
 
 
-def _begin(moment: int, profile: str) -> dict[str, Any]:
-    meta: dict[str, Any] = {"lastUpdated": instant(moment)}
+def _begin(moment: str, profile: str) -> dict[str, Any]:
+    meta: dict[str, Any] = {"lastUpdated": moment}
     if profile:
         meta["profile"] = [f"{BALP}/StructureDefinition/IHE.BasicAudit.{profile}"]
     meta["tag"] = [{"system": CHAIN, "code": NONE}]
@@ -145,13 +146,14 @@ def _begin(moment: int, profile: str) -> dict[str, Any]:
 def _event(request: Request, server: str, entities: list[dict[str, Any]], part: int) -> dict[str, Any]:
     action, profile = _ACTIONS.get(request.interaction, ("E", ""))
     well = request.status < 400
-    event = _begin(request.moment, profile if well and part == 0 else "")
+    recorded = instant(request.moment)
+    event = _begin(recorded, profile if well and part == 0 else "")
     token = request.interaction == "token"
     event |= {
         "type": _LOGIN if token else _REST,
         "subtype": [_subtype(request.interaction)],
         "action": action,
-        "recorded": instant(request.moment),
+        "recorded": recorded,
         "outcome": "0" if well else "8" if request.status >= 500 else "4",
         "outcomeDesc": f"{request.status}" + (f", continued ({part})" if part else ""),
         "agent": _agents(request, server, action),

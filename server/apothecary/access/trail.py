@@ -79,7 +79,7 @@ class Trail:
         self._folder, self._size, self._files, self._durable, self._begin = folder, size, files, durable, begin
         self._turn, self._lock = threading.Lock(), threading.Lock()
         self._waiting: list[_Ticket] = []
-        self._handle, self._number = -1, 0
+        self._handle, self._number, self._following = -1, 0, ""
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._state = os.open(folder / END, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -136,7 +136,7 @@ class Trail:
             elif size < end.size:
                 said = f"{end.size - size} bytes of the record are gone; somebody else cut it"
                 end = msgspec.structs.replace(end, size=size)
-            if not file_of(self._folder, end.last + 1).exists():
+            if not os.path.exists(self._following):
                 break
             end = msgspec.structs.replace(end, last=end.last + 1, size=0)
         if said is None:
@@ -170,6 +170,7 @@ class Trail:
                 os.close(self._handle)
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._handle, self._number = os.open(file_of(self._folder, number), flags, 0o600), number
+            self._following = str(file_of(self._folder, number + 1))
             if self._durable:
                 _settle(self._folder)
         return self._handle

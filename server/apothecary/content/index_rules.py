@@ -20,6 +20,7 @@ from apothecary.fhir.json import dumps
 from apothecary.search.normalisation import Systems
 from apothecary.search.parameters import EXTRACTION
 from apothecary.store.contract import Reader, Transaction
+from apothecary.store.reads import DEFINITIONS
 
 # Not imported by a statement: to a type checker the package's public names lead to every room, this one too.
 VERSION: str = import_module("apothecary").__version__
@@ -27,7 +28,7 @@ VERSION: str = import_module("apothecary").__version__
 # Under these names the store remembers: what its definitions are, by another value after each change; by which rules
 # its index is made; which version said so; and what is due, which is everything, or the resources that stand beside it
 # under their own names.
-GENERATION, INDEX, MAKER, DUE = "definitions", "index", "index maker", "index due"
+GENERATION, INDEX, MAKER, DUE = DEFINITIONS, "index", "index maker", "index due"
 ALL, SOME = "all", "some"
 
 # So many resources are indexed anew before a server answers; with more it answers meanwhile.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from apothecary.content.definitions import Serving, seen, serving
 from apothecary.content.index_rules import GENERATION
@@ -44,6 +44,24 @@ class Live:
             return self.look(reader)
         found: Serving | None = getattr(self._here, "serving", None)
         return found or self._latest
+
+    @property
+    def presumed(self) -> Serving | None:
+        """What this thread will most likely see when it looks, for `confirms`; None where only a look can tell."""
+        known = self._latest
+        if getattr(self._here, "due", None) is None:
+            return self.now
+        return None if known.incomplete or known.due else known
+
+    def confirms(self, known: Serving, told: Collection[str | None]) -> bool:
+        """Whether `known`, which was presumed, is what this thread sees. `told` is what the reader of this request said
+        of the definitions in force with whatever it read, if anything: then it need not be asked for that by itself.
+        """
+        reader: Reader | None = getattr(self._here, "due", None)
+        if reader is None or not told or any((one or "") != known.generation for one in told):
+            return self.now is known
+        self._here.serving, self._here.due = known, None
+        return True
 
     def begin(self, reader: Reader) -> None:
         """A request begins in this thread. What asks for nothing that a definition decides costs no look."""

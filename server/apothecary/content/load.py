@@ -7,6 +7,7 @@ interrupted is taken up by running it again. References are not followed: what t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -86,6 +87,8 @@ class Loader:
         self._distinct = distinct
         self._fresh = False
         self._batch: dict[tuple[str, str], Item] = {}
+        self._waiting: list[frozenset[tuple[str, str]]] = []
+        """The keys of what other processes prepare, or is ready, chunk by chunk."""
         self._characters = 0
 
     def _begin(self, transaction: Transaction) -> bool:
@@ -125,16 +128,20 @@ class Loader:
         self._put(ready, known.generation)
 
     def load(self, texts: Iterable[Input]) -> None:
-        """Load all of `texts`. The first that an empty database gets are prepared by several processes where they are
-        many; and where nobody else uses it, its indexes are made when all of them are there.
+        """Load all of `texts`. Many are prepared by several processes, as far as they are not there already; and the
+        indexes of an empty database that nobody else uses are made when all of them are there.
         """
         waiting = iter(texts)
         begun, over = _beginning(waiting)
         every = chain(begun, waiting)
-        if over or not self.was_empty:
+        if over:
             for text in every:
                 self.add(text)
             self.flush()
+            return
+        if not self.was_empty:
+            with seldom_collecting():
+                self._load_many(self._news(every), RESOURCES)
             return
         with seldom_collecting(), self._store.filling() as alone:
             # Of what was deleted, versions are left.
@@ -143,15 +150,46 @@ class Loader:
             self._fresh = False
         self._store.gather_statistics()
 
+    def _news(self, texts: Iterable[Input]) -> Iterator[list[Input]]:
+        """Those of `texts` that hold something which is not in the store as it is. What is handed out and not written
+        yet counts as such: when it is written, it is looked at again.
+        """
+        for chunk in _chunks(texts):
+            failed: list[list[Failure]] = [[] for _ in chunk]
+            known = self._live.now
+            held = [
+                list(self._preparing.items(read(text), known, fails.append))
+                for text, fails in zip(chunk, failed, strict=True)
+            ]
+            times = Counter(item.key for items in held for item in items)
+            by_key = {item.key: item for items in held for item in items}
+            asked = [key for key in by_key if times[key] == 1 and not any(key in keys for keys in self._waiting)]
+            pieces = (asked[start : start + RESOURCES] for start in range(0, len(asked), RESOURCES))
+            here = (one for piece in pieces for one in in_pieces(self._store, piece))
+            same = {(one.type, one.id) for one in here if _is_in(by_key[one.type, one.id], one)}
+            news = []
+            for text, items, fails in zip(chunk, held, failed, strict=True):
+                if not items or any(item.key not in same for item in items):
+                    # Who prepares it tells what fails.
+                    news.append(text)
+                    continue
+                self.loaded.unchanged += len(items)
+                for one in fails:
+                    self._fail(one)
+            if news:
+                self._waiting.append(frozenset(by_key.keys() - same))
+                yield news
+
     def _load_many(self, chunks: Iterator[list[Input]], most: int) -> None:
         ready: list[Prepared] = []
-        generation, characters = "", 0
+        generation, characters, done = "", 0, 0
         with Workers(self._preparing) as workers:
             for made_for, found in workers.prepared(chunks, lambda: self._live.now.generation, self._given):
                 if ready and (made_for != generation or len(ready) >= most or characters >= CHARACTERS):
                     self._put(ready, generation)
-                    ready, characters = [], 0
-                generation = made_for
+                    del self._waiting[:done]
+                    ready, characters, done = [], 0, 0
+                generation, done = made_for, done + 1
                 for one in found:
                     if isinstance(one, Failure):
                         self._fail(one)

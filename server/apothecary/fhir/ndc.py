@@ -15,6 +15,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from apothecary.fhir.caches import short_cache
+
 # Lengths of the segments, of a package and of a product.
 _WRITTEN = frozenset(
     {
@@ -65,11 +67,12 @@ class Ndc(NamedTuple):
         return Ndc(self.labeler, self.product)
 
 
+@short_cache(16384, longest=50)
 def readings(text: str) -> tuple[Ndc, ...]:
     """Every code that `text` may be: none where it has no form of an NDC, several where hyphens are missing.
 
     `0004-0091-01`, `00004009101`, `0004*0091*01` and `0004 0091 01` are one and the same; `0004009101` may be 4-4-2,
-    5-3-2 or 5-4-1.
+    5-3-2 or 5-4-1. Rules ask it as the index does, and several resources of a catalogue have the code of one package.
     """
     text = hyphenated(text)
     if _FORM.fullmatch(text) is None:

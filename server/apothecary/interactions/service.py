@@ -182,8 +182,10 @@ class Service:
         """What is told of resources that a search does not look at because who asks may not see them."""
         return ()
 
-    def narrowed(self) -> str | None:
-        """What is told where an answer is about all types, and who asks may not find all of them."""
+    def narrowed(self, types: Sequence[str] = ()) -> str | None:
+        """What is told where an answer is about `types`, or without any about all, and who asks may not find all of
+        them.
+        """
         return None
 
     def begin(self) -> None:

@@ -13,7 +13,7 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import instant
 from apothecary.interactions.service import Service
 from apothecary.operations.detect_issues_drugs import identified
-from apothecary.operations.detect_issues_lookup import Lookup
+from apothecary.operations.detect_issues_lookup import TYPES, Lookup
 from apothecary.operations.detect_issues_statements import TYPE, Statements
 from apothecary.safety.asked import Asked, AskedConcept, AskedDrug, Remark, once
 from apothecary.safety.concepts import Key
@@ -34,6 +34,8 @@ def detect(service: Service, version: FhirVersion, base: str, asked: Asked) -> F
     are looked at.
     """
     _bounded(service, asked)
+    # Without any statement that he may see, silence would be all that he is told.
+    service.permit((TYPE,), "s")
     lookup = Lookup(service, version, base)
     drugs = identified(lookup, asked.drugs)
     allergens = identified(lookup, [AskedDrug(one.source, one.codes, name=one.text) for one in asked.allergies])
@@ -51,6 +53,7 @@ def detect(service: Service, version: FhirVersion, base: str, asked: Asked) -> F
     found.not_looked_at = once(
         [
             *asked.not_looked_at,
+            *_hidden(service),
             *_silences(search, drugs),
             *_of_drugs(drugs),
             *_of_conditions(lookup, patient, statements),
@@ -116,6 +119,13 @@ def _not_understood(drugs: Sequence[Drug], allergens: Sequence[Drug], asked: Ask
             )
 
 
+def _hidden(service: Service) -> Iterable[Remark]:
+    """That whoever asks may not see all that is stated: what he is not told of may be here."""
+    text = service.narrowed((TYPE, *TYPES, "Group", "CodeSystem", "ValueSet"))
+    if text is not None:
+        yield Remark(text)
+
+
 def _silences(search: Statements, drugs: Sequence[Drug]) -> Iterable[Remark]:
     """Drugs of which no interaction is stated: that is silence, and no statement."""
     if not search.served:
@@ -154,7 +164,7 @@ def _of_conditions(lookup: Lookup, patient: Patient, statements: Sequence[Statem
 
 def _release(lookup: Lookup) -> str:
     """Which state of the statements answered: how many versions there are, and when the newest was written."""
-    if not lookup.registry.serves(TYPE):
+    if not lookup.registry.serves(TYPE) or lookup.service.finds(TYPE) == "some":
         return ""
     newest = lookup.reader.history_of(TYPE, count=1)
     if not newest:

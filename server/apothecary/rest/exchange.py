@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from flask import request
-from werkzeug.http import parse_date
+from werkzeug.http import parse_cookie, parse_date
 
 from apothecary.access.noting import noting
 from apothecary.errors import BadRequest, TooLarge, UriTooLong
@@ -27,6 +27,7 @@ from apothecary.rest.headers import VARY
 from apothecary.rest.negotiation import Negotiated, negotiate, written_in
 from apothecary.rest.responses import Answer
 from apothecary.rest.seen import ANSWERED, SHOWN
+from apothecary.rest.sender import of_sender
 from apothecary.search.suggestions import instead_of_sent
 from apothecary.search.text import decode
 
@@ -61,12 +62,13 @@ class Exchange:
         """`prefix` is the path of the base; `base_version` its version, None where the request chooses; `native` is for
         content in its own type, for which `Accept` says nothing of FHIR. Raises FhirError.
         """
-        self.service = service
+        # Whoever hands over another one: what is answered is answered from that of the sender.
+        self.service = service = of_sender(service, current.environ())
         self.prefix = prefix
         self.base_version = base_version
         self.environ: dict[str, Any] = current.environ()
         if service.replica is not None:
-            service.replica.begin(request.cookies.get(POSITION))
+            service.replica.begin(parse_cookie(self.environ).get(POSITION))
         service.begin()
         self.text: str = self.environ.get("QUERY_STRING", "")
         if len(self.text) + len(self.environ["PATH_INFO"]) > service.settings.url_limit:

@@ -25,7 +25,7 @@ from apothecary.rest.openapi import OpenApiViews
 from apothecary.rest.operating import OperationViews
 from apothecary.rest.reading import ReadingViews
 from apothecary.rest.responses import Answer
-from apothecary.rest.views import of_sender
+from apothecary.rest.sender import of_sender
 from apothecary.rest.writing import WritingViews
 
 ABOUT = "A FHIR server for medication knowledge."

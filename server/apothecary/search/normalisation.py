@@ -46,7 +46,7 @@ class NdcNotation:
     _MARK = f"{FOLDED}ndc "
 
     def forms(self, code: str) -> tuple[str, ...]:
-        return _ndc_forms(code)
+        return tuple([f"{self._MARK}{one}" for one in ndc.readings(code)])
 
     def below(self, code: str) -> list[Compare]:
         # A package begins with the digits of its product.
@@ -55,12 +55,6 @@ class NdcNotation:
     def above(self, code: str) -> list[Compare]:
         found = [form for one in ndc.readings(code) for form in (one, one.of_product)]
         return [Compare("code", "=", f"{self._MARK}{one}") for one in dict.fromkeys(found)]
-
-
-@short_cache(16384, longest=50)
-def _ndc_forms(code: str) -> tuple[str, ...]:
-    """Several resources of a catalogue have the code of one package."""
-    return tuple([f"{NdcNotation._MARK}{one}" for one in ndc.readings(code)])
 
 
 NOTATIONS: Mapping[str, Notation] = {"http://hl7.org/fhir/sid/ndc": NdcNotation()}

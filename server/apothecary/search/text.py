@@ -107,6 +107,7 @@ def fold(text: str) -> str:
 _JOINING = frozenset("'\u2018\u2019\u02bc\u2032`-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u00ad.\u00b7\u30fb")
 
 
+@short_cache(16384, longest=KEY_LENGTH)
 def bare(text: str) -> str:
     """`text` as string parameters compare it: folded, and without punctuation. `O'Neill, Jean-Paul` is `oneill
     jeanpaul`.
@@ -114,18 +115,14 @@ def bare(text: str) -> str:
     What joins the parts of a word goes, other punctuation is read as a space; symbols (`+`, `<`) stay, and so does what
     stands between two digits, or `1.5 mg` were `15 mg`.
     """
-    return _bare(fold(text))
+    folded = fold(text)
+    if folded.replace(" ", "").isalnum():
+        return folded
+    return " ".join(_SIGNS.sub(_symbols, folded).split())
 
 
 # What is neither a letter, a digit nor white space.
 _SIGNS = re.compile(r"(?:[^\w\s]|_)+")
-
-
-@short_cache(16384, longest=KEY_LENGTH)
-def _bare(folded: str) -> str:
-    if folded.replace(" ", "").isalnum():
-        return folded
-    return " ".join(_SIGNS.sub(_symbols, folded).split())
 
 
 def _symbols(signs: re.Match[str]) -> str:

@@ -21,9 +21,7 @@ LOADED = "LOAD"
 
 
 class Stored(NamedTuple):
-    """One version of a resource as it lies in the store. `body` is None for a deletion; `updated` is in microseconds
-    since 1970.
-    """
+    """One version of a resource. `body` is None for a deletion; `updated` is in microseconds since 1970."""
 
     type: str
     id: str
@@ -71,6 +69,8 @@ class Hit(NamedTuple):
     sort: tuple[str | int | None, ...]
     score: int | None = None
     """How well it matches, in millionths, where that was asked for."""
+    definitions: str | None = None
+    """What stood under `reads.DEFINITIONS` when this was read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from apothecary.store import tables
 from apothecary.store.compile import Compiler
 from apothecary.store.fragments import among, beside_id, constant
 from apothecary.store.listing import Listing, Place, Start
+from apothecary.store.reads import DEFINITIONS
 from apothecary.store.sorting import Keys, Order, first_values, walked_along
 from apothecary.store.traits import ordered, sourceable
 
@@ -209,9 +210,10 @@ def _fetched(order: Order, found: Select[Any], keys: Keys, identity: ColumnEleme
 
 
 def _columns() -> Sequence[ColumnElement[Any]]:
-    """What a hit has of its resource."""
-    row = tables.resource.c
-    return row.id, row.version, row.updated, row.fhir_version, row.body
+    """What a hit has of its resource, and which definitions are in force: it need not be asked for by itself."""
+    row, state = tables.resource.c, tables.state.c
+    definitions = select(state.value).where(state.name == constant(DEFINITIONS)).scalar_subquery()
+    return row.id, row.version, row.updated, row.fhir_version, row.body, definitions.label("definitions")
 
 
 def _late_score(order: Order, identity: ColumnElement[str]) -> Sequence[ColumnElement[Any]]:

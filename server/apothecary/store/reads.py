@@ -36,6 +36,9 @@ from apothecary.store.fragments import by_url, constant, each_of, one_of
 # stays all that there is up to it.
 BARRIER = "nothing written before"
 
+# Under this name a server remembers which definitions are in force, by another value after each change.
+DEFINITIONS = "definitions"
+
 _TYPE = bindparam("type", type_=Text())
 _ID = bindparam("id", type_=Text())
 _LIMIT = bindparam("limit", type_=Integer())

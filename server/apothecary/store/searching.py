@@ -121,11 +121,11 @@ class SqlSearcher(ABC):
             count = len(query.sort)
             place = next((number for number, one in enumerate(query.sort) if one.column == "score"), count)
             return [
-                Hit(resource_type, identity, version, updated, fhir_version, body, tuple(keys[:count]), keys[place])
-                for identity, version, updated, fhir_version, body, *keys in rows
+                Hit(resource_type, one, version, updated, fhir_version, body, tuple(keys[:count]), keys[place], known)
+                for one, version, updated, fhir_version, body, known, *keys in rows
             ]
-        # The columns of a resource, and behind them the values that it is sorted by.
-        return [Hit(resource_type, row[0], row[1], row[2], row[3], row[4], row[5:]) for row in rows]
+        # The columns of a resource, the definitions in force, and the values that it is sorted by.
+        return [Hit(resource_type, row[0], row[1], row[2], row[3], row[4], row[6:], None, row[5]) for row in rows]
 
     def _statement(self, listing: Listing, start: Start, place: Place, limit: int) -> tuple[Statement, tuple[Any, ...]]:
         """The statement for (a part of) one page, and its values."""
