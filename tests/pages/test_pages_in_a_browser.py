@@ -34,6 +34,7 @@ PAGES = [
     "/fhir?_id=clonazepam",
     "/fhir/Medication/clonazepam/_history",
     "/fhir/metadata",
+    "/check",
     "/fhir/Medication/never",
     "/fhir/ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/publication-status",
 ]
@@ -160,6 +161,20 @@ def test_without_scripts_everything_is_there(live: OverHttp, browser: Browser) -
     shown.get_by_role("button", name="Search").click()
     assert "4 found" in shown.content()
     context.close()
+
+
+def test_a_list_is_checked_without_scripts_and_keeps_nobody_out(live: OverHttp, browser: Browser, axe: str) -> None:
+    for script in (False, True):
+        context = browser.new_context(java_script_enabled=script, bypass_csp=True)
+        page = context.new_page()
+        page.goto(f"{live.address}/check")
+        page.get_by_label("Drugs, one a line").fill("206157\n2598")
+        page.get_by_role("button", name="Check").click()
+        page.get_by_role("heading", name="The same active ingredient twice").wait_for()
+        assert "206157" not in page.url
+        if script:
+            assert violations(page, axe) == []
+        context.close()
 
 
 def test_nothing_of_a_resource_acts_in_the_browser(live: OverHttp, page: Page) -> None:

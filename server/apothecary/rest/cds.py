@@ -52,7 +52,8 @@ def _asked(service: Service, name: str) -> Answer:
     if not call.focus and not (call.asked.not_understood or call.asked.drugs):
         # Orders of other kinds alone: there is nothing to say, and nothing that was missed.
         return _answer(service, {"cards": []})
-    made = detect(service, service.settings.fhir_version, exchange.base, call.asked)
+    # What the asker may see, and no more.
+    made = detect(exchange.service, service.settings.fhir_version, exchange.base, call.asked)
     return _answer(service, {"cards": cards(made, call.focus, exchange.base)})
 
 

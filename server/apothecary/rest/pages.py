@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apothecary.fhir.releases import FhirVersion
@@ -56,6 +56,13 @@ def claims(view: Any) -> bytes:
     from apothecary.pages.ledgers import ledger_page
 
     return ledger_page(view)
+
+
+def check(view: Any, given: Mapping[str, str]) -> bytes:
+    """The page of a list of drugs, with what is stated against it."""
+    from apothecary.pages.checks import check_page
+
+    return check_page(view, given)
 
 
 def interface(view: Any, document: str, resource_type: str) -> bytes:

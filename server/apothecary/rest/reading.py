@@ -229,6 +229,12 @@ def _read_form(exchange: Exchange) -> None:
     """
     if not request.headers.get("Content-Type") and not exchange.body():
         return
+    exchange.environ[seen.FORM] = form = form_text(exchange)
+    exchange.add(form)
+
+
+def form_text(exchange: Exchange) -> str:
+    """The form in the body. Raises UnsupportedMediaType, TooLarge and BadRequest."""
     check_content_type(request.headers.get("Content-Type", ""), exchange.version, FORM)
     limit = exchange.service.settings.form_limit
     # All of it has been read: who is answered while still sending may not see the answer.
@@ -238,7 +244,6 @@ def _read_form(exchange: Exchange) -> None:
             remedy="Ask for less at once; the operator of the server can allow more (APOTHECARY_FORM_LIMIT).",
         )
     try:
-        exchange.environ[seen.FORM] = form = exchange.body().decode("utf-8")
-        exchange.add(form)
+        return exchange.body().decode("utf-8")
     except UnicodeDecodeError:
         raise BadRequest("the form is not UTF-8 text") from None
