@@ -262,9 +262,10 @@ class Exchange:
         respond: Callable[..., Answer] = self.respond_native if native else self.respond
         if self.wanted.form is forms.HTML and not native and body:
             self.environ[ANSWERED] = body
-            body, updated, tag, respond = self._page(body), None, None, self._respond_page
+            body, updated, respond = self._page(body), None, self._respond_page
+            tag = _tag_of_page(body)
         if tag is None:
-            tag = f'W/"{sha256(body).hexdigest()[:16]}"'
+            tag = _tag_of(body)
         shown = f'W/"{tag}"' if isinstance(tag, int) else tag
         headers += (("ETag", shown), ("Cache-Control", "no-cache"))
         if updated is not None:
@@ -321,6 +322,14 @@ def is_current(tag: str, tags: str) -> bool:
 def entity_headers(version: int, updated: int) -> list[tuple[str, str]]:
     """ETag and Last-Modified of a version: https://hl7.org/fhir/R5/http.html#versionid"""
     return [("ETag", f'W/"{version}"'), ("Last-Modified", _last_modified(updated // 1_000_000))]
+
+
+def _tag_of(body: bytes) -> str:
+    return f'W/"{sha256(body).hexdigest()[:16]}"'
+
+
+# A page that is kept (`apothecary.pages.kept`) is the same object each time: no look at its bytes is needed.
+_tag_of_page = lru_cache(maxsize=64)(_tag_of)
 
 
 @lru_cache(maxsize=4096)
