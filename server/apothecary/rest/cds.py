@@ -45,7 +45,7 @@ def _asked(service: Service, name: str) -> Answer:
     """https://cds-hooks.hl7.org/2.0/#calling-a-cds-service"""
     hook = found(name)
     exchange = Exchange(service, "/fhir", None, native=True)
-    service = exchange.service
+    service = exchange.noted
     given = body(exchange)
     today = datetime.fromtimestamp(now() / 1_000_000, UTC).date()
     call = read(hook, given, _local(exchange), today, service.settings.detect_issues_limit)

@@ -10,6 +10,9 @@ from apothecary.interactions.service import Service
 from apothecary.rest.headers import PAGE, VARY
 from apothecary.rest.responses import Answer
 
+# Given twice, the versions that the page of a history compares.
+COMPARED = "_compare"
+
 # A year: the address of a style sheet changes with what is in it (https://www.rfc-editor.org/rfc/rfc8246).
 _KEPT = "public, max-age=31536000, immutable"
 
@@ -28,7 +31,9 @@ def view(
     prefix = environ["PATH_INFO"].partition("/fhir")[2].strip("/")
     segment, _, rest = prefix.partition("/")
     path = rest if segment in {one.segment for one in service.registries} else prefix
-    return View(service, version, base, path, tuple(pairs), status)
+    given = [one for one in pairs if one[0] != COMPARED]
+    compared = tuple(value for name, value in pairs if name == COMPARED)
+    return View(service, version, base, path, tuple(given), status, compared)
 
 
 def page(view: Any, body: bytes) -> bytes:

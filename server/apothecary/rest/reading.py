@@ -14,9 +14,10 @@ from apothecary.fhir.temporal import Clock
 from apothecary.interactions import capabilities, history, read, search, subset, terminology_capabilities
 from apothecary.rest import binary, seen, streams
 from apothecary.rest.exchange import Exchange, Pairs, finish
-from apothecary.rest.forms import NDJSON
+from apothecary.rest.forms import HTML, NDJSON
 from apothecary.rest.headers import VARY
 from apothecary.rest.negotiation import check_content_type
+from apothecary.rest.pages import COMPARED
 from apothecary.rest.responses import Answer
 from apothecary.rest.views import BaseViews
 from apothecary.search.compartments import ALL, Compartment
@@ -92,13 +93,17 @@ class ReadingViews(BaseViews):
 
     def history_instance(self, resource_type: str, resource_id: str) -> Answer:
         exchange = self.exchange()
+        pairs = exchange.pairs
+        if exchange.wanted.form is HTML:
+            # Which versions a page compares is no matter of the history.
+            pairs = [one for one in pairs if one[0] != COMPARED]
         body = history.history(
             self.service,
             exchange.version,
             exchange.base,
             resource_type,
             resource_id,
-            exchange.pairs,
+            pairs,
             strict=exchange.strict,
         )
         return exchange.respond_lasting(body, [])
