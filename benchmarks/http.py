@@ -228,7 +228,7 @@ def main(
                 asking = serving(at, cache_bytes, *variables)
                 given = token(at, folder / "clients")
                 measured += [
-                    Target(f"{one}{again}{BY_TOKEN}", asking, at, some, beside[one], given)
+                    Target(f"{one}{again}{BY_TOKEN}", asking, at, some, beside[one], token=given)
                     for one, some in paths(at, resources, given).items()
                 ]
         for target in measured:

@@ -26,6 +26,8 @@ from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.operations import issue_worlds, issues_model
 
+pytestmark = pytest.mark.slow
+
 JSON = dict[str, Any]
 RESOURCES = Path(__file__).parents[2] / "resources"
 PARAMETERS = ("interactant", "interactant-reference")
@@ -108,7 +110,7 @@ def held(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> I
 
 # A world takes as long to load as all its lists to ask: without shrinking, a failure shows it as it was drawn.
 FEW = settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -123,7 +125,14 @@ def test_the_index_finds_what_looking_at_every_statement_finds(held: Holder, dra
         assert held.found(make, listed) == expected(make, listed)
 
 
-@settings(parent=FEW, max_examples=6)
+def test_that_what_interacts_is_not_indexed_is_told(held: Holder) -> None:
+    asked_for = Asked([AskedDrug("medication", (Code("urn:test:none", "x"),))])
+    said = [one.text for one in detect(held.service, FhirVersion.R5, BASE, asked_for).not_looked_at]
+    indexed = held.service.registry(FhirVersion.R5).get("ClinicalUseDefinition", "interactant") is not None
+    assert any("no search parameter `interactant`" in one for one in said) is not indexed
+
+
+@settings(parent=FEW, max_examples=4)
 @given(drawn=issue_worlds.worlds(), listed=LISTS, more=LISTS, statement=issue_worlds.statements())
 def test_a_drug_a_condition_an_allergy_or_a_statement_more_takes_nothing_away(
     held: Holder, drawn: JSON, listed: JSON, more: JSON, statement: JSON

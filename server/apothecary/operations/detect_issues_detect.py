@@ -138,6 +138,8 @@ def _silences(search: Statements, drugs: Sequence[Drug]) -> Iterable[Remark]:
     if not search.served:
         yield Remark(f"this server holds no {TYPE}: nothing is stated here of any drug")
         return
+    if not search.pairs_indexed:
+        yield Remark("interactions that have no subject: no search parameter `interactant` finds them here")
     for drug in drugs:
         if drug.understood and not search.naming(drug):
             text = f"{drug.label}: no interaction is stated here of it. This does not mean that there is none"
