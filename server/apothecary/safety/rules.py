@@ -137,7 +137,8 @@ class Judge:
             companions = [(other, node) for other, node in self._meeting(treatments) if other is not drug]
             words = [each.label for each in treatments if not each.comparable]
             if words:
-                self._pass_over(one, f"names in words only with what {drug.label} must not be: {', '.join(words)}", drug)
+                said = f"names in words only with what {drug.label} must not be: {', '.join(words)}"
+                self._pass_over(one, said, drug)
             if not companions:
                 return
         belonging = self._belonging(one)

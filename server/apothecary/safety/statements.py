@@ -114,9 +114,7 @@ def statement(resource: JSON, keys: Keys) -> Statement:
         comorbidities=tuple(found for one in items(part.get("comorbidity")) if (found := _reference(one, keys))),
         therapies=tuple(_therapies(part, keys)),
         interactants=tuple(
-            _inner(found, resource, keys)
-            for one in items(part.get("interactant"))
-            if (found := _routed(one, keys))
+            _inner(found, resource, keys) for one in items(part.get("interactant")) if (found := _routed(one, keys))
         ),
         routes=_routes(resource, keys),
         effect=either(part, "effect", keys).label or undesirable,
