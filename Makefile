@@ -20,7 +20,7 @@ UPGRADE ?= --upgrade
 PYTEST := -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-minimum test-newest test-catalogue test-clients test-heavy test-ha validator-tests sbom audit lint lock format definitions search-keys search-walk fuzz benchmark clean
+.PHONY: help serve test test-fast test-minimum test-newest test-catalogue test-clients test-heavy test-ha validator-tests sbom audit lint lock format definitions search-keys search-walk page-walk fuzz benchmark clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
@@ -89,6 +89,9 @@ search-walk: $(DEVELOPMENT) ## ask by every search parameter of every release fo
 	$(BIN)/python -m scripts.fetch_examples
 	$(BIN)/python -m pytest -n auto --dist load -m walk
 
+page-walk: $(DEVELOPMENT) ## look at every page of the content in a browser (wants Chromium; some minutes); pictures in .screenshots/
+	$(BIN)/python -m pytest -n 0 -m crawl tests/pages
+
 fuzz: $(DEVELOPMENT) ## 100,000 requests by chance to real servers on both databases (about half an hour)
 	$(BIN)/python -m scripts.fetch_examples
 	$(BIN)/python -m tests.fuzz --requests 100000
@@ -99,6 +102,7 @@ benchmark: $(DEVELOPMENT) ## throughput against a bare Flask app (wants wrk), th
 	$(BIN)/python -m benchmarks.writes
 	$(BIN)/python -m benchmarks.validate_start
 	$(BIN)/python -m benchmarks.versions_http
+	$(BIN)/python -m benchmarks.pages
 
 clean: ## forget the environments and every cache
 	rm -rf $(VENV) $(MINIMUM) $(NEWEST) $(HA) $(CLIENTS) $(SUPPLY) $(LOCKING) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

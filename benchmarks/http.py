@@ -140,12 +140,12 @@ def summarize(rounds: list[dict[str, Sample]], beside: Mapping[str, str] = Mappi
     ]
 
 
-def paths(port: int, count: int) -> dict[str, list[str]]:
+def paths(port: int, count: int, token: str = "") -> dict[str, list[str]]:
     """What to measure over `count` Medications: up to 200 of them, drawn evenly but always the same. `port` is of a
-    server that is asked for links to pages.
+    server that is asked for links to pages, which are for whoever has asked.
     """
     numbers = random.Random(5).sample(range(count), min(200, count))
-    _, body = servers.fetch(port, "/fhir/Medication?_count=5")
+    _, body = servers.fetch(port, "/fhir/Medication?_count=5", token)
     following = next(one["url"] for one in json.loads(body)["link"] if one["relation"] == "next")
     return {
         "read": [f"/fhir/Medication/m{number}" for number in numbers],
@@ -228,8 +228,8 @@ def main(
                 asking = serving(at, cache_bytes, *variables)
                 given = token(at, folder / "clients")
                 measured += [
-                    Target(f"{one}{again}{BY_TOKEN}", asking, at, some, beside[one], given)
-                    for one, some in asked.items()
+                    Target(f"{one}{again}{BY_TOKEN}", asking, at, some, beside[one], token=given)
+                    for one, some in paths(at, resources, given).items()
                 ]
         for target in measured:
             check(target)

@@ -123,9 +123,10 @@ def main() -> None:
         sync(settings, store)
         app, backends = create_app(settings, store), Backends(url)
         forms: dict[str, Callable[[Sequence[str]], Asked]] = {"$detect-issues": parameters, "order-sign": hook}
+        ingredients = statements.held(size)
         for name, form in forms.items():
             random_ = random.Random(3)
-            asked = [form(statements.asked(size, options.drugs, random_)) for _ in range(options.runs)]
+            asked = [form(statements.asked(ingredients, options.drugs, random_)) for _ in range(options.runs)]
             one = measured(app, asked, backends)
             print(
                 f"{name:16} {options.drugs} drugs: clock p50 {one.p50:6.1f} p99 {one.p99:6.1f} ms, processor p50 "

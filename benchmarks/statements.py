@@ -11,7 +11,7 @@ interaction is of a class, and classes have four levels as ATC has them.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,15 +84,32 @@ def resources(size: Size, seed: int = 1) -> Iterator[dict[str, Any]]:
     for number in range(size.ingredients):
         code = {"coding": [_coding(INGREDIENT, f"I{number}", name(number))], "text": name(number)}
         yield _marked("Medication", f"synthetic-i{number}", status="active", code=code)
-    for number in range(size.products):
-        yield from _product(number, zipf(random_, size.ingredients), random_)
+    for number, (ingredient, strength) in enumerate(_products(size, random_)):
+        yield from _product(number, ingredient, strength)
     for number in range(size.statements):
         yield _statement(number, size, random_)
 
 
-def asked(size: Size, drugs: int, random_: random.Random) -> list[str]:
-    """The codes of products as somebody takes them together: what many products hold is taken often."""
-    return [f"P{random_.randrange(size.products)}" for _ in range(drugs)]
+def held(size: Size, seed: int = 1) -> list[int]:
+    """The ingredient of each product."""
+    return [ingredient for ingredient, _ in _products(size, random.Random(seed))]
+
+
+def asked(ingredients: Sequence[int], drugs: int, random_: random.Random) -> list[str]:
+    """The codes of products of different ingredients, as somebody takes them together: what many products hold is taken
+    often.
+    """
+    chosen: dict[int, int] = {}
+    while len(chosen) < drugs:
+        product = random_.randrange(len(ingredients))
+        chosen.setdefault(ingredients[product], product)
+    return [f"P{product}" for product in chosen.values()]
+
+
+def _products(size: Size, random_: random.Random) -> list[tuple[int, str]]:
+    """The ingredient and the strength of each product."""
+    strengths = ("1", "2", "5", "10", "20", "50", "100", "250", "500")
+    return [(zipf(random_, size.ingredients), random_.choice(strengths)) for _ in range(size.products)]
 
 
 def _marked(kind: str, id_: str, **content: Any) -> dict[str, Any]:
@@ -128,8 +145,7 @@ def _hierarchy(id_: str, url: str, title: str, concepts: list[dict[str, Any]]) -
     )  # fmt: skip
 
 
-def _product(number: int, ingredient: int, random_: random.Random) -> Iterator[dict[str, Any]]:
-    strength = random_.choice(("1", "2", "5", "10", "20", "50", "100", "250", "500"))
+def _product(number: int, ingredient: int, strength: str) -> Iterator[dict[str, Any]]:
     text = f"{name(ingredient)} {strength} mg, product {number}"
     code = {"coding": [_coding(PRODUCT, f"P{number}", text)], "text": text}
     item = {"concept": {"coding": [_coding(INGREDIENT, f"I{ingredient}", name(ingredient))], "text": name(ingredient)}}

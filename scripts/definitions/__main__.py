@@ -21,7 +21,7 @@ from scripts.definitions.ledger import Repairs
 from scripts.definitions.packages import ALL, manifest, obtain, read_source
 from scripts.definitions.profiles import profiles, value_sets, vital_signs
 from scripts.definitions.search import SearchCompiler
-from scripts.definitions.structures import TypeCompiler, core_types, index
+from scripts.definitions.structures import TypeCompiler, core_types, index, words
 from scripts.definitions.valuesets import ValueSetCompiler
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +34,7 @@ def compile_release(version: FhirVersion, cache: Path, folder: Path) -> list[str
     repairs = Repairs(version)
     types = core_types(source)
     _write(folder / "types.json", _lines(index(types)))
+    _write(folder / "words.json", _lines(words(types)))
     compiler = TypeCompiler(source, repairs)
     tables = {name: compiler.table(name) for name in sorted(types)}
     for name, table in tables.items():

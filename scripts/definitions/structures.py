@@ -44,6 +44,27 @@ def index(types: dict[str, Resource]) -> dict[str, list[str]]:
     }
 
 
+def words(types: dict[str, Resource]) -> dict[str, dict[str, str]]:
+    """What each element is, in the short words of its definition, by type and by path within it; the type itself under
+    the empty path (https://hl7.org/fhir/R5/elementdefinition-definitions.html#ElementDefinition.short). What an element
+    is inherited with is not repeated.
+    """
+    shorts = {
+        element["path"]: " ".join(element["short"].split())
+        for definition in types.values()
+        for element in definition["snapshot"]["element"]
+        if "short" in element
+    }
+    found: dict[str, dict[str, str]] = {}
+    for name, definition in types.items():
+        for element in definition["snapshot"]["element"]:
+            path = element["path"]
+            base = (element.get("base") or {}).get("path", path)
+            if path in shorts and (base == path or shorts.get(base) != shorts[path]):
+                found.setdefault(name, {})[path.removeprefix(name).removeprefix(".")] = shorts[path]
+    return found
+
+
 def type_name(profile: str) -> str:
     """The type that the canonical url of its definition names."""
     return profile.removeprefix(_PROFILE)

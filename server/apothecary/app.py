@@ -13,7 +13,6 @@ from flask.sessions import NullSession, SessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import MapAdapter
 
-from apothecary.access.sinks import sink_for
 from apothecary.bulk.exports import Exports
 from apothecary.bulk.worker import Worker
 from apothecary.content.indexing import Indexing
@@ -21,7 +20,6 @@ from apothecary.content.live import Live
 from apothecary.interactions.service import Service
 from apothecary.operations import OPERATIONS
 from apothecary.rest import admission, bulk, errors, routes
-from apothecary.rest.auditing import Audited
 from apothecary.rest.cache import Cached
 from apothecary.rest.direct import Direct, within
 from apothecary.rest.gate import Gate
@@ -98,8 +96,7 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
 
         service.guards = Guards(service)
     # Before the routes: whatever is made of the service tells of what it writes.
-    sink = sink_for(service)
-    service.recorder = audited = Audited(service, sink) if sink is not None else None
+    recorded = _recorded(service)
     app = Apothecary("apothecary", static_folder=None, template_folder=None)
     app.service = service
     app.gate = Gate(settings)
@@ -121,9 +118,7 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     app.router = Router(app.url_map, routes.bases(service))
     cache = Cached(Direct(app.wsgi_app, service, app.gate, app.router, app.view_functions), service, app.gate)
     metrics.watch(lambda: cache.counts() | app.gate.counts())
-    inner = _asked_by(app, service, store, _limited(service, cache))
-    if audited is not None:
-        inner = audited.around(inner)
+    inner = recorded(_asked_by(app, service, store, _limited(service, cache)))
     app.wsgi_app = Observed(inner, service, metrics, app.gate.drain)  # type: ignore[method-assign] # Flask's way to wrap an app
     # What an earlier server left half done goes on.
     service.live.look(store)
@@ -143,6 +138,17 @@ def _asked_by(app: Apothecary, service: Service, store: SqlStore, answering: WSG
     authorization, bases = Authorization.of(service.settings, store), routes.bases(service)
     authentication.register(app, service, authorization, bases)
     return authentication.Authenticated(answering, authorization, bases)
+
+
+def _recorded(service: Service) -> Callable[[WSGIApplication], WSGIApplication]:
+    """What stands around an application that records what it is asked, where the settings say so; else nothing."""
+    if service.settings.audit == "off":
+        return lambda answering: answering
+    from apothecary.access.sinks import sink_for
+    from apothecary.rest.auditing import Audited
+
+    service.recorder = audited = Audited(service, sink_for(service))
+    return audited.around
 
 
 def _limited(service: Service, answering: WSGIApplication) -> WSGIApplication:

@@ -283,8 +283,6 @@ def test_a_server_without_clients_sends_them_to_its_issuer(http: FlaskClient, pr
     assert (told["issuer"], told["token_endpoint"]) == (provider.url, f"{provider.url}/oauth2/token")
     assert "client-confidential-asymmetric" not in told["capabilities"]
     assert http.post("/fhir/token", data=Sender().form(), headers=headers).status_code in (401, 404)
-    security = http.get("/fhir/metadata", headers=headers).json["rest"][0]["security"]
-    assert "extension" not in security
 
 
 def test_what_a_provider_gives_to_an_app_about_its_user_is_no_access_token(

@@ -27,6 +27,9 @@ DOCUMENTS = [("r4", "Medication"), ("r4b", "Binary"), ("r5", "MedicationKnowledg
 EXAMPLES, BODIES = 6, 1
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance]
 
+# Forms of an answer besides JSON, by name in `_format`; with the type of the answer.
+FORMS = {"html": "text/html", "xml": "application/fhir+xml"}
+
 App = Callable[[dict[str, Any], Any], Any]
 
 
@@ -59,6 +62,16 @@ def test_whatever_the_document_describes_is_answered_as_it_says(database_url: st
             ask(operation, BODIES if operation.method in ("put", "patch") else EXAMPLES)
 
 
+def ask_for_other_forms(case: Any, status: int) -> None:
+    """The same request as a page and as XML has the status that it has as JSON, or is refused for its form alone."""
+    for name, kind in FORMS.items():
+        again = case.call(params={"_format": name})
+        found = again.headers.get("content-type", [""])[0]
+        assert again.status_code in (status, 406), (case.as_curl_command(), name, again.status_code, status)
+        # Of a very long address the beginning is looked at for the form of an error.
+        assert found.startswith(kind) or again.status_code >= 400 or not again.content, (case.as_curl_command(), found)
+
+
 def ask(operation: Any, examples: int) -> None:
     """Send so many requests of one operation, the same every time."""
 
@@ -74,6 +87,8 @@ def ask(operation: Any, examples: int) -> None:
     def answered(case: Any) -> None:
         answer = case.call()
         case.validate_response(answer, checks=CHECKS)
+        if operation.method == "get":
+            ask_for_other_forms(case, answer.status_code)
         if answer.status_code >= 400:
             outcome = json.loads(unpacked(answer.content))
             assert outcome["resourceType"] == "OperationOutcome", case.as_curl_command()

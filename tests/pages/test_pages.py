@@ -91,6 +91,11 @@ def page(client: FlaskClient, address: str, status: int = 200) -> Page:
     return found
 
 
+def is_walked(address: str) -> bool:
+    """Whether a link is followed: one release is walked, and not each order of each table."""
+    return not any(one in address for one in ("/r4", "/r5", "_sort", "_explain"))
+
+
 @pytest.mark.slow
 def test_every_page_of_the_content_is_there_and_every_link_leads_somewhere(content: FlaskClient) -> None:
     waiting, seen = ["/"], {"/"}
@@ -112,8 +117,7 @@ def test_every_page_of_the_content_is_there_and_every_link_leads_somewhere(conte
             if path in seen:
                 continue
             seen.add(path)
-            # One release is walked, and not each order of each table.
-            if "/r4" not in path and "/r5" not in path and "_sort" not in path and "_explain" not in path:
+            if is_walked(path):
                 waiting.append(path)
             else:
                 assert content.head(path, headers=HTML).status_code < 400, (address, path)
@@ -189,6 +193,32 @@ def test_a_history_shows_what_changed(client: FlaskClient) -> None:
     assert '- "name": "First <one>"' in re.sub(r"-\s+", "- ", found.words)
     assert '+ "name": "Second & one"' in re.sub(r"\+\s+", "+ ", found.words)
     assert "deleted" in found.words
+
+
+def test_any_two_versions_are_compared(client: FlaskClient) -> None:
+    base: dict[str, Any] = {"resourceType": "Organization", "id": "a"}
+    for name in ("One", "Two <b>", "Three", "Four"):
+        client.put("/fhir/r4/Organization/a", json=base | {"name": name})
+    client.delete("/fhir/Organization/a")
+    history = page(client, "/fhir/Organization/a/_history")
+    offered = [(given["name"], given["value"]) for tag, given in history.tags if tag == "input" and "value" in given]
+    assert offered == [("_compare", "1"), ("_compare", "4")]
+    for release in ("", "/r4", "/r5"):
+        found = page(client, f"/fhir{release}/Organization/a/_history?_compare=1&_compare=3")
+        assert '- "name": "One"' in re.sub(r"-\s+", "- ", found.words)
+        assert '+ "name": "Three"' in re.sub(r"\+\s+", "+ ", found.words)
+        assert "Two" not in found.words
+        assert f"/fhir{release}/Organization/a/_history/3" in found.links
+    backwards = page(client, "/fhir/Organization/a/_history?_compare=3&_compare=2").words
+    assert '+ "name": "Two <b>"' in re.sub(r"\+\s+", "+ ", backwards)
+    assert "Version 5: deleted" in page(client, "/fhir/Organization/a/_history?_compare=1&_compare=5").words
+    for wrong, status in (("_compare=1&_compare=9", 404), ("_compare=x&_compare=1", 404), ("_compare=1", 400)):
+        page(client, f"/fhir/Organization/a/_history?{wrong}", status)
+    page(client, "/fhir/Organization/_history?_compare=1&_compare=2", 400)
+    # Programs have no such thing.
+    assert (
+        client.get("/fhir/Organization/a/_history?_compare=1", headers={"Prefer": "handling=strict"}).status_code == 400
+    )
 
 
 @pytest.mark.parametrize(
@@ -346,9 +376,41 @@ def test_operations_have_forms_that_work(content: FlaskClient) -> None:
     assert "retired" in page(content, f"/fhir/ValueSet/$expand?{asked}").words.lower()
 
 
-def test_few_matches_are_counted_by_their_codes(content: FlaskClient) -> None:
-    found = page(content, "/fhir/ClinicalUseDefinition")
-    assert "type: indication 32, warning 3" in found.words
+FACET = re.compile(r'<a href="([^"]+)">[^<]*</a> (\d+|many)')
+
+
+def test_matches_are_counted_by_codes_and_each_number_is_what_its_link_finds(content: FlaskClient) -> None:
+    assert "type: indication 32, warning 3" in page(content, "/fhir/ClinicalUseDefinition").words
+    # Those of the whole search, where the page has a part of it.
+    assert "type: indication 32, warning 3" in page(content, "/fhir/ClinicalUseDefinition?_count=4").words
+    assert "route: 26643006 3, C38288 3" in page(content, "/fhir/MedicationKnowledge").words
+    checked = 0
+    for release in ("r4", "r4b", "r5"):
+        for kind in ("ClinicalUseDefinition", "MedicationKnowledge", "Medication", "SearchParameter", "Organization"):
+            for query in ("", "?_count=3", "?_lastUpdated=gt2020&_sort=_id"):
+                answer = content.get(f"/fhir/{release}/{kind}{query}", headers=HTML)
+                if answer.status_code == 404:
+                    continue
+                for part in re.findall(r'<p class="facet">(.*?)</p>', answer.text):
+                    for link, number in FACET.findall(part):
+                        found: Any = content.get(html_unescape(link) + "&_total=accurate").json
+                        assert found["total"] == int(number), (release, kind, query, link)
+                        checked += 1
+    assert checked > 100
+
+
+def test_what_cannot_be_counted_cheaply_is_not_counted(client: FlaskClient) -> None:
+    entries = [
+        {"resource": {"resourceType": "Organization", "active": number % 3 == 0, "name": f"N{number}"},
+         "request": {"method": "POST", "url": "Organization"}}
+        for number in range(60)
+    ]  # fmt: skip
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    assert client.post("/fhir", json=bundle).status_code == 200
+    assert "active: false 40, true 20" in page(client, "/fhir/Organization").words
+    assert "active: false 8, true 3" in page(client, "/fhir/Organization?name=N1&_count=100").words
+    # Each has its own.
+    assert "_id:" not in page(client, "/fhir/Organization").words
 
 
 def test_the_page_of_the_interface_names_each_release_and_type(content: FlaskClient) -> None:
@@ -368,3 +430,24 @@ def test_what_a_narrative_strikes_out_stays_struck_out(client: FlaskClient) -> N
     assert client.put("/fhir/Organization/a", json=made).status_code == 201
     text = client.get("/fhir/Organization/a", headers=HTML).text
     assert "Take <del>two</del><ins>one</ins>, <s>daily</s> <u>weekly</u>." in text
+
+
+def test_each_element_says_what_it_means_to_a_pointer_a_finger_and_the_keyboard(client: FlaskClient) -> None:
+    made = {
+        "resourceType": "Medication",
+        "id": "a",
+        "code": {"text": "A"},
+        "ingredient": [{"item": {"concept": {"text": "x"}}}],
+    }
+    assert client.put("/fhir/Medication/a", json=made).status_code == 201
+    item = {"r4": "item[x]The actual", "r4b": "item[x]The actual", "r5": "itemThe ingredient (substance or medication)"}
+    for release, said_of_item in item.items():
+        found = page(client, f"/fhir/{release}/Medication/a")
+        shown = [given for tag, given in found.tags if tag == "b" and "title" in given]
+        said = [given["title"] or "" for given in shown]
+        assert any(one.startswith("Codes that identify this medication. Medication.code 0..1") for one in said)
+        assert any(one.startswith("Logical id of this artifact. Medication.id 0..1: id") for one in said)
+        # A finger may set the focus on it, and the keyboard does not stop at each.
+        assert {given["tabindex"] for given in shown} == {"-1"}
+        assert f"Medication.ingredient.{said_of_item}" in found.words
+        assert ("summary", {}) in found.tags

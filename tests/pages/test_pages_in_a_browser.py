@@ -6,6 +6,7 @@ https://www.w3.org/TR/WCAG22/ as axe-core checks it.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +18,13 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.conformance.harness import ROOT, OverHttp, served
 from tests.missing import missing
 from tests.npm import installed
-from tests.pages.test_pages import ACTING
+from tests.pages.test_pages import ACTING, HTML, is_walked
 from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
+
+# What pages look like, to look at; git ignores it, and each run writes it anew.
+SCREENSHOTS = ROOT / ".screenshots"
 
 # One of each kind.
 PAGES = [
@@ -33,7 +37,10 @@ PAGES = [
     "/fhir/ClinicalUseDefinition?_explain=true&nonesuch=1",
     "/fhir?_id=clonazepam",
     "/fhir/Medication/clonazepam/_history",
+    "/fhir/Medication/clonazepam/_history?_compare=1&_compare=1",
+    "/claims",
     "/fhir/metadata",
+    "/check",
     "/fhir/Medication/never",
     "/fhir/ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/publication-status",
 ]
@@ -88,11 +95,17 @@ def axe() -> str:
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
+def picture(address: str, scheme: str) -> Path:
+    """Where the picture of a page is kept."""
+    name = re.sub(r"[^A-Za-z0-9]+", "-", address).strip("-")[:120] or "home"
+    return SCREENSHOTS / scheme / f"{name}.png"
+
+
 def violations(page: Page, axe: str) -> list[str]:
-    """What axe finds against WCAG 2.2 AA."""
+    """What axe finds against WCAG 2.2 AA, but for Swagger UI, which others made."""
     # Past the page's own policy, which lets no script in.
     page.evaluate(axe)
-    found: dict[str, Any] = page.evaluate("() => axe.run()")
+    found: dict[str, Any] = page.evaluate("() => axe.run({exclude: ['#swagger']})")
     return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
 
 
@@ -106,8 +119,45 @@ def test_pages_keep_nobody_out_and_fetch_three_files(live: OverHttp, browser: Br
         assert len(watched.fetched) <= 3, (address, watched.fetched)
         assert all(one.startswith(live.address) for one in watched.fetched)
         assert violations(watched.page, axe) == [], address
+        watched.page.screenshot(path=picture(address, scheme), full_page=True)
         watched.page.close()
     context.close()
+
+
+@pytest.mark.crawl
+def test_every_page_of_the_content_keeps_nobody_out_and_complains_of_nothing(
+    live: OverHttp, browser: Browser, axe: str
+) -> None:
+    context = browser.new_context(bypass_csp=True)
+    shown = context.new_page()
+    complaints: list[str] = []
+    shown.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    shown.on("pageerror", lambda error: complaints.append(str(error)))
+    waiting, seen = ["/"], {"/"}
+    visited = 0
+    while waiting:
+        address = waiting.pop()
+        if address.startswith("/openapi"):
+            continue  # Swagger UI has a test of its own, and takes long
+        # What is no page is not opened: browsers would save some of it.
+        kind = context.request.head(live.address + address, headers=HTML).headers["content-type"]
+        if not kind.startswith("text/html"):
+            continue
+        answer = shown.goto(live.address + address)
+        assert answer is not None
+        assert answer.status == 200, address
+        assert violations(shown, axe) == [], address
+        assert complaints == [], address
+        shown.screenshot(path=picture(address, "all"), full_page=True)
+        visited += 1
+        links: list[str] = shown.evaluate("() => [...document.querySelectorAll('a[href]')].map(one => one.href)")
+        for link in links:
+            target = link.removeprefix(live.address).partition("#")[0]
+            if link.startswith(live.address) and target not in seen and is_walked(target):
+                seen.add(target)
+                waiting.append(target)
+    context.close()
+    assert visited > 150
 
 
 def test_pages_fit_a_narrow_screen_and_print(live: OverHttp, browser: Browser, tmp_path: Path) -> None:
@@ -160,6 +210,20 @@ def test_without_scripts_everything_is_there(live: OverHttp, browser: Browser) -
     shown.get_by_role("button", name="Search").click()
     assert "4 found" in shown.content()
     context.close()
+
+
+def test_a_list_is_checked_without_scripts_and_keeps_nobody_out(live: OverHttp, browser: Browser, axe: str) -> None:
+    for script in (False, True):
+        context = browser.new_context(java_script_enabled=script, bypass_csp=True)
+        page = context.new_page()
+        page.goto(f"{live.address}/check")
+        page.get_by_label("Drugs, one a line").fill("206157\n2598")
+        page.get_by_role("button", name="Check").click()
+        page.get_by_role("heading", name="The same active ingredient twice").wait_for()
+        assert "206157" not in page.url
+        if script:
+            assert violations(page, axe) == []
+        context.close()
 
 
 def test_nothing_of_a_resource_acts_in_the_browser(live: OverHttp, page: Page) -> None:

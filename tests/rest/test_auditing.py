@@ -71,7 +71,7 @@ def recorded(url: str, folder: Path, **more: Any) -> Iterator[Recorded]:
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
     folder = tmp_path_factory.mktemp("recorded")
     with session_database(request, tmp_path_factory) as url:
-        yield from recorded(url, folder, audit="file")
+        yield from recorded(url, folder, audit="file", cds_hooks=True)
 
 
 def whats(event: Mapping[str, Any]) -> list[str]:
@@ -303,7 +303,8 @@ def test_every_route_is_recorded_unless_it_is_listed(server: Recorded) -> None:
     """So that a new route is not forgotten; what is listed is listed for a reason."""
     known = {interaction_of(rule.endpoint) for rule in server.server.application.url_map.iter_rules()}
     assert known & OPEN == {
-        *("capabilities", "openapi", "index", "claims", "interface", "asset", "healthz", "metrics", "readyz")
+        *("capabilities", "openapi", "index", "claims", "interface", "asset", "healthz", "metrics", "readyz"),
+        "cds-services",
     }
 
 
@@ -351,6 +352,47 @@ def test_a_page_names_what_it_shows_besides_its_answer(server: Recorded) -> None
             assert f"MedicationKnowledge/{identity}/_history/" in whats(event)[0]
             recorded.append(set(whats(event)))
         assert all(one == recorded[0] for one in recorded)
+
+
+def test_an_operation_and_a_hook_name_what_they_looked_at(server: Recorded) -> None:
+    """A statement about two drugs speaks for a resource that is in no answer."""
+    drugs = [{"system": "http://drugs.example", "code": code} for code in ("one", "other")]
+    statement = {
+        "resourceType": "ClinicalUseDefinition",
+        "id": "looked-at",
+        "type": "interaction",
+        "subject": [{"reference": "Medication/m-one"}],
+        "interaction": {"interactant": [{"itemCodeableConcept": {"coding": [drugs[1]]}}]},
+    }
+    medication = {"resourceType": "Medication", "id": "m-one", "code": {"coding": [drugs[0]]}}
+    for one in (medication, statement):
+        answer, _ = server.ask("PUT", f"/fhir/r5/{one['resourceType']}/{one['id']}", JSON, one)
+        assert answer.status in (200, 201), answer.body
+    orders = [
+        {
+            "resourceType": "MedicationRequest",
+            "id": f"order-{number}",
+            "status": "draft",
+            "intent": "order",
+            "subject": {"reference": "Patient/p"},
+            "medicationCodeableConcept": {"coding": [drug]},
+        }
+        for number, drug in enumerate(drugs)
+    ]
+    entries = [{"resource": one} for one in orders]
+    hook = {
+        "hook": "order-sign",
+        "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
+        "context": {
+            "userId": "Practitioner/x",
+            "patientId": "p",
+            "draftOrders": {"resourceType": "Bundle", "type": "collection", "entry": entries},
+        },
+    }
+    answer, (event,) = server.ask("POST", "/cds-services/order-sign", {"Content-Type": "application/json"}, hook)
+    assert answer.status == 200, answer.body
+    assert code(event) == "cds-service"
+    assert "ClinicalUseDefinition/looked-at/_history/1" in whats(event)
 
 
 def test_who_asks_from_behind_a_proxy_is_the_last_that_it_tells(tmp_path: Path) -> None:

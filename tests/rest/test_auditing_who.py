@@ -59,6 +59,32 @@ def test_who_gets_a_token_and_who_uses_it_is_told(ask: Asked) -> None:
     assert headers["Authorization"].partition(" ")[2] not in json.dumps(event)
 
 
+def test_a_client_without_any_right_to_records_leaves_them_all_the_same(
+    tmp_path: Path, sqlite_database_url: str
+) -> None:
+    sender = Sender()
+    sender.file(tmp_path / "clients", ["system/Medication.crus"])
+    app = create_app(settings_for(tmp_path, sqlite_database_url, audit="store"))
+    http = app.test_client()
+    headers = bearer(sender.token(http, "system/Medication.crus"))
+    made = http.post("/fhir/r5/Medication", json={"resourceType": "Medication"}, headers=headers)
+    assert made.status_code == 201, made.text
+    assert http.get("/fhir/r5/AuditEvent", headers=headers).status_code == 403
+    assert http.delete(f"/fhir/r5/Medication/{made.json['id']}", headers=headers).status_code == 403
+    events = [json.loads(one.body or b"") for one in app.service.store.all_of_type("AuditEvent")]
+    told = [
+        (one["subtype"][0]["code"], one["outcome"], clients(one)) for one in sorted(events, key=lambda one: one["id"])
+    ]
+    assert told == [
+        ("110122", "0", {sender.id}),
+        ("create", "0", {sender.id}),
+        ("search-type", "4", {sender.id}),
+        ("delete", "4", {sender.id}),
+    ]
+    assert f"Medication/{made.json['id']}/_history/1" in json.dumps(events)
+    app.service.store.close()
+
+
 @pytest.mark.parametrize("path", ["/fhir/r5/Medication/a", "/fhir/Medication?code=x", "/metrics", "/", "/nowhere"])
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer no.such.token"}])
 def test_whoever_is_refused_is_told_of_as_well(ask: Asked, path: str, headers: dict[str, str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import pytest
 from flask.testing import FlaskClient
 
+from apothecary import validate
 from apothecary.access import bearer as bearers
 from apothecary.access.authorization import Authorization
 from apothecary.app import Apothecary, create_app
@@ -97,10 +98,17 @@ def test_every_base_says_where_to_get_a_token_in_json_whatever_is_asked_for(http
 
 def test_the_capability_statement_says_how_to_ask(http: FlaskClient) -> None:
     for base in BASES:
-        security = http.get(f"{base}/metadata", headers=HOST).json["rest"][0]["security"]
+        statement = http.get(f"{base}/metadata", headers=HOST).json
+        security = statement["rest"][0]["security"]
+        assert [one for one in validate(statement) if one.severity in ("fatal", "error")] == []
         assert security["service"][0]["coding"][0]["code"] == "SMART-on-FHIR"
         assert security["cors"] is True
-        assert security["extension"][0]["extension"] == [{"url": "token", "valueUri": f"{BASE}/token"}]
+
+
+def test_the_openapi_document_says_that_a_token_is_needed(http: FlaskClient) -> None:
+    told = http.get("/fhir/r4/openapi.json?type=Medication", headers=bearer(SENDER.token(http))).json
+    assert told["security"] == [{"token": []}]
+    assert told["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
 
 
 def test_without_authorization_nothing_of_it_is_there(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A reader that notes whatever resource it hands out: pages show more than their answer has."""
+"""A reader that notes whatever resource it hands out: pages, operations and CDS Hooks rest on more than they show."""
 
 from __future__ import annotations
 

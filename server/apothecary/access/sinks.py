@@ -76,12 +76,6 @@ class Resources:
             put(self._service, transaction, FhirVersion.R4, base, kept, event["id"], None, "POST")
 
 
-def sink_for(service: Service) -> Sink | None:
-    """What the settings say; None where nothing is recorded. Raises StartError."""
-    match service.settings.audit:
-        case "file":
-            return Files(service.settings)
-        case "store":
-            return Resources(service)
-        case _:
-            return None
+def sink_for(service: Service) -> Sink:
+    """What the settings say. Raises StartError."""
+    return Resources(service) if service.settings.audit == "store" else Files(service.settings)

@@ -49,6 +49,7 @@ __all__ = [
 ]
 
 _DATA = Path(__file__).parent / "data"
+_OF_RESOURCES, _OF_ELEMENTS = ("DomainResource", "Resource"), ("BackboneElement", "Element")
 _ANY_RESOURCE = frozenset({"Resource", "DomainResource"})
 
 
@@ -154,6 +155,7 @@ class Definitions:
         self._code_systems = Lines(self._folder / "codesystems.json", _CODE_SYSTEM)
         self._extensions = Lines(self._folder / "extensions.json", _EXTENSION)
         self._profiles = Lines(self._folder / "profiles.json", _PROFILE)
+        self._words = Lines(self._folder / "words.json", _NAMES)
 
     def resource_types(self) -> tuple[str, ...]:
         """The concrete resource types, sorted."""
@@ -170,6 +172,20 @@ class Definitions:
     def is_resource_type(self, name: str) -> bool:
         """Whether `name` is a concrete resource type."""
         return name in self._resources
+
+    def short(self, path: str) -> str:
+        """What the specification calls an element, or a type, in a few words; empty where it has none.
+        https://hl7.org/fhir/R5/elementdefinition-definitions.html#ElementDefinition.short
+        """
+        name, _, rest = path.partition(".")
+        found = (self._words.get(name) or {}).get(rest)
+        if found is not None or not rest:
+            return found or ""
+        # What is inherited is said where it comes from.
+        outer, _, last = rest.rpartition(".")
+        bases = _OF_RESOURCES if not outer and self.is_resource_type(name) else _OF_ELEMENTS
+        shorts = ((self._words.get(base) or {}).get(last) for base in bases)
+        return next((one for one in shorts if one), "")
 
     def has_structure(self, name: str) -> bool:
         """Whether `structure(name)` would find something."""

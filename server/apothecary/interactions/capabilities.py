@@ -42,7 +42,6 @@ DESCRIPTION = (
 # https://hl7.org/fhir/uv/bulkdata/STU2/CapabilityStatement-bulk-data.html
 BULK_DATA = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
 
-OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 # https://terminology.hl7.org/CodeSystem-restful-security-service.html
 SMART = {
     "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
@@ -155,10 +154,8 @@ def _security(settings: Settings) -> JSON:
     cors = {"cors": bool(settings.cors_origins)}
     if not settings.authorized:
         return cors
-    # Clients of the first version look here; those of today at .well-known/smart-configuration.
-    uris = {"extension": [{"url": "token", "valueUri": settings.token_endpoint}], "url": OAUTH_URIS}
+    # The extension `oauth-uris` of the first version has to name an authorization endpoint, and there is none here.
     return {
-        **({"extension": [uris]} if settings.clients else {}),
         **cors,
         "service": [
             {"coding": [SMART], "text": "OAuth2 using SMART-on-FHIR profile (see http://docs.smarthealthit.org)"}

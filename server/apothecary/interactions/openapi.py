@@ -29,6 +29,8 @@ DOCUMENT = "openapi.json"
 Place = tuple[str, str, Callable[[], JSON]]
 """A path below the base, a method in lower case, and what makes the description of both."""
 _SCHEMAS = "#/components/schemas/"
+# https://spec.openapis.org/oas/v3.1.1.html#security-scheme-object
+_TOKEN = {"type": "http", "scheme": "bearer", "description": "See [base]/.well-known/smart-configuration."}
 # What both kinds of documents speak of.
 _SHARED = ("Bundle", "OperationOutcome", "Parameters", "Resource")
 
@@ -76,7 +78,9 @@ class _Described:
             "info": {"title": title, "version": __version__, "description": about},
             "servers": [{"url": self.base}],
             "paths": paths,
+            **({"security": [{"token": []}]} if self.service.settings.authorized else {}),
             "components": {
+                **({"securitySchemes": {"token": _TOKEN}} if self.service.settings.authorized else {}),
                 "schemas": schemas,
                 "parameters": parts.PARAMETERS,
                 "headers": parts.HEADERS,

@@ -41,13 +41,20 @@ def detect(service: Service, version: FhirVersion, base: str, asked: Asked) -> F
     allergens = identified(lookup, [AskedDrug(one.source, one.codes, name=one.text) for one in asked.allergies])
     search = Statements(lookup, drugs)
     statements = search.all()
-    patient = Patient(
-        [_known(lookup, one) for one in asked.conditions], asked.age, asked.sex, asked.pregnant, asked.lactating
-    )
+    known = [
+        *(
+            _known(lookup, AskedConcept(one.source, one.reasons), place)
+            for place, one in enumerate(asked.drugs)
+            if one.reasons
+        ),
+        *(_known(lookup, one) for one in asked.conditions),
+    ]
+    patient = Patient(known, asked.age, asked.sex, asked.pregnant, asked.lactating)
     judge = Judge(drugs, patient, _populations(lookup, statements), lookup.members, lookup.keys)
     judge.judge(statements, search.linked)
     found = judge.found
-    found.issues += [*duplicates(drugs), *allergies(drugs, allergens)]
+    every = [*found.issues, *duplicates(drugs), *allergies(drugs, allergens)]
+    found.issues = list({one.key: one for one in reversed(every)}.values())
     found.issues.sort(key=lambda one: ([each.number for each in one.drugs], one.kind, one.statement, one.about))
     found.not_understood = once([*asked.not_understood, *_not_understood(drugs, allergens, asked)])
     found.not_looked_at = once(
@@ -77,8 +84,8 @@ def _bounded(service: Service, asked: Asked) -> None:
             raise TooCostly(f"{name}: at most {_MOST_CONCEPTS} are looked at", expression=name)
 
 
-def _known(lookup: Lookup, asked: AskedConcept) -> KnownConcept:
-    """A condition with all that stands above it."""
+def _known(lookup: Lookup, asked: AskedConcept, of: int | None = None) -> KnownConcept:
+    """A condition with all that stands above it; `of` is the drug that is prescribed for it."""
     nodes: dict[Key, str] = {}
     for code in asked.codes:
         for key in lookup.keys(code.system, code.code):
@@ -86,7 +93,7 @@ def _known(lookup: Lookup, asked: AskedConcept) -> KnownConcept:
         for one in lookup.above(code)[0]:
             for key in lookup.keys(one.system, one.code):
                 nodes.setdefault(key, f"{asked.label} ({code}) is below {one.display or one.code} ({one})")
-    return KnownConcept(asked, nodes)
+    return KnownConcept(asked, nodes, of)
 
 
 def _populations(lookup: Lookup, statements: Iterable[Statement]) -> Mapping[str, Population]:
@@ -131,6 +138,8 @@ def _silences(search: Statements, drugs: Sequence[Drug]) -> Iterable[Remark]:
     if not search.served:
         yield Remark(f"this server holds no {TYPE}: nothing is stated here of any drug")
         return
+    if not search.pairs_indexed:
+        yield Remark("interactions that have no subject: no search parameter `interactant` finds them here")
     for drug in drugs:
         if drug.understood and not search.naming(drug):
             text = f"{drug.label}: no interaction is stated here of it. This does not mean that there is none"
@@ -163,10 +172,10 @@ def _of_conditions(lookup: Lookup, patient: Patient, statements: Sequence[Statem
 
 
 def _release(lookup: Lookup) -> str:
-    """Which state of the statements answered: how many versions there are, and when the newest was written."""
+    """Which state of the statements answered: when the newest was written."""
     if not lookup.registry.serves(TYPE) or lookup.service.finds(TYPE) == "some":
         return ""
     newest = lookup.reader.history_of(TYPE, count=1)
     if not newest:
         return f"no {TYPE}"
-    return f"{lookup.reader.history_of_total(TYPE)} versions of {TYPE}, the newest of {instant(newest[0].updated)}"
+    return f"{TYPE} as of {instant(newest[0].updated)}, version {newest[0].version} of {newest[0].id}"

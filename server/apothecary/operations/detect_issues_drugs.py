@@ -95,7 +95,7 @@ class _Identifying:
                     by_key.setdefault(key, {})[one.reference] = one
         for drug, done, pending in zip(self.drugs, waiting, self._pending, strict=True):
             for name, wanted in done.references.items():
-                if name in read:
+                if name in read and drug.nodes[name].place == wanted.place:
                     self._stands(drug, pending, read[name], wanted.place, wanted.origin)
                 elif wanted.place == "itself":
                     drug.remarks.append(f"{name} is not held here")
@@ -116,28 +116,20 @@ class _Identifying:
         it contains counts, and nothing that is said of it alone.
         """
         narrower = 0
-        for one in sorted(found, key=lambda one: (not self._same(drug, one, wanted), one.reference)):
-            if one.reference in drug.resources:
-                continue
+        asked = drug.nodes[wanted.origin].origin is None
+        for one in sorted(found, key=lambda one: one.reference):
             if self._same(drug, one, wanted):
                 why = f"{one.label} ({one.reference}) has the code {_said(code)}"
-                drug.add([one.reference], wanted.place, one.label, why, wanted.origin)
-                self._stands(drug, pending, one, wanted.place, one.reference)
-            elif wanted.place == "itself":
+                if drug.add([one.reference], wanted.place, one.label, why, wanted.origin):
+                    self._stands(drug, pending, one, wanted.place, one.reference)
+            elif wanted.place == "itself" and asked:
                 narrower += 1
-                self._inside(
-                    drug,
-                    pending,
-                    one,
-                    "itself",
-                    wanted.origin,
-                    f"{one.label} ({one.reference}) is one with the code {_said(code)}: ",
-                )
-                drug.resources.setdefault(one.reference, one)
+                before = f"{one.label} ({one.reference}) is one with the code {_said(code)}: "
+                self._inside(drug, pending, one, "itself", wanted.origin, before)
         if narrower:
             drug.remarks.append(
-                f"{narrower} records have the code {_said(code)} and are called by another: what they contain was "
-                "looked at, not what is stated of each of them alone"
+                f"{narrower} records have the code {_said(code)} and are called by another: their active ingredients "
+                "and classes were looked at, not what is stated of each of them alone"
             )
 
     def _same(self, drug: Drug, one: Holding, wanted: _Wanted) -> bool:
@@ -162,12 +154,17 @@ class _Identifying:
     def _also(self, drug: Drug, pending: _Pending, coded: Coded, place: Place, node: Node, one: Holding) -> None:
         remark = f" ({coded.remark})" if coded.remark else ""
         why = f"{one.label} is called {coded.label}{remark}"
-        self._code(drug, pending, coded.coding, "above" if coded.relationship == BROADER else place, node, why)
+        self._code(
+            drug, pending, coded.coding, "above" if coded.relationship == BROADER else place, node, why, one.label
+        )
 
     def _inside(self, drug: Drug, pending: _Pending, one: Holding, place: Place, node: Node, before: str = "") -> None:
         """What a resource contains, the classes it is put into, and its routes."""
         deeper: Place = "class" if place in ("class", "above") else "ingredient"
         for part, active in one.ingredients if deeper == "ingredient" else ():
+            if before and not active:
+                # Products of one code differ in these.
+                continue
             where: Place = deeper if active and place != "excipient" else "excipient"
             said = f"{before}{one.label} contains {part.label}" + ("" if active else " (not active)")
             if not part.comparable:
@@ -175,7 +172,8 @@ class _Identifying:
             self._concept(drug, pending, part, where, node, said)
         if place != "excipient":
             for each in one.classes:
-                self._concept(drug, pending, each, "class", node, f"{before}{one.label} is classified as {each.label}")
+                where = "above" if place == "above" else "class"
+                self._concept(drug, pending, each, where, node, f"{before}{one.label} is classified as {each.label}")
         if place == "itself" and not drug.asked.routes:
             drug.routes += one.routes
 
@@ -196,14 +194,14 @@ class _Identifying:
         if not fresh:
             return
         node = fresh[0]
-        pending.codes.setdefault(code, _Wanted(place, node))
+        pending.codes[code] = _Wanted(place, node)
         group = subgroup(code)
         if group is not None and place != "above":
             self._code(drug, pending, group, "class", node, f"{_said(code)} is in the subgroup {group}")
         for one in self._lookup.above(code)[0]:
             above = self._lookup.keys(one.system, one.code)
-            drug.add(above, "above", one.display or str(one), f"{_said(code)} stands below {_said(one)}", node)
-            pending.codes.setdefault(one, _Wanted("above", above[0]))
+            if drug.add(above, "above", one.display or str(one), f"{_said(code)} stands below {_said(one)}", node):
+                pending.codes[one] = _Wanted("above", above[0])
         readings = ndc.readings(code.code) if code.system == _NDC else ()
         if len(readings) > 1:
             drug.remarks.append(

@@ -49,6 +49,7 @@ class Lookup:
         self.registry = service.registry(version).newest
         self.terminology = held(service, version, base)
         self._bases = bases(service.settings, base)
+        self._keys: dict[tuple[str, str], list[Key]] = {}
         self.cut: dict[Code, list[str]] = {}
         """The codes that more resources are called by than are looked at, with their types."""
 
@@ -56,8 +57,12 @@ class Lookup:
 
     def keys(self, system: str, code: str) -> list[Key]:
         """How the index compares a code."""
-        short = key(system)
-        return [(short, form) for form in self.registry.systems.forms(system, code)]
+        known = self._keys.get((system, code))
+        if known is None:
+            short = key(system)
+            known = [(short, form) for form in self.registry.systems.forms(system, code)]
+            self._keys[system, code] = known
+        return known
 
     def members(self, value_set: str) -> list[Key]:
         """The codes of a value set; none where it cannot be listed here."""

@@ -21,6 +21,9 @@ from apothecary.search.query import Query
 from apothecary.store.contract import Hit
 
 TYPE = "ClinicalUseDefinition"
+_ITEM = "ClinicalUseDefinition.interaction.interactant.item"
+# Parameters of the content, and what they must read to be of use here.
+_OWN = {"interactant": f"{_ITEM}.ofType(CodeableConcept)", "interactant-reference": f"{_ITEM}.ofType(Reference)"}
 # Statements of one search, and bytes of them: a list that finds more is looked into part by part.
 _MOST, _BYTES = 5000, 32 * 1024 * 1024
 # Statements that all the searches of one list may find.
@@ -31,10 +34,15 @@ class Statements:
     """The searches for one list."""
 
     def __init__(self, lookup: Lookup, drugs: Sequence[Drug]) -> None:
-        self._lookup = lookup
+        self.lookup = lookup
         self._drugs = drugs
         known = lookup.registry.parameters(TYPE) if lookup.registry.serves(TYPE) else {}
-        self._index = {name: one.index for name, one in known.items()}
+        # What is being indexed is not there yet, and a parameter of the same name may be another one.
+        late = lookup.service.live.now.incomplete.get(TYPE, frozenset())
+        own = {name: one.expression for name, one in known.items() if one.index not in late}
+        self._index = {
+            name: one.index for name, one in known.items() if name in own and own[name] == _OWN.get(name, own[name])
+        }
         self._found: dict[str, Statement] = {}
         self.linked: dict[str, list[str]] = {}
         """For statements without a subject, the resources that name them."""
@@ -55,9 +63,12 @@ class Statements:
         keys = sorted({one for drug in self._drugs for one in drug.codes})
         if not self.served:
             return []
+        wanted = self._between(references, keys)
+        if wanted:
+            # One search for all: what is no interaction, and the interactions of these drugs with each other.
+            wanted = [any_of([Not(self._type("interaction")), *wanted])]
         for some in _parts(references):
-            self._add(self._search(some, self._type("contraindication", "indication", "warning", "undesirable-effect")))
-            self._add(self._search(some, self._type("interaction"), *self._between(references, keys)))
+            self._add(self._search(some, *wanted))
         self._add(self._without_subject(keys, references))
         self._link()
         return [self._found[one] for one in sorted(self._found)]
@@ -71,7 +82,7 @@ class Statements:
         if not wanted:
             return False
         query = Query({TYPE: all_of([self._type("interaction"), any_of(wanted)])}, count=1)
-        return bool(self._lookup.reader.search(query, _BYTES).hits)
+        return bool(self.lookup.reader.search(query, _BYTES).hits)
 
     def _names(self, drug: Drug, one: Statement) -> bool:
         return any(drug.meets(each) is not None for each in chain(one.subjects, one.interactants))
@@ -127,7 +138,7 @@ class Statements:
             yield from self._hits(all_of([any_of(pointing), *further]), references, further)
 
     def _hits(self, wanted: Predicate, references: Sequence[str], further: tuple[Predicate, ...]) -> Iterator[Hit]:
-        page = self._lookup.reader.search(Query({TYPE: wanted}, count=_MOST), _BYTES)
+        page = self.lookup.reader.search(Query({TYPE: wanted}, count=_MOST), _BYTES)
         if page.more_after and len(references) > 1:
             half = len(references) // 2
             for some in (references[:half], references[half:]):
@@ -154,13 +165,13 @@ class Statements:
         for some in _parts(wanted, 500):
             bare = Not(Row("reference", self._index["subject"]))
             asked = all_of([Resource(Compare("id", "in", tuple(some))), bare])
-            self._add(self._lookup.reader.search(Query({TYPE: asked}, count=len(some)), _BYTES).hits)
+            self._add(self.lookup.reader.search(Query({TYPE: asked}, count=len(some)), _BYTES).hits)
 
     def _add(self, hits: Iterable[Hit]) -> None:
         for hit in hits:
             name = f"{hit.type}/{hit.id}"
             if name not in self._found:
-                self._found[name] = statement(r5(hit), self._lookup.keys)
+                self._found[name] = statement(r5(hit), self.lookup.keys)
                 if len(self._found) > MOST:
                     raise _too_many("of these drugs")
 

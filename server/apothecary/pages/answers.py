@@ -39,7 +39,7 @@ _RESOURCES: Mapping[Any, tuple[str, str]] = {
     "CodeSystem": ("terminologies", "code_system_page"),
 }
 # Those that ask for more than their answer, and see for themselves whether what was kept is still right.
-_ASKING = frozenset({"searches", "monographs"})
+_ASKING = frozenset({"searches", "monographs", "comparisons"})
 
 
 def page(view: View, body: bytes) -> bytes:
@@ -49,6 +49,8 @@ def page(view: View, body: bytes) -> bytes:
     if (kind == "CapabilityStatement" and view.path != "metadata") or "_summary" in dict(view.pairs):
         named = None
     module, function = named or ("resources", "resource_page")
+    if view.compared and function == "history_page":
+        module, function = "comparisons", "comparison_page"
     make = getattr(import_module(f"apothecary.pages.{module}"), function)
     made: bytes = (
         make(view, body) if module in _ASKING else page_of(view, function, body, lambda: make(view, parse(body)))

@@ -26,12 +26,31 @@ def history_page(view: View, bundle: JSON) -> bytes:
     for one in entries:
         after = newer.get(one["name"])
         if after is not None and room > 0:
-            after["changes"], after["more"] = _changes(one["resource"], after["resource"], room)
+            after["changes"], after["more"] = difference(one["resource"], after["resource"], room)
             room -= sum(width(line) + 20 for _, line in after["changes"])
         newer[one["name"]] = one
     links = {link["relation"]: link["url"] for link in bundle.get("link", []) if link["relation"] != "self"}
     title = f"History of {view.path.removesuffix('/_history') or 'all resources'}".replace("/_history", "")
-    return shown("history.html", view, title, entries=entries, links=links, total=bundle.get("total"))
+    return shown(
+        "history.html",
+        view,
+        title,
+        entries=entries,
+        links=links,
+        total=bundle.get("total"),
+        compare=_compare(view, entries),
+    )
+
+
+def _compare(view: View, entries: list[dict[str, Any]]) -> tuple[str, str, str] | None:
+    """The address that compares two versions of one resource, and the two that are offered: the first and the last that
+    are shown. None where there are no two.
+    """
+    name = view.path.removesuffix("/_history")
+    numbers = [one["version"] for one in entries if one["version"]]
+    if name.count("/") != 1 or len(numbers) < 2:
+        return None
+    return view.to(f"{name}/_history"), numbers[-1], numbers[0]
 
 
 def _entry(view: View, entry: JSON) -> dict[str, Any]:
@@ -53,7 +72,7 @@ def _entry(view: View, entry: JSON) -> dict[str, Any]:
     }
 
 
-def _changes(before: JSON | None, after: JSON | None, room: int = ALL_LINES) -> tuple[list[tuple[str, str]], int]:
+def difference(before: JSON | None, after: JSON | None, room: int = ALL_LINES) -> tuple[list[tuple[str, str]], int]:
     """The lines that differ, each with its sign; and how many more there are."""
     old, new = _lines(before), _lines(after)
     if old is None or new is None:

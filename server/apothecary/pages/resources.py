@@ -41,6 +41,7 @@ def resource_page(view: View, resource: JSON) -> bytes:
         whole=view.whole,
         elements=elements,
         cut=tree.cut,
+        meanings=tree.meanings,
         findings=shown_findings,
         more_findings=len(found) - len(shown_findings),
         version_id=(resource.get("meta") or {}).get("versionId"),

@@ -8,8 +8,8 @@ from typing import Any
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.json import JSON, parse
 from apothecary.interactions.capabilities import of_type
-from apothecary.interactions.search import search
 from apothecary.pages.answers import shown
+from apothecary.pages.facets import MOST_CHOICES, facets
 from apothecary.pages.outcomes import issues_of
 from apothecary.pages.titles import columns, status_of, title_of
 from apothecary.pages.view import View
@@ -27,10 +27,6 @@ EXAMPLES = {
     "composite": "value$value",
     "special": "",
 }
-# A parameter of more codes has a field to type in.
-MOST_CHOICES = 20
-# Of more matches none are counted by their codes.
-MOST_COUNTED = 1000
 
 # What concerns the answer and not the matches, and has its own place on the page.
 _RESULT = frozenset({"_sort", "_count", "_include", "_revinclude", "_summary", "_elements", "_total", "_explain"})
@@ -42,6 +38,7 @@ def search_page(view: View, body: bytes) -> bytes:
     """A searchset: https://hl7.org/fhir/R5/search.html"""
     bundle = parse(body)
     rows: list[dict[str, Any]] = []
+    matches: list[JSON] = []
     included: list[dict[str, Any]] = []
     issues: list[dict[str, Any]] = []
     for entry in bundle.get("entry", []):
@@ -50,6 +47,8 @@ def search_page(view: View, body: bytes) -> bytes:
             issues += issues_of(resource)
         else:
             (rows if mode == "match" else included).append(_row(view, entry, resource))
+            if mode == "match":
+                matches.append(resource)
     links = {one["relation"]: one["url"] for one in bundle.get("link", []) if one["relation"] != "self"}
     fields = list(_fields(view)) if view.type else []
     sort = dict(view.pairs).get("_sort", "")
@@ -72,7 +71,7 @@ def search_page(view: View, body: bytes) -> bytes:
             name: view.here(("_sort", f"-{name}" if sort == name else name), without=("_page",))
             for name in _sorts(view)
         },
-        facets=list(_facets(view, fields, bundle.get("total"))),
+        facets=facets(view, fields, matches, alone="next" not in links and "previous" not in links),
         explain=view.here(("_explain", "true"), without=("_page",)),
         lines=view.here(("_format", "ndjson"), without=("_page",)),
     )
@@ -128,31 +127,6 @@ def _fields(view: View) -> Iterator[dict[str, Any]]:
                     "documentation": one.get("documentation", ""),
                     "choices": _choices(registry, view, name),
                 }
-
-
-def _facets(
-    view: View, fields: list[dict[str, Any]], total: int | None
-) -> Iterator[tuple[str, list[tuple[str, int, str]]]]:
-    """For each parameter of few codes that was not asked for, how many of the matches have each: only where there are
-    so few that counting them costs next to nothing.
-    """
-    if total is None or not 1 < total <= MOST_COUNTED:
-        return
-    rest = [one for one in view.pairs if one[0] not in _RESULT and one[0] not in ("_page", "_format", "_pretty")]
-    for field in fields:
-        if field["used"]:
-            continue
-        name = field["name"]
-        counted = [(code, _number(view, [*rest, (name, code)])) for code in field["choices"]]
-        found = [(code, number, view.here((name, code), without=("_page",))) for code, number in counted if number]
-        if len(found) > 1:
-            yield name, found
-
-
-def _number(view: View, pairs: list[tuple[str, str]]) -> int:
-    answer = search(view.service, view.version, view.base, view.type, [*pairs, ("_summary", "count")], strict=False)
-    found: int = parse(answer).get("total", 0)
-    return found
 
 
 def _choices(registry: Registry, view: View, name: str) -> list[str]:

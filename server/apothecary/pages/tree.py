@@ -1,7 +1,9 @@
 """A resource as the lines of its JSON, with links on references, and each element explained by the specification.
 
-What the specification says of an element comes from the tables that ship: its types, how often it may stand, what its
-codes come from. https://hl7.org/fhir/R5/elementdefinition.html
+What the specification says of an element comes from the tables that ship: what it is in short words, its types, how
+often it may stand, what its codes come from (https://hl7.org/fhir/R5/elementdefinition.html). A pointer finds it above
+the name, a finger by touching it, and the keyboard in a list behind the lines: a stop at each of hundreds of names
+helps nobody.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ class Tree:
         self._full = False
         self.cut = False
         """Whether some of it was left out."""
+        self.meanings: dict[str, str] = {}
+        """What the elements mean, by path, in the order in which they come."""
 
     def html(self) -> Markup:
         """The lines, as nested lists."""
@@ -49,12 +53,12 @@ class Tree:
             if self._full:
                 break
             found = properties.get(name.removeprefix("_"))
-            said = explained(found.element) if found is not None else ""
+            said = self._meaning(found.element) if found is not None else ""
             below = found.structure if found is not None else ""
             if name == "div" and isinstance(inner, str):
                 inner, below = "(the narrative)", ""
             head = (
-                Markup('<li><b title="{}">{}</b> ').format(said, name)
+                Markup('<li><b tabindex="-1" title="{}">{}</b> ').format(said, name)
                 if said
                 else Markup("<li><b>{}</b> ").format(name)
             )
@@ -85,6 +89,14 @@ class Tree:
             yield Markup("</ol>")
         else:
             yield self._counted(self._leaf(value, path))
+
+    def _meaning(self, element: Element) -> str:
+        said = self.meanings.get(element.path)
+        if said is None:
+            short = self._known.short(element.path)
+            said = self.meanings[element.path] = f"{short}. {explained(element)}" if short else explained(element)
+            self._size += len(said) + len(element.path) + 30
+        return said
 
     def _leaf(self, value: Any, path: str) -> Markup:
         text = (

@@ -26,6 +26,8 @@ class View:
     path: str
     pairs: tuple[tuple[str, str], ...]
     status: int = 200
+    compared: tuple[str, ...] = ()
+    """The versions that the page of a history is to compare."""
 
     @property
     def static(self) -> bool:

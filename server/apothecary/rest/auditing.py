@@ -33,7 +33,7 @@ from apothecary.store.contract import Head, Transaction
 OPEN = frozenset(
     {
         *("capabilities", "openapi", "index", "claims", "interface", "asset", "healthz", "metrics", "readyz"),
-        "smart-configuration",
+        *("smart-configuration", "cds-services"),
     }
 )
 REFUSED = frozenset({401, 403, 429})

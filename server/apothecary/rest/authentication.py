@@ -45,19 +45,18 @@ class Authenticated:
 
     def __call__(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         given = environ.get("HTTP_AUTHORIZATION")
-        open_ = self._is_open(environ)
-        if given is None and open_:
-            return self._app(environ, start)
+        refused: FhirError
         try:
             grant = self._bearers.grant(self._token(given))
         except FhirError as error:
-            if not open_:
-                environ[REFUSED] = error
+            refused = error
         except InvalidToken as error:
-            if not open_:
-                environ[REFUSED] = self._unauthorized(str(error), "invalid_token")
+            refused = self._unauthorized(str(error), "invalid_token")
         else:
             environ[GRANT], environ[SCOPES] = grant, grant.scopes
+            return self._app(environ, start)
+        if not self._is_open(environ):
+            environ[REFUSED] = refused
         return self._app(environ, start)
 
     def _is_open(self, environ: dict[str, Any]) -> bool:

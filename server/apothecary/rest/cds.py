@@ -45,14 +45,15 @@ def _asked(service: Service, name: str) -> Answer:
     """https://cds-hooks.hl7.org/2.0/#calling-a-cds-service"""
     hook = found(name)
     exchange = Exchange(service, "/fhir", None, native=True)
-    service = exchange.service
+    service = exchange.noted
     given = body(exchange)
     today = datetime.fromtimestamp(now() / 1_000_000, UTC).date()
     call = read(hook, given, _local(exchange), today, service.settings.detect_issues_limit)
     if not call.focus and not (call.asked.not_understood or call.asked.drugs):
         # Orders of other kinds alone: there is nothing to say, and nothing that was missed.
         return _answer(service, {"cards": []})
-    made = detect(service, service.settings.fhir_version, exchange.base, call.asked)
+    # What the asker may see, and no more.
+    made = detect(exchange.service, service.settings.fhir_version, exchange.base, call.asked)
     return _answer(service, {"cards": cards(made, call.focus, exchange.base)})
 
 

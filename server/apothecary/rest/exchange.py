@@ -98,8 +98,16 @@ class Exchange:
     @property
     def acting(self) -> Service:
         """The service as this request may use it: it knows what stands against writes of its sender."""
-        closed = closed_for(self.service.settings, self.environ)
-        return self.service if closed is None else replace(self.service, closed_here=closed)
+        service, closed = self.noted, closed_for(self.service.settings, self.environ)
+        return service if closed is None else replace(service, closed_here=closed)
+
+    @property
+    def noted(self) -> Service:
+        """The service for an answer that does not show all that it is made of: what is read is noted for the record."""
+        shown = self.environ.setdefault(SHOWN, [])
+        if self.service.recorder is None:
+            return self.service
+        return replace(self.service, reader=noting(self.service.reader, shown.append))
 
     def add(self, text: str) -> None:
         """Take in the parameters of a query string or a form."""
@@ -216,11 +224,7 @@ class Exchange:
 
     def _page(self, body: bytes, status: int = 200, version: FhirVersion | None = None) -> bytes:
         """The page of an answer."""
-        service, shown = self.service, self.environ.setdefault(SHOWN, [])
-        if service.recorder is not None:
-            # A page shows more than the answer that it is of.
-            service = replace(service, reader=noting(service.reader, shown.append))
-        view = pages.view(service, version or self.version, self.base, self.environ, self.pairs, status)
+        view = pages.view(self.noted, version or self.version, self.base, self.environ, self.pairs, status)
         return pages.page(view, body)
 
     def _respond_page(self, page: bytes, headers: list[tuple[str, str]], status: int = 200) -> Answer:
@@ -258,9 +262,10 @@ class Exchange:
         respond: Callable[..., Answer] = self.respond_native if native else self.respond
         if self.wanted.form is forms.HTML and not native and body:
             self.environ[ANSWERED] = body
-            body, updated, tag, respond = self._page(body), None, None, self._respond_page
+            body, updated, respond = self._page(body), None, self._respond_page
+            tag = _tag_of_page(body)
         if tag is None:
-            tag = f'W/"{sha256(body).hexdigest()[:16]}"'
+            tag = _tag_of(body)
         shown = f'W/"{tag}"' if isinstance(tag, int) else tag
         headers += (("ETag", shown), ("Cache-Control", "no-cache"))
         if updated is not None:
@@ -317,6 +322,14 @@ def is_current(tag: str, tags: str) -> bool:
 def entity_headers(version: int, updated: int) -> list[tuple[str, str]]:
     """ETag and Last-Modified of a version: https://hl7.org/fhir/R5/http.html#versionid"""
     return [("ETag", f'W/"{version}"'), ("Last-Modified", _last_modified(updated // 1_000_000))]
+
+
+def _tag_of(body: bytes) -> str:
+    return f'W/"{sha256(body).hexdigest()[:16]}"'
+
+
+# A page that is kept (`apothecary.pages.kept`) is the same object each time: no look at its bytes is needed.
+_tag_of_page = lru_cache(maxsize=64)(_tag_of)
 
 
 @lru_cache(maxsize=4096)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.service import Service
 from apothecary.rest.headers import PAGE, VARY
 from apothecary.rest.responses import Answer
+
+# Given twice, the versions that the page of a history compares.
+COMPARED = "_compare"
 
 # A year: the address of a style sheet changes with what is in it (https://www.rfc-editor.org/rfc/rfc8246).
 _KEPT = "public, max-age=31536000, immutable"
@@ -28,7 +31,9 @@ def view(
     prefix = environ["PATH_INFO"].partition("/fhir")[2].strip("/")
     segment, _, rest = prefix.partition("/")
     path = rest if segment in {one.segment for one in service.registries} else prefix
-    return View(service, version, base, path, tuple(pairs), status)
+    given = [one for one in pairs if one[0] != COMPARED]
+    compared = tuple(value for name, value in pairs if name == COMPARED)
+    return View(service, version, base, path, tuple(given), status, compared)
 
 
 def page(view: Any, body: bytes) -> bytes:
@@ -56,6 +61,13 @@ def claims(view: Any) -> bytes:
     from apothecary.pages.ledgers import ledger_page
 
     return ledger_page(view)
+
+
+def check(view: Any, given: Mapping[str, str]) -> bytes:
+    """The page of a list of drugs, with what is stated against it."""
+    from apothecary.pages.checks import check_page
+
+    return check_page(view, given)
 
 
 def interface(view: Any, document: str, resource_type: str) -> bytes:

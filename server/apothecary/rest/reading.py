@@ -14,9 +14,10 @@ from apothecary.fhir.temporal import Clock
 from apothecary.interactions import capabilities, history, read, search, subset, terminology_capabilities
 from apothecary.rest import binary, seen, streams
 from apothecary.rest.exchange import Exchange, Pairs, finish
-from apothecary.rest.forms import NDJSON
+from apothecary.rest.forms import HTML, NDJSON
 from apothecary.rest.headers import VARY
 from apothecary.rest.negotiation import check_content_type
+from apothecary.rest.pages import COMPARED
 from apothecary.rest.responses import Answer
 from apothecary.rest.views import BaseViews
 from apothecary.search.compartments import ALL, Compartment
@@ -92,13 +93,17 @@ class ReadingViews(BaseViews):
 
     def history_instance(self, resource_type: str, resource_id: str) -> Answer:
         exchange = self.exchange()
+        pairs = exchange.pairs
+        if exchange.wanted.form is HTML:
+            # Which versions a page compares is no matter of the history.
+            pairs = [one for one in pairs if one[0] != COMPARED]
         body = history.history(
             self.service,
             exchange.version,
             exchange.base,
             resource_type,
             resource_id,
-            exchange.pairs,
+            pairs,
             strict=exchange.strict,
         )
         return exchange.respond_lasting(body, [])
@@ -229,6 +234,12 @@ def _read_form(exchange: Exchange) -> None:
     """
     if not request.headers.get("Content-Type") and not exchange.body():
         return
+    exchange.environ[seen.FORM] = form = form_text(exchange)
+    exchange.add(form)
+
+
+def form_text(exchange: Exchange) -> str:
+    """The form in the body. Raises UnsupportedMediaType, TooLarge and BadRequest."""
     check_content_type(request.headers.get("Content-Type", ""), exchange.version, FORM)
     limit = exchange.service.settings.form_limit
     # All of it has been read: who is answered while still sending may not see the answer.
@@ -238,7 +249,6 @@ def _read_form(exchange: Exchange) -> None:
             remedy="Ask for less at once; the operator of the server can allow more (APOTHECARY_FORM_LIMIT).",
         )
     try:
-        exchange.environ[seen.FORM] = form = exchange.body().decode("utf-8")
-        exchange.add(form)
+        return exchange.body().decode("utf-8")
     except UnicodeDecodeError:
         raise BadRequest("the form is not UTF-8 text") from None

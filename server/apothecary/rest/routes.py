@@ -23,7 +23,7 @@ from apothecary.rest.metrics import CONTENT_TYPE, Metrics
 from apothecary.rest.observe import interaction_of
 from apothecary.rest.openapi import OpenApiViews
 from apothecary.rest.operating import OperationViews
-from apothecary.rest.reading import ReadingViews
+from apothecary.rest.reading import ReadingViews, form_text
 from apothecary.rest.responses import Answer
 from apothecary.rest.sender import of_sender
 from apothecary.rest.writing import WritingViews
@@ -33,6 +33,12 @@ ABOUT = "A FHIR server for medication knowledge."
 REQUEST_HEADERS = (
     "Accept, Authorization, Content-Encoding, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, "
     "Prefer, X-Request-Id, X-Security-Context"
+)
+
+
+# What is POSTed, and changes nothing.
+_READING = frozenset(
+    {"search-type", "search-system", "search-compartment", "transaction", "cds-service", "check", "token"}
 )
 
 
@@ -68,6 +74,7 @@ def register(app: Flask, service: Service, metrics: Metrics) -> None:
     app.add_url_rule(f"/{DOCUMENT}", "openapi", at_default.openapi, methods=["GET"])
     app.add_url_rule("/", "index", lambda: _index(at_default), methods=["GET"])
     app.add_url_rule("/claims", "claims", lambda: _claims(at_default), methods=["GET"])
+    app.add_url_rule("/check", "check", lambda: _check(at_default), methods=["GET", "POST"])
     app.add_url_rule("/openapi", "interface", lambda: _interface(service, Views), methods=["GET"])
     app.add_url_rule(
         "/pages/<digest>/<path:name>", "asset", lambda digest, name: _asset(service, name), methods=["GET"]
@@ -124,6 +131,16 @@ def _claims(views: Views) -> Answer:
     view = pages.view(exchange.service, exchange.version, exchange.base, exchange.environ, exchange.pairs)
     headers = [("Content-Type", "text/html; charset=utf-8"), PAGE]
     return exchange.respond_native(pages.claims(view), headers)
+
+
+def _check(views: Views) -> Answer:
+    """The page to check a list on. The list comes in the body, so that it stands in no address and no log."""
+    exchange = views.exchange(native=True)
+    if request.method == "POST":
+        exchange.add(form_text(exchange))
+    view = pages.view(exchange.service, exchange.version, exchange.base, exchange.environ, ())
+    headers = [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"), PAGE]
+    return exchange.respond_native(pages.check(view, dict(exchange.pairs) if request.method == "POST" else {}), headers)
 
 
 def _interface(service: Service, made: type[Views]) -> Answer:
@@ -199,4 +216,12 @@ def _reads(service: Service, adapter: MapAdapter) -> bool:
     if interaction == "operation":
         operation = service.operations.get(values["operation"])
         return operation is not None and not operation.affects_state
-    return interaction in ("search-type", "search-system", "search-compartment", "transaction", "cds-service", "token")
+    return interaction in (
+        "search-type",
+        "search-system",
+        "search-compartment",
+        "transaction",
+        "cds-service",
+        "check",
+        "token",
+    )

@@ -58,7 +58,9 @@ class Concept:
     text: str = ""
     reference: str = ""
     value_sets: tuple[str, ...] = ()
-    contained: tuple[str, ...] = ()
+    """Any member of one of them is meant."""
+    routes: tuple[Concept, ...] = ()
+    """The routes by which it is meant; any, where there is none."""
 
     @property
     def label(self) -> str:
@@ -76,6 +78,9 @@ class Concept:
         return self.comparable or bool(self.text)
 
 
+NOTHING = Concept()
+
+
 def items(value: Any) -> list[JSON]:
     """The objects of a list; nothing where it is none."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
@@ -86,11 +91,12 @@ def texted(value: Any) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def extensions(node: Any, url: str) -> Iterator[Any]:
+def extensions(node: Any, url: str) -> list[Any]:
     """The values of the extensions of a url."""
-    for one in items(node.get("extension") if isinstance(node, dict) else None):
-        if one.get("url") == url:
-            yield from (value for name, value in one.items() if name.startswith("value"))
+    if not isinstance(node, dict) or "extension" not in node:
+        return []
+    found = (one for one in items(node["extension"]) if one.get("url") == url)
+    return [value for one in found for name, value in one.items() if name.startswith("value")]
 
 
 def codings(concept: Any, keys: Keys) -> Iterator[Coded]:
@@ -105,7 +111,7 @@ def codings(concept: Any, keys: Keys) -> Iterator[Coded]:
 def concept(value: Any, keys: Keys) -> Concept:
     """A CodeableConcept."""
     if not isinstance(value, dict):
-        return Concept()
+        return NOTHING
     sets = tuple(one for one in extensions(value, MEMBER_OF) if isinstance(one, str))
     return Concept(tuple(codings(value, keys)), texted(value.get("text")), value_sets=sets)
 
@@ -113,7 +119,7 @@ def concept(value: Any, keys: Keys) -> Concept:
 def pointed(value: Any) -> Concept:
     """A Reference: `Type/id` where it points to this server, else what it displays."""
     if not isinstance(value, dict):
-        return Concept()
+        return NOTHING
     literal = texted(value.get("reference"))
     reference = parse_reference(literal)
     local = f"{reference.type}/{reference.id}" if reference.relative else literal
@@ -123,8 +129,10 @@ def pointed(value: Any) -> Concept:
 def either(node: Any, name: str, keys: Keys) -> Concept:
     """An element that is a CodeableReference in R5, and a choice of a concept and a reference in other releases."""
     if not isinstance(node, dict):
-        return Concept()
+        return NOTHING
     value = node.get(name)
+    if value is None and not any(one.startswith(name) for one in node):
+        return NOTHING
     if isinstance(value, dict) and ("concept" in value or "reference" in value) and "coding" not in value:
         if isinstance(value.get("reference"), str):
             return pointed(value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from apothecary.fhir.json import JSON
 from apothecary.safety.asked import AskedDrug, Code
@@ -16,6 +16,8 @@ from apothecary.safety.concepts import Coded, Concept, Key, Keys, Node, codings,
 from apothecary.safety.found import Implicated
 
 Place = Literal["itself", "ingredient", "excipient", "class", "above"]
+PLACES: tuple[Place, ...] = get_args(Place)
+"""What says most comes first: a node that is reached in two ways stands in the first of both places."""
 _ATC = "http://www.whocc.no/atc"
 # The subgroup of a substance: https://atcddd.fhi.no/atc/structure_and_principles/
 _SUBSTANCE, _SUBGROUP = 7, 5
@@ -42,15 +44,19 @@ class Drug:
     """The resources that stand for it, its ingredients and classes, by `Type/id`."""
     remarks: list[str] = field(default_factory=list)
     """What of it could not be looked at."""
+    _label: str = ""
+    _own: tuple[str, ...] | None = None
 
     @property
     def label(self) -> str:
         """What to call it: in the words of the request, else by what is held here."""
-        asked = self.asked
-        if asked.name or any(one.display for one in asked.codes):
-            return asked.label
-        held = (step.label for step in self.nodes.values() if step.place == "itself" and step.label != asked.label)
-        return next(held, asked.label)
+        if not self._label:
+            own = self.asked.label
+            self._label = own
+            if not self.asked.name and not any(one.display for one in self.asked.codes):
+                held = (one.label for one in self.nodes.values() if one.place == "itself" and one.label != own)
+                self._label = next(held, own)
+        return self._label
 
     @property
     def implicated(self) -> Implicated:
@@ -68,13 +74,22 @@ class Drug:
         return [one for one in self.nodes if isinstance(one, str)]
 
     @property
+    def own(self) -> tuple[str, ...]:
+        """`Type/id` of the resources that stand for the drug itself; asked for once all is known of it."""
+        if self._own is None:
+            found = [one for one, _ in self.of("itself") if isinstance(one, str)]
+            self._own = tuple(one for one in found if not one.startswith("#"))
+        return self._own
+
+    @property
     def codes(self) -> list[Key]:
         """All codes that name it."""
         return [one for one in self.nodes if not isinstance(one, str)]
 
     def add(self, nodes: Iterable[Node], place: Place, label: str, why: str, origin: Node | None) -> list[Node]:
-        """Note nodes that were not known; those are given back."""
-        fresh = [one for one in nodes if one not in self.nodes]
+        """Note nodes that were not known, or known in a place that says less; those are given back."""
+        rank = PLACES.index(place)
+        fresh = [one for one in nodes if one not in self.nodes or PLACES.index(self.nodes[one].place) > rank]
         for one in fresh:
             self.nodes[one] = Step(place, label, why, origin)
         return fresh
@@ -83,7 +98,7 @@ class Drug:
         """The sentences that lead from what was asked to a node."""
         found: list[str] = []
         at: Node | None = node
-        while at is not None:
+        while at is not None and len(found) <= len(self.nodes):
             step = self.nodes[at]
             if step.why:
                 found.append(step.why)

@@ -64,7 +64,9 @@ class Finding:
     @property
     def key(self) -> tuple[object, ...]:
         """What tells one finding from another."""
-        return self.kind, self.statement, tuple(sorted(one.number for one in self.drugs)), self.about
+        # Which of its populations somebody belongs to first makes no other finding.
+        about = "" if self.kind == "population" else self.about
+        return self.kind, self.statement, tuple(sorted(one.number for one in self.drugs)), about
 
 
 @dataclass(slots=True)

@@ -32,8 +32,8 @@ def allergies(drugs: Sequence[Drug], allergens: Sequence[Drug]) -> Iterator[Find
                 (drug.implicated,),
                 chain,
                 "ALGY",
-                about=label,
-                references=_references(drug),
+                about=allergen.asked.label,
+                references=drug.own,
             )
 
 
@@ -77,9 +77,5 @@ def _twice(kind: Kind, code: str, one: Drug, other: Drug, shared: Sequence[Node]
         (one.implicated, other.implicated),
         tuple(dict.fromkeys(chain)),
         code,
-        references=tuple(dict.fromkeys((*_references(one), *_references(other)))),
+        references=tuple(dict.fromkeys((*one.own, *other.own))),
     )
-
-
-def _references(drug: Drug) -> tuple[str, ...]:
-    return tuple(node for node, _ in drug.of("itself") if isinstance(node, str))

@@ -14,7 +14,7 @@ from typing import Any
 from apothecary.fhir.json import JSON
 from apothecary.fhir.ucum import SYSTEM as UCUM
 from apothecary.fhir.ucum import UcumError, canonical
-from apothecary.safety.asked import AskedConcept, Code, Sex
+from apothecary.safety.asked import AskedConcept, Sex
 from apothecary.safety.concepts import Concept, Key, Keys, concept, items, texted
 
 # What a characteristic is about, by codes of SNOMED CT and LOINC (https://loinc.org) and by words.
@@ -39,6 +39,8 @@ class KnownConcept:
 
     asked: AskedConcept
     nodes: dict[Key, str]
+    of: int | None = None
+    """The drug that is prescribed for it, by its number; None for a condition of the patient."""
 
     def meets(self, named: Concept, members: Sequence[Key] = ()) -> tuple[str, ...] | None:
         """The sentences that lead from it to a concept; None where it is not meant."""
@@ -60,6 +62,7 @@ class Patient:
     """What is known of who takes the drugs. None is unknown."""
 
     conditions: list[KnownConcept] = field(default_factory=list)
+    """Those of the patient, and those that drugs are prescribed for."""
     age: Decimal | None = None
     sex: Sex | None = None
     pregnant: bool | None = None
@@ -217,8 +220,3 @@ def _condition(one: JSON, patient: Patient, keys: Keys) -> Membership:
         if (why := known.meets(named)) is not None:
             return Membership(True, "; ".join(why), ("condition",))
     return Membership(False, f"{named.label} is not among the conditions", ("condition",))
-
-
-def plain(code: Code) -> str:
-    """A code in words."""
-    return f"{code.display} ({code})" if code.display else str(code)

@@ -41,6 +41,8 @@ NO_ADVICE = (
     "This is a look-up of what the content of this server states. It is no advice, it grades nothing by itself, and it "
     "is not meant for decisions without a professional. That nothing is stated does not mean that there is nothing."
 )
+# Of remarks of one kind so many are told, and how many more there are.
+MOST_REMARKS = 500
 _NAMESPACE = uuid.UUID("6f3f0e0c-6d0b-5c3e-9c0e-2d1f5b7a9e11")
 
 
@@ -79,8 +81,7 @@ def _div(lines: list[str]) -> str:
 def _implicated(finding: Finding) -> Iterator[JSON]:
     """The resources that stand for the drugs, and the drugs themselves as they were asked for."""
     for one in finding.references:
-        if not one.startswith("#"):
-            yield {"reference": one}
+        yield {"reference": one}
     for drug in finding.drugs:
         yield {"display": drug.name}
 
@@ -104,8 +105,10 @@ def outcome(found: Found) -> JSON:
 
 
 def _issues(code: str, word: str, remarks: list[Remark]) -> Iterator[Issue]:
-    for one in remarks:
+    for one in remarks[:MOST_REMARKS]:
         yield Issue("warning", code, f"{word}: {one.text}", (one.where,) if one.where else ())
+    if len(remarks) > MOST_REMARKS:
+        yield Issue("warning", code, f"{word}: {len(remarks) - MOST_REMARKS} more of these are left out")
 
 
 def bundle(found: Found) -> JSON:

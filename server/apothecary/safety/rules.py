@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
 from apothecary.safety.asked import Remark
 from apothecary.safety.concepts import Concept, Key, Keys, Node
@@ -23,6 +25,13 @@ Members = Callable[[str], Sequence[Key]]
 _WITH = frozenset({"contraindicated-only-with"})
 _EXCEPT = frozenset({"contraindicated-except-with"})
 _TOGETHER = frozenset({"indicated-only-with", "may-be-combined-with", "add-on-for-lasting-control"})
+
+
+class _Way(NamedTuple):
+    """Whether a drug may be given as a statement says, and what must be said of that."""
+
+    fits: bool
+    said: str
 
 
 @dataclass
@@ -49,16 +58,40 @@ class Judge:
             if one.type == "interaction":
                 self._interaction(one, subjects)
                 continue
-            for drug in self.drugs:
-                met = self._met(drug, subjects)
-                if met is not None:
+            for drug, met in self._meeting(subjects):
+                way = self._route(drug, one.routes)
+                if way.fits:
                     self._of_drug(one, drug, met)
+                else:
+                    self._pass_over(one, way.said, drug)
 
     # -- one drug and a statement
 
     def _met(self, drug: Drug, named: Iterable[Concept]) -> Node | None:
         found = (drug.meets(one, self._members(one)) for one in named)
         return next((node for node in found if node is not None), None)
+
+    def _meeting(self, named: Sequence[Concept]) -> list[tuple[Drug, Node]]:
+        """The drugs that one of the concepts names, each with the node by which it does."""
+        numbers: set[int] = set()
+        for one in named:
+            numbers.update(self._named.get(one.reference, ()) if one.reference else ())
+            for coded in one.codes:
+                for key in coded.keys:
+                    numbers.update(self._named.get(key, ()))
+            for key in self._members(one):
+                numbers.update(self._named.get(key, ()))
+        met = ((self.drugs[number], self._met(self.drugs[number], named)) for number in sorted(numbers))
+        return [(drug, node) for drug, node in met if node is not None]
+
+    @cached_property
+    def _named(self) -> Mapping[Node, Sequence[int]]:
+        """The numbers of the drugs that a node names."""
+        found: dict[Node, list[int]] = {}
+        for number, drug in enumerate(self.drugs):
+            for node in drug.nodes:
+                found.setdefault(node, []).append(number)
+        return found
 
     def _members(self, named: Concept) -> list[Key]:
         return [key for url in named.value_sets for key in self.members(url)]
@@ -71,9 +104,8 @@ class Judge:
         elif one.type in ("warning", "undesirable-effect"):
             self._warning(one, drug, met)
         for therapy in one.therapies if one.type == "indication" else ():
-            for other in self.drugs:
-                node = None if other is drug else self._met(other, [therapy.treatment])
-                if node is not None and therapy.relation in _TOGETHER:
+            for other, node in self._meeting([therapy.treatment]) if therapy.relation in _TOGETHER else ():
+                if other is not drug:
                     use = f" in {one.condition.label}" if one.condition else ""
                     text = f"{drug.label} and {other.label}: the source says{use}: {therapy.label}."
                     self._add("combination", "", one, text, [(drug, met), (other, node)], about=therapy.treatment.label)
@@ -85,12 +117,8 @@ class Judge:
         companions: list[tuple[Drug, Node]] = []
         only = [each for each in one.therapies if each.relation in _WITH]
         if only:
-            companions = [
-                (other, node)
-                for other in self.drugs
-                if other is not drug
-                if (node := self._met(other, [each.treatment for each in only])) is not None
-            ]
+            treatments = [each.treatment for each in only]
+            companions = [(other, node) for other, node in self._meeting(treatments) if other is not drug]
             if not companions:
                 return
         belonging = self._belonging(one)
@@ -105,8 +133,8 @@ class Judge:
         if one.condition:
             for known, why in conditions:
                 text = f"{drug.label}: {one.summary}; {known.asked.label} is among the conditions."
-                sides = [(drug, met), *companions]
-                self._add("drug-condition", "COND", one, text, sides, (*why, *beside), known.asked.label)
+                for sides in [[(drug, met), each] for each in companions] or [[(drug, met)]]:
+                    self._add("drug-condition", "COND", one, text, sides, (*why, *beside), known.asked.label)
         elif only:
             for other, node in companions:
                 text = f"{drug.label} is contraindicated with {other.label}: {one.summary}."
@@ -119,8 +147,12 @@ class Judge:
             self._pass_over(one, f"limits the use of {drug.label} in words only", drug)
             return
         for known, why in self._conditions(one, drug, met):
-            text = f"{drug.label}: {one.summary} {known.asked.label} is among the conditions or reasons."
-            remark = "whether it is given for this, and for how long, was not looked at"
+            prescribed = known.of is not None
+            place = "what it is given for" if prescribed else "among the conditions"
+            text = f"{drug.label}: {one.summary} {known.asked.label} is {place}."
+            remark = "for how long it is given was not looked at"
+            if not prescribed:
+                remark = "whether it is given for this, and for how long, was not looked at"
             self._add("limitation", "COND", one, text, [(drug, met)], (*why, remark), known.asked.label)
 
     def _warning(self, one: Statement, drug: Drug, met: Node) -> None:
@@ -149,6 +181,8 @@ class Judge:
             return
         members = self._members(one.condition)
         for known in self.patient.conditions:
+            if known.of not in (None, drug.number):
+                continue
             if (why := known.meets(one.condition, members)) is None:
                 continue
             coded = [each for each in one.comorbidities if each.comparable]
@@ -187,41 +221,44 @@ class Judge:
                 for place, each in enumerate(one.interactants)
             ]
         for left, right in sides:
-            held = [(drug, node) for drug in self.drugs if (node := self._met(drug, left)) is not None]
+            held = self._meeting(left)
             if held and not any(each.comparable for each in right):
                 for drug, _ in held:
                     named = ", ".join(each.label for each in right if each.label)
                     said = f"says of {drug.label} in words only what it interacts with"
                     self._pass_over(one, f"{said}: {named}" if named else said, drug)
                 continue
+            others = self._meeting(right) if held else []
             for drug, node in held:
-                for other in self.drugs:
-                    met = None if other is drug else self._met(other, right)
-                    if met is not None:
-                        self._pair(one, drug, node, other, met)
+                for other, met in others:
+                    if other is not drug:
+                        meant = [each for each in right if self._met(other, [each]) is not None]
+                        self._pair(one, drug, node, other, met, meant)
 
-    def _pair(self, one: Statement, drug: Drug, node: Node, other: Drug, met: Node) -> None:
-        aside = [each for each in (drug, other) if not self._route(one, each)]
-        if aside:
-            stated = ", ".join(each.label for each in one.routes)
-            for each in aside:
-                self._pass_over(one, f"is stated for the route {stated}; {each.label} is given by another", each)
+    def _pair(self, one: Statement, drug: Drug, node: Node, other: Drug, met: Node, named: Sequence[Concept]) -> None:
+        # The routes of the subject stand with the statement, those of what interacts with that.
+        sides = [(drug, one.routes if one.subjects else ()), *((other, each.routes) for each in named)]
+        ways = [self._route(each, routes) for each, routes in sides]
+        if not ways[0].fits or not any(way.fits for way in ways[1:]):
+            self._pass_over(one, next(way.said for way in ways if not way.fits), drug)
             return
-        routes: tuple[str, ...] = ()
-        if one.routes and not all(each.routes for each in (drug, other)):
-            stated = ", ".join(each.label for each in one.routes)
-            routes = (f"it is stated for the route {stated}; by which route each drug is given is not known",)
         said = "; ".join(filter(None, [one.effect, one.incidence, one.text]))
         text = f"{drug.label} and {other.label}: {said or 'an interaction is stated'}."
-        self._add("drug-drug", "DRG", one, text, [(drug, node), (other, met)], routes)
+        unknown = [way.said for way in ways if way.fits and way.said]
+        self._add("drug-drug", "DRG", one, text, [(drug, node), (other, met)], unknown)
 
-    def _route(self, one: Statement, drug: Drug) -> bool:
-        """Whether a drug may be given by a route for which the statement holds: it is not set aside for what nobody
-        said.
-        """
-        wanted = {key for each in one.routes for coded in each.codes for key in coded.keys}
+    def _route(self, drug: Drug, routes: Sequence[Concept]) -> _Way:
+        """Whether a drug may be given by a route that is stated: it is not set aside for what nobody said."""
+        wanted = {key for each in routes for coded in each.codes for key in coded.keys}
+        if not wanted:
+            return _Way(True, "")
+        stated = ", ".join(each.label for each in routes)
         given = {key for each in drug.routes for coded in each.codes for key in coded.keys}
-        return not wanted or not given or bool(wanted & given)
+        if not given:
+            return _Way(True, f"it is stated for the route {stated}; by which route {drug.label} is given is not known")
+        if wanted & given:
+            return _Way(True, "")
+        return _Way(False, f"is stated for the route {stated}; {drug.label} is given by another")
 
     # -- the answer
 
@@ -239,7 +276,7 @@ class Judge:
         last = f"{one.reference} states it" + (f" ({one.source.label})" if one.source else "")
         unless = "it holds only where its applicability says so, which was not evaluated"
         further = [unless] if one.applicability else []
-        own = [node for drug, _ in sides for node, _ in drug.of("itself") if isinstance(node, str)]
+        own = [one for drug, _ in sides for one in drug.own]
         finding = Finding(
             kind,
             text,
@@ -260,5 +297,4 @@ class Judge:
 
     def _pass_over(self, one: Statement, why: str, drug: Drug | None = None) -> None:
         remark = Remark(f"{one.reference} {why}", drug.asked.source if drug is not None else one.reference)
-        if remark not in self.found.not_looked_at:
-            self.found.not_looked_at.append(remark)
+        self.found.not_looked_at.append(remark)

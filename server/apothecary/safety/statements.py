@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from apothecary.fhir.json import JSON
 from apothecary.fhir.statements import SEVERITY, SEVERITY_EXTENSION, SOURCE_EXTENSION
-from apothecary.safety.concepts import EXTENSION, Concept, Keys, concept, either, extensions, items, pointed, texted
+from apothecary.safety.concepts import (
+    EXTENSION,
+    NOTHING,
+    Concept,
+    Keys,
+    concept,
+    either,
+    extensions,
+    items,
+    pointed,
+    texted,
+)
 from apothecary.safety.found import Severity, Source
 
 ROUTE = EXTENSION + "statement-route"
@@ -49,6 +60,7 @@ class Statement:
     therapies: tuple[Therapy, ...]
     interactants: tuple[Concept, ...]
     routes: tuple[Concept, ...]
+    """Of the subject; those of an interactant stand with it."""
     effect: str
     incidence: str
     management: tuple[str, ...]
@@ -80,14 +92,16 @@ class Statement:
 def statement(resource: JSON, keys: Keys) -> Statement:
     """A statement from the R5 form of its resource."""
     kind = texted(resource.get("type"))
+    # Most statements are interactions, and have nothing of what the others have.
+    pair = kind == "interaction"
     part = resource.get({"undesirable-effect": "undesirableEffect"}.get(kind, kind))
     part = part if isinstance(part, dict) else {}
     severity, graded = _severity(resource, part)
-    limitation = next((concept(one, keys) for one in extensions(part, _CONDITION)), None)
+    limitation = None if pair else next((concept(one, keys) for one in extensions(part, _CONDITION)), None)
     effects = {each.get("code") for one in extensions(resource, _EFFECT) for each in items(one.get("coding"))}
-    condition = limitation or either(part, "diseaseSymptomProcedure", keys)
-    warned = concept(part.get("code"), keys) if kind == "warning" else Concept()
-    undesirable = either(part, "symptomConditionEffect", keys).label
+    condition = NOTHING if pair else limitation or either(part, "diseaseSymptomProcedure", keys)
+    warned = concept(part.get("code"), keys) if kind == "warning" else NOTHING
+    undesirable = "" if pair else either(part, "symptomConditionEffect", keys).label
     described = texted(part.get("description"))
     return Statement(
         id=str(resource.get("id", "")),
@@ -96,11 +110,11 @@ def statement(resource: JSON, keys: Keys) -> Statement:
         subjects=tuple(pointed(one) for one in items(resource.get("subject"))),
         populations=tuple(filter(None, (pointed(one).reference for one in items(resource.get("population"))))),
         condition=condition,
-        course=either(part, "diseaseStatus", keys).label,
+        course="" if pair else either(part, "diseaseStatus", keys).label,
         comorbidities=tuple(found for one in items(part.get("comorbidity")) if (found := _reference(one, keys))),
         therapies=tuple(_therapies(part, keys)),
-        interactants=tuple(found for one in items(part.get("interactant")) if (found := either(one, "item", keys))),
-        routes=tuple(concept(one, keys) for one in extensions(resource, ROUTE)),
+        interactants=tuple(found for one in items(part.get("interactant")) if (found := _routed(one, keys))),
+        routes=_routes(resource, keys),
         effect=either(part, "effect", keys).label or undesirable,
         incidence=concept(part.get("incidence"), keys).label,
         management=tuple(said for one in items(part.get("management")) if (said := concept(one, keys).label)),
@@ -114,6 +128,15 @@ def statement(resource: JSON, keys: Keys) -> Statement:
             texted(each.get("code")) for one in items(resource.get("category")) for each in items(one.get("coding"))
         ),
     )
+
+
+def _routes(node: JSON, keys: Keys) -> tuple[Concept, ...]:
+    return tuple(concept(one, keys) for one in extensions(node, ROUTE))
+
+
+def _routed(interactant: JSON, keys: Keys) -> Concept:
+    found, routes = either(interactant, "item", keys), _routes(interactant, keys)
+    return replace(found, routes=routes) if routes else found
 
 
 def _reference(value: JSON, keys: Keys) -> Concept:

@@ -75,8 +75,10 @@ def ways(reader: Reader, listing: Listing, place: Place, limit: int) -> Iterator
         # A lookup by equality, and no other way in: it comes in the order of the page, however much it finds.
         yield Way([(possible[0], place)], settled=True)
         return
-    counts = _counted(reader, listing, plan.FEW + 1)
-    if counts.fewest <= plan.FEW:
+    # What a page has room for is read whole anyway.
+    few = max(plan.FEW, min(limit, plan.MANY))
+    counts = _counted(reader, listing, few + 1)
+    if counts.fewest <= few:
         yield Way([(counts.smallest, place)])
         return
     if not sort and counts.reached:
