@@ -11,6 +11,7 @@ import pytest
 
 from apothecary.content.load import Loader, load
 from apothecary.content.read import read_bytes
+from apothecary.safety import rules
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.conformance.harness import InProcess
@@ -68,6 +69,20 @@ CONTENT += [
     use(f"section-{code}", "warning", "Medication/b", {"description": "See there."}, category=category(code))
     for code in ("42228-7", "77290-5")
 ]
+CONTENT.append(
+    {
+        "resourceType": "CodeSystem",
+        "id": "routes",
+        "url": "urn:r",
+        "status": "active",
+        "content": "complete",
+        "hierarchyMeaning": "is-a",
+        "concept": [
+            {"code": "mouth"},
+            {"code": "injected", "concept": [{"code": "iv", "concept": [{"code": "arm"}]}, {"code": "im"}]},
+        ],
+    }
+)
 for one in CONTENT:
     if one.get("contraindication") == {}:
         del one["contraindication"]
@@ -171,6 +186,9 @@ def test_what_is_not_taken_is_left_out_and_told(server: InProcess, adherence: st
     ("route", "expected", "said"),
     [
         (concept("urn:r|iv"), [("DRG", "vein")], ""),
+        (concept("urn:r|arm"), [("DRG", "vein")], ""),
+        (concept("urn:r|injected"), [("DRG", "vein")], "is not known"),
+        (concept("urn:r|im"), [], "alpha is given by another"),
         (concept("urn:r|mouth"), [], "alpha is given by another"),
         (concept("urn:others|mouth"), [("DRG", "vein")], "is not known"),
         ({"text": "per os"}, [("DRG", "vein")], "is not known"),
@@ -252,3 +270,16 @@ def test_a_code_that_names_nothing_here_is_shown_as_it_was_asked(server: InProce
     said = told(post(server, {"resourceType": "Parameters", "parameter": named}))
     for one in asked:
         assert f"not understood: {one}: nothing here says which drug this is" in said
+
+
+@pytest.mark.parametrize(
+    ("most", "said"),
+    [("MOST", "more than 3 findings"), ("MOST_REMARKS", "more than 3 remarks on what was not looked at")],
+)
+def test_a_list_that_finds_more_than_anybody_reads_is_refused(
+    server: InProcess, monkeypatch: pytest.MonkeyPatch, most: str, said: str
+) -> None:
+    monkeypatch.setattr(rules, most, 3)
+    answer = post(server, listed(*[order(A), order(B)] * 4), "r4")
+    assert answer.status == 400
+    assert said in told(answer)

@@ -80,6 +80,10 @@ class Lookup:
         question = ("safety above", code.system, code.code)
         return self.terminology.remembered(question, lambda: self._above(code))
 
+    def above_keys(self, code: Code) -> Iterator[Key]:
+        """The keys of what stands above a code."""
+        return (key for one in self.above(code)[0] for key in self.keys(one.system, one.code))
+
     def display(self, code: Code) -> str:
         """What the code system calls it; empty where that is not held."""
         found: str = self.terminology.remembered(("safety display", *code[:2]), lambda: self._display(code))
