@@ -283,3 +283,24 @@ def test_a_list_that_finds_more_than_anybody_reads_is_refused(
     answer = post(server, listed(*[order(A), order(B)] * 4), "r4")
     assert answer.status == 400
     assert said in told(answer)
+
+
+ILL = {"resourceType": "Condition", "id": "ill", "code": concept("urn:c|ill", text="illness")}
+
+
+@pytest.mark.parametrize(
+    ("why", "base"),
+    [
+        ({"reasonCode": [concept("urn:c|ill")]}, "r4"),
+        ({"reasonReference": [{"reference": "#ill"}], "contained": [ILL]}, "r4"),
+        ({"reason": [{"concept": concept("urn:c|ill")}]}, "r5"),
+        ({"reason": [{"reference": {"reference": "#ill"}}], "contained": [ILL]}, "r5"),
+    ],
+)
+def test_what_an_order_is_given_for_counts_as_a_condition(server: InProcess, why: JSON, base: str) -> None:
+    assert stated(post(server, order(A, **why), base)) == [("COND", "ill")]
+
+
+def test_a_reason_that_is_elsewhere_is_told(server: InProcess) -> None:
+    said = told(post(server, order(A, reasonReference=[{"reference": "Condition/elsewhere"}]), "r4"))
+    assert "Condition/elsewhere, for which it is given, is no Condition in the request" in said
