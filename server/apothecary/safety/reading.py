@@ -109,7 +109,8 @@ class Reader:
         entries = items(resource.get("entry"))
         held = [(one, one["resource"]) for one in entries if isinstance(one.get("resource"), dict)]
         for entry, each in held:
-            for name in (entry.get("fullUrl"), f"{each.get('resourceType')}/{each.get('id')}"):
+            named = f"{each.get('resourceType')}/{each['id']}" if each.get("id") else None
+            for name in (entry.get("fullUrl"), named):
                 if isinstance(name, str):
                     self._beside[name] = each
         # A Medication that an order refers to is that order's drug, and none of its own.
