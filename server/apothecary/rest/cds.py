@@ -13,6 +13,7 @@ from typing import Any
 
 from flask import Flask, request
 
+from apothecary.access.ehr import PATH
 from apothecary.errors import NotFound, UnsupportedMediaType
 from apothecary.fhir.json import dumps
 from apothecary.fhir.references import localise, parse_reference
@@ -26,7 +27,6 @@ from apothecary.safety.cards import cards
 from apothecary.safety.hooks import SERVICES, HookService, read
 from apothecary.search.own import bases
 
-PATH = "/cds-services"
 _JSON = ("application/json", "application/fhir+json")
 
 
