@@ -114,6 +114,22 @@ def test_what_is_signed_for_cds_hooks_gets_no_access_token(http: FlaskClient) ->
     assert ask(http, EHR.assertion()).status_code == 401
 
 
+def test_feedback_comes_with_a_token_and_is_read_by_who_may_see_everything(http: FlaskClient) -> None:
+    path, outcome = (
+        "/cds-services/order-sign/feedback",
+        {"outcome": "overridden", "outcomeTimestamp": "2026-11-27T08:00:00Z"},
+    )
+    sent = {"feedback": [outcome | {"card": "9368d37b-283f-84a0-93ea-547cebab93ed"}]}
+    for aud in (SIGN, f"{SIGN}/feedback"):
+        assert http.post(path, json=sent, headers=bearer(own(aud=aud))).status_code == 200
+    for token, status in ((own(aud=SERVICES), 401), (own(BLIND), 403)):
+        assert http.post(path, json=sent, headers=bearer(token)).status_code == status
+    assert http.post(path, json=sent, headers={"Host": "drugs.example"}).status_code == 401
+    assert http.get(path, headers=bearer(EHR.token(http))).json["told"] == 2
+    assert http.get(path, headers=bearer(BLIND.token(http, "system/Organization.rs"))).status_code == 403
+    assert ask(http, own(aud=f"{SIGN}/feedback")).status_code == 401
+
+
 def now() -> int:
     return int(time.time())
 

@@ -48,8 +48,8 @@ class Bearers:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`issuer` is this server's address, in tokens of its own; without `clients` there are none of these. `ehrs` are
-        taken where CDS Hooks are offered.
+        """`issuer` is this server's address, in tokens of its own; without `clients` there are none of these. `ehrs`
+        are taken where CDS Hooks are offered.
         """
         self._issuer, self._clients, self._keys, self._issuers = issuer, clients, keys, issuers
         self._ehrs = ehrs
@@ -58,7 +58,7 @@ class Bearers:
         self._known: dict[bytes, Known] = {}
 
     def grant(self, token: str, path: str = "") -> Grant:
-        """What a token grants that is sent to a path. Raises InvalidToken; Unreachable where that cannot be told now."""
+        """What a token grants that is sent to a path. Raises InvalidToken; Unreachable where nobody can tell now."""
         digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
         now, marks = self._clock(), self._marks()
         found = self._known.get(digest)
@@ -80,8 +80,8 @@ class Bearers:
         return grant
 
     def _of_ehr(self, signed: Signed, ehrs: Ehrs, path: str) -> bool:
-        """Whether a token is one that an EHR signed: for CDS Hooks, and by nobody who gives access tokens. Who does both
-        says by `aud` which one it is.
+        """Whether a token is one that an EHR signed: for CDS Hooks, and by nobody who gives access tokens. Who does
+        both says by `aud` which one it is.
         """
         if not ehrs.audiences(path):
             return False

@@ -31,8 +31,8 @@ class Ehrs:
         self._signatures, self._issuer = signatures, settings.root
 
     def audiences(self, path: str) -> frozenset[str]:
-        """What `aud` may be in a token that is sent to a path; nothing where that is none of CDS Hooks. Feedback is sent
-        to an address of its own, but the page has EHRs name the service.
+        """What `aud` may be in a token that is sent to a path; nothing where that is none of CDS Hooks. Feedback is
+        sent to an address of its own, but the page has EHRs name the service.
         """
         found = _ADDRESS.fullmatch(path)
         if found is None:
