@@ -65,7 +65,7 @@ def _asked(service: Service, name: str) -> Answer:
         # Orders of other kinds alone: there is nothing to say, and nothing that was missed.
         return _answer(service, {"cards": []})
     # What the asker may see, and no more.
-    made = detect(exchange.service, service.settings.fhir_version, exchange.base, call.asked)
+    made = detect(service, service.settings.fhir_version, exchange.base, call.asked)
     return _answer(service, {"cards": cards(made, call.focus, exchange.base)})
 
 
