@@ -244,6 +244,19 @@ def test_feedback_that_is_wrong_is_refused(client: Any, path: str, sent: dict[st
     assert client.get("/cds-services/none/feedback").status_code == 404
 
 
+@pytest.mark.parametrize("text", ["\\u0000", "\\ud800", "é'\\\\%", "x" * 200])
+def test_a_reason_is_any_text_that_there_can_be(client: Any, text: str) -> None:
+    address, moment = "/cds-services/order-select/feedback", "2026-11-27T08:00:00Z"
+    reason = f'{{"reason": {{"system": "urn:reasons", "code": "{text}"}}}}'
+    card = f'{{"card": "{uuid.uuid4()}", "outcome": "overridden", "outcomeTimestamp": "{moment}"'
+    sent = f'{{"feedback": [{card}, "overrideReason": {reason}}}]}}'
+    answer = client.post(address, data=sent.encode(), content_type="application/json")
+    possible = text not in ("\\u0000", "\\ud800")
+    assert answer.status_code == (200 if possible else 400), answer.text
+    told = [one["reason"]["code"] for one in client.get(address).json["feedback"]]
+    assert (json.loads(f'"{text}"') in told) is possible
+
+
 def test_a_server_that_takes_no_writes_counts_nothing(sqlite_database_url: str) -> None:
     app = create_app(Settings(database=sqlite_database_url, content="", cds_hooks=True, read_only=True))
     assert app.test_client().post("/cds-services/order-sign/feedback", json={"feedback": []}).status_code == 403

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apothecary.errors import BadRequest
 from apothecary.safety.cards import SILENCE, statement_mark
@@ -100,3 +102,33 @@ def test_what_is_wrong_is_refused_as_a_whole_with_its_place(request_: Any, place
     with pytest.raises(BadRequest) as refused:
         reactions(request_)
     assert refused.value.issues[0].expression == ((place,) if place else ())
+
+
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+_PLACES = (
+    *(("feedback",), ("feedback", 0), ("feedback", 0, "card"), ("feedback", 0, "outcome")),
+    *(("feedback", 0, "outcomeTimestamp"), ("feedback", 0, "acceptedSuggestions"), ("feedback", 0, "overrideReason")),
+    *(("feedback", 0, "overrideReason", "reason"), ("feedback", 0, "overrideReason", "userComment")),
+    *(("feedback", 0, "overrideReason", "reason", name) for name in REASON),
+)
+
+
+@given(place=st.sampled_from(_PLACES), value=_ANY)
+def test_whatever_an_ehr_sends_is_understood_or_refused(place: tuple[str | int, ...], value: Any) -> None:
+    request: Any = {"feedback": [told(overrideReason={"reason": dict(REASON), "userComment": "why"})]}
+    node = request
+    for step in place[:-1]:
+        node = node[step]
+    node[place[-1]] = value
+    try:
+        (found,) = reactions(request)
+    except BadRequest:
+        return
+    assert found.outcome in ("accepted", "overridden")
+    assert len(found.mark) in (0, 12)
+    assert len(found.system) <= 500
+    assert len(found.code) <= 200
