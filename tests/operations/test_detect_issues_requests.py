@@ -26,6 +26,9 @@ INTO_VEIN = {"url": f"{URL}statement-route", "valueCodeableConcept": concept("ur
 NOT_HELD = {"url": f"{URL}member-of", "valueCanonical": "https://sets.invalid/none"}
 
 
+OWN = "https://drugs.invalid/fhir"
+
+
 def pair(name: str, subject: str, *interactants: JSON, **more: Any) -> JSON:
     return use(name, "interaction", subject, {"interactant": list(interactants)}, **more)
 
@@ -54,6 +57,8 @@ CONTENT: list[JSON] = [
         **pair("inner", "Medication/b", {"itemReference": {"reference": "#1"}}),
         "contained": [{"resourceType": "Medication", "id": "1", "status": "active", "code": {"text": "omega"}}],
     },
+    pair("of-own", f"{OWN}/Medication/a", {"itemReference": {"reference": f"{OWN}/r5/Medication/two"}}),
+    pair("of-another", "https://other.invalid/fhir/Medication/a", {"itemCodeableConcept": concept("urn:t|two")}),
     use("ill", "contraindication", "Medication/a", {"diseaseSymptomProcedure": {"concept": concept("urn:c|ill")}}),
     use(
         "with",
@@ -91,7 +96,7 @@ for one in CONTENT:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
     place = tmp_path_factory.mktemp("requests")
-    options = Settings(database=f"sqlite:///{place}/a.db", content=str(place))
+    options = Settings(database=f"sqlite:///{place}/a.db", content=str(place), base_url=OWN)
     store = open_store(options)
     loader = Loader(store, options, lambda failure: pytest.fail(str(failure)))
     found = [*CONTENT, *(json.loads(one.read_bytes()) for one in (RESOURCES / "SearchParameter").glob("*.json"))]
@@ -208,6 +213,10 @@ def test_the_route_of_an_order_sets_a_statement_aside_where_both_can_be_compared
 def test_what_is_stated_of_one_product_is_not_said_of_another_of_the_same_ingredient(server: InProcess) -> None:
     assert stated(post(server, listed(order("urn:t|one"), order(B)), "r4")) == [("DRG", "of-one")]
     assert stated(post(server, listed(order("urn:t|two"), order(B)), "r4")) == []
+
+
+def test_a_statement_that_refers_to_this_server_by_its_address_is_one_about_what_is_here(server: InProcess) -> None:
+    assert stated(post(server, listed(order(A), order("urn:t|two")), "r4")) == [("DRG", "of-own")]
 
 
 def test_a_list_of_several_patients_is_told(server: InProcess) -> None:
