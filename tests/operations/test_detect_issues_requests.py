@@ -332,3 +332,10 @@ def test_an_order_and_what_carries_it_out_are_one_therapy_and_another_order_is_n
     assert "carries out MedicationRequest/r: the two are not told as the same drug twice" in told(answer)
     assert ("DUPTHPGEN", "") in stated(post(server, listed(own, carried, order(A, id="q")), "r4"))
     assert ("DUPTHPGEN", "") in stated(post(server, listed(order(A, id="q"), carried), "r4"))
+
+
+@pytest.mark.parametrize("kind", [[None], {}, {"x": 1}, 5, "", None])
+def test_a_resource_whose_type_is_no_word_is_told(server: InProcess, kind: Any) -> None:
+    answer = post(server, listed({"resourceType": kind, "id": "m"}, order(A), order(B)), "r4")
+    assert stated(answer) == [("DRG", "ab")]
+    assert "a resource without a type is not looked at" in told(answer)

@@ -73,7 +73,7 @@ class Reader:
 
     def add(self, resource: JSON, source: str, depth: int = 0) -> None:
         """Read a resource. What is of another type is told."""
-        kind = resource.get("resourceType")
+        kind = _type(resource)
         self._whose(resource, source)
         if kind == "Bundle":
             self._bundle(resource, source, depth)
@@ -90,12 +90,12 @@ class Reader:
         elif kind == "List":
             self._listed(resource, source)
         else:
-            shown = kind if isinstance(kind, str) else "resource without a type"
+            shown = kind or "resource without a type"
             self.asked.not_looked_at.append(Remark(f"{source}: a {shown[:100]} is not looked at", source))
 
     def _whose(self, resource: JSON, source: str) -> None:
         """Tell once where a request is about several patients: what is said of one is not said of another."""
-        if resource.get("resourceType") == "Patient":
+        if _type(resource) == "Patient":
             whose = texted(resource.get("id"))
         else:
             of = next((one for name in ("subject", "patient") if isinstance(one := resource.get(name), dict)), {})
@@ -128,11 +128,11 @@ class Reader:
                 return
 
     def _referred(self, order: JSON) -> Iterator[JSON]:
-        if order.get("resourceType") in ORDERS:
+        if _type(order) in ORDERS:
             literal = either(order, "medication", _no_keys).reference
             if literal in self._beside:
                 yield self._beside[literal]
-        elif order.get("resourceType") in DRUGS:
+        elif _type(order) in DRUGS:
             # Nor is what another one contains.
             definitional = order.get("definitional")
             for part in items((definitional if isinstance(definitional, dict) else order).get("ingredient")):
@@ -143,7 +143,7 @@ class Reader:
     # -- drugs
 
     def _order(self, order: JSON, source: str) -> None:
-        kind, status = str(order.get("resourceType")), texted(order.get("status"))
+        kind, status = _type(order), texted(order.get("status"))
         named = either(order, "medication", _no_keys)
         over = status in _OVER and not (status == "completed" and kind in _GIVEN)
         adherence = order.get("adherence")
@@ -167,7 +167,7 @@ class Reader:
 
     def _follows(self, order: JSON) -> Iterator[str]:
         """The orders in the request that it says it carries out."""
-        for name in _CARRIED_OUT.get(str(order.get("resourceType")), ()):
+        for name in _CARRIED_OUT.get(_type(order), ()):
             for one in (*items(order.get(name)), order.get(name)):
                 found = self._beside.get(pointed(one).reference, {})
                 if found.get("resourceType") == "MedicationRequest" and found is not order and _address(found):
@@ -267,6 +267,10 @@ class Reader:
                 continue
             text = f"{source}.entry[{place}]: {literal[:200] or 'an entry'} is not in the request"
             self.asked.not_understood.append(Remark(text, source))
+
+
+def _type(resource: JSON) -> str:
+    return texted(resource.get("resourceType"))
 
 
 def _address(resource: JSON) -> str:
