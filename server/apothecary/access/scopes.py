@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote, unquote_plus
@@ -161,6 +161,11 @@ class Scopes:
         if not found:
             return None
         return () if () in found else tuple(sorted(set(found)))
+
+    def find_all_of(self, others: Scopes) -> bool:
+        """Whether a search by these finds whatever one by the others does."""
+        wanted = [replace(one, permissions="s") for one in others.of if one.context in COUNTED and "s" in one.permissions]
+        return all(any(own.covers(one) for own in self.of) for one in wanted)
 
     def may(self, resource_type: str, *permissions: Permission) -> bool:
         """Whether any of these may be done with some resources of a type."""
