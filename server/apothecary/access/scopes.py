@@ -164,7 +164,8 @@ class Scopes:
 
     def find_all_of(self, others: Scopes) -> bool:
         """Whether a search by these finds whatever one by the others does."""
-        wanted = [replace(one, permissions="s") for one in others.of if one.context in COUNTED and "s" in one.permissions]
+        counted = (one for one in others.of if one.context in COUNTED and "s" in one.permissions)
+        wanted = [replace(one, permissions="s") for one in counted]
         return all(any(own.covers(one) for own in self.of) for one in wanted)
 
     def may(self, resource_type: str, *permissions: Permission) -> bool:
