@@ -24,6 +24,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"scopes": []}, r"\d+:\d+", "scopes: write 1 or more items"),
     ({"scopes": ["system/Medicaton.rs"]}, r"\d+:\d+", "did you mean 'Medication'"),
     ({"scopes": ["system/*.sr"]}, r"\d+:\d+", "in this order"),
+    (
+        {"scopes": [f"system/List.rs?{'&'.join(['_id:not=a', '_id:not=b', f'_id:not={n}'])}" for n in range(190)]},
+        r"\d+:\d+",
+        "in all",
+    ),
     ({"scope": "x"}, r"\d+:\d+", "did you mean 'scopes'"),
     ({"jwks": None}, "1:1", "either jwks"),
     ({"jwks_url": "https://a.example/k"}, "1:1", "either jwks"),

@@ -212,10 +212,14 @@ def read_client(path: Path, fetch: Fetch = fetch) -> Client:
             faults.append((("jwks", "keys"), "two keys have one kid"))
     elif isinstance(given.jwks_url, str) and (against := why_not(given.jwks_url)):
         faults.append((("jwks_url",), against))
+    try:
+        scopes = Scopes.known(given.scopes)
+    except ValueError as error:
+        faults.append((("scopes",), str(error)))
     if faults:
         raise InvalidFile(placed(document, faults))
     remote = Remote(given.jwks_url, usable, fetch=fetch) if isinstance(given.jwks_url, str) else None
-    return Client(given.id, given.name, Scopes.parse(given.scopes), tuple(keys), remote)
+    return Client(given.id, given.name, scopes, tuple(keys), remote)
 
 
 def clients_of(settings: Settings) -> Clients | None:
