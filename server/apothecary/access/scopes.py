@@ -121,8 +121,8 @@ class Scopes:
 
     @classmethod
     def made(cls, scopes: Iterable[Scope]) -> Scopes:
-        """The same in one order: alike ones are put together, and what others cover is left out. Raises ValueError where
-        they are too many, or have too many criteria in all: each is a clause of every search.
+        """The same in one order: alike ones are put together, and what others cover is left out. Raises ValueError for
+        too many of them, or too many criteria in all: each is a clause of every search.
         """
         alike: dict[tuple[str, str, Pairs], set[str]] = {}
         for one in scopes:
