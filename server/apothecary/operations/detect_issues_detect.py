@@ -7,6 +7,7 @@ silence.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from apothecary.errors import TooCostly
 from apothecary.fhir.releases import FhirVersion
@@ -50,11 +51,12 @@ def detect(service: Service, version: FhirVersion, base: str, asked: Asked) -> F
         *(_known(lookup, one) for one in asked.conditions),
     ]
     patient = Patient(known, asked.age, asked.sex, asked.pregnant, asked.lactating)
-    judge = Judge(drugs, patient, _populations(lookup, statements), lookup.members, lookup.keys)
+    populations = _populations(lookup, statements)
+    judge = Judge(drugs, patient, populations, lookup.members, lookup.keys, lookup.above_keys)
     judge.judge(statements, search.linked)
+    for one in chain(duplicates(drugs), allergies(drugs, allergens)):
+        judge.add(one)
     found = judge.found
-    every = [*found.issues, *duplicates(drugs), *allergies(drugs, allergens)]
-    found.issues = list({one.key: one for one in reversed(every)}.values())
     found.issues.sort(key=lambda one: ([each.number for each in one.drugs], one.kind, one.statement, one.about))
     found.not_understood = once([*asked.not_understood, *_not_understood(drugs, allergens, asked)])
     found.not_looked_at = once(
@@ -64,6 +66,8 @@ def detect(service: Service, version: FhirVersion, base: str, asked: Asked) -> F
             *_silences(search, drugs),
             *_of_drugs(drugs),
             *_of_conditions(lookup, patient, statements),
+            *_of_sets(lookup),
+            *judge.unasked(),
             *found.not_looked_at,
         ]
     )
@@ -169,6 +173,11 @@ def _of_conditions(lookup: Lookup, patient: Patient, statements: Sequence[Statem
                     "code were found",
                     known.asked.source,
                 )
+
+
+def _of_sets(lookup: Lookup) -> Iterable[Remark]:
+    for url in lookup.unlisted:
+        yield Remark(f"the value set {url} cannot be listed here: what is stated of its members was not compared")
 
 
 def _release(lookup: Lookup) -> str:

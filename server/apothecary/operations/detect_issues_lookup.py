@@ -14,7 +14,7 @@ import msgspec
 from apothecary.errors import FhirError, NotEnumerable, UnknownTerminology
 from apothecary.fhir.code_forms import FORMS
 from apothecary.fhir.json import JSON
-from apothecary.fhir.references import localise, parse_reference
+from apothecary.fhir.references import localise, localised, parse_reference
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.forms import body_in
 from apothecary.interactions.service import Service
@@ -49,9 +49,13 @@ class Lookup:
         self.registry = service.registry(version).newest
         self.terminology = held(service, version, base)
         self._bases = bases(service.settings, base)
+        shortest = (one for one in self._bases if not any(one != root and one.startswith(root) for root in self._bases))
+        self._roots = [one.encode() for one in shortest]
         self._keys: dict[tuple[str, str], list[Key]] = {}
         self.cut: dict[Code, list[str]] = {}
         """The codes that more resources are called by than are looked at, with their types."""
+        self.unlisted: list[str] = []
+        """The value sets that were asked for and cannot be listed here."""
 
     # -- codes
 
@@ -69,6 +73,7 @@ class Lookup:
         try:
             listed = self.terminology.members(value_set)
         except FhirError:
+            self.unlisted.append(value_set)
             return []
         return [(key(system), form) for system, forms in listed.items() for form in forms]
 
@@ -76,6 +81,10 @@ class Lookup:
         """What stands above a code, and whether anything is known of its hierarchy. A circle ends."""
         question = ("safety above", code.system, code.code)
         return self.terminology.remembered(question, lambda: self._above(code))
+
+    def above_keys(self, code: Code) -> Iterator[Key]:
+        """The keys of what stands above a code."""
+        return (key for one in self.above(code)[0] for key in self.keys(one.system, one.code))
 
     def display(self, code: Code) -> str:
         """What the code system calls it; empty where that is not held."""
@@ -104,6 +113,14 @@ class Lookup:
 
     # -- resources
 
+    def r5(self, one: Hit | Stored) -> JSON:
+        """The R5 form of a resource, to be read only: its numbers do not keep their digits, and references to this
+        server's own addresses are relative, as the index has them.
+        """
+        text = body_in(one, FhirVersion.R5)
+        found: JSON = msgspec.json.decode(text)
+        return {**localised(found, self._bases)} if any(root in text for root in self._roots) else found
+
     def local(self, literal: str) -> str:
         """`Type/id` of a reference to this server, empty for another."""
         reference = parse_reference(localise(literal, self._bases))
@@ -116,7 +133,7 @@ class Lookup:
             kind, _, identity = one.partition("/")
             if self.registry.serves(kind):
                 wanted.append((kind, identity))
-        return {f"{one.type}/{one.id}": r5(one) for one in (self.reader.read_many(wanted) if wanted else ())}
+        return {f"{one.type}/{one.id}": self.r5(one) for one in (self.reader.read_many(wanted) if wanted else ())}
 
     def coded(self, codes: Sequence[Code]) -> Iterator[Holding]:
         """The resources that are called by one of the codes."""
@@ -124,7 +141,7 @@ class Lookup:
             for kind, parameters in TYPES.items():
                 if self.registry.serves(kind):
                     for hit in self._found(kind, parameters, codes):
-                        yield holding(r5(hit), f"{hit.type}/{hit.id}", self.keys)
+                        yield holding(self.r5(hit), f"{hit.type}/{hit.id}", self.keys)
 
     def _found(self, kind: str, parameters: Sequence[str], codes: Sequence[Code]) -> list[Hit]:
         known = self.registry.parameters(kind)
@@ -156,9 +173,3 @@ def rows(index: str, by_system: Mapping[str, Sequence[str]]) -> list[Predicate]:
         Row("token", index, Every((Compare("code", "in", tuple(forms)), Compare("system", "=", system))))
         for system, forms in by_system.items()
     ]
-
-
-def r5(one: Hit | Stored) -> JSON:
-    """The R5 form of a resource, to be read only: its numbers do not keep their digits."""
-    found: JSON = msgspec.json.decode(body_in(one, FhirVersion.R5))
-    return found

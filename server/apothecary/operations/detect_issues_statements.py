@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from apothecary.errors import TooCostly
-from apothecary.operations.detect_issues_lookup import Lookup, r5, rows
+from apothecary.operations.detect_issues_lookup import Lookup, rows
 from apothecary.safety.concepts import Key
 from apothecary.safety.drugs import Drug
 from apothecary.safety.statements import Statement, statement
@@ -171,7 +171,7 @@ class Statements:
         for hit in hits:
             name = f"{hit.type}/{hit.id}"
             if name not in self._found:
-                self._found[name] = statement(r5(hit), self.lookup.keys)
+                self._found[name] = statement(self.lookup.r5(hit), self.lookup.keys)
                 if len(self._found) > MOST:
                     raise _too_many("of these drugs")
 
