@@ -13,7 +13,7 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import instant
 from apothecary.interactions.service import Service
 from apothecary.operations.detect_issues_drugs import identified
-from apothecary.operations.detect_issues_lookup import TYPES, Lookup
+from apothecary.operations.detect_issues_lookup import TYPES, Lookup, r5
 from apothecary.operations.detect_issues_statements import TYPE, Statements
 from apothecary.safety.asked import Asked, AskedConcept, AskedDrug, Remark, once
 from apothecary.safety.concepts import Key
@@ -98,7 +98,7 @@ def _known(lookup: Lookup, asked: AskedConcept, of: int | None = None) -> KnownC
 
 def _populations(lookup: Lookup, statements: Iterable[Statement]) -> Mapping[str, Population]:
     wanted = sorted({each for one in statements for each in one.populations})
-    return {name: population(resource, name) for name, resource in lookup.read(wanted).items()}
+    return {name: population(r5(one), name) for name, one in lookup.read(wanted).items()}
 
 
 # -- what the answer cannot say

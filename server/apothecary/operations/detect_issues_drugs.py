@@ -85,9 +85,7 @@ class _Identifying:
         if not references and not codes:
             return False
         lookup = self._lookup
-        read = {
-            name: holding(resource, name, lookup.keys) for name, resource in lookup.read(sorted(references)).items()
-        }
+        read = {name: lookup.holding(one) for name, one in lookup.read(sorted(references)).items()}
         by_key: dict[Node, dict[str, Holding]] = {}
         for one in lookup.coded(sorted(codes)):
             for coded in (*one.codes, *one.identifiers):

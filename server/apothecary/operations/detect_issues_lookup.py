@@ -6,12 +6,14 @@ goes through the reader of the service, so that whoever may see less is answered
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 import msgspec
 
 from apothecary.errors import FhirError, NotEnumerable, UnknownTerminology
+from apothecary.fhir.caches import memory_of
 from apothecary.fhir.code_forms import FORMS
 from apothecary.fhir.json import JSON
 from apothecary.fhir.references import localise, parse_reference
@@ -20,13 +22,16 @@ from apothecary.interactions.forms import body_in
 from apothecary.interactions.service import Service
 from apothecary.interactions.terminology import held
 from apothecary.safety.asked import Code
-from apothecary.safety.concepts import Key
+from apothecary.safety.concepts import Key, Keys
 from apothecary.safety.drugs import Holding, holding
+from apothecary.safety.statements import Statement, statement
 from apothecary.search.own import bases
 from apothecary.search.predicates import Compare, Every, Predicate, Row, any_of
 from apothecary.search.query import Query
 from apothecary.search.text import key
 from apothecary.store.contract import Hit, Stored
+
+T = TypeVar("T")
 
 # Where drugs, substances and classes are, and the parameters that have what they are called.
 TYPES: Mapping[str, tuple[str, ...]] = {
@@ -49,6 +54,7 @@ class Lookup:
         self.registry = service.registry(version).newest
         self.terminology = held(service, version, base)
         self._bases = bases(service.settings, base)
+        self._readings = service.readings
         self._keys: dict[tuple[str, str], list[Key]] = {}
         self.cut: dict[Code, list[str]] = {}
         """The codes that more resources are called by than are looked at, with their types."""
@@ -109,22 +115,43 @@ class Lookup:
         reference = parse_reference(localise(literal, self._bases))
         return f"{reference.type}/{reference.id}" if reference.relative else ""
 
-    def read(self, references: Iterable[str]) -> dict[str, JSON]:
-        """The R5 forms of resources that are there."""
+    def read(self, references: Iterable[str]) -> dict[str, Stored]:
+        """The resources that are there."""
         wanted = []
         for one in references:
             kind, _, identity = one.partition("/")
             if self.registry.serves(kind):
                 wanted.append((kind, identity))
-        return {f"{one.type}/{one.id}": r5(one) for one in (self.reader.read_many(wanted) if wanted else ())}
+        return {f"{one.type}/{one.id}": one for one in (self.reader.read_many(wanted) if wanted else ())}
+
+    def holding(self, one: Hit | Stored) -> Holding:
+        """What a resource says of a drug, a substance or a class."""
+        return self._reading(one, holding)
+
+    def statement(self, one: Hit | Stored) -> Statement:
+        """What a ClinicalUseDefinition states."""
+        return self._reading(one, _statement)
+
+    def _reading(self, one: Hit | Stored, read: Callable[[JSON, str, Keys], T]) -> T:
+        """What `read` makes of a resource: of one text the same for all, as long as code systems say the same of case.
+        No number of a version says as much as the text: a transaction may be rolled back.
+        """
+        name = f"{one.type}/{one.id}"
+        known = read, name, one.fhir_version, self.registry.systems.digest, one.body
+        found: T | None = self._readings.get(known)
+        if found is None:
+            resource = r5(one)
+            found = read(resource, name, self.keys)
+            # What is read of a text takes about as much as the text in memory.
+            self._readings.put(known, found, len(one.body or b"") + memory_of(resource))
+        return found
 
     def coded(self, codes: Sequence[Code]) -> Iterator[Holding]:
         """The resources that are called by one of the codes."""
         if codes:
             for kind, parameters in TYPES.items():
                 if self.registry.serves(kind):
-                    for hit in self._found(kind, parameters, codes):
-                        yield holding(r5(hit), f"{hit.type}/{hit.id}", self.keys)
+                    yield from map(self.holding, self._found(kind, parameters, codes))
 
     def _found(self, kind: str, parameters: Sequence[str], codes: Sequence[Code]) -> list[Hit]:
         known = self.registry.parameters(kind)
@@ -148,6 +175,10 @@ class Lookup:
             for system, form in self.keys(one.system, one.code):
                 by_system.setdefault(system, []).append(form)
         return rows(index, by_system)
+
+
+def _statement(resource: JSON, _: str, keys: Keys) -> Statement:
+    return statement(resource, keys)
 
 
 def rows(index: str, by_system: Mapping[str, Sequence[str]]) -> list[Predicate]:

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from apothecary.errors import TooCostly
-from apothecary.operations.detect_issues_lookup import Lookup, r5, rows
+from apothecary.operations.detect_issues_lookup import Lookup, rows
 from apothecary.safety.concepts import Key
 from apothecary.safety.drugs import Drug
-from apothecary.safety.statements import Statement, statement
+from apothecary.safety.statements import Statement
 from apothecary.search.normalisation import any_forms
 from apothecary.search.predicates import Compare, Every, Not, Predicate, Resource, Row, all_of, any_of
 from apothecary.search.query import Query
@@ -171,7 +171,7 @@ class Statements:
         for hit in hits:
             name = f"{hit.type}/{hit.id}"
             if name not in self._found:
-                self._found[name] = statement(r5(hit), self.lookup.keys)
+                self._found[name] = self.lookup.statement(hit)
                 if len(self._found) > MOST:
                     raise _too_many("of these drugs")
 
