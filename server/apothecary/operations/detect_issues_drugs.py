@@ -98,7 +98,8 @@ class _Identifying:
                 elif wanted.place == "itself":
                     drug.remarks.append(f"{name} is not held here")
             for code, wanted in done.codes.items():
-                found = {name: one for key in lookup.keys(*code[:2]) for name, one in by_key.get(key, {}).items()}
+                keys = lookup.keys(code.system, code.code)
+                found = {name: one for key in keys for name, one in by_key.get(key, {}).items()}
                 self._called(drug, pending, code, wanted, found.values())
                 if code in lookup.cut:
                     kinds = ", ".join(lookup.cut[code])

@@ -85,7 +85,8 @@ class Lookup:
 
     def display(self, code: Code) -> str:
         """What the code system calls it; empty where that is not held."""
-        found: str = self.terminology.remembered(("safety display", *code[:2]), lambda: self._display(code))
+        question = ("safety display", code.system, code.code)
+        found: str = self.terminology.remembered(question, lambda: self._display(code))
         return found
 
     def _display(self, code: Code) -> str:
@@ -137,7 +138,7 @@ class Lookup:
         No number of a version says as much as the text: a transaction may be rolled back.
         """
         name = f"{one.type}/{one.id}"
-        known = read, name, one.fhir_version, self.registry.systems.digest, one.body
+        known = read.__name__, name, one.fhir_version, self.registry.systems.digest, one.body
         found: T | None = self._readings.get(known)
         if found is None:
             resource = r5(one)

@@ -153,7 +153,7 @@ class Statements:
         wanted = self._interactants(references, keys)
         if wanted:
             bare = Not(Row("reference", self._index["subject"]))
-            yield from self._hits(all_of([any_of(wanted), self._type("interaction"), bare]), (), ())
+            yield from self._hits(all_of([any_of(wanted), bare, self._type("interaction")]), (), ())
 
     def _link(self) -> None:
         """Statements without a subject that a MedicationKnowledge names."""

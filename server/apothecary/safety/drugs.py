@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
+import msgspec
+
 from apothecary.fhir.json import JSON
 from apothecary.safety.asked import AskedDrug, Code
 from apothecary.safety.concepts import Coded, Concept, Key, Keys, Node, codings, concept, either, items, pointed, texted
@@ -121,8 +123,7 @@ class Drug:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(msgspec.Struct, frozen=True, gc=False):
     """What a resource that stands for a drug, a substance or a class says of it."""
 
     reference: str
