@@ -8,11 +8,12 @@ hundreds of others.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import chain
 
 from apothecary.errors import TooCostly
 from apothecary.operations.detect_issues_lookup import Lookup, rows
-from apothecary.safety.concepts import Key
+from apothecary.safety.concepts import Key, Node
 from apothecary.safety.drugs import Drug
 from apothecary.safety.statements import Statement
 from apothecary.search.normalisation import any_forms
@@ -75,7 +76,7 @@ class Statements:
 
     def naming(self, drug: Drug) -> bool:
         """Whether any interaction is stated of a drug."""
-        if any(self._names(drug, one) for one in self._found.values() if one.type == "interaction"):
+        if not self._named.isdisjoint(drug.nodes):
             return True
         references = [one for one in drug.references if not one.startswith("#")]
         wanted: list[Predicate] = [*self._pointing("subject", references), *self._interactants(references, drug.codes)]
@@ -84,8 +85,13 @@ class Statements:
         query = Query({TYPE: all_of([self._type("interaction"), any_of(wanted)])}, count=1)
         return bool(self.lookup.reader.search(query, _BYTES).hits)
 
-    def _names(self, drug: Drug, one: Statement) -> bool:
-        return any(drug.meets(each) is not None for each in chain(one.subjects, one.interactants))
+    @cached_property
+    def _named(self) -> frozenset[Node]:
+        """What the interactions that were found name."""
+        pairs = (one for one in self._found.values() if one.type == "interaction")
+        return frozenset(
+            node for one in pairs for each in chain(one.subjects, one.interactants) for node in each.nodes
+        )
 
     # -- predicates
 

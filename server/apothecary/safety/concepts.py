@@ -70,6 +70,12 @@ class Concept(msgspec.Struct, frozen=True, gc=False):
         return next(iter([*filter(None, [self.text]), *displays, *codes, *filter(None, [self.reference])]), "")
 
     @property
+    def nodes(self) -> list[Node]:
+        """What it names by itself, the reference first."""
+        keys: list[Node] = [key for one in self.codes for key in one.keys]
+        return [self.reference, *keys] if self.reference else keys
+
+    @property
     def comparable(self) -> bool:
         """Whether anything but words names it."""
         return bool(self.codes or self.reference or self.value_sets)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal, NamedTuple, get_args
 
 import msgspec
@@ -115,12 +116,7 @@ class Drug:
         """The node by which a concept names this drug; None where it does not. `members` are those of its value
         sets.
         """
-        if named.reference and named.reference in self.nodes:
-            return named.reference
-        keys = (key for one in named.codes for key in one.keys)
-        return next((key for key in keys if key in self.nodes), None) or next(
-            (key for key in members if key in self.nodes), None
-        )
+        return next((node for node in chain(named.nodes, members) if node in self.nodes), None)
 
 
 class Holding(msgspec.Struct, frozen=True, gc=False):
