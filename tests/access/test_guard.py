@@ -13,12 +13,14 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from apothecary.access.clients import read_client
 from apothecary.access.criteria import check
 from apothecary.access.guard import GuardedStore
 from apothecary.access.reader import GuardedReader
 from apothecary.access.scopes import Scopes
 from apothecary.access.transaction import GuardedTransaction
 from apothecary.app import create_app
+from apothecary.errors import InvalidFile
 from apothecary.store.contract import ConceptReader, Reader, Store, Transaction
 from tests.access.clients import Sender, bearer, ec_key, settings_for
 from tests.waiting import until
@@ -244,6 +246,8 @@ def test_criteria_that_no_resource_could_answer_by_itself_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=told):
         check(Scopes.parse([scope]))
+    with pytest.raises(InvalidFile, match=told):
+        read_client(SENDERS["all"].file(tmp_path / "clients", [scope]))
     answer = SENDERS["all"].ask(clients.http, scope=scope)
     assert (answer.status_code, answer.json["error"]) == (400, "invalid_scope")
 

@@ -192,6 +192,28 @@ def test_a_page_stays_small_whatever_its_resource_holds(tmp_path: Path, name: st
             assert not whole or "_format=json" in " ".join(found.links)
 
 
+STRANGE: list[dict[str, Any]] = [
+    {"resourceType": "CodeSystem", "url": "http://ex.org/c", "concept": [None]},
+    {"resourceType": "CodeSystem", "url": "http://ex.org/c", "concept": {"code": "a"}},
+    {"resourceType": "ValueSet", "url": "http://ex.org/v", "compose": {"include": ["x"]}},
+    {"resourceType": "ValueSet", "url": "http://ex.org/v", "expansion": {"contains": [7]}},
+    {"resourceType": "MedicationKnowledge", "associatedMedication": ["x"]},
+    {"resourceType": "MedicationKnowledge", "relatedMedicationKnowledge": [{"reference": [None]}]},
+    {"resourceType": "MedicationKnowledge", "code": 1, "name": {}, "meta": [], "status": {}},
+    {"resourceType": "ClinicalUseDefinition", "category": [None], "type": {}},
+    {"resourceType": "Organization", "text": [], "meta": [], "name": {"a": [None]}, "active": []},
+]
+
+
+def test_what_was_loaded_in_a_strange_form_has_a_page(tmp_path: Path) -> None:
+    with serving(f"sqlite:///{tmp_path / 'a.db'}") as client:
+        for number, one in enumerate(STRANGE):
+            put(application(client).service.store, one | {"id": f"x{number}"})  # type: ignore[arg-type]
+            kind = one["resourceType"]
+            for address in (f"{kind}/x{number}", f"{kind}/x{number}/_history", f"{kind}?_id=x{number}"):
+                page(client, f"/fhir/{address}")
+
+
 def test_what_does_not_fit_is_counted_and_not_made() -> None:
     made: list[str] = []
 

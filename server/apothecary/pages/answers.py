@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 import msgspec
+from jinja2 import TemplateError
 
+from apothecary.authoring.pen import STRANGE
 from apothecary.fhir.json import parse
 from apothecary.pages.kept import page_of
 from apothecary.pages.render import render
 from apothecary.pages.view import View
+
+log = logging.getLogger("apothecary")
 
 
 class _Head(msgspec.Struct):
@@ -51,6 +56,17 @@ def page(view: View, body: bytes) -> bytes:
     module, function = named or ("resources", "resource_page")
     if view.compared and function == "history_page":
         module, function = "comparisons", "comparison_page"
+    try:
+        return _made(view, body, module, function)
+    except (*STRANGE, TemplateError):
+        if kind not in _RESOURCES or named is None:
+            raise
+        # What was loaded without validation may have any form: it is shown as any resource is.
+        log.warning("%s is shown as any resource: it has not the form that %s needs", view.path, function)
+        return _made(view, body, "resources", "resource_page")
+
+
+def _made(view: View, body: bytes, module: str, function: str) -> bytes:
     make = getattr(import_module(f"apothecary.pages.{module}"), function)
     made: bytes = (
         make(view, body) if module in _ASKING else page_of(view, function, body, lambda: make(view, parse(body)))

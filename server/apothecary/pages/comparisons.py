@@ -12,6 +12,7 @@ from apothecary.fhir.json import JSON, parse
 from apothecary.interactions.read import vread
 from apothecary.pages.answers import shown
 from apothecary.pages.histories import difference
+from apothecary.pages.titles import meta_of
 from apothecary.pages.view import View
 
 
@@ -41,7 +42,7 @@ def _version(view: View, name: str, number: str) -> dict[str, Any]:
         resource = parse(vread(view.service, view.version, kind, identity, number).body or b"")
     except Gone:
         resource = None
-    meta = (resource or {}).get("meta") or {}
+    meta = meta_of(resource or {})
     return {
         "number": number,
         "resource": resource,

@@ -8,7 +8,7 @@ from typing import Any
 from apothecary.fhir.json import JSON, dumps, pretty
 from apothecary.pages.answers import shown
 from apothecary.pages.fitting import fitting, width
-from apothecary.pages.titles import title_of
+from apothecary.pages.titles import meta_of, title_of
 from apothecary.pages.view import View
 
 # Lines of a difference, and characters of a version that is compared.
@@ -57,7 +57,7 @@ def _entry(view: View, entry: JSON) -> dict[str, Any]:
     resource, request = entry.get("resource"), entry.get("request", {})
     url = str(request.get("url", ""))
     name = f"{resource['resourceType']}/{resource['id']}" if resource else url.partition("?")[0].removesuffix("/")
-    meta = (resource or {}).get("meta", {})
+    meta = meta_of(resource or {})
     version = meta.get("versionId", "")
     return {
         "name": name,

@@ -21,7 +21,7 @@ from apothecary.pages.ledgers import stamp_of
 from apothecary.pages.pieces import Pieces
 from apothecary.pages.related import KIND, STATEMENT, Key, Related, related
 from apothecary.pages.resources import resource_page
-from apothecary.pages.titles import status_of, title_of
+from apothecary.pages.titles import meta_of, status_of, title_of
 from apothecary.pages.view import View
 
 # Of the bytes of a page its statements have so many at most, and so on.
@@ -104,7 +104,7 @@ def _page(view: View, resource: JSON, pieces: Pieces) -> bytes:
         view,
         title_of(resource),
         status=status_of(resource),
-        meta=resource.get("meta") or {},
+        meta=meta_of(resource),
         names=shown_names,
         facts=shown_facts,
         absent=shown_absent,

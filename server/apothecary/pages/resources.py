@@ -7,7 +7,7 @@ from apothecary.fhir.json import JSON
 from apothecary.pages.answers import shown
 from apothecary.pages.fitting import fitting, width
 from apothecary.pages.render import narrative
-from apothecary.pages.titles import status_of, title_of
+from apothecary.pages.titles import meta_of, status_of, title_of
 from apothecary.pages.tree import Tree
 from apothecary.pages.view import View
 from apothecary.validation import validate
@@ -44,8 +44,8 @@ def resource_page(view: View, resource: JSON) -> bytes:
         meanings=tree.meanings,
         findings=shown_findings,
         more_findings=len(found) - len(shown_findings),
-        version_id=(resource.get("meta") or {}).get("versionId"),
-        updated=(resource.get("meta") or {}).get("lastUpdated"),
+        version_id=meta_of(resource).get("versionId"),
+        updated=meta_of(resource).get("lastUpdated"),
     )
 
 

@@ -11,7 +11,7 @@ from apothecary.interactions.capabilities import of_type
 from apothecary.pages.answers import shown
 from apothecary.pages.facets import MOST_CHOICES, facets
 from apothecary.pages.outcomes import issues_of
-from apothecary.pages.titles import columns, status_of, title_of
+from apothecary.pages.titles import columns, meta_of, status_of, title_of
 from apothecary.pages.view import View
 from apothecary.search.parameters import Registry
 
@@ -90,7 +90,7 @@ def _row(view: View, entry: JSON, resource: JSON) -> dict[str, Any]:
         "title": title_of(resource),
         "status": status_of(resource),
         "columns": columns(resource),
-        "updated": str((resource.get("meta") or {}).get("lastUpdated", ""))[:10],
+        "updated": str(meta_of(resource).get("lastUpdated", ""))[:10],
         "score": (entry.get("search") or {}).get("score"),
     }
 

@@ -85,3 +85,9 @@ def status_of(resource: JSON) -> str:
     """Its status, in whatever form it has one."""
     value = resource.get("status", resource.get("active"))
     return {True: "active", False: "inactive"}[value] if isinstance(value, bool) else words(value)
+
+
+def meta_of(resource: JSON) -> JSON:
+    """What is known of its version."""
+    found = resource.get("meta")
+    return found if isinstance(found, dict) else {}
