@@ -89,9 +89,7 @@ class Statements:
     def _named(self) -> frozenset[Node]:
         """What the interactions that were found name."""
         pairs = (one for one in self._found.values() if one.type == "interaction")
-        return frozenset(
-            node for one in pairs for each in chain(one.subjects, one.interactants) for node in each.nodes
-        )
+        return frozenset(node for one in pairs for each in chain(one.subjects, one.interactants) for node in each.nodes)
 
     # -- predicates
 
