@@ -111,7 +111,7 @@ def create_app(settings: Settings | None = None, store: SqlStore | None = None) 
     if settings.cds_hooks:
         from apothecary.rest import cds
 
-        cds.register(app, service)
+        cds.register(app, service, store)
     bulk_store = Bulk(store)
     app.worker = Worker(service, bulk_store)
     bulk.register(app, service, routes.bases(service), Exports(service, bulk_store, app.worker))

@@ -239,6 +239,7 @@ def beside() -> Iterator[Request]:
         yield Request("GET", path)
         yield Request("GET", path, None, {"Accept": "text/html"})
     yield Request("GET", "/cds-services")
+    yield Request("GET", "/cds-services/order-sign/feedback")
     for code in ("one", "shared", MARKER):
         order: dict[str, Any] = {"resourceType": "MedicationRequest", "id": "o", "status": "draft", "intent": "order"}
         order |= {"subject": {"reference": "Patient/p"}, "medication": {"concept": coded("one", code)}}

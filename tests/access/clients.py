@@ -9,6 +9,7 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 from flask.testing import FlaskClient
@@ -85,7 +86,7 @@ class Sender:
             "scopes": scopes or ["system/*.cruds"],
             "jwks": {"keys": [self.key.as_dict(private=False)]},
         } | others
-        path = folder / f"{self.id}.yaml"
+        path = folder / f"{quote(self.id, safe='')}.yaml"
         path.write_text(yaml.safe_dump({name: value for name, value in made.items() if value is not None}))
         return path
 

@@ -261,7 +261,7 @@ def test_a_jti_counts_once_whatever_else_the_assertion_says_and_for_each_client(
     ids=str,
 )
 def test_clocks_may_differ_by_so_much_and_no_more(tmp_path: Path, claims: dict[str, float], good: bool) -> None:
-    from apothecary.access.assertion import Authenticator
+    from apothecary.access.assertion import Authenticator, Signatures
     from apothecary.access.clients import Clients
 
     class Never:
@@ -272,7 +272,7 @@ def test_clocks_may_differ_by_so_much_and_no_more(tmp_path: Path, claims: dict[s
 
     now = 1_800_000_000
     SENDER.file(tmp_path / "clients")
-    known = Authenticator(Clients(tmp_path / "clients"), Never(), [ENDPOINT], clock=lambda: now)  # type: ignore[arg-type]
+    known = Authenticator(Signatures(Clients(tmp_path / "clients"), Never(), clock=lambda: now), [ENDPOINT])  # type: ignore[arg-type]
     assertion = SENDER.assertion(**{"exp": now + 100} | {name: now + value for name, value in claims.items()})
     if good:
         assert known.client_of(assertion).id == "pharmacy"

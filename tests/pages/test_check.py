@@ -55,6 +55,11 @@ def test_names_and_codes_are_understood_and_the_same_drug_twice_is_told_with_the
     assert "no interaction is stated here of it" in page.words
 
 
+@pytest.mark.parametrize("name", ["clonazepam", "Clonazepam", "CLONAZEPAM"])
+def test_the_whole_name_of_a_drug_is_enough_though_others_have_it_among_theirs(client: FlaskClient, name: str) -> None:
+    assert f"{name}: no interaction is stated here of it" in checked(client, drugs=name).words
+
+
 @pytest.mark.parametrize(
     ("drugs", "said"),
     [

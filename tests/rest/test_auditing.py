@@ -393,6 +393,15 @@ def test_an_operation_and_a_hook_name_what_they_looked_at(server: Recorded) -> N
     assert answer.status == 200, answer.body
     assert code(event) == "cds-service"
     assert "ClinicalUseDefinition/looked-at/_history/1" in whats(event)
+    told = {
+        "card": "9368d37b-283f-84a0-93ea-547cebab93ed",
+        "outcome": "overridden",
+        "outcomeTimestamp": "2026-11-27T08:00Z",
+    }
+    path = "/cds-services/order-sign/feedback"
+    answer, (event,) = server.ask("POST", path, {"Content-Type": "application/json"}, {"feedback": [told]})
+    assert (answer.status, code(event)) == (200, "cds-feedback")
+    assert code(server.ask("GET", path)[1][0]) == "cds-counts"
 
 
 def test_who_asks_from_behind_a_proxy_is_the_last_that_it_tells(tmp_path: Path) -> None:

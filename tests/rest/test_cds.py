@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from apothecary.content.sync import sync
 from apothecary.importers.formats import Given
 from apothecary.importers.report import Report
 from apothecary.importers.table import resources
+from apothecary.safety.cards import SILENCE, statement_mark
 from apothecary.safety.hooks import PREFETCH, SERVICES
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
@@ -191,3 +193,71 @@ def test_there_is_nothing_of_it_unless_a_setting_says_so(sqlite_database_url: st
     plain = create_app(Settings(database=sqlite_database_url, content="")).test_client()
     assert plain.get("/cds-services").status_code == 404
     assert plain.post("/cds-services/order-sign", json={}).status_code == 404
+
+
+def test_what_became_of_cards_is_counted_by_statement_and_reason(client: Any) -> None:
+    cards = asked(client, sign(order(TABLET, "a"), prefetch=taking("9001")))
+    reason = cards[0]["overrideReasons"][0]
+    moment = "2026-11-27T08:00:00Z"
+    first, last = ({"card": one["uuid"], "outcome": "overridden", "outcomeTimestamp": moment} for one in cards)
+    because = {**first, "overrideReason": {"reason": reason, "userComment": "Mr Miller knows"}}
+    address = "/cds-services/order-sign/feedback"
+    before = client.get(address).json
+    assert before == {"told": 0, "left": 0, "feedback": []}
+    for entries in ([because, last], [because], [first], [{**first, "card": str(uuid.uuid4())}]):
+        answer = client.post(address, json={"feedback": entries})
+        assert (answer.status_code, answer.json) == (200, {})
+    # A second answer to the same question has other cards, which count with the first.
+    again = asked(client, sign(order(TABLET, "a"), prefetch=taking("9001")))[0]["uuid"]
+    assert client.post(address, json={"feedback": [{**because, "card": again}]}).status_code == 200
+    # Where anything is wrong, nothing counts.
+    assert client.post(address, json={"feedback": [first, {**first, "outcome": "ignored"}]}).status_code == 400
+    answer = client.get(address)
+    assert "Miller" not in answer.text
+    told = [{**one, "latest": one["latest"][:4], "mark": one.get("mark", "")[:2]} for one in answer.json["feedback"]]
+    statement = {"about": "ClinicalUseDefinition/list-interaction-2598-9001", "outcome": "overridden", "latest": "2026"}
+    mark, silence = statement_mark(statement["about"])[:2], statement_mark(SILENCE)[:2]
+    given = {"system": reason["system"], "code": reason["code"]}
+    assert told[0] == statement | {"mark": mark, "reason": given, "count": 3, "commented": 3}
+    plain = {"outcome": "overridden", "count": 1, "commented": 0, "latest": "2026"}
+    rest = [statement | plain | {"mark": mark}, plain | {"mark": silence, "about": SILENCE}, plain | {"mark": ""}]
+    assert sorted(told[1:], key=lambda one: one["mark"]) == sorted(rest, key=lambda one: one["mark"])
+    assert answer.json["told"] == 6
+    assert client.get("/cds-services/patient-view/feedback").json["told"] == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "status"),
+    [
+        ("/cds-services/none/feedback", {"json": {"feedback": []}}, 404),
+        ("/cds-services/order-sign/feedback", {"json": []}, 400),
+        ("/cds-services/order-sign/feedback", {"data": "{", "content_type": "application/json"}, 400),
+        ("/cds-services/order-sign/feedback", {"data": "{}", "content_type": "text/plain"}, 415),
+        # A page of somebody else may read, and change nothing.
+        ("/cds-services/order-sign/feedback", {"json": {}, "headers": {"Origin": "https://evil.example"}}, 403),
+    ],
+)
+def test_feedback_that_is_wrong_is_refused(client: Any, path: str, sent: dict[str, Any], status: int) -> None:
+    answer = client.post(path, **sent)
+    assert answer.status_code == status, answer.text
+    assert answer.json["resourceType"] == "OperationOutcome"
+    assert client.get("/cds-services/none/feedback").status_code == 404
+
+
+@pytest.mark.parametrize("text", ["\\u0000", "\\ud800", "é'\\\\%", "x" * 200])
+def test_a_reason_is_any_text_that_there_can_be(client: Any, text: str) -> None:
+    address, moment = "/cds-services/order-select/feedback", "2026-11-27T08:00:00Z"
+    reason = f'{{"reason": {{"system": "urn:reasons", "code": "{text}"}}}}'
+    card = f'{{"card": "{uuid.uuid4()}", "outcome": "overridden", "outcomeTimestamp": "{moment}"'
+    sent = f'{{"feedback": [{card}, "overrideReason": {reason}}}]}}'
+    answer = client.post(address, data=sent.encode(), content_type="application/json")
+    possible = text not in ("\\u0000", "\\ud800")
+    assert answer.status_code == (200 if possible else 400), answer.text
+    told = [one["reason"]["code"] for one in client.get(address).json["feedback"]]
+    assert (json.loads(f'"{text}"') in told) is possible
+
+
+def test_a_server_that_takes_no_writes_counts_nothing(sqlite_database_url: str) -> None:
+    app = create_app(Settings(database=sqlite_database_url, content="", cds_hooks=True, read_only=True))
+    assert app.test_client().post("/cds-services/order-sign/feedback", json={"feedback": []}).status_code == 403
+    app.service.store.close()

@@ -128,11 +128,22 @@ def test_what_did_not_come_is_told_and_what_is_null_is_not() -> None:
     paged = {"resourceType": "Bundle", "link": [{"relation": "next", "url": "x"}]}
     (said,) = asked(sign(order("1", "a"), prefetch={**NOTHING, "conditions": paged})).asked.not_looked_at
     assert "the first page of several" in said.text
+    refused = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "forbidden"}]}
+    (said,) = asked(sign(order("1", "a"), prefetch={**NOTHING, "allergies": refused})).asked.not_looked_at
+    assert "allergies did not come with the request" in said.text
+
+
+def test_what_is_said_of_another_patient_is_told() -> None:
+    call = asked(sign(order("1", "a", subject={"reference": "Patient/somebody-else"})))
+    assert "the request names several patients" in call.asked.not_looked_at[-1].text
 
 
 def test_without_what_the_patient_takes_a_view_of_the_patient_cannot_be_answered() -> None:
     request = published("patient-view")
     del request["prefetch"]["medications"]
+    with pytest.raises(PreconditionFailed, match=r"prefetch\.medications or prefetch\.statements"):
+        asked(request)
+    request["prefetch"]["statements"] = {"resourceType": "OperationOutcome", "issue": []}
     with pytest.raises(PreconditionFailed, match=r"prefetch\.medications or prefetch\.statements"):
         asked(request)
     request["prefetch"]["statements"] = None

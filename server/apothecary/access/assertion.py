@@ -19,25 +19,21 @@ LIFE, SKEW = 300, 30
 STRANGER = "the client is not known here, or the assertion is not signed by its key"
 
 
-class Authenticator:
-    """Knows clients by their assertions."""
+class Signatures:
+    """Knows clients by what they sign for one request, whatever that request is."""
 
-    def __init__(
-        self,
-        clients: Clients,
-        used: Assertions,
-        audiences: Collection[str],
-        *,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        """`audiences` are the addresses of the token endpoint, as they are configured."""
-        self._clients, self._used, self._audiences, self._clock = clients, used, frozenset(audiences), clock
+    def __init__(self, clients: Clients, used: Assertions, *, clock: Callable[[], float] = time.time) -> None:
+        self._clients, self._used, self._clock = clients, used, clock
 
-    def client_of(self, text: str) -> Client:
-        """The client that sends the assertion `text`. Raises InvalidToken."""
-        signed = Signed.read(text)
+    def client_of(
+        self, signed: Signed, audiences: Collection[str], *, called: str, check: Callable[[Signed], None]
+    ) -> Client:
+        """The client that signed `signed` for one of `audiences`, the names of an address that is `called` so. `check`
+        looks at what else it must say, and raises InvalidToken. Raises InvalidToken.
+        """
         client = self._signer(signed)
-        self._check(signed)
+        self._check(signed, audiences, called)
+        check(signed)
         now, expires = self._clock(), signed.time_of("exp")
         if not self._used.use(client.id, signed.text_of("jti"), int(expires) + SKEW + 1, int(now)):
             raise InvalidToken("the assertion was used before: each has a jti of its own")
@@ -54,17 +50,12 @@ class Authenticator:
             raise InvalidToken(STRANGER) from error
         return client
 
-    def _check(self, signed: Signed) -> None:
+    def _check(self, signed: Signed, audiences: Collection[str], called: str) -> None:
         """What the client says of its assertion: https://www.rfc-editor.org/rfc/rfc7523#section-3"""
         if signed.kind != "jwt":
             raise InvalidToken("typ is JWT in the header of an assertion")
-        if signed.claims.get("sub") != signed.claims["iss"]:
-            raise InvalidToken("iss and sub are the client_id, both")
-        audience = signed.claims.get("aud")
-        # For several addressees it is none for this one alone: another could send it here.
-        named = audience[0] if isinstance(audience, list) and len(audience) == 1 else audience
-        if not isinstance(named, str) or named not in self._audiences:
-            raise InvalidToken(f"aud is the token endpoint, {min(self._audiences)}, and nothing else")
+        if addressee(signed) not in audiences:
+            raise InvalidToken(f"aud is {called}, {min(audiences)}, and nothing else")
         now, expires = self._clock(), signed.time_of("exp")
         if expires <= now - SKEW:
             raise InvalidToken("the assertion has expired")
@@ -73,3 +64,31 @@ class Authenticator:
         for claim in ("nbf", "iat"):
             if claim in signed.claims and signed.time_of(claim) > now + SKEW:
                 raise InvalidToken(f"the assertion is not good yet: {claim} lies ahead")
+
+
+def addressee(signed: Signed) -> str:
+    """The one that an assertion is for, empty where there is not one: for several addressees it is none for this one
+    alone, another could send it here.
+    """
+    audience = signed.claims.get("aud")
+    named = audience[0] if isinstance(audience, list) and len(audience) == 1 else audience
+    return named if isinstance(named, str) else ""
+
+
+class Authenticator:
+    """Knows clients by the assertions that they send to the token endpoint."""
+
+    def __init__(self, signatures: Signatures, audiences: Collection[str]) -> None:
+        """`audiences` are the addresses of the token endpoint, as they are configured."""
+        self._signatures, self._audiences = signatures, frozenset(audiences)
+
+    def client_of(self, text: str) -> Client:
+        """The client that sends the assertion `text`. Raises InvalidToken."""
+        return self._signatures.client_of(
+            Signed.read(text), self._audiences, called="the token endpoint", check=_about_itself
+        )
+
+
+def _about_itself(signed: Signed) -> None:
+    if signed.claims.get("sub") != signed.claims["iss"]:
+        raise InvalidToken("iss and sub are the client_id, both")

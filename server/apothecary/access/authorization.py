@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from apothecary.access.assertion import Authenticator
+from apothecary.access.assertion import Authenticator, Signatures
 from apothecary.access.bearer import Bearers
 from apothecary.access.clients import clients_of
 from apothecary.access.discovery import smart_configuration
+from apothecary.access.ehr import Ehrs
 from apothecary.access.issuers import Issuers
 from apothecary.access.keys import SigningKeys
 from apothecary.access.token import TokenEndpoint
@@ -33,12 +34,13 @@ class Authorization:
     def of(cls, settings: Settings, store: SqlStore, *, clock: Callable[[], float] = time.time) -> Authorization:
         """Raises StartError."""
         clients, issuers, keys = clients_of(settings), Issuers(settings, clock=clock), SigningKeys(store, clock=clock)
-        bearers = Bearers(settings.root, clients, keys, issuers, clock=clock)
         if clients is None:
-            return cls(settings, bearers, issuers, None)
-        known = Authenticator(clients, Assertions(store), settings.token_endpoints, clock=clock)
+            return cls(settings, Bearers(settings.root, None, keys, issuers, clock=clock), issuers, None)
+        signatures = Signatures(clients, Assertions(store), clock=clock)
+        ehrs = Ehrs(signatures, settings) if settings.cds_hooks else None
+        known = Authenticator(signatures, settings.token_endpoints)
         tokens = TokenEndpoint(known, keys, settings.root, settings.token_seconds, clock=clock)
-        return cls(settings, bearers, issuers, tokens)
+        return cls(settings, Bearers(settings.root, clients, keys, issuers, ehrs, clock=clock), issuers, tokens)
 
     def discovered(self) -> dict[str, Any]:
         """What clients are told of it. Raises Unreachable."""

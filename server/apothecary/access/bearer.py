@@ -12,6 +12,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from apothecary.access.clients import Clients
+from apothecary.access.ehr import Ehrs
 from apothecary.access.grant import Grant
 from apothecary.access.issuers import Issuers
 from apothecary.access.keys import ALGORITHM, SigningKeys
@@ -43,17 +44,21 @@ class Bearers:
         clients: Clients | None,
         keys: SigningKeys,
         issuers: Issuers,
+        ehrs: Ehrs | None = None,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`issuer` is this server's address, in tokens of its own; without `clients` there are none of these."""
+        """`issuer` is this server's address, in tokens of its own; without `clients` there are none of these. `ehrs`
+        are taken where CDS Hooks are offered.
+        """
         self._issuer, self._clients, self._keys, self._issuers = issuer, clients, keys, issuers
+        self._ehrs = ehrs
         self._clock = clock
         self._lock = Lock()
         self._known: dict[bytes, Known] = {}
 
-    def grant(self, token: str) -> Grant:
-        """What a token grants. Raises InvalidToken; Unreachable where that cannot be told now."""
+    def grant(self, token: str, path: str = "") -> Grant:
+        """What a token grants that is sent to a path. Raises InvalidToken; Unreachable where nobody can tell now."""
         digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
         now, marks = self._clock(), self._marks()
         found = self._known.get(digest)
@@ -61,6 +66,9 @@ class Bearers:
             return found.grant
         signed = Signed.read(token)
         issuer = signed.claims.get("iss")
+        if self._ehrs is not None and self._of_ehr(signed, self._ehrs, path):
+            # It counts once, so there is nothing to remember.
+            return self._ehrs.grant(signed, path)
         if issuer == self._issuer and self._clients is not None:
             grant = self._own(signed, self._clients, now)
         elif isinstance(issuer, str) and issuer in self._issuers:
@@ -70,6 +78,16 @@ class Bearers:
         # Keys that were fetched or made for this token are what it hangs on.
         self._remember(digest, Known(grant, min(float(grant.expires), now + SECONDS), self._marks()), now)
         return grant
+
+    def _of_ehr(self, signed: Signed, ehrs: Ehrs, path: str) -> bool:
+        """Whether a token is one that an EHR signed: for CDS Hooks, and by nobody who gives access tokens. Who does
+        both says by `aud` which one it is.
+        """
+        if not ehrs.audiences(path):
+            return False
+        issuer = signed.claims.get("iss")
+        known = isinstance(issuer, str) and (issuer == self._issuer or issuer in self._issuers)
+        return not known or (issuer != self._issuer and signed.kind == "jwt" and ehrs.names(signed, path))
 
     def _marks(self) -> Marks:
         if self._clients is None:

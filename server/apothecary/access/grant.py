@@ -19,7 +19,7 @@ class Grant:
     subject: str | None
     """The `sub` of a foreign token: a person, or what stands for one. None for a client of our own."""
     issuer: str
-    """Who signed the token."""
+    """Who signed the token; of one that a client signed for this request alone, this server, which knows the client."""
     scopes: tuple[str, ...]
     """As granted, sorted: https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html"""
     expires: int

@@ -64,6 +64,8 @@ def detect(service: Service, version: FhirVersion, base: str, asked: Asked) -> F
             *_silences(search, drugs),
             *_of_drugs(drugs),
             *_of_conditions(lookup, patient, statements),
+            *_of_sets(lookup),
+            *judge.unasked(),
             *found.not_looked_at,
         ]
     )
@@ -169,6 +171,11 @@ def _of_conditions(lookup: Lookup, patient: Patient, statements: Sequence[Statem
                     "code were found",
                     known.asked.source,
                 )
+
+
+def _of_sets(lookup: Lookup) -> Iterable[Remark]:
+    for url in lookup.unlisted:
+        yield Remark(f"the value set {url} cannot be listed here: what is stated of its members was not compared")
 
 
 def _release(lookup: Lookup) -> str:

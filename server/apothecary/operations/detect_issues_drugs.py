@@ -6,11 +6,12 @@ a type, whatever their number.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from apothecary.fhir import ndc
+from apothecary.fhir.json import JSON
 from apothecary.operations.detect_issues_lookup import MOST_OF_ONE, Lookup
 from apothecary.safety.asked import AskedDrug, Code
 from apothecary.safety.concepts import BROADER, Coded, Concept, Node
@@ -34,6 +35,8 @@ class _Wanted(NamedTuple):
 class _Pending:
     codes: dict[Code, _Wanted] = field(default_factory=dict)
     references: dict[str, _Wanted] = field(default_factory=dict)
+    brought: dict[str, tuple[Holding, _Wanted]] = field(default_factory=dict)
+    """What is contained, or came with the request, by its node."""
 
 
 def identified(lookup: Lookup, asked: Sequence[AskedDrug]) -> list[Drug]:
@@ -58,13 +61,14 @@ class _Identifying:
         asked, pending = drug.asked, _Pending()
         self.drugs.append(drug)
         self._pending.append(pending)
+        drug.routes += [self._by(_route(one, self._lookup)) for one in asked.routes]
         for code in asked.codes:
             self._code(drug, pending, code, "itself", None, "")
         if asked.reference:
             drug.add([asked.reference], "itself", asked.label, "", None)
             pending.references[asked.reference] = _Wanted("itself", asked.reference)
         if asked.resource is not None:
-            local = holding(asked.resource, "", self._lookup.keys)
+            local = replace(holding(asked.resource, "", self._lookup.keys, asked.beside), label=asked.label)
             node = self._given(drug, pending, local)
             if node is not None:
                 self._inside(drug, pending, local, "itself", node)
@@ -82,7 +86,7 @@ class _Identifying:
         waiting, self._pending = self._pending, [_Pending() for _ in self.drugs]
         references = {one for each in waiting for one in each.references}
         codes = {one for each in waiting for one in each.codes}
-        if not references and not codes:
+        if not references and not codes and not any(each.brought for each in waiting):
             return False
         lookup = self._lookup
         read = {name: lookup.holding(one) for name, one in lookup.read(sorted(references)).items()}
@@ -95,8 +99,13 @@ class _Identifying:
             for name, wanted in done.references.items():
                 if name in read and drug.nodes[name].place == wanted.place:
                     self._stands(drug, pending, read[name], wanted.place, wanted.origin)
-                elif wanted.place == "itself":
+                elif wanted.place in ("itself", "ingredient") and name not in read:
                     drug.remarks.append(f"{name} is not held here")
+            for node, (one, wanted) in done.brought.items():
+                if drug.nodes[node].place == wanted.place:
+                    for coded in one.codes:
+                        self._also(drug, pending, coded, wanted.place, node, one)
+                    self._inside(drug, pending, one, wanted.place, node)
             for code, wanted in done.codes.items():
                 keys = lookup.keys(code.system, code.code)
                 found = {name: one for key in keys for name, one in by_key.get(key, {}).items()}
@@ -132,10 +141,18 @@ class _Identifying:
             )
 
     def _same(self, drug: Drug, one: Holding, wanted: _Wanted) -> bool:
-        if wanted.place == "ingredient" or (wanted.place == "excipient"):
-            return True
         called = one.called
-        return called is not None and any(key in drug.nodes for key in called.keys)
+        if called is not None and any(key in drug.nodes for key in called.keys):
+            return True
+        if wanted.place not in ("ingredient", "excipient"):
+            return False
+        # Another product that has the code of what it contains is another product.
+        parts = (part for part, _ in one.ingredients)
+        contains = any(
+            part.reference in drug.nodes or any(key in drug.nodes for each in part.codes for key in each.keys)
+            for part in parts
+        )
+        return one.reference.partition("/")[0] in _SUBSTANCES or not contains
 
     def _stands(self, drug: Drug, pending: _Pending, one: Holding, place: Place, node: Node) -> None:
         """A resource that stands for the drug, an ingredient or a class of it."""
@@ -165,22 +182,57 @@ class _Identifying:
                 # Products of one code differ in these.
                 continue
             where: Place = deeper if active and place != "excipient" else "excipient"
-            said = f"{before}{one.label} contains {part.label}" + ("" if active else " (not active)")
+            inner = one.beside.get(part.reference)
+            what = part.text or (holding(inner, part.label, self._lookup.keys).label if inner else part.label)
+            said = f"{before}{one.label} contains {what}" + ("" if active else " (not active)")
             if not part.comparable:
                 drug.remarks.append(f"{said}, named in words only")
-            self._concept(drug, pending, part, where, node, said)
+            self._concept(drug, pending, part, where, node, said, one.beside)
         if place != "excipient":
             for each in one.classes:
                 where = "above" if place == "above" else "class"
-                self._concept(drug, pending, each, where, node, f"{before}{one.label} is classified as {each.label}")
-        if place == "itself" and not drug.asked.routes:
-            drug.routes += one.routes
+                said = f"{before}{one.label} is classified as {each.label}"
+                self._concept(drug, pending, each, where, node, said, one.beside)
+        # Of one among several with a code the route is not that of all.
+        if place == "itself" and not drug.asked.routes and not before:
+            drug.routes += map(self._by, one.routes)
 
-    def _concept(self, drug: Drug, pending: _Pending, named: Concept, place: Place, node: Node, why: str) -> None:
+    def _by(self, route: Concept) -> Concept:
+        """A route with those above it: what is given into a vein is not given by mouth, but it is injected."""
+        above = [
+            Coded(one, tuple(self._lookup.keys(one.system, one.code)))
+            for coded in route.codes
+            for one in self._lookup.above(coded.coding)[0]
+        ]
+        return replace(route, codes=(*route.codes, *above)) if above else route
+
+    def _concept(
+        self,
+        drug: Drug,
+        pending: _Pending,
+        named: Concept,
+        place: Place,
+        node: Node,
+        why: str,
+        beside: Mapping[str, JSON],
+    ) -> None:
         for coded in named.codes:
             remark = f" ({coded.remark})" if coded.remark else ""
             self._code(drug, pending, coded.coding, place, node, f"{why} [{coded.coding}]{remark}", named.label)
-        local = self._lookup.local(named.reference) if named.reference else ""
+        if not named.reference:
+            return
+        brought = beside.get(named.reference)
+        if brought is not None:
+            # Two resources may contain different ones of the same id.
+            own = f"{node if isinstance(node, str) else f'#{drug.number}'}{named.reference}"
+            own = own if own.startswith("#") else f"#{own}"
+            one = holding(brought, named.label, self._lookup.keys, beside)
+            if drug.add([own], place, one.label, why, node):
+                pending.brought[own] = one, _Wanted(place, own)
+            return
+        local = self._lookup.local(named.reference)
+        if not local and not named.codes:
+            drug.remarks.append(f"{why}, which is neither in the request nor on this server")
         if local and drug.add([local], place, named.label or local, f"{why} ({local})", node):
             pending.references[local] = _Wanted(place, local)
 
@@ -210,6 +262,12 @@ class _Identifying:
             if one_of.package:
                 product = Code(_NDC, f"{one_of.labeler}-{one_of.product}")
                 self._code(drug, pending, product, place, node, f"{_said(code)} is a package of {_said(product)}")
+
+
+def _route(code: Code, lookup: Lookup) -> Concept:
+    if not code.system:
+        return Concept(text=code.display)
+    return Concept((Coded(code, tuple(lookup.keys(code.system, code.code))),))
 
 
 def _said(code: Code) -> str:

@@ -58,6 +58,8 @@ class Lookup:
         self._keys: dict[tuple[str, str], list[Key]] = {}
         self.cut: dict[Code, list[str]] = {}
         """The codes that more resources are called by than are looked at, with their types."""
+        self.unlisted: list[str] = []
+        """The value sets that were asked for and cannot be listed here."""
 
     # -- codes
 
@@ -75,6 +77,7 @@ class Lookup:
         try:
             listed = self.terminology.members(value_set)
         except FhirError:
+            self.unlisted.append(value_set)
             return []
         return [(key(system), form) for system, forms in listed.items() for form in forms]
 

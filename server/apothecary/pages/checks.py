@@ -111,8 +111,8 @@ def _drug(view: View, asked: Asked, text: str) -> AskedDrug | None:
         return AskedDrug(text, (code,))
     for parameter in ("code", "drug-name:exact", "drug-name"):
         alike = _called(view, parameter, text)
-        if parameter == "drug-name" and len(alike) > 1:
-            # Of those that begin so, the one that is called so and no more.
+        if parameter != "code" and len(alike) > 1:
+            # Of those that have it among their names or begin so, the one that is called so first of all.
             alike = [one for one in alike if _names(one)[:1] == [text.casefold()]] or alike
         if len(alike) == 1:
             return AskedDrug(text, reference=f"{KIND}/{alike[0]['id']}", name=text)

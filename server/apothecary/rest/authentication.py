@@ -47,7 +47,7 @@ class Authenticated:
         given = environ.get("HTTP_AUTHORIZATION")
         refused: FhirError
         try:
-            grant = self._bearers.grant(self._token(given))
+            grant = self._bearers.grant(self._token(given), environ["PATH_INFO"])
         except FhirError as error:
             refused = error
         except InvalidToken as error:

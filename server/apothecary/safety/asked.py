@@ -6,7 +6,7 @@ https://hl7.org/fhir/R5/condition.html say what stands in such lists.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, NamedTuple
@@ -32,7 +32,7 @@ class Code(msgspec.Struct, frozen=True, order=True, gc=False):
 @dataclass(frozen=True, slots=True)
 class AskedDrug:
     """A drug of the list: codes that all mean it, or a resource, or a name. `source` says where in the request it came
-    from; `contained` are the resources that the request brings along for it.
+    from; `beside` has the resources that the request brings along, by the references to them.
     """
 
     source: str
@@ -43,8 +43,10 @@ class AskedDrug:
     """The Medication or the like itself, where the request brings it along."""
     name: str = ""
     routes: tuple[Code, ...] = ()
+    """By which it is given; what is said in words alone has a display and nothing else."""
     reasons: tuple[Code, ...] = ()
     """What it is prescribed for, where the request says so."""
+    beside: Mapping[str, JSON] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

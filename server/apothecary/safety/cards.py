@@ -42,6 +42,8 @@ _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 # Control characters, and those that turn the direction of what follows.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 LABEL = "Apothecary"
+# What the last card is about.
+SILENCE = "what was not checked"
 
 
 def cards(found: Found, focus: Collection[int], base: str) -> list[JSON]:
@@ -76,7 +78,7 @@ def _card(finding: Finding, base: str) -> JSON:
     if _is_web(url):
         source["url"] = url
     made: JSON = {
-        "uuid": _identity(finding),
+        "uuid": _identity(finding.statement or finding.kind),
         "summary": plain(_summary(finding), SUMMARY),
         "detail": "\n".join(lines),
         "indicator": indicator(finding),
@@ -95,19 +97,26 @@ def _summary(finding: Finding) -> str:
     return f"{WORDS.get(finding.kind, 'Per the source')}: {names}{about}"
 
 
-def _identity(finding: Finding) -> str:
+def _identity(about: str) -> str:
     """A UUID of version 8 (https://www.rfc-editor.org/rfc/rfc9562#section-5.8): its first 48 bits are those of every
-    card of the same statement, so that feedback on it can be counted without keeping cards.
+    card about the same, so that feedback on it can be counted without keeping cards.
     """
-    same = statement_mark(finding.statement or finding.kind)
-    value = (int(same, 16) << 80) | (uuid.uuid4().int & (2**80 - 1))
+    value = (int(statement_mark(about), 16) << 80) | (uuid.uuid4().int & (2**80 - 1))
     value = value & ~(0xF << 76) | (8 << 76)
     return str(uuid.UUID(int=value & ~(0x3 << 62) | (0x2 << 62)))
 
 
-def statement_mark(statement: str) -> str:
-    """What the UUIDs of a statement's cards begin with: 12 hexadecimal digits."""
-    return sha256(statement.encode()).hexdigest()[:12]
+def statement_mark(about: str) -> str:
+    """What the UUIDs of cards begin with: 12 hexadecimal digits. `about` is a statement, a kind of finding that no
+    statement makes, or SILENCE.
+    """
+    return sha256(about.encode()).hexdigest()[:12]
+
+
+def mark_of(card: str) -> str:
+    """The mark in the UUID of a card; empty where it is no UUID of ours."""
+    digits = card.replace("-", "").lower()
+    return digits[:12] if digits[12] == "8" else ""
 
 
 def _silence(found: Found, base: str, more: int, aside: int, *, stated: bool) -> JSON:
@@ -132,7 +141,7 @@ def _silence(found: Found, base: str, more: int, aside: int, *, stated: bool) ->
     if _is_web(base):
         source["url"] = base
     return {
-        "uuid": str(uuid.uuid4()),
+        "uuid": _identity(SILENCE),
         "summary": plain(summary, SUMMARY),
         "detail": "\n".join(lines),
         "indicator": "info",

@@ -6,7 +6,7 @@ from that to its classes and what stands above them. What is said of one product
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Literal, NamedTuple, get_args
@@ -57,7 +57,12 @@ class Drug:
             own = self.asked.label
             self._label = own
             if not self.asked.name and not any(one.display for one in self.asked.codes):
-                held = (one.label for one in self.nodes.values() if one.place == "itself" and one.label != own)
+                codes = {f"{one.system}|" for one in self.asked.codes}
+                held = (
+                    one.label
+                    for one in self.nodes.values()
+                    if one.place == "itself" and one.label != own and not one.label.startswith(tuple(codes))
+                )
                 self._label = next(held, own)
         return self._label
 
@@ -69,7 +74,9 @@ class Drug:
     @property
     def understood(self) -> bool:
         """Whether anything is known of it."""
-        return bool(self.resources) or any(one.place != "itself" for one in self.nodes.values())
+        return any(one.telling for one in self.resources.values()) or any(
+            one.place != "itself" for one in self.nodes.values()
+        )
 
     @property
     def references(self) -> list[str]:
@@ -135,6 +142,13 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
     routes: tuple[Concept, ...] = ()
     statements: tuple[str, ...] = ()
     """The ClinicalUseDefinitions that it names."""
+    beside: Mapping[str, JSON] = field(default_factory=dict)
+    """Resources that came with it, by the references to them."""
+
+    @property
+    def telling(self) -> bool:
+        """Whether it says what drug it is: an order does not, nor does what has neither a code nor a name."""
+        return bool(self.codes or self.ingredients or self.classes or self.label != self.reference)
 
     @property
     def called(self) -> Coded | None:
@@ -146,7 +160,7 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
 _INACTIVE = frozenset({"IACT", "COLR", "FLVR", "PRSV", "STBL", "ADJV"})
 
 
-def holding(resource: JSON, reference: str, keys: Keys) -> Holding:
+def holding(resource: JSON, reference: str, keys: Keys, beside: Mapping[str, JSON] | None = None) -> Holding:
     """What a Medication, MedicationKnowledge, Substance, SubstanceDefinition or MedicinalProductDefinition of any
     release says; of another type, its code.
     """
@@ -167,6 +181,7 @@ def holding(resource: JSON, reference: str, keys: Keys) -> Holding:
         tuple(_same(resource)),
         tuple(concept(one, keys) for one in items(about.get("intendedRoute"))),
         tuple(_statements(resource)),
+        {f"#{one.get('id')}": one for one in items(resource.get("contained"))} if beside is None else beside,
     )
 
 
@@ -239,6 +254,6 @@ def _statements(resource: JSON) -> Iterator[str]:
 
 def subgroup(code: Code) -> Code | None:
     """The chemical subgroup of a substance's ATC code: what counts as its class, though the code alone says so."""
-    if code.system == _ATC and len(code.code) == _SUBSTANCE:
-        return Code(_ATC, code.code[:_SUBGROUP].upper())
+    if code.system == _ATC and len(code.code) == _SUBSTANCE and code.code.isupper():
+        return Code(_ATC, code.code[:_SUBGROUP])
     return None

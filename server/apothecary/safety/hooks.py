@@ -16,6 +16,7 @@ from typing import Any, Literal
 from apothecary.errors import BadRequest, PreconditionFailed
 from apothecary.fhir.json import JSON
 from apothecary.safety.asked import Asked, Remark
+from apothecary.safety.concepts import items
 from apothecary.safety.reading import Reader
 
 # What everything that a patient takes, has and is stands in: the key, the FHIR query, what it is called, and whether
@@ -24,8 +25,9 @@ _PREFETCH = (
     ("patient", "Patient/{{context.patientId}}", "age and sex"),
     ("medications", "MedicationRequest?patient={{context.patientId}}&status=active", "active orders"),
     ("statements", "MedicationStatement?patient={{context.patientId}}&status=active", "what is taken besides"),
-    ("conditions", "Condition?patient={{context.patientId}}&clinical-status=active", "conditions"),
-    ("allergies", "AllergyIntolerance?patient={{context.patientId}}&clinical-status=active", "allergies"),
+    ("conditions", "Condition?patient={{context.patientId}}&clinical-status=active,recurrence,relapse", "conditions"),
+    # One without a status counts, too.
+    ("allergies", "AllergyIntolerance?patient={{context.patientId}}", "allergies"),
 )
 PREFETCH = {key: query for key, query, _ in _PREFETCH}
 _TAKEN = ("medications", "statements")
@@ -108,11 +110,11 @@ def read(service: HookService, request: Any, local: Callable[[str], str], today:
     prefetch = {} if request.get("prefetch") is None else _object(request["prefetch"], "prefetch")
     call = HookCall(Asked())
     # What is relative in a request of an EHR is on the EHR's server, and not on this one.
-    reader = Reader(call.asked, lambda literal: local(literal) if "://" in literal else "", today, most)
+    reader = Reader(call.asked, lambda literal: local(literal) if "://" in literal else "", today, most, [patient])
     orders = _orders(service, context, call.asked)
     _read_prefetch(call, reader, prefetch, patient, {_named(one) for one in _resources(orders)})
     if not service.orders:
-        if not any(key in prefetch for key in _TAKEN):
+        if not any(_came(prefetch, key) for key in _TAKEN):
             keys = " or ".join(f"prefetch.{key}" for key in _TAKEN)
             raise PreconditionFailed(
                 f"the request does not say what the patient takes: {keys} is needed", code="required"
@@ -172,11 +174,20 @@ def _named(resource: JSON) -> str:
     return f"{resource.get('resourceType')}/{resource.get('id')}"
 
 
+def _kind(value: Any) -> Any:
+    return value.get("resourceType") if isinstance(value, dict) else None
+
+
+def _came(prefetch: JSON, key: str) -> bool:
+    """Whether the EHR sends a key along: where it could not ask, it sends nothing, or why."""
+    return key in prefetch and _kind(prefetch[key]) != "OperationOutcome"
+
+
 def _read_prefetch(call: HookCall, reader: Reader, prefetch: JSON, patient: str, drafted: set[str]) -> None:
     """What the EHR sends along. A key that is missing was not had; one with null has nothing behind it."""
     for key, _, called in _PREFETCH:
         source = f"prefetch.{key}"
-        if key not in prefetch:
+        if not _came(prefetch, key):
             text = f"{called} did not come with the request ({source}): what hangs on them was not looked at"
             call.asked.not_looked_at.append(Remark(text, source))
             continue
@@ -186,14 +197,11 @@ def _read_prefetch(call: HookCall, reader: Reader, prefetch: JSON, patient: str,
         if not isinstance(found, dict):
             call.asked.not_understood.append(Remark(f"{source} is no FHIR resource", source))
             continue
-        if found.get("resourceType") == "Patient" and found.get("id", patient) != patient:
+        if _kind(found) == "Patient" and found.get("id", patient) != patient:
             raise BadRequest("prefetch.patient is another patient than context.patientId", expression=source)
-        if found.get("resourceType") == "Bundle":
+        if _kind(found) == "Bundle":
             found = _without(found, drafted)
-            links = found.get("link")
-            if isinstance(links, list) and any(
-                isinstance(one, dict) and one.get("relation") == "next" for one in links
-            ):
+            if any(one.get("relation") == "next" for one in items(found.get("link"))):
                 text = f"{source} is the first page of several: the others were not looked at"
                 call.asked.not_looked_at.append(Remark(text, source))
         reader.add(found, source)

@@ -163,9 +163,11 @@ def _age(one: JSON, patient: Patient, _keys: Keys) -> Membership:
             return Membership(None, "its ages cannot be read")
         if patient.age is None:
             return Membership(None, "the age is not given")
-        inside = (bounds[0][0] is None or patient.age >= bounds[0][0]) and (
-            bounds[1][0] is None or patient.age <= bounds[1][0]
-        )
+        (least, *_), (most, *_) = bounds
+        inside = (least is None or patient.age >= least) and (most is None or patient.age <= most)
+        if not inside and most is not None and most < patient.age and int(patient.age) <= most:
+            # The bounds of a Range are exact (https://hl7.org/fhir/R5/datatypes.html#Range); those of a label are not.
+            return Membership(None, f"it ends at {most.normalize():f} years, and the age is {_shown(patient.age)}")
     elif isinstance(exact, dict):
         years = _years(exact)
         if years is None:
@@ -180,8 +182,12 @@ def _age(one: JSON, patient: Patient, _keys: Keys) -> Membership:
         }.get(texted(exact.get("comparator")), int(patient.age) == int(years))
     else:
         return Membership(None, "its ages cannot be read")
-    shown = f"{patient.age.normalize():f}"
+    shown = _shown(patient.age)
     return Membership(inside, f"an age of {shown} years {'belongs' if inside else 'does not belong'} to it", ("age",))
+
+
+def _shown(age: Decimal) -> str:
+    return f"{round(age, 2).normalize():f}"
 
 
 def _sex(one: JSON, patient: Patient, _keys: Keys) -> Membership:

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R5/allergyintolerance.html, https://hl7.org/fhir/R5/conditi
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -22,6 +23,10 @@ DRUGS = frozenset({"Medication", "MedicationKnowledge"})
 _OVER = frozenset(
     {"stopped", "cancelled", "completed", "ended", "entered-in-error", "not-taken", "not-done", "declined", "inactive"}
 )
+# What was handed out or given completely is with the patient, and is looked at.
+_GIVEN = frozenset({"MedicationDispense", "MedicationAdministration"})
+# https://hl7.org/fhir/R5/valueset-medication-statement-adherence.html, where R4 has a status.
+_NOT_TAKEN = frozenset({"not-taking", "stopped", "stopped-as-directed", "stopped-not-as-directed"})
 _NOT_SO = frozenset({"refuted", "entered-in-error"})
 _PAST = frozenset({"inactive", "resolved", "remission"})
 _SEXES = frozenset({"male", "female"})
@@ -54,12 +59,15 @@ class Reader:
     today: date
     most: int
     """Drugs, conditions and allergies that are read at most; one more shows that there are too many."""
+    patients: list[str] = field(default_factory=list)
+    """The ids of those whom the request is about."""
     _beside: dict[str, JSON] = field(default_factory=dict)
     """What a request brings along, by the addresses that it has there."""
 
     def add(self, resource: JSON, source: str, depth: int = 0) -> None:
         """Read a resource. What is of another type is told."""
         kind = resource.get("resourceType")
+        self._whose(resource, source)
         if kind == "Bundle":
             self._bundle(resource, source, depth)
         elif kind in ORDERS:
@@ -77,6 +85,22 @@ class Reader:
         else:
             shown = kind if isinstance(kind, str) else "resource without a type"
             self.asked.not_looked_at.append(Remark(f"{source}: a {shown[:100]} is not looked at", source))
+
+    def _whose(self, resource: JSON, source: str) -> None:
+        """Tell once where a request is about several patients: what is said of one is not said of another."""
+        if resource.get("resourceType") == "Patient":
+            whose = texted(resource.get("id"))
+        else:
+            of = next((one for name in ("subject", "patient") if isinstance(one := resource.get(name), dict)), {})
+            whose = texted(of.get("reference")).partition("/_history/")[0]
+            whose = "" if whose.startswith("#") or "Group/" in whose else whose.rpartition("/")[2]
+        if not whose or whose in self.patients or len(self.patients) > 1:
+            return
+        self.patients.append(whose)
+        if len(self.patients) > 1:
+            shown = " and ".join(one[:100] for one in self.patients)
+            text = f"{source}: the request names several patients ({shown}): all was looked at as if it were of one"
+            self.asked.not_looked_at.append(Remark(text, source))
 
     def _bundle(self, resource: JSON, source: str, depth: int) -> None:
         if depth >= _DEPTH:
@@ -101,14 +125,24 @@ class Reader:
             literal = either(order, "medication", _no_keys).reference
             if literal in self._beside:
                 yield self._beside[literal]
+        elif order.get("resourceType") in DRUGS:
+            # Nor is what another one contains.
+            definitional = order.get("definitional")
+            for part in items((definitional if isinstance(definitional, dict) else order).get("ingredient")):
+                literal = either(part, "item", _no_keys).reference
+                if literal in self._beside and self._beside[literal] is not order:
+                    yield self._beside[literal]
 
     # -- drugs
 
     def _order(self, order: JSON, source: str) -> None:
         kind, status = str(order.get("resourceType")), texted(order.get("status"))
         named = either(order, "medication", _no_keys)
-        if status in _OVER or order.get("doNotPerform") is True:
-            why = f"is {status}" if status in _OVER else "says that it is not to be given"
+        over = status in _OVER and not (status == "completed" and kind in _GIVEN)
+        adherence = order.get("adherence")
+        left = sorted(_NOT_TAKEN & _codes(adherence.get("code"))) if isinstance(adherence, dict) else []
+        if over or left or order.get("doNotPerform") is True:
+            why = f"is {[status, *left][-1]}" if over or left else "says that it is not to be given"
             text = f"{source}: the {kind} of {named.label or 'a medication'} {why}: it was not looked at"
             self.asked.not_looked_at.append(Remark(text, source))
             return
@@ -127,7 +161,8 @@ class Reader:
         brought = contained.get(named.reference) or self._beside.get(named.reference)
         if brought is not None:
             label = named.text or _label(brought)
-            return AskedDrug(source, resource=brought, name=label, routes=routes, reasons=reasons)
+            beside = self._around(brought, contained)
+            return AskedDrug(source, codes_of(named), "", brought, label, routes, reasons, beside)
         local = self.local(named.reference) if named.reference else ""
         if named.reference and not local:
             text = f"{source}: {named.reference[:200]} is neither in the request nor on this server"
@@ -140,14 +175,23 @@ class Reader:
         if texted(resource.get("status")) == "entered-in-error":
             self.asked.not_looked_at.append(Remark(f"{source}: it was entered in error", source))
             return
-        self.asked.drugs.append(AskedDrug(source, resource=resource, name=_label(resource)))
+        drug = AskedDrug(source, resource=resource, name=_label(resource), beside=self._around(resource, {}))
+        self.asked.drugs.append(drug)
+
+    def _around(self, resource: JSON, contained: Mapping[str, JSON]) -> Mapping[str, JSON]:
+        """What the references of a resource may point to in the request."""
+        own = {f"#{one.get('id')}": one for one in items(resource.get("contained"))}
+        return ChainMap({**contained, **own}, self._beside)
 
     def _routes(self, order: JSON) -> Iterator[Code]:
         doses = [*items(order.get("dosageInstruction")), *items(order.get("dosage"))]
         if isinstance(order.get("dosage"), dict):
             doses.append(order["dosage"])
         for dose in doses:
-            yield from codes_of(written(dose.get("route")))
+            route = written(dose.get("route"))
+            yield from codes_of(route)
+            if route.text and not route.codes:
+                yield Code("", "", route.text)
 
     def _reasons(self, order: JSON) -> Iterator[Code]:
         for one in (*items(order.get("reasonCode")), *items(order.get("reason"))):
@@ -199,6 +243,8 @@ class Reader:
 
 
 def _codes(value: Any) -> set[str]:
+    if isinstance(value, str):  # a code alone, as STU3 has it
+        return {value.strip()}
     return {texted(one.get("code")) for one in items(value.get("coding") if isinstance(value, dict) else None)}
 
 

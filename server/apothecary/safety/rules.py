@@ -25,6 +25,14 @@ Members = Callable[[str], Sequence[Key]]
 # https://hl7.org/fhir/R5/valueset-therapy-relationship-type.html, and the codes of this project.
 _WITH = frozenset({"contraindicated-only-with"})
 _EXCEPT = frozenset({"contraindicated-except-with"})
+# The categories of https://hl7.org/fhir/R5/valueset-clinical-use-definition-category.html and of content, and the LOINC
+# codes of a label's sections (https://loinc.org/42228-7): these may say that there is a risk, or that none is known.
+_CATEGORIES = {
+    "pregnancy": ("Pregnancy", frozenset({"42228-7", "34077-8", "34078-6", "34079-4", "53414-9"})),
+    "lactation": ("Lactation", frozenset({"77290-5", "34080-2", "53414-9"})),
+}
+# Of statements of one kind so many are named.
+_SHOWN = 5
 _TOGETHER = frozenset({"indicated-only-with", "may-be-combined-with", "add-on-for-lasting-control"})
 
 
@@ -46,6 +54,8 @@ class Judge:
     keys: Keys
     found: Found = field(default_factory=Found)
     _seen: set[tuple[object, ...]] = field(default_factory=set)
+    _open: dict[str, dict[str, None]] = field(default_factory=dict)
+    """The statements that hang on something of the patient that is not given."""
 
     def judge(self, statements: Iterable[Statement], linked: Mapping[str, Sequence[str]]) -> None:
         """Add to `found` what the statements say. `linked` has, for statements without a subject of their own, the
@@ -65,6 +75,12 @@ class Judge:
                     self._of_drug(one, drug, met)
                 else:
                     self._pass_over(one, way.said, drug)
+
+    def unasked(self) -> Iterator[Remark]:
+        """What was not given, and how many statements hang on it."""
+        for name, held in self._open.items():
+            some = ", ".join(list(held)[:_SHOWN]) + (" and others" if len(held) > _SHOWN else "")
+            yield Remark(f"{name}: what hangs on it was not compared, in {some}")
 
     # -- one drug and a statement
 
@@ -116,6 +132,10 @@ class Judge:
         if only:
             treatments = [each.treatment for each in only]
             companions = [(other, node) for other, node in self._meeting(treatments) if other is not drug]
+            words = [each.label for each in treatments if not each.comparable]
+            if words:
+                said = f"names in words only with what {drug.label} must not be: {', '.join(words)}"
+                self._pass_over(one, said, drug)
             if not companions:
                 return
         belonging = self._belonging(one)
@@ -157,10 +177,21 @@ class Judge:
             belonging = self._belonging(one)
             if belonging is not None and belonging.belongs:
                 self._for_population(one, drug, met, belonging, (belonging.why,))
-        elif "Pregnancy" in one.categories and self.patient.pregnant:
-            self._for_population(
-                one, drug, met, Membership(True, "pregnancy: yes", ("pregnancy",)), ("pregnancy: yes",)
-            )
+            return
+        for state, about, name in (
+            (self.patient.pregnant, "pregnancy", "pregnancy"),
+            (self.patient.lactating, "lactation", "breast-feeding"),
+        ):
+            category, sections = _CATEGORIES[about]
+            if category not in one.categories and sections.isdisjoint(one.categories):
+                continue
+            if state is None:
+                self._open.setdefault(f"{name} is not given", {})[one.reference] = None
+            elif state and category in one.categories:
+                said = f"{name}: yes"
+                self._for_population(one, drug, met, Membership(True, said, (about,)), (said,))
+            elif state:
+                self._pass_over(one, f"says in words only what holds of {drug.label} in {name}", drug)
 
     def _for_population(
         self, one: Statement, drug: Drug, met: Node, belonging: Membership, beside: tuple[str, ...]
@@ -173,9 +204,11 @@ class Judge:
         """The conditions that a statement is about, with the sentences that lead there."""
         if not one.condition:
             return
-        if not one.condition.comparable:
+        if not (one.condition.codes or one.condition.value_sets):
             self._pass_over(one, f"names {one.condition.label!r} in words only", drug)
             return
+        if all(known.of is not None for known in self.patient.conditions):
+            self._open.setdefault("no condition is given", {})[one.reference] = None
         members = self._members(one.condition)
         for known in self.patient.conditions:
             if known.of not in (None, drug.number):
@@ -219,12 +252,12 @@ class Judge:
             ]
         for left, right in sides:
             held = self._meeting(left)
-            if held and not any(each.comparable for each in right):
+            words = [each for each in right if not each.comparable]
+            if words or not right:
                 for drug, _ in held:
-                    named = ", ".join(each.label for each in right if each.label)
+                    named = ", ".join(each.label for each in words if each.label)
                     said = f"says of {drug.label} in words only what it interacts with"
                     self._pass_over(one, f"{said}: {named}" if named else said, drug)
-                continue
             others = self._meeting(right) if held else []
             for drug, node in held:
                 for other, met in others:
@@ -250,8 +283,12 @@ class Judge:
         if not wanted:
             return _Way(True, "")
         stated = ", ".join(each.label for each in routes)
-        given = {key for each in drug.routes for coded in each.codes for key in coded.keys}
-        if not given:
+        systems = {system for system, _ in wanted}
+        each_way = [{key for coded in each.codes for key in coded.keys} for each in drug.routes]
+        given = {key for keys in each_way for key in keys}
+        # A route in words alone, or by a code of another system, may be the one that is stated.
+        known = each_way and all(any(system in systems for system, _ in keys) for keys in each_way)
+        if not known and not wanted & given:
             return _Way(True, f"it is stated for the route {stated}; by which route {drug.label} is given is not known")
         if wanted & given:
             return _Way(True, "")

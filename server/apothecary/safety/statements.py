@@ -107,13 +107,15 @@ def statement(resource: JSON, keys: Keys) -> Statement:
         id=str(resource.get("id", "")),
         type=kind,
         silent=_silent(resource.get("status")),
-        subjects=tuple(pointed(one) for one in items(resource.get("subject"))),
+        subjects=tuple(_inner(pointed(one), resource, keys) for one in items(resource.get("subject"))),
         populations=tuple(filter(None, (pointed(one).reference for one in items(resource.get("population"))))),
         condition=condition,
         course="" if pair else either(part, "diseaseStatus", keys).label,
         comorbidities=tuple(found for one in items(part.get("comorbidity")) if (found := _reference(one, keys))),
         therapies=tuple(_therapies(part, keys)),
-        interactants=tuple(found for one in items(part.get("interactant")) if (found := _routed(one, keys))),
+        interactants=tuple(
+            _inner(found, resource, keys) for one in items(part.get("interactant")) if (found := _routed(one, keys))
+        ),
         routes=_routes(resource, keys),
         effect=either(part, "effect", keys).label or undesirable,
         incidence=concept(part.get("incidence"), keys).label,
@@ -137,6 +139,15 @@ def _routes(node: JSON, keys: Keys) -> tuple[Concept, ...]:
 def _routed(interactant: JSON, keys: Keys) -> Concept:
     found, routes = either(interactant, "item", keys), _routes(interactant, keys)
     return replace(found, routes=routes) if routes else found
+
+
+def _inner(named: Concept, resource: JSON, keys: Keys) -> Concept:
+    """What a reference into the statement itself names: by the codes of what is contained, else in words."""
+    if not named.reference.startswith("#"):
+        return named
+    held = (one for one in items(resource.get("contained")) if f"#{one.get('id')}" == named.reference)
+    inside = either(next(held, None), "code", keys)
+    return replace(inside, text=named.text or inside.text or "a resource in it", reference="")
 
 
 def _reference(value: JSON, keys: Keys) -> Concept:

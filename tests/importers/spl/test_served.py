@@ -68,3 +68,17 @@ def test_a_drug_of_a_label_is_found_in_each_release_and_its_label_read_as_a_docu
             assert [one["resource"]["id"] for one in bundle["entry"]] == [f"openfda-{SET_ID}"], (release, query)
     warned = server.ask("GET", f"/fhir/r5/ClinicalUseDefinition?subject=Medication/{DRUG}&type=contraindication").json
     assert [one["resource"]["id"] for one in warned["entry"]] == [f"{LABEL}-34070-3"]
+
+
+def test_what_a_label_says_in_words_is_told_as_not_looked_at(server: InProcess) -> None:
+    """Of its sections on interactions and contraindications nothing is concluded, and nothing is kept silent."""
+    for section, said in (("34070-3", "that no code ties to anything"), ("34073-7", "in words only")):
+        statement = server.ask("GET", f"/fhir/r5/ClinicalUseDefinition/{LABEL}-{section}")
+        assert statement.status == 200
+        answer = server.ask("GET", f"/fhir/r5/MedicationKnowledge/$detect-issues?medication=Medication/{DRUG}")
+        outcome, *stated = (one["resource"] for one in answer.json["entry"])
+        assert stated == []
+        texts = [one["details"]["text"] for one in outcome["issue"]]
+        (told,) = (one for one in texts if f"ClinicalUseDefinition/{LABEL}-{section}" in one and "Answered" not in one)
+        assert told.startswith("not looked at: ")
+        assert said in told

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+import yaml
 
-from apothecary.errors import InvalidFile
+from apothecary.errors import InvalidFile, StartError
 from apothecary.fhir.json import JSON
 from apothecary.fhir.statements import SEVERITY, SEVERITY_EXTENSION, SOURCE_EXTENSION
+from apothecary.importers.formats import Given
+from apothecary.importers.report import Report
+from apothecary.importers.table import guess
 from tests.importers.table.test_table import reasons, run
 
 ROOT = Path(__file__).parents[3]
@@ -168,3 +172,83 @@ def test_the_mapping_in_the_documentation_reads_a_workbook_of_such_columns(tmp_p
     severity: JSON = statement["extension"][0]["valueCodeableConcept"]
     assert (severity["coding"][0]["code"], severity["text"]) == ("high", "contraindicated")
     assert statement["interaction"]["management"] == [{"text": "do not combine"}]
+
+
+RXNORM, OWN = "http://www.nlm.nih.gov/research/umls/rxnorm", "urn:example:formulary"
+GUESSED = {
+    # As lists on the web have it, and as hospitals write it.
+    "letters.csv": (
+        "ListID_A,Drug_A,ListID_B,Drug_B,Level\nL1,alphamab,L2,betatin,Major\nL3,gammanol,L1,alphamab,Unknown\n",
+        {"ListID_A": "subject code", "Drug_A": "subject", "ListID_B": "interactant code", "Drug_B": "interactant"},
+        [],
+        2,
+    ),
+    "numbers.csv": (
+        "RXCUI1;Drug 1;RXCUI2;Drug 2;Interaction;Severity;Recommendation;Reference;URL;Reviewed\n"
+        "9001;alphamab;9002;betatin;less effect;high;avoid;A list;https://x.example/1;2026-01-01\n"
+        "9003;gammanol;9001;alphamab;more effect;minor;watch;A list;https://x.example/2;2026-01-01\n",
+        {
+            "RXCUI2": "interactant code",
+            "Interaction": "effect",
+            "Recommendation": "management",
+            "URL": "source address",
+        },
+        ["Reviewed"],
+        2,
+    ),
+    "german.csv": (
+        "ATC 1;Wirkstoff 1;ATC 2;Wirkstoff 2;Effekt;Schweregrad;Maßnahme;Quelle\n"
+        "N03AE01;Alphamab;N05BA01;Betatin;stärker;kontraindiziert;meiden;Liste\n",
+        {"ATC 1": "subject code", "Wirkstoff 2": "interactant", "Schweregrad": "severity", "Quelle": "source"},
+        [],
+        1,
+    ),
+    "words.csv": (
+        "Affected drug,Interacts with,Consequence,Risk\nalphamab,betatin,falls,severe\n",
+        {"Affected drug": "subject", "Interacts with": "interactant", "Consequence": "effect", "Risk": "severity"},
+        [],
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GUESSED)
+def test_a_mapping_is_proposed_that_fits_a_list_of_interactions_as_it_is(tmp_path: Path, name: str) -> None:
+    text, meant, ignored, statements = GUESSED[name]
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    proposed = guess(Given([tmp_path / name], Report(lambda _: None), {}))
+    mapping = yaml.safe_load(proposed)
+    assert {column: mapping["columns"][column]["element"] for column in meant} == meant
+    assert mapping.get("ignore", []) == ignored
+    found, remarks = run(tmp_path, tmp_path / name, proposed)
+    assert sum(key.startswith("ClinicalUseDefinition/") for key in found) == statements
+    assert not [one for one in remarks if one.kind == "skipped"]
+
+
+def test_a_proposed_mapping_grades_only_words_that_leave_no_doubt(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(GUESSED["letters.csv"][0], encoding="utf-8")
+    columns = yaml.safe_load(guess(Given([tmp_path / "a.csv"], Report(lambda _: None), {})))["columns"]
+    assert columns["Level"] == {"element": "severity", "values": {"Major": {"code": "high"}}}
+    assert (columns["ListID_A"]["system"], columns["ListID_B"]["system"]) == (OWN, OWN)
+    (tmp_path / "a.csv").write_text(GUESSED["numbers.csv"][0], encoding="utf-8")
+    columns = yaml.safe_load(guess(Given([tmp_path / "a.csv"], Report(lambda _: None), {})))["columns"]
+    assert (columns["RXCUI1"]["system"], columns["RXCUI2"]["system"]) == (RXNORM, RXNORM)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No,Name,Ingredient 1,Ingredient 2,Strength\n1,Duo,alphamab,betatin,5 mg\n",
+        "Name,Level\nalphamab,1\n",
+        "Code A,Name,Effect\n1,alphamab,sleep\n",
+        "Price 1,Price 2,Risk\n,,high\n",
+    ],
+)
+def test_a_table_of_drugs_is_not_taken_for_a_list_of_interactions(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    try:
+        proposed = guess(Given([tmp_path / "a.csv"], Report(lambda _: None), {}))
+    except StartError:
+        return
+    elements = {one["element"] for one in yaml.safe_load(proposed)["columns"].values()}
+    assert not elements & {"subject", "interactant", "subject code", "interactant code"}

@@ -15,6 +15,7 @@ from apothecary.fhir import check_digits
 from apothecary.importers.report import Report
 from apothecary.importers.sources import Torn
 from apothecary.importers.table.cells import Cell, Row, Sheet, folded
+from apothecary.importers.table.guess_interactions import interactions
 from apothecary.importers.table.header import LOOKED_AT, Header, joined
 from apothecary.importers.table.mapping import Mapping, unique, written
 from apothecary.importers.table.values import Reader
@@ -89,31 +90,51 @@ def proposed(file: str, sheet: Sheet) -> str:
     header = Header(unique(joined([rows[place] for place in lines])), rows[number].line)
     samples = _columns(rows[number + 1 :], len(header.names))
     decimal = _decimal(samples)
-    columns: dict[str, Any] = {}
-    taken: set[str] = set()
-    for place, name in enumerate(header.names):
-        if name and samples[place]:
-            columns[name] = _meant(name, samples[place], taken, decimal)
-            taken.add(columns[name]["element"])
+    listed = interactions(header.names, samples, _system)
+    columns, empty = listed or _of_drugs(header.names, samples, decimal)
     if not columns:
         raise Torn("has no column with a name and something in it")
-    _named(columns)
     value: dict[str, Any] = {"catalogue": _OWN}
     if sheet.name:
         value["sheet"] = sheet.name
     value["header"] = header.line if len(lines) == 1 else [rows[place].line for place in lines]
-    if decimal == ",":
+    if decimal == "," and listed is None:
         value["decimal"] = ","
-    if (order := _order(samples)) is not None:
+    if listed is None and (order := _order(samples)) is not None:
         value["dates"] = order
     value["columns"] = columns
-    empty = [name for place, name in enumerate(header.names) if name and not samples[place]]
     if empty:
         value["ignore"] = empty
     return (
         f"# What the columns of {Path(file).name} seem to be. Read it, and change what is wrong:\n"
         f"# {_OWN} stands where only you know the address of your table and of its own codes.\n" + written(value)
     )
+
+
+def _of_drugs(
+    names: Sequence[str], samples: Sequence[Sequence[Cell]], decimal: str
+) -> tuple[dict[str, Any], list[str]]:
+    """What the columns of a table of drugs seem to be, and those in which nothing stands."""
+    columns: dict[str, Any] = {}
+    taken: set[str] = set()
+    for place, name in enumerate(names):
+        if name and samples[place]:
+            columns[name] = _meant(name, samples[place], taken, decimal)
+            taken.add(columns[name]["element"])
+    if columns:
+        _named(columns)
+    return columns, [name for place, name in enumerate(names) if name and not samples[place]]
+
+
+def _system(name: str, samples: Sequence[Cell]) -> str | None:
+    """The system that a column seems to have codes of; None for names."""
+    looks = next((meant for test, meant in _LOOKS if _mostly(samples, test)), None)
+    by_name = next((meant for pattern, meant in _COMPILED if pattern.search(folded(name))), {})
+    found = (looks or by_name).get("system")
+    if found is not None and found != _OWN:
+        return str(found)
+    # Codes of one's own: no blanks, and digits.
+    return _OWN if _mostly(samples, re.compile(r"(?=\D*\d)\S+").fullmatch) else None
 
 
 def _header(rows: Sequence[Row]) -> int | None:
