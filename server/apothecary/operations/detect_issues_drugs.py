@@ -7,8 +7,10 @@ a type, whatever their number.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from apothecary.fhir import ndc
 from apothecary.fhir.json import JSON

@@ -142,7 +142,7 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
     routes: tuple[Concept, ...] = ()
     statements: tuple[str, ...] = ()
     """The ClinicalUseDefinitions that it names."""
-    beside: Mapping[str, JSON] = field(default_factory=dict)
+    beside: Mapping[str, JSON] = msgspec.field(default_factory=dict)
     """Resources that came with it, by the references to them."""
 
     @property
