@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -365,7 +365,8 @@ def test_a_restore_that_is_killed_leaves_the_old_or_the_new(postgresql_database_
         while process.poll() is None and not counted(url, restoring):
             pass
         time.sleep(part / 50)
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it was done before
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert until(lambda: not counted(url, OTHERS))
         assert everything(url) in (old, new)

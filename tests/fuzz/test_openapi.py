@@ -64,7 +64,11 @@ def test_whatever_the_document_describes_is_answered_as_it_says(database_url: st
 
 def ask_for_other_forms(case: Any, status: int) -> None:
     """The same request as a page and as XML has the status that it has as JSON, or is refused for its form alone."""
+    # A form of a page sends what was left empty, too, and that counts as not given.
+    left_empty = any(one in ("", [""]) for one in (case.query or {}).values())
     for name, kind in FORMS.items():
+        if name == "html" and left_empty:
+            continue
         again = case.call(params={"_format": name})
         found = again.headers.get("content-type", [""])[0]
         assert again.status_code in (status, 406), (case.as_curl_command(), name, again.status_code, status)

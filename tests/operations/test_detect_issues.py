@@ -725,3 +725,11 @@ def test_what_was_read_is_read_anew_where_code_systems_say_something_else_of_cas
         lookup.registry.systems = Systems({"urn:t": sensitive})
         keys.append(lookup.holding(held).codes[0].keys)
     assert keys == [(("urn:t", "~big"),), (("urn:t", "Big"),), (("urn:t", "~big"),)]
+
+
+def test_what_was_read_for_one_address_of_the_server_is_not_told_at_another(server: InProcess) -> None:
+    pair = use("here", "interaction", "http://drugs.example/fhir/Medication/a", {"interactant": []})
+    held = Stored("ClinicalUseDefinition", "here", 1, 0, "R5", json.dumps(pair).encode())
+    bases = ("http://drugs.example/fhir", "http://localhost/fhir") * 2
+    found = [Lookup(server.application.service, FhirVersion.R5, base).statement(held).subjects for base in bases]
+    assert [one.reference for (one,) in found] == ["Medication/a", pair["subject"][0]["reference"]] * 2

@@ -11,6 +11,7 @@ import pytest
 
 from apothecary.content.load import Loader, load
 from apothecary.content.read import read_bytes
+from apothecary.safety import rules
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.conformance.harness import InProcess
@@ -23,6 +24,9 @@ ADHERENCE = "http://hl7.org/fhir/CodeSystem/medication-statement-adherence"
 WITH = "http://hl7.org/fhir/therapy-relationship-type|contraindicated-only-with"
 INTO_VEIN = {"url": f"{URL}statement-route", "valueCodeableConcept": concept("urn:r|iv", text="into a vein")}
 NOT_HELD = {"url": f"{URL}member-of", "valueCanonical": "https://sets.invalid/none"}
+
+
+OWN = "https://drugs.invalid/fhir"
 
 
 def pair(name: str, subject: str, *interactants: JSON, **more: Any) -> JSON:
@@ -53,6 +57,8 @@ CONTENT: list[JSON] = [
         **pair("inner", "Medication/b", {"itemReference": {"reference": "#1"}}),
         "contained": [{"resourceType": "Medication", "id": "1", "status": "active", "code": {"text": "omega"}}],
     },
+    pair("of-own", f"{OWN}/Medication/a", {"itemReference": {"reference": f"{OWN}/r5/Medication/two"}}),
+    pair("of-another", "https://other.invalid/fhir/Medication/a", {"itemCodeableConcept": concept("urn:t|two")}),
     use("ill", "contraindication", "Medication/a", {"diseaseSymptomProcedure": {"concept": concept("urn:c|ill")}}),
     use(
         "with",
@@ -68,6 +74,20 @@ CONTENT += [
     use(f"section-{code}", "warning", "Medication/b", {"description": "See there."}, category=category(code))
     for code in ("42228-7", "77290-5")
 ]
+CONTENT.append(
+    {
+        "resourceType": "CodeSystem",
+        "id": "routes",
+        "url": "urn:r",
+        "status": "active",
+        "content": "complete",
+        "hierarchyMeaning": "is-a",
+        "concept": [
+            {"code": "mouth"},
+            {"code": "injected", "concept": [{"code": "iv", "concept": [{"code": "arm"}]}, {"code": "im"}]},
+        ],
+    }
+)
 for one in CONTENT:
     if one.get("contraindication") == {}:
         del one["contraindication"]
@@ -76,7 +96,7 @@ for one in CONTENT:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
     place = tmp_path_factory.mktemp("requests")
-    options = Settings(database=f"sqlite:///{place}/a.db", content=str(place))
+    options = Settings(database=f"sqlite:///{place}/a.db", content=str(place), base_url=OWN)
     store = open_store(options)
     loader = Loader(store, options, lambda failure: pytest.fail(str(failure)))
     found = [*CONTENT, *(json.loads(one.read_bytes()) for one in (RESOURCES / "SearchParameter").glob("*.json"))]
@@ -171,6 +191,9 @@ def test_what_is_not_taken_is_left_out_and_told(server: InProcess, adherence: st
     ("route", "expected", "said"),
     [
         (concept("urn:r|iv"), [("DRG", "vein")], ""),
+        (concept("urn:r|arm"), [("DRG", "vein")], ""),
+        (concept("urn:r|injected"), [("DRG", "vein")], "is not known"),
+        (concept("urn:r|im"), [], "alpha is given by another"),
         (concept("urn:r|mouth"), [], "alpha is given by another"),
         (concept("urn:others|mouth"), [("DRG", "vein")], "is not known"),
         ({"text": "per os"}, [("DRG", "vein")], "is not known"),
@@ -190,6 +213,10 @@ def test_the_route_of_an_order_sets_a_statement_aside_where_both_can_be_compared
 def test_what_is_stated_of_one_product_is_not_said_of_another_of_the_same_ingredient(server: InProcess) -> None:
     assert stated(post(server, listed(order("urn:t|one"), order(B)), "r4")) == [("DRG", "of-one")]
     assert stated(post(server, listed(order("urn:t|two"), order(B)), "r4")) == []
+
+
+def test_a_statement_that_refers_to_this_server_by_its_address_is_one_about_what_is_here(server: InProcess) -> None:
+    assert stated(post(server, listed(order(A), order("urn:t|two")), "r4")) == [("DRG", "of-own")]
 
 
 def test_a_list_of_several_patients_is_told(server: InProcess) -> None:
@@ -252,3 +279,37 @@ def test_a_code_that_names_nothing_here_is_shown_as_it_was_asked(server: InProce
     said = told(post(server, {"resourceType": "Parameters", "parameter": named}))
     for one in asked:
         assert f"not understood: {one}: nothing here says which drug this is" in said
+
+
+@pytest.mark.parametrize(
+    ("most", "said"),
+    [("MOST", "more than 3 findings"), ("MOST_REMARKS", "more than 3 remarks on what was not looked at")],
+)
+def test_a_list_that_finds_more_than_anybody_reads_is_refused(
+    server: InProcess, monkeypatch: pytest.MonkeyPatch, most: str, said: str
+) -> None:
+    monkeypatch.setattr(rules, most, 3)
+    answer = post(server, listed(*[order(A), order(B)] * 4), "r4")
+    assert answer.status == 400
+    assert said in told(answer)
+
+
+ILL = {"resourceType": "Condition", "id": "ill", "code": concept("urn:c|ill", text="illness")}
+
+
+@pytest.mark.parametrize(
+    ("why", "base"),
+    [
+        ({"reasonCode": [concept("urn:c|ill")]}, "r4"),
+        ({"reasonReference": [{"reference": "#ill"}], "contained": [ILL]}, "r4"),
+        ({"reason": [{"concept": concept("urn:c|ill")}]}, "r5"),
+        ({"reason": [{"reference": {"reference": "#ill"}}], "contained": [ILL]}, "r5"),
+    ],
+)
+def test_what_an_order_is_given_for_counts_as_a_condition(server: InProcess, why: JSON, base: str) -> None:
+    assert stated(post(server, order(A, **why), base)) == [("COND", "ill")]
+
+
+def test_a_reason_that_is_elsewhere_is_told(server: InProcess) -> None:
+    said = told(post(server, order(A, reasonReference=[{"reference": "Condition/elsewhere"}]), "r4"))
+    assert "Condition/elsewhere, for which it is given, is no Condition in the request" in said

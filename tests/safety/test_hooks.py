@@ -119,6 +119,12 @@ def test_an_order_that_is_taken_already_is_the_draft_alone_and_its_own_duplicate
     assert call.focus == {1}
 
 
+def test_orders_without_an_id_are_none_of_those_that_are_drafted() -> None:
+    draft, taken = ({k: v for k, v in order(code, "x").items() if k != "id"} for code in ("9", "1"))
+    found = {**NOTHING, "medications": {"resourceType": "Bundle", "entry": [{"resource": taken}]}}
+    assert codes(asked(sign(draft, prefetch=found))) == ["1", "9"]
+
+
 def test_what_did_not_come_is_told_and_what_is_null_is_not() -> None:
     call = asked(sign(order("1", "a"), prefetch={"conditions": None, "user": "123", "allergies": "none"}))
     assert sorted(one.where for one in call.asked.not_looked_at) == [

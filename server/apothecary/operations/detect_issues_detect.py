@@ -7,13 +7,14 @@ silence.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from apothecary.errors import TooCostly
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import instant
 from apothecary.interactions.service import Service
 from apothecary.operations.detect_issues_drugs import identified
-from apothecary.operations.detect_issues_lookup import TYPES, Lookup, r5
+from apothecary.operations.detect_issues_lookup import TYPES, Lookup
 from apothecary.operations.detect_issues_statements import TYPE, Statements
 from apothecary.safety.asked import Asked, AskedConcept, AskedDrug, Remark, once
 from apothecary.safety.concepts import Key
@@ -50,11 +51,12 @@ def detect(service: Service, version: FhirVersion, base: str, asked: Asked) -> F
         *(_known(lookup, one) for one in asked.conditions),
     ]
     patient = Patient(known, asked.age, asked.sex, asked.pregnant, asked.lactating)
-    judge = Judge(drugs, patient, _populations(lookup, statements), lookup.members, lookup.keys)
+    populations = _populations(lookup, statements)
+    judge = Judge(drugs, patient, populations, lookup.members, lookup.keys, lookup.above_keys)
     judge.judge(statements, search.linked)
+    for one in chain(duplicates(drugs), allergies(drugs, allergens)):
+        judge.add(one)
     found = judge.found
-    every = [*found.issues, *duplicates(drugs), *allergies(drugs, allergens)]
-    found.issues = list({one.key: one for one in reversed(every)}.values())
     found.issues.sort(key=lambda one: ([each.number for each in one.drugs], one.kind, one.statement, one.about))
     found.not_understood = once([*asked.not_understood, *_not_understood(drugs, allergens, asked)])
     found.not_looked_at = once(
@@ -100,7 +102,7 @@ def _known(lookup: Lookup, asked: AskedConcept, of: int | None = None) -> KnownC
 
 def _populations(lookup: Lookup, statements: Iterable[Statement]) -> Mapping[str, Population]:
     wanted = sorted({each for one in statements for each in one.populations})
-    return {name: population(r5(one), name) for name, one in lookup.read(wanted).items()}
+    return {name: population(lookup.r5(one), name) for name, one in lookup.read(wanted).items()}
 
 
 # -- what the answer cannot say

@@ -202,7 +202,7 @@ class _Identifying:
     def _by(self, route: Concept) -> Concept:
         """A route with those above it: what is given into a vein is not given by mouth, but it is injected."""
         above = [
-            Coded(one, tuple(self._lookup.keys(one.system, one.code)))
+            Coded(one, tuple(self._lookup.keys(one.system, one.code)), BROADER)
             for coded in route.codes
             for one in self._lookup.above(coded.coding)[0]
         ]

@@ -16,7 +16,7 @@ from apothecary.errors import FhirError, NotEnumerable, UnknownTerminology
 from apothecary.fhir.caches import memory_of
 from apothecary.fhir.code_forms import FORMS
 from apothecary.fhir.json import JSON
-from apothecary.fhir.references import localise, parse_reference
+from apothecary.fhir.references import localise, localised, parse_reference
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions.forms import body_in
 from apothecary.interactions.service import Service
@@ -55,6 +55,8 @@ class Lookup:
         self.terminology = held(service, version, base)
         self._bases = bases(service.settings, base)
         self._readings = service.readings
+        shortest = (one for one in self._bases if not any(one != root and one.startswith(root) for root in self._bases))
+        self._roots = [one.encode() for one in shortest]
         self._keys: dict[tuple[str, str], list[Key]] = {}
         self.cut: dict[Code, list[str]] = {}
         """The codes that more resources are called by than are looked at, with their types."""
@@ -86,6 +88,10 @@ class Lookup:
         question = ("safety above", code.system, code.code)
         return self.terminology.remembered(question, lambda: self._above(code))
 
+    def above_keys(self, code: Code) -> Iterator[Key]:
+        """The keys of what stands above a code."""
+        return (key for one in self.above(code)[0] for key in self.keys(one.system, one.code))
+
     def display(self, code: Code) -> str:
         """What the code system calls it; empty where that is not held."""
         question = ("safety display", code.system, code.code)
@@ -114,6 +120,19 @@ class Lookup:
 
     # -- resources
 
+    def r5(self, one: Hit | Stored) -> JSON:
+        """The R5 form of a resource, to be read only: its numbers do not keep their digits, and references to this
+        server's own addresses are relative, as the index has them.
+        """
+        return self._parsed(body_in(one, FhirVersion.R5))
+
+    def _parsed(self, text: bytes) -> JSON:
+        found: JSON = msgspec.json.decode(text)
+        return {**localised(found, self._bases)} if self._names_us(text) else found
+
+    def _names_us(self, text: bytes) -> bool:
+        return any(root in text for root in self._roots)
+
     def local(self, literal: str) -> str:
         """`Type/id` of a reference to this server, empty for another."""
         reference = parse_reference(localise(literal, self._bases))
@@ -137,17 +156,19 @@ class Lookup:
         return self._reading(one, _statement)
 
     def _reading(self, one: Hit | Stored, read: Callable[[JSON, str, Keys], T]) -> T:
-        """What `read` makes of a resource: of one text the same for all, as long as code systems say the same of case.
-        No number of a version says as much as the text: a transaction may be rolled back.
+        """What `read` makes of a resource: of one text the same for all, as long as code systems say the same of case
+        and this server has the same addresses. No number of a version says as much as the text: a transaction may be
+        rolled back.
         """
-        name = f"{one.type}/{one.id}"
-        known = read.__name__, name, one.fhir_version, self.registry.systems.digest, one.body
+        name, text = f"{one.type}/{one.id}", body_in(one, FhirVersion.R5)
+        here = self._bases if self._names_us(text) else ()
+        known = read.__name__, name, self.registry.systems.digest, here, text
         found: T | None = self._readings.get(known)
         if found is None:
-            resource = r5(one)
+            resource = self._parsed(text)
             found = read(resource, name, self.keys)
             # What is read of a text takes about as much as the text in memory.
-            self._readings.put(known, found, len(one.body or b"") + memory_of(resource))
+            self._readings.put(known, found, len(text) + memory_of(resource))
         return found
 
     def coded(self, codes: Sequence[Code]) -> Iterator[Holding]:
@@ -191,9 +212,3 @@ def rows(index: str, by_system: Mapping[str, Sequence[str]]) -> list[Predicate]:
         Row("token", index, Every((Compare("code", "in", tuple(forms)), Compare("system", "=", system))))
         for system, forms in by_system.items()
     ]
-
-
-def r5(one: Hit | Stored) -> JSON:
-    """The R5 form of a resource, to be read only: its numbers do not keep their digits."""
-    found: JSON = msgspec.json.decode(body_in(one, FhirVersion.R5))
-    return found

@@ -112,7 +112,7 @@ def read(service: HookService, request: Any, local: Callable[[str], str], today:
     # What is relative in a request of an EHR is on the EHR's server, and not on this one.
     reader = Reader(call.asked, lambda literal: local(literal) if "://" in literal else "", today, most, [patient])
     orders = _orders(service, context, call.asked)
-    _read_prefetch(call, reader, prefetch, patient, {_named(one) for one in _resources(orders)})
+    _read_prefetch(call, reader, prefetch, patient, {_named(one) for one in _resources(orders)} - {""})
     if not service.orders:
         if not any(_came(prefetch, key) for key in _TAKEN):
             keys = " or ".join(f"prefetch.{key}" for key in _TAKEN)
@@ -171,7 +171,8 @@ def _resources(bundle: JSON) -> Iterator[JSON]:
 
 
 def _named(resource: JSON) -> str:
-    return f"{resource.get('resourceType')}/{resource.get('id')}"
+    """`Type/id`; empty for what has no id, which is none other of those that have none."""
+    return f"{resource.get('resourceType')}/{resource['id']}" if resource.get("id") else ""
 
 
 def _kind(value: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 from apothecary.fhir.json import JSON
 from apothecary.safety.asked import Asked, AskedConcept, AskedDrug, Code, Remark
-from apothecary.safety.concepts import Concept, concept, either, items, texted
+from apothecary.safety.concepts import Concept, concept, either, items, pointed, texted
 
 ORDERS = frozenset({"MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration"})
 DRUGS = frozenset({"Medication", "MedicationKnowledge"})
@@ -109,7 +109,8 @@ class Reader:
         entries = items(resource.get("entry"))
         held = [(one, one["resource"]) for one in entries if isinstance(one.get("resource"), dict)]
         for entry, each in held:
-            for name in (entry.get("fullUrl"), f"{each.get('resourceType')}/{each.get('id')}"):
+            named = f"{each.get('resourceType')}/{each['id']}" if each.get("id") else None
+            for name in (entry.get("fullUrl"), named):
                 if isinstance(name, str):
                     self._beside[name] = each
         # A Medication that an order refers to is that order's drug, and none of its own.
@@ -147,7 +148,7 @@ class Reader:
             self.asked.not_looked_at.append(Remark(text, source))
             return
         routes = tuple(self._routes(order))
-        reasons = tuple(self._reasons(order))
+        reasons = tuple(dict.fromkeys(self._reasons(order, source)))
         drug = self._named(order, named, source, routes, reasons)
         if drug is None:
             self.asked.not_understood.append(Remark(f"{source}: the {kind} names no medication", source))
@@ -193,9 +194,17 @@ class Reader:
             if route.text and not route.codes:
                 yield Code("", "", route.text)
 
-    def _reasons(self, order: JSON) -> Iterator[Code]:
-        for one in (*items(order.get("reasonCode")), *items(order.get("reason"))):
-            yield from codes_of(written(one.get("concept") if isinstance(one.get("concept"), dict) else one))
+    def _reasons(self, order: JSON, source: str) -> Iterator[Code]:
+        around = self._around(order, {})
+        for one in (*items(order.get("reasonCode")), *items(order.get("reasonReference")), *items(order.get("reason"))):
+            named = either({"reason": one}, "reason", _no_keys)
+            yield from codes_of(named)
+            literal = named.reference or pointed(one).reference
+            if literal and (brought := around.get(literal, {})).get("resourceType") == "Condition":
+                yield from codes_of(written(brought.get("code")))
+            elif literal and not named.codes:
+                text = f"{source}: {literal[:200]}, for which it is given, is no Condition in the request"
+                self.asked.not_looked_at.append(Remark(text, source))
 
     # -- conditions, allergies, and the patient
 

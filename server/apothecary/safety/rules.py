@@ -12,13 +12,16 @@ from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
-from apothecary.safety.asked import Remark
+from apothecary.errors import TooCostly
+from apothecary.safety.asked import Code, Remark
 from apothecary.safety.concepts import Concept, Key, Keys, Node
 from apothecary.safety.drugs import Drug
 from apothecary.safety.found import Finding, Found, Kind
 from apothecary.safety.population import ALERTS, KnownConcept, Membership, Patient, Population
 from apothecary.safety.statements import Statement
 
+# Findings of one list: many drugs that many statements are about make more than anybody reads.
+MOST, MOST_REMARKS = 20_000, 100_000
 Members = Callable[[str], Sequence[Key]]
 """Gives the codes of a value set; none where it is not held."""
 
@@ -52,6 +55,8 @@ class Judge:
     populations: Mapping[str, Population]
     members: Members
     keys: Keys
+    above: Callable[[Code], Iterable[Key]] = lambda _: ()
+    """Gives what stands above a code."""
     found: Found = field(default_factory=Found)
     _seen: set[tuple[object, ...]] = field(default_factory=set)
     _open: dict[str, dict[str, None]] = field(default_factory=dict)
@@ -292,6 +297,12 @@ class Judge:
             return _Way(True, f"it is stated for the route {stated}; by which route {drug.label} is given is not known")
         if wanted & given:
             return _Way(True, "")
+        below = {key for each in routes for coded in each.codes for key in self.above(coded.coding)}
+        own = {key for each in drug.routes for coded in each.codes if not coded.relationship for key in coded.keys}
+        if below & own:
+            return _Way(
+                True, f"it is stated for the route {stated}; whether {drug.label} is given by that is not known"
+            )
         return _Way(False, f"is stated for the route {stated}; {drug.label} is given by another")
 
     # -- the answer
@@ -325,10 +336,22 @@ class Judge:
             about=about,
             references=tuple(dict.fromkeys(own)),
         )
+        self.add(finding)
+
+    def add(self, finding: Finding) -> None:
+        """Note a finding once. Raises TooCostly where there are too many."""
         if finding.key not in self._seen:
             self._seen.add(finding.key)
             self.found.issues.append(finding)
+            if len(self.found.issues) > MOST:
+                raise _too_many(MOST, "findings")
 
     def _pass_over(self, one: Statement, why: str, drug: Drug | None = None) -> None:
         remark = Remark(f"{one.reference} {why}", drug.asked.source if drug is not None else one.reference)
         self.found.not_looked_at.append(remark)
+        if len(self.found.not_looked_at) > MOST_REMARKS:
+            raise _too_many(MOST_REMARKS, "remarks on what was not looked at")
+
+
+def _too_many(most: int, what: str) -> TooCostly:
+    return TooCostly(f"there are more than {most} {what}", expression="medication", remedy="Ask about fewer drugs.")
