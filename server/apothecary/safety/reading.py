@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -27,6 +27,13 @@ _OVER = frozenset(
 _GIVEN = frozenset({"MedicationDispense", "MedicationAdministration"})
 # https://hl7.org/fhir/R5/valueset-medication-statement-adherence.html, where R4 has a status.
 _NOT_TAKEN = frozenset({"not-taking", "stopped", "stopped-as-directed", "stopped-not-as-directed"})
+# Where they say which order is carried out: https://hl7.org/fhir/R5/medicationdispense.html and the others.
+_CARRIED_OUT = {
+    "MedicationDispense": ("authorizingPrescription",),
+    "MedicationAdministration": ("request",),
+    "MedicationStatement": ("basedOn", "derivedFrom"),
+}
+_LONGEST = 500
 _NOT_SO = frozenset({"refuted", "entered-in-error"})
 _PAST = frozenset({"inactive", "resolved", "remission"})
 _SEXES = frozenset({"male", "female"})
@@ -109,9 +116,8 @@ class Reader:
         entries = items(resource.get("entry"))
         held = [(one, one["resource"]) for one in entries if isinstance(one.get("resource"), dict)]
         for entry, each in held:
-            named = f"{each.get('resourceType')}/{each['id']}" if each.get("id") else None
-            for name in (entry.get("fullUrl"), named):
-                if isinstance(name, str):
+            for name in (entry.get("fullUrl"), _address(each)):
+                if isinstance(name, str) and name:
                     self._beside[name] = each
         # A Medication that an order refers to is that order's drug, and none of its own.
         meant = {id(found) for _, each in held for found in self._referred(each)}
@@ -153,7 +159,19 @@ class Reader:
         if drug is None:
             self.asked.not_understood.append(Remark(f"{source}: the {kind} names no medication", source))
             return
-        self.asked.drugs.append(drug)
+        follows = tuple(dict.fromkeys(self._follows(order)))
+        if follows:
+            text = f"{source}: the {kind} carries out {', '.join(follows)}: the two are not told as the same drug twice"
+            self.asked.not_looked_at.append(Remark(text[:_LONGEST], source))
+        self.asked.drugs.append(replace(drug, own=_address(order), follows=follows))
+
+    def _follows(self, order: JSON) -> Iterator[str]:
+        """The orders in the request that it says it carries out."""
+        for name in _CARRIED_OUT.get(str(order.get("resourceType")), ()):
+            for one in (*items(order.get(name)), order.get(name)):
+                found = self._beside.get(pointed(one).reference, {})
+                if found.get("resourceType") == "MedicationRequest" and found is not order and _address(found):
+                    yield _address(found)
 
     def _named(
         self, order: JSON, named: Concept, source: str, routes: tuple[Code, ...], reasons: tuple[Code, ...]
@@ -249,6 +267,11 @@ class Reader:
                 continue
             text = f"{source}.entry[{place}]: {literal[:200] or 'an entry'} is not in the request"
             self.asked.not_understood.append(Remark(text, source))
+
+
+def _address(resource: JSON) -> str:
+    """`Type/id`; empty for what has no id."""
+    return f"{resource.get('resourceType')}/{resource['id']}" if resource.get("id") else ""
 
 
 def _codes(value: Any) -> set[str]:
