@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from apothecary.fhir.json import JSON
 
 Sex = Literal["male", "female"]
 
 
-class Code(NamedTuple):
+class Code(msgspec.Struct, frozen=True, order=True, gc=False):
     """A code of a code system, and what the sender calls it."""
 
     system: str
