@@ -12,6 +12,7 @@ well): on a machine that does other things too, only the second says something.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import random
 import tempfile
@@ -122,6 +123,7 @@ def main() -> None:
         store = open_store(settings)
         sync(settings, store)
         app, backends = create_app(settings, store), Backends(url)
+        gc.freeze()  # as a worker of `apothecary serve` does
         forms: dict[str, Callable[[Sequence[str]], Asked]] = {"$detect-issues": parameters, "order-sign": hook}
         ingredients = statements.held(size)
         for name, form in forms.items():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"scopes": []}, r"\d+:\d+", "scopes: write 1 or more items"),
     ({"scopes": ["system/Medicaton.rs"]}, r"\d+:\d+", "did you mean 'Medication'"),
     ({"scopes": ["system/*.sr"]}, r"\d+:\d+", "in this order"),
+    (
+        {"scopes": [f"system/List.rs?{'&'.join(['_id:not=a', '_id:not=b', f'_id:not={n}'])}" for n in range(190)]},
+        r"\d+:\d+",
+        "in all",
+    ),
     ({"scope": "x"}, r"\d+:\d+", "did you mean 'scopes'"),
     ({"jwks": None}, "1:1", "either jwks"),
     ({"jwks_url": "https://a.example/k"}, "1:1", "either jwks"),
@@ -124,3 +131,32 @@ def test_more_clients_than_there_may_be_are_left_out_and_told(
         written(tmp_path / f"{name}.yaml", {"id": name})
     assert [one.id for one in Clients(tmp_path)] == ["a", "b"]
     assert "more than 2 clients" in caplog.text
+
+
+def test_a_link_that_leads_nowhere_is_told_and_takes_no_other_client_along(tmp_path: Path) -> None:
+    written(tmp_path / "a.yaml", {})
+    known = Clients(tmp_path, every=0)
+    (tmp_path / "b.yaml").symlink_to(tmp_path / "nowhere")
+    assert known.get(SOUND["id"]) is not None
+    with pytest.raises(InvalidFile, match=r"b\.yaml"):
+        Clients(tmp_path)
+
+
+def test_a_file_that_goes_while_the_folder_is_looked_at_takes_no_other_client_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path / "a.yaml", {})
+    written(tmp_path / "b.yaml", {"id": "other"})
+    known = Clients(tmp_path, every=0)
+    scan = os.scandir
+
+    @contextmanager
+    def scanned(folder: Path) -> Iterator[list[os.DirEntry[str]]]:
+        with scan(folder) as entries:
+            found = list(entries)
+        (tmp_path / "b.yaml").unlink(missing_ok=True)
+        yield found
+
+    monkeypatch.setattr(os, "scandir", scanned)
+    assert known.get("other") is None
+    assert known.get(SOUND["id"]) is not None

@@ -206,6 +206,41 @@ def test_an_export_has_what_its_client_may_find_and_is_told_of_to_nobody_else(cl
     assert clients.ask("active", "DELETE", where).status_code == 202
 
 
+def test_an_export_is_given_to_its_client_for_as_long_as_it_may_find_all_of_it(clients: Clients) -> None:
+    begun = clients.get("active", "/fhir/r5/$export", Prefer="respond-async")
+    where = urlsplit(begun.headers["Content-Location"]).path
+    assert until(lambda: clients.get("active", where).status_code == 200)
+    sender = SENDERS["active"]
+    for scopes, status in (
+        ("system/List.rs", 404),
+        ("system/Medication.cruds?status=active", 404),
+        ("system/Medication.crud?status=active system/List.rs", 404),
+        ("system/Medication.rs?status=active system/List.s", 200),
+    ):
+        given = bearer(sender.token(clients.http, scopes))
+        assert clients.http.get(where, headers=given).status_code == status
+        assert clients.http.get(f"{where}/0.ndjson", headers=given).status_code == status
+    # It may be ended all the same.
+    fewer = bearer(sender.token(clients.http, "system/List.rs"))
+    assert clients.http.delete(where, headers=fewer).status_code == 202
+
+
+def test_no_client_keeps_others_from_their_exports(clients: Clients) -> None:
+    def begin(who: str) -> TestResponse:
+        return clients.get(who, "/fhir/r5/$export", Prefer="respond-async")
+
+    begun = []
+    while (answer := begin("same")).status_code == 202:
+        begun.append(urlsplit(answer.headers["Content-Location"]).path)
+    assert (len(begun), answer.status_code) == (5, 429)
+    assert "5 exports of this client" in answer.text
+    assert int(answer.headers["Retry-After"]) > 0
+    other = begin("all")
+    assert other.status_code == 202
+    for who, where in [("all", urlsplit(other.headers["Content-Location"]).path), *(("same", one) for one in begun)]:
+        assert clients.ask(who, "DELETE", where).status_code == 202
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/claims", "/fhir/r5/$bulk-publish"])
 def test_what_tells_of_everything_is_for_those_only_who_may_see_everything(clients: Clients, path: str) -> None:
     assert clients.get("active", path).status_code == 403

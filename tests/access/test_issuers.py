@@ -190,6 +190,14 @@ def test_who_asks_stands_in_the_grant(provider: Provider, app: Apothecary) -> No
     assert grant.expires == now + 60
 
 
+def test_a_token_with_more_scopes_than_there_may_be_is_none(http: FlaskClient, provider: Provider) -> None:
+    scopes = " ".join(f"system/List.s?_id={one}" for one in range(501))
+    token = provider.token(scope=scopes)
+    assert len(token) < 16 * 1024
+    answer = http.get("/fhir/Medication", headers=bearer(token))
+    assert (answer.status_code, "more than 500 scopes" in answer.text) == (401, True)
+
+
 @pytest.mark.parametrize(
     ("claims", "good"),
     [

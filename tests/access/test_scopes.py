@@ -76,6 +76,17 @@ def test_what_is_no_scope_is_refused_with_the_reason_and_grants_nothing_where_ot
 def test_more_scopes_than_anybody_needs_are_refused() -> None:
     with pytest.raises(ValueError, match="more than"):
         Scopes.parse(f"system/Medication.rs?code={one}" for one in range(501))
+    with pytest.raises(ValueError, match="more than 500 criteria in all"):
+        Scopes.parse(f"system/Medication.rs?code={one}&code=a&status=active" for one in range(167))
+
+
+def test_what_is_registered_is_granted_whatever_there_is_of_it_and_never_more_than_can_be_asked() -> None:
+    registered = parsed(" ".join(f"system/Medication.rs?code={one}" for one in range(200)))
+    assert registered.within(registered) == registered
+    # Each of these with each of those: that many clauses no search has.
+    others = parsed(" ".join(f"system/Medication.rs?status={one}" for one in range(200)))
+    with pytest.raises(ValueError, match="more than"):
+        others.within(registered)
 
 
 @pytest.mark.parametrize(

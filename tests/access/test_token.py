@@ -82,6 +82,20 @@ def test_nobody_gets_more_than_was_registered(http: FlaskClient) -> None:
     assert answer.json["scope"] == "system/Medication.rs system/Organization.cruds"
 
 
+@pytest.mark.parametrize(
+    "scopes",
+    [
+        pytest.param(
+            [f"system/MedicationKnowledge.rs?code={one}" for one in range(450)], id="a token that nobody takes"
+        ),
+        pytest.param([f"system/Medication.rs?code={one}&status=active" for one in range(251)], id="criteria"),
+    ],
+)
+def test_what_would_be_too_much_is_not_granted(http: FlaskClient, scopes: list[str]) -> None:
+    answer = SENDER.ask(http, scope=" ".join(scopes))
+    assert (answer.status_code, answer.json["error"]) == (400, "invalid_scope")
+
+
 def test_scopes_of_the_first_version_are_understood(http: FlaskClient) -> None:
     assert OTHER.ask(http, scope="system/Medication.read").json["scope"] == "system/Medication.rs"
 

@@ -245,3 +245,100 @@ def test_the_end_that_is_kept_is_of_one_size(tmp_path: Path) -> None:
     os.close(handle)
     assert (tmp_path / END).stat().st_size == 256
     assert end.last == len(list(tmp_path.glob("audit-*")))
+
+
+@pytest.fixture
+def turned(tmp_path: Path) -> Path:
+    """A record of which older files went already: three are kept, each of some lines."""
+    folder = written(tmp_path, 40, size=800, files=3)
+    assert first_of(folder) > 2
+    assert verify(folder).fault is None
+    return folder
+
+
+def first_of(folder: Path) -> int:
+    return int(json.loads((folder / END).read_bytes())["first"])
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        (lambda lines: lines[1:], "does not follow"),
+        (lambda lines: lines[2:], "does not follow"),
+        (lambda _: [], "the file is empty"),
+        (lambda lines: [lines[0][:-9]], "no event"),
+    ],
+    ids=["first line", "two lines", "all lines", "cut"],
+)
+def test_the_oldest_file_that_is_kept_is_as_safe_as_others(
+    turned: Path, kept: Callable[[list[bytes]], list[bytes]], said: str
+) -> None:
+    number = first_of(turned)
+    file_of(turned, number).write_bytes(b"".join(kept(texts(turned, number))))
+    assert said in str(verify(turned).fault)
+
+
+def test_what_was_tampered_with_is_found_also_when_the_files_before_it_went(turned: Path) -> None:
+    number = first_of(turned) + 1
+    file_of(turned, number).write_bytes(b"".join(texts(turned, number)[1:]))
+    one = trail(turned, size=800, files=3)
+    while first_of(turned) < number:
+        one.append([line("more")])
+    one.close()
+    assert "does not follow" in str(verify(turned).fault)
+
+
+def test_files_of_which_the_end_does_not_tell_are_named(turned: Path) -> None:
+    names = [file_of(turned, number) for number in range(first_of(turned), first_of(turned) + 3)]
+    (turned / END).unlink()
+    # A server that starts then begins a record anew.
+    trail(turned, size=800, files=3).close()
+    assert str(verify(turned).fault).startswith(str(names[0]))
+
+
+@pytest.mark.parametrize("wrong", [{"first": 99}, {"first": -1}, {"last": 0}, {"last": 10**25}, {"size": -5}])
+def test_an_end_that_cannot_be_is_no_end(turned: Path, wrong: dict[str, int]) -> None:
+    told = json.loads((turned / END).read_bytes()) | wrong
+    (turned / END).write_bytes(json.dumps(told).encode().ljust(256))
+    with pytest.raises(StartError, match="damaged"):
+        verify(turned)
+    with pytest.raises(StartError, match="damaged"):
+        trail(turned, size=800, files=3)
+
+
+def test_a_file_that_a_killed_process_did_not_remove_goes_at_the_next_start(turned: Path) -> None:
+    old = file_of(turned, first_of(turned) - 1)
+    old.write_bytes(b"old\n")
+    assert str(old) in str(verify(turned).fault)
+    trail(turned, size=800, files=3).close()
+    assert not old.exists()
+    assert verify(turned).fault is None
+
+
+def test_whatever_fails_nobody_is_told_that_a_line_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = trail(tmp_path)
+
+    def fail(*_: Any) -> None:
+        raise MemoryError
+
+    outcomes: list[str] = []
+
+    def ask() -> None:
+        try:
+            one.append([line("lost")])
+        except (MemoryError, Unreachable) as error:
+            outcomes.append(type(error).__name__)
+        else:
+            outcomes.append("there")
+
+    # Both lines are in one write: the second is waiting when the first begins to take what there is.
+    monkeypatch.setattr(one, "_write", fail)
+    with one._turn:
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        for each in threads:
+            each.start()
+        until(lambda: len(one._waiting) == 2)
+    for each in threads:
+        each.join(30)
+    assert sorted(outcomes) == ["MemoryError", "Unreachable"]
+    one.close()

@@ -451,3 +451,13 @@ def test_a_start_goes_on_trying_while_other_servers_write(monkeypatch: pytest.Mo
         with pytest.raises(Busy):
             patiently(crowded)
         assert crowded.times == 19
+
+
+def test_the_collector_of_a_worker_passes_over_what_stays(tmp_path: Path) -> None:
+    code = (
+        "import gc; from apothecary.cli.serve_workers import _application; from apothecary.settings import Settings\n"
+        f"_application(Settings(database='sqlite:///{tmp_path}/a.db', content=''))\n"
+        "print(gc.get_freeze_count() > 20 * len(gc.get_objects()))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
+    assert (ended.stdout, ended.returncode) == ("True\n", 0), ended.stderr

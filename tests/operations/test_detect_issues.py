@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
+from copy import copy
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +20,11 @@ from apothecary.content.load import Loader, load
 from apothecary.content.read import read_bytes
 from apothecary.content.sync import sync
 from apothecary.fhir.releases import FhirVersion
+from apothecary.operations import detect_issues_lookup
+from apothecary.operations.detect_issues_lookup import Lookup
+from apothecary.search.normalisation import Systems
 from apothecary.settings import Settings
+from apothecary.store.contract import Stored
 from apothecary.store.open import open_store
 from apothecary.validation import validate
 from tests.authoring.sheets import content_folder
@@ -673,3 +678,58 @@ def test_names_of_the_content_stand_in_the_answer_as_text(server: InProcess) -> 
 
 def test_one_list_has_one_answer(server: InProcess) -> None:
     assert get(server, *drugs(WARFARIN, ASPIRIN)).body == get(server, *drugs(WARFARIN, ASPIRIN)).body
+
+
+def test_what_another_process_changes_is_told_at_once(server: InProcess) -> None:
+    listed = drugs(WARFARIN, ASPIRIN)
+    before = get(server, *listed)
+    pair = next(one for one in MORE if one["id"] == "pair")
+    aspirin = next(one for one in MORE if one["id"] == "aspirin")
+    changed = {**pair, "extension": [severity("low", "slight")]}
+    other = open_store(server.settings)
+    try:
+        loader = Loader(other, server.settings, lambda failure: pytest.fail(str(failure)))
+
+        def put(*resources: JSON) -> None:
+            load(loader, (read_bytes("more", json.dumps(one).encode(), "ndjson") for one in resources))
+
+        try:
+            put(changed)
+            assert [one.get("severity") for one in issues(get(server, *listed)) if "severity" in one] == ["low"]
+            put(pair, {**aspirin, "code": concept("urn:t|another", text="another")})
+            assert "Medication/aspirin" not in get(server, *listed).body.decode()
+        finally:
+            put(pair, aspirin)
+    finally:
+        other.close()
+    after = get(server, *listed)
+    assert [(one["id"], one["detail"]) for one in issues(after)] == [
+        (one["id"], one["detail"]) for one in issues(before)
+    ]
+
+
+def test_what_was_read_once_is_not_read_again(server: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = drugs(WARFARIN, ASPIRIN, KLONOPIN)
+    before = get(server, *listed)
+    monkeypatch.setattr(detect_issues_lookup, "memory_of", lambda read: pytest.fail(f"{read['id']} was read again"))
+    assert (get(server, *listed).body, server.application.service.readings.weight > 0) == (before.body, True)
+
+
+def test_what_was_read_is_read_anew_where_code_systems_say_something_else_of_case(server: InProcess) -> None:
+    held = Stored("Medication", "a", 1, 0, "R5", json.dumps(medication("a", "urn:t|Big")).encode())
+    lookup = Lookup(server.application.service, FhirVersion.R5, "http://localhost/fhir")
+    keys = [lookup.holding(held).codes[0].keys]
+    for sensitive in (True, False):
+        lookup = Lookup(server.application.service, FhirVersion.R5, "http://localhost/fhir")
+        lookup.registry = copy(lookup.registry)
+        lookup.registry.systems = Systems({"urn:t": sensitive})
+        keys.append(lookup.holding(held).codes[0].keys)
+    assert keys == [(("urn:t", "~big"),), (("urn:t", "Big"),), (("urn:t", "~big"),)]
+
+
+def test_what_was_read_for_one_address_of_the_server_is_not_told_at_another(server: InProcess) -> None:
+    pair = use("here", "interaction", "http://drugs.example/fhir/Medication/a", {"interactant": []})
+    held = Stored("ClinicalUseDefinition", "here", 1, 0, "R5", json.dumps(pair).encode())
+    bases = ("http://drugs.example/fhir", "http://localhost/fhir") * 2
+    found = [Lookup(server.application.service, FhirVersion.R5, base).statement(held).subjects for base in bases]
+    assert [one.reference for (one,) in found] == ["Medication/a", pair["subject"][0]["reference"]] * 2

@@ -313,3 +313,29 @@ def test_what_an_order_is_given_for_counts_as_a_condition(server: InProcess, why
 def test_a_reason_that_is_elsewhere_is_told(server: InProcess) -> None:
     said = told(post(server, order(A, reasonReference=[{"reference": "Condition/elsewhere"}]), "r4"))
     assert "Condition/elsewhere, for which it is given, is no Condition in the request" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("MedicationDispense", {"authorizingPrescription": [{"reference": "MedicationRequest/r"}]}),
+        ("MedicationAdministration", {"request": {"reference": "MedicationRequest/r"}}),
+        ("MedicationStatement", {"basedOn": [{"reference": "MedicationRequest/r"}]}),
+    ],
+)
+def test_an_order_and_what_carries_it_out_are_one_therapy_and_another_order_is_not(
+    server: InProcess, kind: str, said: JSON
+) -> None:
+    carried, own = order(A, kind, **said), order(A, id="r")
+    answer = post(server, listed(own, carried, order(B)), "r4")
+    assert stated(answer) == [("DRG", "ab"), ("DRG", "ab")]
+    assert "carries out MedicationRequest/r: the two are not told as the same drug twice" in told(answer)
+    assert ("DUPTHPGEN", "") in stated(post(server, listed(own, carried, order(A, id="q")), "r4"))
+    assert ("DUPTHPGEN", "") in stated(post(server, listed(order(A, id="q"), carried), "r4"))
+
+
+@pytest.mark.parametrize("kind", [[None], {}, {"x": 1}, 5, "", None])
+def test_a_resource_whose_type_is_no_word_is_told(server: InProcess, kind: Any) -> None:
+    answer = post(server, listed({"resourceType": kind, "id": "m"}, order(A), order(B)), "r4")
+    assert stated(answer) == [("DRG", "ab")]
+    assert "a resource without a type is not looked at" in told(answer)

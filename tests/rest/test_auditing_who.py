@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,3 +93,11 @@ def test_whoever_is_refused_is_told_of_as_well(ask: Asked, path: str, headers: d
     assert (status, event["outcome"], event["outcomeDesc"]) == (401, "4", "401")
     assert event["agent"][0]["who"] == {"display": "anonymous"}
     assert event["agent"][0]["network"]["address"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/fhir/r5/Medication"), ("POST", "/fhir/token")])
+def test_who_is_not_let_in_fills_no_record(ask: Asked, method: str, path: str) -> None:
+    _, event = ask(method, f"{path}?code={'x' * 9000}", {})
+    (query,) = (one for one in event["entity"] if "query" in one)
+    assert len(b64decode(query["query"])) == 1024
+    assert query["description"].startswith("the first 1024 of ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from apothecary.rest.forwarded import client
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.conformance.harness import InProcess
@@ -63,3 +64,22 @@ def test_no_link_bears_what_a_proxy_says_that_is_not_trusted(sqlite_database_url
     told_by = {"Forwarded": "host=a.example;proto=https", "X-Forwarded-Port": "8443", "X-Forwarded-Host": "b.example"}
     assert server.ask("GET", "/fhir/Organization", told_by).links["self"] == "http://localhost/fhir/Organization"
     server.store.close()
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "other", "address"),
+    [
+        ("for=192.0.2.1", "", "192.0.2.1"),
+        ("", "198.51.100.9, 192.0.2.1", "192.0.2.1"),
+        ("for=198.51.100.9, for=192.0.2.1", "192.0.2.1:4711", "192.0.2.1"),
+        ('for="[2001:db8::1]:80"', "2001:db8:0::1", "2001:db8::1"),
+        ("for=198.51.100.9", "192.0.2.1", "10.0.0.1"),
+        ("for=unknown", "192.0.2.1", "10.0.0.1"),
+        ("for=198.51.100.9", "who", "10.0.0.1"),
+        ("proto=https", "192.0.2.1", "192.0.2.1"),
+        ("", "who", "10.0.0.1"),
+    ],
+)
+def test_no_client_chooses_the_address_that_it_counts_by(forwarded: str, other: str, address: str) -> None:
+    environ = {"HTTP_FORWARDED": forwarded, "HTTP_X_FORWARDED_FOR": other, "REMOTE_ADDR": "10.0.0.1"}
+    assert client(environ) == address

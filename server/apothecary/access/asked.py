@@ -15,6 +15,8 @@ from apothecary.fhir.json import dumps
 
 # So much of a query stands in a record, in bytes; of a longer one the rest is told by its length and its hash.
 LONGEST = 32 * 1024
+# Of those who were not let in, so much: files are kept up to a number, and who may do nothing must not fill them.
+SHORT = 1024
 # So deep parts of parameters are looked into.
 DEEPEST = 8
 
@@ -79,10 +81,10 @@ def entries(bundle: Any, shown: Shown | None) -> list[tuple[str, str]]:
     return found
 
 
-def cut(text: str) -> tuple[bytes, str | None]:
+def cut(text: str, longest: int = LONGEST) -> tuple[bytes, str | None]:
     """The bytes of a query that stand in a record, and what is said of one that is longer."""
     whole = text.encode("utf-8", "surrogatepass")
-    if len(whole) <= LONGEST:
+    if len(whole) <= longest:
         return whole, None
-    said = f"the first {LONGEST} of {len(whole)} bytes, of which the SHA-256 is {hashlib.sha256(whole).hexdigest()}"
-    return whole[:LONGEST], said
+    said = f"the first {longest} of {len(whole)} bytes, of which the SHA-256 is {hashlib.sha256(whole).hexdigest()}"
+    return whole[:longest], said

@@ -108,7 +108,10 @@ class Bearers:
         if client is None:
             raise InvalidToken("the client of the token is not known any more")
         # As it may now, where its file says less than when it got the token.
-        scopes = Scopes.parse(signed.text_of("scope", 2**20).split()).within(client.scopes)
+        try:
+            scopes = Scopes.parse(signed.text_of("scope", 2**20).split()).within(client.scopes)
+        except ValueError as error:
+            raise InvalidToken(f"with what the client may now, the token has {error}") from error
         return Grant(client.id, None, self._issuer, scopes.texts, int(expires), client.name)
 
     def _remember(self, digest: bytes, known: Known, now: float) -> None:

@@ -168,16 +168,25 @@ class Clients:
             with os.scandir(self._folder) as entries:
                 for entry in entries:
                     if entry.name.endswith(SUFFIXES) and not entry.name.startswith("."):
-                        told = entry.stat()
-                        listed.append(
-                            (Path(entry.path), (told.st_mtime_ns, told.st_ctime_ns, told.st_ino, told.st_size))
-                        )
+                        state = _state(entry)
+                        if state is not None:
+                            listed.append((Path(entry.path), state))
         except OSError as error:
             log.error("the clients in %s cannot be read: %s", self._folder, error.strerror)
             return []
         if len(listed) > MOST:
             log.error("there are more than %d clients in %s: the others are left out", MOST, self._folder)
         return sorted(listed)[:MOST]
+
+
+def _state(entry: os.DirEntry[str]) -> tuple[int, ...] | None:
+    """What tells whether a file changed; None for one that has just gone, which takes no other client along."""
+    try:
+        told = entry.stat()
+    except OSError:
+        # A link that leads nowhere is told by whoever reads it.
+        return () if os.path.lexists(entry.path) else None
+    return told.st_mtime_ns, told.st_ctime_ns, told.st_ino, told.st_size
 
 
 def read_client(path: Path, fetch: Fetch = fetch) -> Client:
@@ -212,10 +221,14 @@ def read_client(path: Path, fetch: Fetch = fetch) -> Client:
             faults.append((("jwks", "keys"), "two keys have one kid"))
     elif isinstance(given.jwks_url, str) and (against := why_not(given.jwks_url)):
         faults.append((("jwks_url",), against))
+    try:
+        scopes = Scopes.known(given.scopes)
+    except ValueError as error:
+        faults.append((("scopes",), str(error)))
     if faults:
         raise InvalidFile(placed(document, faults))
     remote = Remote(given.jwks_url, usable, fetch=fetch) if isinstance(given.jwks_url, str) else None
-    return Client(given.id, given.name, Scopes.parse(given.scopes), tuple(keys), remote)
+    return Client(given.id, given.name, scopes, tuple(keys), remote)
 
 
 def clients_of(settings: Settings) -> Clients | None:

@@ -174,6 +174,7 @@ class Guards:
             "reader": service.reader if whole else GuardedReader(service.reader, sight),
             "store": GuardedStore(service.store, sight),
             "models": service.models,
+            "readings": service.readings,
             "pages": Weighed(PAGES // _SHARE),
             "secret": hmac.digest(service.secret, str(scopes).encode(), hashlib.sha256),
             "guards": None,

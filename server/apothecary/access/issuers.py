@@ -128,7 +128,10 @@ class Issuers:
         subject = _first(signed.claims, ("sub",))
         if client is None and subject is None:
             raise InvalidToken("the token does not say whose it is: client_id, azp or sub")
-        scopes = Scopes.known(self._scopes(signed.claims)).texts
+        try:
+            scopes = Scopes.known(self._scopes(signed.claims)).texts
+        except ValueError as error:
+            raise InvalidToken(f"the token has {error}") from error
         name = _first(signed.claims, _NAME)
         return Grant(client or subject or "", subject, url, scopes, int(expires), name)
 

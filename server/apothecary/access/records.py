@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from apothecary.access.asked import cut
+from apothecary.access.asked import LONGEST, SHORT, cut
 from apothecary.access.grant import Grant
 from apothecary.fhir.temporal import instant
 from apothecary.interactions.ids import new_id
@@ -211,7 +211,7 @@ def _entities(request: Request) -> Iterator[dict[str, Any]]:
     if request.number:
         yield {"what": {"identifier": {"value": request.number[:TEXT]}}, "type": _REQUEST}
     if request.query:
-        text, said = cut(request.query)
+        text, said = cut(request.query, LONGEST if _let_in(request) else SHORT)
         entity = {"type": _OBJECT, "role": _QUERY, "query": b64encode(text).decode()}
         yield entity | ({"description": said} if said else {})
     first = request.interaction in ("read", "vread", "create", "update", "patch", "delete")
@@ -230,6 +230,11 @@ def _entities(request: Request) -> Iterator[dict[str, Any]]:
         where, kind, number = request.file
         about = [{"type": "resources", "valueString": kind}, {"type": "number", "valueString": str(number)}]
         yield {"what": {"identifier": {"value": where}}, "type": _OBJECT, "role": _JOB, "detail": about}
+
+
+def _let_in(request: Request) -> bool:
+    """Whether somebody who is known asked, or anybody may; who gets no token is neither."""
+    return request.status not in (401, 429) and (request.interaction != "token" or request.grant is not None)
 
 
 def _data(what: str, *, typed: bool) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote, unquote_plus
@@ -40,6 +40,8 @@ _SHAPE = re.compile(r"(?P<context>[^/]*)/(?P<type>[^.?]*)\.(?P<letters>[^?]*)(?:
 # What scopes may be made of: https://www.rfc-editor.org/rfc/rfc6749#section-3.3
 _TEXT = re.compile(r"[!#-\[\]-~]+")
 _LONGEST, _MOST, MOST_CRITERIA = 1000, 500, 10
+# So many criteria all scopes of a client have together.
+MOST_CLAUSES = 500
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -119,10 +121,16 @@ class Scopes:
 
     @classmethod
     def made(cls, scopes: Iterable[Scope]) -> Scopes:
-        """The same in one order: alike ones are put together, and what others cover is left out."""
+        """The same in one order: alike ones are put together, and what others cover is left out. Raises ValueError for
+        too many of them, or too many criteria in all: each is a clause of every search.
+        """
         alike: dict[tuple[str, str, Pairs], set[str]] = {}
         for one in scopes:
             alike.setdefault((one.context, one.type, one.criteria), set()).update(one.permissions)
+            if len(alike) > _MOST:
+                raise ValueError(f"more than {_MOST} scopes")
+        if sum(len(criteria) for _, _, criteria in alike) > MOST_CLAUSES:
+            raise ValueError(f"more than {MOST_CLAUSES} criteria in all")
         every = [
             Scope(context, kind, "".join(p for p in PERMISSIONS if p in letters), criteria)
             for (context, kind, criteria), letters in alike.items()
@@ -144,10 +152,18 @@ class Scopes:
         return tuple(sorted(map(str, self.of)))
 
     def within(self, registered: Scopes) -> Scopes:
-        """What is asked for here and registered there: no more than either says, criteria included."""
-        return Scopes.made(
-            both for one in self.of for other in registered.of if (both := one.within(other)) is not None
-        )
+        """What is asked for here and registered there: no more than either says, criteria included. Raises ValueError
+        where that is too much to say.
+        """
+        return Scopes.made(both for one in self.of for both in registered.parts_of(one))
+
+    def parts_of(self, wanted: Scope) -> Iterator[Scope]:
+        """What of a scope these grant, each its part."""
+        if any(one.covers(wanted) for one in self.of):
+            # All of it: what several grant of it besides, would be as many scopes as both have, multiplied.
+            yield wanted
+            return
+        yield from (both for one in self.of if (both := wanted.within(one)) is not None)
 
     def criteria(self, resource_type: str, permission: Permission) -> tuple[Pairs, ...] | None:
         """What resources of a type must meet for this to be done with them: one of several sets of criteria; nothing
@@ -161,6 +177,12 @@ class Scopes:
         if not found:
             return None
         return () if () in found else tuple(sorted(set(found)))
+
+    def find_all_of(self, others: Scopes) -> bool:
+        """Whether a search by these finds whatever one by the others does."""
+        counted = (one for one in others.of if one.context in COUNTED and "s" in one.permissions)
+        wanted = [replace(one, permissions="s") for one in counted]
+        return all(any(own.covers(one) for own in self.of) for one in wanted)
 
     def may(self, resource_type: str, *permissions: Permission) -> bool:
         """Whether any of these may be done with some resources of a type."""

@@ -34,7 +34,8 @@ class Sight:
         """What may be done that with, of a type."""
         key = resource_type, permission
         if key not in self._known:
-            self._known[key] = self._of(resource_type, permission)
+            # The first one stays, whichever thread made it: what was found out of resources is kept by its identity.
+            self._known.setdefault(key, self._of(resource_type, permission))
         return self._known[key]
 
     def _of(self, resource_type: str, permission: Permission) -> Seen:
@@ -58,7 +59,7 @@ class Sight:
         """What can be had in either way."""
         key = resource_type, "rs"
         if key not in self._known:
-            self._known[key] = union(self.addressed(resource_type), self.searched(resource_type))
+            self._known.setdefault(key, union(self.addressed(resource_type), self.searched(resource_type)))
         return self._known[key]
 
     def replaced(self, resource_type: str, *, deleting: bool = False) -> Seen:

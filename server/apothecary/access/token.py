@@ -11,7 +11,7 @@ from apothecary.access.assertion import Authenticator
 from apothecary.access.criteria import check
 from apothecary.access.keys import ALGORITHM, SigningKeys
 from apothecary.access.scopes import Scopes
-from apothecary.access.signed import sign
+from apothecary.access.signed import LONGEST, sign
 from apothecary.errors import InvalidToken, OAuthError
 
 GRANT_TYPE = "client_credentials"
@@ -70,8 +70,11 @@ class TokenEndpoint:
             "exp": now + self._seconds,
             "jti": secrets.token_urlsafe(16),
         }
+        token = sign({"alg": ALGORITHM, "typ": TYPE, "kid": key.kid}, claims, key)
+        if len(token) > LONGEST:
+            raise OAuthError("invalid_scope", "a token with all these scopes would be too long: ask for fewer")
         return {
-            "access_token": sign({"alg": ALGORITHM, "typ": TYPE, "kid": key.kid}, claims, key),
+            "access_token": token,
             "token_type": "bearer",
             "expires_in": self._seconds,
             "scope": str(granted),

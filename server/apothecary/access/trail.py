@@ -12,12 +12,15 @@ import fcntl
 import logging
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from apothecary.access.records import NONE
 from apothecary.errors import StartError, Unreachable
@@ -27,17 +30,20 @@ log = logging.getLogger("apothecary")
 END = "end.json"
 # `end.json` is as long as that whatever it says, so that one write replaces all of it.
 END_BYTES = 256
+# Files have numbers of up to eight digits.
+MOST = 10**8
 
 
 class End(msgspec.Struct, frozen=True):
     """Where the record ends: the number of the first file that is kept, that of the last, so many bytes of it, and the
-    SHA-256 of its last line, without the line's end.
+    SHA-256 of its last line, without the line's end; `before` is that of the last line that is not kept any more.
     """
 
-    first: int = 1
-    last: int = 1
-    size: int = 0
+    first: Annotated[int, Meta(ge=1, lt=MOST)] = 1
+    last: Annotated[int, Meta(ge=1, lt=MOST)] = 1
+    size: Annotated[int, Meta(ge=0)] = 0
     digest: str = NONE
+    before: str = NONE
 
 
 _END = msgspec.json.Decoder(End)
@@ -53,6 +59,10 @@ class _Ticket:
         self.lines = lines
         self.done = False
         self.failure: OSError | None = None
+
+
+# The files of a record, as a pattern.
+FILES = "audit-*.ndjson"
 
 
 def file_of(folder: Path, number: int) -> Path:
@@ -109,9 +119,13 @@ class Trail:
         try:
             with self._alone() as end:
                 self._write(end, [line for one in tickets for line in one.lines])
-        except OSError as error:
+        except BaseException as error:
+            # Whatever it was: nobody is told that a line is there which is not.
+            failure = error if isinstance(error, OSError) else OSError(0, f"{type(error).__name__}")
             for one in tickets:
-                one.failure = error
+                one.failure = failure
+            if not isinstance(error, OSError):
+                raise
         finally:
             for one in tickets:
                 one.done = True
@@ -189,7 +203,10 @@ class Trail:
             made += text + b"\n"
             self._open(number)
         self._put(bytes(made), size)
-        return self._settle(End(self._first(end.first, number), number, size + len(made), digest))
+        first, before = self._first(end, number)
+        self._settle(found := End(first, number, size + len(made), digest, before))
+        self._remove_before(first)
+        return found
 
     def _put(self, text: bytes, size: int) -> None:
         """Append to the open file, which has `size` bytes: all of it, or nothing."""
@@ -203,16 +220,27 @@ class Trail:
             os.ftruncate(handle, size)
             raise
 
-    def _settle(self, end: End) -> End:
+    def _settle(self, end: End) -> None:
         os.pwrite(self._state, _text(end).ljust(END_BYTES), 0)
-        return end
 
-    def _first(self, first: int, last: int) -> int:
-        """The number of the first file that is kept; older ones go."""
-        kept = max(first, last - self._files + 1) if self._files else first
-        for number in range(first, kept):
-            file_of(self._folder, number).unlink(missing_ok=True)
-        return kept
+    def _first(self, end: End, last: int) -> tuple[int, str]:
+        """The number of the first file that is kept when `last` is the last, and the hash of the line before it."""
+        kept = max(end.first, last - self._files + 1) if self._files else end.first
+        if kept == end.first:
+            return kept, end.before
+        try:
+            with file_of(self._folder, kept - 1).open("rb") as file:
+                line = deque(file, maxlen=1)
+        except FileNotFoundError:
+            # Somebody else removed it; no line follows from that.
+            line = deque()
+        return kept, sha256(line[0].removesuffix(b"\n")).hexdigest() if line else ""
+
+    def _remove_before(self, first: int) -> None:
+        """Remove the files that are not kept any more, with those that a process left that was killed meanwhile."""
+        while first > 1 and file_of(self._folder, first - 1).exists():
+            first -= 1
+            file_of(self._folder, first).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Give the files back."""
@@ -240,9 +268,12 @@ def end_of(handle: int) -> End:
     if not text.strip(b" \0"):
         return End()
     try:
-        return _END.decode(text)
+        found = _END.decode(text)
     except msgspec.DecodeError as error:
         raise OSError(0, f"{END} is damaged") from error
+    if found.first > found.last:
+        raise OSError(0, f"{END} is damaged")
+    return found
 
 
 def _settle(folder: Path) -> None:

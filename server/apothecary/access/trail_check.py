@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from apothecary.access.records import CHAIN, NONE
-from apothecary.access.trail import END, TORN, End, end_of, file_of, is_event
+from apothecary.access.trail import END, FILES, TORN, End, end_of, file_of, is_event
 from apothecary.errors import StartError
 
 
@@ -39,8 +39,7 @@ def verify(folder: Path, noted: str = NONE) -> Verdict:
     """Look at the whole record in `folder`, while servers go on writing to it. `noted` is the hash of a line that must
     be in it. Raises StartError where there is no record.
     """
-    end = _end(folder)
-    walk = _Walk(folder, end)
+    walk = _Walk(folder, *_end(folder))
     fault = None
     try:
         for digest in walk.digests():
@@ -50,7 +49,8 @@ def verify(folder: Path, noted: str = NONE) -> Verdict:
     return Verdict(walk.lines, walk.files, walk.digest, fault, walk.noted or noted == NONE)
 
 
-def _end(folder: Path) -> End:
+def _end(folder: Path) -> tuple[End, list[Path]]:
+    """Where the record ends, and the files that are there then."""
     try:
         handle = os.open(folder / END, os.O_RDONLY)
     except OSError as error:
@@ -58,7 +58,7 @@ def _end(folder: Path) -> End:
     try:
         # Whoever writes is done with what it is about, and no server is kept from it for longer than this takes.
         fcntl.flock(handle, fcntl.LOCK_SH)
-        return end_of(handle)
+        return end_of(handle), sorted(folder.glob(FILES))
     except OSError as error:
         raise StartError(f"{folder / END}: {error.strerror}") from error
     finally:
@@ -68,13 +68,13 @@ def _end(folder: Path) -> End:
 class _Walk:
     """From the first line that is kept to the last."""
 
-    def __init__(self, folder: Path, end: End) -> None:
-        self._folder, self._end = folder, end
-        self.lines, self.files, self.digest, self.noted = 0, 0, NONE, False
+    def __init__(self, folder: Path, end: End, there: Sequence[Path]) -> None:
+        self._folder, self._end, self._there = folder, end, there
+        self.lines, self.files, self.digest, self.noted = 0, 0, end.before, False
 
     def digests(self) -> Iterator[str]:
         """The hash of each line. Raises _Broken at the first fault."""
-        number = self._end.first
+        number, walked = self._end.first, set[Path]()
         while number <= self._end.last or file_of(self._folder, number).exists():
             path = file_of(self._folder, number)
             try:
@@ -82,9 +82,16 @@ class _Walk:
             except FileNotFoundError:
                 raise _Broken(f"{path}: the file is missing") from None
             self.files += 1
+            walked.add(path)
+            before = self.lines
             with file:
                 yield from self._lines(path, file, number)
+            if self.lines == before and number < self._end.last:
+                raise _Broken(f"{path}: the file is empty")
             number += 1
+        for path in self._there:
+            if path not in walked:
+                raise _Broken(f"{path}: {END} does not tell of this file")
 
     def _lines(self, path: Path, file: Any, number: int) -> Iterator[str]:
         size, at, torn = 0, 0, False
@@ -93,7 +100,7 @@ class _Walk:
             place = f"{path}:{at}"
             whole = line.endswith(b"\n")
             text = line.removesuffix(b"\n")
-            if not whole and reached:
+            if not whole and reached and number >= self._end.last:
                 # A process is writing it, or was killed then: the next one that starts says so.
                 return
             event = msgspec.json.decode(text) if whole and is_event(text) else None
@@ -119,9 +126,6 @@ class _Walk:
 
     def _follow(self, place: str, event: dict[str, Any], torn: bool) -> None:
         before = _before(event)
-        if self.lines == 0 and self._end.first > 1:
-            # Older files went, as the settings say; what they ended with stands in this line alone.
-            return
         if torn and event.get("outcomeDesc") != TORN:
             raise _Broken(f"{place}: the line before this one is no event, and no server has said that it was torn")
         if before != self.digest:

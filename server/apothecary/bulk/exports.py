@@ -6,7 +6,7 @@ https://hl7.org/fhir/uv/bulkdata/STU2/export.html
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
@@ -30,12 +30,13 @@ class Status(NamedTuple):
 
 class Asking(NamedTuple):
     """Who asks for an export: the service that he sees, his name, and his scopes; no name, and None, where nobody is
-    asked who he is.
+    asked who he is. `sees` says whether he finds all that some scopes let find.
     """
 
     service: Service
     owner: str = ""
     scopes: tuple[str, ...] | None = None
+    sees: Callable[[Sequence[str]], bool] = lambda _: True
 
 
 class Content(NamedTuple):
@@ -88,7 +89,11 @@ class Exports:
         def work(change: BulkChange) -> None:
             kept = [row for row in change.jobs() if row.kind == EXPORT and not (row.ended and row.expires <= now())]
             if len(kept) >= self._settings.export_jobs:
-                raise _full(kept)
+                raise _full(kept, "are kept already")
+            # Or one client could keep all others from it.
+            own = [row for row in kept if asking.owner and read(row.data).owner == asking.owner]
+            if len(own) >= (self._settings.export_jobs + 1) // 2:
+                raise _full(own, "of this client are kept already, and others need room, too")
             job = Job(address, base, wanted, change.moment(), now(), notes=list(notes), owner=asking.owner)
             job.selecting = bool(wanted.filters or wanted.narrowed)
             job.scopes = None if asking.scopes is None else list(asking.scopes)
@@ -98,15 +103,20 @@ class Exports:
         self.worker.wake()
         return identity
 
-    def status(self, identity: str, owner: str) -> Status:
-        """How far an export is. Raises NotFound for one that is not there, or not any more, or somebody else's."""
+    def status(self, identity: str, asking: Asking) -> Status:
+        """How far an export is. Raises NotFound for one that is not there, or not any more, or somebody else's; and for
+        one that holds what its own client may not find any more.
+        """
+        found = self._own(identity, asking.owner)
+        if found.job.scopes is not None and not asking.sees(found.job.scopes):
+            raise _none(identity)
+        return found
+
+    def _own(self, identity: str, owner: str) -> Status:
         row = self._bulk.job(identity)
         gone = row is None or row.kind != EXPORT or (row.ended and row.expires <= now())
         if row is None or gone or read(row.data).owner != owner:
-            raise NotFound(
-                f"there is no export {identity}",
-                remedy="It may have ended, been cancelled, or its time be over: begin another one at [base]/$export.",
-            )
+            raise _none(identity)
         if not row.ended:
             # Whoever works on it may be gone.
             self.worker.wake()
@@ -114,13 +124,13 @@ class Exports:
 
     def cancel(self, identity: str, owner: str) -> None:
         """End an export, done or not, and forget its files. Raises NotFound where there is none."""
-        self.status(identity, owner)
+        self._own(identity, owner)
         if not self.worker.drop(identity):
-            raise NotFound(f"there is no export {identity}")
+            raise _none(identity)
 
-    def file(self, identity: str, number: int, owner: str) -> File:
+    def file(self, identity: str, number: int, asking: Asking) -> File:
         """A file of an export that can be had. Raises NotFound."""
-        job = self.status(identity, owner).job
+        job = self.status(identity, asking).job
         # One that is open is not told of.
         if number >= len(job.files) or job.files[number].place < 0:
             raise NotFound(f"export {identity} has no file {number}")
@@ -208,11 +218,18 @@ def failure(job: Job) -> FhirError:
     return InsufficientStorage(job.failed) if job.full else FhirError(job.failed)
 
 
-def _full(kept: list[Row]) -> TooManyRequests:
+def _none(identity: str) -> NotFound:
+    return NotFound(
+        f"there is no export {identity}",
+        remedy="It may have ended, been cancelled, or its time be over: begin another one at [base]/$export.",
+    )
+
+
+def _full(kept: list[Row], why: str) -> TooManyRequests:
     ends = [row.expires for row in kept if row.ended]
     seconds = max(1, min(600, (min(ends) - now()) // 1_000_000)) if ends else 60
     return TooManyRequests(
-        f"{len(kept)} exports are kept already (APOTHECARY_EXPORT_JOBS)",
+        f"{len(kept)} exports {why} (APOTHECARY_EXPORT_JOBS)",
         remedy="DELETE the address of one that is not needed any more, or wait.",
         headers={"Retry-After": str(seconds)},
     )

@@ -16,7 +16,6 @@ from importlib import import_module
 from itertools import islice
 
 from apothecary.content import case
-from apothecary.fhir.json import dumps
 from apothecary.search.normalisation import Systems
 from apothecary.search.parameters import EXTRACTION
 from apothecary.store.contract import Reader, Transaction
@@ -46,7 +45,7 @@ def rules(types: Iterable[str], address: str, systems: Systems) -> str:
     that extracts as the one before it goes on with its index.
     """
     first = hashlib.sha256(f"{EXTRACTION} {' '.join(types)} {address}".encode())
-    return f"{first.hexdigest()} {hashlib.sha256(dumps(dict(systems.case_sensitive))).hexdigest()}"
+    return f"{first.hexdigest()} {systems.digest}"
 
 
 def are_others(reader: Reader, wanted: str, systems: Systems) -> bool:

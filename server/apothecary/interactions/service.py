@@ -101,6 +101,8 @@ BRIEF = 10
 
 # Bytes of pages and their parts that one process keeps.
 PAGES = 32 * 1024 * 1024
+# And of what it read from the texts of drugs and of statements against them.
+READINGS = 64 * 1024 * 1024
 
 OPENING = (
     "Turn on APOTHECARY_AUTHORIZATION, listen on a loopback address, or open writes with APOTHECARY_OPEN_WRITES=true."
@@ -132,6 +134,8 @@ class Service:
     """And of which there are, for the CapabilityStatement."""
     models: Models = field(default_factory=Models)
     """Code systems and value sets as they were read from their texts."""
+    readings: Weighed[Any, Any] = field(default_factory=lambda: Weighed(READINGS))
+    """Drugs and statements against them as they were read from their texts, whoever may see these."""
     statements: dict[tuple[FhirVersion, str, str, Closed | None, int], tuple[bytes, str]] = field(default_factory=dict)
     """CapabilityStatements that were computed, with their ETags, by version, base, generation of the definitions, what
     stands against writes, and how many versions of profiles there are.

@@ -102,7 +102,7 @@ def _known(lookup: Lookup, asked: AskedConcept, of: int | None = None) -> KnownC
 
 def _populations(lookup: Lookup, statements: Iterable[Statement]) -> Mapping[str, Population]:
     wanted = sorted({each for one in statements for each in one.populations})
-    return {name: population(resource, name) for name, resource in lookup.read(wanted).items()}
+    return {name: population(lookup.r5(one), name) for name, one in lookup.read(wanted).items()}
 
 
 # -- what the answer cannot say

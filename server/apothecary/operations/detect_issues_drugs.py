@@ -7,8 +7,10 @@ a type, whatever their number.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from apothecary.fhir import ndc
 from apothecary.fhir.json import JSON
@@ -89,9 +91,7 @@ class _Identifying:
         if not references and not codes and not any(each.brought for each in waiting):
             return False
         lookup = self._lookup
-        read = {
-            name: holding(resource, name, lookup.keys) for name, resource in lookup.read(sorted(references)).items()
-        }
+        read = {name: lookup.holding(one) for name, one in lookup.read(sorted(references)).items()}
         by_key: dict[Node, dict[str, Holding]] = {}
         for one in lookup.coded(sorted(codes)):
             for coded in (*one.codes, *one.identifiers):
@@ -109,7 +109,8 @@ class _Identifying:
                         self._also(drug, pending, coded, wanted.place, node, one)
                     self._inside(drug, pending, one, wanted.place, node)
             for code, wanted in done.codes.items():
-                found = {name: one for key in lookup.keys(*code[:2]) for name, one in by_key.get(key, {}).items()}
+                keys = lookup.keys(code.system, code.code)
+                found = {name: one for key in keys for name, one in by_key.get(key, {}).items()}
                 self._called(drug, pending, code, wanted, found.values())
                 if code in lookup.cut:
                     kinds = ", ".join(lookup.cut[code])

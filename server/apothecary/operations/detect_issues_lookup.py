@@ -6,12 +6,14 @@ goes through the reader of the service, so that whoever may see less is answered
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 import msgspec
 
 from apothecary.errors import FhirError, NotEnumerable, UnknownTerminology
+from apothecary.fhir.caches import memory_of
 from apothecary.fhir.code_forms import FORMS
 from apothecary.fhir.json import JSON
 from apothecary.fhir.references import localise, localised, parse_reference
@@ -20,13 +22,16 @@ from apothecary.interactions.forms import body_in
 from apothecary.interactions.service import Service
 from apothecary.interactions.terminology import held
 from apothecary.safety.asked import Code
-from apothecary.safety.concepts import Key
+from apothecary.safety.concepts import Key, Keys
 from apothecary.safety.drugs import Holding, holding
+from apothecary.safety.statements import Statement, statement
 from apothecary.search.own import bases
 from apothecary.search.predicates import Compare, Every, Predicate, Row, any_of
 from apothecary.search.query import Query
 from apothecary.search.text import key
 from apothecary.store.contract import Hit, Stored
+
+T = TypeVar("T")
 
 # Where drugs, substances and classes are, and the parameters that have what they are called.
 TYPES: Mapping[str, tuple[str, ...]] = {
@@ -49,6 +54,7 @@ class Lookup:
         self.registry = service.registry(version).newest
         self.terminology = held(service, version, base)
         self._bases = bases(service.settings, base)
+        self._readings = service.readings
         shortest = (one for one in self._bases if not any(one != root and one.startswith(root) for root in self._bases))
         self._roots = [one.encode() for one in shortest]
         self._keys: dict[tuple[str, str], list[Key]] = {}
@@ -88,7 +94,8 @@ class Lookup:
 
     def display(self, code: Code) -> str:
         """What the code system calls it; empty where that is not held."""
-        found: str = self.terminology.remembered(("safety display", *code[:2]), lambda: self._display(code))
+        question = ("safety display", code.system, code.code)
+        found: str = self.terminology.remembered(question, lambda: self._display(code))
         return found
 
     def _display(self, code: Code) -> str:
@@ -117,31 +124,59 @@ class Lookup:
         """The R5 form of a resource, to be read only: its numbers do not keep their digits, and references to this
         server's own addresses are relative, as the index has them.
         """
-        text = body_in(one, FhirVersion.R5)
+        return self._parsed(body_in(one, FhirVersion.R5))
+
+    def _parsed(self, text: bytes) -> JSON:
         found: JSON = msgspec.json.decode(text)
-        return {**localised(found, self._bases)} if any(root in text for root in self._roots) else found
+        return {**localised(found, self._bases)} if self._names_us(text) else found
+
+    def _names_us(self, text: bytes) -> bool:
+        return any(root in text for root in self._roots)
 
     def local(self, literal: str) -> str:
         """`Type/id` of a reference to this server, empty for another."""
         reference = parse_reference(localise(literal, self._bases))
         return f"{reference.type}/{reference.id}" if reference.relative else ""
 
-    def read(self, references: Iterable[str]) -> dict[str, JSON]:
-        """The R5 forms of resources that are there."""
+    def read(self, references: Iterable[str]) -> dict[str, Stored]:
+        """The resources that are there."""
         wanted = []
         for one in references:
             kind, _, identity = one.partition("/")
             if self.registry.serves(kind):
                 wanted.append((kind, identity))
-        return {f"{one.type}/{one.id}": self.r5(one) for one in (self.reader.read_many(wanted) if wanted else ())}
+        return {f"{one.type}/{one.id}": one for one in (self.reader.read_many(wanted) if wanted else ())}
+
+    def holding(self, one: Hit | Stored) -> Holding:
+        """What a resource says of a drug, a substance or a class."""
+        return self._reading(one, holding)
+
+    def statement(self, one: Hit | Stored) -> Statement:
+        """What a ClinicalUseDefinition states."""
+        return self._reading(one, _statement)
+
+    def _reading(self, one: Hit | Stored, read: Callable[[JSON, str, Keys], T]) -> T:
+        """What `read` makes of a resource: of one text the same for all, as long as code systems say the same of case
+        and this server has the same addresses. No number of a version says as much as the text: a transaction may be
+        rolled back.
+        """
+        name, text = f"{one.type}/{one.id}", body_in(one, FhirVersion.R5)
+        here = self._bases if self._names_us(text) else ()
+        known = read.__name__, name, self.registry.systems.digest, here, text
+        found: T | None = self._readings.get(known)
+        if found is None:
+            resource = self._parsed(text)
+            found = read(resource, name, self.keys)
+            # What is read of a text takes about as much as the text in memory.
+            self._readings.put(known, found, len(text) + memory_of(resource))
+        return found
 
     def coded(self, codes: Sequence[Code]) -> Iterator[Holding]:
         """The resources that are called by one of the codes."""
         if codes:
             for kind, parameters in TYPES.items():
                 if self.registry.serves(kind):
-                    for hit in self._found(kind, parameters, codes):
-                        yield holding(self.r5(hit), f"{hit.type}/{hit.id}", self.keys)
+                    yield from map(self.holding, self._found(kind, parameters, codes))
 
     def _found(self, kind: str, parameters: Sequence[str], codes: Sequence[Code]) -> list[Hit]:
         known = self.registry.parameters(kind)
@@ -165,6 +200,10 @@ class Lookup:
             for system, form in self.keys(one.system, one.code):
                 by_system.setdefault(system, []).append(form)
         return rows(index, by_system)
+
+
+def _statement(resource: JSON, _: str, keys: Keys) -> Statement:
+    return statement(resource, keys)
 
 
 def rows(index: str, by_system: Mapping[str, Sequence[str]]) -> list[Predicate]:

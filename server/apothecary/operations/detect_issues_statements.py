@@ -8,13 +8,14 @@ hundreds of others.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import chain
 
 from apothecary.errors import TooCostly
 from apothecary.operations.detect_issues_lookup import Lookup, rows
-from apothecary.safety.concepts import Key
+from apothecary.safety.concepts import Key, Node
 from apothecary.safety.drugs import Drug
-from apothecary.safety.statements import Statement, statement
+from apothecary.safety.statements import Statement
 from apothecary.search.normalisation import any_forms
 from apothecary.search.predicates import Compare, Every, Not, Predicate, Resource, Row, all_of, any_of
 from apothecary.search.query import Query
@@ -75,7 +76,7 @@ class Statements:
 
     def naming(self, drug: Drug) -> bool:
         """Whether any interaction is stated of a drug."""
-        if any(self._names(drug, one) for one in self._found.values() if one.type == "interaction"):
+        if not self._named.isdisjoint(drug.nodes):
             return True
         references = [one for one in drug.references if not one.startswith("#")]
         wanted: list[Predicate] = [*self._pointing("subject", references), *self._interactants(references, drug.codes)]
@@ -84,8 +85,11 @@ class Statements:
         query = Query({TYPE: all_of([self._type("interaction"), any_of(wanted)])}, count=1)
         return bool(self.lookup.reader.search(query, _BYTES).hits)
 
-    def _names(self, drug: Drug, one: Statement) -> bool:
-        return any(drug.meets(each) is not None for each in chain(one.subjects, one.interactants))
+    @cached_property
+    def _named(self) -> frozenset[Node]:
+        """What the interactions that were found name."""
+        pairs = (one for one in self._found.values() if one.type == "interaction")
+        return frozenset(node for one in pairs for each in chain(one.subjects, one.interactants) for node in each.nodes)
 
     # -- predicates
 
@@ -153,7 +157,9 @@ class Statements:
         wanted = self._interactants(references, keys)
         if wanted:
             bare = Not(Row("reference", self._index["subject"]))
-            yield from self._hits(all_of([any_of(wanted), self._type("interaction"), bare]), (), ())
+            hits = self._hits(all_of([any_of(wanted), bare]), (), ())
+            # There are next to none: to ask for the type as well takes longer.
+            yield from (one for one in hits if self.lookup.statement(one).type == "interaction")
 
     def _link(self) -> None:
         """Statements without a subject that a MedicationKnowledge names."""
@@ -171,7 +177,7 @@ class Statements:
         for hit in hits:
             name = f"{hit.type}/{hit.id}"
             if name not in self._found:
-                self._found[name] = statement(self.lookup.r5(hit), self.lookup.keys)
+                self._found[name] = self.lookup.statement(hit)
                 if len(self._found) > MOST:
                     raise _too_many("of these drugs")
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Flask, Response, request
 
 from apothecary.access.grant import GRANT, Grant
+from apothecary.access.scopes import Scopes
 from apothecary.bulk import manifest
 from apothecary.bulk.exports import Asking, Exports, Status, failure
 from apothecary.bulk.job import File
@@ -116,7 +118,7 @@ class BulkViews(BaseViews):
 
     def status(self, job: str) -> Answer:
         exchange = self.exchange(native=True)
-        found = self._exports.status(job, _asking(exchange).owner)
+        found = self._exports.status(job, _asking(exchange))
         page = _page(found, dict(exchange.pairs).get("page"))
         if found.job.failed:
             raise failure(found.job)
@@ -142,9 +144,8 @@ class BulkViews(BaseViews):
 
     def file(self, job: str, number: int) -> Response:
         exchange = self.exchange(native=True)
-        return self._file(
-            exchange, self._exports.file(job, number, _asking(exchange).owner), [("Cache-Control", "no-store")]
-        )
+        file = self._exports.file(job, number, _asking(exchange))
+        return self._file(exchange, file, [("Cache-Control", "no-store")])
 
     # -- https://hl7.org/fhir/uv/bulkdata/4.0.0-202609-ballot/en/publish.html
 
@@ -195,7 +196,11 @@ def _asking(exchange: Exchange) -> Asking:
     if grant is None:
         return Asking(exchange.service)
     owner = json.dumps([grant.issuer, grant.client, grant.subject])
-    return Asking(exchange.service, owner, grant.scopes)
+
+    def sees(scopes: Sequence[str]) -> bool:
+        return Scopes.known(grant.scopes).find_all_of(Scopes.known(scopes))
+
+    return Asking(exchange.service, owner, grant.scopes, sees)
 
 
 _NOT_KEPT = ("Cache-Control", "no-store")

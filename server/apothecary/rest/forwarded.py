@@ -40,16 +40,23 @@ def address(environ: Mapping[str, Any], scheme: str, host: str, path: str) -> tu
 
 def client(environ: Mapping[str, Any]) -> str:
     """The network address of the client, as the proxy before this server tells it: the last of a list, which no client
-    can have written. Where it tells none, the address that the connection comes from.
+    can have written. Where it tells none, the address that the connection comes from; so where `Forwarded` and
+    `X-Forwarded-For` tell different ones: many proxies write one of them, and pass on what a client wrote in the other.
     """
     elements = parse_list_header(environ.get("HTTP_FORWARDED", ""))
     last = elements[-1] if elements else ""
     told = {name.strip().lower(): value.strip().strip('"') for name, _, value in _pairs(last)}.get("for", "")
-    told = told or environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
-    for one in (told.strip("[]"), told.rpartition(":")[0].strip("[]")):
+    other = environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+    found = {_plain(one) for one in (told, other) if one}
+    return (found.pop() if len(found) == 1 else None) or str(environ.get("REMOTE_ADDR", ""))
+
+
+def _plain(address: str) -> str | None:
+    """A network address without its port; None for what is none."""
+    for one in (address.strip("[]"), address.rpartition(":")[0].strip("[]")):
         with suppress(ValueError):
             return str(ip_address(one))
-    return str(environ.get("REMOTE_ADDR", ""))
+    return None
 
 
 def _pairs(element: str) -> Iterator[tuple[str, str, str]]:

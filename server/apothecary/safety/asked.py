@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from apothecary.fhir.json import JSON
 
 Sex = Literal["male", "female"]
 
 
-class Code(NamedTuple):
+class Code(msgspec.Struct, frozen=True, order=True, gc=False):
     """A code of a code system, and what the sender calls it."""
 
     system: str
@@ -45,6 +47,10 @@ class AskedDrug:
     reasons: tuple[Code, ...] = ()
     """What it is prescribed for, where the request says so."""
     beside: Mapping[str, JSON] = field(default_factory=dict)
+    own: str = ""
+    """`Type/id` of the order or the like that names it."""
+    follows: tuple[str, ...] = ()
+    """`Type/id` of the orders that are carried out by it: both are one therapy, and no drug taken twice."""
 
     @property
     def label(self) -> str:

@@ -6,8 +6,9 @@ https://hl7.org/fhir/R5/datatypes.html#CodeableConcept and https://hl7.org/fhir/
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from apothecary.fhir.json import JSON
 from apothecary.fhir.references import parse_reference
@@ -32,7 +33,7 @@ Keys = Callable[[str, str], Sequence[Key]]
 """Gives the keys of a system and code: several where the way it is written leaves several."""
 
 
-class Coded(NamedTuple):
+class Coded(msgspec.Struct, frozen=True, gc=False):
     """A coding, its keys, and what is said of how it relates to the text; empty where they are the same."""
 
     coding: Code
@@ -50,8 +51,7 @@ class Coded(NamedTuple):
         return _SAID.get(self.relationship, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Concept:
+class Concept(msgspec.Struct, frozen=True, gc=False):
     """What an element names: by codes, by a reference, as any member of a value set, or in words alone."""
 
     codes: tuple[Coded, ...] = ()
@@ -68,6 +68,12 @@ class Concept:
         displays = [one.coding.display for one in self.codes if one.coding.display]
         codes = [str(one.coding) for one in self.codes]
         return next(iter([*filter(None, [self.text]), *displays, *codes, *filter(None, [self.reference])]), "")
+
+    @property
+    def nodes(self) -> list[Node]:
+        """What it names by itself, the reference first."""
+        keys: list[Node] = [key for one in self.codes for key in one.keys]
+        return [self.reference, *keys] if self.reference else keys
 
     @property
     def comparable(self) -> bool:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal, NamedTuple, get_args
+
+import msgspec
 
 from apothecary.fhir.json import JSON
 from apothecary.safety.asked import AskedDrug, Code
@@ -120,16 +123,10 @@ class Drug:
         """The node by which a concept names this drug; None where it does not. `members` are those of its value
         sets.
         """
-        if named.reference and named.reference in self.nodes:
-            return named.reference
-        keys = (key for one in named.codes for key in one.keys)
-        return next((key for key in keys if key in self.nodes), None) or next(
-            (key for key in members if key in self.nodes), None
-        )
+        return next((node for node in chain(named.nodes, members) if node in self.nodes), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(msgspec.Struct, frozen=True, gc=False):
     """What a resource that stands for a drug, a substance or a class says of it."""
 
     reference: str
@@ -145,7 +142,7 @@ class Holding:
     routes: tuple[Concept, ...] = ()
     statements: tuple[str, ...] = ()
     """The ClinicalUseDefinitions that it names."""
-    beside: Mapping[str, JSON] = field(default_factory=dict)
+    beside: Mapping[str, JSON] = msgspec.field(default_factory=dict)
     """Resources that came with it, by the references to them."""
 
     @property

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from apothecary.safety.asked import Remark
 
 Kind = Literal[
@@ -30,7 +32,7 @@ class Implicated(NamedTuple):
     name: str
 
 
-class Source(NamedTuple):
+class Source(msgspec.Struct, frozen=True, gc=False):
     """Who states it: in words, and where it can be read."""
 
     label: str

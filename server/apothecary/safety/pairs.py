@@ -52,6 +52,9 @@ def duplicates(drugs: Sequence[Drug]) -> Iterator[Finding]:
     ingredients = [_named(one, "itself", "ingredient") for one in drugs]
     classes = [_named(one, "class") for one in drugs]
     for one, other in combinations(range(len(drugs)), 2):
+        asked = drugs[one].asked, drugs[other].asked
+        if asked[0].own in asked[1].follows or asked[1].own in asked[0].follows:
+            continue
         kinds: tuple[tuple[Kind, str, list[dict[Node, Step]]], ...] = (
             ("duplicate-ingredient", "DUPTHPGEN", ingredients),
             ("duplicate-class", "DUPTHPCLS", classes),

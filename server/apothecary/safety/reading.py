@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -27,6 +27,13 @@ _OVER = frozenset(
 _GIVEN = frozenset({"MedicationDispense", "MedicationAdministration"})
 # https://hl7.org/fhir/R5/valueset-medication-statement-adherence.html, where R4 has a status.
 _NOT_TAKEN = frozenset({"not-taking", "stopped", "stopped-as-directed", "stopped-not-as-directed"})
+# Where they say which order is carried out: https://hl7.org/fhir/R5/medicationdispense.html and the others.
+_CARRIED_OUT = {
+    "MedicationDispense": ("authorizingPrescription",),
+    "MedicationAdministration": ("request",),
+    "MedicationStatement": ("basedOn", "derivedFrom"),
+}
+_LONGEST = 500
 _NOT_SO = frozenset({"refuted", "entered-in-error"})
 _PAST = frozenset({"inactive", "resolved", "remission"})
 _SEXES = frozenset({"male", "female"})
@@ -66,7 +73,7 @@ class Reader:
 
     def add(self, resource: JSON, source: str, depth: int = 0) -> None:
         """Read a resource. What is of another type is told."""
-        kind = resource.get("resourceType")
+        kind = _type(resource)
         self._whose(resource, source)
         if kind == "Bundle":
             self._bundle(resource, source, depth)
@@ -83,12 +90,12 @@ class Reader:
         elif kind == "List":
             self._listed(resource, source)
         else:
-            shown = kind if isinstance(kind, str) else "resource without a type"
+            shown = kind or "resource without a type"
             self.asked.not_looked_at.append(Remark(f"{source}: a {shown[:100]} is not looked at", source))
 
     def _whose(self, resource: JSON, source: str) -> None:
         """Tell once where a request is about several patients: what is said of one is not said of another."""
-        if resource.get("resourceType") == "Patient":
+        if _type(resource) == "Patient":
             whose = texted(resource.get("id"))
         else:
             of = next((one for name in ("subject", "patient") if isinstance(one := resource.get(name), dict)), {})
@@ -109,9 +116,8 @@ class Reader:
         entries = items(resource.get("entry"))
         held = [(one, one["resource"]) for one in entries if isinstance(one.get("resource"), dict)]
         for entry, each in held:
-            named = f"{each.get('resourceType')}/{each['id']}" if each.get("id") else None
-            for name in (entry.get("fullUrl"), named):
-                if isinstance(name, str):
+            for name in (entry.get("fullUrl"), _address(each)):
+                if isinstance(name, str) and name:
                     self._beside[name] = each
         # A Medication that an order refers to is that order's drug, and none of its own.
         meant = {id(found) for _, each in held for found in self._referred(each)}
@@ -122,11 +128,11 @@ class Reader:
                 return
 
     def _referred(self, order: JSON) -> Iterator[JSON]:
-        if order.get("resourceType") in ORDERS:
+        if _type(order) in ORDERS:
             literal = either(order, "medication", _no_keys).reference
             if literal in self._beside:
                 yield self._beside[literal]
-        elif order.get("resourceType") in DRUGS:
+        elif _type(order) in DRUGS:
             # Nor is what another one contains.
             definitional = order.get("definitional")
             for part in items((definitional if isinstance(definitional, dict) else order).get("ingredient")):
@@ -137,7 +143,7 @@ class Reader:
     # -- drugs
 
     def _order(self, order: JSON, source: str) -> None:
-        kind, status = str(order.get("resourceType")), texted(order.get("status"))
+        kind, status = _type(order), texted(order.get("status"))
         named = either(order, "medication", _no_keys)
         over = status in _OVER and not (status == "completed" and kind in _GIVEN)
         adherence = order.get("adherence")
@@ -153,7 +159,19 @@ class Reader:
         if drug is None:
             self.asked.not_understood.append(Remark(f"{source}: the {kind} names no medication", source))
             return
-        self.asked.drugs.append(drug)
+        follows = tuple(dict.fromkeys(self._follows(order)))
+        if follows:
+            text = f"{source}: the {kind} carries out {', '.join(follows)}: the two are not told as the same drug twice"
+            self.asked.not_looked_at.append(Remark(text[:_LONGEST], source))
+        self.asked.drugs.append(replace(drug, own=_address(order), follows=follows))
+
+    def _follows(self, order: JSON) -> Iterator[str]:
+        """The orders in the request that it says it carries out."""
+        for name in _CARRIED_OUT.get(_type(order), ()):
+            for one in (*items(order.get(name)), order.get(name)):
+                found = self._beside.get(pointed(one).reference, {})
+                if found.get("resourceType") == "MedicationRequest" and found is not order and _address(found):
+                    yield _address(found)
 
     def _named(
         self, order: JSON, named: Concept, source: str, routes: tuple[Code, ...], reasons: tuple[Code, ...]
@@ -249,6 +267,15 @@ class Reader:
                 continue
             text = f"{source}.entry[{place}]: {literal[:200] or 'an entry'} is not in the request"
             self.asked.not_understood.append(Remark(text, source))
+
+
+def _type(resource: JSON) -> str:
+    return texted(resource.get("resourceType"))
+
+
+def _address(resource: JSON) -> str:
+    """`Type/id`; empty for what has no id."""
+    return f"{resource.get('resourceType')}/{resource['id']}" if resource.get("id") else ""
 
 
 def _codes(value: Any) -> set[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 from apothecary.errors import TooCostly
@@ -94,16 +95,12 @@ class Judge:
 
     def _meeting(self, named: Sequence[Concept]) -> list[tuple[Drug, Node]]:
         """The drugs that one of the concepts names, each with the node by which it does."""
-        numbers: set[int] = set()
+        met: dict[int, Node] = {}
         for one in named:
-            numbers.update(self._named.get(one.reference, ()) if one.reference else ())
-            for coded in one.codes:
-                for key in coded.keys:
-                    numbers.update(self._named.get(key, ()))
-            for key in self._members(one):
-                numbers.update(self._named.get(key, ()))
-        met = ((self.drugs[number], self._met(self.drugs[number], named)) for number in sorted(numbers))
-        return [(drug, node) for drug, node in met if node is not None]
+            for node in chain(one.nodes, self._members(one)):
+                for number in self._named.get(node, ()):
+                    met.setdefault(number, node)
+        return [(self.drugs[number], met[number]) for number in sorted(met)]
 
     @cached_property
     def _named(self) -> Mapping[Node, Sequence[int]]:

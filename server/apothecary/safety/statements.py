@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, get_args
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from apothecary.fhir.json import JSON
 from apothecary.fhir.statements import SEVERITY, SEVERITY_EXTENSION, SOURCE_EXTENSION
@@ -32,8 +34,7 @@ _SILENT = frozenset({"retired", "draft", "inactive", "entered-in-error", "supers
 NEGATIVE = frozenset({"not-effective", "not-suitable"})
 
 
-@dataclass(frozen=True, slots=True)
-class Therapy:
+class Therapy(Struct, frozen=True, gc=False):
     """Another therapy, and how it relates to the use.
 
     https://hl7.org/fhir/R5/valueset-therapy-relationship-type.html
@@ -44,8 +45,7 @@ class Therapy:
     treatment: Concept
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True, gc=False):
     """A ClinicalUseDefinition. Everything that it names stands in it as the source has it."""
 
     id: str

@@ -7,8 +7,10 @@ where nobody says, it does not, as the specification asks: what is found too muc
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from typing import Any, Protocol
 
@@ -16,6 +18,7 @@ from apothecary.fhir import ndc
 from apothecary.fhir.caches import short_cache
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.hl7_terminology import hl7_terminology
+from apothecary.fhir.json import dumps
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search.predicates import Compare
 from apothecary.search.text import key
@@ -65,6 +68,11 @@ class Systems:
     """What is known of code systems when content is indexed: `case_sensitive` is what the content's CodeSystems say."""
 
     case_sensitive: Mapping[str, bool] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells it from others that say something else."""
+        return hashlib.sha256(dumps(dict(self.case_sensitive))).hexdigest()
 
     def sensitive(self, system: str) -> bool:
         """Whether codes of `system` differ by case."""
