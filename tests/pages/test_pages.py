@@ -379,7 +379,7 @@ def test_operations_have_forms_that_work(content: FlaskClient) -> None:
     assert "retired" in page(content, f"/fhir/ValueSet/$expand?{asked}").words.lower()
 
 
-FACET = re.compile(r'<a href="([^"]+)">[^<]*</a> (\d+|many)')
+FACET = re.compile(r'<a rel="nofollow" href="([^"]+)">[^<]*</a> (\d+|many)')
 
 
 def test_matches_are_counted_by_codes_and_each_number_is_what_its_link_finds(content: FlaskClient) -> None:
