@@ -27,7 +27,7 @@ def test_no_answer_is_guessed_at_or_run_or_framed(sqlite_database_url: str, read
     for method, path, status, more in (
         *(("GET", "/fhir/Organization/o", 200, {}), ("GET", "/fhir/r4/Organization", 200, {})),
         *(("HEAD", "/fhir/Organization/o", 200, {}), ("OPTIONS", "/fhir/Organization", 204, {})),
-        *(("GET", "/fhir/metadata", 200, {}), ("GET", "/fhir/Organization/o", 304, {"If-None-Match": 'W/"1"'})),
+        *(("GET", "/fhir/metadata", 200, {}), ("GET", "/fhir/Organization/o", 304, {"If-None-Match": "*"})),
         *(
             ("GET", "/fhir/Organization/none", 404, {}),
             ("GET", "/nowhere/<script>", 404, {}),
