@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 import fhirpathpy
+from fhirpathpy.engine.nodes import TypeInfo
 from fhirpathpy.models import models
 
 from apothecary.fhir.definitions import SearchParameterDefinition, definitions
@@ -173,6 +174,8 @@ def _compiled(version: FhirVersion, expression: str) -> Any:
 def _evaluate(version: FhirVersion, expression: str, resource: JSON) -> list[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        # The engine keeps the model of whatever was evaluated before, by anybody, until it comes to certain functions.
+        TypeInfo.model = _MODELS[version]
         found: list[Any] = _compiled(version, expression)(resource)
     return found
 
