@@ -31,6 +31,8 @@ from tests.search.test_parameters import NOT_A_DATE, UNREAD
 # The engine knows no R4B; where it has types of R4, they are these.
 _MODELS = {FhirVersion.R4: models["r4"], FhirVersion.R4B: models["r4"], FhirVersion.R5: models["r5"]}
 _DATE = re.compile(r"\d{4}(-\d\d)?(-\d\d)?(T|$)")
+# To the engine a canonical is a uri, too. Here it is found by `format-canonical`, which R5 has beside this one.
+BESIDE = {("DocumentReference", "format-uri")}
 _MOST = 4  # values of one parameter that are searched for
 
 Key = tuple[str, str]
@@ -68,6 +70,8 @@ class Walk:
         for kind, resources in by_type.items():
             served = self.server.service.registries[version].parameters(kind)
             for code, parameter in definitions(version).search_parameters(kind).items():
+                if (kind, code) in BESIDE:
+                    continue
                 if code in served and parameter.expression and not parameter.components:
                     self._parameter(version, kind, parameter, resources, there)
 
