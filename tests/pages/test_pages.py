@@ -410,7 +410,8 @@ def test_what_cannot_be_counted_cheaply_is_not_counted(client: FlaskClient) -> N
     ]  # fmt: skip
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
     assert client.post("/fhir", json=bundle).status_code == 200
-    assert "active: false 40, true 20" in page(client, "/fhir/Organization").words
+    # What is more frequent on this page comes first, and which resources are on it hangs on their ids.
+    assert re.search("active: (false 40, true 20|true 20, false 40)", page(client, "/fhir/Organization").words)
     assert "active: false 8, true 3" in page(client, "/fhir/Organization?name=N1&_count=100").words
     # Each has its own.
     assert "_id:" not in page(client, "/fhir/Organization").words
