@@ -15,14 +15,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from apothecary.fhir.statements import SEVERITY_EXTENSION as SEVERITY
+from apothecary.fhir.statements import SOURCE_EXTENSION as SOURCE
 from benchmarks.catalogue import name as syllables
 from benchmarks.catalogue import zipf
 
 OWN = "urn:apothecary:synthetic"
 PRODUCT, INGREDIENT, CLASS, CONDITION = f"{OWN}:product", f"{OWN}:ingredient", f"{OWN}:class", f"{OWN}:condition"
 TAG = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HTEST", "display": "test health data"}
-SEVERITY = "https://example.org/fhir/StructureDefinition/severity"
-SOURCE = "https://example.org/fhir/StructureDefinition/statement-source"
 _SEVERITIES = ("high", "moderate", "moderate", "low")
 # How many classes stand below one, by level: 14 anatomical groups, as ATC has them.
 _BELOW = (14, 6, 4, 3)
@@ -75,11 +75,11 @@ def resources(size: Size, seed: int = 1) -> Iterator[dict[str, Any]]:
     """The code systems, then the ingredients, the products, the statements."""
     random_ = random.Random(seed)
     yield _hierarchy("synthetic-class", CLASS, "Synthetic classes", _tree())
-    chapters = [{"code": f"C{n}", "display": f"Synthetic conditions {n}"} for n in range(CONDITIONS // 20)]
+    chapters: list[dict[str, Any]] = [
+        {"code": f"C{n}", "display": f"Synthetic conditions {n}"} for n in range(CONDITIONS // 20)
+    ]
     for n, chapter in enumerate(chapters):
-        chapter["concept"] = [  # type: ignore[assignment]
-            {"code": f"C{n}.{m}", "display": f"Synthetic condition {n}.{m}"} for m in range(20)
-        ]
+        chapter["concept"] = [{"code": f"C{n}.{m}", "display": f"Synthetic condition {n}.{m}"} for m in range(20)]
     yield _hierarchy("synthetic-condition", CONDITION, "Synthetic conditions", chapters)
     for number in range(size.ingredients):
         code = {"coding": [_coding(INGREDIENT, f"I{number}", name(number))], "text": name(number)}
@@ -134,7 +134,7 @@ def _tree() -> list[dict[str, Any]]:
             if known:
                 break
         else:
-            roots.append(below)  # type: ignore[arg-type]
+            roots.append(node)
     return roots
 
 

@@ -23,7 +23,7 @@ from apothecary.operations.arguments import check
 from apothecary.operations.base import Argument, Call, Operation
 from apothecary.operations.detect_issues_detect import detect
 from apothecary.operations.terms import flag, text
-from apothecary.safety.asked import Asked, AskedConcept, AskedDrug, Code, Remark
+from apothecary.safety.asked import SEXES, Asked, AskedConcept, AskedDrug, Code, Remark
 from apothecary.safety.concepts import Concept
 from apothecary.safety.reading import Reader, codes_of, written
 from apothecary.safety.resources import bundle
@@ -175,8 +175,8 @@ def _patient(call: Call, asked: Asked) -> None:
     if (age := text(call, "age")) is not None:
         asked.age = _age(age)
     if (sex := text(call, "sex")) is not None:
-        if sex in ("male", "female"):
-            asked.sex = sex  # type: ignore[assignment]
+        if sex in SEXES:
+            asked.sex = SEXES[sex]
         elif sex in ("other", "unknown"):
             asked.not_looked_at.append(Remark(f"what holds for one sex was not looked at: {sex}", "sex"))
         else:

@@ -16,7 +16,7 @@ from apothecary.interactions.search import search
 from apothecary.operations.detect_issues_detect import detect
 from apothecary.pages.answers import shown
 from apothecary.pages.view import View
-from apothecary.safety.asked import Asked, AskedConcept, AskedDrug, Code, Remark
+from apothecary.safety.asked import SEXES, Asked, AskedConcept, AskedDrug, Code, Remark
 from apothecary.safety.found import Finding
 from apothecary.safety.resources import NO_ADVICE, WORDS
 
@@ -82,8 +82,7 @@ def _asked(view: View, values: Mapping[str, str]) -> Asked:
         except InvalidOperation:
             asked.age = None
             asked.not_understood.append(Remark(f"the age {age[:40]!r} is no number of years"))
-    if values["sex"] in ("male", "female"):
-        asked.sex = values["sex"]  # type: ignore[assignment]
+    asked.sex = SEXES.get(values["sex"])
     asked.pregnant = {"yes": True, "no": False}.get(values["pregnant"])
     asked.lactating = {"yes": True, "no": False}.get(values["lactating"])
     return asked

@@ -16,6 +16,8 @@ import msgspec
 from apothecary.fhir.json import JSON
 
 Sex = Literal["male", "female"]
+# What statements tell apart, by the codes of https://hl7.org/fhir/R5/valueset-administrative-gender.html.
+SEXES: dict[str, Sex] = {"male": "male", "female": "female"}
 
 
 class Code(msgspec.Struct, frozen=True, order=True, gc=False):

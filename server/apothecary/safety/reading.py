@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from apothecary.fhir.json import JSON
-from apothecary.safety.asked import Asked, AskedConcept, AskedDrug, Code, Remark
+from apothecary.safety.asked import SEXES, Asked, AskedConcept, AskedDrug, Code, Remark
 from apothecary.safety.concepts import Concept, concept, either, items, pointed, texted
 
 ORDERS = frozenset({"MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration"})
@@ -36,7 +36,6 @@ _CARRIED_OUT = {
 _LONGEST = 500
 _NOT_SO = frozenset({"refuted", "entered-in-error"})
 _PAST = frozenset({"inactive", "resolved", "remission"})
-_SEXES = frozenset({"male", "female"})
 # Resources in resources, such as bundles in bundles.
 _DEPTH = 4
 
@@ -245,8 +244,8 @@ class Reader:
 
     def _patient(self, resource: JSON, source: str) -> None:
         sex = texted(resource.get("gender"))
-        if sex in _SEXES:
-            self.asked.sex = sex  # type: ignore[assignment]
+        if sex in SEXES:
+            self.asked.sex = SEXES[sex]
         elif sex:
             self.asked.not_looked_at.append(
                 Remark(f"{source}: what holds for one sex was not looked at: {sex}", source)
