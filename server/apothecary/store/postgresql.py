@@ -179,7 +179,7 @@ class PostgresqlStore(SqlStore):
             with self._together(connection):
                 ask(cursor, statement, bound, most)
             found = cursor.fetchall()
-            return found if most is None else limited(found, most)
+            return found if most is None else limited(found, most, statement.heavy)
         except psycopg.Error as error:
             self._explain(error)
             raise
