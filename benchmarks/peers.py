@@ -41,6 +41,8 @@ class Request(NamedTuple):
     method: str
     path: str
     body: str = ""
+    unless: str = ""
+    """A search that makes a create conditional: https://hl7.org/fhir/R4/http.html#ccreate"""
 
 
 class Server(NamedTuple):
@@ -152,9 +154,8 @@ class Load:
         parts = urlsplit(server.base)
         self._address, self._connections = f"{parts.scheme}://{parts.netloc}", connections
         self._file = folder / f"{len(list(folder.iterdir()))}.requests"
-        self._file.write_text(
-            "".join(f"{one.method}\t{f'{parts.path}/{one.path}'.rstrip('/')}\t{one.body}\n" for one in asked)
-        )
+        lines = ((one.method, f"{parts.path}/{one.path}".rstrip("/"), one.unless, one.body) for one in asked)
+        self._file.write_text("".join("\t".join(one) + "\n" for one in lines))
 
     def sample(self, seconds: int) -> Sample:
         """The rate and the latencies of so many seconds. Raises RuntimeError where a request was refused."""
