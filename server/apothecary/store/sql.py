@@ -50,7 +50,6 @@ class SqlReader(SqlConcepts, Reader):
         super().__init__(statements)
         self._read = statements.get("read", reads.current)
         self._state = statements.get("state", reads.state)
-        self._read_version = statements.get("read version", history.version)
 
     def _fetch(
         self, key: Hashable, build: Callable[[], Executable], most: int | None = None, **named: Any
@@ -72,8 +71,7 @@ class SqlReader(SqlConcepts, Reader):
         return Stored(*found[0]) if found else None
 
     def read_version(self, resource_type: str, resource_id: str, version: int) -> Past | None:
-        bound = self._read_version.bind({"type": resource_type, "id": resource_id, "version": version})
-        found = self.rows(self._read_version, bound)
+        found = self._fetch("read version", history.version, type=resource_type, id=resource_id, version=version)
         return Past(*found[0]) if found else None
 
     def read_many(self, keys: Sequence[tuple[str, str]], most: int | None = None) -> list[Stored]:
