@@ -126,11 +126,13 @@ class Settings:
     total_limit: int = setting(
         100_000,
         "Most entries of the index that _total=accurate and _summary=count count; of more, the total is an estimate.",
+        least=1,
     )
     page_look_limit: int = setting(
         10_000,
-        "Most resources that are looked at one by one for a page of a search; it ends early then, with a link that "
-        "goes on from there.",
+        "Most resources that are looked at one by one for a page of a search, half as many on PostgreSQL; it ends "
+        "early then, with a link that goes on from there.",
+        least=1,
     )
     include_limit: int = setting(
         1000,

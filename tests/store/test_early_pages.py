@@ -154,16 +154,18 @@ def server(store: SqlStore, database_url: str) -> InProcess:
     return InProcess(Settings(database=database_url, content="", page_look_limit=LOOKS), store)
 
 
-@pytest.mark.parametrize("number", range(len(QUERIES)))
-def test_the_links_lead_to_all_matches_and_back(server: InProcess, number: int) -> None:
-    pairs, meets = QUERIES[number]
-    expected = [one["id"] for one in KEPT if one["resourceType"] == "Medication" and meets(one)]
-    asked = "&".join(f"{name}={value}" for name, value in pairs)
-    pages = forwards(server, f"{BASE}/Medication?{asked}&_count=3")
-    assert [one for page in pages for one in page.ids] == expected
-    back = backwards(server, server.ask("GET", pages[0].links["last"])) if "last" in pages[0].links else pages
-    assert [one for page in reversed(back) for one in page.ids] == expected
-    assert [one for page in reversed(backwards(server, pages[-1])) for one in page.ids] == expected or not pages[-1].ids
+def test_the_links_lead_to_all_matches_and_back(server: InProcess) -> None:
+    for pairs, meets in QUERIES:
+        expected = [one["id"] for one in KEPT if one["resourceType"] == "Medication" and meets(one)]
+        asked = "&".join(f"{name}={value}" for name, value in pairs)
+        pages = forwards(server, f"{BASE}/Medication?{asked}&_count=3")
+        assert [one for page in pages for one in page.ids] == expected, asked
+        if "last" in pages[0].links:
+            back = backwards(server, server.ask("GET", pages[0].links["last"]))
+            assert [one for page in reversed(back) for one in page.ids] == expected, asked
+        if pages[-1].ids:
+            back = backwards(server, pages[-1])
+            assert [one for page in reversed(back) for one in page.ids] == expected, asked
 
 
 def test_a_page_that_ends_early_says_so_and_claims_nothing(server: InProcess) -> None:
@@ -173,7 +175,10 @@ def test_a_page_that_ends_early_says_so_and_claims_nothing(server: InProcess) ->
     assert [issue["code"] for issue in told(first.json)] == ["incomplete"]
     assert "ends early" in told(first.json)[0]["details"]["text"]
     pages = forwards(server, f"{BASE}/Medication?code:missing=true")
-    assert len(pages) == -(-MANY // LOOKS)
+    page = server.ask("GET", f"{BASE}/Medication?code:missing=true", {"accept": "text/html"})
+    assert b">None so far found<" in page.body
+    # PostgreSQL looks at half as many.
+    assert MANY // LOOKS < len(pages) < MANY
     assert not told(pages[-1].json)
     # Where nothing could be looked at in vain, nothing is said.
     assert not told(server.ask("GET", f"{BASE}/Medication?status=active&_count=2").json)
@@ -193,10 +198,10 @@ def test_pages_over_several_types_end_early_too(server: InProcess) -> None:
     assert [one for page in pages for one in page.ids] == []
 
 
-@pytest.mark.parametrize("sort", ["_id", "-_lastUpdated", "status", "expiration-date"])
-def test_in_another_order_than_that_of_ids_no_page_ends_early(server: InProcess, sort: str) -> None:
-    found = server.ask("GET", f"{BASE}/Medication?code:missing=true&_sort={sort}")
-    assert (found.ids, found.json["total"], told(found.json)) == ([], 0, [])
+def test_in_another_order_than_that_of_ids_no_page_ends_early(server: InProcess) -> None:
+    for sort in ("_id", "-_lastUpdated", "status", "expiration-date"):
+        found = server.ask("GET", f"{BASE}/Medication?code:missing=true&_sort={sort}")
+        assert (found.ids, found.json["total"], told(found.json)) == ([], 0, []), sort
 
 
 def test_what_decides_sees_all_matches_and_not_one_page(server: InProcess) -> None:

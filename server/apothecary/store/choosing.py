@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from apothecary.errors import TooCostly
 from apothecary.search.predicates import Chain, Has, Joined, Predicate, ranks
-from apothecary.search.query import Query
+from apothecary.search.query import Cursor, Query
 from apothecary.store import plan
 from apothecary.store.listed import listed
 from apothecary.store.listing import Listing, Place, Start
@@ -43,6 +43,8 @@ class Way(NamedTuple):
     trial: bool = False
     ends: str | None = None
     """The id with which a page ends that this way does not fill; None where there is nothing beyond."""
+    goes_on: bool = False
+    """Whether it begins where the way before it ended, whose hits count too."""
 
 
 class _Counts(NamedTuple):
@@ -74,7 +76,8 @@ def ways(reader: Reader, listing: Listing, place: Place, limit: int, looks: int 
         _check_rank(reader, listing, walk)
         yield from _without(reader, listing, walk, place, limit, bounded)
         return
-    if not sort and len(possible) == 1 and ordered(listing.parts[possible[0]]):
+    alone = len(possible) == 1 and (bounded is None or len(listing.parts) == 1)
+    if not sort and alone and ordered(listing.parts[possible[0]]):
         # A lookup by equality, and no other way in: it comes in the order of the page, however much it finds.
         yield Way([(possible[0], place)], settled=True)
         return
@@ -91,22 +94,30 @@ def ways(reader: Reader, listing: Listing, place: Place, limit: int, looks: int 
         until = _tried(reader, listing, walk, place, limit)
         if until is not None:
             yield Way([(walk, place._replace(until=until))], trial=True)
+            if bounded is not None:
+                yield from _ending(reader, listing, walk, place, until, bounded)
+                return
         elif walk != "values":
             # It ends before: there is no shorter way.
             yield Way(steps)
             return
-    if bounded is None:
-        yield Way(_steps(_listed(reader, listing, walk), place))
-        return
-    start, entries = priced(reader, listing, bounded * plan.LOOK)
-    affordable = entries <= bounded * plan.LOOK
-    yield Way([(start, place)]) if affordable else _ending(reader, listing, walk, place, bounded)
+    yield Way(_steps(_listed(reader, listing, walk), place))
 
 
-def _ending(reader: Reader, listing: Listing, walk: Start, place: Place, looks: int) -> Way:
-    """A walk that ends after so many resources."""
-    until = _reached(reader, listing, walk, place, looks)
-    return Way([(walk, place._replace(until=until))], ends=None if until is None else str(until))
+def _ending(reader: Reader, listing: Listing, walk: Start, place: Place, until: int | str, looks: int) -> Iterator[Way]:
+    """The ways on after a walk in the order of ids that came to `until`: from a list of all matches, where that is no
+    longer than so many looks; else the same walk, which ends then.
+    """
+    if listing.candidates:
+        start, entries = priced(reader, listing, looks * plan.LOOK)
+        if entries <= looks * plan.LOOK:
+            yield Way([(start, place)])
+            return
+    there = Cursor((), listing.resource_type, str(until), place.backwards)
+    further = Place(there, "after", place.backwards)
+    ends = _reached(reader, listing, walk, further, max(0, looks - plan.TRIED))
+    step = walk, further._replace(until=ends)
+    yield Way([step], ends=None if ends is None else str(ends), goes_on=True)
 
 
 def _without(
@@ -123,7 +134,7 @@ def _without(
     if until is not None:
         yield Way([(walk, place._replace(until=until))], trial=True)
         if looks is not None:
-            yield _ending(reader, listing, walk, place, looks)
+            yield from _ending(reader, listing, walk, place, until, looks)
             return
         if not listing.sort or _matches(reader, listing, "rest", plan.MANY + 1) <= plan.MANY:
             steps = _steps("rest", place)

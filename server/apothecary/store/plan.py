@@ -60,9 +60,9 @@ MOST = 100_000
 # So many matches are put in order by how well they match: each is looked at for that.
 RANKED = 20_000
 
-# From so few rows a total is counted; where there are more, so many resources at either end of a type are looked at
-# where an estimate will do.
-SAMPLE = 10_000
+# From so few rows a total is counted; where there are more, so many resources are looked at, half of them at either end
+# of a type, where an estimate will do.
+SAMPLE = 4000
 
 # To look at one resource, for what it must meet besides, costs as much as so many entries of an index.
 LOOK = 10
