@@ -15,6 +15,8 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -22,13 +24,16 @@ from urllib.parse import urlsplit
 
 import click
 
-from benchmarks import servers
+from benchmarks import http, servers
 from benchmarks.http import Sample, parse_wrk
+from benchmarks.load import processor_seconds
 
 SCRIPT = Path(__file__).parent / "requests.lua"
 SYSTEM = "https://example.org/benchmark-codes"
 # Medications that share a code, and those of one manufacturer.
 SHARING, PRODUCTS = 5, 50
+# The code of what is written while it is measured: no search finds it, so that a second run asks for the same.
+WRITTEN = "new"
 # So many entries are loaded in one transaction.
 ENTRIES = 100
 # Rates are steady when the last three differ by no more than this.
@@ -41,13 +46,21 @@ class Request(NamedTuple):
     method: str
     path: str
     body: str = ""
+    unless: str = ""
+    """A search that makes a create conditional: https://hl7.org/fhir/R4/http.html#ccreate"""
 
 
 class Server(NamedTuple):
-    """A server to measure: what the table calls it, and the address of its base."""
+    """A server to measure: what the table calls it, the address of its base, and whose processor time is its own."""
 
     name: str
     base: str
+    pids: Sequence[int] = ()
+    """It, and the database server that it shares with others: while it is asked, they do nothing for anybody else."""
+
+    def processor_seconds(self) -> float:
+        """The processor time so far of all of it that is known."""
+        return sum(map(processor_seconds, self.pids))
 
 
 def organization(number: int) -> dict[str, Any]:
@@ -55,9 +68,8 @@ def organization(number: int) -> dict[str, Any]:
     return {"resourceType": "Organization", "id": f"bench-o{number}", "active": True, "name": f"Maker{number} Limited"}
 
 
-def medication(number: int | str, code: int) -> dict[str, Any]:
+def medication(number: int | str, code: int | str, maker: int) -> dict[str, Any]:
     """About 600 bytes: https://hl7.org/fhir/R4/medication.html"""
-    maker = code * SHARING // PRODUCTS
     return {
         "resourceType": "Medication",
         "identifier": [{"system": "https://example.org/products", "value": f"product-{number}"}],
@@ -77,7 +89,7 @@ def entries(count: int) -> Iterator[dict[str, Any]]:
     for number in range(-(-count // PRODUCTS)):
         yield _put(organization(number))
     for number in range(count):
-        yield _put(medication(number, number // SHARING) | {"id": f"bench-m{number}"})
+        yield _put(medication(number, number // SHARING, number // PRODUCTS) | {"id": f"bench-m{number}"})
 
 
 def _put(resource: dict[str, Any]) -> dict[str, Any]:
@@ -95,11 +107,11 @@ def requests(count: int) -> dict[str, list[Request]]:
     some = random.Random(5).sample(range(count), min(200, count))
     codes = [number // SHARING for number in some]
     posts = [
-        {"resource": medication(f"%n-{number}", 0), "request": {"method": "POST", "url": "Medication"}}
+        {"resource": medication(f"%n-{number}", WRITTEN, 0), "request": {"method": "POST", "url": "Medication"}}
         for number in range(20)
     ]
-    new = json.dumps(medication("%n", 0))
-    updates = [json.dumps(medication("%n", 0) | {"id": f"bench-u{number}"}) for number in range(50)]
+    new = json.dumps(medication("%n", WRITTEN, 0))
+    updates = [json.dumps(medication("%n", WRITTEN, 0) | {"id": f"bench-u{number}"}) for number in range(50)]
     return {
         "read": [Request("GET", f"Medication/bench-m{number}") for number in some],
         "token": [Request("GET", f"Medication?code={SYSTEM}%7Cc{code}") for code in codes],
@@ -150,24 +162,36 @@ class Load:
 
     def __init__(self, server: Server, asked: Sequence[Request], connections: int, folder: Path) -> None:
         parts = urlsplit(server.base)
-        self._address, self._connections = f"{parts.scheme}://{parts.netloc}", connections
+        self._server, self._address, self._connections = server, f"{parts.scheme}://{parts.netloc}", connections
         self._file = folder / f"{len(list(folder.iterdir()))}.requests"
-        self._file.write_text(
-            "".join(f"{one.method}\t{f'{parts.path}/{one.path}'.rstrip('/')}\t{one.body}\n" for one in asked)
-        )
+        lines = ((one.method, f"{parts.path}/{one.path}".rstrip("/"), one.unless, one.body) for one in asked)
+        self._file.write_text("".join("\t".join(one) + "\n" for one in lines))
 
     def sample(self, seconds: int) -> Sample:
-        """The rate and the latencies of so many seconds. Raises RuntimeError where a request was refused."""
-        command = ["wrk", "--threads=1", f"--connections={self._connections}", f"--duration={seconds}s", "--latency"]
+        """The rate and the latencies of so many seconds. Raises ClickException where a request was refused, and where
+        none was answered: that is no rate.
+        """
         # What is written is new each time, since the clock goes on.
-        command += [f"--script={SCRIPT}", self._address, "--", str(self._file), str(time.time_ns() // 1000)]
-        return parse_wrk(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        command = [*http.load(self._connections, seconds, SCRIPT), self._address, "--", str(self._file)]
+        before = self._server.processor_seconds()
+        done = subprocess.run([*command, str(time.time_ns() // 1000)], capture_output=True, text=True, check=True)
+        used = self._server.processor_seconds() - before
+        try:
+            found = parse_wrk(done.stdout)
+        except RuntimeError as error:
+            raise click.ClickException(f"{self._server.name}: {error}") from None
+        if not found.rate:
+            raise click.ClickException(f"{self._server.name} answered nothing within {seconds} s: give it more")
+        return replace(found, cpu=used * 1e6 / (found.rate * seconds))
 
     def warm_up(self, seconds: int, most: int) -> str:
-        """Send until the rate is steady, for at most so many samples; how that went."""
+        """Send until the rate is steady, for at most so many samples; how that went. Where processor time is known it
+        is the rate by that: a compiler that still works shows in it, and other work on the machine does not.
+        """
         rates: list[float] = []
         while len(rates) < most and not steady(rates):
-            rates.append(self.sample(seconds).rate)
+            found = self.sample(seconds)
+            rates.append(1e6 / found.cpu if found.cpu else found.rate)
         return f"{'steady' if steady(rates) else 'not steady'} after {len(rates)} samples"
 
 
@@ -178,14 +202,18 @@ def steady(rates: Sequence[float]) -> bool:
 
 
 class Row(NamedTuple):
-    """The medians of one kind of request on one server; `ratio` is that of our rate to its rate, within each round."""
+    """The medians of one kind of request on one server. `ratio` is that of our rate to its rate within each round, and
+    `cpu_ratio` that of its processor time for a request to ours; 0 where it is not known.
+    """
 
     request: str
     server: str
     rate: float
     p50: float
     p99: float
+    cpu: float
     ratio: float
+    cpu_ratio: float
 
 
 def summarize(request: str, rounds: Sequence[dict[str, Sample]], ours: str) -> list[Row]:
@@ -194,10 +222,12 @@ def summarize(request: str, rounds: Sequence[dict[str, Sample]], ours: str) -> l
         Row(
             request,
             name,
-            median(each[name].rate for each in rounds),
-            median(each[name].p50 for each in rounds),
-            median(each[name].p99 for each in rounds),
-            median(each[ours].rate / each[name].rate for each in rounds),
+            rate=median(each[name].rate for each in rounds),
+            p50=median(each[name].p50 for each in rounds),
+            p99=median(each[name].p99 for each in rounds),
+            cpu=median(each[name].cpu for each in rounds),
+            ratio=median(each[ours].rate / each[name].rate for each in rounds),
+            cpu_ratio=median(each[name].cpu / each[ours].cpu if each[ours].cpu else 0.0 for each in rounds),
         )
         for name in rounds[0]
     ]
@@ -213,6 +243,8 @@ def summarize(request: str, rounds: Sequence[dict[str, Sample]], ours: str) -> l
 @click.option("--connections", default=4, show_default=True, help="Clients at once.")
 @click.option("--workers", default=2, show_default=True, help="Processes of our server.")
 @click.option("--database", help="URL of an EMPTY database of our server. Default: a temporary SQLite file.")
+@click.option("--pid", "pids", multiple=True, type=int, help="Process id of the server at each URL, in the same order.")
+@click.option("--database-pid", default=0, help="Process id of the PostgreSQL server that all of them use.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def main(
     urls: tuple[str, ...],
@@ -224,9 +256,20 @@ def main(
     connections: int,
     workers: int,
     database: str | None,
+    pids: tuple[int, ...],
+    database_pid: int,
     as_json: bool,
 ) -> None:
-    """Measure FHIR R4 servers, each by the URL of its base, beside this one. Their content grows by what is sent."""
+    """Measure FHIR R4 servers, each by the URL of its base, beside this one. Their content grows by what is sent.
+
+    With their process ids, which must be of this machine, the processor time for a request is measured as well.
+    """
+    if len(pids) > len(urls):
+        raise click.BadParameter("there are more of them than URLs", param_hint="--pid")
+    shared = [database_pid] if database_pid else []
+    for pid in (*pids, *shared):
+        if not Path(f"/proc/{pid}/stat").exists():
+            raise click.BadParameter(f"{pid} is no process of this machine", param_hint="--pid, --database-pid")
     if shutil.which("wrk") is None:
         raise click.ClickException("this needs wrk: apt-get install wrk, or brew install wrk")
     with tempfile.TemporaryDirectory(prefix="apothecary-benchmark-") as temporary, ExitStack() as stack:
@@ -236,9 +279,10 @@ def main(
         port = servers.free_port()
         url = database or f"sqlite:///{folder / 'benchmark.db'}"
         command = servers.apothecary(port, folder / "content", url, workers, connections, cache_bytes=0)
-        stack.enter_context(servers.running(command, port, "/readyz"))
-        ours = Server("apothecary", f"http://{servers.HOST}:{port}/fhir/r4")
-        measured = [ours, *(Server(one, one.rstrip("/")) for one in urls)]
+        running = stack.enter_context(servers.running(command, port, "/readyz"))
+        ours = Server("apothecary", f"http://{servers.HOST}:{port}/fhir/r4", [running.group, *shared])
+        others = zip_longest(urls, pids)
+        measured = [ours, *(Server(url, url.rstrip("/"), [pid, *shared] if pid else []) for url, pid in others)]
         for one in measured:
             click.echo(f"{one.name}: loaded {load(one, resources):.0f} resources/s", err=True)
             check(one, resources)
@@ -255,10 +299,13 @@ def main(
 
 
 def table(rows: Sequence[Row]) -> str:
-    """`rows` for people."""
-    lines = [f"{'':<20}{'':<32}{'req/s':>10}{'p50 ms':>10}{'p99 ms':>10}{'ours':>10}"]
+    """`rows` for people; processor time in milliseconds."""
+    names = ("req/s", "p50 ms", "p99 ms", "cpu ms", "ours", "by cpu")
+    lines = [f"{'':<20}{'':<32}" + "".join(f"{name:>10}" for name in names)]
     lines += [
-        f"{r.request:<20}{r.server[:31]:<32}{r.rate:>10.0f}{r.p50:>10.2f}{r.p99:>10.2f}{r.ratio:>9.1f}x" for r in rows
+        f"{r.request:<20}{r.server[:31]:<32}{r.rate:>10.0f}{r.p50:>10.2f}{r.p99:>10.2f}{r.cpu / 1000:>10.2f}"
+        f"{r.ratio:>9.1f}x{r.cpu_ratio:>9.1f}x"
+        for r in rows
     ]
     return "\n".join(lines)
 

@@ -34,9 +34,63 @@ def test_a_rate_is_steady_when_the_last_three_are_alike(rates: list[float], want
     assert peers.steady(rates) is wanted
 
 
-def test_the_ratio_is_taken_within_a_round() -> None:
-    rounds = [{"us": Sample(100, 1, 2), "x": Sample(50, 2, 4)}, {"us": Sample(10, 1, 2), "x": Sample(5, 2, 4)}]
-    assert [row.ratio for row in peers.summarize("read", rounds, "us")] == [1, 2]
+def test_what_is_written_is_not_what_is_searched() -> None:
+    """So that a second run finds the same."""
+    asked = peers.requests(120)
+    found = {one.path for name in ("token", "string", "_include") for one in asked[name]}
+    codes = {path.partition("%7C")[2].partition("&")[0] for path in found} - {""}
+    assert codes == {f"c{number}" for number in range(120 // peers.SHARING)}
+    written = [one.body for name in ("create", "update", "transaction of 20") for one in asked[name]]
+    assert written
+    assert all(f'"c{peers.WRITTEN}"' in body for body in written)
+    assert f"c{peers.WRITTEN}" not in codes
+
+
+@pytest.mark.parametrize(
+    ("samples", "wanted"),
+    [
+        # The rate moves by other work, the cost of a request does not.
+        ([Sample(90, 1, 2, 500), Sample(20, 1, 2, 510), Sample(50, 1, 2, 490)], "steady after 3 samples"),
+        # Compiled code costs less, at whatever rate.
+        ([Sample(50, 1, 2, 9000), Sample(50, 1, 2, 700), Sample(50, 1, 2, 500)], "not steady after 3 samples"),
+        ([Sample(50, 1, 2), Sample(51, 1, 2), Sample(50, 1, 2)], "steady after 3 samples"),
+        ([Sample(90, 1, 2), Sample(20, 1, 2), Sample(50, 1, 2)], "not steady after 3 samples"),
+    ],
+)
+def test_a_server_is_warm_by_its_processor_time_where_it_is_known(
+    samples: list[Sample], wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = peers.Load(peers.Server("x", "http://127.0.0.1:1/fhir"), peers.requests(10)["read"], 1, tmp_path)
+    monkeypatch.setattr(load, "sample", lambda seconds: samples.pop(0))
+    assert load.warm_up(1, 3) == wanted
+
+
+def test_the_ratios_are_taken_within_a_round() -> None:
+    rounds = [
+        {"us": Sample(100, 1, 2, 5), "x": Sample(50, 2, 4, 50)},
+        {"us": Sample(10, 1, 2, 8), "x": Sample(5, 2, 4, 80)},
+    ]
+    rows = peers.summarize("read", rounds, "us")
+    assert [(row.ratio, row.cpu_ratio) for row in rows] == [(1, 1), (2, 10)]
+
+
+def test_processor_time_that_is_not_known_is_no_ratio() -> None:
+    rows = peers.summarize("read", [{"us": Sample(9, 1, 2), "x": Sample(3, 1, 2)}], "us")
+    assert [row.cpu_ratio for row in rows] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--pid=1", "--pid=1"], "more of them than URLs"),
+        (["--pid=4194305"], "no process of this machine"),
+        (["--database-pid=4194305"], "no process of this machine"),
+    ],
+)
+def test_a_process_that_is_not_there_is_told(options: list[str], told: str) -> None:
+    result = CliRunner().invoke(peers.main, ["http://127.0.0.1:1/fhir", *options])
+    assert result.exit_code == 2
+    assert told in result.output
 
 
 @pytest.mark.slow
@@ -60,5 +114,9 @@ def test_a_second_server_is_loaded_and_measured_beside_the_first(tmp_path: Path)
         rows = json.loads(result.stdout)
         assert {row["request"] for row in rows} == set(chosen)
         assert all(row["rate"] > 0 and row["p99"] >= row["p50"] > 0 for row in rows)
+        # The processor time of the other is not asked for.
+        assert all((row["cpu"] > 0) == (row["server"] == "apothecary") for row in rows)
+        # What was written is not in the way of a second run.
+        peers.check(peers.Server("other", other.r4), 60)
         with pytest.raises(click.ClickException, match="has 0 entries and not"):
             peers.check(peers.Server("other", other.r4), 10_000)

@@ -15,7 +15,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from functools import cached_property
 from typing import Any
@@ -26,6 +26,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from apothecary.errors import Busy, StartError, Unreachable
+from apothecary.store.questions import Questions
 
 log = logging.getLogger("apothecary")
 
@@ -59,9 +60,16 @@ class Connection(psycopg.Connection[Any]):
     """The pool that it was taken from."""
 
     @cached_property
-    def reader(self) -> psycopg.Cursor[Any]:
-        """A cursor for one result after the other: to make one takes as long as to ask with it."""
-        return self.cursor(binary=True)
+    def _questions(self) -> Questions:
+        return Questions(self)
+
+    def ask(self, text: str, bound: Sequence[Any], *, kept: bool) -> list[Any]:
+        """As `Questions.ask`: outside of transactions, and not behind a pooler."""
+        self.waiting = time.monotonic()
+        try:
+            return self._questions.ask(text, bound, kept=kept)
+        finally:
+            self.waiting = None
 
     def wait(self, *given: Any, **named: Any) -> Any:
         self.waiting = time.monotonic()

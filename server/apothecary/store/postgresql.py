@@ -33,7 +33,7 @@ from apothecary.store import filling, poolers, postgresql_alone, schema
 from apothecary.store.connections import OPEN, Connection, Connections
 from apothecary.store.faults import one_line
 from apothecary.store.limited import limited
-from apothecary.store.postgresql_transaction import BARRIER, PLANNED, ManyWrites, PostgresqlTransaction, ask
+from apothecary.store.postgresql_transaction import BARRIER, PLANNED, ManyWrites, PostgresqlTransaction, asked
 from apothecary.store.sql import ATTEMPTS, SqlStore, too_complex, too_long
 from apothecary.store.statements import Statement
 from apothecary.store.write import SqlTransaction
@@ -175,10 +175,14 @@ class PostgresqlStore(SqlStore):
     def _rows(self, statement: Statement, bound: Sequence[Any], most: int | None) -> list[Any]:
         connection = self._connections.take()
         try:
-            cursor = connection.reader
-            with self._together(connection):
-                ask(cursor, statement, bound, most)
-            found = cursor.fetchall()
+            text, values = asked(statement, bound, most)
+            if self._connections.pooled:
+                cursor = connection.cursor(binary=True)
+                with self._together(connection):
+                    cursor.execute(text, values)
+                found = cursor.fetchall()
+            else:
+                found = connection.ask(text, values, kept=statement.prepared is None)
             return found if most is None else limited(found, most)
         except psycopg.Error as error:
             self._explain(error)

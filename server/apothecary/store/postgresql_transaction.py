@@ -66,12 +66,9 @@ MANY = 1000
 logging.getLogger("psycopg").addFilter(lambda record: "pipeline aborted" not in record.getMessage())
 
 
-def ask(cursor: psycopg.Cursor[Any], statement: Statement, bound: Sequence[Any], most: int | None) -> None:
-    """Run a statement; with `most`, for little more than so many bytes."""
-    if most is None or not statement.heavy:
-        cursor.execute(statement.text, bound, prepare=statement.prepared)
-    else:
-        cursor.execute(statement.limited, (*bound, most), prepare=statement.prepared)
+def asked(statement: Statement, bound: Sequence[Any], most: int | None) -> tuple[str, Sequence[Any]]:
+    """The text of a statement and its values; with `most`, for little more than so many bytes."""
+    return (statement.text, bound) if most is None or not statement.heavy else (statement.limited, (*bound, most))
 
 
 class ManyWrites(Writes):
@@ -156,14 +153,14 @@ class PostgresqlTransaction(SqlTransaction):
     def all_rows(self, asked: Sequence[tuple[Statement, Sequence[Any]]]) -> list[list[Any]]:
         return self._answers(asked, None)
 
-    def _answers(self, asked: Sequence[tuple[Statement, Sequence[Any]]], most: int | None) -> list[list[Any]]:
+    def _answers(self, some: Sequence[tuple[Statement, Sequence[Any]]], most: int | None) -> list[list[Any]]:
         if self._copied:
             self.flush()
-        cursors = [self._connection.cursor(binary=True) for _ in asked]
+        cursors = [self._connection.cursor(binary=True) for _ in some]
         with self._together():
             super().flush()
-            for cursor, (statement, bound) in zip(cursors, asked, strict=True):
-                ask(cursor, statement, bound, most)
+            for cursor, (statement, bound) in zip(cursors, some, strict=True):
+                cursor.execute(*asked(statement, bound, most), prepare=statement.prepared)
         return [cursor.fetchall() for cursor in cursors]
 
     def foresee(self, keys: Iterable[Key]) -> None:
