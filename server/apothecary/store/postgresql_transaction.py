@@ -148,7 +148,7 @@ class PostgresqlTransaction(SqlTransaction):
 
     def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
         found = self._answers([(statement, bound)], most)[0]
-        return found if most is None else limited(found, most)
+        return found if most is None else limited(found, most, statement.heavy)
 
     def all_rows(self, asked: Sequence[tuple[Statement, Sequence[Any]]]) -> list[list[Any]]:
         return self._answers(asked, None)
@@ -306,5 +306,5 @@ _TYPES: dict[type[Any], str] = {
     **{Boolean: "bool", LargeBinary: "bytea"},
 }
 _COPIES = {name: _copy(table) for name, table in tables.INDEXES.items()}
-_OTHERS = tables.resource, tables.version, concept_tables.concept, concept_tables.concept_property
+_OTHERS = tables.resource, concept_tables.concept, concept_tables.concept_property
 _COPIES |= {table.name: _copy(table) for table in _OTHERS}
