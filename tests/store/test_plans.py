@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 MANY = 20_000
 # PostgreSQL's words for reading a whole table, and SQLite's.
 # What is remembered of the database are a few rows.
-WHOLE = re.compile(r"Seq Scan on (?!state\b)\w+|SCAN (?:resource|version|index_\w+)(?! USING)")
+WHOLE = re.compile(r"Seq Scan on (?!state\b)\w+|SCAN (?:resource|superseded|index_\w+)(?! USING)")
 
 SEARCHES = [
     "code=77",

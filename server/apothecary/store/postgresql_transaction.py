@@ -292,5 +292,5 @@ _TYPES: dict[type[Any], str] = {
     **{Boolean: "bool", LargeBinary: "bytea"},
 }
 _COPIES = {name: _copy(table) for name, table in tables.INDEXES.items()}
-_OTHERS = tables.resource, tables.version, concept_tables.concept, concept_tables.concept_property
+_OTHERS = tables.resource, concept_tables.concept, concept_tables.concept_property
 _COPIES |= {table.name: _copy(table) for table in _OTHERS}
