@@ -176,7 +176,7 @@ class PostgresqlStore(SqlStore):
         try:
             asked = question(statement, bound, most)
             found = connection.ask_all([*self._limits, asked])[-1].rows if self._limits else connection.ask(asked)
-            return found if most is None else limited(found, most)
+            return found if most is None else limited(found, most, statement.heavy)
         except psycopg.Error as error:
             self._explain(error)
             raise

@@ -159,7 +159,7 @@ class PostgresqlTransaction(SqlTransaction):
     def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
         self.flush()
         found = self._send(question(statement, bound, most))[0].rows
-        return found if most is None else limited(found, most)
+        return found if most is None else limited(found, most, statement.heavy)
 
     def all_rows(self, asked: Sequence[tuple[Statement, Sequence[Any]]]) -> list[list[Any]]:
         self.flush()
