@@ -123,20 +123,12 @@ class Settings:
         "ClinicalUseDefinition",
         "Resource types, separated by commas, whose searches say when they find nothing that absence is no evidence.",
     )
-    total_limit: int = setting(
-        100_000,
-        "Most entries of the index that _total=accurate and _summary=count count; of more, the total is an estimate.",
-        least=1,
-    )
+    total_limit: int = setting(100_000, "Most index entries that a total counts; of more it is an estimate.", least=1)
     page_look_limit: int = setting(
-        10_000,
-        "Most resources that are looked at one by one for a page of a search, half as many on PostgreSQL; it ends "
-        "early then, with a link that goes on from there.",
-        least=1,
+        10_000, "Most resources looked at one by one for a page; it ends early then.", least=1
     )
     include_limit: int = setting(
-        1000,
-        "Most resources that includes may add to one page; past it the search is an error, never cut short.",
+        1000, "Most resources that includes may add to one page; past it the search is an error, never cut short."
     )
     answer_limit: int = setting(
         64 * 1024 * 1024,
