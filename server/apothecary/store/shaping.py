@@ -21,6 +21,7 @@ from apothecary.search.rows import (
     apart,
 )
 from apothecary.store import fulltext
+from apothecary.store.systems import kept
 from apothecary.terminology.stored import LargeCodeSystem
 
 Row = tuple[Any, ...]
@@ -66,7 +67,7 @@ def _add(shaped: Shaped, kind: str, identity: str, rows: Iterable[tuple[int, Ind
         if isinstance(row, SpellingRow):
             shaped.pieces.extend(pieces(row.text))
             continue
-        made: Row = (kind, identity, row[0], number, *row[1:])
+        made: Row = (kind, identity, row[0], number, *kept(row)[1:])
         if isinstance(row, TextRow):
             words = fulltext.document(kind, row.parameter, row.words, sqlite=sqlite)
             made = (kind, identity, row.parameter, number, words, *row[2:])
