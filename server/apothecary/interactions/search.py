@@ -71,7 +71,7 @@ def search(
     if presumed is not None and prepared is not None and not prepared.search.count_only:
         # What was understood before is asked at once, and its answer tells whether it means the same still.
         found = _found(service, prepared.search)
-        if service.live.confirms(presumed, [hit.definitions for hit in found[0].hits]):
+        if service.live.confirms(presumed, {hit.definitions for hit in found[0].hits}):
             return answer(service, version, base, resource_type, prepared, clock, found)
     key = key_of(service.live.now) if text is not None else None
     prepared = service.searches.get(key) if key is not None else None

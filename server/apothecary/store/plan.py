@@ -183,10 +183,18 @@ def page(dialect: Dialect, listing: Listing, start: Start, place: Place) -> Sele
     """
     compiler = Compiler(dialect, listing.predicate)
     order = Order(compiler, listing, start, place)
+    if isinstance(start, int) and _comes_sorted(order, start):
+        branches = _branches(compiler, order, start)
+        if len(branches) == 1:
+            return _fetched(compiler, order, branches[0])
     found, walked = _base(compiler, order)
     keys = order.keys(walked)
     found = found.where(*order.beyond(walked.c.id, keys))
-    return (_read_off if order.as_stored else _fetched)(order, found, keys, walked.c.id)
+    if order.as_stored:
+        return _read_off(order, found, keys, walked.c.id)
+    sought: Keys = (walked.c.id.label("id"), *keys)
+    hits = order.sorted(found.with_only_columns(*sought), keys, walked.c.id).limit(LIMIT)
+    return _fetched(compiler, order, hits, keys)
 
 
 def _read_off(order: Order, found: Select[Any], keys: Keys, identity: ColumnElement[str]) -> Select[Any]:
@@ -195,16 +203,19 @@ def _read_off(order: Order, found: Select[Any], keys: Keys, identity: ColumnElem
     return order.sorted(shown, keys, identity).limit(LIMIT)
 
 
-def _fetched(order: Order, found: Select[Any], keys: Keys, identity: ColumnElement[str]) -> Select[Any]:
+def _fetched(compiler: Compiler, order: Order, found: Select[Any], keys: Keys = ()) -> Select[Any]:
     """A page of ids and keys, for which alone the texts, and scores that do not sort, are then fetched."""
     resource = tables.resource
-    sought: Keys = (identity.label("id"), *keys)
-    hits = order.sorted(found.with_only_columns(*sought), keys, identity).limit(LIMIT).subquery("page")
+    typed = resource.c.type == constant(order.listing.resource_type)
+    if compiler.sqlite and not keys:
+        # SQLite looks up what a list names in its order. A join it would sort afterwards, texts and all.
+        shown = (*_columns(), *_late_score(order, resource.c.id))
+        return order.sorted(select(*shown).where(typed, resource.c.id.in_(found)), keys, resource.c.id)
+    hits = found.subquery("page")
     again = [hits.c[key.name] for key in keys]
     # An outer join, though every hit has its resource: it fixes the order of the join. For an inner one SQLite may walk
     # the whole type and look each resource up among the hits.
-    same = and_(resource.c.type == constant(order.listing.resource_type), resource.c.id == hits.c.id)
-    joined = hits.outerjoin(resource, same)
+    joined = hits.outerjoin(resource, and_(typed, resource.c.id == hits.c.id))
     outer = select(*_columns(), *again, *_late_score(order, hits.c.id)).select_from(joined)
     return order.sorted(outer, again, hits.c.id)
 
@@ -282,10 +293,26 @@ def _hits(compiler: Compiler, order: Order, start: int | tuple[int, int], *, who
             return common
         probes = (compiler.probe(one, listing.kinds, common.c.id) for one in rest)
         return select(common.c.id).where(*probes).subquery("met")
-    first, rest = listing.parts[start], _others(listing, start)
-    walks = not listing.sort and ordered(first)
+    branches, walks = _branches(compiler, order, start, whole=whole), _comes_sorted(order, start)
+    if len(branches) == 1:
+        return branches[0].subquery("hit")
+    wrapped = [select(branch.subquery().c.id) for branch in branches]
+    every = wrapped[0].union(*wrapped[1:])
+    # In order SQLite merges the branches, which come so; else it would sort them all.
+    return (every.order_by("id") if walks else every).subquery("hit")
+
+
+def _comes_sorted(order: Order, start: int) -> bool:
+    """Whether the source of a part comes in the order of the page."""
+    return not order.listing.sort and ordered(order.listing.parts[start])
+
+
+def _branches(compiler: Compiler, order: Order, start: int, *, whole: bool = False) -> list[Select[Any]]:
+    """The ids that meet every part, for each branch of the source of the part `start`."""
+    listing = order.listing
+    rest, walks = _others(listing, start), _comes_sorted(order, start)
     branches = []
-    for found, identity in compiler.source(first, listing.kinds):
+    for found, identity in compiler.source(listing.parts[start], listing.kinds):
         probed = found.where(*(compiler.probe(one, listing.kinds, identity) for one in rest))
         if walks and whole:
             branches.append(probed.distinct())
@@ -294,9 +321,4 @@ def _hits(compiler: Compiler, order: Order, start: int | tuple[int, int], *, who
             branches.append(probed.distinct().order_by(order.by_id(identity)).limit(LIMIT))
         else:
             branches.append(probed.with_only_columns(compiler.plain(identity).label("id")).distinct())
-    if len(branches) == 1:
-        return branches[0].subquery("hit")
-    wrapped = [select(branch.subquery().c.id) for branch in branches]
-    every = wrapped[0].union(*wrapped[1:])
-    # In order SQLite merges the branches, which come so; else it would sort them all.
-    return (every.order_by("id") if walks else every).subquery("hit")
+    return branches

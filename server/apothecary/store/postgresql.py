@@ -183,7 +183,7 @@ class PostgresqlStore(SqlStore):
                 found = cursor.fetchall()
             else:
                 found = connection.ask(text, values, kept=statement.prepared is None)
-            return found if most is None else limited(found, most)
+            return found if most is None else limited(found, most, statement.heavy)
         except psycopg.Error as error:
             self._explain(error)
             raise

@@ -148,7 +148,7 @@ class PostgresqlTransaction(SqlTransaction):
 
     def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
         found = self._answers([(statement, bound)], most)[0]
-        return found if most is None else limited(found, most)
+        return found if most is None else limited(found, most, statement.heavy)
 
     def all_rows(self, asked: Sequence[tuple[Statement, Sequence[Any]]]) -> list[list[Any]]:
         return self._answers(asked, None)

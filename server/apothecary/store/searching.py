@@ -23,6 +23,9 @@ from apothecary.store.rewriting import rewritten
 from apothecary.store.shape import values
 from apothecary.store.statements import Statement, Statements
 
+# Where a hit has its bytes.
+_HEAVY = (Hit._fields.index("body"),)
+
 
 class SqlSearcher(ABC):
     """Searching, by the store itself or inside a transaction."""
@@ -66,7 +69,7 @@ class SqlSearcher(ABC):
             if query.sort and len(query.predicates) > 1:
                 found.sort(key=order_of(query), reverse=backwards)
             if most is not None:
-                found = limited(found, most)
+                found = limited(found, most, _HEAVY)
             if not query.sort and (len(found) >= wanted or _full(found, most)):
                 break
         more = len(found) > query.count
@@ -99,7 +102,7 @@ class SqlSearcher(ABC):
         if known is not None:
             statement, bound = known
             return self._hits(query, resource_type, statement, bound, most)
-        listing = self.listing(query, resource_type, predicate)
+        listing = self._remembered(query, resource_type, predicate)
         for way in choosing.ways(self, listing, place, limit):
             found: list[Hit] = []
             for begin, where in way.steps:
@@ -125,7 +128,8 @@ class SqlSearcher(ABC):
                 for one, version, updated, fhir_version, body, known, *keys in rows
             ]
         # The columns of a resource, the definitions in force, and the values that it is sorted by.
-        return [Hit(resource_type, row[0], row[1], row[2], row[3], row[4], row[6:], None, row[5]) for row in rows]
+        hit = Hit._make  # a fifth faster than to name them, and there may be a thousand
+        return [hit((resource_type, row[0], row[1], row[2], row[3], row[4], row[6:], None, row[5])) for row in rows]
 
     def _statement(self, listing: Listing, start: Start, place: Place, limit: int) -> tuple[Statement, tuple[Any, ...]]:
         """The statement for (a part of) one page, and its values."""
@@ -180,7 +184,20 @@ class SqlSearcher(ABC):
     def _counted(self, query: Query) -> Iterator[Listing]:
         """What a query lists of each type, in no order."""
         for resource_type, predicate in self._parts(query):
-            yield self.listing(Query({}), resource_type, predicate)
+            yield self._remembered(query, resource_type, predicate, counted=True)
+
+    def _remembered(
+        self, query: Query, resource_type: str, predicate: Predicate | None, *, counted: bool = False
+    ) -> Listing:
+        """The `listing` of a query, without its order where its matches are `counted`. It is remembered with the query:
+        to take a predicate apart, and to find the statements for it, takes longer than to run them.
+        """
+        key = "counted" if counted else "listed", resource_type
+        found: Listing | None = query.memo.get(key)
+        if found is None:
+            found = self.listing(Query({}) if counted else query, resource_type, predicate)
+            query.memo[key] = found
+        return found
 
 
 def _full(found: Sequence[Hit], most: int | None) -> bool:

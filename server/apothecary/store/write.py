@@ -185,7 +185,7 @@ class SqlTransaction(SqlReader, Transaction):
     def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
         self.flush()
         found = self._cursor.execute(statement.text, bound)
-        return list(found.fetchall()) if most is None else limited(found, most)
+        return list(found.fetchall()) if most is None else limited(found, most, statement.heavy)
 
     def read(self, resource_type: str, resource_id: str) -> Stored | None:
         # Every write reads first, so this must not end the holding back.

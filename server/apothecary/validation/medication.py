@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from apothecary.fhir import ndc
+from apothecary.fhir.caches import short_cache
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.rules import MEDICATION_RULES, Rule
 from apothecary.validation.run import At, Run
@@ -73,6 +74,7 @@ _PARTS = {
 }
 
 
+@short_cache(8192, longest=50)
 def _is_ndc(code: str) -> bool:
     # Searches read other signs in place of hyphens; a resource has none. Without hyphens a product has 8 or 9 digits,
     # which are mostly packages that have lost their zeroes.
