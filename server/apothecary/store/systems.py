@@ -25,10 +25,6 @@ def short(system: str) -> str:
     return b64encode(blake2b(system.encode("utf-8", "surrogatepass"), digest_size=BYTES).digest()).decode()
 
 
-# The rows that have one, as their second value.
-WITH_SYSTEM = frozenset({TokenRow, QuantityRow})
-
-
 def kept(row: IndexRow) -> tuple[Any, ...]:
     """A row as it stands in its table, behind the key of its resource."""
-    return (row[0], short(row[1]), *row[2:]) if row.__class__ in WITH_SYSTEM else row
+    return row._replace(system=short(row.system)) if isinstance(row, TokenRow | QuantityRow) else row
