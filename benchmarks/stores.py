@@ -173,9 +173,8 @@ def main(
             loads = [Load(one.at, asked, connections, folder / "requests") for one in both]
             for one, load in zip(both, loads, strict=True):
                 one.cost(load, 1)  # warms up caches and connections
-            costs = [
-                tuple(one.cost(load, seconds) for one, load in zip(both, loads, strict=True)) for _ in range(rounds)
-            ]
+            (sqlite, postgresql), (first, second) = both, loads
+            costs = [(sqlite.cost(first, seconds), postgresql.cost(second, seconds)) for _ in range(rounds)]
             rows.append(summarize(name, costs))
             if not as_json:
                 click.echo(("" if len(rows) > 1 else f"{HEAD}\n") + line(rows[-1]))

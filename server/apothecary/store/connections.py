@@ -15,18 +15,19 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from typing import Any
 
 import psycopg
 from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from apothecary.errors import Busy, StartError, Unreachable
-from apothecary.store.questions import Questions
+from apothecary.store.questions import Answer, Asked, Questions
 
 log = logging.getLogger("apothecary")
 
@@ -63,20 +64,33 @@ class Connection(psycopg.Connection[Any]):
     def _questions(self) -> Questions:
         return Questions(self)
 
-    def ask(self, text: str, bound: Sequence[Any], *, kept: bool) -> list[Any]:
-        """As `Questions.ask`: outside of transactions, and not behind a pooler."""
+    def ask(self, asked: Asked) -> list[Any]:
+        """As `Questions.ask`."""
+        with self._wait():
+            return self._questions.ask(asked)
+
+    def ask_all(self, some: Sequence[Asked]) -> list[Answer]:
+        """As `Questions.ask_all`."""
+        with self._wait():
+            return self._questions.ask_all(some)
+
+    def roll_back(self) -> None:
+        """Undo what was begun. Psycopg's own lets go all kept statements, too. Raises psycopg.Error."""
+        with self._wait():
+            if self.pgconn.transaction_status != TransactionStatus.IDLE:
+                self.pgconn.exec_(b"ROLLBACK")
+
+    @contextmanager
+    def _wait(self) -> Iterator[None]:
         self.waiting = time.monotonic()
         try:
-            return self._questions.ask(text, bound, kept=kept)
+            yield
         finally:
             self.waiting = None
 
     def wait(self, *given: Any, **named: Any) -> Any:
-        self.waiting = time.monotonic()
-        try:
+        with self._wait():
             return super().wait(*given, **named)
-        finally:
-            self.waiting = None
 
     def cut(self, since: float) -> None:
         """End the wait that began at `since`, from another thread: its socket ends, and libpq takes that for the
