@@ -167,8 +167,8 @@ class Load:
         )
 
     def sample(self, seconds: int) -> Sample:
-        """The rate and the latencies of so many seconds. Raises ClickException where a request was refused, and where
-        none was answered: that is no rate.
+        """The rate and the latencies of so many seconds; where nothing was answered yet, zeros. Raises ClickException
+        where a request was refused.
         """
         # What is written is new each time, since the clock goes on.
         command = [*http.load(self._connections, seconds, SCRIPT), self._address, "--", str(self._file)]
@@ -179,9 +179,14 @@ class Load:
             found = parse_wrk(done.stdout)
         except RuntimeError as error:
             raise click.ClickException(f"{self._server.name}: {error}") from None
+        return replace(found, cpu=used * 1e6 / (found.rate * seconds) if found.rate else 0.0)
+
+    def measure(self, seconds: int) -> Sample:
+        """A sample that counts. Raises ClickException where nothing was answered, too: that is no rate."""
+        found = self.sample(seconds)
         if not found.rate:
-            raise click.ClickException(f"{self._server.name} answered nothing within {seconds} s: give it more")
-        return replace(found, cpu=used * 1e6 / (found.rate * seconds))
+            raise click.ClickException(f"{self._server.name} answered nothing within {seconds} s: see --seconds")
+        return found
 
     def warm_up(self, seconds: int, most: int) -> str:
         """Send until the rate is steady, for at most so many samples; how that went. Where processor time is known it
@@ -195,9 +200,9 @@ class Load:
 
 
 def steady(rates: Sequence[float]) -> bool:
-    """Whether the last three of some rates are alike."""
+    """Whether the last three of some rates are alike. That nothing was answered yet is no rate."""
     last = rates[-3:]
-    return len(last) == 3 and max(last) - min(last) <= STEADY * max(last)
+    return len(last) == 3 and min(last) > 0 and max(last) - min(last) <= STEADY * max(last)
 
 
 class Row(NamedTuple):
@@ -292,7 +297,9 @@ def main(
             for server, one in loads.items():
                 click.echo(f"{name}: {server} is {one.warm_up(seconds, warmings)}", err=True)
             rows += summarize(
-                name, [{server: one.sample(seconds) for server, one in loads.items()} for _ in range(rounds)], ours.name
+                name,
+                [{server: one.measure(seconds) for server, one in loads.items()} for _ in range(rounds)],
+                ours.name,
             )
     click.echo(json.dumps([row._asdict() for row in rows], indent=2) if as_json else table(rows))
 
