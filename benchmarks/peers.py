@@ -161,6 +161,7 @@ class Load:
     def __init__(self, server: Server, asked: Sequence[Request], connections: int, folder: Path) -> None:
         parts = urlsplit(server.base)
         self._server, self._address, self._connections = server, f"{parts.scheme}://{parts.netloc}", connections
+        self._what = f"{server.name}, {asked[0].method} {asked[0].path}".rstrip()
         self._file = folder / f"{len(list(folder.iterdir()))}.requests"
         self._file.write_text(
             "".join(f"{one.method}\t{f'{parts.path}/{one.path}'.rstrip('/')}\t{one.body}\n" for one in asked)
@@ -178,14 +179,14 @@ class Load:
         try:
             found = parse_wrk(done.stdout)
         except RuntimeError as error:
-            raise click.ClickException(f"{self._server.name}: {error}") from None
+            raise click.ClickException(f"{self._what}: {error}") from None
         return replace(found, cpu=used * 1e6 / (found.rate * seconds) if found.rate else 0.0)
 
     def measure(self, seconds: int) -> Sample:
         """A sample that counts. Raises ClickException where nothing was answered, too: that is no rate."""
         found = self.sample(seconds)
         if not found.rate:
-            raise click.ClickException(f"{self._server.name} answered nothing within {seconds} s: see --seconds")
+            raise click.ClickException(f"{self._what}: answered nothing within {seconds} s: see --seconds")
         return found
 
     def warm_up(self, seconds: int, most: int) -> str:
@@ -292,16 +293,16 @@ def main(
             check(one, resources)
         rows: list[Row] = []
         chosen = {name: asked for name, asked in requests(resources).items() if not only or name in only}
-        for name, asked in chosen.items():
-            loads = {one.name: Load(one, asked, connections, folder / "requests") for one in measured}
-            for server, one in loads.items():
-                click.echo(f"{name}: {server} is {one.warm_up(seconds, warmings)}", err=True)
-            rows += summarize(
-                name,
-                [{server: one.measure(seconds) for server, one in loads.items()} for _ in range(rounds)],
-                ours.name,
-            )
-    click.echo(json.dumps([row._asdict() for row in rows], indent=2) if as_json else table(rows))
+        try:
+            for name, asked in chosen.items():
+                loads = {one.name: Load(one, asked, connections, folder / "requests") for one in measured}
+                for server, one in loads.items():
+                    click.echo(f"{name}: {server} is {one.warm_up(seconds, warmings)}", err=True)
+                rounded = [{server: one.measure(seconds) for server, one in loads.items()} for _ in range(rounds)]
+                rows += summarize(name, rounded, ours.name)
+        finally:
+            # What was measured before a server refused a request took minutes, and stands.
+            click.echo(json.dumps([row._asdict() for row in rows], indent=2) if as_json else table(rows))
 
 
 def table(rows: Sequence[Row]) -> str:

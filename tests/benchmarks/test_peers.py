@@ -72,7 +72,7 @@ def test_a_server_that_answers_nothing_while_it_is_measured_is_told(
 ) -> None:
     load = peers.Load(peers.Server("slow", "http://127.0.0.1:1/fhir"), peers.requests(10)["read"], 1, tmp_path)
     monkeypatch.setattr(load, "sample", lambda seconds: Sample(0, 0, 0))
-    with pytest.raises(click.ClickException, match="slow answered nothing within 3 s"):
+    with pytest.raises(click.ClickException, match=r"slow, GET Medication/bench-m\d: answered nothing within 3 s"):
         load.measure(3)
 
 
