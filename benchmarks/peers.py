@@ -46,6 +46,8 @@ class Request(NamedTuple):
     method: str
     path: str
     body: str = ""
+    unless: str = ""
+    """A search that makes a create conditional: https://hl7.org/fhir/R4/http.html#ccreate"""
 
 
 class Server(NamedTuple):
@@ -163,9 +165,8 @@ class Load:
         self._server, self._address, self._connections = server, f"{parts.scheme}://{parts.netloc}", connections
         self._what = f"{server.name}, {asked[0].method} {asked[0].path}".rstrip()
         self._file = folder / f"{len(list(folder.iterdir()))}.requests"
-        self._file.write_text(
-            "".join(f"{one.method}\t{f'{parts.path}/{one.path}'.rstrip('/')}\t{one.body}\n" for one in asked)
-        )
+        lines = ((one.method, f"{parts.path}/{one.path}".rstrip("/"), one.unless, one.body) for one in asked)
+        self._file.write_text("".join("\t".join(one) + "\n" for one in lines))
 
     def sample(self, seconds: int) -> Sample:
         """The rate and the latencies of so many seconds; where nothing was answered yet, zeros. Raises ClickException

@@ -38,7 +38,8 @@ def database_seconds(database: str) -> float:
     """
     if not database.startswith("postgresql"):
         return 0.0
-    question = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+    question = """SELECT pid FROM pg_stat_activity
+        WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"""
     with psycopg.connect(database.replace("+psycopg", "")) as connection:
         pids = [pid for (pid,) in connection.execute(question)]
     return sum(ticks for pid in pids for ticks, _ in _times(Path(f"/proc/{pid}/stat"))) / os.sysconf("SC_CLK_TCK")

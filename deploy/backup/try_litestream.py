@@ -29,7 +29,7 @@ WRITES = 60
 def held(file: Path) -> set[str]:
     """The ids of the Substances in a database."""
     with sqlite3.connect(file) as connection:
-        return {row[0] for row in connection.execute("SELECT id FROM version WHERE type = 'Substance'")}
+        return {row[0] for row in connection.execute("SELECT id FROM resource WHERE type = 'Substance'")}
 
 
 def main() -> int:

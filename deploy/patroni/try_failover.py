@@ -102,7 +102,7 @@ class Writer(threading.Thread):
 def lost(cluster: Cluster, database: str, writers: list[Writer]) -> set[str]:
     """What was acknowledged and is not in the database."""
     with psycopg.connect(conninfo(database_url(cluster.url(database)))) as connection:
-        held = {row[0] for row in connection.execute("SELECT id FROM version WHERE type = 'Substance'")}
+        held = {row[0] for row in connection.execute("SELECT id FROM resource WHERE type = 'Substance'")}
     return {one for writer in writers for one in writer.acknowledged} - held
 
 

@@ -54,7 +54,7 @@ class Exporting:
 
     def empty(self) -> None:
         """Let the database hold no resources, no jobs and no barrier; the worker and the clock are new ones."""
-        gone = [*tables.INDEXES, "resource", "version", "bulk_job", "bulk_piece"]
+        gone = [*tables.INDEXES, "resource", "superseded", "bulk_job", "bulk_piece"]
         names = [f"index_{name}" if name in tables.INDEXES else name for name in gone]
         statements = [f"DELETE FROM {name}" for name in names]
         statements.append(f"DELETE FROM state WHERE name = '{BARRIER}'")

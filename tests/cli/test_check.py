@@ -79,16 +79,21 @@ DEFECTS: list[tuple[str, str]] = [
     ("UPDATE index_token SET id = 'ghost' WHERE id = 'm1'", "index_token has rows of Medication/ghost"),
     ("UPDATE index_token SET id = 'm3' WHERE id = 'm2'", "index_token has rows of Medication/m3"),
     (
-        "DELETE FROM version WHERE id = 'm0' AND version = 1",
-        "Medication/m0 is at version 2, of its versions there are 1",
+        "DELETE FROM superseded WHERE id = 'm0' AND version = 1",
+        "Medication/m0 is at version 2, of those before there are 0, up to 0",
     ),
-    ("DELETE FROM version WHERE id = 'm1'", "Medication/m1 is at version 1, of its versions there are 0"),
-    ("UPDATE version SET updated = 1 WHERE id = 'm1'", "Medication/m1 says another time than its last version"),
-    ("DELETE FROM resource WHERE id = 'm1'", "version has rows of Medication/m1"),
+    (
+        "UPDATE superseded SET version = 3 WHERE id = 'm0'",
+        "Medication/m0 is at version 2, of those before there are 1, up to 3",
+    ),
+    (
+        "UPDATE resource SET updated = 1 WHERE id = 'm0'",
+        "Medication/m0 version 2 was not made when the one before was replaced",
+    ),
+    ("DELETE FROM resource WHERE id = 'm0'", "superseded has rows of Medication/m0"),
     ("UPDATE resource SET body = CAST('{}' AS {blob}) WHERE id = 'm1'", "says of itself that it is (None, None, None)"),
     ("UPDATE resource SET body = CAST('[' AS {blob}) WHERE id = 'm1'", "Medication/m1 version 1 cannot be read"),
     ("UPDATE resource SET body = CAST('[1]' AS {blob}) WHERE id = 'm1'", "Medication/m1 version 1 cannot be read"),
-    ("UPDATE version SET body = CAST('{}' AS {blob}) WHERE id = 'm1'", "Medication/m1 differs from its version 1"),
 ]
 
 
@@ -106,12 +111,12 @@ def test_a_defect_is_named(filled: str, statement: str, said: str) -> None:
 def test_more_defects_of_a_kind_than_are_named_are_said_to_be_more(
     filled: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows(filled, "DELETE FROM resource WHERE id IN ('m0', 'm1', 'm2')")
-    rows(filled, "UPDATE version SET updated = 1 WHERE id NOT IN ('m0', 'm1', 'm2')")
-    monkeypatch.setattr(check, "MOST", 2)
+    rows(filled, "DELETE FROM resource WHERE id IN ('m0', 'm3')")
+    rows(filled, "UPDATE resource SET version = 9")
+    monkeypatch.setattr(check, "MOST", 1)
     lines = found(filled)
-    assert "version has rows of more than 2 resources that are not there" in lines
-    assert "there are more than 2 resources that do not agree with their versions" in lines
+    assert "superseded has rows of more than 1 resources that are not there" in lines
+    assert "there are more than 1 resources that do not agree with their versions" in lines
 
 
 def test_an_index_of_other_rules_is_one_defect(filled: str) -> None:

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from apothecary.fhir.caches import Weighed, short_cache
+from apothecary.fhir.caches import Repeats, Weighed, short_cache
+from apothecary.fhir.json import FhirDecimal
 from apothecary.fhir.references import parse_reference
 from apothecary.fhir.ucum import is_valid
 from apothecary.search.normalisation import _published
@@ -89,3 +90,36 @@ def test_threads_may_share_a_weighed_cache() -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, (3, 5, 7, 11)))
     assert cache.weight <= 1000
+
+
+def test_values_that_never_come_again_are_not_looked_up_for_long_and_tried_anew_later() -> None:
+    repeats = Repeats()
+    looked_up = [repeats.key({"code": str(number)}) is not None for number in range(30_000)]
+    assert all(looked_up[:200])
+    assert sum(looked_up) < 1_500
+    assert any(looked_up[20_000:])
+
+
+def test_values_that_come_again_are_looked_up_for_ever() -> None:
+    repeats, known = Repeats(), set()
+    for number in range(20_000):
+        key = repeats.key({"code": "again" if number % 3 else str(number)})
+        assert key is not None
+        if key in known:
+            repeats.known += 1
+        known.add(key)
+
+
+@pytest.mark.parametrize(
+    "other", [{"a": True}, {"a": 1.0}, {"a": "1"}, {"a": [1]}, {"b": 1}, {"a": 1, "b": 1}, ["a", 1]]
+)
+def test_a_key_tells_values_apart_that_python_compares_as_equal(other: object) -> None:
+    key = Repeats().key
+    assert key({"a": 1}) == key({"a": 1}) != key(other)
+    assert key([1]) != key((1,))
+
+
+def test_what_is_long_or_has_decimals_is_not_looked_up() -> None:
+    repeats = Repeats()
+    assert repeats.key({"div": "x" * 1000}) is None
+    assert repeats.key({"value": FhirDecimal("0.5")}) is None

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from apothecary.fhir.references import is_id, parse_reference, split_canonical
+from apothecary.fhir.json import dumps, parse
+from apothecary.fhir.references import is_id, parse_reference, references_in, split_canonical, written_references
+from tests.versions.corpus import content, vendored
 
 REFERENCES = (
     # text, base, type, id, version
@@ -46,3 +50,30 @@ def test_other_texts_are_no_ids(text: str) -> None:
 )
 def test_a_canonical_is_split_at_its_version(text: str, parts: tuple[str, str | None]) -> None:
     assert split_canonical(text) == parts
+
+
+_NAMES = st.sampled_from(["reference", "references", "display", '"reference":"x', "\\"])
+_TEXTS = st.one_of(
+    st.text(), st.sampled_from(['"reference":"x"', '\\"reference\\":\\"x', "Medication/1", 'a"b', "\\", ""])
+)
+_OBJECTS = st.recursive(
+    st.dictionaries(_NAMES, st.one_of(_TEXTS, st.integers(), st.booleans(), st.none())),
+    lambda inner: st.dictionaries(_NAMES, st.one_of(inner, _TEXTS, st.lists(inner), st.lists(_TEXTS))),
+)
+
+
+@given(_OBJECTS)
+@settings(max_examples=40)
+def test_the_references_in_a_text_are_those_of_the_resource(resource: dict[str, object]) -> None:
+    try:
+        text = dumps(resource)
+    except ValueError:
+        return  # Half of a surrogate pair, which no text has.
+    assert references_in(text) == written_references(resource)
+
+
+def test_the_references_in_the_texts_of_examples_are_those_of_the_resources() -> None:
+    every = [parse(file.read_bytes()) for file in [*content(), *(file for _, file in vendored())]]
+    found = [references_in(dumps(one)) for one in every]
+    assert found == [written_references(one) for one in every]
+    assert any(found)

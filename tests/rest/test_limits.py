@@ -307,7 +307,7 @@ def test_a_request_under_way_is_answered_before_the_server_stops(postgresql_data
     ):
         assert until(lambda: status(port, "/readyz") == 200 or server.poll() is not None)
         waiting = threading.Thread(target=lambda: answers.append(chunked(port, "/fhir/Substance", [body])[0]))
-        holder.execute("LOCK TABLE version IN ACCESS EXCLUSIVE MODE")
+        holder.execute("LOCK TABLE resource IN ACCESS EXCLUSIVE MODE")
         waiting.start()
         assert until(lambda: observer.execute(waits).fetchall() == [(1,)]), "the request is under way"
         server.terminate()

@@ -11,15 +11,16 @@ import pytest
 
 from apothecary.errors import TooLarge
 from apothecary.fhir.definitions import definitions
-from apothecary.fhir.json import JSON, parse
+from apothecary.fhir.json import JSON, dumps, parse
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search import keys
 from apothecary.search.defined import Defining
-from apothecary.search.extraction import Forms, Reading
+from apothecary.search.extraction import Forms, Reading, Rows
+from apothecary.search.normalisation import Systems
 from apothecary.search.parameter import COLUMNS, SearchParameter
 from apothecary.search.parameters import Registry
 from apothecary.search.registries import make_registries
-from apothecary.search.rows import Indexed, TextRow
+from apothecary.search.rows import Indexed, TextRow, TokenRow
 from apothecary.settings import Settings
 from scripts.search_keys.generate import resources
 from tests.official import official_examples
@@ -125,11 +126,14 @@ def test_parameters_that_take_the_same_read_it_once(registry: Registry) -> None:
 
         return call
 
+    before: Rows = {}
+    Reading(leading).add(before, reference, registry.systems)
     reading = Reading(leading)
-    before = list(reading.rows(reference, registry.systems))
     for branch in _all(reading._by_element.values()):
         branch.readers[:] = [one._replace(extract=counted(one.extract)) for one in branch.readers]
-    assert list(reading.rows(reference, registry.systems)) == before
+    again: Rows = {}
+    reading.add(again, reference, registry.systems)
+    assert [*again] == [*before]
     assert len(calls) == 1
     assert {row.parameter for row in before} == {
         f"{one}{part}" for one in ("medication", "contained-item", "device") for part in ("", ":identifier")
@@ -138,6 +142,28 @@ def test_parameters_that_take_the_same_read_it_once(registry: Registry) -> None:
 
 def _all(branches: Iterable[Any]) -> list[Any]:
     return [found for one in branches for found in (one, *_all(one.branches.values()))]
+
+
+def test_a_value_that_comes_again_leaves_the_rows_that_it_left_before() -> None:
+    """Also one that leaves none, and where other systems tell codes apart by case."""
+    folding, exact = (
+        make_registries(Settings(), (), systems=Systems({"http://ex.org": sensitive}))[FhirVersion.R5]
+        for sensitive in (False, True)
+    )
+    code = {"coding": [{"system": "http://ex.org", "code": "Ab", "display": "One"}]}
+    quantity = {"value": parse("0.5"), "unit": "mg", "system": "http://unitsofmeasure.org", "code": "mg"}
+    some: list[JSON] = [
+        {"resourceType": "Medication", "doseForm": code},
+        {"resourceType": "Medication", "doseForm": {"extension": [{"url": "http://ex.org", "valueCode": "x"}]}},
+        {"resourceType": "MedicationKnowledge", "code": code, "cost": [{"type": code, "costMoney": {"value": 1}}]},
+        {"resourceType": "Medication", "ingredient": [{"item": {"concept": code}, "strengthQuantity": quantity}]},
+    ]
+    first = [folding.rows(one) for one in some]
+    for _ in range(3):
+        assert [folding.rows(parse(dumps(one))) for one in some] == first
+    assert TokenRow("form", "http://ex.org", "~ab") in first[0]
+    for _ in range(2):
+        assert TokenRow("form", "http://ex.org", "Ab") in exact.rows(some[0])
 
 
 def test_values_that_come_again_and_again_cut_nothing_short(registry: Registry) -> None:

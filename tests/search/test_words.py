@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from apothecary.search.words import (
@@ -14,6 +14,7 @@ from apothecary.search.words import (
     PASSAGE_WORDS,
     PIECE,
     WORD_LENGTH,
+    Passage,
     passages,
     trigrams,
     words,
@@ -48,6 +49,22 @@ def test_texts_share_a_passage_and_no_phrase_crosses_them() -> None:
     assert one.words == f"bone pain {BOUNDARY} liver"
     assert one.length == 3
     assert list(passages(["", "-"])) == []
+
+
+@given(st.lists(st.text(st.sampled_from("aZ0 .-_\t\x01\x1f~\x7f"), max_size=6), max_size=8))
+@example(["x" * WORD_LENGTH, "y" * (WORD_LENGTH + 1)])
+@example(["."] * 400)
+@example(["a"] * PASSAGE_REPEATS)
+@example(["a", "", "\x01", "b", "é"])
+def test_texts_that_are_taken_apart_together_have_the_words_of_each(texts: list[str]) -> None:
+    found = [words(text) for text in texts]
+    every = [word for some in found for word in some]
+    expected = f" {BOUNDARY} ".join(" ".join(some) for some in found if some)
+    passage = list(passages(texts))
+    if len(passage) < 2:
+        assert passage == ([Passage(expected, len(every))] if every else [])
+    else:
+        assert len(every) + sum(map(bool, found)) > PASSAGE_REPEATS
 
 
 @pytest.mark.parametrize(

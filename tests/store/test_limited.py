@@ -137,6 +137,6 @@ def test_all_of_a_type_are_read_though_few_fit_into_a_batch(store: SqlStore, mon
 
 def test_two_rows_are_kept_whatever_they_hold_so_that_the_cut_is_seen() -> None:
     rows = [("a", b"x" * 10), ("b", b"x"), ("c", None)]
-    assert limited(iter(rows), 5) == rows[:2]
-    assert limited(iter(rows), 11) == rows
-    assert limited(iter(rows[:1]), 5) == rows[:1]
+    assert limited(iter(rows), 5, (1,)) == rows[:2]
+    assert limited(iter(rows), 11, (1,)) == rows
+    assert limited(iter(rows[:1]), 5, (1,)) == rows[:1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.search.context import Context
 from apothecary.search.parameters import Registry
 from apothecary.search.parser import parse
-from apothecary.search.query import Query
+from apothecary.search.query import Cursor, Query
 from apothecary.settings import Settings
 from apothecary.store import choosing, plan
 from apothecary.store.contract import Stored
@@ -68,6 +69,49 @@ def test_it_reads_as_if_it_were_made_for_the_type(store: SqlStore, text: str) ->
 
 def _page(store: SqlStore, listing: object, start: object, place: Place) -> object:
     return plan.page(store.statements.dialect, listing, start, place)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "text", ["_tag=http://x.y|z", "_tag=http://x.y|z&_sort=-_lastUpdated", "_tag:not=http://x.y|z"]
+)
+def test_a_query_that_is_asked_again_remembers_its_statements_and_not_its_answer(
+    store: SqlStore, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = replace(query(text), predicates={"Device": query(text).predicates["Device"]}, memo={})
+    before = len(store.search(asked).hits), store.count(asked)
+    made = [store.listing(asked, "Device", asked.predicates["Device"])]
+    monkeypatch.setattr(store, "listing", lambda *_: made.append(made[0]) or made[0])
+    resource = {"resourceType": "Device", "id": "b", "meta": {"tag": [{"system": "http://x.y", "code": "z"}]}}
+    with store.transaction() as transaction:
+        transaction.write(Stored("Device", "b", 1, 2000, "R5", dumps(resource)), "PUT", REGISTRY.rows(resource))
+    assert (len(store.search(asked).hits), store.count(asked)) == (before if ":not" in text else (1, 1))
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("text", ["_tag=http://x.y|z", "_profile=http://x.y/p"])
+def test_a_page_that_an_index_gives_in_order_is_not_sorted_with_its_texts(store: SqlStore, text: str) -> None:
+    asked = query(text)
+    first = replace(asked, predicates={"Device": asked.predicates["Device"]}, memo={})
+    if store.statements.dialect.name == "sqlite":
+        assert not [line for line in store.explain(first) if "TEMP B-TREE" in line]
+    resources = [
+        {
+            "resourceType": "Device",
+            "id": one,
+            "meta": {"tag": [{"system": "http://x.y", "code": "z"}], "profile": ["http://x.y/p"]},
+        }
+        for one in "bca"
+    ]
+    with store.transaction() as transaction:
+        for one in resources:
+            version = 2 if one["id"] == "a" else 1
+            transaction.write(
+                Stored("Device", str(one["id"]), version, 2000, "R5", dumps(one)), "PUT", REGISTRY.rows(one)
+            )
+    ids = [hit.id for hit in store.search(first).hits]
+    assert ids == ["a", "b", "c"]
+    backwards = replace(first, cursor=Cursor((), "", "", backwards=True), count=2, memo={})
+    assert [hit.id for hit in store.search(backwards).hits] == ids[-2:]
 
 
 # What asks for contained resources, too, says some of it twice, in more than one way.

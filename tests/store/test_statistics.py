@@ -39,7 +39,7 @@ def test_what_the_planner_does_not_know_is_looked_at_when_a_server_starts(
     postgresql_database_url: str, connection: psycopg.Connection[tuple[str]]
 ) -> None:
     with connection:
-        assert {"resource", "version", "index_token", "index_string", "index_text", "spelling"} <= unknown(connection)
+        assert {"resource", "index_token", "index_string", "index_text", "spelling"} <= unknown(connection)
         open_store(Settings(database=postgresql_database_url)).close()
         assert unknown(connection) == set()
         connection.execute("DELETE FROM pg_statistic WHERE starelid = 'index_token'::regclass")

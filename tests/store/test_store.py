@@ -19,7 +19,7 @@ from apothecary.search.parameters import Registry
 from apothecary.search.parser import parse
 from apothecary.search.query import Query
 from apothecary.settings import Settings
-from apothecary.store import reads
+from apothecary.store import history
 from apothecary.store.contract import Stored
 from apothecary.store.open import open_store
 from apothecary.store.postgresql import GENUINE, PostgresqlStore
@@ -112,10 +112,10 @@ def test_a_history_over_types_has_those_types_only(store: SqlStore) -> None:
 def test_a_history_over_types_goes_by_time_and_sorts_nothing(sqlite_database_url: str) -> None:
     opened = open_store(Settings(database=sqlite_database_url))
     dialect = opened.statements.dialect
-    statement = Statements(dialect).get("plan", lambda: reads.history_of(dialect, False, True, False, False, False))
+    statement = Statements(dialect).get("plan", lambda: history.history_of(dialect, False, True, False, False, False))
     explained = statement._replace(text=f"EXPLAIN QUERY PLAN {statement.text}")
     plan = " ".join(str(row[-1]) for row in opened.rows(explained, statement.bind({"types": "[]", "limit": 1})))
-    assert "version_updated" in plan
+    assert "resource_written" in plan
     assert "ORDER BY" not in plan
     opened.close()
 

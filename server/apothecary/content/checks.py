@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from apothecary.content.files import ContentFile
 from apothecary.errors import BrokenContent
 from apothecary.fhir.references import localise, own_literals, parse_reference
-from apothecary.validation import validate
+from apothecary.validation import ERRORS, validate
 
 
 def refuse_invalid(files: Iterable[ContentFile]) -> None:
@@ -16,7 +16,7 @@ def refuse_invalid(files: Iterable[ContentFile]) -> None:
     """
     faults = []
     for file in files:
-        errors = [issue for issue in validate(file.value, file.version) if issue.severity in ("error", "fatal")]
+        errors = validate(file.value, file.version, options=ERRORS)
         if errors:
             more = f" (and {len(errors) - 1} more; run: apothecary validate {file.path})" if len(errors) > 1 else ""
             faults.append(file.error(errors[0].pointer or (), f"{errors[0].diagnostics}{more}", tuple(errors)))

@@ -33,7 +33,7 @@ from apothecary.errors import BrokenContent, ContentError
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.json import dumps
 from apothecary.fhir.releases import FhirVersion
-from apothecary.validation import validate
+from apothecary.validation import ERRORS, validate
 
 # Issue codes and rules in spite of which a published resource is of use: guides are made with the terminologies and the
 # extension pack of their day.
@@ -188,7 +188,7 @@ class _Reading:
     def _is_valid(self, file: ContentFile) -> bool:
         if self._known.get(file.key) == file_hash(file):
             return True
-        errors = [one for one in validate(file.value, file.version) if one.severity in ("error", "fatal")]
+        errors = validate(file.value, file.version, options=ERRORS)
         if not errors:
             return True
         usable = all(one.code in _USABLE or one.rule in _USABLE for one in errors)

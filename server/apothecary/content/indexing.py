@@ -37,6 +37,8 @@ LEASE_SECONDS = 15.0
 
 # So many resources are indexed in one transaction, so that other writers wait for moments only.
 BATCH = 100
+# Where a resource has its bytes.
+_HEAVY = (Stored._fields.index("body"),)
 
 # A line of the log names so many parameters.
 MOST_TOLD = 20
@@ -182,7 +184,7 @@ class Indexing:
         def work(transaction: Transaction) -> Progress | None:
             self._hold(transaction, known)
             # Some hundred small ones, or the few large ones that make a piece: their rows are held until the end.
-            some = limited(islice(transaction.all_of_type(at.type, at.after, BATCH), BATCH), PIECE)
+            some = limited(islice(transaction.all_of_type(at.type, at.after, BATCH), BATCH), PIECE, _HEAVY)
             if not some:
                 return None
             for stored in some:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Set
 
 from apothecary.content.definitions import Serving, seen, serving
 from apothecary.content.index_rules import GENERATION
@@ -53,12 +53,12 @@ class Live:
             return self.now
         return None if known.incomplete or known.due else known
 
-    def confirms(self, known: Serving, told: Collection[str | None]) -> bool:
+    def confirms(self, known: Serving, told: Set[str | None]) -> bool:
         """Whether `known`, which was presumed, is what this thread sees. `told` is what the reader of this request said
         of the definitions in force with whatever it read, if anything: then it need not be asked for that by itself.
         """
         reader: Reader | None = getattr(self._here, "due", None)
-        if reader is None or not told or any((one or "") != known.generation for one in told):
+        if reader is None or not told or told != {known.generation or None}:
             return self.now is known
         self._here.serving, self._here.due = known, None
         return True

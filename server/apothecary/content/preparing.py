@@ -21,7 +21,7 @@ from apothecary.search.parameters import Registry
 from apothecary.settings import Settings
 from apothecary.store.contract import Stored
 from apothecary.store.shaping import Shaped, shape
-from apothecary.validation import validate
+from apothecary.validation import ERRORS, validate
 
 
 class Prepared(NamedTuple):
@@ -70,13 +70,13 @@ class Preparing:
         """A resource that is valid; None, and the failure told, for another."""
         issues: list[Issue] = []
         if self.validation:
-            issues = [one for one in validate(item.resource, item.version) if one.severity in ("error", "fatal")]
+            issues = validate(item.resource, item.version, options=ERRORS)
         if not issues:
             registry = known.registries[FhirVersion.R5]
             try:
                 text = unstamped(item.resource, item.id)
-                length = len(text.before) + len(text.after)
-                rows = bounded_rows(self.settings, registry, item.resource, item.version, length, times=OPERATOR)
+                written = text.before + text.after
+                rows = bounded_rows(self.settings, registry, item.resource, item.version, written, times=OPERATOR)
                 return Prepared(*item.key, str(item.version), text, shape(*item.key, rows, sqlite=self.sqlite))
             except TooLarge as error:
                 issues = list(error.issues)

@@ -14,7 +14,7 @@ from apothecary.errors import FhirError, StartError
 from apothecary.fhir.json import JSON, parse
 from apothecary.fhir.releases import FhirVersion
 from apothecary.store.contract import Reader, Stored
-from apothecary.validation import validate
+from apothecary.validation import ERRORS, validate
 from apothecary.versions import convert
 
 Side = Literal["theirs", "ours"]
@@ -170,7 +170,7 @@ def _check(resource: JSON, stored: Stored, path: Path, text: bytes) -> None:
     value = reads_back(path, text)
     if value is None or not says_the_same(value, stored):
         raise _lossy(path, str(path))
-    errors = [issue for issue in validate(resource, FhirVersion.R5) if issue.severity in ("fatal", "error")]
+    errors = validate(resource, FhirVersion.R5, options=ERRORS)
     if errors:
         where = f" ({errors[0].expression[0]})" if errors[0].expression else ""
         raise _Refused(f"it is not valid, so no server would take the file: {errors[0].diagnostics}{where}")

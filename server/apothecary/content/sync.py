@@ -281,7 +281,7 @@ class _Writing:
         version, moment = self._next(current)
         body = stamp(file.value, file.id, version, moment)
         try:
-            rows = bounded_rows(self._settings, self._registry, file.value, file.version, len(body), times=OPERATOR)
+            rows = bounded_rows(self._settings, self._registry, file.value, file.version, body, times=OPERATOR)
         except (FhirError, ValueError) as error:
             # Too large, not to be said in R5, or with a value that cannot be indexed.
             reason = str(error) if isinstance(error, FhirError) else f"a value cannot be indexed: {error}"

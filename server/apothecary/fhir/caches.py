@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import sys
 import threading
 from collections.abc import Callable, Hashable, Mapping
@@ -113,3 +114,43 @@ class Weighed(Generic[K, R]):
         with self._lock:
             both = self._old | self._young
         return sum(weight for _, weight in both.values())
+
+
+class Repeats:
+    """Whether the values of one kind, such as those of one property, come again often enough that it is worth looking
+    up what is known of them. A catalogue has the same dose forms and units thousands of times, and each code once.
+    """
+
+    __slots__ = ("_asked", "_rest", "_resting", "known")
+
+    # Of so many values one in _WORTH must be known. Else so many are not looked up, and each time that it is so again
+    # four times as many.
+    _TRIED, _WORTH, _RESTING, _LONGEST_REST = 200, 5, 1_000, 64_000
+    # A longer value hardly comes again.
+    _LONGEST = 600
+
+    def __init__(self) -> None:
+        self._asked = self._resting = 0
+        self._rest = self._RESTING
+        self.known = 0
+        """How many values were known lately; who finds one counts it."""
+
+    def key(self, value: Any) -> bytes | None:
+        """What `value`, of parsed JSON, is known by; None where it is not to be looked up. It tells apart whatever
+        Python does: 1, True and "1", an array and a tuple. Decimals have none.
+        """
+        if self._resting > 0:
+            self._resting -= 1
+            return None
+        self._asked += 1
+        if self._asked > self._TRIED:
+            if self.known * self._WORTH > self._asked:
+                self._rest = self._RESTING
+            else:
+                self._resting, self._rest = self._rest, min(self._rest * 4, self._LONGEST_REST)
+            self._asked = self.known = 0
+        try:
+            found = marshal.dumps(value, 0)
+        except ValueError:
+            return None
+        return found if len(found) <= self._LONGEST else None

@@ -9,7 +9,10 @@ from __future__ import annotations
 import calendar
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
+
+from apothecary.fhir.caches import short_cache
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -33,6 +36,7 @@ class Span(NamedTuple):
     high: int
 
 
+@short_cache(4096, longest=50)
 def parse_span(text: str) -> Span:
     """The span that a date, dateTime or instant names. Without a zone, UTC is meant. Raises ValueError for what is no
     date.
@@ -124,6 +128,8 @@ class Clock:
         return self._moment
 
 
+# All that one transaction writes has one time.
+@lru_cache(maxsize=64)
 def instant(microseconds: int) -> str:
     """A FHIR instant in UTC with milliseconds: `2026-11-22T12:00:00.000Z`."""
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)

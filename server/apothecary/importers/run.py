@@ -14,7 +14,7 @@ from apothecary.importers.formats import Given
 from apothecary.importers.outputs import Output
 from apothecary.importers.report import Place
 from apothecary.store.keyset import KeySet
-from apothecary.validation import validate
+from apothecary.validation import ERRORS, validate
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ class Import:
     def valid(self) -> Iterator[tuple[JSON, bytes]]:
         """Those of them that are valid R5."""
         for resource, text, place in self.members():
-            faults = [one for one in validate(resource, FhirVersion.R5) if one.severity in ("error", "fatal")]
+            faults = validate(resource, FhirVersion.R5, options=ERRORS)
             if faults:
                 more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
                 key = f"{resource.get('resourceType')}/{resource.get('id')}"

@@ -34,13 +34,10 @@ def match(base: bytes, address: str, body: bytes, mode: bytes = b"match", score:
     """An entry of a searchset. `base` ends with a slash; `address` (`Type/id`, of a contained resource with `#` and its
     id behind) needs no escaping; `score` is in millionths.
     """
-    return b'{"fullUrl":"%b%b","resource":%b,"search":{"mode":"%b"%b}}' % (
-        base,
-        address.encode(),
-        body,
-        mode,
-        b"" if score is None else b',"score":%g' % (score / 1_000_000),
-    )
+    scored = b"" if score is None else b',"score":%g' % (score / 1_000_000)
+    # Put together in one step: what is formatted is copied as it grows.
+    parts = b'{"fullUrl":"', base, address.encode(), b'","resource":', body, b',"search":{"mode":"', mode, b'"', scored
+    return b"".join((*parts, b"}}"))
 
 
 def outcome(issues: Iterable[Issue]) -> bytes:

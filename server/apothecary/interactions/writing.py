@@ -82,9 +82,8 @@ def check(
         )
     if resource_type == basics.BASIC:
         basics.check_own(service, version, resource)
-    options = Options(conditional_references=of_transaction, profiles=profiles_for(service, resource))
-    found_issues = validate(resource, version, options=options)
-    issues = [issue for issue in found_issues if issue.severity in ("error", "fatal")]
+    options = Options(conditional_references=of_transaction, profiles=profiles_for(service, resource), errors_only=True)
+    issues = validate(resource, version, options=options)
     if issues:
         raise InvalidContent(f"the {resource_type} is not valid", issues=issues)
     if any(isinstance(tag, dict) and tag.get("code") == "SUBSETTED" for tag in resource.get("meta", {}).get("tag", ())):
@@ -167,7 +166,7 @@ def rows(service: Service, version: FhirVersion, base: str, resource: JSON, body
     """
     settings, registry = service.settings, service.registry(FhirVersion.R5)
     try:
-        return bounded_rows(settings, registry, resource, version, len(body), bases(settings, base))
+        return bounded_rows(settings, registry, resource, version, body, bases(settings, base))
     except ValueError as error:
         raise Unprocessable(f"a value cannot be indexed for search: {error}", code="value") from None
 

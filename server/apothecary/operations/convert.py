@@ -12,7 +12,7 @@ from apothecary.fhir.json import JSON
 from apothecary.fhir.releases import FhirVersion, parse_version
 from apothecary.interactions.forms import in_version
 from apothecary.operations.base import Argument, Call, Operation
-from apothecary.validation import validate
+from apothecary.validation import ERRORS, validate
 
 
 def run(call: Call) -> JSON:
@@ -30,7 +30,7 @@ def run(call: Call) -> JSON:
         )
     source = _version(call, "source") or call.version
     target = target_version(call)
-    issues = [issue for issue in validate(resource, source) if issue.severity in ("error", "fatal")]
+    issues = validate(resource, source, options=ERRORS)
     if issues:
         raise InvalidContent(f"the resource is not valid {source}", issues=issues)
     return in_version(resource, source, target)

@@ -103,8 +103,8 @@ def _change(call: Call, combine: Any) -> JSON:
         # Version and time are the server's; given ones are not looked at.
         resource["meta"] = combine(resource["meta"], given)
         kept = FhirVersion(current.fhir_version)
-        options = Options(profiles=profiles_for(call.service, resource))
-        issues = [issue for issue in validate(resource, kept, options=options) if issue.severity in ("error", "fatal")]
+        options = Options(profiles=profiles_for(call.service, resource), errors_only=True)
+        issues = validate(resource, kept, options=options)
         if issues:
             raise InvalidContent("the meta is not valid", issues=issues)
         changed = current._replace(body=dumps(resource))

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from apothecary.errors import BadRequest, HeaderTooLong, Misdirected
+from apothecary.fhir.caches import short_cache
 from apothecary.interactions.service import OPENING, Closed
 from apothecary.rest import forwarded
 from apothecary.settings import PREFIX, Settings
@@ -53,8 +54,8 @@ def check_text(environ: Mapping[str, Any], longest: int) -> None:
             where = "path" if name == "PATH_INFO" else "query"
             _check_bytes(text, f"the {where} of the address", where)
     for name in READ_HEADERS:
-        text = environ.get(name, "")
-        if text.isascii() and len(text) <= longest:
+        text = environ.get(name)
+        if not text or (text.isascii() and len(text) <= longest):
             continue
         header = name.removeprefix("HTTP_").replace("_", "-").title()
         if len(text) > longest:
@@ -88,9 +89,10 @@ def check_host(settings: Settings, environ: Mapping[str, Any]) -> None:
     host = environ.get("HTTP_HOST")
     if host is None or environ["PATH_INFO"] in PROBED:
         return
-    if forwarded.HOST.fullmatch(host) is None:
+    own = _is_own(settings.hosts, settings.base_url, settings.host, environ.get("SERVER_NAME", ""), host)
+    if own is None:
         raise BadRequest("the header Host is not a host", expression="Host")
-    if not _is_own(settings.hosts, settings.base_url, settings.host, environ.get("SERVER_NAME", ""), host):
+    if not own:
         raise Misdirected(
             "the header Host names a server that this one does not know itself by",
             expression="Host",
@@ -98,8 +100,11 @@ def check_host(settings: Settings, environ: Mapping[str, Any]) -> None:
         )
 
 
-@lru_cache(maxsize=256)
-def _is_own(hosts: str, base_url: str, configured: str, listening: str, host: str) -> bool:
+@short_cache(256)
+def _is_own(hosts: str, base_url: str, configured: str, listening: str, host: str) -> bool | None:
+    """Whether `host` is one of this server; None where it is no host at all."""
+    if forwarded.HOST.fullmatch(host) is None:
+        return None
     name = _plain(host.rpartition(":")[0] if _PORT.search(host) else host)
     named = {_plain(one) for one in hosts.split(",") if one.strip()}
     if base_url:

@@ -63,10 +63,10 @@ class Exchange:
         content in its own type, for which `Accept` says nothing of FHIR. Raises FhirError.
         """
         # Whoever hands over another one: what is answered is answered from that of the sender.
-        self.service = service = of_sender(service, current.environ())
+        self.environ: dict[str, Any] = current.environ()
+        self.service = service = of_sender(service, self.environ)
         self.prefix = prefix
         self.base_version = base_version
-        self.environ: dict[str, Any] = current.environ()
         if service.replica is not None:
             service.replica.begin(parse_cookie(self.environ).get(POSITION))
         service.begin()

@@ -264,8 +264,9 @@ def writes(environ: dict[str, Any]) -> bool:
     there is. (https://hl7.org/fhir/R5/http.html#summary) An operation that writes takes its turn from the readers, and
     gives it back while it waits.
     """
-    last = environ["PATH_INFO"].rstrip("/").rpartition("/")[2]
-    return environ["REQUEST_METHOD"] in WRITING and last[:1] not in ("_", "$")
+    if environ["REQUEST_METHOD"] not in WRITING:
+        return False
+    return environ["PATH_INFO"].rstrip("/").rpartition("/")[2][:1] not in ("_", "$")
 
 
 def _busy(why: str) -> Busy:

@@ -21,8 +21,10 @@ _ALWAYS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referr
 def harden(headers: list[tuple[str, str]]) -> None:
     """Add what `headers` say nothing of."""
     headers.extend(_ALWAYS)
-    if not any(name == POLICY for name, _ in headers):
-        headers.append((POLICY, _DATA))
+    for name, _ in headers:
+        if name == POLICY:
+            return
+    headers.append((POLICY, _DATA))
 
 
 # The policy of pages of our own: they have a style sheet and a script of this server, pictures that stand in the text

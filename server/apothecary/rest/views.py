@@ -29,7 +29,7 @@ class BaseViews:
         """The request in hand; `native` where it is not about FHIR's form. Raises FhirError where it cannot be answered
         in the form that it asks for.
         """
-        return Exchange(self.service, self.prefix, self.version, native=native)
+        return Exchange(self._service, self.prefix, self.version, native=native)
 
     def wants_content(self, resource_type: str) -> bool:
         """Whether the request in hand wants what a Binary holds: https://hl7.org/fhir/R5/binary.html"""

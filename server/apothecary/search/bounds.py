@@ -23,24 +23,24 @@ def bounded_rows(
     registry: Registry,
     resource: JSON,
     version: FhirVersion,
-    length: int,
+    text: bytes,
     own: Sequence[str] = (),
     *,
     times: int = 1,
 ) -> list[Indexed]:
-    """The index rows of a resource whose text has `length` bytes. Raises TooLarge where they are more than `times` what
-    the settings allow, or the texts are longer; ValueError for a value that no index can hold.
+    """The index rows of a resource, whose `text` is that of `json.dumps`. Raises TooLarge where they are more than
+    `times` what the settings allow, or the texts are longer; ValueError for a value that no index can hold.
     """
     most = settings.text_limit * times
     # Only a long text can hold many characters.
-    if length > most and characters(resource, version) > most:
+    if len(text) > most and characters(resource, version) > most:
         raise TooLarge(
             f"the resource has more than {most} characters of text ({_named('TEXT_LIMIT', times)})",
             remedy="Put long documents into a Binary.",
         )
     most = settings.index_limit * times
     try:
-        return registry.rows(resource, version, own, most)
+        return registry.rows(resource, version, own, most, text)
     except TooLarge as error:
         raise TooLarge(
             f"the resource has more than {most} values that searches find it by ({_named('INDEX_LIMIT', times)})",

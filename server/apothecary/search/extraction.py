@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Set
+from itertools import count
 from typing import Any, NamedTuple, Protocol
 
+from apothecary.errors import TooLarge
+from apothecary.fhir.caches import Repeats, Weighed
 from apothecary.fhir.paths import Nodes, Step, Track, follow
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search.normalisation import Systems
@@ -20,6 +23,11 @@ from apothecary.search.rows import IndexRow, SpellingRow
 from apothecary.search.types.base import Value
 
 Resource = Mapping[str, Any]
+Rows = dict[IndexRow, None]
+"""Rows in their order, without repetitions."""
+
+# A NamedTuple is made in Python, a tuple is not: a resource has some thirty values.
+_value = tuple.__new__
 
 
 class Convert(Protocol):
@@ -84,6 +92,13 @@ class _Reader(NamedTuple):
     shared: bool = False
 
 
+# What was taken from values that may come again, in so many bytes; of them an entry takes some, and each of its rows.
+_MOST, _ENTRY, _ROW = 8_000_000, 250, 250
+_taken: Weighed[tuple[int, str, bytes], tuple[IndexRow, ...]] = Weighed(_MOST)
+
+_numbers = count()
+
+
 class _Branch:
     """A step of ways through a type, with the readers that end here and the steps that follow."""
 
@@ -100,6 +115,37 @@ class _Branch:
             below = follow(nodes, step)
             if below:
                 branch.walk(below, reached)
+
+
+class _Element(_Branch):
+    """The first step, to an element of the resource."""
+
+    __slots__ = ("number", "repeats")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.number = next(_numbers)
+        self.repeats = Repeats()
+
+    def rows(self, resource: Resource, element: str, systems: Systems) -> Iterator[IndexRow]:
+        """What is taken from the element `element` of a resource, with which the ways begin; nothing else is looked
+        at.
+        """
+        reached: list[tuple[_Reader, Nodes]] = []
+        if nodes := follow([resource], element):
+            self.walk(nodes, reached)
+        # Texts that are found together stand in the order of the parameter's ways.
+        reached.sort(key=_place)
+        taken: dict[int, tuple[str, list[IndexRow]]] = {}
+        for (_, number, extract, name, kind, value_set, version, shared), nodes in reached:
+            if shared and number in taken:
+                yield from _renamed(*taken[number], name)
+                continue
+            kept: list[IndexRow] = []
+            for node in nodes:
+                made = extract(name, _value(Value, (kind, node, value_set, 0, systems, version)))
+                yield from _keeping(made, kept) if shared else made
+            taken[number] = name, kept
 
 
 class Reading:
@@ -124,7 +170,7 @@ class Reading:
                 reader = _Reader(len(ways), number, extract, parameter.index, track.type, track.value_set, version)
                 ways.append((track, reader))
         times = Counter(reader.number for _, reader in ways)
-        self._by_element: dict[str, _Branch] = {}
+        self._by_element: dict[str, _Element] = {}
         for track, reader in ways:
             self._branch(track.steps).readers.append(reader._replace(shared=times[reader.number] > 1))
         self.elements: frozenset[str] | None = None if self._whole else frozenset(self._by_element)
@@ -133,36 +179,39 @@ class Reading:
     def _branch(self, steps: Iterable[str | Step]) -> _Branch:
         """Where a way ends; it is made where there is none yet."""
         first, *rest = steps
-        found = self._by_element.setdefault(str(first), _Branch())
+        found: _Branch = self._by_element.setdefault(str(first), _Element())
         for step in rest:
             found = found.branches.setdefault(step, _Branch())
         return found
 
-    def rows(self, resource: Resource, systems: Systems) -> Iterator[IndexRow]:
-        """What the parameters take from `resource`, in their release; one by one, as there may be more of them than
-        there is memory for.
+    def add(self, found: Rows, resource: Resource, systems: Systems, most: int | None = None) -> None:
+        """Put what the parameters take from `resource`, in their release, into `found`. Raises TooLarge for more than
+        `most`, before there are more of them than there is memory for.
         """
-        for element in resource:
+        for element, value in resource.items():
             branch = self._by_element.get(element)
             if branch is None:
                 continue
-            reached: list[tuple[_Reader, Nodes]] = []
-            if nodes := follow([resource], element):
-                branch.walk(nodes, reached)
-            # Texts that are found together stand in the order of the parameter's ways.
-            reached.sort(key=_place)
-            taken: dict[int, tuple[str, list[IndexRow]]] = {}
-            for (_, number, extract, name, kind, value_set, version, shared), nodes in reached:
-                if shared and number in taken:
-                    yield from _renamed(*taken[number], name)
-                    continue
-                kept: list[IndexRow] = []
-                for node in nodes:
-                    made = extract(name, Value(kind, node, value_set, 0, systems, version))
-                    yield from _keeping(made, kept) if shared else made
-                taken[number] = name, kept
+            text = branch.repeats.key(value)
+            if text is None:
+                for row in branch.rows(resource, element, systems):
+                    found[row] = None
+                    bounded(found, most)
+                continue
+            key = branch.number, systems.digest, text
+            rows = _taken.get(key)
+            if rows is None:
+                rows = tuple(branch.rows(resource, element, systems))
+                _taken.put(key, rows, _ENTRY + (_ROW + len(text)) * (1 + len(rows)))
+            else:
+                branch.repeats.known += 1
+            for row in rows:
+                found[row] = None
+            bounded(found, most)
         for parameter in self._whole:
-            yield from parameter.rows(resource, systems)
+            for row in parameter.rows(resource, systems):
+                found[row] = None
+                bounded(found, most)
 
 
 def _place(reached: tuple[_Reader, Nodes]) -> int:
@@ -174,6 +223,15 @@ def _keeping(rows: Iterable[IndexRow], kept: list[IndexRow]) -> Iterator[IndexRo
     for row in rows:
         kept.append(row)
         yield row
+
+
+def bounded(rows: Rows, most: int | None) -> None:
+    """Raises TooLarge for more rows than there may be."""
+    if most is not None and len(rows) > most:
+        raise TooLarge(
+            f"the resource has more than {most} values that searches find it by",
+            remedy="Divide it into several resources.",
+        )
 
 
 def _renamed(name: str, rows: Iterable[IndexRow], other: str) -> Iterator[IndexRow]:

@@ -43,13 +43,20 @@ class Notation(Protocol):
         """Conditions on the index, any of which a code meets that contains `code`, itself included."""
 
 
+_NDC = f"{FOLDED}ndc "
+
+
+@short_cache(16384, longest=50)
+def _ndc_forms(code: str) -> tuple[str, ...]:
+    """Several resources of a catalogue, and several parameters of each, have the code of one package."""
+    return tuple([f"{_NDC}{one}" for one in ndc.readings(code)])
+
+
 class NdcNotation:
     """National Drug Codes: packages in every form of 10 to 12 digits, and the products they are of."""
 
-    _MARK = f"{FOLDED}ndc "
-
     def forms(self, code: str) -> tuple[str, ...]:
-        return tuple([f"{self._MARK}{one}" for one in ndc.readings(code)])
+        return _ndc_forms(code)
 
     def below(self, code: str) -> list[Compare]:
         # A package begins with the digits of its product.
@@ -57,7 +64,7 @@ class NdcNotation:
 
     def above(self, code: str) -> list[Compare]:
         found = [form for one in ndc.readings(code) for form in (one, one.of_product)]
-        return [Compare("code", "=", f"{self._MARK}{one}") for one in dict.fromkeys(found)]
+        return [Compare("code", "=", f"{_NDC}{one}") for one in dict.fromkeys(found)]
 
 
 NOTATIONS: Mapping[str, Notation] = {"http://hl7.org/fhir/sid/ndc": NdcNotation()}

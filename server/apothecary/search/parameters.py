@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
-from apothecary.errors import TooLarge
-from apothecary.fhir.references import localised, on_this_server, written_references
+from apothecary.fhir.references import localised, on_this_server, references_in, written_references
 from apothecary.fhir.releases import FhirVersion
 from apothecary.search import contained, keys
 from apothecary.search.defined import Own
-from apothecary.search.extraction import Convert, Forms, Reading
+from apothecary.search.extraction import Convert, Forms, Reading, Rows, bounded
 from apothecary.search.named import NamedQuery
 from apothecary.search.normalisation import STANDARD, Systems
 from apothecary.search.parameter import SearchParameter, standard_parameters
@@ -24,7 +22,7 @@ from apothecary.terminology.stored import large
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew. The
 # number is raised by hand, and `tests/search/test_extraction_number.py` says when. The higher one is the newer.
-EXTRACTION = f"16 {keys.fingerprint()}"
+EXTRACTION = f"17 {keys.fingerprint()}"
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
 # points to a resource must be known before it is deleted.
@@ -160,13 +158,14 @@ class Registry:
         version: FhirVersion = FhirVersion.R5,
         bases: Sequence[str] = (),
         most: int | None = None,
+        text: bytes | None = None,
     ) -> list[Indexed]:
         """Every index row of `resource`, written in `version`, without repetitions; those of contained resources come
-        first. A reference to one of `bases`, or of the addresses in the settings, is one to this server. Raises
-        ValueError for a value that cannot be indexed, TooLarge where there are more than `most`, and what conversion
-        raises.
+        first. A reference to one of `bases`, or of the addresses in the settings, is one to this server. `text` is that
+        of `resource` where it is at hand (see `references_in`). Raises ValueError for a value that cannot be indexed,
+        TooLarge where there are more than `most`, and what conversion raises.
         """
-        references = written_references(resource)
+        references = written_references(resource) if text is None else references_in(text)
         if any(one.startswith("http") for one in references):
             resource = localised(resource, bases or self.bases)
             references = written_references(resource)
@@ -178,7 +177,7 @@ class Registry:
             found[ReferenceRow(CANONICAL, "", "", key(url), key(named) if isinstance(named, str) else "")] = None
         for target in on_this_server(references if whole is resource else written_references(whole)):
             found[ReferenceRow(ANY, str(target.type), str(target.id), "", target.version or "")] = None
-        _bound(found, most)
+        bounded(found, most)
         rows: list[Indexed] = self._contained(forms, whole, found, most) if whole.get("contained") else [*found]
         concepts = large(resource)
         return rows if concepts is None else [*rows, concepts]
@@ -206,28 +205,15 @@ class Registry:
             return list(found)
         return [*inside, *links, *contained.pointed(found, types)]
 
-    def _rows(self, forms: Forms, kind: str, most: int | None) -> dict[IndexRow, None]:
+    def _rows(self, forms: Forms, kind: str, most: int | None) -> Rows:
         """The rows of one resource, without those that stand for its references whoever reads them."""
-        found: dict[IndexRow, None] = {}
+        found: Rows = {}
         for version, reading in self._reading(kind).items():
             form = forms.some(version, reading.elements)
             if form is not None:
-                waiting = reading.rows(form, self.systems)
-                # No more are made than show that there are too many.
-                while made := list(islice(waiting, most + 1 - len(found) if most is not None else None)):
-                    found.update(dict.fromkeys(made))
-                    _bound(found, most)
+                reading.add(found, form, self.systems, most)
         found.update(dict.fromkeys(_texts(found, self.names(kind))))
         return found
-
-
-def _bound(rows: Mapping[IndexRow, None], most: int | None) -> None:
-    """Raises TooLarge for more rows than there may be."""
-    if most is not None and len(rows) > most:
-        raise TooLarge(
-            f"the resource has more than {most} values that searches find it by",
-            remedy="Divide it into several resources.",
-        )
 
 
 def _texts(rows: Iterable[IndexRow], names: Set[str]) -> Iterator[TextRow]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -75,7 +75,11 @@ class Query:
     cursor: Cursor | None = None
     scored: bool = False
     """Whether hits come with their scores; the predicates rank then."""
-    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    looks: int | None = None
+    """After so many resources that were looked at one by one a page may end, though it is not full; None where whoever
+    asks takes it for the whole.
+    """
+    memo: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
     """Where the store may keep what it worked out for this very query."""
 
 

@@ -161,6 +161,12 @@ def decode(text: str, most: int = MOST_PARAMETERS) -> list[tuple[str, str]]:
             f"there are more than {most} parameters",
             remedy=f"The operator of the server can allow more ({PREFIX}PARAMETER_LIMIT).",
         )
+    return list(_decoded(text))
+
+
+# As many as there are searches that are remembered (`apothecary.interactions.prepared`).
+@short_cache(2000)
+def _decoded(text: str) -> tuple[tuple[str, str], ...]:
     pairs = []
     for one in text.split("&"):
         if not one:
@@ -176,4 +182,4 @@ def decode(text: str, most: int = MOST_PARAMETERS) -> list[tuple[str, str]]:
             ) from None
         if "\x00" in pairs[-1][0] or "\x00" in pairs[-1][1]:
             raise BadRequest(f"{shortened(one)}: the character U+0000 is in no FHIR text", expression=name)
-    return pairs
+    return tuple(pairs)

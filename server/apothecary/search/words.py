@@ -49,19 +49,38 @@ def words(text: str) -> tuple[str, ...]:
     """The words of `text` in order, without case and accents. A text stands in several rows of a resource, and in many
     resources.
     """
-    found = fold(text)
-    # Where there is nothing but ASCII letters, digits and spaces, cutting at the spaces does the same.
-    some = found.split() if found.isascii() and found.replace(" ", "").isalnum() else WORD.findall(found)
-    return tuple([word[:WORD_LENGTH] for word in some])
+    return tuple(_words(text))
+
+
+def _words(text: str) -> list[str]:
+    if text.isascii() and len(text) <= WORD_LENGTH:
+        return text.encode("ascii").translate(_PLAIN).decode("ascii").split()
+    return [word[:WORD_LENGTH] for word in WORD.findall(fold(text))]
+
+
+# Stands between texts of ASCII, and in none of them.
+_APART = "\x01"
+
+# What WORD finds in folded ASCII stands between blanks in what this makes of it, in a fraction of the time.
+# Bytes are translated several times faster than text.
+_PLAIN = bytes(
+    ord(sign.lower()) if sign.isalnum() or sign == _APART else ord(" ") for sign in map(chr, range(128))
+).ljust(256)
 
 
 def passages(texts: Iterable[str]) -> Iterator[Passage]:
     """All words of `texts`, in as few passages as the limits allow; none where there is no word. Of several each begins
     with the mark of a `PIECE`.
     """
+    given = list(texts)
+    short = _short(given)
+    if short is not None:
+        if short.length:
+            yield short
+        return
     every: list[str] = []
-    for text in texts:
-        if found := words(text):
+    for text in given:
+        if found := _words(text):
             every += [BOUNDARY, *found] if every else found
     if len(every) <= PASSAGE_REPEATS:
         # No limit can be reached.
@@ -71,6 +90,24 @@ def passages(texts: Iterable[str]) -> Iterator[Passage]:
     pieces = list(_cut(every))
     for piece in pieces:
         yield _passage(piece if len(pieces) == 1 else [PIECE, *piece])
+
+
+def _short(texts: list[str]) -> Passage | None:
+    """The passage of a few texts of ASCII, taken apart all at once; None for others."""
+    together = f" {_APART} ".join(texts)
+    if not together.isascii() or together.count(_APART) >= len(texts):
+        return None
+    found = together.encode("ascii").translate(_PLAIN).decode("ascii").split()
+    if len(found) > PASSAGE_REPEATS or (len(together) > WORD_LENGTH and max(map(len, found), default=0) > WORD_LENGTH):
+        return None
+    words = " ".join(found)
+    while _EMPTY in words:
+        words = words.replace(_EMPTY, _APART)
+    return Passage(words.strip(f" {_APART}").replace(_APART, BOUNDARY), len(found) - found.count(_APART))
+
+
+# A text without words, between two others.
+_EMPTY = f"{_APART} {_APART}"
 
 
 def _cut(every: Iterable[str]) -> Iterator[list[str]]:

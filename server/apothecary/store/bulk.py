@@ -18,19 +18,21 @@ from sqlalchemy import (
     Text,
     bindparam,
     delete,
-    exists,
     insert,
     literal,
+    not_,
     select,
 )
 from sqlalchemy.engine import Dialect
 
+from apothecary.search.contained import MARK
+from apothecary.store import history
 from apothecary.store.bulk_tables import bulk_job, bulk_piece
 from apothecary.store.contract import Stored, Transaction
 from apothecary.store.fragments import one_of
 from apothecary.store.reads import BARRIER
 from apothecary.store.sql import SqlStore
-from apothecary.store.tables import resource, version
+from apothecary.store.tables import resource
 from apothecary.store.write import SqlTransaction
 
 T = TypeVar("T")
@@ -38,10 +40,10 @@ T = TypeVar("T")
 # Times are of milliseconds.
 STEP = 1000
 
-# In a serializable transaction this conflicts with every writer of versions that is at it, and reads nothing: a sample
+# In a serializable transaction this conflicts with every writer of resources that is at it, and reads nothing: a sample
 # locks its table for that purpose as a whole
 # (https://www.postgresql.org/docs/current/transaction-iso.html#XACT-SERIALIZABLE).
-_ALL_WRITERS = "SELECT count(*) FROM version TABLESAMPLE SYSTEM (0)"
+_ALL_WRITERS = "SELECT count(*) FROM resource TABLESAMPLE SYSTEM (0)"
 
 _TYPE, _ID = bindparam("type", type_=Text()), bindparam("id", type_=Text())
 _AFTER, _LIMIT = bindparam("after", type_=Text()), bindparam("limit", type_=Integer())
@@ -91,7 +93,7 @@ class Bulk:
         """What was current at a moment of those ids that there were, deletions included."""
         if not ids:
             return []
-        build = partial(_as_of, self.store.statements.dialect)
+        build = partial(history.as_of, self.store.statements.dialect)
         return [
             Stored(*row) for row in self._fetch("as of", build, type=kind, ids=self.store.sequence(ids), moment=moment)
         ]
@@ -195,22 +197,11 @@ def _those(dialect: Dialect) -> Select[Any]:
     return _columns().where(row.type == _TYPE, one_of(dialect, row.id, "ids")).order_by(row.id)
 
 
-def _as_of(dialect: Dialect) -> Select[Any]:
-    row, later = version.c, version.alias("later").c
-    moment = bindparam("moment", type_=BigInteger())
-    replaced = exists(
-        select(literal(1)).where(
-            later.type == row.type, later.id == row.id, later.version > row.version, later.updated <= moment
-        )
-    )
-    found = select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body)
-    return found.where(row.type == _TYPE, one_of(dialect, row.id, "ids"), row.updated <= moment, ~replaced)
-
-
 def _changed() -> Select[Any]:
-    row = version.c
-    found = select(row.type, row.id).where(row.updated > bindparam("moment", type_=BigInteger()))
-    return found.order_by(row.updated, row.type, row.id, row.version).limit(_LIMIT)
+    row = resource.c
+    alone = not_(row.type.endswith(MARK))
+    found = select(row.type, row.id).where(row.updated > bindparam("moment", type_=BigInteger()), alone)
+    return found.order_by(row.updated, row.type, row.id).limit(_LIMIT)
 
 
 def _jobs() -> Select[Any]:

@@ -24,6 +24,7 @@ from apothecary.store.contract import Stored
 from apothecary.store.fragments import one_of
 from apothecary.store.sql import ATTEMPTS, SqlStore
 from apothecary.store.sqlite import SqliteStore
+from apothecary.store.systems import kept
 from apothecary.terminology.stored import LargeCodeSystem
 
 # So many resources are named of each kind of defect that one statement finds.
@@ -52,7 +53,7 @@ def disagreements(
         yield from damage
         return
     yield from _versions(store)
-    yield from _texts(store)
+    yield from _times(store)
     yield from _orphans(store)
     yield from check_concepts.orphans(store)
     for resource_type in store.types():
@@ -101,52 +102,53 @@ def _versions(store: SqlStore) -> Iterator[str]:
     """Each resource's versions count from 1 without a gap, and the last of them is the current one."""
     statement = store.statements.get("check versions", _versions_statement)
     found = store.rows(statement, statement.bind({"most": MOST + 1}))
-    for kind, identity, version, last, count, updated, last_updated in found[:MOST]:
-        if not version == last == count:
-            yield f"{kind}/{identity} is at version {version}, of its versions there are {count}, up to {last}"
-        elif updated != last_updated:
-            yield f"{kind}/{identity} says another time than its last version"
+    for kind, identity, version, last, count in found[:MOST]:
+        yield f"{kind}/{identity} is at version {version}, of those before there are {count}, up to {last or 0}"
     if len(found) > MOST:
         yield f"there are more than {MOST} resources that do not agree with their versions"
 
 
 def _versions_statement() -> Select[Any]:
-    row, version = tables.resource, tables.version
-    same = and_(version.c.type == row.c.type, version.c.id == row.c.id)
-    last, updated, count = func.max(version.c.version), func.max(version.c.updated), func.count(version.c.version)
+    row, before = tables.resource, tables.superseded
+    same = and_(before.c.type == row.c.type, before.c.id == row.c.id)
+    last, count = func.max(before.c.version), func.count(before.c.version)
+    due = row.c.version - 1
     return (
-        select(row.c.type, row.c.id, row.c.version, last, count, row.c.updated, updated)
-        .select_from(row.outerjoin(version, same))
+        select(row.c.type, row.c.id, row.c.version, last, count)
+        .select_from(row.outerjoin(before, same))
         # Or SQLite reads, for each resource, all versions of its type out of an index that has every column asked for.
-        .with_hint(version, "INDEXED BY sqlite_autoindex_version_1", "sqlite")
+        .with_hint(before, "INDEXED BY sqlite_autoindex_superseded_1", "sqlite")
         # A contained resource has its container's versions, and no other.
         .where(not_(row.c.type.endswith(MARK)))
-        .group_by(row.c.type, row.c.id, row.c.version, row.c.updated)
-        .having(or_(count != row.c.version, last != row.c.version, updated != row.c.updated))
+        .group_by(row.c.type, row.c.id, row.c.version)
+        .having(or_(count != due, func.coalesce(last, 0) != due))
         .limit(bindparam("most", type_=Integer()))
     )
 
 
-def _texts(store: SqlStore) -> Iterator[str]:
-    """The current text of a resource is that of its last version."""
-    statement = store.statements.get("check texts", _texts_statement)
-    found = store.rows(statement, statement.bind({"most": MOST + 1}))
-    yield from (f"{kind}/{identity} differs from its version {version}" for kind, identity, version in found[:MOST])
-    if len(found) > MOST:
-        yield f"there are more than {MOST} resources that differ from their last version"
+def _times(store: SqlStore) -> Iterator[str]:
+    """A version is current until the next one is made, which is later."""
+    for table in (tables.resource, tables.superseded):
+        statement = store.statements.get(("check times", table.name), partial(_times_statement, table))
+        found = store.rows(statement, statement.bind({"most": MOST + 1}))
+        for kind, identity, version in found[:MOST]:
+            yield f"{kind}/{identity} version {version} was not made when the one before was replaced"
+        if len(found) > MOST:
+            yield f"there are more than {MOST} versions that were not made when those before were replaced"
 
 
-def _texts_statement() -> Select[Any]:
-    row, version = tables.resource, tables.version
-    same = and_(version.c.type == row.c.type, version.c.id == row.c.id, version.c.version == row.c.version)
-    found = select(row.c.type, row.c.id, row.c.version).select_from(row.join(version, same))
-    differ = or_(row.c.body.is_distinct_from(version.c.body), row.c.fhir_version != version.c.fhir_version)
-    return found.where(differ).limit(bindparam("most", type_=Integer()))
+def _times_statement(table: Table) -> Select[Any]:
+    """Versions of a table that do not fit to those before."""
+    before = tables.superseded.alias("before")
+    same = and_(before.c.type == table.c.type, before.c.id == table.c.id, before.c.version == table.c.version - 1)
+    found = select(table.c.type, table.c.id, table.c.version).select_from(before.join(table, same))
+    wrong = or_(before.c.replaced != table.c.updated, before.c.updated >= table.c.updated)
+    return found.where(wrong).limit(bindparam("most", type_=Integer()))
 
 
 def _orphans(store: SqlStore) -> Iterator[str]:
     """Versions of nothing, and index rows of what is not there."""
-    for table in (tables.version, *tables.INDEXES.values()):
+    for table in (tables.superseded, *tables.INDEXES.values()):
         statement = store.statements.get(("check orphans", table.name), partial(_orphans_statement, table))
         found = store.rows(statement, statement.bind({"most": MOST + 1}))
         yield from (f"{table.name} has rows of {row[0]}/{row[1]}, which is not there" for row in found[:MOST])
@@ -159,7 +161,7 @@ def _orphans_statement(table: Table) -> Select[Any]:
     same = and_(table.c.type == row.c.type, table.c.id == row.c.id)
     absent = row.c.id.is_(None)
     # A deleted resource keeps its versions, not its index rows.
-    gone = absent if table is tables.version else or_(absent, row.c.deleted)
+    gone = absent if table is tables.superseded else or_(absent, row.c.deleted)
     found = select(table.c.type, table.c.id).distinct().select_from(table.outerjoin(row, same)).where(gone)
     return found.limit(bindparam("most", type_=Integer()))
 
@@ -229,7 +231,7 @@ def _due(stored: Stored, rows_of: RowsOf) -> _Due:
             # The words are kept in the database's own form, which is not compared.
             wanted[(kind, identity, TABLES[type(row)], row.parameter, row.length, row.element)] += 1
         elif not isinstance(row, VocabularyRow | SpellingRow):
-            wanted[(kind, identity, TABLES[type(row)], *row)] += 1
+            wanted[(kind, identity, TABLES[type(row)], *kept(row))] += 1
     return _Due(wanted, {(stored.type, stored.id), *((row[0], row[1]) for row in wanted)}, concepts=concepts)
 
 

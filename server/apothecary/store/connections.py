@@ -15,17 +15,19 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from typing import Any
 
 import psycopg
 from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from apothecary.errors import Busy, StartError, Unreachable
+from apothecary.store.questions import Answer, Asked, Questions
 
 log = logging.getLogger("apothecary")
 
@@ -59,16 +61,36 @@ class Connection(psycopg.Connection[Any]):
     """The pool that it was taken from."""
 
     @cached_property
-    def reader(self) -> psycopg.Cursor[Any]:
-        """A cursor for one result after the other: to make one takes as long as to ask with it."""
-        return self.cursor(binary=True)
+    def _questions(self) -> Questions:
+        return Questions(self)
 
-    def wait(self, *given: Any, **named: Any) -> Any:
+    def ask(self, asked: Asked) -> list[Any]:
+        """As `Questions.ask`."""
+        with self._wait():
+            return self._questions.ask(asked)
+
+    def ask_all(self, some: Sequence[Asked]) -> list[Answer]:
+        """As `Questions.ask_all`."""
+        with self._wait():
+            return self._questions.ask_all(some)
+
+    def roll_back(self) -> None:
+        """Undo what was begun. Psycopg's own lets go all kept statements, too. Raises psycopg.Error."""
+        with self._wait():
+            if self.pgconn.transaction_status != TransactionStatus.IDLE:
+                self.pgconn.exec_(b"ROLLBACK")
+
+    @contextmanager
+    def _wait(self) -> Iterator[None]:
         self.waiting = time.monotonic()
         try:
-            return super().wait(*given, **named)
+            yield
         finally:
             self.waiting = None
+
+    def wait(self, *given: Any, **named: Any) -> Any:
+        with self._wait():
+            return super().wait(*given, **named)
 
     def cut(self, since: float) -> None:
         """End the wait that began at `since`, from another thread: its socket ends, and libpq takes that for the

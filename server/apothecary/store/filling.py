@@ -26,11 +26,11 @@ ASKED = f"SELECT value FROM state WHERE name = '{LEFT_OUT}'"  # noqa: S608 (a co
 MAKING_UP = "a large load was ended before its indexes were made: making them now"
 
 # Each transaction looks for the newest version; and it grows at its end only.
-KEPT = frozenset({"version_updated"})
+KEPT = frozenset({"resource_written"})
 
 
 def _indexes() -> Iterator[Index]:
-    for table in (tables.resource, tables.version, *tables.INDEXES.values()):
+    for table in (tables.resource, tables.superseded, *tables.INDEXES.values()):
         yield from (one for one in sorted(table.indexes, key=lambda one: str(one.name)) if one.name not in KEPT)
 
 
@@ -52,7 +52,7 @@ def packing() -> list[str]:
     """The statements that write PostgreSQL's keys anew: made row by row, in no order, their pages are hardly more than
     half full (https://www.postgresql.org/docs/current/routine-reindex.html).
     """
-    every = (tables.resource, tables.version, *tables.INDEXES.values())
+    every = (tables.resource, tables.superseded, *tables.INDEXES.values())
     return [f"REINDEX INDEX {one.name}_pkey" for one in every]
 
 
@@ -60,7 +60,7 @@ def gathering() -> list[str]:
     """The statements that let PostgreSQL look at what the tables hold: its plans hang on that, and it looks by itself
     only after a while (https://www.postgresql.org/docs/current/sql-analyze.html).
     """
-    every = (tables.resource, tables.version, *tables.INDEXES.values(), spelling.spelling, tables.vocabulary)
+    every = (tables.resource, tables.superseded, *tables.INDEXES.values(), spelling.spelling, tables.vocabulary)
     return [f"ANALYZE {one.name}" for one in every]
 
 

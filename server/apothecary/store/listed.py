@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import replace
+from sys import intern
 
 from sqlalchemy import Executable
 
@@ -26,11 +27,19 @@ def listed(
     """The statement that `build` makes for a listing. `key` is all that its text depends on but the listing's type and
     shape.
     """
+    known = listing.statements.get(key)
+    if known is not None:
+        return known
     kind = listing.resource_type
     anyone = marked(_ANY) if is_marked(kind) else _ANY
     whole = (*key, anyone, listing.shape, _shared(listing.predicate))
     made = statements.get(whole, lambda: build(replace(listing, resource_type=anyone)))
-    return made._replace(text=made.text.replace(_ANY, unmarked(kind)))
+    # Many searches have the same statement: its text is kept once for all of them, and with it its hash, by which a
+    # connection looks for what it prepared.
+    found = made._replace(text=intern(made.text.replace(_ANY, unmarked(kind))))
+    if not found.is_long:
+        listing.statements[key] = found
+    return found
 
 
 def _shared(predicate: Predicate | None) -> tuple[int, ...] | None:

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R5/http.html#paging
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -13,6 +13,7 @@ from apothecary.search.predicates import And, Not, Predicate
 from apothecary.search.query import Cursor, Sort
 from apothecary.store.fragments import Kinds
 from apothecary.store.shape import shape
+from apothecary.store.statements import Statement
 from apothecary.store.traits import sourceable, together
 
 Walk = Literal["values", "missing"]
@@ -42,20 +43,20 @@ class Listing:
     shape: Any = field(init=False)
     parts: Sequence[Predicate] = field(init=False)
     """The predicates that must all hold."""
+    candidates: Sequence[int] = field(init=False)
+    """Which of the parts a search can start from."""
+    statements: dict[Hashable, Statement] = field(init=False, default_factory=dict, compare=False, repr=False)
+    """What was made for it already, by what else its text depends on (`apothecary.store.listed`)."""
 
     def __post_init__(self) -> None:
         found = self.predicate
         self.shape = shape(found)
         self.parts = together(found.of) if isinstance(found, And) else () if found is None else (found,)
+        self.candidates = [number for number, part in enumerate(self.parts) if sourceable(part)]
 
     @property
     def kinds(self) -> Kinds:
         return (self.resource_type,)
-
-    @property
-    def candidates(self) -> list[int]:
-        """Which of the parts a search can start from."""
-        return [number for number, part in enumerate(self.parts) if sourceable(part)]
 
     @property
     def excluding(self) -> list[int]:

@@ -60,9 +60,17 @@ MOST = 100_000
 # So many matches are put in order by how well they match: each is looked at for that.
 RANKED = 20_000
 
-# From so few rows a total is counted; where there are more, so many resources at either end of a type are looked at
-# where an estimate will do.
-SAMPLE = 10_000
+# From so few rows a total is counted; where there are more, so many resources are looked at, half of them at either end
+# of a type, where an estimate will do.
+SAMPLE = 4000
+
+# To look at one resource, for what it must meet besides, costs as much as so many entries of an index.
+LOOK = 10
+
+# The same of an entry of two lists that are compared for what they have in common, and of a row that a reference leads
+# to, which is so many looks.
+COMMON = 2
+LINKED = 4
 
 # So many times as much is listed, to see what two lists have in common, rather than looked up one by one.
 MUCH = 4
@@ -86,6 +94,15 @@ def bounded_count(dialect: Dialect, listing: Listing, part: int) -> Select[Any]:
         return counted[0]
     every = counted[0].union_all(*counted[1:]).subquery()
     return select(func.sum(every.c.rows), func.min(every.c.reached))
+
+
+def exceeds(dialect: Dialect, listing: Listing, part: int) -> Select[Any]:
+    """A row for each branch of a part that has more rows than `steps`: entries are passed over faster than counted."""
+    compiler = Compiler(dialect, listing.predicate)
+    steps, found = bindparam("steps", type_=Integer()), compiler.counted(listing.parts[part], listing.kinds)
+    beyond = [branch.offset(steps).limit(1).subquery() for branch, _ in found]
+    every = union_all(*(select(one.c.id) for one in beyond)).subquery()
+    return select(every.c.id)
 
 
 def walks(listing: Listing, start: Start) -> bool:
@@ -159,6 +176,16 @@ def total(dialect: Dialect, listing: Listing, start: Start) -> Select[Any]:
     return counted.where(not_(row.c.deleted), compiler.probe(predicate, listing.kinds, row.c.id))
 
 
+def size(dialect: Dialect, listing: Listing) -> Select[Any]:
+    """How many resources of a type there ever were, counted no further than `limit`, and how many of all are deleted.
+    Neither looks at any resource.
+    """
+    row = tables.resource
+    whole = select(row.c.id).where(row.c.type == constant(listing.resource_type))
+    deleted = select(func.count()).select_from(row).where(row.c.type == constant(listing.resource_type), row.c.deleted)
+    return select(func.count(), deleted.scalar_subquery()).select_from(whole.limit(LIMIT).subquery())
+
+
 def met(dialect: Dialect, listing: Listing, of: Sequence[Predicate]) -> Select[Any]:
     """Whether anything meets each of some alternatives: a value for each."""
     compiler = Compiler(dialect, listing.predicate)
@@ -183,10 +210,18 @@ def page(dialect: Dialect, listing: Listing, start: Start, place: Place) -> Sele
     """
     compiler = Compiler(dialect, listing.predicate)
     order = Order(compiler, listing, start, place)
+    if isinstance(start, int) and _comes_sorted(order, start):
+        branches = _branches(compiler, order, start)
+        if len(branches) == 1:
+            return _fetched(compiler, order, branches[0])
     found, walked = _base(compiler, order)
     keys = order.keys(walked)
     found = found.where(*order.beyond(walked.c.id, keys))
-    return (_read_off if order.as_stored else _fetched)(order, found, keys, walked.c.id)
+    if order.as_stored:
+        return _read_off(order, found, keys, walked.c.id)
+    sought: Keys = (walked.c.id.label("id"), *keys)
+    hits = order.sorted(found.with_only_columns(*sought), keys, walked.c.id).limit(LIMIT)
+    return _fetched(compiler, order, hits, keys)
 
 
 def _read_off(order: Order, found: Select[Any], keys: Keys, identity: ColumnElement[str]) -> Select[Any]:
@@ -195,16 +230,19 @@ def _read_off(order: Order, found: Select[Any], keys: Keys, identity: ColumnElem
     return order.sorted(shown, keys, identity).limit(LIMIT)
 
 
-def _fetched(order: Order, found: Select[Any], keys: Keys, identity: ColumnElement[str]) -> Select[Any]:
+def _fetched(compiler: Compiler, order: Order, found: Select[Any], keys: Keys = ()) -> Select[Any]:
     """A page of ids and keys, for which alone the texts, and scores that do not sort, are then fetched."""
     resource = tables.resource
-    sought: Keys = (identity.label("id"), *keys)
-    hits = order.sorted(found.with_only_columns(*sought), keys, identity).limit(LIMIT).subquery("page")
+    typed = resource.c.type == constant(order.listing.resource_type)
+    if compiler.sqlite and not keys:
+        # SQLite looks up what a list names in its order. A join it would sort afterwards, texts and all.
+        shown = (*_columns(), *_late_score(order, resource.c.id))
+        return order.sorted(select(*shown).where(typed, resource.c.id.in_(found)), keys, resource.c.id)
+    hits = found.subquery("page")
     again = [hits.c[key.name] for key in keys]
     # An outer join, though every hit has its resource: it fixes the order of the join. For an inner one SQLite may walk
     # the whole type and look each resource up among the hits.
-    same = and_(resource.c.type == constant(order.listing.resource_type), resource.c.id == hits.c.id)
-    joined = hits.outerjoin(resource, same)
+    joined = hits.outerjoin(resource, and_(typed, resource.c.id == hits.c.id))
     outer = select(*_columns(), *again, *_late_score(order, hits.c.id)).select_from(joined)
     return order.sorted(outer, again, hits.c.id)
 
@@ -282,10 +320,26 @@ def _hits(compiler: Compiler, order: Order, start: int | tuple[int, int], *, who
             return common
         probes = (compiler.probe(one, listing.kinds, common.c.id) for one in rest)
         return select(common.c.id).where(*probes).subquery("met")
-    first, rest = listing.parts[start], _others(listing, start)
-    walks = not listing.sort and ordered(first)
+    branches, walks = _branches(compiler, order, start, whole=whole), _comes_sorted(order, start)
+    if len(branches) == 1:
+        return branches[0].subquery("hit")
+    wrapped = [select(branch.subquery().c.id) for branch in branches]
+    every = wrapped[0].union(*wrapped[1:])
+    # In order SQLite merges the branches, which come so; else it would sort them all.
+    return (every.order_by("id") if walks else every).subquery("hit")
+
+
+def _comes_sorted(order: Order, start: int) -> bool:
+    """Whether the source of a part comes in the order of the page."""
+    return not order.listing.sort and ordered(order.listing.parts[start])
+
+
+def _branches(compiler: Compiler, order: Order, start: int, *, whole: bool = False) -> list[Select[Any]]:
+    """The ids that meet every part, for each branch of the source of the part `start`."""
+    listing = order.listing
+    rest, walks = _others(listing, start), _comes_sorted(order, start)
     branches = []
-    for found, identity in compiler.source(first, listing.kinds):
+    for found, identity in compiler.source(listing.parts[start], listing.kinds):
         probed = found.where(*(compiler.probe(one, listing.kinds, identity) for one in rest))
         if walks and whole:
             branches.append(probed.distinct())
@@ -294,9 +348,4 @@ def _hits(compiler: Compiler, order: Order, start: int | tuple[int, int], *, who
             branches.append(probed.distinct().order_by(order.by_id(identity)).limit(LIMIT))
         else:
             branches.append(probed.with_only_columns(compiler.plain(identity).label("id")).distinct())
-    if len(branches) == 1:
-        return branches[0].subquery("hit")
-    wrapped = [select(branch.subquery().c.id) for branch in branches]
-    every = wrapped[0].union(*wrapped[1:])
-    # In order SQLite merges the branches, which come so; else it would sort them all.
-    return (every.order_by("id") if walks else every).subquery("hit")
+    return branches

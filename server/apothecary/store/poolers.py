@@ -7,8 +7,7 @@ each transaction, and cost no way of their own, since they are sent together wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -35,13 +34,3 @@ def refuse(connection: psycopg.Connection[Any]) -> None:
 def settings(values: Mapping[str, str]) -> str:
     """The statement that sets parameters of PostgreSQL for the rest of a transaction."""
     return "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in values.items())
-
-
-@contextmanager
-def together(connection: psycopg.Connection[Any], limits: str) -> Iterator[None]:
-    """What is sent inside runs under `limits` in one transaction that ends by itself, and takes one way there and back.
-    https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
-    """
-    with connection.pipeline():
-        connection.execute(limits)
-        yield

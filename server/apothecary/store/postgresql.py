@@ -9,7 +9,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -33,7 +33,8 @@ from apothecary.store import filling, poolers, postgresql_alone, schema
 from apothecary.store.connections import OPEN, Connection, Connections
 from apothecary.store.faults import one_line
 from apothecary.store.limited import limited
-from apothecary.store.postgresql_transaction import BARRIER, PLANNED, ManyWrites, PostgresqlTransaction, ask
+from apothecary.store.postgresql_transaction import ManyWrites, PostgresqlTransaction, beginning, question
+from apothecary.store.questions import Asked
 from apothecary.store.sql import ATTEMPTS, SqlStore, too_complex, too_long
 from apothecary.store.statements import Statement
 from apothecary.store.write import SqlTransaction
@@ -63,8 +64,6 @@ _UNKNOWN = """SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oi
         AND (NOT EXISTS (SELECT 1 FROM pg_stats AS s WHERE s.schemaname = n.nspname AND s.tablename = c.relname)
             OR pg_relation_size(c.oid) / current_setting('block_size')::int > 10 * greatest(c.relpages, 10))"""
 _ONLY_READ = Statement("SELECT current_setting('transaction_read_only')", (), {})
-
-_Around = Callable[[Connection], AbstractContextManager[object]]
 
 log = logging.getLogger("apothecary")
 
@@ -117,10 +116,10 @@ class PostgresqlStore(SqlStore):
             log.info("a pooler stands before the database: no statement is prepared, and no answer is kept")
         # Otherwise they are set for the connection.
         limits = {"statement_timeout": str(int(seconds * 1000)), "jit": "off"} if pooled else {}
-        self._together: _Around = partial(poolers.together, limits=poolers.settings(limits)) if pooled else nullcontext
-        self._writing = f"{poolers.settings(limits | PLANNED)}, ({BARRIER})"
+        self._limits = [Asked(poolers.settings(limits))] if pooled else []
         super().__init__(_dialect())
         self._writes = ManyWrites(self)
+        self._beginning = [*self._limits, *beginning(self._writes, limits)]
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -175,11 +174,9 @@ class PostgresqlStore(SqlStore):
     def _rows(self, statement: Statement, bound: Sequence[Any], most: int | None) -> list[Any]:
         connection = self._connections.take()
         try:
-            cursor = connection.reader
-            with self._together(connection):
-                ask(cursor, statement, bound, most)
-            found = cursor.fetchall()
-            return found if most is None else limited(found, most)
+            asked = question(statement, bound, most)
+            found = connection.ask_all([*self._limits, asked])[-1].rows if self._limits else connection.ask(asked)
+            return found if most is None else limited(found, most, statement.heavy)
         except psycopg.Error as error:
             self._explain(error)
             raise
@@ -210,13 +207,7 @@ class PostgresqlStore(SqlStore):
         itself, `brief` or not: one that collides with another would undo those of its group.
         """
         with self._line.turn(self._seconds), self.connection() as connection:
-            # Before the transaction and not in it: serializable transactions that read the end of this index could not
-            # run beside each other. What commits between here and there is as if it came at the same time.
-            asking = connection.cursor(binary=True)
-            with self._together(connection):
-                asking.execute(self._writes.newest.text, self._writes.newest.bind({}))
-            ((newest,),) = asking.fetchall()
-            transaction = PostgresqlTransaction(self, self._writes, connection, newest, self._writing)
+            transaction = PostgresqlTransaction(self, self._writes, connection, self._beginning)
             try:
                 yield transaction
                 transaction.commit()

@@ -7,15 +7,13 @@ https://www.psycopg.org/psycopg3/docs/advanced/pipeline.html
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import psycopg
-from psycopg.pq import PipelineStatus
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -42,11 +40,12 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.engine import Dialect
 
-from apothecary.store import concept_tables, reads, tables
+from apothecary.store import concept_tables, poolers, reads, tables
 from apothecary.store.connections import Connection
 from apothecary.store.contract import Head, Stored
 from apothecary.store.fragments import one_of
 from apothecary.store.limited import PIECE, limited
+from apothecary.store.questions import SYNC, Answer, Asked
 from apothecary.store.sql import SqlStore
 from apothecary.store.statements import Statement
 from apothecary.store.write import Key, SqlTransaction, Writes
@@ -62,16 +61,23 @@ BARRIER = f"SELECT value FROM state WHERE name = '{reads.BARRIER}'"  # noqa: S60
 # Fewer rows of one table are sent as arrays: a COPY has a cost of its own, and ways of its own.
 MANY = 1000
 
-# psycopg says so of each statement behind one that failed, whose own error is raised.
-logging.getLogger("psycopg").addFilter(lambda record: "pipeline aborted" not in record.getMessage())
 
-
-def ask(cursor: psycopg.Cursor[Any], statement: Statement, bound: Sequence[Any], most: int | None) -> None:
-    """Run a statement; with `most`, for little more than so many bytes."""
+def question(statement: Statement, bound: Sequence[Any], most: int | None = None) -> Asked:
+    """What is asked with a statement; with `most`, for little more than so many bytes."""
+    kept = statement.prepared is None
     if most is None or not statement.heavy:
-        cursor.execute(statement.text, bound, prepare=statement.prepared)
-    else:
-        cursor.execute(statement.limited, (*bound, most), prepare=statement.prepared)
+        return Asked(statement.text, bound, kept)
+    return Asked(statement.limited, (*bound, most), kept)
+
+
+def beginning(writes: ManyWrites, limits: Mapping[str, str]) -> list[Asked]:
+    """What is sent before all else of a transaction under some limits. Its last three answers are the time of the last
+    write, nothing, and the barrier.
+    """
+    # Before the transaction and not in it: serializable transactions that read the end of this index could not run
+    # beside each other. What commits between here and there is as if it came at the same time.
+    newest = question(writes.newest, writes.newest.bind({}))
+    return [newest, SYNC, Asked(BEGIN), Asked(f"{poolers.settings({**limits, **PLANNED})}, ({BARRIER})")]
 
 
 class ManyWrites(Writes):
@@ -90,81 +96,74 @@ class ManyWrites(Writes):
         self.current = get("current of many", partial(_current, dialect))
 
 
+class HeldBack(NamedTuple):
+    """Takes statements that need no answer, to be sent with the next question."""
+
+    asked: list[Asked]
+
+    def execute(self, text: str, bound: Sequence[Any]) -> None:
+        self.asked.append(Asked(text, bound))
+
+    def executemany(self, text: str, bound: Sequence[Sequence[Any]]) -> None:
+        self.asked.extend(Asked(text, one) for one in bound)
+
+
 class PostgresqlTransaction(SqlTransaction):
     """One open transaction. It begins with the first thing that is sent."""
 
     _writes: ManyWrites
 
-    def __init__(self, store: SqlStore, writes: ManyWrites, connection: Connection, newest: int, limits: str) -> None:
-        """`newest` is the time of the last write in the database; `limits` a statement that sets what holds for the
-        whole transaction.
-        """
-        self._writer = connection.cursor(binary=True)
-        super().__init__(store, writes, self._writer, newest)
+    def __init__(self, store: SqlStore, writes: ManyWrites, connection: Connection, first: Sequence[Asked]) -> None:
+        """`first` begins it: see `beginning`."""
+        self._held_back = HeldBack([])
+        super().__init__(store, writes, self._held_back)
         self._connection = connection
-        self._limits = limits
-        self._limited = connection.cursor(binary=True)
-        self._begun = self._bounded = False
-        self._copies: list[tuple[str, Sequence[Sequence[Any]]]] = []
+        self._first = first
+        self._begun = False
 
-    @contextmanager
-    def _together(self) -> Iterator[None]:
-        """What is sent inside takes one way to the server and back."""
-        with self._connection.pipeline():
-            if not self._begun:
-                self._begun = True
-                self._writer.execute(BEGIN)
-                self._limited.execute(self._limits)
-            yield
+    def _send(self, *some: Asked) -> list[Answer]:
+        """Send what is held back, and with it `some`; what these are answered."""
+        asked = [*self._held_back.asked, *some]
+        self._held_back.asked.clear()
+        if self._begun:
+            found = self._connection.ask_all(asked) if asked else []
+        else:
+            self._begun = True
+            found = self._connection.ask_all([*self._first, *asked])
+            newest, _, limits, *found = found[-len(asked) - 3 :]
+            barrier = limits.rows[0][-1]
+            self._newest = max(newest.rows[0][0], int(barrier or 0))
+        return found[len(found) - len(some) :]
 
     def commit(self) -> None:
         """Write what is held back, and commit: one way, where few rows are held."""
-        if self._copied:
-            self.flush()
-        if not (self._begun or self.holding):
-            return
-        with self._together():
-            super().flush()
-            self._writer.execute("COMMIT")
+        self.flush()
+        if self._begun or self._held_back.asked:
+            self._send(Asked("COMMIT"))
 
     def rollback(self) -> None:
         """Undo all of it. A connection that is lost has done so."""
         with suppress(psycopg.Error):
-            self._connection.rollback()
+            self._connection.roll_back()
 
     # -- asking
 
     def moment(self, current: Stored | Head | None = None) -> int:
-        if not self._bounded:
-            self._bounded = True
-            if not self._begun:
-                with self._together():
-                    pass
-            ((*_, barrier),) = self._limited.fetchall()
-            self._newest = max(self._newest or 0, int(barrier or 0))
+        if not self._begun:
+            self._send()
         return super().moment(current)
 
     def run(self, statement: Statement, **named: Any) -> Any:
-        with self._together():
-            self._writer.execute(statement.text, statement.bind(named))
-        return self._writer
+        return self._send(question(statement, statement.bind(named)))[0]
 
     def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
-        found = self._answers([(statement, bound)], most)[0]
-        return found if most is None else limited(found, most)
+        self.flush()
+        found = self._send(question(statement, bound, most))[0].rows
+        return found if most is None else limited(found, most, statement.heavy)
 
     def all_rows(self, asked: Sequence[tuple[Statement, Sequence[Any]]]) -> list[list[Any]]:
-        return self._answers(asked, None)
-
-    def _answers(self, asked: Sequence[tuple[Statement, Sequence[Any]]], most: int | None) -> list[list[Any]]:
-        if self._copied:
-            self.flush()
-        cursors = [self._connection.cursor(binary=True) for _ in asked]
-        with self._together():
-            super().flush()
-            for cursor, (statement, bound) in zip(cursors, asked, strict=True):
-                ask(cursor, statement, bound, most)
-        return [cursor.fetchall() for cursor in cursors]
+        self.flush()
+        return [answer.rows for answer in self._send(*(question(*one) for one in asked))]
 
     def foresee(self, keys: Iterable[Key]) -> None:
         by_type: dict[str, list[str]] = {}
@@ -184,44 +183,28 @@ class PostgresqlTransaction(SqlTransaction):
 
     # -- writing
 
-    @property
-    def _copied(self) -> bool:
-        """Whether so many rows are held back that they are copied."""
-        new = len(self._new) + len(self._next) >= MANY
-        return new or any(len(rows) >= MANY for name, rows in self._pending.items() if name in _COPIES)
-
-    def flush(self) -> None:
-        if not self.holding:
-            return
-        with self._together():
-            super().flush()
-        copies, self._copies = self._copies, []
-        for name, rows in copies:
-            self._copy(name, rows)
-
     def insert_rows(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
         if len(rows) == 1:
-            self._writer.execute(self._writes.insert_rows[name].text, rows[0])
+            self._held_back.execute(self._writes.insert_rows[name].text, rows[0])
         elif name in self._writes.listed and len(rows) < MANY:
-            self._writer.execute(self._writes.listed[name].text, [_json(rows)])
+            self._held_back.execute(self._writes.listed[name].text, [_json(rows)])
         elif len(rows) < MANY or name not in _COPIES:
-            self._writer.executemany(self._writes.insert_rows[name].text, rows)
-        elif self._connection.info.pipeline_status == PipelineStatus.OFF:
-            self._copy(name, rows)
+            self.many(self._writes.insert_rows[name].text, rows)
         else:
             # Among statements that are sent together there is no COPY.
-            self._copies.append((name, list(rows)))
+            self._send()
+            self._copy(name, rows)
 
     def _copy(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
         text, types = _COPIES[name]
-        with self._writer.copy(text) as copy:
+        with self._connection.cursor() as cursor, cursor.copy(text) as copy:
             if types:
                 copy.set_types(types)
             for row in rows:
                 copy.write_row(row)
 
     def insert_words(self, rows: Sequence[Sequence[Any]]) -> None:
-        self._writer.execute(self._writes.words.text, [_json(rows)])
+        self._held_back.execute(self._writes.words.text, [_json(rows)])
 
     def _forget(self) -> None:
         by_type: dict[str, list[str]] = {}
@@ -231,9 +214,9 @@ class PostgresqlTransaction(SqlTransaction):
             # Of a list nobody knows how long it is, and so such a statement is planned each time.
             alone = len(ids) == 1
             statement = self._writes.forget_one if alone else self._writes.forget
-            self._writer.execute(statement.text, statement.bind({"type": kind, "id": ids[0], "ids": ids}))
+            self._held_back.execute(statement.text, statement.bind({"type": kind, "id": ids[0], "ids": ids}))
         if self._gone:
-            self._writer.executemany(self._writes.delete_resource.text, list(self._gone))
+            self.many(self._writes.delete_resource.text, list(self._gone))
 
 
 def _json(rows: Sequence[Sequence[Any]]) -> str:
@@ -309,5 +292,5 @@ _TYPES: dict[type[Any], str] = {
     **{Boolean: "bool", LargeBinary: "bytea"},
 }
 _COPIES = {name: _copy(table) for name, table in tables.INDEXES.items()}
-_OTHERS = tables.resource, tables.version, concept_tables.concept, concept_tables.concept_property
+_OTHERS = tables.resource, concept_tables.concept, concept_tables.concept_property
 _COPIES |= {table.name: _copy(table) for table in _OTHERS}

@@ -1,4 +1,4 @@
-"""The fixed reading statements: by key, by history, along references."""
+"""The fixed reading statements: by key, of a type, along references."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from sqlalchemy import (
     Integer,
     Select,
     Text,
-    and_,
     bindparam,
     cast,
     exists,
@@ -21,7 +20,6 @@ from sqlalchemy import (
     literal_column,
     not_,
     select,
-    tuple_,
     union_all,
 )
 from sqlalchemy.engine import Dialect
@@ -64,95 +62,10 @@ def heads(dialect: Dialect) -> Select[Any]:
     return found.where(row.type == _TYPE, one_of(dialect, row.id, "ids"))
 
 
-def version() -> Select[Any]:
-    row = tables.version.c
-    found = select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body, row.method)
-    return found.where(row.type == _TYPE, row.id == _ID, row.version == bindparam("version", type_=Integer()))
-
-
-def history(before: bool, since: bool, at: bool) -> Select[Any]:
-    """Versions of one resource, newest first."""
-    row = tables.version.c
-    found = _made(
-        select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body, row.method).where(
-            row.type == _TYPE, row.id == _ID
-        ),
-        since,
-        at,
-    )
-    if before:
-        found = found.where(row.version < bindparam("before", type_=Integer()))
-    return found.order_by(row.version.desc()).limit(_LIMIT)
-
-
-def history_total(since: bool, at: bool) -> Select[Any]:
-    row = tables.version.c
-    found = select(func.count()).select_from(tables.version).where(row.type == _TYPE, row.id == _ID)
-    return _made(found, since, at)
-
-
-def _window(
-    dialect: Dialect, found: Select[Any], resource_type: bool, types: bool, since: bool, at: bool
-) -> Select[Any]:
-    """Versions of one type or of several, made at or after a moment, or current at some moment of a span."""
-    row = tables.version.c
-    if resource_type:
-        found = found.where(row.type == _TYPE)
-    if types:
-        # An expression, not the column: SQLite would read every version of the types and sort them, where the index in
-        # the order of time gives a page at once.
-        found = found.where(one_of(dialect, row.type.concat(""), "types"))
-    return _made(found, since, at)
-
-
-def _made(found: Select[Any], since: bool, at: bool) -> Select[Any]:
-    """Those of some versions that were made at or after a moment, or were current at some moment of a span."""
-    row = tables.version.c
-    if since:
-        found = found.where(row.updated >= bindparam("since", type_=BigInteger()))
-    if at:
-        # Current in the span: made before its end, and not replaced before its beginning.
-        later = tables.version.alias("later")
-        replaced = select(later.c.id).where(
-            later.c.type == row.type,
-            later.c.id == row.id,
-            later.c.version > row.version,
-            later.c.updated <= bindparam("at_low", type_=BigInteger()),
-        )
-        found = found.where(row.updated < bindparam("at_high", type_=BigInteger()), ~exists(replaced))
-    return found
-
-
-def history_of(dialect: Dialect, resource_type: bool, types: bool, since: bool, at: bool, before: bool) -> Select[Any]:
-    """Versions of all resources, or of some types: newest first, ties by type, id and version."""
-    row = tables.version.c
-    found = _window(
-        dialect,
-        select(row.type, row.id, row.version, row.updated, row.fhir_version, row.body, row.method),
-        resource_type,
-        types,
-        since,
-        at,
-    )
-    if before:
-        place = tuple_(
-            bindparam("before_updated", type_=BigInteger()),
-            bindparam("before_type", type_=Text()),
-            bindparam("before_id", type_=Text()),
-            bindparam("before_version", type_=Integer()),
-        )
-        found = found.where(tuple_(row.updated, row.type, row.id, row.version) < place)
-    return found.order_by(row.updated.desc(), row.type.desc(), row.id.desc(), row.version.desc()).limit(_LIMIT)
-
-
-def history_of_total(dialect: Dialect, resource_type: bool, types: bool, since: bool, at: bool) -> Select[Any]:
-    return _window(dialect, select(func.count()).select_from(tables.version), resource_type, types, since, at)
-
-
 def newest() -> Select[Any]:
     """The time of the last write, or that before which no later one may be; 0 where there was none."""
     barrier = select(cast(tables.state.c.value, BigInteger())).where(tables.state.c.name == literal(BARRIER))
-    every = union_all(select(func.max(tables.version.c.updated).label("moment")), barrier).subquery()
+    every = union_all(select(func.max(tables.resource.c.updated).label("moment")), barrier).subquery()
     return select(func.coalesce(func.max(every.c.moment), 0))
 
 
@@ -189,9 +102,7 @@ def all_of_type() -> Select[Any]:
 
 def sent() -> Select[Any]:
     """The same without those that were loaded."""
-    row, version = tables.resource, tables.version.c
-    same = (version.type == row.c.type, version.id == row.c.id, version.version == row.c.version)
-    return all_of_type().join(tables.version, and_(*same)).where(version.method != literal(LOADED))
+    return all_of_type().where(tables.resource.c.method != literal(LOADED))
 
 
 def referenced(dialect: Dialect, parameter: bool, target_type: bool) -> Select[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from apothecary.search.contained import unmarked
 from apothecary.search.predicates import Predicate
-from apothecary.search.query import Query
+from apothecary.search.query import Cursor, Query
 from apothecary.store import choosing, counting, fulltext, plan, reads, spelling
 from apothecary.store.contract import Hit, Page
 from apothecary.store.limited import held, limited
@@ -22,6 +22,11 @@ from apothecary.store.order import order_of, ties_with
 from apothecary.store.rewriting import rewritten
 from apothecary.store.shape import values
 from apothecary.store.statements import Statement, Statements
+
+# Where a hit has its bytes.
+_HEAVY = (Hit._fields.index("body"),)
+# Under this name a query remembers the statement of its first page, with the type and the values.
+_FIRST = "first page"
 
 
 class SqlSearcher(ABC):
@@ -47,33 +52,45 @@ class SqlSearcher(ABC):
         return Listing(resource_type, predicate, values(predicate, self.sequence, phrase, part), sort, query.scored)
 
     def search(self, query: Query, most: int | None = None) -> Page:
+        known = query.memo.get(_FIRST)
+        if known is not None and query.cursor is None:
+            kind, statement, bound = known
+            found = self._hits(query, kind, statement, bound, most)
+            return Page(found[: query.count], more_after=len(found) > query.count, more_before=False)
         backwards = query.cursor is not None and query.cursor.backwards
         # A cursor without an id is the end of the list: nothing lies beyond it.
         cursor = query.cursor if query.cursor is not None and query.cursor.id else None
         # One more than the page holds tells whether there is another page.
         wanted = query.count + 1
-        found: list[Hit] = []
+        found = []
+        stopped: Cursor | None = None
         parts = self._parts(query)
-        for resource_type, predicate in reversed(parts) if backwards else parts:
-            ties = ties_with(cursor, resource_type, bool(query.sort))
-            if ties is None:
-                continue
+        there = [(one, ties_with(cursor, one[0], bool(query.sort))) for one in parts]
+        left = [(*one, ties) for one, ties in there if ties is not None]
+        # On PostgreSQL a look costs twice as much.
+        dear = 1 if self.statements.dialect.name == "sqlite" else 2
+        looks = None if query.looks is None or not left else query.looks // len(left) // dear
+        for resource_type, predicate, ties in reversed(left) if backwards else left:
             place = Place(cursor, ties, backwards)
             limit = wanted if query.sort else wanted - len(found)
-            found += self._page(query, resource_type, predicate, place, limit, most)
+            hits, ends = self._page(query, resource_type, predicate, place, limit, most, looks)
+            found += hits
+            if ends is not None:
+                stopped = Cursor((), resource_type, ends, backwards)
+                break
             if len(parts) == 1:
                 break
             if query.sort and len(query.predicates) > 1:
                 found.sort(key=order_of(query), reverse=backwards)
             if most is not None:
-                found = limited(found, most)
+                found = limited(found, most, _HEAVY)
             if not query.sort and (len(found) >= wanted or _full(found, most)):
                 break
-        more = len(found) > query.count
+        more = len(found) > query.count or stopped is not None
         found = found[: query.count]
         if backwards:
-            return Page(found[::-1], more_after=cursor is not None, more_before=more)
-        return Page(found, more_after=more, more_before=query.cursor is not None)
+            return Page(found[::-1], more_after=cursor is not None, more_before=more, stopped=stopped)
+        return Page(found, more_after=more, more_before=query.cursor is not None, stopped=stopped)
 
     def _parts(self, query: Query) -> list[tuple[str, Predicate | None]]:
         """The types of a query with what is asked of each. Of many types those that hold nothing are left out: to make
@@ -94,24 +111,25 @@ class SqlSearcher(ABC):
         place: Place,
         limit: int,
         most: int | None,
-    ) -> list[Hit]:
-        known = query.memo.get(resource_type) if query.cursor is None else None
-        if known is not None:
-            statement, bound = known
-            return self._hits(query, resource_type, statement, bound, most)
-        listing = self.listing(query, resource_type, predicate)
-        for way in choosing.ways(self, listing, place, limit):
-            found: list[Hit] = []
+        looks: int | None,
+    ) -> tuple[list[Hit], str | None]:
+        """The hits of one type, and the id with which the page ends early, if it does."""
+        listing = self._remembered(query, resource_type, predicate)
+        ends: str | None = None
+        found: list[Hit] = []
+        for way in choosing.ways(self, listing, place, limit, looks):
+            ends = way.ends
+            found = found if way.goes_on else []
             for begin, where in way.steps:
                 statement, bound = self._statement(listing, begin, where, limit - len(found))
                 # A first page in one step that needs no counting runs the same statement with the same values every
                 # time.
                 if way.settled and query.cursor is None and len(way.steps) == 1 and len(query.predicates) == 1:
-                    query.memo[resource_type] = statement, bound
+                    query.memo[_FIRST] = resource_type, statement, bound
                 found += self._hits(query, resource_type, statement, bound, most)
                 if len(found) >= limit or _full(found, most):
-                    return found
-        return found
+                    return found, None
+        return found, ends
 
     def _hits(
         self, query: Query, resource_type: str, statement: Statement, bound: Sequence[Any], most: int | None
@@ -125,7 +143,8 @@ class SqlSearcher(ABC):
                 for one, version, updated, fhir_version, body, known, *keys in rows
             ]
         # The columns of a resource, the definitions in force, and the values that it is sorted by.
-        return [Hit(resource_type, row[0], row[1], row[2], row[3], row[4], row[6:], None, row[5]) for row in rows]
+        hit = Hit._make  # a fifth faster than to name them, and there may be a thousand
+        return [hit((resource_type, row[0], row[1], row[2], row[3], row[4], row[6:], None, row[5])) for row in rows]
 
     def _statement(self, listing: Listing, start: Start, place: Place, limit: int) -> tuple[Statement, tuple[Any, ...]]:
         """The statement for (a part of) one page, and its values."""
@@ -145,7 +164,7 @@ class SqlSearcher(ABC):
             for number in listing.candidates:
                 counted, _ = choosing.bounded_count(self, listing, number, plan.FEW + 1)
                 lines.append(f"part {number} matches {counted}{' or more' if counted > plan.FEW else ''} rows")
-            for way in choosing.ways(self, listing, Place(), query.count + 1):
+            for way in choosing.ways(self, listing, Place(), query.count + 1, query.looks):
                 found = 0
                 for begin, place in way.steps:
                     statement, bound = self._statement(listing, begin, place, query.count + 1)
@@ -177,10 +196,32 @@ class SqlSearcher(ABC):
     def count(self, query: Query) -> int:
         return sum(counting.total(self, listing) for listing in self._counted(query))
 
+    def count_within(self, query: Query, most: int) -> tuple[int, bool]:
+        result = 0
+        for listing in self._counted(query):
+            found, exact = counting.within(self, listing, most - result)
+            result += found
+            if not exact:
+                return result, False
+        return result, True
+
     def _counted(self, query: Query) -> Iterator[Listing]:
         """What a query lists of each type, in no order."""
         for resource_type, predicate in self._parts(query):
-            yield self.listing(Query({}), resource_type, predicate)
+            yield self._remembered(query, resource_type, predicate, counted=True)
+
+    def _remembered(
+        self, query: Query, resource_type: str, predicate: Predicate | None, *, counted: bool = False
+    ) -> Listing:
+        """The `listing` of a query, without its order where its matches are `counted`. It is remembered with the query:
+        to take a predicate apart, and to find the statements for it, takes longer than to run them.
+        """
+        key = "counted" if counted else "listed", resource_type
+        found: Listing | None = query.memo.get(key)
+        if found is None:
+            found = self.listing(Query({}) if counted else query, resource_type, predicate)
+            query.memo[key] = found
+        return found
 
 
 def _full(found: Sequence[Hit], most: int | None) -> bool:

@@ -18,11 +18,12 @@ from sqlalchemy.engine import Dialect
 from apothecary.errors import Busy, InsufficientStorage, TooCostly, Unreachable
 from apothecary.fhir.temporal import instant, now
 from apothecary.search.text import key
-from apothecary.store import concept_statements, filling, reads, similar
+from apothecary.store import concept_statements, filling, history, reads, similar
 from apothecary.store.concepts import SqlConcepts
 from apothecary.store.contract import Head, Past, Reader, Store, Stored, Transaction
 from apothecary.store.limited import held
 from apothecary.store.statements import Statement, Statements
+from apothecary.store.systems import short
 from apothecary.store.writers import busy
 from apothecary.terminology.stored import said
 
@@ -50,7 +51,6 @@ class SqlReader(SqlConcepts, Reader):
         super().__init__(statements)
         self._read = statements.get("read", reads.current)
         self._state = statements.get("state", reads.state)
-        self._read_version = statements.get("read version", reads.version)
 
     def _fetch(
         self, key: Hashable, build: Callable[[], Executable], most: int | None = None, **named: Any
@@ -72,7 +72,7 @@ class SqlReader(SqlConcepts, Reader):
         return Stored(*found[0]) if found else None
 
     def read_version(self, resource_type: str, resource_id: str, version: int) -> Past | None:
-        found = self.rows(self._read_version, (resource_type, resource_id, version))
+        found = self._fetch("read version", history.version, type=resource_type, id=resource_id, version=version)
         return Past(*found[0]) if found else None
 
     def read_many(self, keys: Sequence[tuple[str, str]], most: int | None = None) -> list[Stored]:
@@ -108,7 +108,7 @@ class SqlReader(SqlConcepts, Reader):
         given = tuple(one is not None for one in (before, since, at))
         bound = self._window(resource_type, None, since, at)
         bound |= {"id": resource_id, "before": before, "limit": count}
-        found = self._fetch(("history", *given), partial(reads.history, *given), most, **bound)
+        found = self._fetch(("history", *given), partial(history.history, *given), most, **bound)
         return [Past(*row) for row in found]
 
     def history_total(
@@ -121,7 +121,7 @@ class SqlReader(SqlConcepts, Reader):
     ) -> int:
         given = tuple(one is not None for one in (since, at))
         bound = self._window(resource_type, None, since, at) | {"id": resource_id}
-        found = self._fetch(("history total", *given), partial(reads.history_total, *given), **bound)
+        found = self._fetch(("history total", *given), partial(history.history_total, *given), **bound)
         return int(found[0][0])
 
     def history_of(
@@ -138,8 +138,8 @@ class SqlReader(SqlConcepts, Reader):
         given = tuple(one is not None for one in (resource_type, types, since, at, before))
         bound = self._window(resource_type, types, since, at) | {"limit": count}
         if before is not None:
-            bound |= dict(zip(("before_updated", "before_type", "before_id", "before_version"), before, strict=True))
-        build = partial(reads.history_of, self.statements.dialect, *given)
+            bound |= dict(zip(("before_updated", "before_type", "before_id"), before, strict=False))
+        build = partial(history.history_of, self.statements.dialect, *given)
         return [Past(*row) for row in self._fetch(("history of", *given), build, most, **bound)]
 
     def history_of_total(
@@ -151,7 +151,7 @@ class SqlReader(SqlConcepts, Reader):
         at: tuple[int, int] | None = None,
     ) -> int:
         given = tuple(one is not None for one in (resource_type, types, since, at))
-        build = partial(reads.history_of_total, self.statements.dialect, *given)
+        build = partial(history.history_of_total, self.statements.dialect, *given)
         bound = self._window(resource_type, types, since, at)
         return int(self._fetch(("history of total", *given), build, **bound)[0][0])
 
@@ -192,7 +192,7 @@ class SqlReader(SqlConcepts, Reader):
 
     def has_codes(self, systems: Collection[str]) -> bool:
         build = partial(reads.coded, self.statements.dialect)
-        wanted = [key(one) for one in systems]
+        wanted = [short(key(one)) for one in systems]
         return bool(wanted) and bool(self._fetch("coded", build, systems=self.sequence(wanted)))
 
     def types(self) -> list[str]:

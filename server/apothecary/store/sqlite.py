@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Hashable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote
@@ -200,9 +200,11 @@ class SqliteStore(SqlStore):
             found = connection.execute(statement.text, bound)
             if most is None:
                 return found.fetchall()
-            with closing(found):
+            try:
                 # It is read as it is iterated: what comes after the last of them is never fetched.
-                return limited(found, most)
+                return limited(found, most, statement.heavy)
+            finally:
+                found.close()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT and time.monotonic() > end:
                 raise too_long(self._seconds) from error

@@ -1,9 +1,9 @@
 """The tables. The same on SQLite and PostgreSQL: no trigger, no sequence, no procedure; every key leads with type and
 id.
 
-`resource` has the current version of each resource, `version` every version that ever was (append-only), and one
-`index_*` table for each
-kind of search value the rows of current versions.
+`resource` has the current version of each resource, `superseded` every version that another one took the place of
+(append-only): each text lies in the database once. One `index_*` table for each kind of search value has the rows of
+current versions.
 """
 
 from __future__ import annotations
@@ -42,29 +42,31 @@ resource = Table(
     Column("fhir_version", text, nullable=False, comment="R4, R4B or R5: the version that body is written in"),
     Column("deleted", Boolean, nullable=False),
     Column("body", LargeBinary, comment="the JSON text, UTF-8, compact; null when deleted"),
+    Column("method", text, comment="the interaction that made it; null for what is contained, which has no versions"),
     PrimaryKeyConstraint("type", "id"),
     Index("resource_updated", "type", "updated", "id"),
+    # Each transaction looks for the newest change, and the history of all types begins with it.
+    Index("resource_written", "updated", "type", "id"),
 )
 
 # Few rows: what a count of a type takes away from its index entries, without a look at any resource.
 # In the words of the statement, or SQLite does not see that the index will do.
 Index("resource_deleted", resource.c.type, sqlite_where=text_("deleted = 1"), postgresql_where=resource.c.deleted)
 
-version = Table(
-    "version",
+superseded = Table(
+    "superseded",
     metadata,
     Column("type", text, nullable=False),
     Column("id", text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("updated", BigInteger, nullable=False),
+    Column("replaced", BigInteger, nullable=False, comment="when the next version was made"),
     Column("fhir_version", text, nullable=False),
-    Column(
-        "method", text, nullable=False, comment="POST, PUT, PATCH or DELETE: the interaction that made this version"
-    ),
+    Column("method", text, nullable=False, comment="POST, PUT, PATCH, DELETE or LOAD: what made this version"),
     Column("body", LargeBinary),
     PrimaryKeyConstraint("type", "id", "version"),
-    Index("version_updated", "updated", "type", "id", "version"),
-    Index("version_type_updated", "type", "updated", "id", "version"),
+    Index("superseded_updated", "updated", "type", "id"),
+    Index("superseded_type_updated", "type", "updated", "id"),
 )
 
 state = Table(

@@ -1,5 +1,5 @@
-"""Writing, once for both databases: versions are appended, the current row replaced, the index rows of the resource
-made anew.
+"""Writing, once for both databases: the current version goes among those that are superseded, the next one takes its
+place, and the index rows of the resource are made anew.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    ColumnElement,
     Delete,
     Insert,
     Integer,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     insert,
+    select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -60,14 +62,15 @@ class Writes:
 
     def __init__(self, store: SqlStore) -> None:
         get = store.statements.get
+        self.supersede = get("supersede", _supersede)
         self.update_resource = get("update resource", _update_resource)
-        self.amend = [get(("amend", table.name), partial(_amend, table)) for table in (tables.resource, tables.version)]
+        self.amend = get("amend", _amend)
         self.insert_rows = {
             name: get(("insert rows", name), partial(_insert, table)) for name, table in tables.INDEXES.items()
         }
         self.insert_rows |= {
             table.name: get(("insert rows", table.name), partial(_insert, table))
-            for table in (tables.resource, tables.version, *concept_tables.TABLES)
+            for table in (tables.resource, *concept_tables.TABLES)
         }
         self.concepts = ConceptWriter(store.statements)
         self.delete_rows = {
@@ -94,6 +97,20 @@ def _insert_missing(table: Table, dialect: Dialect) -> Insert:
     return into(table).values(named).on_conflict_do_nothing()
 
 
+def _supersede() -> Insert:
+    """Copies the current version to those that are superseded. Its text never leaves the database."""
+    row = tables.resource
+    replaced = bindparam("new_updated", type_=BigInteger())
+    values = [replaced if one.name == "replaced" else row.c[one.name] for one in tables.superseded.columns]
+    return insert(tables.superseded).from_select(
+        [one.name for one in tables.superseded.columns], select(*values).where(*_old(row))
+    )
+
+
+def _old(row: Table) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return row.c.type == bindparam("old_type", type_=Text()), row.c.id == bindparam("old_id", type_=Text())
+
+
 def _update_resource() -> Update:
     row = tables.resource
     changed = {
@@ -102,17 +119,11 @@ def _update_resource() -> Update:
         "fhir_version": bindparam("new_fhir_version", type_=Text()),
         "deleted": bindparam("new_deleted", type_=Boolean()),
         "body": bindparam("new_body", type_=LargeBinary()),
+        "method": bindparam("method", type_=Text()),
     }
     # Nobody else can have changed it since it was read: SQLite has one writer, PostgreSQL refuses the second, and the
-    # key of `version` refuses a number that is taken.
-    return (
-        update(row)
-        .values(changed)
-        .where(
-            row.c.type == bindparam("old_type", type_=Text()),
-            row.c.id == bindparam("old_id", type_=Text()),
-        )
-    )
+    # key of `superseded` refuses a number that is taken.
+    return update(row).values(changed).where(*_old(row))
 
 
 def _named(stored: Stored, method: str) -> dict[str, Any]:
@@ -122,13 +133,10 @@ def _named(stored: Stored, method: str) -> dict[str, Any]:
     return {**values, **new, "old_type": stored.type, "old_id": stored.id, "method": method}
 
 
-def _amend(table: Table) -> Update:
-    same = (
-        table.c.type == bindparam("type", type_=Text()),
-        table.c.id == bindparam("id", type_=Text()),
-        table.c.version == bindparam("version", type_=Integer()),
-    )
-    return update(table).values(body=bindparam("new_body", type_=LargeBinary())).where(*same)
+def _amend() -> Update:
+    row = tables.resource
+    same = *_old(row), row.c.version == bindparam("version", type_=Integer())
+    return update(row).values(body=bindparam("new_body", type_=LargeBinary())).where(*same)
 
 
 def _delete_rows(table: Table) -> Delete:
@@ -177,7 +185,7 @@ class SqlTransaction(SqlReader, Transaction):
     def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
         self.flush()
         found = self._cursor.execute(statement.text, bound)
-        return list(found.fetchall()) if most is None else limited(found, most)
+        return list(found.fetchall()) if most is None else limited(found, most, statement.heavy)
 
     def read(self, resource_type: str, resource_id: str) -> Stored | None:
         # Every write reads first, so this must not end the holding back.
@@ -229,10 +237,9 @@ class SqlTransaction(SqlReader, Transaction):
         self.touched[key] = _head(stored)
         before = self.read(*key)
         self._seen.pop(key, None)
-        named = {"type": stored.type, "id": stored.id, "version": stored.version, "new_body": stored.body}
-        for statement in self._writes.amend:
-            if self.run(statement, **named).rowcount != 1:
-                raise Conflict(f"{stored.type}/{stored.id} was changed by somebody else at the same time")
+        named = {"old_type": stored.type, "old_id": stored.id, "version": stored.version, "new_body": stored.body}
+        if self.run(self._writes.amend, **named).rowcount != 1:
+            raise Conflict(f"{stored.type}/{stored.id} was changed by somebody else at the same time")
         self._index(stored, rows, before=before)
 
     def index(self, stored: Stored, rows: Iterable[Indexed] | Shaped, *, fresh: bool) -> None:
@@ -272,7 +279,7 @@ class SqlTransaction(SqlReader, Transaction):
         for piece in shaped.pieces:
             self._pieces.setdefault(piece, False)
         for kind, identity in shaped.contained:
-            self._contained.append((kind, identity, *stored[2:5], False, None))
+            self._contained.append((kind, identity, *stored[2:5], False, None, None))
 
     @property
     def holding(self) -> bool:
@@ -303,17 +310,16 @@ class SqlTransaction(SqlReader, Transaction):
         self._held = 0
 
     def _write_versions(self) -> None:
-        """Insert resources that are new, give others their next version, and append the versions of both."""
+        """Insert resources that are new, and give others their next version."""
         new, following = list(self._new.values()), list(self._next.values())
         self._new.clear()
         self._next.clear()
         if new:
-            self.insert_rows("resource", [(*one[:5], one.deleted, one.body) for one, _ in new])
+            self.insert_rows("resource", [(*one[:5], one.deleted, one.body, method) for one, method in new])
         if following:
-            statement = self._writes.update_resource
-            self.many(statement.text, [statement.bind(_named(*one)) for one in following])
-        if new or following:
-            self.insert_rows("version", [(*one[:5], method, one.body) for one, method in new + following])
+            named = [_named(*one) for one in following]
+            for statement in (self._writes.supersede, self._writes.update_resource):
+                self.many(statement.text, [statement.bind(one) for one in named])
 
     def _forget(self) -> None:
         """Delete the index rows of what is stale, and what was contained."""

@@ -20,9 +20,12 @@ from apothecary.validation.rules import BASE, Rule
 from apothecary.validation.run import Run, Stop
 from apothecary.validation.structure import walk_document
 
-__all__ = ["RULES", "Options", "Rule", "find_rule", "not_evaluated", "validate"]
+__all__ = ["ERRORS", "RULES", "Options", "Rule", "find_rule", "not_evaluated", "validate"]
 
 _DEFAULT = Options()
+
+# For whoever refuses what is wrong, and has no use for advice.
+ERRORS = Options(errors_only=True)
 
 
 def validate(resource: Any, version: FhirVersion, *, options: Options = _DEFAULT) -> list[Issue]:

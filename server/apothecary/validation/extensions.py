@@ -33,6 +33,7 @@ _SUGGESTED = 100
 
 def check_extension(value: dict[str, Any], at: At, run: Run) -> None:
     """Check the url of an Extension, and all that its definition says about its inside."""
+    run.alone = False
     url = value.get("url")
     if not isinstance(url, str) or (at is not None and at[0] is not None and at[0][1] in EXTENSIONS):
         return  # A part of another extension is checked with it.
@@ -50,6 +51,7 @@ def check_extension(value: dict[str, Any], at: At, run: Run) -> None:
 
 def check_extensions(value: dict[str, Any], at: At, run: Run, modifier: bool) -> None:
     """Check that a known extension may stand at its place; `modifier` says that it stands in modifierExtension."""
+    run.alone = False
     url = value.get("url")
     if not isinstance(url, str) or at is None:
         return

@@ -106,6 +106,8 @@ def _native_judge(invariant: Invariant, native: Native) -> Judge:
     def judge(value: Any, at: At, run: Run) -> None:
         if not isinstance(value, dict) or (contained_exempt and run.resource is not run.root):
             return
+        if run.options.errors_only and not run.wants(rule):
+            return
         for inside, more in native(value):
             run.report(rule, at, _text(invariant, more), inside=inside)
 
@@ -119,7 +121,12 @@ def _compiled_judge(version: FhirVersion, invariant: Invariant, structure: str) 
     fulfilled: set[Hashable] = set()
 
     def judge(value: Any, at: At, run: Run) -> None:
-        known = None if read is None else alike(value, read)
+        if run.options.errors_only and not run.wants(rule):
+            return
+        if read is None:
+            run.alone, known = False, None
+        else:
+            known = alike(value, read)
         if known is not None and known in fulfilled:
             return
         focus = item_of(run.tables, value, structure)

@@ -74,6 +74,8 @@ _PARTS = {
 
 
 def _is_ndc(code: str) -> bool:
+    if ndc.is_written(code):
+        return True
     # Searches read other signs in place of hyphens; a resource has none. Without hyphens a product has 8 or 9 digits,
     # which are mostly packages that have lost their zeroes.
     return ndc.hyphenated(code) == code and bool(ndc.readings(code)) and ("-" in code or len(code) >= 10)

@@ -270,6 +270,7 @@ def check_narrative(value: Any, at: At, key: str, index: int | None, depth: int,
     for rule_id, text in found:
         run.report(BASE.get(rule_id) or _TXT[rule_id], at, text, key=key, index=index)
     if links:
+        run.alone = False
         known = _ids(run.resource)
         for name in links:
             if name not in known and unquote(name) not in known:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from apothecary.errors import Severity
@@ -46,8 +47,9 @@ class Options:
     at hand; profiles on targets are checked on it. `coverage` is told what was checked and what was not.
     `known` answers whether a relative reference, such as `Medication/1` and never with a version, has a target outside
     the resource or bundle; without it such references are not followed. `disabled` and `severities` are by rule id,
-    invariant keys included. `resource_type` is the type that the place asks for. `medication_rules` False leaves only
-    what the specification says. `conditional_references` allows references by criteria, which only a transaction may
+    invariant keys included; with `errors_only` nothing less severe is told. `resource_type` is the type that the place
+    asks for. `medication_rules` False leaves only what the specification says.
+    `conditional_references` allows references by criteria, which only a transaction may
     hold, in a resource that was taken out of one. `profiles` are checked, too. `max_depth` bounds the nesting of
     elements, `max_issues` the issues. `max_steps`, `max_steps_each` and `max_seconds_each` bound what the expressions
     of profiles may cost, all together and each; one that costs more is reported as not evaluated.
@@ -58,6 +60,7 @@ class Options:
     coverage: Coverage | None = None
     disabled: frozenset[str] = frozenset()
     severities: Mapping[str, Severity] = field(default_factory=dict)
+    errors_only: bool = False
     resource_type: str | None = None
     medication_rules: bool = True
     conditional_references: bool = False
@@ -67,3 +70,9 @@ class Options:
     max_steps: int = MAX_STEPS
     max_steps_each: int = MAX_STEPS_EACH
     max_seconds_each: float = MAX_SECONDS_EACH
+
+    @cached_property
+    def usual(self) -> bool:
+        """Whether what stands in an element alone is judged as always: by all rules, and by no profile."""
+        told = self.disabled or self.severities or self.coverage is not None or self.profiles is not None
+        return not told and self.medication_rules and self.max_depth == MAX_DEPTH

@@ -24,23 +24,34 @@ Walk = Callable[[Any, At, int, Run], None]
 ObjectCheck = Callable[[dict[str, Any], At, Run], None]
 
 
-def one_object(found: Property, walk: Walk, after: tuple[ObjectCheck, ...]) -> Check:
-    """A property with one object, which is walked, and then checked by `after`."""
+def followed(walk: Walk, after: tuple[ObjectCheck, ...]) -> Walk:
+    """`walk`, and then the checks of `after`."""
+    if not after:
+        return walk
+
+    def both(value: Any, at: At, depth: int, run: Run) -> None:
+        walk(value, at, depth, run)
+        if isinstance(value, dict):
+            for one in after:
+                one(value, at, run)
+
+    return both
+
+
+def one_object(found: Property, walk: Walk) -> Check:
+    """A property with one object, which is walked."""
     name = found.name
 
     def check(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -> None:
         if not isinstance(value, dict):
             not_single(value, at, name, found, run)
             return
-        here = (at, name, None)
-        walk(value, here, depth + 1, run)
-        for one in after:
-            one(value, here, run)
+        walk(value, (at, name, None), depth + 1, run)
 
     return check
 
 
-def objects(found: Property, walk: Walk, after: tuple[ObjectCheck, ...]) -> Check:
+def objects(found: Property, walk: Walk) -> Check:
     """A property with an array of objects, each as in `one_object`."""
     name = found.name
 
@@ -52,11 +63,7 @@ def objects(found: Property, walk: Walk, after: tuple[ObjectCheck, ...]) -> Chec
             if item is None:
                 run.report(BASE["null-value"], at, "is null", key=name, index=index)
                 continue
-            here = (at, name, index)
-            walk(item, here, depth + 1, run)
-            if after and isinstance(item, dict):
-                for one in after:
-                    one(item, here, run)
+            walk(item, (at, name, index), depth + 1, run)
 
     return check
 

@@ -25,6 +25,9 @@ def check_reference(value: dict[str, Any], at: At, run: Run, targets: tuple[str,
     """
     reference = value.get("reference")
     declared = value.get("type")
+    if reference is not None:
+        # Where it leads hangs on what is around it.
+        run.alone = False
     if targets:
         _check_target(reference, declared, targets, at, run)
         return
@@ -72,6 +75,7 @@ def _is_in_bundle(value: dict[str, Any], reference: str, at: At, run: Run) -> bo
 
 def check_canonical(value: str, targets: tuple[str, ...], at: At, run: Run) -> None:
     """Check a canonical that points into the same resource: `#id`."""
+    run.alone = False
     found = contained(run, value[1:])
     if found is None:
         if value != "#":
@@ -116,6 +120,13 @@ def target_type(reference: str, run: Run) -> str | None:
 
 
 def _check_target(reference: Any, declared: Any, targets: tuple[str, ...], at: At, run: Run) -> None:
+    if (
+        declared is None
+        and run.bundle is None
+        and isinstance(reference, str)
+        and reference.partition("/")[0] in targets
+    ):
+        return  # Most are like that; whether it has the form of a reference is checked by itself.
     found = target_type(reference, run) if isinstance(reference, str) else None
     if found is None and isinstance(declared, str) and run.tables.is_resource_type(declared):
         found = declared

@@ -54,6 +54,7 @@ class Run:
     """
 
     __slots__ = (
+        "alone",
         "budget",
         "bundle",
         "conforming",
@@ -68,6 +69,7 @@ class Run:
         "resource",
         "resource_at",
         "root",
+        "sparing",
         "tables",
         "unjudged",
     )
@@ -77,6 +79,10 @@ class Run:
         self.tables = tables
         self.options = options
         self.max_depth = options.max_depth
+        # Whether values may be passed over that were found sound before, and whether what was looked at since the
+        # innermost of them began is that value alone: see `sparing`.
+        self.sparing = False
+        self.alone = True
         self.findings: list[Finding] = []
         self.resource: JSON = document
         self.root: JSON = document
@@ -109,12 +115,19 @@ class Run:
         """Note that `rule` is broken at `at`, or at its child `key` (and `index`), or at the path `inside` from
         there.
         """
-        if rule.id in self.options.disabled:
+        if not self.wants(rule):
             return
         pointer = pointer_of(at if key is None else (at, key, index)) + inside
         self.findings.append(Finding(rule, pointer, text, remedy))
         if len(self.findings) >= self.options.max_issues:
             raise Stop
+
+    def wants(self, rule: Rule) -> bool:
+        """Whether anybody is told what breaks `rule`."""
+        options = self.options
+        if rule.id in options.disabled:
+            return False
+        return not options.errors_only or options.severities.get(rule.id, rule.severity) in ("error", "fatal")
 
     def withdraw(self, rule: str, at: At) -> None:
         """Take back what was reported of a rule in the value at `at`, whose walk has just ended."""

@@ -24,10 +24,20 @@ from apothecary.validation.elements import object_checks, primitive_check
 from apothecary.validation.extensions import check_extension
 from apothecary.validation.invariants import judges
 from apothecary.validation.medication import checks_for
-from apothecary.validation.properties import Check, ObjectCheck, Walk, objects, one_object, one_primitive, primitives
+from apothecary.validation.properties import (
+    Check,
+    ObjectCheck,
+    Walk,
+    followed,
+    objects,
+    one_object,
+    one_primitive,
+    primitives,
+)
 from apothecary.validation.references import check_reference, contained
 from apothecary.validation.rules import BASE
 from apothecary.validation.run import At, Run, expression, pointer_of
+from apothecary.validation.sparing import sparing
 from apothecary.validation.systems import check_identifier, check_system, check_unit
 from apothecary.validation.vital_signs import vital_sign
 
@@ -160,8 +170,11 @@ def _compile_field(shape: Shape, key: str) -> Check | None:
         accept, one = primitive_check(shape.version, found)
         return primitives(found, accept, one) if element.is_list else one_primitive(found, accept, one)
     walk = _walk_of(shape, found)
-    after = () if kind == "resource" else object_checks(shape.version, found)
-    return objects(found, walk, after) if element.is_list else one_object(found, walk, after)
+    if kind != "resource":
+        walk = followed(walk, object_checks(shape.version, found))
+        if found.type not in ("Extension", "Reference"):
+            walk = sparing(walk)
+    return objects(found, walk) if element.is_list else one_object(found, walk)
 
 
 def _element_id(form: Check) -> Check:
@@ -171,6 +184,7 @@ def _element_id(form: Check) -> Check:
 
     def check(value: Any, parent: dict[str, Any], at: At, depth: int, run: Run) -> None:
         form(value, parent, at, depth, run)
+        run.alone = False
         if isinstance(value, str):
             # A resource is walked before what it contains is left, so the ids are kept by resource.
             known = run.element_ids.setdefault(id(run.resource), {})
@@ -229,6 +243,7 @@ def _inner_resource(value: Any, at: At, depth: int, run: Run) -> None:
 
 
 def _walk_resource(value: Any, at: At, depth: int, run: Run) -> None:
+    run.alone = False
     shape = resource_shape(value, at, run)
     if shape is not None:
         run.resource, run.resource_at = value, at
@@ -236,7 +251,9 @@ def _walk_resource(value: Any, at: At, depth: int, run: Run) -> None:
 
 
 def _enter(shape: Shape, value: dict[str, Any], at: At, depth: int, run: Run) -> None:
-    outer, outer_url = run.bundle, run.full_url
+    outer, outer_url, outer_sparing = run.bundle, run.full_url, run.sparing
+    # In its language all of its codes are to be displayed.
+    run.sparing = run.options.usual and "language" not in value
     if outer is not None:
         run.full_url = outer.full_url(value) or outer_url
     if shape.structure.name == "Bundle":
@@ -250,7 +267,7 @@ def _enter(shape: Shape, value: dict[str, Any], at: At, depth: int, run: Run) ->
         check_resource(profiles, value, at, run)
     if run.options.coverage is not None:
         _leave_unchecked(value, run)
-    run.bundle, run.full_url = outer, outer_url
+    run.bundle, run.full_url, run.sparing = outer, outer_url, outer_sparing
 
 
 def _leave_unchecked(value: dict[str, Any], run: Run) -> None:

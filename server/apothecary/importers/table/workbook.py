@@ -12,7 +12,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import IO, Any
@@ -63,8 +63,13 @@ def sheet(member: Member, report: Report, wanted: str | None) -> Iterator[Sheet]
                     raise Torn(f"is larger than {_LARGEST_FILE} bytes")
                 copy.write(block)
         parts = _looked_up(copy)
-        with _books(copy) as (values, formulas):
-            yield _sheet(member.name, values, formulas, parts, wanted, report)
+        with ExitStack() as books:
+            # Of a part that does not say how large it is, openpyxl reads each row with every opening.
+            values = books.enter_context(_book(copy, data_only=True))
+            chosen = _chosen(member.name, values, wanted, report)
+            seen = parts.get(str(getattr(chosen, "_worksheet_path", "")).lstrip("/")) or _Seen(formulas=True)
+            formulas = books.enter_context(_book(copy, data_only=False))[chosen.title] if seen.formulas else None
+            yield Sheet(chosen.title, _rows(chosen, formulas, seen))
 
 
 def _looked_up(copy: IO[bytes]) -> dict[str, _Seen]:
@@ -117,21 +122,17 @@ def _index(letters: bytes) -> int:
 
 
 @contextmanager
-def _books(copy: IO[bytes]) -> Iterator[tuple[Any, Any]]:
+def _book(copy: IO[bytes], *, data_only: bool) -> Iterator[Any]:
+    """The workbook with the values of its cells as they were calculated last, or with their formulas."""
     from openpyxl import load_workbook
 
     with warnings.catch_warnings(), _understood():
         # What it does not understand, and leaves alone: drop-down lists, print settings.
         warnings.simplefilter("ignore")
         copy.seek(0)
-        values = load_workbook(copy, read_only=True, data_only=True, keep_links=False)
-        copy.seek(0)
-        formulas = load_workbook(copy, read_only=True, data_only=False, keep_links=False)
-    try:
-        yield values, formulas
-    finally:
-        values.close()
-        formulas.close()
+        book = load_workbook(copy, read_only=True, data_only=data_only, keep_links=False)
+    with closing(book):
+        yield book
 
 
 @contextmanager
@@ -148,8 +149,8 @@ def _understood() -> Iterator[None]:
         raise Torn(f"is no workbook that can be read: {error}") from error
 
 
-def _sheet(file: str, values: Any, formulas: Any, parts: dict[str, _Seen], wanted: str | None, report: Report) -> Sheet:
-    tables = [one for one in values.worksheets if hasattr(one, "iter_rows")]
+def _chosen(file: str, book: Any, wanted: str | None, report: Report) -> Any:
+    tables = [one for one in book.worksheets if hasattr(one, "iter_rows")]
     names = [one.title for one in tables]
     if wanted is not None and wanted not in names:
         raise Torn(f"has no sheet {wanted!r}; it has {', '.join(map(repr, names[:20])) or 'none'}")
@@ -161,8 +162,7 @@ def _sheet(file: str, values: Any, formulas: Any, parts: dict[str, _Seen], wante
     if others and wanted is None:
         said = f"the sheet {chosen.title!r} is read; the others are not: {', '.join(map(repr, others[:20]))}"
         report.skipped(Place(file, column="sheet"), said)
-    looked_up = parts.get(str(getattr(chosen, "_worksheet_path", "")).lstrip("/")) or _Seen(formulas=True)
-    return Sheet(chosen.title, _rows(chosen, formulas[chosen.title] if looked_up.formulas else None, looked_up))
+    return chosen
 
 
 def _rows(values: Any, formulas: Any, seen: _Seen) -> Iterator[Row]:

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R5/search.html#_text and https://hl7.org/fhir/R5/compositio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from html.parser import HTMLParser
 from typing import Any
@@ -74,33 +74,25 @@ def narrative(resource: Mapping[str, Any]) -> list[str]:
 def content(node: Mapping[str, Any], structure: str, version: FhirVersion) -> list[str]:
     """Every text in `node`, a resource or element of the shape `structure`: narrative, strings, markdown and codes."""
     found: list[str] = []
-    for kind, text in _written(node, structure, version):
-        if kind == "xhtml":
-            found += _blocks(text)
-        else:
-            found.append(text)
+    _collect(node, _shape(structure, version), found, _blocks)
     return found
 
 
 def characters(resource: Mapping[str, Any], version: FhirVersion) -> int:
     """How much there is to read for full text searches, in characters, with the markup of narratives."""
-    return sum(len(text) for _, text in _written(resource, resource["resourceType"], version))
-
-
-def _written(node: Mapping[str, Any], structure: str, version: FhirVersion) -> list[tuple[str, str]]:
-    """The texts as they are written, each behind its type."""
-    found: list[tuple[str, str]] = []
-    _collect(node, _shape(structure, version), found)
-    return found
+    found: list[str] = []
+    _collect(resource, _shape(resource["resourceType"], version), found, lambda narrative: [narrative])
+    return sum(map(len, found))
 
 
 class _Shape:
     """Where texts may stand in a value of the shape `name`, which may be `xhtml` or a text type."""
 
-    __slots__ = ("_members", "any", "name", "version")
+    __slots__ = ("_members", "any", "name", "narrative", "version")
 
     def __init__(self, name: str, version: FhirVersion) -> None:
         self.name = name
+        self.narrative = name == "xhtml"
         self.version = version
         self.any = definitions(version).structure_of({"resourceType": "Basic"}, name) != name
         """Whether any resource may stand there, which says itself what it is."""
@@ -119,22 +111,29 @@ class _Shape:
         return _shape(definitions(self.version).structure_of(value, self.name), self.version) if self.any else self
 
 
-def _collect(node: Mapping[str, Any], shape: _Shape, found: list[tuple[str, str]]) -> None:
+def _collect(
+    node: Mapping[str, Any], shape: _Shape, found: list[str], of_narrative: Callable[[str], list[str]]
+) -> None:
+    """Put the texts in `node` into `found`, and of its narratives those that `of_narrative` says."""
     members = shape._members or shape.members
     for name, value in node.items():
         inner = members.get(name)
         if inner is None:
             continue
-        if value.__class__ is str:
-            found.append((inner.name, value))
-        elif value.__class__ is dict:
-            _collect(value, inner.of(value) if inner.any else inner, found)
-        elif value.__class__ is list:
+        kind = value.__class__
+        if kind is str:
+            if inner.narrative:
+                found += of_narrative(value)
+            else:
+                found.append(value)
+        elif kind is dict:
+            _collect(value, inner.of(value) if inner.any else inner, found, of_narrative)
+        elif kind is list:
             for one in value:
-                if one.__class__ is str:
-                    found.append((inner.name, one))
-                elif one.__class__ is dict:
-                    _collect(one, inner.of(one) if inner.any else inner, found)
+                if one.__class__ is dict:
+                    _collect(one, inner.of(one) if inner.any else inner, found, of_narrative)
+                elif one.__class__ is str:
+                    found += of_narrative(one) if inner.narrative else (one,)
 
 
 @lru_cache(maxsize=8192)

@@ -43,6 +43,9 @@ ELEMENTS = frozenset(
     }
 )
 
+# A NamedTuple is made in Python, a tuple is not.
+_row = tuple.__new__
+
 BOOLEAN_SYSTEM = "http://terminology.hl7.org/CodeSystem/special-values"
 
 
@@ -95,7 +98,7 @@ def _add(rows: list[IndexRow], parameter: str, kind: str, json: object, value: V
 
 def _add_code(rows: list[IndexRow], parameter: str, system: str, code: str, value: Value) -> None:
     short, element = key(system), value.element
-    rows += [TokenRow(parameter, short, form, element) for form in value.systems.indexed(system, code)]
+    rows += [_row(TokenRow, (parameter, short, form, element)) for form in value.systems.indexed(system, code)]
 
 
 def _add_coding(rows: list[IndexRow], parameter: str, coding: dict[str, str], value: Value) -> None:
@@ -124,7 +127,7 @@ def _add_identifier(rows: list[IndexRow], parameter: str, identifier: dict[str, 
 def _add_text(rows: list[IndexRow], parameter: str, text: object, element: int) -> None:
     if isinstance(text, str) and text.strip():
         folded = bare(text)
-        rows.append(StringRow(parameter, folded[:KEY_LENGTH], folded, text, element))
+        rows.append(_row(StringRow, (parameter, folded[:KEY_LENGTH], folded, text, element)))
 
 
 def predicate(parameter: str, modifier: str | None, text: str, request: Request) -> Predicate:
