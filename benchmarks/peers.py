@@ -297,9 +297,9 @@ def main(
         try:
             for name, asked in chosen.items():
                 loads = {one.name: Load(one, asked, connections, folder / "requests") for one in measured}
-                for server, one in loads.items():
-                    click.echo(f"{name}: {server} is {one.warm_up(seconds, warmings)}", err=True)
-                rounded = [{server: one.measure(seconds) for server, one in loads.items()} for _ in range(rounds)]
+                for server, sent in loads.items():
+                    click.echo(f"{name}: {server} is {sent.warm_up(seconds, warmings)}", err=True)
+                rounded = [{server: sent.measure(seconds) for server, sent in loads.items()} for _ in range(rounds)]
                 rows += summarize(name, rounded, ours.name)
         finally:
             # What was measured before a server refused a request took minutes, and stands.
