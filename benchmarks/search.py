@@ -1,12 +1,15 @@
 """How long searches take, and how that grows with the catalogue: p50 and p99 at several sizes, in one run.
 
-    python -m benchmarks.search --sizes 10000,100000,1000000 [--database URL] [--filled] [--only WORD] [--json FILE]
+    python -m benchmarks.search --sizes 10000,100000,1000000 [--database URL]... [--filled] [--only WORD] [--json FILE]
 
 Each search is run through the interaction that answers it over HTTP, bundle and all, without the web server. Every one
 asks for something else, so that no answer is remembered; `_count` is 20. All are run twice: the first time pages of the
 database may have to come from the disk, the second time they are in memory. What is asked for is as rare at every size:
 a value that `MATCHES` resources have, where one value does not name one resource; or it is in a fixed share of them,
 where the search is for what is common.
+
+At the end stands a table of all databases. A large one is made of a small one by `benchmarks.multiply`; `--products`
+tells how many different ones it has then.
 
 The times are of the processor, so that other work on the machine does not count: of this process, and with a PostgreSQL
 on this machine of its processes that serve it.
@@ -22,7 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -164,6 +167,32 @@ def _common_has(random_: random.Random, products: int) -> tuple[str, str]:
     return "Medication", f"_has:MedicationKnowledge:associated-medication:doseform={form}"
 
 
+def _common_text(random_: random.Random, products: int) -> tuple[str, str]:
+    """Every form has the first word; each ingredient stands in many texts."""
+    return "Medication", f"form:text=form&_content={catalogue.name(random_.randrange(12))}"
+
+
+def _begun(random_: random.Random, products: int) -> tuple[str, str]:
+    return "MedicationKnowledge", f"_content={random_.choice(catalogue.SYLLABLES)[0]}*&_total=accurate"
+
+
+def _equal(random_: random.Random, products: int) -> tuple[str, str]:
+    """Some seventy dates, each of thousands."""
+    return "Medication", f"status={random_.choice(('active', 'inactive'))}&_sort=-expiration-date"
+
+
+def _estimated(random_: random.Random, products: int) -> tuple[str, str]:
+    return "Medication", f"status={random_.choice(('active', 'inactive'))}&_total=estimate"
+
+
+def _counted(random_: random.Random, products: int) -> tuple[str, str]:
+    return "Medication", f"form={10_000_000 + random_.randrange(12)}&_summary=count"
+
+
+def _everything(random_: random.Random, products: int) -> tuple[str, str]:
+    return random_.choice(("Medication", "MedicationKnowledge")), "_total=accurate"
+
+
 SEARCHES: dict[str, Make] = {
     "token": _token,
     "string": _string,
@@ -186,6 +215,12 @@ SEARCHES: dict[str, Make] = {
     "fifty codes": _fifty,
     "common strength": _common_strength,
     "_has, common": _common_has,
+    "common text and word": _common_text,
+    "begun words, total": _begun,
+    "sorted, equal values": _equal,
+    "common value, estimate": _estimated,
+    "common form, count alone": _counted,
+    "whole type, total": _everything,
 }
 
 
@@ -216,9 +251,11 @@ class Figures(NamedTuple):
     matches: float
 
 
-def measure(service: Service, total: int, runs: int, only: str = "") -> Iterator[tuple[str, Figures]]:
-    """Figures of every kind of search that has `only` in its name."""
-    products = (total - min(catalogue.MAKERS, max(1, total // 100))) * 4 // 10
+def measure(
+    service: Service, total: int, runs: int, only: str = "", products: int | None = None
+) -> Iterator[tuple[str, Figures]]:
+    """Figures of every kind of search that has `only` in its name; `products` is how many different ones there are."""
+    products = products or (total - min(catalogue.MAKERS, max(1, total // 100))) * 4 // 10
     for label, make in SEARCHES.items():
         if only not in label:
             continue
@@ -263,11 +300,35 @@ def _percentiles(times: Sequence[float]) -> tuple[float, float]:
     return ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)]
 
 
+def table(results: dict[str, dict[str, Figures]]) -> str:
+    """The p50 and p99 of each search in each database, as Markdown; and how much the p99 grew from the smallest to the
+    largest of a store.
+    """
+    places = list(dict.fromkeys(place for found in results.values() for place in found))
+    stores = list(dict.fromkeys(place.split()[0] for place in places))
+    lines = [
+        f"| | {' | '.join([*places, *(f'{one} grew' for one in stores)])} |",
+        "| --- " * (len(places + stores) + 1) + "|",
+    ]
+    for label, found in results.items():
+        cells = [f"{found[place].p50:.1f}, {found[place].p99:.1f}" for place in places]
+        for store in stores:
+            own = [found[place].p99 for place in places if place.split()[0] == store]
+            cells.append(f"{own[-1] / own[0]:.1f}")
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", default="10000,100000")
     parser.add_argument("--runs", type=int, default=500)
-    parser.add_argument("--database", help="the URL of an empty database for each size: {size} stands for the size")
+    parser.add_argument(
+        "--database",
+        action="append",
+        help="the URL of an empty database for each size: {size} stands for the size; several are measured in turn",
+    )
+    parser.add_argument("--products", type=int, help="different products, where the databases were multiplied")
     parser.add_argument(
         "--filled", action="store_true", help="the databases were filled by an earlier run; search only"
     )
@@ -277,8 +338,10 @@ def main() -> None:
     options = parser.parse_args()
     results: dict[str, dict[str, Figures]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for size in map(int, options.sizes.split(",")):
-            url = (options.database or f"sqlite:///{folder}/{{size}}.db").format(size=size)
+        urls = options.database or [f"sqlite:///{folder}/{{size}}.db"]
+        for size, one_url in product(map(int, options.sizes.split(",")), urls):
+            url = one_url.format(size=size)
+            place = f"{url.partition(':')[0].partition('+')[0]} {size}"
             settings = Settings(database=url, content=options.content, durability="normal")
             done = (
                 "filled before" if options.filled else f"loaded at {fill(settings, catalogue.resources(size)):,.0f}/s"
@@ -286,12 +349,13 @@ def main() -> None:
             store = open_store(settings)
             sync(settings, store)
             service = make_service(settings, store)
-            print(f"{size} resources: {done}", flush=True)
-            for label, one in measure(service, size, options.runs, options.only):
-                results.setdefault(label, {})[str(size)] = one
+            print(f"{place} resources: {done}", flush=True)
+            for label, one in measure(service, size, options.runs, options.only, options.products):
+                results.setdefault(label, {})[place] = one
                 line = f"p50 {one.p50:7.3f} p99 {one.p99:7.3f} ms (first {one.first_p50:7.3f} {one.first_p99:7.3f})"
                 print(f"  {label:26} {line} {one.matches:5.1f} matches", flush=True)
             store.close()
+    print(table(results))
     if options.json:
         options.json.write_text(
             json.dumps({k: {size: one._asdict() for size, one in v.items()} for k, v in results.items()}, indent=1)

@@ -123,9 +123,10 @@ class Settings:
         "ClinicalUseDefinition",
         "Resource types, separated by commas, whose searches say when they find nothing that absence is no evidence.",
     )
+    total_limit: int = setting(100_000, "Most index entries that a total counts; of more it is an estimate.", least=1)
+    page_look_limit: int = setting(10_000, "Most resources looked at singly for a page; it ends early then.", least=1)
     include_limit: int = setting(
-        1000,
-        "Most resources that includes may add to one page; past it the search is an error, never cut short.",
+        1000, "Most resources that includes may add to one page; past it the search is an error, never cut short."
     )
     answer_limit: int = setting(
         64 * 1024 * 1024,
@@ -157,8 +158,7 @@ class Settings:
         least=1,
     )
     text_limit: int = setting(
-        2_000_000,
-        "Most characters of text in one resource, written over REST; 20 times as many in what is loaded.",
+        2_000_000, "Most characters of text in one resource, written over REST; 20 times as many in what is loaded."
     )
     patch_limit: int = setting(1000, "Most operations of one patch.")
     request_seconds: float = setting(
@@ -200,8 +200,7 @@ class Settings:
         False, "Whether EHRs may ask by CDS Hooks what is stated against orders, at /cds-services beside /fhir."
     )
     cors_origins: str = setting(
-        "*",
-        "Origins of web pages that may call, by commas: a named one may read and write, * lets all others read.",
+        "*", "Origins of web pages that may call, by commas: a named one may read and write, * lets all others read."
     )
     hosts: str = setting(
         "",
@@ -209,8 +208,7 @@ class Settings:
         "public address; * for any.",
     )
     secret: str = setting(
-        "",
-        "Key that signs page links, the same on every server behind one address; empty: one kept in the database.",
+        "", "Key that signs page links, the same on every server behind one address; empty: one kept in the database."
     )
     request_log: Literal["off", "json"] = setting(
         "off", "Whether a line of JSON is written to standard output for each request; never with values of parameters."

@@ -96,7 +96,7 @@ READ = [
     ("code:missing=true", 0, 800, EACH),
     ("status:not=active,inactive", 0, 800, EACH),
     ("code:missing=true&_sort=-_lastUpdated", 0, 1600, EACH),
-    ("status:not=active&_total=accurate", 20, 250, EACH),
+    ("status:not=active&_total=accurate", 20, 350, EACH),
     ("_source:contains=les/777", 11, 5, 200),
     ("_source:contains=nowhere", 0, 1, 20),
     ("status=active&_total=estimate", 20, 500, 45_000),

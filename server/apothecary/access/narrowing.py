@@ -50,7 +50,8 @@ class Narrowing:
             whole = both(inside, self._own(kind))
             if whole != NOTHING:
                 found[kind] = whole
-        return replace(query, predicates=found, memo={}) if self.met else query
+        # Where a page ends early, its links name what was looked at last: that may be what must not be seen.
+        return replace(query, predicates=found, looks=None, memo={}) if self.met else query
 
     def predicate(self, node: Predicate) -> Predicate:
         """The same question where what may not be found is not there."""

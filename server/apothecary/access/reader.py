@@ -27,6 +27,8 @@ _NO_PAGE = Page((), False, False)
 _TOGETHER = 100
 # Of so many resources is remembered whether they meet what scopes ask.
 _REMEMBERED = 10_000
+# An estimate for whom not all is there counts so many entries of an index.
+_COUNTED = 100_000
 # To tell a longer text from others takes as long as to ask.
 _LARGE = 32 * 1024
 _EXPLAINED = "how the database went about it is told to those only who may search for all resources"
@@ -238,11 +240,16 @@ class GuardedReader(Reader):
         asked = narrowed(query, self._sight)
         return self._inner.count(asked) if asked.predicates else 0
 
+    def count_within(self, query: Query, most: int) -> tuple[int, bool]:
+        asked = narrowed(query, self._sight)
+        return self._inner.count_within(asked, most) if asked.predicates else (0, True)
+
     def estimate(self, query: Query) -> tuple[int, bool]:
         asked = narrowed(query, self._sight)
         if asked is query:
             return self._inner.estimate(query)
-        return self.count(query), True
+        # A share of the whole would tell how many there are that may not be seen.
+        return self.count_within(query, _COUNTED)
 
     def count_few(self, query: Query, limit: int) -> int | None:
         asked = narrowed(query, self._sight)

@@ -180,6 +180,10 @@ def _documentation(service: Service) -> str:
     said.append(
         "Reads, searches and histories have an ETag: with If-None-Match, what did not change is answered by 304."
     )
+    said.append(
+        "A page of a search may have fewer matches than _count, or none, and a next link all the same. Of very many "
+        "matches the total is an estimate, and a warning says so."
+    )
     if known.incomplete:
         names = [f"{kind}?{name}" for kind, some in sorted(known.incomplete.items()) for name in sorted(some)]
         said.append(

@@ -10,7 +10,7 @@ from apothecary.content.definitions import Serving
 from apothecary.errors import BadRequest, Issue
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import Clock, instant, now
-from apothecary.interactions import basics, bundle, hints, kept, left_out
+from apothecary.interactions import basics, bundle, hints, kept, left_out, totals
 from apothecary.interactions.contained import contained_in
 from apothecary.interactions.forms import body_in
 from apothecary.interactions.include import included, other_versions
@@ -25,18 +25,13 @@ from apothecary.search.contained import is_marked, unmarked, url_path
 from apothecary.search.context import Context
 from apothecary.search.parser import parse
 from apothecary.search.query import Cursor, Search
-from apothecary.store.contract import Hit, Page
+from apothecary.store.contract import Page
 
-# A total that nobody asked for is counted no further.
-FEW = 200
-_MANY = "many"
-
-_ESTIMATED = Issue(
+_STOPPED = Issue(
     "information",
-    "informational",
-    "total is an estimate: it was not counted, but taken from a part of the resources",
-    ("_total",),
-    remedy="_total=accurate counts.",
+    "incomplete",
+    "this page ends early: as many resources were looked at for it as one page may; there may be more matches",
+    remedy="Follow the link to the next page, which goes on from there (the previous one, where pages are read back).",
 )
 
 Pairs = Sequence[tuple[str, str]]
@@ -147,8 +142,9 @@ def prepare(
         found = replace(found, warnings=(*found.warnings, incomplete.warning(missing)))
     found = replace(found, warnings=(*found.warnings, *service.left_out(found)))
     if found.max_results is not None:
-        left = max(0, found.max_results - _seen(found))
+        left = max(0, found.max_results - totals.seen(found))
         found = replace(found, query=replace(found.query, count=min(found.query.count, left), memo={}))
+    found = replace(found, query=replace(found.query, looks=service.settings.page_look_limit))
     url = bundle.address(base, path, shown or applied)
     lasting = not terminology.asked and shown is None and not missing
     return Prepared(found, url, bundle.link("self", url), path, lasting=lasting)
@@ -206,7 +202,11 @@ def answer(
     some = prepared.path == basics.BASIC and basics.asked(service, version, found.applied) is None
     more = _left_out(service, version, base, found, clock) if resource_type is None or some else []
     if found.count_only:
-        return bundle.bundle("searchset", [prepared.opening], _outcomes(found, more), service.reader.count(found.query))
+        counted = totals.alone(service, found)
+        if counted.instead:
+            prepared = totals.estimating(service, base, prepared)
+        more += counted.issues
+        return bundle.bundle("searchset", [prepared.opening], _outcomes(found, more), counted.number)
     limit = service.settings.answer_limit
     backwards = found.query.cursor is not None and found.query.cursor.backwards
     page, seconds = read or _found(service, found)
@@ -226,7 +226,9 @@ def answer(
             body, address = body_in(hit, version), f"{shown_as[hit.type]}/{hit.id}"
         shown = body if whole else subset(body, version, found.summary, found.elements)
         entries.append(bundle.match(prefix, address, shown, score=hit.score))
-    if not page.hits and found.query.cursor is None:
+    if page.stopped is not None:
+        more.append(_STOPPED)
+    elif not page.hits and found.query.cursor is None:
         more += _nothing_found(service, version, base, prepared, resource_type, clock)
     if found.includes:
         added, lacking = included(service, version, found.includes, page.hits)
@@ -241,13 +243,15 @@ def answer(
             address = f"{basics.shown_as(service, version, one.type)}/{one.id}"
             entries.append(bundle.match(prefix, address, body, b"include"))
     more += _changed(service, found)
-    total, exact = _total(service, found, page)
-    more += [] if exact else [_ESTIMATED]
+    counted = totals.of_page(service, found, page)
+    if counted.instead:
+        prepared = totals.estimating(service, base, prepared)
+    more += counted.issues
     if found.explain:
         clock()  # an explanation tells how long the search took
         more.append(_explanation(service, found, page, seconds))
     entries += _outcomes(found, more)
-    return bundle.bundle("searchset", _links(service, base, prepared, page), entries, total)
+    return bundle.bundle("searchset", _links(service, base, prepared, page), entries, counted.number)
 
 
 def _left_out(service: Service, version: FhirVersion, base: str, found: Search, clock: Clock) -> list[Issue]:
@@ -320,73 +324,38 @@ def _changed(service: Service, found: Search) -> Sequence[Issue]:
     return (Issue("warning", "incomplete", text, ("_sort",)),)
 
 
-def _total(service: Service, found: Search, page: Page) -> tuple[int | None, bool]:
-    """The number of matches over all pages, and whether it is exact: when it was asked for, when this page shows it, or
-    when it is cheap.
-    https://hl7.org/fhir/R5/search.html#total
-    """
-    if not page.more_after and not page.more_before:
-        return len(page.hits), True
-    match found.total:
-        case "unasked":
-            return _few(service, found, page), True
-        case "accurate":
-            return service.reader.count(found.query), True
-        case "estimate":
-            about, exact = service.reader.estimate(found.query)
-            # One at least is on another page.
-            return max(about, len(page.hits) + 1), exact
-    return None, True
-
-
-def _few(service: Service, found: Search, page: Page) -> int | None:
-    """The number of matches where there are few. That there are many is remembered with the search: a total may always
-    be left out.
-    """
-    if found.query.memo.get(_MANY) or len(page.hits) > FEW:
-        return None
-    counted = service.reader.count_few(found.query, FEW)
-    if counted is None:
-        found.query.memo[_MANY] = True
-    return counted
-
-
 def _links(service: Service, base: str, prepared: Prepared, page: Page) -> list[bytes]:
     """self, and first, previous, next and last where there are other pages."""
     result, path = [prepared.opening], prepared.path
     if not (page.more_after or page.more_before):
         return result
     pairs = [pair for pair in prepared.search.applied if pair[0] != links.PAGE]
-    seen, limit = _seen(prepared.search), prepared.search.max_results
+    seen, limit = totals.seen(prepared.search), prepared.search.max_results
     cursor, newest = prepared.search.query.cursor, 0
     if cursor is not None:
         newest = cursor.newest
     elif page.hits and _newest_first(prepared.search):
         newest = page.hits[0].updated
 
-    def beside(hit: Hit, backwards: bool) -> str:
+    def beside(backwards: bool) -> str:
         before = max(0, seen - prepared.search.page_size) if backwards else seen + len(page.hits)
-        return page_at(Cursor(hit.sort, hit.type, hit.id, backwards, before if limit is not None else 0, newest))
+        told = before if limit is not None else 0
+        stopped = page.stopped
+        if stopped is not None and (stopped.backwards == backwards or not page.hits):
+            return page_at(replace(stopped, backwards=backwards, seen=told))
+        hit = page.hits[0 if backwards else -1]
+        return page_at(Cursor(hit.sort, hit.type, hit.id, backwards, told, newest))
 
     def page_at(cursor: Cursor | None) -> str:
-        token = "" if cursor is None else links.write(service.secret, path, pairs, cursor)
-        url = bundle.address(base, path, [*pairs, (links.PAGE, token)] if token else pairs)
-        if len(url) <= service.settings.url_limit:
-            return url
-        # Only a search by POST can be so long, and its links are read with GET.
-        return bundle.address(base, path, [kept.address_of(service, path, pairs, token)])
+        return totals.address(service, base, path, pairs, cursor)
 
+    beyond = bool(page.hits) or page.stopped is not None
     if page.more_before:
         result.append(bundle.link("first", page_at(None)))
-        if page.hits:
-            result.append(bundle.link("previous", beside(page.hits[0], True)))
-    if page.more_after and page.hits and (limit is None or seen + len(page.hits) < limit):
-        result.append(bundle.link("next", beside(page.hits[-1], False)))
+        if beyond:
+            result.append(bundle.link("previous", beside(True)))
+    if page.more_after and beyond and (limit is None or seen + len(page.hits) < limit):
+        result.append(bundle.link("next", beside(False)))
         if limit is None:
             result.append(bundle.link("last", page_at(Cursor((), "", "", True, 0, newest))))
     return result
-
-
-def _seen(found: Search) -> int:
-    """How many matches the pages before this one had."""
-    return found.query.cursor.seen if found.query.cursor is not None else 0

@@ -34,6 +34,15 @@ _RESULT = frozenset({"_sort", "_count", "_include", "_revinclude", "_summary", "
 _OFTEN = ("_id", "_lastUpdated", "_text", "_content")
 
 
+def _found(total: int | None, shown: int, issues: list[dict[str, Any]]) -> str:
+    """How many matches there are, as far as the answer tells: an estimate is shown as one."""
+    if total is not None:
+        return f"About {total}" if any(one["places"] == ["_total"] for one in issues) else str(total)
+    # A page that ended early tells of no more than it has.
+    early = any((one["severity"], one["code"]) == ("information", "incomplete") for one in issues)
+    return f"{shown or 'None'} so far" if early else f"More than {shown}"
+
+
 def search_page(view: View, body: bytes) -> bytes:
     """A searchset: https://hl7.org/fhir/R5/search.html"""
     bundle = parse(body)
@@ -62,7 +71,7 @@ def search_page(view: View, body: bytes) -> bytes:
         issues=[one for one in issues if one["places"] != ["_explain"]],
         plan=[one["text"] for one in issues if one["places"] == ["_explain"]],
         links={name: _shown(url) for name, url in links.items()},
-        total=bundle.get("total"),
+        found=_found(bundle.get("total"), len(rows), issues),
         fields=[one for one in fields if one["used"]] + [one for one in fields if not one["used"]],
         kept=[one for one in view.pairs if one[0] in _RESULT],
         given=given,

@@ -75,6 +75,10 @@ class Query:
     cursor: Cursor | None = None
     scored: bool = False
     """Whether hits come with their scores; the predicates rank then."""
+    looks: int | None = None
+    """After so many resources that were looked at one by one a page may end, though it is not full; None where whoever
+    asks takes it for the whole.
+    """
     memo: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
     """Where the store may keep what it worked out for this very query."""
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from apothecary.errors import TooCostly
 from apothecary.search.predicates import Chain, Has, Joined, Predicate, ranks
-from apothecary.search.query import Query
+from apothecary.search.query import Cursor, Query
 from apothecary.store import plan
 from apothecary.store.listed import listed
 from apothecary.store.listing import Listing, Place, Start
@@ -41,6 +41,10 @@ class Way(NamedTuple):
     steps: Sequence[Step]
     settled: bool = False
     trial: bool = False
+    ends: str | None = None
+    """The id with which a page ends that this way does not fill; None where there is nothing beyond."""
+    goes_on: bool = False
+    """Whether it begins where the way before it ended, whose hits count too."""
 
 
 class _Counts(NamedTuple):
@@ -59,19 +63,21 @@ class _Counts(NamedTuple):
         return self.rows[0][0]
 
 
-def ways(reader: Reader, listing: Listing, place: Place, limit: int) -> Iterator[Way]:
+def ways(reader: Reader, listing: Listing, place: Place, limit: int, looks: int | None = None) -> Iterator[Way]:
     """The ways to a page of `limit` hits, to be tried in turn; the last one is no trial.
 
     The smallest part, if it is small. Else a walk: along the values of the first sort key; without one, along the
-    rarest part in the order of ids, or the ids of the type.
+    rarest part in the order of ids, or the ids of the type. With `looks` it may end after so many resources.
     """
+    bounded = None if listing.sort else looks
     sort, possible = listing.sort, listing.candidates
     walk: Start = "values" if sort and sort[0].table is not None else None
     if not possible:
         _check_rank(reader, listing, walk)
-        yield from _without(reader, listing, walk, place, limit)
+        yield from _without(reader, listing, walk, place, limit, bounded)
         return
-    if not sort and len(possible) == 1 and ordered(listing.parts[possible[0]]):
+    alone = len(possible) == 1 and (bounded is None or len(listing.parts) == 1)
+    if not sort and alone and ordered(listing.parts[possible[0]]):
         # A lookup by equality, and no other way in: it comes in the order of the page, however much it finds.
         yield Way([(possible[0], place)], settled=True)
         return
@@ -85,9 +91,12 @@ def ways(reader: Reader, listing: Listing, place: Place, limit: int) -> Iterator
         walk = max(counts.reached.items(), key=lambda one: one[1])[0]
     steps = _steps(walk, place)
     if steps[0] == (walk, place) and plan.walks(listing, walk):
-        until = _reached(reader, listing, walk, place, limit)
+        until = _tried(reader, listing, walk, place, limit)
         if until is not None:
             yield Way([(walk, place._replace(until=until))], trial=True)
+            if bounded is not None:
+                yield from _ending(reader, listing, walk, place, until, bounded)
+                return
         elif walk != "values":
             # It ends before: there is no shorter way.
             yield Way(steps)
@@ -95,17 +104,38 @@ def ways(reader: Reader, listing: Listing, place: Place, limit: int) -> Iterator
     yield Way(_steps(_listed(reader, listing, walk), place))
 
 
-def _without(reader: Reader, listing: Listing, walk: Start, place: Place, limit: int) -> Iterator[Way]:
-    """The ways to a page where no part lists what meets it: a walk along the type; but where some parts exclude much,
-    what they leave of it.
+def _ending(reader: Reader, listing: Listing, walk: Start, place: Place, until: int | str, looks: int) -> Iterator[Way]:
+    """The ways on after a walk in the order of ids that came to `until`: from a list of all matches, where that is no
+    longer than so many looks; else the same walk, which ends then.
     """
-    if not listing.excluding or not plan.walks(listing, walk):
+    if listing.candidates:
+        start, entries = priced(reader, listing, looks * plan.LOOK)
+        if entries <= looks * plan.LOOK:
+            yield Way([(start, place)])
+            return
+    there = Cursor((), listing.resource_type, str(until), place.backwards)
+    further = Place(there, "after", place.backwards)
+    ends = _reached(reader, listing, walk, further, max(0, looks - plan.TRIED))
+    step = walk, further._replace(until=ends)
+    yield Way([step], ends=None if ends is None else str(ends), goes_on=True)
+
+
+def _without(
+    reader: Reader, listing: Listing, walk: Start, place: Place, limit: int, looks: int | None
+) -> Iterator[Way]:
+    """The ways to a page where no part lists what meets it: a walk along the type, which ends early if it may; else,
+    where some parts exclude much, what they leave of it.
+    """
+    if not listing.parts or not plan.walks(listing, walk) or (looks is None and not listing.excluding):
         yield Way(_steps(walk, place), settled=True)
         return
     steps = _steps(walk, place)
-    until = _reached(reader, listing, walk, place, limit) if steps[0] == (walk, place) else None
+    until = _tried(reader, listing, walk, place, limit) if steps[0] == (walk, place) else None
     if until is not None:
         yield Way([(walk, place._replace(until=until))], trial=True)
+        if looks is not None:
+            yield from _ending(reader, listing, walk, place, until, looks)
+            return
         if not listing.sort or _matches(reader, listing, "rest", plan.MANY + 1) <= plan.MANY:
             steps = _steps("rest", place)
     yield Way(steps)
@@ -117,13 +147,13 @@ def _listed(reader: Reader, listing: Listing, walk: Start) -> Start:
     """
     counts = _widely(reader, listing)
     if listing.ranks and counts.fewest > plan.RANKED:
-        start = _together(reader, listing, counts)
+        start, _ = _together(reader, listing, counts)
         _check_rank(reader, listing, start)
         return start
     if not listing.sort:
-        return _together(reader, listing, counts) if counts.fewest <= plan.MOST else walk
+        return _together(reader, listing, counts)[0] if counts.fewest <= plan.MOST else walk
     listable = counts.fewest <= plan.MANY or listing.sorts_by_score or _rare(reader, listing, counts.smallest)
-    return _together(reader, listing, counts) if listable else walk
+    return _together(reader, listing, counts)[0] if listable else walk
 
 
 def small(reader: Reader, listing: Listing) -> Start:
@@ -145,7 +175,19 @@ def smallest(reader: Reader, listing: Listing) -> Start:
     possible = listing.candidates
     if len(possible) < 2:
         return possible[0] if possible else None
-    return _together(reader, listing, _widely(reader, listing))
+    return _together(reader, listing, _widely(reader, listing))[0]
+
+
+def priced(reader: Reader, listing: Listing, most: int) -> tuple[Start, int]:
+    """The same, and how many entries of an index it takes to go through all matches from there; more than `most` where
+    no part has few enough.
+    """
+    # Each of two lists has half of what both may have.
+    counts = _counted(reader, listing, most // plan.COMMON // 2 + 1, most // plan.LOOK // plan.LINKED)
+    if counts.fewest > most // plan.COMMON // 2:
+        return counts.smallest, most + 1
+    start, entries = _together(reader, listing, counts, most // plan.COMMON - counts.fewest)
+    return start, entries * (plan.COMMON if isinstance(start, tuple) else plan.LOOK)
 
 
 def _check_rank(reader: Reader, listing: Listing, start: Start) -> None:
@@ -166,17 +208,18 @@ def _matches(reader: Reader, listing: Listing, start: Start, limit: int) -> int:
     return int(first_row(reader, listing, ("matches", start, listing.sort), build, limit=limit)[0])
 
 
-def _together(reader: Reader, listing: Listing, counts: _Counts) -> Start:
+def _together(reader: Reader, listing: Listing, counts: _Counts, most: int | None = None) -> tuple[Start, int]:
     """The smallest part, and with it another where to list that too costs less than to look for the others, one by one,
-    in what the first lists.
+    in what the first lists, and where it has no more rows than `most`; and the rows of what is listed.
     """
     first, fewest = counts.smallest, counts.fewest
     if plan.VERY_FEW < fewest <= plan.MOST:
         for other in [part for part, _ in counts.rows if part != first]:
-            most = plan.MUCH * fewest
-            if bounded_count(reader, listing, other, most + 1)[0] <= most:
-                return first, other
-    return first
+            much = min(plan.MUCH * fewest, plan.MUCH * fewest if most is None else most)
+            rows, _ = bounded_count(reader, listing, other, much + 1)
+            if rows <= much:
+                return (first, other), fewest + rows
+    return first, fewest
 
 
 def _widely(reader: Reader, listing: Listing) -> _Counts:
@@ -185,8 +228,12 @@ def _widely(reader: Reader, listing: Listing) -> _Counts:
     return counts if counts.fewest <= plan.MANY else _counted(reader, listing, plan.MOST + 1)
 
 
-def _counted(reader: Reader, listing: Listing, most: int) -> _Counts:
-    """The rows of the parts, the likeliest first, none counted further than `most` or than the smallest so far."""
+def _counted(reader: Reader, listing: Listing, most: int, most_linked: int | None = None) -> _Counts:
+    """The rows of the parts, the likeliest first, none counted further than `most` or than the smallest so far; and
+    no further than `most_linked` along references.
+    """
+    if most_linked is None:
+        most_linked = plan.FEW_LINKED if most <= plan.FEW + 1 else most
     found: list[tuple[int, int]] = []
     reached: dict[int, str] = {}
     for part in sorted(listing.candidates, key=lambda part: rank(listing.parts[part])):
@@ -196,7 +243,7 @@ def _counted(reader: Reader, listing: Listing, most: int) -> _Counts:
             continue
         # Each row of what is linked costs several looks: fewer of them are many already.
         linked = isinstance(listing.parts[part], Chain | Has | Joined)
-        enough = min(most, plan.FEW_LINKED + 1) if linked and most <= plan.FEW + 1 else most
+        enough = min(most, most_linked + 1) if linked else most
         counted, last = bounded_count(reader, listing, part, min([enough, *(one[1] + 1 for one in found)]))
         found.append((part, most if counted == enough else counted))
         if last is not None:
@@ -227,10 +274,17 @@ def bounded_count(reader: Reader, listing: Listing, part: int, limit: int) -> tu
     return int(counted), reached
 
 
-def _reached(reader: Reader, listing: Listing, walk: Start, place: Place, limit: int) -> int | str | None:
+def _tried(reader: Reader, listing: Listing, walk: Start, place: Place, limit: int) -> int | str | None:
     """What a walk from a place comes to in as many steps as may be tried for a page; None where it ends before."""
+    return _reached(reader, listing, walk, place, plan.TRIED, plan.TRIED_FOR_A_HIT * limit)
+
+
+def _reached(
+    reader: Reader, listing: Listing, walk: Start, place: Place, steps: int, more: int = 0
+) -> int | str | None:
+    """What a walk from a place comes to in so many steps, one at least; None where it ends before."""
     # To look words up for each resource on the way costs more.
-    steps = plan.TRIED // (4 if any(map(ranks, listing.parts)) else 1) + plan.TRIED_FOR_A_HIT * limit
+    steps = max(1, steps // (4 if any(map(ranks, listing.parts)) else 1) + more)
     build = partial(plan.reached, reader.statements.dialect, start=walk, place=place)
     named = {"steps": steps, **place.values}
     found = first_row(reader, listing, ("reached", walk, listing.sort, place.shape), build, **named)

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from apothecary.search.query import Query
+from apothecary.search.query import Cursor, Query
 from apothecary.search.rows import Indexed
 from apothecary.store.held import HeldCodeSystem, HeldConcept, Span
 from apothecary.store.shaping import Shaped
@@ -75,11 +75,14 @@ class Hit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of hits in order, and whether there are more on either side."""
+    """One page of hits in order, and whether there are more on either side. `stopped` is where it ends early: there may
+    be more behind that.
+    """
 
     hits: Sequence[Hit]
     more_after: bool
     more_before: bool
+    stopped: Cursor | None = None
 
 
 class ConceptReader(Protocol):
@@ -213,7 +216,8 @@ class Reader(ConceptReader, Protocol):
 
     def search(self, query: Query, most: int | None = None) -> Page:
         """One page of matches. With `most`, no more need be read of it than exceeds so many bytes of resources: the
-        page may end with the match that does, or have a few more.
+        page may end with the match that does, or have a few more. It has fewer matches than asked for, too, where the
+        query bounds how many resources are looked at.
         """
 
     def explain(self, query: Query) -> list[str]:
@@ -221,6 +225,11 @@ class Reader(ConceptReader, Protocol):
 
     def count(self, query: Query) -> int:
         """How many resources match, over all pages."""
+
+    def count_within(self, query: Query, most: int) -> tuple[int, bool]:
+        """How many resources match, over all pages, and whether that is exact: where to say so takes more than some
+        `most` entries of an index, it is a number that match at least.
+        """
 
     def estimate(self, query: Query) -> tuple[int, bool]:
         """About how many resources match, over all pages, and whether it is exactly so many."""

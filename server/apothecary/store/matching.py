@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     cast,
     exists,
     false,
@@ -125,28 +126,28 @@ class TextCompiler:
         found = select(met.c.id).select_from(known.join(met, literal_column("true")))
         return found.where(known.c.parts.bool_op("@@")(cast(sought, fulltext.QUERY)), may_have), met.c.id
 
-    def _passages(
-        self, kinds: Kinds, parameter: str, identity: ColumnElement[str], wanted: Compare
-    ) -> tuple[FromClause, Select[Any]]:
-        """The passages of one resource that match, as a select that has no columns yet, and their table.
+    def _passages(self, kinds: Kinds, parameter: str, identity: ColumnElement[str]) -> tuple[FromClause, Select[Any]]:
+        """The passages of one resource, as a select that has no columns yet, and their table."""
+        row = self.alias(fulltext.index_text)
+        fixed = (among(row.c.type, kinds), row.c.parameter == constant(parameter), row.c.id == identity)
+        return row, select().select_from(row).where(*fixed)
+
+    def _has(self, row: FromClause, wanted: Compare) -> Boolean:
+        """Whether a passage matches.
 
         SQLite looks at the words of the passage as they stand: FTS5 would gather everything that matches, for every
         resource that is probed.
         """
-        row = self.alias(fulltext.index_text)
-        fixed = (among(row.c.type, kinds), row.c.parameter == constant(parameter), row.c.id == identity)
-        match: Boolean
-        if self.sqlite:
-            phrase = bindparam(f"phrase{self._numbers[id(wanted)]}", type_=Text())
-            match = func.instr(constant(" ") + row.c.words + constant(" "), phrase) > 0
-        else:
-            match = row.c.words.bool_op("@@")(self._query(wanted))
-        return row, select().select_from(row).where(*fixed, match)
+        if not self.sqlite:
+            return row.c.words.bool_op("@@")(self._query(wanted))
+        phrase = bindparam(f"phrase{self._numbers[id(wanted)]}", type_=Text())
+        has: Boolean = func.instr(constant(" ") + row.c.words + constant(" "), phrase) > 0
+        return has
 
     def matches(self, kinds: Kinds, parameter: str, identity: ColumnElement[str], wanted: Compare) -> Boolean:
         """Whether one resource matches."""
-        _, found = self._passages(kinds, parameter, identity, wanted)
-        return exists(found.add_columns(literal_column("1")))
+        row, found = self._passages(kinds, parameter, identity)
+        return exists(found.where(self._has(row, wanted)).add_columns(literal_column("1")))
 
     def score(self, node: Predicate, kinds: Kinds, identity: ColumnElement[str]) -> ColumnElement[int] | None:
         """How well a resource matches `node`, in millionths; None where nothing in it ranks.
@@ -156,7 +157,9 @@ class TextCompiler:
         """
         match node:
             case Row(_, parameter, Compare(operator="matches") as wanted):
-                return self._score(kinds, parameter, identity, wanted)
+                return self._score(kinds, parameter, identity, [wanted])
+            case Or(of) if len(alike := _alike(of)) == len(of):
+                return self._score(kinds, alike[0][0], identity, [wanted for _, wanted in alike])
             case And(of) | Or(of):
                 scores = [one for part in of if (one := self.score(part, kinds, identity)) is not None]
                 if len(scores) < 2:
@@ -166,11 +169,30 @@ class TextCompiler:
                 return func.max(*scores) if self.sqlite else func.greatest(*scores)
         return None
 
-    def _score(self, kinds: Kinds, parameter: str, identity: ColumnElement[str], wanted: Compare) -> ColumnElement[int]:
+    def _score(
+        self, kinds: Kinds, parameter: str, identity: ColumnElement[str], of: Sequence[Compare]
+    ) -> ColumnElement[int]:
+        """The best score of any of the phrases, in one look at the passages of a resource."""
+        row, found = self._passages(kinds, parameter, identity)
+        scores = [case((self._has(row, wanted), self._weighed(row, wanted)), else_=_number(0)) for wanted in of]
+        largest = func.max if self.sqlite else func.greatest
+        best = found.add_columns(func.max(largest(*scores) if len(scores) > 1 else scores[0]))
+        return func.coalesce(best.scalar_subquery(), _number(0))
+
+    def _weighed(self, row: FromClause, wanted: Compare) -> ColumnElement[int]:
         number = self._numbers[id(wanted)]
-        row, found = self._passages(kinds, parameter, identity, wanted)
         asked = bindparam(f"length{number}", type_=BigInteger())
         weight = bindparam(f"weight{number}", type_=BigInteger())
         length = cast(row.c.length, BigInteger())
-        best = found.add_columns(func.max(weight * (length + asked) // (length * _number(2))))
-        return func.coalesce(best.scalar_subquery(), _number(0))
+        weighed: ColumnElement[int] = weight * (length + asked) // (length * _number(2))
+        return weighed
+
+
+def _alike(of: Sequence[Predicate]) -> list[tuple[str, Compare]]:
+    """Those that look for words in the texts of the same parameter as the first."""
+    found = [
+        (one.parameter, one.where)
+        for one in of
+        if isinstance(one, Row) and isinstance(one.where, Compare) and one.where.operator == "matches"
+    ]
+    return [one for one in found if one[0] == found[0][0]]

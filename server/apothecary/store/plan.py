@@ -60,9 +60,17 @@ MOST = 100_000
 # So many matches are put in order by how well they match: each is looked at for that.
 RANKED = 20_000
 
-# From so few rows a total is counted; where there are more, so many resources at either end of a type are looked at
-# where an estimate will do.
-SAMPLE = 10_000
+# From so few rows a total is counted; where there are more, so many resources are looked at, half of them at either end
+# of a type, where an estimate will do.
+SAMPLE = 4000
+
+# To look at one resource, for what it must meet besides, costs as much as so many entries of an index.
+LOOK = 10
+
+# The same of an entry of two lists that are compared for what they have in common, and of a row that a reference leads
+# to, which is so many looks.
+COMMON = 2
+LINKED = 4
 
 # So many times as much is listed, to see what two lists have in common, rather than looked up one by one.
 MUCH = 4
@@ -86,6 +94,15 @@ def bounded_count(dialect: Dialect, listing: Listing, part: int) -> Select[Any]:
         return counted[0]
     every = counted[0].union_all(*counted[1:]).subquery()
     return select(func.sum(every.c.rows), func.min(every.c.reached))
+
+
+def exceeds(dialect: Dialect, listing: Listing, part: int) -> Select[Any]:
+    """A row for each branch of a part that has more rows than `steps`: entries are passed over faster than counted."""
+    compiler = Compiler(dialect, listing.predicate)
+    steps, found = bindparam("steps", type_=Integer()), compiler.counted(listing.parts[part], listing.kinds)
+    beyond = [branch.offset(steps).limit(1).subquery() for branch, _ in found]
+    every = union_all(*(select(one.c.id) for one in beyond)).subquery()
+    return select(every.c.id)
 
 
 def walks(listing: Listing, start: Start) -> bool:
@@ -157,6 +174,16 @@ def total(dialect: Dialect, listing: Listing, start: Start) -> Select[Any]:
         met = compiler.listed(predicate.of, listing.kinds)
         return select(whole - _count(met).scalar_subquery())
     return counted.where(not_(row.c.deleted), compiler.probe(predicate, listing.kinds, row.c.id))
+
+
+def size(dialect: Dialect, listing: Listing) -> Select[Any]:
+    """How many resources of a type there ever were, counted no further than `limit`, and how many of all are deleted.
+    Neither looks at any resource.
+    """
+    row = tables.resource
+    whole = select(row.c.id).where(row.c.type == constant(listing.resource_type))
+    deleted = select(func.count()).select_from(row).where(row.c.type == constant(listing.resource_type), row.c.deleted)
+    return select(func.count(), deleted.scalar_subquery()).select_from(whole.limit(LIMIT).subquery())
 
 
 def met(dialect: Dialect, listing: Listing, of: Sequence[Predicate]) -> Select[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from apothecary.search.contained import unmarked
 from apothecary.search.predicates import Predicate
-from apothecary.search.query import Query
+from apothecary.search.query import Cursor, Query
 from apothecary.store import choosing, counting, fulltext, plan, reads, spelling
 from apothecary.store.contract import Hit, Page
 from apothecary.store.limited import held, limited
@@ -56,14 +56,21 @@ class SqlSearcher(ABC):
         # One more than the page holds tells whether there is another page.
         wanted = query.count + 1
         found: list[Hit] = []
+        stopped: Cursor | None = None
         parts = self._parts(query)
-        for resource_type, predicate in reversed(parts) if backwards else parts:
-            ties = ties_with(cursor, resource_type, bool(query.sort))
-            if ties is None:
-                continue
+        there = [(one, ties_with(cursor, one[0], bool(query.sort))) for one in parts]
+        left = [(*one, ties) for one, ties in there if ties is not None]
+        # On PostgreSQL a look costs twice as much.
+        dear = 1 if self.statements.dialect.name == "sqlite" else 2
+        looks = None if query.looks is None or not left else query.looks // len(left) // dear
+        for resource_type, predicate, ties in reversed(left) if backwards else left:
             place = Place(cursor, ties, backwards)
             limit = wanted if query.sort else wanted - len(found)
-            found += self._page(query, resource_type, predicate, place, limit, most)
+            hits, ends = self._page(query, resource_type, predicate, place, limit, most, looks)
+            found += hits
+            if ends is not None:
+                stopped = Cursor((), resource_type, ends, backwards)
+                break
             if len(parts) == 1:
                 break
             if query.sort and len(query.predicates) > 1:
@@ -72,11 +79,11 @@ class SqlSearcher(ABC):
                 found = limited(found, most, _HEAVY)
             if not query.sort and (len(found) >= wanted or _full(found, most)):
                 break
-        more = len(found) > query.count
+        more = len(found) > query.count or stopped is not None
         found = found[: query.count]
         if backwards:
-            return Page(found[::-1], more_after=cursor is not None, more_before=more)
-        return Page(found, more_after=more, more_before=query.cursor is not None)
+            return Page(found[::-1], more_after=cursor is not None, more_before=more, stopped=stopped)
+        return Page(found, more_after=more, more_before=query.cursor is not None, stopped=stopped)
 
     def _parts(self, query: Query) -> list[tuple[str, Predicate | None]]:
         """The types of a query with what is asked of each. Of many types those that hold nothing are left out: to make
@@ -97,14 +104,19 @@ class SqlSearcher(ABC):
         place: Place,
         limit: int,
         most: int | None,
-    ) -> list[Hit]:
+        looks: int | None,
+    ) -> tuple[list[Hit], str | None]:
+        """The hits of one type, and the id with which the page ends early, if it does."""
         known = query.memo.get(resource_type) if query.cursor is None else None
         if known is not None:
             statement, bound = known
-            return self._hits(query, resource_type, statement, bound, most)
+            return self._hits(query, resource_type, statement, bound, most), None
         listing = self._remembered(query, resource_type, predicate)
-        for way in choosing.ways(self, listing, place, limit):
-            found: list[Hit] = []
+        ends: str | None = None
+        found: list[Hit] = []
+        for way in choosing.ways(self, listing, place, limit, looks):
+            ends = way.ends
+            found = found if way.goes_on else []
             for begin, where in way.steps:
                 statement, bound = self._statement(listing, begin, where, limit - len(found))
                 # A first page in one step that needs no counting runs the same statement with the same values every
@@ -113,8 +125,8 @@ class SqlSearcher(ABC):
                     query.memo[resource_type] = statement, bound
                 found += self._hits(query, resource_type, statement, bound, most)
                 if len(found) >= limit or _full(found, most):
-                    return found
-        return found
+                    return found, None
+        return found, ends
 
     def _hits(
         self, query: Query, resource_type: str, statement: Statement, bound: Sequence[Any], most: int | None
@@ -149,7 +161,7 @@ class SqlSearcher(ABC):
             for number in listing.candidates:
                 counted, _ = choosing.bounded_count(self, listing, number, plan.FEW + 1)
                 lines.append(f"part {number} matches {counted}{' or more' if counted > plan.FEW else ''} rows")
-            for way in choosing.ways(self, listing, Place(), query.count + 1):
+            for way in choosing.ways(self, listing, Place(), query.count + 1, query.looks):
                 found = 0
                 for begin, place in way.steps:
                     statement, bound = self._statement(listing, begin, place, query.count + 1)
@@ -180,6 +192,15 @@ class SqlSearcher(ABC):
 
     def count(self, query: Query) -> int:
         return sum(counting.total(self, listing) for listing in self._counted(query))
+
+    def count_within(self, query: Query, most: int) -> tuple[int, bool]:
+        result = 0
+        for listing in self._counted(query):
+            found, exact = counting.within(self, listing, most - result)
+            result += found
+            if not exact:
+                return result, False
+        return result, True
 
     def _counted(self, query: Query) -> Iterator[Listing]:
         """What a query lists of each type, in no order."""

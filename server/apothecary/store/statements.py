@@ -63,6 +63,8 @@ class Statements:
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
+        self.sizes: dict[str, tuple[int, float]] = {}
+        """How many resources of a type there were, and until when, by the clock that never goes back, that will do."""
         self._known: OrderedDict[Hashable, Statement] = OrderedDict()
         self._lock = threading.Lock()
         self._size = 0

@@ -1,0 +1,218 @@
+"""A page that would have to look at very much ends early, and its links lead to exactly what a look at each resource
+finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apothecary.fhir.json import dumps
+from apothecary.fhir.releases import FhirVersion
+from apothecary.search.context import Context
+from apothecary.search.parameters import Registry
+from apothecary.search.parser import parse
+from apothecary.search.query import Cursor, Query
+from apothecary.settings import Settings
+from apothecary.store import plan
+from apothecary.store.contract import Stored
+from apothecary.store.open import open_store
+from apothecary.store.sql import SqlStore
+from tests.conformance.harness import BASE, InProcess
+from tests.conformance.walk import backwards, forwards
+
+TYPES = ("Medication", "Organization")
+REGISTRY = Registry(FhirVersion.R5, TYPES)
+MANY = 60
+LOOKS = 7
+
+
+def resources() -> Iterator[dict[str, Any]]:
+    """Medications by halves, thirds and fifths; every seventh has no status, one alone no code."""
+    for number in range(MANY):
+        yield {
+            "resourceType": "Medication",
+            "id": f"m{number:02}",
+            **({} if number % 7 == 0 else {"status": "active" if number % 2 else "inactive"}),
+            **({} if number == 52 else {"code": {"text": f"common {'odd' if number % 2 else 'even'} n{number}"}}),
+            **({"doseForm": {"coding": [{"code": "syrup"}], "text": "thick syrup"}} if number % 3 == 0 else {}),
+            **({"batch": {"lotNumber": f"L{number % 5}"}} if number % 5 else {}),
+        }
+    for number in range(20):
+        yield {
+            "resourceType": "Organization",
+            "id": f"o{number:02}",
+            "active": number % 4 != 0,
+            "name": f"maker {number}",
+        }
+
+
+DELETED = {"m21", "m52", "o08"}
+KEPT = [one for one in resources() if one["id"] not in DELETED]
+Pairs = Sequence[tuple[str, str]]
+
+
+def code(one: dict[str, Any]) -> str:
+    return str(one.get("code", {}).get("text", ""))
+
+
+# What is asked, and the same as a look at one resource tells.
+QUERIES: list[tuple[Pairs, Callable[[dict[str, Any]], bool]]] = [
+    ([("status:missing", "true")], lambda one: "status" not in one),
+    ([("code:missing", "true")], lambda one: "code" not in one),
+    ([("status:not", "active")], lambda one: one.get("status") != "active"),
+    ([("status:not", "active,inactive")], lambda one: "status" not in one),
+    (
+        [("status:not", "inactive"), ("form:missing", "false")],
+        lambda one: one.get("status") != "inactive" and "doseForm" in one,
+    ),
+    ([("status", "active"), ("form", "syrup")], lambda one: one.get("status") == "active" and "doseForm" in one),
+    (
+        [("form:text", "thick"), ("code:text-advanced", "odd")],
+        lambda one: "doseForm" in one and "odd" in code(one).split(),
+    ),
+    (
+        [("status", "active,inactive"), ("lot-number:missing", "true")],
+        lambda one: "status" in one and "batch" not in one,
+    ),
+    (
+        [("status", "inactive"), ("lot-number", "L3")],
+        lambda one: one.get("batch") == {"lotNumber": "L3"} and one.get("status") == "inactive",
+    ),
+    ([("_id:not", "m03")], lambda one: one["id"] != "m03"),
+    ([("code:text-advanced", "odd NOT n41")], lambda one: "odd" in code(one) and one["id"] != "m41"),
+]
+LIMITS = {"FEW": 1, "FEW_LINKED": 1, "VERY_FEW": 0, "TRIED": 1, "TRIED_FOR_A_HIT": 0, "LOOK": 1}
+
+
+@pytest.fixture
+def store(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlStore]:
+    for name, value in LIMITS.items():
+        monkeypatch.setattr(plan, name, value)
+    made = open_store(Settings(database=database_url))
+    with made.transaction() as transaction:
+        for number, one in enumerate(resources()):
+            stored = Stored(one["resourceType"], one["id"], 1, 1000 + number, "R5", dumps(one))
+            transaction.write(stored, "PUT", REGISTRY.rows(one))
+    with made.transaction() as transaction:
+        for one in DELETED:
+            kind = "Medication" if one.startswith("m") else "Organization"
+            transaction.write(Stored(kind, one, 2, 3000, "R5", None), "DELETE", ())
+    yield made
+    made.close()
+
+
+def test_the_pages_of_any_search_that_end_early_have_all_matches_once(store: SqlStore) -> None:
+    early = 0
+
+    @given(asked=st.sampled_from(QUERIES), looks=st.integers(1, 30), count=st.integers(1, 9), back=st.booleans())
+    @settings(max_examples=100, deadline=None, database=None)
+    def follow(asked: tuple[Pairs, Callable[[dict[str, Any]], bool]], looks: int, count: int, back: bool) -> None:
+        nonlocal early
+        pairs, meets = asked
+        query = replace(parse(Context(REGISTRY, ("Medication",)), pairs).query, looks=looks, count=count)
+        expected = [one["id"] for one in KEPT if one["resourceType"] == "Medication" and meets(one)]
+        found, stops = followed(store, query, back)
+        early += stops
+        assert found == (expected[::-1] if back else expected)
+        # Who does not say how much may be looked at is given all.
+        whole = store.search(replace(query, looks=None, count=MANY, memo={}))
+        assert [hit.id for hit in whole.hits] == expected
+        assert whole.stopped is None
+
+    follow()
+    assert early > 50, "pages do end early"
+
+
+def followed(store: SqlStore, query: Query, back: bool) -> tuple[list[str], int]:
+    """The ids on all pages of a query, from either end, and how many of them ended early."""
+    found: list[str] = []
+    stops = 0
+    cursor = Cursor((), "", "", True) if back else None
+    while True:
+        page = store.search(replace(query, cursor=cursor, memo={}))
+        hits = [hit.id for hit in page.hits]
+        assert len(hits) <= query.count
+        found += hits[::-1] if back else hits
+        stops += page.stopped is not None
+        if not (page.more_before if back else page.more_after):
+            assert page.stopped is None
+            return found, stops
+        before = cursor
+        last = page.hits[0 if back else -1] if hits else None
+        cursor = page.stopped or Cursor((), last.type, last.id, back)  # type: ignore[union-attr] # more, and no stop
+        assert before is None or before.id != cursor.id, "it goes on"
+
+
+@pytest.fixture
+def server(store: SqlStore, database_url: str) -> InProcess:
+    return InProcess(Settings(database=database_url, content="", page_look_limit=LOOKS), store)
+
+
+def test_the_links_lead_to_all_matches_and_back(server: InProcess) -> None:
+    for pairs, meets in QUERIES:
+        expected = [one["id"] for one in KEPT if one["resourceType"] == "Medication" and meets(one)]
+        asked = "&".join(f"{name}={value}" for name, value in pairs)
+        pages = forwards(server, f"{BASE}/Medication?{asked}&_count=3")
+        assert [one for page in pages for one in page.ids] == expected, asked
+        if "last" in pages[0].links:
+            back = backwards(server, server.ask("GET", pages[0].links["last"]))
+            assert [one for page in reversed(back) for one in page.ids] == expected, asked
+        if pages[-1].ids:
+            back = backwards(server, pages[-1])
+            assert [one for page in reversed(back) for one in page.ids] == expected, asked
+
+
+def test_a_page_that_ends_early_says_so_and_claims_nothing(server: InProcess) -> None:
+    first = server.ask("GET", f"{BASE}/Medication?code:missing=true")
+    assert (first.status, first.ids) == (200, [])
+    assert "total" not in first.json
+    assert [issue["code"] for issue in told(first.json)] == ["incomplete"]
+    assert "ends early" in told(first.json)[0]["details"]["text"]
+    pages = forwards(server, f"{BASE}/Medication?code:missing=true")
+    page = server.ask("GET", f"{BASE}/Medication?code:missing=true", {"accept": "text/html"})
+    assert b">None so far found<" in page.body
+    # PostgreSQL looks at half as many.
+    assert MANY // LOOKS < len(pages) < MANY
+    assert not told(pages[-1].json)
+    # Where nothing could be looked at in vain, nothing is said.
+    assert not told(server.ask("GET", f"{BASE}/Medication?status=active&_count=2").json)
+
+
+def told(bundle: dict[str, Any]) -> list[dict[str, Any]]:
+    """The issues of a searchset."""
+    outcomes = [one["resource"] for one in bundle.get("entry", ()) if one["search"]["mode"] == "outcome"]
+    return [issue for outcome in outcomes for issue in outcome["issue"]]
+
+
+def test_pages_over_several_types_end_early_too(server: InProcess) -> None:
+    pages = forwards(server, f"{BASE}?_type=Medication,Organization&_id:not=m05,o05&_count=3")
+    kept = [one["id"] for one in KEPT if one["id"] not in ("m05", "o05")]
+    assert [one for page in pages for one in page.ids] == kept
+    pages = forwards(server, f"{BASE}?_type=Medication,Organization&_source:missing=false&_count=3")
+    assert [one for page in pages for one in page.ids] == []
+
+
+def test_in_another_order_than_that_of_ids_no_page_ends_early(server: InProcess) -> None:
+    for sort in ("_id", "-_lastUpdated", "status", "expiration-date"):
+        found = server.ask("GET", f"{BASE}/Medication?code:missing=true&_sort={sort}")
+        assert (found.ids, found.json["total"], told(found.json)) == ([], 0, []), sort
+
+
+def test_what_decides_sees_all_matches_and_not_one_page(server: InProcess) -> None:
+    """Conditional interactions: https://hl7.org/fhir/R5/http.html#cond-update"""
+    medication = '{"resourceType": "Medication", "id": "m59", "status": "inactive"}'
+    criteria = "code:text-advanced=n59&status=active"
+    updated = server.ask("PUT", f"{BASE}/Medication?{criteria}", {"content-type": "application/fhir+json"}, medication)
+    assert updated.status == 200
+    headers = {
+        "content-type": "application/fhir+json",
+        "if-none-exist": "status:not=active,inactive&form:missing=false",
+    }
+    created = server.ask("POST", f"{BASE}/Medication", headers, '{"resourceType": "Medication"}')
+    assert created.status == 412, "several match, far from each other"
