@@ -43,6 +43,7 @@ _READINGS: dict[int, tuple[tuple[int, ...], ...]] = {
     12: ((6, 4, 2),),
 }
 _WIDTHS = (6, 4, 2)
+_HYPHENATED = re.compile("|".join("-".join(rf"\d{{{length}}}" for length in one) for one in sorted(_WRITTEN)), re.ASCII)
 _FORM = re.compile(r"\d+(?:-\d+){0,2}", re.ASCII)
 # Hyphens, other dashes of Unicode and the minus sign, with spaces around them.
 _DASH = re.compile(r"\s*[-\u2010-\u2015\u2212]\s*")
@@ -74,6 +75,8 @@ def readings(text: str) -> tuple[Ndc, ...]:
     `0004-0091-01`, `00004009101`, `0004*0091*01` and `0004 0091 01` are one and the same; `0004009101` may be 4-4-2,
     5-3-2 or 5-4-1. Rules ask it as the index does, and several resources of a catalogue have the code of one package.
     """
+    if is_written(text):
+        return (_padded(text.split("-")),)
     text = hyphenated(text)
     if _FORM.fullmatch(text) is None:
         return ()
@@ -81,6 +84,11 @@ def readings(text: str) -> tuple[Ndc, ...]:
     if len(segments) > 1:
         return (_padded(segments),) if _known(segments) else ()
     return tuple(_padded(_cut(text, lengths)) for lengths in _READINGS.get(len(text), ()))
+
+
+def is_written(text: str) -> bool:
+    """Whether `text` is a code with all of its hyphens, as most are."""
+    return _HYPHENATED.fullmatch(text) is not None
 
 
 def hyphenated(text: str) -> str:

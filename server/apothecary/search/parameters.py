@@ -22,7 +22,7 @@ from apothecary.terminology.stored import large
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew. The
 # number is raised by hand, and `tests/search/test_extraction_number.py` says when. The higher one is the newer.
-EXTRACTION = f"16 {keys.fingerprint()}"
+EXTRACTION = f"17 {keys.fingerprint()}"
 
 # Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
 # points to a resource must be known before it is deleted.

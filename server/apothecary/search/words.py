@@ -54,7 +54,7 @@ def words(text: str) -> tuple[str, ...]:
 
 def _words(text: str) -> list[str]:
     if text.isascii() and len(text) <= WORD_LENGTH:
-        return text.translate(_PLAIN).split()
+        return text.encode("ascii").translate(_PLAIN).decode("ascii").split()
     return [word[:WORD_LENGTH] for word in WORD.findall(fold(text))]
 
 
@@ -62,9 +62,10 @@ def _words(text: str) -> list[str]:
 _APART = "\x01"
 
 # What WORD finds in folded ASCII stands between blanks in what this makes of it, in a fraction of the time.
-_PLAIN = str.maketrans(
-    {sign: sign.lower() if sign.isalnum() else " " for sign in map(chr, range(128)) if sign != _APART}
-)
+# Bytes are translated several times faster than text.
+_PLAIN = bytes(
+    ord(sign.lower()) if sign.isalnum() or sign == _APART else ord(" ") for sign in map(chr, range(128))
+).ljust(256)
 
 
 def passages(texts: Iterable[str]) -> Iterator[Passage]:
@@ -96,7 +97,7 @@ def _short(texts: list[str]) -> Passage | None:
     together = f" {_APART} ".join(texts)
     if not together.isascii() or together.count(_APART) >= len(texts):
         return None
-    found = together.translate(_PLAIN).split()
+    found = together.encode("ascii").translate(_PLAIN).decode("ascii").split()
     if len(found) > PASSAGE_REPEATS or (len(together) > WORD_LENGTH and max(map(len, found), default=0) > WORD_LENGTH):
         return None
     words = " ".join(found)

@@ -24,6 +24,7 @@ from apothecary.store.contract import Stored
 from apothecary.store.fragments import one_of
 from apothecary.store.sql import ATTEMPTS, SqlStore
 from apothecary.store.sqlite import SqliteStore
+from apothecary.store.systems import kept
 from apothecary.terminology.stored import LargeCodeSystem
 
 # So many resources are named of each kind of defect that one statement finds.
@@ -230,7 +231,7 @@ def _due(stored: Stored, rows_of: RowsOf) -> _Due:
             # The words are kept in the database's own form, which is not compared.
             wanted[(kind, identity, TABLES[type(row)], row.parameter, row.length, row.element)] += 1
         elif not isinstance(row, VocabularyRow | SpellingRow):
-            wanted[(kind, identity, TABLES[type(row)], *row)] += 1
+            wanted[(kind, identity, TABLES[type(row)], *kept(row))] += 1
     return _Due(wanted, {(stored.type, stored.id), *((row[0], row[1]) for row in wanted)}, concepts=concepts)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from apothecary.search.query import Cursor, Query
@@ -73,8 +72,7 @@ class Hit(NamedTuple):
     """What stood under `reads.DEFINITIONS` when this was read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """One page of hits in order, and whether there are more on either side. `stopped` is where it ends early: there may
     be more behind that.
     """

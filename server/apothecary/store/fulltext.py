@@ -45,9 +45,10 @@ _SQLITE = (
     """CREATE TABLE index_text (
         number INTEGER PRIMARY KEY, type TEXT NOT NULL, id TEXT NOT NULL, parameter TEXT NOT NULL, row INTEGER NOT NULL,
         words TEXT NOT NULL, length INTEGER NOT NULL, element SMALLINT NOT NULL, UNIQUE (type, id, parameter, row))""",
-    # The tokenizer cuts at ASCII characters that are neither letters nor digits: at our spaces, and nowhere else.
+    # The tokenizer cuts at ASCII characters that are neither letters nor digits: at our spaces, and nowhere else. How
+    # many words a passage has is asked of the column `length`.
     """CREATE VIRTUAL TABLE index_text_words USING fts5(
-        words, content='index_text', content_rowid='number', tokenize='ascii')""",
+        words, content='index_text', content_rowid='number', columnsize=0, tokenize='ascii')""",
 )
 _POSTGRESQL = (
     """CREATE TABLE index_text (

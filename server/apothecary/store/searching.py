@@ -25,6 +25,8 @@ from apothecary.store.statements import Statement, Statements
 
 # Where a hit has its bytes.
 _HEAVY = (Hit._fields.index("body"),)
+# Under this name a query remembers the statement of its first page, with the type and the values.
+_FIRST = "first page"
 
 
 class SqlSearcher(ABC):
@@ -50,12 +52,17 @@ class SqlSearcher(ABC):
         return Listing(resource_type, predicate, values(predicate, self.sequence, phrase, part), sort, query.scored)
 
     def search(self, query: Query, most: int | None = None) -> Page:
+        known = query.memo.get(_FIRST)
+        if known is not None and query.cursor is None:
+            kind, statement, bound = known
+            found = self._hits(query, kind, statement, bound, most)
+            return Page(found[: query.count], more_after=len(found) > query.count, more_before=False)
         backwards = query.cursor is not None and query.cursor.backwards
         # A cursor without an id is the end of the list: nothing lies beyond it.
         cursor = query.cursor if query.cursor is not None and query.cursor.id else None
         # One more than the page holds tells whether there is another page.
         wanted = query.count + 1
-        found: list[Hit] = []
+        found = []
         stopped: Cursor | None = None
         parts = self._parts(query)
         there = [(one, ties_with(cursor, one[0], bool(query.sort))) for one in parts]
@@ -107,10 +114,6 @@ class SqlSearcher(ABC):
         looks: int | None,
     ) -> tuple[list[Hit], str | None]:
         """The hits of one type, and the id with which the page ends early, if it does."""
-        known = query.memo.get(resource_type) if query.cursor is None else None
-        if known is not None:
-            statement, bound = known
-            return self._hits(query, resource_type, statement, bound, most), None
         listing = self._remembered(query, resource_type, predicate)
         ends: str | None = None
         found: list[Hit] = []
@@ -122,7 +125,7 @@ class SqlSearcher(ABC):
                 # A first page in one step that needs no counting runs the same statement with the same values every
                 # time.
                 if way.settled and query.cursor is None and len(way.steps) == 1 and len(query.predicates) == 1:
-                    query.memo[resource_type] = statement, bound
+                    query.memo[_FIRST] = resource_type, statement, bound
                 found += self._hits(query, resource_type, statement, bound, most)
                 if len(found) >= limit or _full(found, most):
                     return found, None

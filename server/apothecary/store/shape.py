@@ -25,6 +25,7 @@ from apothecary.search.predicates import (
     Row,
     Some,
 )
+from apothecary.store.systems import short
 
 
 def shape(node: Predicate | Condition | None) -> Any:
@@ -91,7 +92,7 @@ def values(node: Predicate | None, sequence: Any = tuple, phrase: Any = str, par
                 f"phrase{number}": f" {' '.join(one.value.words)}{'' if one.value.prefix else ' '}",
             }
         else:
-            bound[f"p{number}"] = one.value
+            bound[f"p{number}"] = short(one.value) if one.column == "system" else one.value
             if one.operator == "prefix":
                 bound[f"q{number}"] = after_prefix(one.value)
             elif one.operator == "part":

@@ -14,13 +14,16 @@ from apothecary.search.rows import (
     ContainedRow,
     Indexed,
     IndexRow,
+    QuantityRow,
     ReferenceRow,
     SpellingRow,
     TextRow,
+    TokenRow,
     VocabularyRow,
     apart,
 )
 from apothecary.store import fulltext
+from apothecary.store.systems import short
 from apothecary.terminology.stored import LargeCodeSystem
 
 Row = tuple[Any, ...]
@@ -69,6 +72,8 @@ def _add(shaped: Shaped, kind: str, identity: str, rows: Iterable[tuple[int, Ind
         if isinstance(row, TextRow):
             words = fulltext.document(kind, row.parameter, row.words, sqlite=sqlite)
             made: Row = (kind, identity, row.parameter, number, words, *row[2:])
+        elif isinstance(row, TokenRow | QuantityRow):
+            made = (kind, identity, row.parameter, number, short(row.system), *row[2:])
         else:
             made = (kind, identity, row[0], number, *row[1:])
         known = tables.get(name)

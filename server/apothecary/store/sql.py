@@ -23,6 +23,7 @@ from apothecary.store.concepts import SqlConcepts
 from apothecary.store.contract import Head, Past, Reader, Store, Stored, Transaction
 from apothecary.store.limited import held
 from apothecary.store.statements import Statement, Statements
+from apothecary.store.systems import short
 from apothecary.store.writers import busy
 from apothecary.terminology.stored import said
 
@@ -191,7 +192,7 @@ class SqlReader(SqlConcepts, Reader):
 
     def has_codes(self, systems: Collection[str]) -> bool:
         build = partial(reads.coded, self.statements.dialect)
-        wanted = [key(one) for one in systems]
+        wanted = [short(key(one)) for one in systems]
         return bool(wanted) and bool(self._fetch("coded", build, systems=self.sequence(wanted)))
 
     def types(self) -> list[str]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from apothecary.fhir import ndc
-from apothecary.fhir.caches import short_cache
 from apothecary.validation.diagnostics import shown
 from apothecary.validation.rules import MEDICATION_RULES, Rule
 from apothecary.validation.run import At, Run
@@ -74,8 +73,9 @@ _PARTS = {
 }
 
 
-@short_cache(8192, longest=50)
 def _is_ndc(code: str) -> bool:
+    if ndc.is_written(code):
+        return True
     # Searches read other signs in place of hyphens; a resource has none. Without hyphens a product has 8 or 9 digits,
     # which are mostly packages that have lost their zeroes.
     return ndc.hyphenated(code) == code and bool(ndc.readings(code)) and ("-" in code or len(code) >= 10)
