@@ -163,13 +163,14 @@ class Load:
     def __init__(self, server: Server, asked: Sequence[Request], connections: int, folder: Path) -> None:
         parts = urlsplit(server.base)
         self._server, self._address, self._connections = server, f"{parts.scheme}://{parts.netloc}", connections
+        self._what = f"{server.name}, {asked[0].method} {asked[0].path}".rstrip()
         self._file = folder / f"{len(list(folder.iterdir()))}.requests"
         lines = ((one.method, f"{parts.path}/{one.path}".rstrip("/"), one.unless, one.body) for one in asked)
         self._file.write_text("".join("\t".join(one) + "\n" for one in lines))
 
     def sample(self, seconds: int) -> Sample:
-        """The rate and the latencies of so many seconds. Raises ClickException where a request was refused, and where
-        none was answered: that is no rate.
+        """The rate and the latencies of so many seconds; where nothing was answered yet, zeros. Raises ClickException
+        where a request was refused.
         """
         # What is written is new each time, since the clock goes on.
         command = [*http.load(self._connections, seconds, SCRIPT), self._address, "--", str(self._file)]
@@ -179,10 +180,15 @@ class Load:
         try:
             found = parse_wrk(done.stdout)
         except RuntimeError as error:
-            raise click.ClickException(f"{self._server.name}: {error}") from None
+            raise click.ClickException(f"{self._what}: {error}") from None
+        return replace(found, cpu=used * 1e6 / (found.rate * seconds) if found.rate else 0.0)
+
+    def measure(self, seconds: int) -> Sample:
+        """A sample that counts. Raises ClickException where nothing was answered, too: that is no rate."""
+        found = self.sample(seconds)
         if not found.rate:
-            raise click.ClickException(f"{self._server.name} answered nothing within {seconds} s: give it more")
-        return replace(found, cpu=used * 1e6 / (found.rate * seconds))
+            raise click.ClickException(f"{self._what}: answered nothing within {seconds} s: see --seconds")
+        return found
 
     def warm_up(self, seconds: int, most: int) -> str:
         """Send until the rate is steady, for at most so many samples; how that went. Where processor time is known it
@@ -196,9 +202,9 @@ class Load:
 
 
 def steady(rates: Sequence[float]) -> bool:
-    """Whether the last three of some rates are alike."""
+    """Whether the last three of some rates are alike. That nothing was answered yet is no rate."""
     last = rates[-3:]
-    return len(last) == 3 and max(last) - min(last) <= STEADY * max(last)
+    return len(last) == 3 and min(last) > 0 and max(last) - min(last) <= STEADY * max(last)
 
 
 class Row(NamedTuple):
@@ -288,14 +294,16 @@ def main(
             check(one, resources)
         rows: list[Row] = []
         chosen = {name: asked for name, asked in requests(resources).items() if not only or name in only}
-        for name, asked in chosen.items():
-            loads = {one.name: Load(one, asked, connections, folder / "requests") for one in measured}
-            for server, one in loads.items():
-                click.echo(f"{name}: {server} is {one.warm_up(seconds, warmings)}", err=True)
-            rows += summarize(
-                name, [{server: one.sample(seconds) for server, one in loads.items()} for _ in range(rounds)], ours.name
-            )
-    click.echo(json.dumps([row._asdict() for row in rows], indent=2) if as_json else table(rows))
+        try:
+            for name, asked in chosen.items():
+                loads = {one.name: Load(one, asked, connections, folder / "requests") for one in measured}
+                for server, sent in loads.items():
+                    click.echo(f"{name}: {server} is {sent.warm_up(seconds, warmings)}", err=True)
+                rounded = [{server: sent.measure(seconds) for server, sent in loads.items()} for _ in range(rounds)]
+                rows += summarize(name, rounded, ours.name)
+        finally:
+            # What was measured before a server refused a request took minutes, and stands.
+            click.echo(json.dumps([row._asdict() for row in rows], indent=2) if as_json else table(rows))
 
 
 def table(rows: Sequence[Row]) -> str:

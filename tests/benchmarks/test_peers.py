@@ -28,7 +28,7 @@ def test_every_request_means_something_in_the_data_set() -> None:
 
 @pytest.mark.parametrize(
     ("rates", "wanted"),
-    [([], False), ([1, 1], False), ([5, 9, 10, 10], True), ([9, 10, 12], False), ([0, 0, 0], True)],
+    [([], False), ([1, 1], False), ([5, 9, 10, 10], True), ([9, 10, 12], False), ([0, 0, 0], False)],
 )
 def test_a_rate_is_steady_when_the_last_three_are_alike(rates: list[float], wanted: bool) -> None:
     assert peers.steady(rates) is wanted
@@ -55,6 +55,8 @@ def test_what_is_written_is_not_what_is_searched() -> None:
         ([Sample(50, 1, 2, 9000), Sample(50, 1, 2, 700), Sample(50, 1, 2, 500)], "not steady after 3 samples"),
         ([Sample(50, 1, 2), Sample(51, 1, 2), Sample(50, 1, 2)], "steady after 3 samples"),
         ([Sample(90, 1, 2), Sample(20, 1, 2), Sample(50, 1, 2)], "not steady after 3 samples"),
+        # Its first answers may take longer than a sample.
+        ([Sample(0, 0, 0), Sample(50, 1, 2, 500), Sample(50, 1, 2, 500)], "not steady after 3 samples"),
     ],
 )
 def test_a_server_is_warm_by_its_processor_time_where_it_is_known(
@@ -63,6 +65,15 @@ def test_a_server_is_warm_by_its_processor_time_where_it_is_known(
     load = peers.Load(peers.Server("x", "http://127.0.0.1:1/fhir"), peers.requests(10)["read"], 1, tmp_path)
     monkeypatch.setattr(load, "sample", lambda seconds: samples.pop(0))
     assert load.warm_up(1, 3) == wanted
+
+
+def test_a_server_that_answers_nothing_while_it_is_measured_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = peers.Load(peers.Server("slow", "http://127.0.0.1:1/fhir"), peers.requests(10)["read"], 1, tmp_path)
+    monkeypatch.setattr(load, "sample", lambda seconds: Sample(0, 0, 0))
+    with pytest.raises(click.ClickException, match=r"slow, GET Medication/bench-m\d: answered nothing within 3 s"):
+        load.measure(3)
 
 
 def test_the_ratios_are_taken_within_a_round() -> None:

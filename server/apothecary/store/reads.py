@@ -106,18 +106,24 @@ def sent() -> Select[Any]:
 
 
 def referenced(dialect: Dialect, parameter: bool, target_type: bool) -> Select[Any]:
-    """The local targets of references from some resources of one type."""
+    """The local targets of references from some resources of one type. PostgreSQL is told to look up one resource after
+    the other: where it knows little of the table, it would rather read all references of the type.
+    """
     row = tables.index_reference.c
-    found = (
-        select(row.target_type, row.target_id)
-        .distinct()
-        .where(row.type == _TYPE, one_of(dialect, row.id, "ids"), row.target_id != "")
-    )
+    there = [row.type == _TYPE, row.target_id != ""]
     if parameter:
-        found = found.where(row.parameter == bindparam("parameter", type_=Text()))
+        there.append(row.parameter == bindparam("parameter", type_=Text()))
     if target_type:
-        found = found.where(row.target_type == bindparam("target_type", type_=Text()))
-    return found.order_by(row.target_type, row.target_id).limit(_LIMIT)
+        there.append(row.target_type == bindparam("target_type", type_=Text()))
+    if dialect.name == "sqlite":
+        found = select(row.target_type, row.target_id).distinct().where(*there, one_of(dialect, row.id, "ids"))
+        return found.order_by(row.target_type, row.target_id).limit(_LIMIT)
+    sources = each_of(bindparam("ids", type_=ARRAY(Text())))
+    same = row.id == sources.c.value.collate("C")
+    each = select(row.target_type, row.target_id).where(*there, same).offset(literal_column("0")).lateral()
+    joined = sources.join(each, literal_column("true"))
+    found = select(each.c.target_type, each.c.target_id).distinct().select_from(joined)
+    return found.order_by(each.c.target_type, each.c.target_id).limit(_LIMIT)
 
 
 def referring(dialect: Dialect, parameter: bool) -> Select[Any]:
