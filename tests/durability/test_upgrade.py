@@ -51,9 +51,9 @@ CHANGES: Mapping[str, tuple[str, str]] = {
     "__init__.py": (r'__version__ = "[^"]*"', '__version__ = "99.0"'),
     "store/schema.py": (r'REVISION = "\d+"', f'REVISION = "{NEXT}"'),
     "search/parameters.py": (
-        r'EXTRACTION = f"\d+ ((.|\n)*?)        return found\n\n\ndef _bound',
+        r'EXTRACTION = f"\d+ ((.|\n)*?)        return found\n\n\ndef _texts',
         r'EXTRACTION = f"999 \1        found[TokenRow("_next", "", "yes")] = None\n        return found'
-        r"\n\n\ndef _bound",
+        r"\n\n\ndef _texts",
     ),
     "content/index_rules.py": (r"AT_ONCE = \d+", "AT_ONCE = 20"),
 }
