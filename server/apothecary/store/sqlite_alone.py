@@ -13,7 +13,9 @@ from contextlib import contextmanager
 
 from apothecary.store.filling import ASKED
 
-# How it works meanwhile: a large index is sorted in files, by two processors.
+# How it works meanwhile: a large index is sorted in files, by two processors. One sorts what the other has read as soon
+# as that fills the page cache, so this is small then (https://www.sqlite.org/pragma.html#pragma_threads).
+_MAKING = "cache_size=-8192"
 _FILLING = ("synchronous=NORMAL", "cache_size=-131072", "journal_mode=TRUNCATE", "temp_store=FILE", "threads=2")
 
 
@@ -36,8 +38,9 @@ def alone(connection: sqlite3.Connection, usual: Sequence[str], wait: float) -> 
 
 def make_up(connection: sqlite3.Connection, statements: Sequence[str], usual: Sequence[str]) -> None:
     """Make what was left out, and have it on the disk."""
-    connection.execute("BEGIN IMMEDIATE")
+    _set(connection, _MAKING)
     try:
+        connection.execute("BEGIN IMMEDIATE")
         if connection.execute(ASKED).fetchone() is not None:
             for one in statements:
                 connection.execute(one)
@@ -46,7 +49,8 @@ def make_up(connection: sqlite3.Connection, statements: Sequence[str], usual: Se
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    _set(connection, *usual)
+    finally:
+        _set(connection, *usual)
     # What was committed before was not waited for.
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
