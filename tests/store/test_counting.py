@@ -47,7 +47,7 @@ def client(database_url: str) -> Iterator[FlaskClient]:
 def told(client: FlaskClient, query: str) -> tuple[int | None, bool]:
     """The total of a search, and whether the answer says that it is an estimate."""
     answer = client.get(f"/fhir/Medication?{query}").json
-    outcomes = [one["resource"] for one in answer["entry"] if one["search"]["mode"] == "outcome"]
+    outcomes = [one["resource"] for one in answer.get("entry", ()) if one["search"]["mode"] == "outcome"]
     said = [issue["details"]["text"] for outcome in outcomes for issue in outcome["issue"]]
     return answer.get("total"), any("estimate" in one for one in said)
 
@@ -166,6 +166,14 @@ def test_a_count_alone_is_bounded_alike(client: FlaskClient, monkeypatch: pytest
             assert (whole["total"], "entry" in whole, "_total" in relations(whole)["self"]) == (exact, False, False)
         estimate = client.get(f"/fhir/Medication?{query}&_summary=count&_total=estimate").json
         assert (estimate["total"], len(estimate.get("entry", ()))) == (exact, bool(query))
+
+
+def test_what_is_estimated_is_never_said_to_be_none(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "SAMPLE", 2)
+    limited = bounded(client, 1)
+    for asked in ("_summary=count", "_total=accurate&_count=1", "_total=estimate&_summary=count"):
+        assert told(limited, f"status:not=active,inactive&{asked}") in ((0, False), (1, True)), asked
+    assert told(limited, "status:not=active,inactive&_summary=count") == (1, True)
 
 
 def test_a_small_type_is_counted_however_common_the_words_are(client: FlaskClient) -> None:

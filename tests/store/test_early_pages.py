@@ -184,6 +184,11 @@ def test_a_page_that_ends_early_says_so_and_claims_nothing(server: InProcess) ->
     assert not told(server.ask("GET", f"{BASE}/Medication?status=active&_count=2").json)
 
 
+def test_where_no_more_was_asked_for_no_page_is_said_to_end_early(server: InProcess) -> None:
+    found = server.ask("GET", f"{BASE}/Medication?status:not=active&_maxresults=1")
+    assert (len(found.ids), "next" in found.links, told(found.json)) == (1, False, [])
+
+
 def told(bundle: dict[str, Any]) -> list[dict[str, Any]]:
     """The issues of a searchset."""
     outcomes = [one["resource"] for one in bundle.get("entry", ()) if one["search"]["mode"] == "outcome"]

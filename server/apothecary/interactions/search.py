@@ -227,7 +227,8 @@ def answer(
         shown = body if whole else subset(body, version, found.summary, found.elements)
         entries.append(bundle.match(prefix, address, shown, score=hit.score))
     if page.stopped is not None:
-        more.append(_STOPPED)
+        if backwards or found.max_results is None or totals.seen(found) + len(page.hits) < found.max_results:
+            more.append(_STOPPED)
     elif not page.hits and found.query.cursor is None:
         more += _nothing_found(service, version, base, prepared, resource_type, clock)
     if found.includes:

@@ -20,6 +20,8 @@ from apothecary.search.query import Cursor, Search
 from apothecary.store.contract import Page
 
 TOTAL = "_total"
+# What is estimated is never said to be none: that would read as if it were known.
+SOME = 1
 # A total that nobody asked for is counted no further.
 FEW = 200
 _MANY = "many"
@@ -66,7 +68,7 @@ def alone(service: Service, found: Search) -> Told:
 
 def _estimate(service: Service, found: Search, least: int) -> Told:
     about, exact = service.reader.estimate(found.query)
-    return Told(about) if exact else Told(max(about, least), (_ESTIMATED,))
+    return Told(about) if exact else Told(max(about, least, SOME), (_ESTIMATED,))
 
 
 def _accurate(service: Service, found: Search, least: int) -> Told:
@@ -84,7 +86,7 @@ def _accurate(service: Service, found: Search, least: int) -> Told:
         (TOTAL,),
         remedy="Ask for less, or count the matches of all pages; APOTHECARY_TOTAL_LIMIT of the server sets the bound.",
     )
-    return Told(max(about, counted, least), (issue,), True)
+    return Told(max(about, counted, least, SOME), (issue,), True)
 
 
 def _few(service: Service, found: Search, page: Page) -> int | None:
