@@ -31,7 +31,7 @@ from apothecary.search.registries import make_registries
 # No more processes than that: one that writes does not keep up with more.
 MOST = 4
 
-# So many chunks wait for each process, so that none is idle while others are written: alone, a transaction takes twenty.
+# So many chunks wait for each process, so that none is idle while others are written: a transaction alone takes twenty.
 AHEAD = 16
 
 Found = list[Prepared | Failure]
