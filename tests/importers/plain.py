@@ -56,5 +56,5 @@ def register() -> None:
 if __name__ == "__main__":
     register()
     load.FEW, load.CHUNK, load.RESOURCES, load.ALONE = 50, 20, 40, 1
-    workers.how_many = lambda: 1
+    workers.how_many, workers.AHEAD = lambda: 1, 2
     main()
