@@ -155,7 +155,7 @@ def test_a_check_finds_concepts_that_are_not_those_of_the_resource(database_url:
     }
     for damage, says in damages.items():
         with store.transaction() as transaction:
-            transaction._cursor.execute(damage)
+            transaction.run_all([damage])
         assert says in check(database_url), damage
     assert "concept has rows of no code system" in check(database_url)
 
@@ -178,7 +178,7 @@ def test_what_code_systems_say_of_themselves_is_read_without_the_concepts_of_lar
     }
     # It is that of the version that counts: another may have been written by a server that knows no concepts apart.
     with store.transaction() as transaction:
-        transaction._cursor.execute("UPDATE code_system SET version = 7")
+        transaction.run_all(["UPDATE code_system SET version = 7"])
     assert json.loads([*store.code_system_heads()][1].body or b"")["concept"] == DRUGS["concept"]
     assert {one.id for one in store.code_system_heads()} == {"c0", "c1"}
 
@@ -260,7 +260,7 @@ def test_it_is_loaded_again_backed_up_and_restored_with_its_concepts(
     assert expanded(server(database_url, restored), "filter=tab") == ["n1", "n2"]
     # A server of a version that knows no concepts apart writes another version: then the resource itself counts.
     with restored.transaction() as transaction:
-        transaction._cursor.execute("UPDATE code_system SET version = 99")
+        transaction.run_all(["UPDATE code_system SET version = 99"])
     assert restored.code_systems(URL) == []
     assert expanded(server(database_url, restored), "filter=tab") == ["n1", "n2"]
     restored.close()
