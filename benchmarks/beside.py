@@ -8,7 +8,6 @@ for resources by id and by a code in turn; each writer creates one resource afte
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import tempfile
 from contextlib import ExitStack
@@ -154,8 +153,7 @@ def main(
     as_json: bool,
 ) -> None:
     """Measure readers without writers, beside 8 and 32 of them, and writers alone."""
-    if shutil.which("wrk") is None:
-        raise click.ClickException("this needs wrk: apt-get install wrk, or brew install wrk")
+    servers.require_wrk()
     with tempfile.TemporaryDirectory(prefix="apothecary-benchmark-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         content.write(folder / "content", resources)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -187,8 +186,7 @@ def main(
     as_json: bool,
 ) -> None:
     """Measure read, token search with five hits and other GETs against a bare Flask app, without the cache and with."""
-    if shutil.which("wrk") is None:
-        raise click.ClickException("this needs wrk: apt-get install wrk, or brew install wrk")
+    servers.require_wrk()
     with tempfile.TemporaryDirectory(prefix="apothecary-benchmark-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         content.write(folder / "content", resources)

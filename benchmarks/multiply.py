@@ -15,7 +15,9 @@ from typing import Any
 
 import psycopg
 
-TABLES = ("resource", *(f"index_{one}" for one in ("token", "string", "date", "quantity", "reference", "uri", "text")))
+from apothecary.store.tables import INDEXES
+
+TABLES = ("resource", *(table.name for table in INDEXES.values()))
 # What defines how the rest is searched for is there once.
 ONCE = ("SearchParameter", "CodeSystem", "StructureDefinition", "ValueSet", "OperationDefinition")
 
@@ -52,7 +54,7 @@ def _repeat(run: Run, table: str, columns: list[str], times: int) -> None:
 
 def _sqlite(run: Run, times: int) -> None:
     marks = ", ".join(f"'{one}'" for one in TABLES)
-    found = f"SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql <> '' AND tbl_name IN ({marks})"  # noqa: S608
+    found = f"SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql <> '' AND tbl_name IN ({marks})"  # noqa: S608 (of ours)
     indexes = run(found).fetchall()
     for name, _ in indexes:
         run(f"DROP INDEX {name}")
@@ -73,13 +75,13 @@ def _postgresql(run: Run, times: int) -> None:
     run("SET maintenance_work_mem = '1GB'")
     for table in TABLES:
         of = f"'public.{table}'::regclass"
-        column = f"SELECT attname FROM pg_attribute WHERE attrelid = {of} AND attnum > 0 AND NOT attisdropped"  # noqa: S608
+        column = f"SELECT attname FROM pg_attribute WHERE attrelid = {of} AND attnum > 0 AND NOT attisdropped"  # noqa: S608 (of ours)
         columns = [row[0] for row in run(f"{column} ORDER BY attnum")]
-        keys = f"SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = {of} AND contype = 'p'"  # noqa: S608
+        keys = f"SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = {of} AND contype = 'p'"  # noqa: S608 (of ours)
         constraints = run(keys).fetchall()
         for name, _ in constraints:
             run(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
-        other = f"SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename = '{table}'"  # noqa: S608
+        other = f"SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename = '{table}'"  # noqa: S608 (of ours)
         indexes = run(other).fetchall()
         for name, _ in indexes:
             run(f"DROP INDEX {name}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import subprocess
 import tempfile
 import time
@@ -276,8 +275,7 @@ def main(
     for pid in (*pids, *shared):
         if not Path(f"/proc/{pid}/stat").exists():
             raise click.BadParameter(f"{pid} is no process of this machine", param_hint="--pid, --database-pid")
-    if shutil.which("wrk") is None:
-        raise click.ClickException("this needs wrk: apt-get install wrk, or brew install wrk")
+    servers.require_wrk()
     with tempfile.TemporaryDirectory(prefix="apothecary-benchmark-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         for name in ("content", "requests"):

@@ -135,12 +135,9 @@ def _missing(random_: random.Random, products: int) -> tuple[str, str]:
     return "Medication", f"{random_.choice(('form', 'code', 'ingredient-code', 'expiration-date'))}:missing=true"
 
 
-def _not(random_: random.Random, products: int) -> tuple[str, str]:
-    return "Medication", f"status:not={random_.choice(('active', 'inactive'))}&_total=accurate"
-
-
-def _common_total(random_: random.Random, products: int) -> tuple[str, str]:
-    return "Medication", f"status={random_.choice(('active', 'inactive'))}&_total=accurate"
+def _status(asked: str) -> Make:
+    """What has, or has not, one of two common statuses."""
+    return lambda random_, products: ("Medication", asked.format(random_.choice(("active", "inactive"))))
 
 
 def _sorted_form(random_: random.Random, products: int) -> tuple[str, str]:
@@ -176,15 +173,6 @@ def _begun(random_: random.Random, products: int) -> tuple[str, str]:
     return "MedicationKnowledge", f"_content={random_.choice(catalogue.SYLLABLES)[0]}*&_total=accurate"
 
 
-def _equal(random_: random.Random, products: int) -> tuple[str, str]:
-    """Some seventy dates, each of thousands."""
-    return "Medication", f"status={random_.choice(('active', 'inactive'))}&_sort=-expiration-date"
-
-
-def _estimated(random_: random.Random, products: int) -> tuple[str, str]:
-    return "Medication", f"status={random_.choice(('active', 'inactive'))}&_total=estimate"
-
-
 def _counted(random_: random.Random, products: int) -> tuple[str, str]:
     return "Medication", f"form={10_000_000 + random_.randrange(12)}&_summary=count"
 
@@ -208,8 +196,8 @@ SEARCHES: dict[str, Make] = {
     "two common words, _content": _text,
     ":contains": _contains,
     ":missing=true": _missing,
-    ":not, total": _not,
-    "common value, total": _common_total,
+    ":not, total": _status("status:not={}&_total=accurate"),
+    "common value, total": _status("status={}&_total=accurate"),
     "sorted within a form": _sorted_form,
     "similar words": _similar,
     "fifty codes": _fifty,
@@ -217,8 +205,9 @@ SEARCHES: dict[str, Make] = {
     "_has, common": _common_has,
     "common text and word": _common_text,
     "begun words, total": _begun,
-    "sorted, equal values": _equal,
-    "common value, estimate": _estimated,
+    # Some seventy dates, each of thousands.
+    "sorted, equal values": _status("status={}&_sort=-expiration-date"),
+    "common value, estimate": _status("status={}&_total=estimate"),
     "common form, count alone": _counted,
     "whole type, total": _everything,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import psycopg
 
 BIN = Path(sys.executable).parent
@@ -71,6 +73,12 @@ def bare(port: int, workers: int, threads: int) -> list[str]:
     options = {"--host": HOST, "--port": port, "--workers": workers, "--blocking-threads": threads}
     words = [str(word) for option in options.items() for word in option]
     return [str(BIN / "granian"), "--interface", "wsgi", "--no-ws", *words, "benchmarks.bare:app"]
+
+
+def require_wrk() -> None:
+    """Raises ClickException where the program is not there that sends the requests: https://github.com/wg/wrk"""
+    if shutil.which("wrk") is None:
+        raise click.ClickException("this needs wrk: apt-get install wrk, or brew install wrk")
 
 
 def free_port() -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -154,8 +153,7 @@ def main(
     as_json: bool,
 ) -> None:
     """Measure a server on the EMPTY PostgreSQL database of a URL, and one on a temporary SQLite file."""
-    if shutil.which("wrk") is None:
-        raise click.ClickException("this needs wrk: apt-get install wrk, or brew install wrk")
+    servers.require_wrk()
     with tempfile.TemporaryDirectory(prefix="apothecary-benchmark-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         write(folder / "content", resources)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -111,8 +110,7 @@ def summarize(name: str, samples: Sequence[Sequence[float]]) -> Comparison:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def main(rounds: int, seconds: int, resources: int, as_json: bool) -> None:
     """Compare /fhir/r4 with /fhir/r5, warm and cold; fails where a warm request costs more than 1.6 times R5's."""
-    if shutil.which("wrk") is None:
-        raise click.ClickException("this needs wrk: apt-get install wrk, or brew install wrk")
+    servers.require_wrk()
     with tempfile.TemporaryDirectory(prefix="apothecary-benchmark-") as temporary:
         folder = Path(temporary)
         content.write(folder / "content", resources)

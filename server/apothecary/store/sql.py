@@ -138,7 +138,7 @@ class SqlReader(SqlConcepts, Reader):
         given = tuple(one is not None for one in (resource_type, types, since, at, before))
         bound = self._window(resource_type, types, since, at) | {"limit": count}
         if before is not None:
-            bound |= dict(zip(("before_updated", "before_type", "before_id"), before, strict=False))
+            bound |= dict(zip(("before_updated", "before_type", "before_id"), before[:3], strict=True))
         build = partial(history.history_of, self.statements.dialect, *given)
         return [Past(*row) for row in self._fetch(("history of", *given), build, most, **bound)]
 
