@@ -20,7 +20,7 @@ UPGRADE ?= --upgrade
 PYTEST := -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-minimum test-newest test-catalogue test-clients test-heavy test-ha validator-tests sbom audit lint lock format definitions search-keys search-walk page-walk fuzz benchmark clean
+.PHONY: help serve test test-fast test-mass test-minimum test-newest test-catalogue test-clients test-heavy test-ha validator-tests sbom audit lint lock format definitions search-keys search-walk page-walk fuzz benchmark clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
@@ -34,6 +34,10 @@ test: $(DEVELOPMENT) ## set up, then run every test
 
 test-fast: $(DEVELOPMENT) ## the tests that take no more than a moment each
 	$(BIN)/python $(PYTEST) -m "not slow and not walk"
+
+test-mass: $(DEVELOPMENT) ## every official example, many crashes, thousands of requests by chance: all of what `make test` samples
+	@$(call fetch_packages,$(VENV))
+	APOTHECARY_TEST_WHOLE=1 $(BIN)/python $(PYTEST) -m mass
 
 test-minimum: $(MINIMUM)/.installed ## every test, with the oldest dependencies that pyproject.toml allows
 	@$(call fetch_packages,$(MINIMUM))

@@ -15,9 +15,10 @@ from apothecary.store.open import open_store
 from apothecary.testing import ServerProcess
 from tests.defined import COLOUR
 from tests.durability.processes import Client, server_on, unsound
+from tests.mass import much
 from tests.waiting import until
 
-COUNT = 10_000
+COUNT = much(2_000, 10_000)
 
 RED_FORM = {"coding": [{"code": "red"}]}
 STRICT = {"Prefer": "handling=strict"}
@@ -43,6 +44,7 @@ def _states(database: str) -> tuple[int, bool]:
         store.close()
 
 
+@pytest.mark.mass
 @pytest.mark.slow
 def test_what_a_killed_server_began_to_index_another_ends(database_url: str, tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("one", "other")]

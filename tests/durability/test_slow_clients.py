@@ -15,6 +15,7 @@ import pytest
 from apothecary.testing import ServerProcess
 from tests.durability.health import always_healthy
 from tests.durability.processes import Answer, Client, medication
+from tests.mass import much
 from tests.waiting import PATIENCE, until
 
 HEAD = b"POST /fhir/Medication HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/fhir+json\r\n"
@@ -52,7 +53,9 @@ def answer(connection: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-@pytest.mark.parametrize("count", [2, 50, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.mass
+@pytest.mark.slow
+@pytest.mark.parametrize("count", much([50], [2, 50, 500]))
 def test_others_are_answered_beside_slow_clients(count: int, tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server, always_healthy(server.port):
         client = Client(server.port)

@@ -25,6 +25,7 @@ from apothecary.store.open import open_store
 from apothecary.store.sql import SqlStore
 from tests.conformance.harness import BASE, InProcess
 from tests.conformance.walk import backwards, forwards
+from tests.mass import much
 
 TYPES = ("Medication", "Organization")
 REGISTRY = Registry(FhirVersion.R5, TYPES)
@@ -107,11 +108,12 @@ def store(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlSto
     made.close()
 
 
+@pytest.mark.mass
 def test_the_pages_of_any_search_that_end_early_have_all_matches_once(store: SqlStore) -> None:
     early = 0
 
     @given(asked=st.sampled_from(QUERIES), looks=st.integers(1, 30), count=st.integers(1, 9), back=st.booleans())
-    @settings(max_examples=100, deadline=None, database=None)
+    @settings(max_examples=much(25, 100), deadline=None, database=None)
     def follow(asked: tuple[Pairs, Callable[[dict[str, Any]], bool]], looks: int, count: int, back: bool) -> None:
         nonlocal early
         pairs, meets = asked
@@ -126,7 +128,7 @@ def test_the_pages_of_any_search_that_end_early_have_all_matches_once(store: Sql
         assert whole.stopped is None
 
     follow()
-    assert early > 50, "pages do end early"
+    assert early > much(10, 50), "pages do end early"
 
 
 def followed(store: SqlStore, query: Query, back: bool) -> tuple[list[str], int]:
