@@ -25,14 +25,15 @@ def official_examples(version: FhirVersion) -> Iterator[tuple[str, bytes]]:
 
 
 def some_examples(version: FhirVersion) -> Iterable[tuple[str, bytes]]:
-    """Every twentieth of them; all of them where everything is wanted (`tests.mass`)."""
+    """Every twentieth of those that are not large; all of them where everything is wanted (`tests.mass`)."""
     return much(_sample, official_examples)(version)
 
 
 @cache
 def _sample(version: FhirVersion) -> tuple[tuple[str, bytes], ...]:
     """Kept, because a package is unpacked whole even where little of it is read."""
-    return tuple(islice(official_examples(version), None, None, 20))
+    small = (one for one in official_examples(version) if len(one[1]) < 200_000)
+    return tuple(islice(small, None, None, 20))
 
 
 def definition_packages() -> list[Path]:

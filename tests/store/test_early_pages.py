@@ -165,9 +165,11 @@ def test_the_links_lead_to_all_matches_and_back(server: InProcess) -> None:
         if "last" in pages[0].links:
             back = backwards(server, server.ask("GET", pages[0].links["last"]))
             assert [one for page in reversed(back) for one in page.ids] == expected, asked
-        if pages[-1].ids:
-            back = backwards(server, pages[-1])
-            assert [one for page in reversed(back) for one in page.ids] == expected, asked
+        # Also from a last page that is empty, and forwards again from where nothing comes before.
+        back = backwards(server, pages[-1])
+        assert [one for page in reversed(back) for one in page.ids] == expected, asked
+        again = forwards(server, back[-1].links["self"])
+        assert [one for page in again for one in page.ids] == expected, asked
 
 
 def test_a_page_that_ends_early_says_so_and_claims_nothing(server: InProcess) -> None:
