@@ -33,11 +33,11 @@ test: $(DEVELOPMENT) ## set up, then run every test
 	$(BIN)/python $(PYTEST)
 
 test-fast: $(DEVELOPMENT) ## the tests that take no more than a moment each
-	$(BIN)/python $(PYTEST) -m "not slow and not walk"
+	$(BIN)/python $(PYTEST) -m "not slow and not long and not walk and not heavy and not hl7_cases and not clients and not crawl"
 
 test-mass: $(DEVELOPMENT) ## every official example, many crashes, thousands of requests by chance: all of what `make test` samples
 	@$(call fetch_packages,$(VENV))
-	APOTHECARY_TEST_WHOLE=1 $(BIN)/python $(PYTEST) -m mass
+	APOTHECARY_TEST_WHOLE=1 $(BIN)/python $(PYTEST) -m "mass or long"
 
 test-minimum: $(MINIMUM)/.installed ## every test, with the oldest dependencies that pyproject.toml allows
 	@$(call fetch_packages,$(MINIMUM))
