@@ -19,6 +19,9 @@ UPGRADE ?= --upgrade
 # A file stays with one process while its turn lasts; who has nothing left takes half of what another still has.
 PYTEST := -m pytest -n auto --dist worksteal
 
+# The tests start hundreds of processes, and without compiled modules each would take half a second of processor more.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help serve test test-fast test-mass test-minimum test-newest test-catalogue test-clients test-heavy test-ha validator-tests sbom audit lint lock format definitions search-keys search-walk page-walk fuzz benchmark clean
 
