@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Literal, get_args, get_type_hints
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from apothecary.suggestions import or_rather
 PREFIX = "APOTHECARY_"
 
 _DEFAULT_VERSION = FhirVersion.R5
+_address = lru_cache(maxsize=16)(ip_address)  # each request asks what the host is
 
 
 def setting(default: Any, doc: str, *, least: int = 0, most: int = 2**53 - 1) -> Any:
@@ -293,7 +295,7 @@ class Settings:
         if self.host == "localhost":
             return True
         try:
-            return ip_address(self.host.strip("[]")).is_loopback
+            return _address(self.host.strip("[]")).is_loopback
         except ValueError:
             return False  # a name may come to mean another address
 
