@@ -229,7 +229,7 @@ def test_a_page_that_ends_early_says_so_and_claims_nothing(server: InProcess) ->
     pages = forwards(server, f"{BASE}/Medication?code:missing=true")
     page = server.ask("GET", f"{BASE}/Medication?code:missing=true", {"accept": "text/html"})
     assert b">None so far found<" in page.body
-    # PostgreSQL looks at half as many.
+    # PostgreSQL looks at a third as many.
     assert MANY // LOOKS < len(pages) < MANY
     assert not told(pages[-1].json)
     # Where nothing could be looked at in vain, nothing is said.

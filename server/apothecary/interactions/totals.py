@@ -16,7 +16,7 @@ from apothecary.interactions import bundle, kept
 from apothecary.interactions.prepared import Prepared
 from apothecary.interactions.service import Service
 from apothecary.search import links
-from apothecary.search.query import Cursor, Search
+from apothecary.search.query import MANY, Cursor, Search
 from apothecary.store.contract import Page
 
 TOTAL = "_total"
@@ -24,7 +24,6 @@ TOTAL = "_total"
 SOME = 1
 # A total that nobody asked for is counted no further.
 FEW = 200
-_MANY = "many"
 
 _ESTIMATED = Issue(
     "information",
@@ -93,11 +92,11 @@ def _few(service: Service, found: Search, page: Page) -> int | None:
     """The number of matches where there are few. That there are many is remembered with the search: a total may always
     be left out.
     """
-    if found.query.memo.get(_MANY) or len(page.hits) > FEW:
+    if found.query.memo.get(MANY) or len(page.hits) > FEW:
         return None
     counted = service.reader.count_few(found.query, FEW)
     if counted is None:
-        found.query.memo[_MANY] = True
+        found.query.memo[MANY] = True
     return counted
 
 

@@ -28,8 +28,9 @@ SORT_COLUMNS = {
     "token": ("token", "code", "code"),
     "string": ("string", "prefix", "prefix"),
     "date": ("date", "low", "high"),
-    "number": ("quantity", "low", "high"),
-    "quantity": ("quantity", "low", "high"),
+    # No index has them by their high ends.
+    "number": ("quantity", "low", "low"),
+    "quantity": ("quantity", "low", "low"),
     "reference": ("reference", "target_id", "target_id"),
     "uri": ("uri", "prefix", "prefix"),
 }

@@ -9,6 +9,9 @@ from typing import Any, Literal
 from apothecary.errors import Issue
 from apothecary.search.predicates import Predicate
 
+# Under this name a query remembers that it has many matches: a total that nobody asked for is not counted then.
+MANY = "many"
+
 Total = Literal["unasked", "none", "estimate", "accurate"]
 """Which number of all matches is asked for: https://hl7.org/fhir/R5/search.html#total"""
 

@@ -110,13 +110,15 @@ def _ending(reader: Reader, listing: Listing, steps: Sequence[Step], until: Unti
     """
     _, place = steps[0]
     if listing.candidates:
-        start, entries = priced(reader, listing, looks * plan.LOOK)
+        # To look words up for so few was found to be too many already.
+        listable = not _dear(listing) or looks // plan.WORDS > plan.FEW
+        start, entries = priced(reader, listing, looks * plan.LOOK) if listable else (None, looks * plan.LOOK + 1)
         if entries <= looks * plan.LOOK:
             yield Way([(start, place)])
             return
     if until is not None:
         further = Place(_at(listing, steps[0][0], until, place), "after", place.backwards)
-        steps, looks = [(steps[0][0], further), *steps[1:]], max(0, looks - plan.TRIED)
+        steps, looks = [(steps[0][0], further), *steps[1:]], max(0, looks - _trial(reader))
     way = _as_far(reader, listing, steps, looks)
     yield way if until is not None else way._replace(goes_on=False)
 
@@ -208,17 +210,28 @@ def priced(reader: Reader, listing: Listing, most: int) -> tuple[Start, int]:
     """The same, and how many entries of an index it takes to go through all matches from there; more than `most` where
     no part has few enough.
     """
+    common = plan.costs(reader.statements.dialect).common
     # Each of two lists has half of what both may have.
-    counts = _counted(reader, listing, most // plan.COMMON // 2 + 1, most // plan.LOOK // plan.LINKED)
-    if counts.fewest > most // plan.COMMON // 2:
+    counts = _counted(reader, listing, most // common // 2 + 1, most // plan.LOOK // plan.LINKED)
+    if counts.fewest > most // common // 2:
         return counts.smallest, most + 1
-    start, entries = _together(reader, listing, counts, most // plan.COMMON - counts.fewest)
+    start, entries = _together(reader, listing, counts, most // common - counts.fewest)
     if not isinstance(start, tuple):
-        # Each is looked for in the list of all passages, or among its own, and what else it must meet besides.
-        dear = len(listing.parts) > 1 and any(map(ranks, listing.parts))
-        return start, entries * plan.LOOK * (plan.WORDS if dear else 1)
+        return start, entries * plan.LOOK * (plan.WORDS if _dear(listing) else 1)
     # The value by which it is sorted is looked up for each.
-    return start, entries * plan.COMMON + (counts.fewest * plan.LOOK if listing.sort else 0)
+    return start, entries * common + (counts.fewest * plan.LOOK if listing.sort else 0)
+
+
+def _dear(listing: Listing) -> bool:
+    """Whether each resource is looked for in the index of words, or its words are looked up, and what else it must meet
+    besides.
+    """
+    return len(listing.parts) > 1 and any(map(ranks, listing.parts))
+
+
+def _trial(reader: Reader) -> int:
+    """How many steps a walk is tried for."""
+    return plan.TRIED // plan.costs(reader.statements.dialect).look
 
 
 def _check_rank(reader: Reader, listing: Listing, start: Start) -> None:
@@ -307,7 +320,7 @@ def bounded_count(reader: Reader, listing: Listing, part: int, limit: int) -> tu
 
 def _tried(reader: Reader, listing: Listing, walk: Start, place: Place, limit: int) -> Until | None:
     """What a walk from a place comes to in as many steps as may be tried for a page; None where it ends before."""
-    return _reached(reader, listing, walk, place, plan.TRIED, plan.TRIED_FOR_A_HIT * limit)
+    return _reached(reader, listing, walk, place, _trial(reader), plan.TRIED_FOR_A_HIT * limit)
 
 
 def _reached(reader: Reader, listing: Listing, walk: Start, place: Place, steps: int, more: int = 0) -> Until | None:

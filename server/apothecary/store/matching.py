@@ -147,7 +147,9 @@ class TextCompiler:
     def matches(self, kinds: Kinds, parameter: str, identity: ColumnElement[str], wanted: Compare) -> Boolean:
         """Whether one resource matches."""
         row, found = self._passages(kinds, parameter, identity)
-        return exists(found.where(self._has(row, wanted)).add_columns(literal_column("1")))
+        looked = found.where(self._has(row, wanted)).add_columns(literal_column("1"))
+        # As for a row (`Compiler.probe`): with an OFFSET it stays a look at one resource.
+        return exists(looked if self.sqlite else looked.offset(literal_column("0")))
 
     def score(self, node: Predicate, kinds: Kinds, identity: ColumnElement[str]) -> ColumnElement[int] | None:
         """How well a resource matches `node`, in millionths; None where nothing in it ranks.

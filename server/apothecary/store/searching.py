@@ -12,7 +12,7 @@ from typing import Any
 
 from apothecary.search.contained import unmarked
 from apothecary.search.predicates import Predicate
-from apothecary.search.query import Cursor, Query
+from apothecary.search.query import MANY, Cursor, Query
 from apothecary.store import choosing, counting, fulltext, plan, reads, spelling
 from apothecary.store.contract import Hit, Page
 from apothecary.store.limited import held, limited
@@ -67,8 +67,7 @@ class SqlSearcher(ABC):
         parts = self._parts(query)
         there = [(one, ties_with(cursor, one[0], bool(query.sort))) for one in parts]
         left = [(*one, ties) for one, ties in there if ties is not None]
-        # On PostgreSQL a look costs twice as much.
-        dear = 1 if self.statements.dialect.name == "sqlite" else 2
+        dear = plan.costs(self.statements.dialect).look
         # Of several types in one order a page has what comes first of all of them.
         may_end_early = bool(left) and not (query.sort and len(parts) > 1)
         looks = None if query.looks is None or not may_end_early else query.looks // len(left) // dear
@@ -120,6 +119,9 @@ class SqlSearcher(ABC):
         ends: Cursor | None = None
         found: list[Hit] = []
         for way in choosing.ways(self, listing, place, limit, looks):
+            if way.trial and predicate is not None:
+                # Each part that could be counted has more than a total that nobody asked for.
+                query.memo[MANY] = True
             ends = way.ends
             found = found if way.goes_on else []
             for begin, where in way.steps:

@@ -97,9 +97,8 @@ def _index_table(name: str, *columns: Column[Any], lookups: dict[str, tuple[str,
     )
 
 
-# Where a search compares the first column for equality, the id comes next: the index then gives ids in order, and a
-# page is read
-# off without sorting. The columns after the id only spare a look into the table.
+# Where a search compares the first column for equality, or is sorted by it, the id comes next: the index then gives ids
+# in order, and a page is read off without sorting. The columns after the id only spare a look into the table.
 index_token = _index_table(
     "token",
     Column("system", text, nullable=False),
@@ -117,7 +116,7 @@ index_date = _index_table(
     "date",
     Column("low", BigInteger, nullable=False),
     Column("high", BigInteger, nullable=False),
-    lookups={"low": ("low", "high", "id"), "high": ("high", "low", "id")},
+    lookups={"low": ("low", "id", "high"), "high": ("high", "id", "low")},
 )
 index_quantity = _index_table(
     "quantity",
@@ -125,7 +124,7 @@ index_quantity = _index_table(
     Column("code", text, nullable=False),
     Column("low", text, nullable=False),
     Column("high", text, nullable=False),
-    lookups={"code": ("code", "low", "high", "id", "system"), "low": ("low", "high", "id")},
+    lookups={"code": ("code", "low", "high", "id", "system"), "low": ("low", "id", "high")},
 )
 index_reference = _index_table(
     "reference",
