@@ -24,8 +24,8 @@ from apothecary.terminology.stored import large
 # number is raised by hand, and `tests/search/test_extraction_number.py` says when. The higher one is the newer.
 EXTRACTION = f"18 {keys.fingerprint()}"
 
-# A reference that no parameter reads stands in the index under this name: what points to a resource must be known before
-# it is deleted.
+# A reference that no parameter reads stands in the index under this name: what points to a resource must be known
+# before it is deleted.
 ANY = "*"
 
 # A parameter of these reads a resource that they hold (https://hl7.org/fhir/R5/bundle.html#search), which points to
@@ -179,7 +179,8 @@ class Registry:
         url, named = whole.get("url"), whole.get("version")
         if isinstance(url, str):
             found[ReferenceRow(CANONICAL, "", "", key(url), key(named) if isinstance(named, str) else "")] = None
-        read = set() if whole["resourceType"] in EMBEDDING else {row[1:3] for row in found if row.__class__ is ReferenceRow}
+        pointing = () if whole["resourceType"] in EMBEDDING else found
+        read = {row[1:3] for row in pointing if row.__class__ is ReferenceRow}
         for target in on_this_server(references if whole is resource else written_references(whole)):
             meant = str(target.type), str(target.id)
             if meant not in read:

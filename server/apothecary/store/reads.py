@@ -72,8 +72,8 @@ def newest() -> Select[Any]:
 
 def referrers() -> Select[Any]:
     """The resources of any type whose references point to one resource, whatever parameter reads them. What a contained
-    resource points to, its container does. A record of what was done with a resource (https://hl7.org/fhir/R5/auditevent.html) tells of what
-    was, and needs it no more.
+    resource points to, its container does. A record of what was done with a resource
+    (https://hl7.org/fhir/R5/auditevent.html) tells of what was, and needs it no more.
     """
     row = tables.index_reference.c
     found = select(row.type, row.id).distinct()

@@ -1,5 +1,5 @@
-"""PostgreSQL's tables of the index without a key of each row: an index finds the rows of a resource, and keeps what they
-have in common once.
+"""PostgreSQL's tables of the index without a key of each row: an index finds the rows of a resource, and keeps what
+they have in common once.
 
 No statement of the revisions before names the key, but for the end of a load into an empty database.
 """
