@@ -39,7 +39,7 @@ SEARCHES = [
 
 def resources() -> Iterator[dict[str, object]]:
     """Medications, each of which is the ingredient of the next. One in thirteen is a syrup, of the others the second
-    half are tablets, and that half is inactive.
+    half are tablets, and that half is inactive. All expire on one day, and all names begin with one word.
     """
     for number in range(MANY):
         code = {"coding": [{"system": "http://example.org/drugs", "code": str(number)}]}
@@ -50,8 +50,9 @@ def resources() -> Iterator[dict[str, object]]:
             "id": f"m{number}",
             "meta": {"source": f"http://example.org/files/{number}"},
             "status": "active" if number < MANY // 2 else "inactive",
-            "code": code,
+            "code": {**code, "text": f"common word{number % 50}"},
             "ingredient": ingredient,
+            "batch": {"expirationDate": "2027-01-01"},
             **({"doseForm": {"coding": [{"code": "syrup" if number % 13 == 0 else "tablet"}]}} if form else {}),
         }
 
@@ -108,6 +109,12 @@ READ = [
     ("_source:contains=les/777", 11, 5, 200),
     ("_source:contains=nowhere", 0, 1, 20),
     ("status=active&_total=estimate", 20, 500, 45_000),
+    # However many have one value, an index has them in the order of a page.
+    ("status=active&_sort=-expiration-date", 20, 120, 9000),
+    ("status=active&_sort=expiration-date", 20, 120, 9000),
+    ("_sort=-expiration-date", 20, 40, 3000),
+    # What has a word is not listed, with what it must meet besides, where the walk along the resources finds it.
+    ("code:text=common&_content=common", 20, 300, 25_000),
 ]
 
 
