@@ -110,8 +110,8 @@ def _ending(reader: Reader, listing: Listing, steps: Sequence[Step], until: Unti
     """
     _, place = steps[0]
     if listing.candidates:
-        # To look words up for so few was found to be too many already.
-        listable = not _dear(listing) or looks // plan.WORDS > plan.FEW
+        # What is put together before it is counted takes too long; of what is dear, so few were too many already.
+        listable = not any(map(gathered, listing.parts)) and (not _dear(listing) or looks // plan.WORDS > plan.FEW)
         start, entries = priced(reader, listing, looks * plan.LOOK) if listable else (None, looks * plan.LOOK + 1)
         if entries <= looks * plan.LOOK:
             yield Way([(start, place)])
