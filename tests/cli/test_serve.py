@@ -104,7 +104,8 @@ def test_connections_are_divided_among_workers_and_the_port_is_kept_from_others(
             stack.enter_context(second)
             for _ in range(64):
                 stack.enter_context(socket.create_connection(reachable(bound), timeout=PATIENCE))
-            assert _taken(first) and _taken(second)
+            assert _taken(first)
+            assert _taken(second)
             # Of a worker that is gone for a while the others have the connections, and it has its own when it is back.
             second.shutdown(socket.SHUT_RDWR)
             for _ in range(64):
@@ -113,7 +114,8 @@ def test_connections_are_divided_among_workers_and_the_port_is_kept_from_others(
             second.listen()
             for _ in range(64):
                 stack.enter_context(socket.create_connection(reachable(bound), timeout=PATIENCE))
-            assert _taken(first) and _taken(second)
+            assert _taken(first)
+            assert _taken(second)
 
 
 def _taken(listening: socket.socket) -> int:

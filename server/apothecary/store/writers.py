@@ -51,9 +51,7 @@ class Line:
         self._waiting: deque[_Waiting] = deque()
         self._lock = threading.Lock()
 
-    def enter(
-        self, seconds: float = -1, *, joins: bool = False, before: Callable[[], None] | None = None
-    ) -> bool:
+    def enter(self, seconds: float = -1, *, joins: bool = False, before: Callable[[], None] | None = None) -> bool:
         """Wait until this thread may go in; False where it may not within `seconds`, if those are given. Where it has
         to wait, `before` is called first.
         """
