@@ -63,23 +63,22 @@ def _add(shaped: Shaped, kind: str, identity: str, rows: Iterable[tuple[int, Ind
     tables = shaped.rows
     made: Row
     for number, row in rows:
-        its = row.__class__
         # In the order of how often there is one. A row is taken apart by place, which takes half of what names do.
-        if its is TokenRow:
+        if isinstance(row, TokenRow):
             made = kind, identity, row[0], number, short(row[1]), row[2], row[3]
-        elif its is QuantityRow:
+        elif isinstance(row, QuantityRow):
             made = (kind, identity, row[0], number, short(row[1]), *row[2:])
-        elif its is TextRow:
+        elif isinstance(row, TextRow):
             made = (kind, identity, row[0], number, fulltext.document(kind, row[0], row[1], sqlite=sqlite), *row[2:])
-        elif its is SpellingRow:
+        elif isinstance(row, SpellingRow):
             shaped.pieces.extend(pieces(row[0]))
             continue
-        elif its is VocabularyRow:
+        elif isinstance(row, VocabularyRow):
             shaped.words.append((kind, *row))
             continue
         else:
             made = (kind, identity, row[0], number) + row[1:]  # noqa: RUF005 (it is twice as fast)
-        name = TABLES[its]
+        name = TABLES[row.__class__]
         known = tables.get(name)
         if known is None:
             tables[name] = [made]
