@@ -10,7 +10,6 @@ from functools import reduce
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     ColumnElement,
     FromClause,
@@ -365,8 +364,7 @@ class Compiler(TextCompiler):
         """The source of a list of values on PostgreSQL, which without statistics takes them for many and would rather
         read all rows of the parameter.
         """
-        bound = bindparam(f"p{self._numbers[id(wanted)]}", type_=ARRAY(Text()))
-        values = each_of(bound)
+        values = each_of(self.dialect, f"p{self._numbers[id(wanted)]}")
         rest = [one for one in where.of if one is not wanted] if isinstance(where, Every) else []
         here = self._row(row, kinds, parameter, None)
         conditions = [self.condition(row, one, leader=wanted.column) for one in rest]

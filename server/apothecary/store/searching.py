@@ -39,9 +39,9 @@ class SqlSearcher(ABC):
     def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
         """Run a reading statement and fetch all rows, or with `most` those that `limited` keeps."""
 
-    def sequence(self, items: Iterable[str]) -> Any:
+    def sequence(self, items: Iterable[str]) -> str:
         """A list of texts as one bound value."""
-        return json.dumps(list(items)) if self.statements.dialect.name == "sqlite" else list(items)
+        return json.dumps(list(items), ensure_ascii=False)
 
     def listing(self, query: Query, resource_type: str, predicate: Predicate | None) -> Listing:
         """What a query lists of one type."""
