@@ -13,8 +13,8 @@ from typing import Any
 from apothecary.search.contained import unmarked
 from apothecary.search.predicates import Predicate
 from apothecary.search.query import Cursor, Query
-from apothecary.store import choosing, counting, fulltext, plan, reads, spelling
-from apothecary.store.contract import Hit, Page
+from apothecary.store import choosing, counting, fulltext, plan, reads, spelling, straight
+from apothecary.store.contract import TOLD, Hit, Page
 from apothecary.store.limited import held, limited
 from apothecary.store.listed import listed
 from apothecary.store.listing import Listing, Place, Start
@@ -55,7 +55,7 @@ class SqlSearcher(ABC):
         known = query.memo.get(_FIRST)
         if known is not None and query.cursor is None:
             kind, statement, bound = known
-            found = self._hits(query, kind, statement, bound, most)
+            found = self._hits(query, kind, self.rows(statement, bound, most))
             return Page(found[: query.count], more_after=len(found) > query.count, more_before=False)
         backwards = query.cursor is not None and query.cursor.backwards
         # A cursor without an id is the end of the list: nothing lies beyond it.
@@ -64,6 +64,7 @@ class SqlSearcher(ABC):
         wanted = query.count + 1
         found = []
         stopped: Cursor | None = None
+        matches: int | None = None
         parts = self._parts(query)
         there = [(one, ties_with(cursor, one[0], bool(query.sort))) for one in parts]
         left = [(*one, ties) for one, ties in there if ties is not None]
@@ -73,7 +74,7 @@ class SqlSearcher(ABC):
         for resource_type, predicate, ties in reversed(left) if backwards else left:
             place = Place(cursor, ties, backwards)
             limit = wanted if query.sort else wanted - len(found)
-            hits, ends = self._page(query, resource_type, predicate, place, limit, most, looks)
+            hits, ends, matches = self._page(query, resource_type, predicate, place, limit, most, looks)
             found += hits
             if ends is not None:
                 stopped = Cursor((), resource_type, ends, backwards)
@@ -88,9 +89,10 @@ class SqlSearcher(ABC):
                 break
         more = len(found) > query.count or stopped is not None
         found = found[: query.count]
+        matches = matches if len(parts) == 1 else None
         if backwards:
-            return Page(found[::-1], more_after=cursor is not None, more_before=more, stopped=stopped)
-        return Page(found, more_after=more, more_before=query.cursor is not None, stopped=stopped)
+            return Page(found[::-1], cursor is not None, more, stopped, matches)
+        return Page(found, more, query.cursor is not None, stopped, matches)
 
     def _parts(self, query: Query) -> list[tuple[str, Predicate | None]]:
         """The types of a query with what is asked of each. Of many types those that hold nothing are left out: to make
@@ -112,12 +114,23 @@ class SqlSearcher(ABC):
         limit: int,
         most: int | None,
         looks: int | None,
-    ) -> tuple[list[Hit], str | None]:
-        """The hits of one type, and the id with which the page ends early, if it does."""
+    ) -> tuple[list[Hit], str | None, int | None]:
+        """The hits of one type, the id with which the page ends early, if it does, and how many hits all pages have,
+        where that was found out.
+        """
         listing = self._remembered(query, resource_type, predicate)
         ends: str | None = None
+        known: dict[int, choosing.Counted] = {}
+        first = self._likeliest(listing, limit, looks)
+        if first is not None:
+            statement, bound = self._straight(listing, first, place, limit)
+            rows = self.rows(statement, bound, most)
+            *_, counted, reached, matches = rows[0]
+            if counted <= first.enough:
+                return self._hits(query, resource_type, [row[:-3] for row in rows if row[0] is not None]), None, matches
+            known = {first.part: (int(counted), reached)}
         found: list[Hit] = []
-        for way in choosing.ways(self, listing, place, limit, looks):
+        for way in choosing.ways(self, listing, place, limit, looks, known):
             ends = way.ends
             found = found if way.goes_on else []
             for begin, where in way.steps:
@@ -126,15 +139,13 @@ class SqlSearcher(ABC):
                 # time.
                 if way.settled and query.cursor is None and len(way.steps) == 1 and len(query.predicates) == 1:
                     query.memo[_FIRST] = resource_type, statement, bound
-                found += self._hits(query, resource_type, statement, bound, most)
+                found += self._hits(query, resource_type, self.rows(statement, bound, most))
                 if len(found) >= limit or _full(found, most):
-                    return found, None
-        return found, ends
+                    return found, None, None
+        return found, ends, None
 
-    def _hits(
-        self, query: Query, resource_type: str, statement: Statement, bound: Sequence[Any], most: int | None
-    ) -> list[Hit]:
-        rows = self.rows(statement, bound, most)
+    def _hits(self, query: Query, resource_type: str, rows: Sequence[Any]) -> list[Hit]:
+        """The rows of a page."""
         if query.scored:
             count = len(query.sort)
             place = next((number for number, one in enumerate(query.sort) if one.column == "score"), count)
@@ -145,6 +156,19 @@ class SqlSearcher(ABC):
         # The columns of a resource, the definitions in force, and the values that it is sorted by.
         hit = Hit._make  # a fifth faster than to name them, and there may be a thousand
         return [hit((resource_type, row[0], row[1], row[2], row[3], row[4], row[6:], None, row[5])) for row in rows]
+
+    def _likeliest(self, listing: Listing, limit: int, looks: int | None) -> choosing.Try | None:
+        """What to try first, where a question has a way to go: SQLite's costs less than a statement that is longer."""
+        return None if self.statements.dialect.name == "sqlite" else choosing.likeliest(listing, limit, looks)
+
+    def _straight(
+        self, listing: Listing, first: choosing.Try, place: Place, limit: int
+    ) -> tuple[Statement, tuple[Any, ...]]:
+        """The statement that tries it, and its values."""
+        build = partial(straight.page, self.statements.dialect, part=first.part, place=place)
+        statement = listed(self.statements, ("straight", first.part, listing.sort, place.shape), listing, build)
+        given = {"limit": limit, "counted": first.counted, "enough": first.enough, "told": max(limit, TOLD + 1)}
+        return statement, statement.bind({**listing.values, **place.values, **given})
 
     def _statement(self, listing: Listing, start: Start, place: Place, limit: int) -> tuple[Statement, tuple[Any, ...]]:
         """The statement for (a part of) one page, and its values."""
