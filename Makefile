@@ -19,8 +19,11 @@ UPGRADE ?= --upgrade
 # A file stays with one process while its turn lasts; who has nothing left takes half of what another still has.
 PYTEST := -m pytest -n auto --dist worksteal
 
+# The tests start hundreds of processes, and without compiled modules each would take half a second of processor more.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-minimum test-newest test-catalogue test-clients test-heavy test-ha validator-tests sbom audit lint lock format definitions search-keys search-walk page-walk fuzz benchmark clean
+.PHONY: help serve test test-fast test-mass test-minimum test-newest test-catalogue test-clients test-heavy test-ha validator-tests sbom audit lint lock format definitions search-keys search-walk page-walk fuzz benchmark clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
@@ -33,7 +36,11 @@ test: $(DEVELOPMENT) ## set up, then run every test
 	$(BIN)/python $(PYTEST)
 
 test-fast: $(DEVELOPMENT) ## the tests that take no more than a moment each
-	$(BIN)/python $(PYTEST) -m "not slow and not walk"
+	$(BIN)/python $(PYTEST) -m "not slow and not long and not walk and not heavy and not hl7_cases and not clients and not crawl"
+
+test-mass: $(DEVELOPMENT) ## every official example, many crashes, thousands of requests by chance: all of what `make test` samples
+	@$(call fetch_packages,$(VENV))
+	APOTHECARY_TEST_WHOLE=1 $(BIN)/python $(PYTEST) -m "mass or long"
 
 test-minimum: $(MINIMUM)/.installed ## every test, with the oldest dependencies that pyproject.toml allows
 	@$(call fetch_packages,$(MINIMUM))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import islice
 from pathlib import Path
 
 from apothecary.fhir.releases import FhirVersion
 from scripts.definitions.packages import ALL, Package, obtain
 from scripts.fetch_examples import PACKAGES, examples
+from tests.mass import much
 from tests.missing import missing
 
 CACHE = Path(__file__).parent.parent / ".cache"
@@ -19,6 +22,18 @@ def official_examples(version: FhirVersion) -> Iterator[tuple[str, bytes]]:
     """
     _need(PACKAGES[version])
     return examples(version, CACHE)
+
+
+def some_examples(version: FhirVersion) -> Iterable[tuple[str, bytes]]:
+    """Every twentieth of those that are not large; all of them where everything is wanted (`tests.mass`)."""
+    return much(_sample, official_examples)(version)
+
+
+@cache
+def _sample(version: FhirVersion) -> tuple[tuple[str, bytes], ...]:
+    """Kept, because a package is unpacked whole even where little of it is read."""
+    small = (one for one in official_examples(version) if len(one[1]) < 200_000)
+    return tuple(islice(small, None, None, 20))
 
 
 def definition_packages() -> list[Path]:

@@ -180,6 +180,7 @@ def copy(source: Path, target: Path) -> None:
         shutil.copy(source, target)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_image_s_own_steps_give_a_working_command(tmp_path: Path) -> None:
     build, final = dockerfile_stages()

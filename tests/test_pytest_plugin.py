@@ -139,6 +139,7 @@ def test(apothecary_server):
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_each_worker_of_xdist_has_a_server_of_its_own(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\napothecary_writes = true\n")

@@ -25,7 +25,7 @@ from apothecary.rest.direct import Direct, within
 from apothecary.rest.gate import Gate
 from apothecary.rest.metrics import Metrics
 from apothecary.rest.observe import Observed
-from apothecary.rest.routing import Adapter, Router
+from apothecary.rest.routing import Adapter, OneWay, Router
 from apothecary.settings import Settings
 from apothecary.store.bulk import Bulk
 from apothecary.store.contract import Transaction
@@ -50,6 +50,7 @@ class Apothecary(Flask):
     gate: Gate
     worker: Worker
     session_interface = NoSessions()
+    url_rule_class = OneWay
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         if request is None or self.router is None:

@@ -5,25 +5,21 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, fields
 from ipaddress import ip_address
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_type_hints
 from urllib.parse import urlsplit
 
 from apothecary.errors import StartError
 from apothecary.fhir.definitions import definitions
 from apothecary.fhir.family import MEDICATION_FAMILY
-from apothecary.fhir.releases import FhirVersion, parse_version
+from apothecary.fhir.releases import FhirVersion
+from apothecary.setting_values import as_text, convert, setting
 from apothecary.suggestions import or_rather
 
 PREFIX = "APOTHECARY_"
 
 _DEFAULT_VERSION = FhirVersion.R5
-
-
-def setting(default: Any, doc: str, *, least: int = 0, most: int = 2**53 - 1) -> Any:
-    """A field of `Settings`: the sentence that `apothecary settings` shows, and the numbers that it takes."""
-    return field(default=default, metadata={"doc": doc, "bounds": (least, most)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,11 +249,11 @@ class Settings:
                 raise StartError(
                     f"{variable} is not a setting{or_rather(variable, variables())}; apothecary settings lists them"
                 )
-            values[name] = _convert(variable, text, hints[name], known[name])
+            values[name] = convert(variable, text, hints[name], known[name])
         for name, value in overrides.items():
             if value is not None:
                 option = f"--{name.replace('_', '-')}"
-                values[name] = _convert(option, value, hints[name], known[name]) if isinstance(value, str) else value
+                values[name] = convert(option, value, hints[name], known[name]) if isinstance(value, str) else value
         return cls(**values)
 
     def environment(self) -> dict[str, str]:
@@ -351,40 +347,6 @@ _ADDRESS = re.compile(r"[A-Za-z0-9\-._~:/\[\]@!$&'()*+,;=%]+")
 def variables() -> dict[str, Field[Any]]:
     """The variable of each setting, with its field of `Settings`."""
     return {PREFIX + one.name.upper(): one for one in fields(Settings)}
-
-
-def as_text(value: Any) -> str:
-    """The value of a setting as one writes it into its variable."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _convert(name: str, text: str, kind: Any, bounds: tuple[int, int]) -> Any:
-    """`text` as a value of `kind`, or StartError naming the setting and the rule."""
-    if kind is str:
-        return text
-    if kind is bool:
-        if text.strip().lower() in ("1", "true", "yes", "on"):
-            return True
-        if text.strip().lower() in ("0", "false", "no", "off", ""):
-            return False
-        raise StartError(f"{name}={text!r}: write true or false.")
-    if kind is FhirVersion:
-        version = parse_version(text)
-        if version is None:
-            raise StartError(f"{name}={text!r}: write R4, R4B or R5.")
-        return version
-    if kind in (int, float):
-        try:
-            number = kind(text)
-        except ValueError:
-            raise StartError(f"{name}={text!r}: write a number.") from None
-        if not bounds[0] <= number <= bounds[1]:
-            raise StartError(f"{name}={text!r}: write a number from {bounds[0]} to {bounds[1]}.")
-        return number
-    choices = get_args(kind)
-    if text not in choices:
-        raise StartError(f"{name}={text!r}: write one of {', '.join(choices)}{or_rather(text, choices)}.")
-    return text
 
 
 def child_environment(**more: str) -> dict[str, str]:

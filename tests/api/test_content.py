@@ -250,21 +250,23 @@ def test_databases_of_many_folders_are_not_kept(tmp_path: Path) -> None:
 FORKED = """
 import os, sys, tempfile
 from apothecary import search
-assert search("Medication", "resources")["total"] == 4
+assert search("Medication", "content")["total"] == 1
 child = os.fork()
 if child == 0:
-    assert search("Medication", "resources")["total"] == 4
+    assert search("Medication", "content")["total"] == 1
     sys.exit(0)
 assert os.waitpid(child, 0)[1] == 0
-assert search("Medication?_sort=_id", "resources")["total"] == 4
+assert search("Medication?_sort=_id", "content")["total"] == 1
 """
 
 
 @pytest.mark.parametrize("program", [FORKED, FORKED.replace("    assert search", "    'nothing' or search")])
 def test_a_forked_child_has_a_database_of_its_own_and_nothing_is_left_behind(program: str, tmp_path: Path) -> None:
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    (temporary := tmp_path / "temporary").mkdir()
+    write_content(tmp_path / "content", [MEDICATION])
+    environment = {**os.environ, "TMPDIR": str(temporary)}
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True
+        [sys.executable, "-X", "dev", "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert list(tmp_path.iterdir()) == []
+    assert list(temporary.iterdir()) == []

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import apothecary
+from tests.conformance.harness import write_content
 
 ROOT = Path(__file__).parent.parent.parent
 API = ROOT / "server" / "apothecary" / "api"
@@ -89,13 +90,14 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
         "import apothecary.search; search = apothecary.search",
         "import apothecary.search.parameters; from apothecary import search",
         "import apothecary.search.parameters as room; assert room.Registry; from apothecary import search",
-        "import apothecary; apothecary.read('Medication/clonazepam', content='resources'); search = apothecary.search",
+        "import apothecary; apothecary.read('Medication/x', content='{content}'); search = apothecary.search",
         "from apothecary import *",
     ],
 )
-def test_search_can_be_called_however_it_was_imported(imports: str) -> None:
-    answer = "search('Medication?_id=clonazepam', content='resources', release='R4')['total']"
-    assert run(f"{imports}\nprint({answer})") == "1\n"
+def test_search_can_be_called_however_it_was_imported(imports: str, tmp_path: Path) -> None:
+    write_content(tmp_path, [{"resourceType": "Medication", "id": "x"}])
+    answer = f"search('Medication?_id=x', content='{tmp_path}', release='R4')['total']"
+    assert run(f"{imports.format(content=tmp_path)}\nprint({answer})") == "1\n"
 
 
 RIGHT = """

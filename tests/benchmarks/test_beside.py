@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from benchmarks import beside
 from benchmarks.beside import Creates, Measured, parse_creates, summarize
 from benchmarks.http import Sample
+from tests.mass import on
 
 REPORT = '{"created":%d,"refused":3,"errors":%d,"seconds":2.0,"p50":1.5,"p99":9.5,"longest":20.25}'
 # What wrk says itself stands before it.
@@ -41,7 +42,9 @@ def test_what_is_kept_is_compared_with_the_readers_of_the_same_round() -> None:
     assert (writers.kept, writers.reads, writers.refused, writers.cpu) == (None, 0.0, 3, 1.0)
 
 
+@pytest.mark.mass
 @pytest.mark.slow
+@on("sqlite")
 def test_readers_and_writers_are_measured_on_a_real_server(database_url: str) -> None:
     if shutil.which("wrk") is None:
         pytest.skip("wrk is not installed")

@@ -104,6 +104,7 @@ def test_a_process_that_is_not_there_is_told(options: list[str], told: str) -> N
     assert told in result.output
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_second_server_is_loaded_and_measured_beside_the_first(tmp_path: Path) -> None:
     if shutil.which("wrk") is None:

@@ -24,9 +24,12 @@ from apothecary.settings import Settings
 from apothecary.store.migrate import migrate
 from tests.cli.serving import PATIENCE, Served, environment, started
 from tests.durability.health import always_healthy
+from tests.mass import much
 
 # How a server is asked to stop: by a person at a terminal, by a service manager, by one that signals every process.
 ASKED = [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGHUP, True)]
+# A terminal stops one that has a process for requests, a service manager one that has two.
+SOME = [(*ASKED[0], 1), (*ASKED[1], 2)]
 MEDICATION = json.dumps({"resourceType": "Medication", "identifier": [{"value": "acknowledged"}]})
 HEADERS = {"Content-Type": "application/fhir+json"}
 
@@ -87,7 +90,8 @@ main(["serve"])
 """
 
 
-@pytest.mark.parametrize(("number", "group"), ASKED)
+@pytest.mark.mass
+@pytest.mark.parametrize(("number", "group"), much(ASKED[:2], ASKED))
 def test_a_start_that_waits_for_the_database_is_stopped_at_once(
     number: signal.Signals, group: bool, database_url: str, tmp_path: Path
 ) -> None:
@@ -106,8 +110,10 @@ def taken(server: Served) -> bool:
     return bool(int(mask.split()[1], 16) & 1 << (signal.SIGTERM - 1))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize(("number", "group"), ASKED)
+@pytest.mark.mass
+@pytest.mark.parametrize(
+    ("number", "group", "workers"), much(SOME, [(*asked, workers) for workers in (1, 2) for asked in ASKED])
+)
 def test_a_server_ends_with_status_0_when_it_is_asked_to(
     number: signal.Signals, group: bool, workers: int, sqlite_database_url: str
 ) -> None:
@@ -120,11 +126,12 @@ def test_a_server_ends_with_status_0_when_it_is_asked_to(
         assert "another takes its place" not in server.log
 
 
+@pytest.mark.mass
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_no_moment_of_the_start_loses_the_signal(workers: int, sqlite_database_url: str, tmp_path: Path) -> None:
     folder = content(tmp_path)
-    for turn in range(12):
+    for turn in range(much(2, 12)):
         number, group = ASKED[turn % len(ASKED)]
         with started(database=sqlite_database_url, content=folder, workers=workers) as server:
             server.until(lambda server=server: taken(server), "handles signals")  # type: ignore[misc] # called at once
@@ -192,7 +199,8 @@ def test_a_worker_that_is_killed_is_replaced_and_the_log_says_so(workers: int, s
         assert server.ends() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+@pytest.mark.mass
+@pytest.mark.parametrize("number", much([signal.SIGKILL], [signal.SIGKILL, signal.SIGSEGV]))
 def test_workers_that_are_all_killed_at_once_are_all_replaced(number: signal.Signals, sqlite_database_url: str) -> None:
     with started(database=sqlite_database_url, workers=3) as server:
         assert server.get() == 200
@@ -236,7 +244,8 @@ def living(number: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.mass
+@pytest.mark.parametrize("workers", much([2], [1, 2, 3]))
 def test_workers_do_not_outlive_their_supervisor(workers: int, sqlite_database_url: str) -> None:
     with started(database=sqlite_database_url, workers=workers) as server:
         port = server.port
@@ -260,8 +269,9 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.mass
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", much([signal.SIGTERM], [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]))
 def test_workers_that_are_not_forked_end_as_others_do(
     number: signal.Signals, sqlite_database_url: str, tmp_path: Path
 ) -> None:

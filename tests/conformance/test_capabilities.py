@@ -16,6 +16,7 @@ from apothecary.fhir.definitions import definitions
 from apothecary.fhir.family import MEDICATION_FAMILY
 from apothecary.fhir.releases import FhirVersion
 from tests.conformance.harness import Answer, InProcess
+from tests.mass import much
 from tests.versions.corpus import broken_rules, refused_by_models
 
 pytestmark = pytest.mark.slow
@@ -28,6 +29,7 @@ TYPES = {
 }
 # Every type on the base of every version that has it.
 PLACES = [(f"/fhir/{version.segment}", one) for version in FhirVersion for one in TYPES[version]]
+SOME = much(PLACES[::7], PLACES)
 
 # A value that a parameter of each type can take.
 VALUES = {
@@ -101,7 +103,8 @@ def test_a_standard_parameter_is_claimed_with_the_definition_of_its_version(
                 assert one["definition"] == standard[one["name"]].url
 
 
-@pytest.mark.parametrize(("base", "resource_type"), PLACES)
+@pytest.mark.mass
+@pytest.mark.parametrize(("base", "resource_type"), SOME)
 def test_every_search_parameter_answers_with_a_value_and_with_missing(
     content_server: InProcess, base: str, resource_type: str
 ) -> None:
@@ -124,7 +127,8 @@ def test_every_search_parameter_answers_with_a_value_and_with_missing(
         assert sum(halves) == everything, one
 
 
-@pytest.mark.parametrize(("base", "resource_type"), PLACES)
+@pytest.mark.mass
+@pytest.mark.parametrize(("base", "resource_type"), SOME)
 def test_every_modifier_that_the_documentation_of_a_parameter_names_is_taken(
     content_server: InProcess, base: str, resource_type: str
 ) -> None:
@@ -141,7 +145,8 @@ def test_every_modifier_that_the_documentation_of_a_parameter_names_is_taken(
             assert answer.status == 200, (one, modifier, answer.body)
 
 
-@pytest.mark.parametrize(("base", "resource_type"), PLACES)
+@pytest.mark.mass
+@pytest.mark.parametrize(("base", "resource_type"), SOME)
 def test_every_include_runs_both_ways(content_server: InProcess, base: str, resource_type: str) -> None:
     one = claimed(content_server, base, resource_type)
     for name, values in (("_include", one["searchInclude"]), ("_revinclude", one.get("searchRevInclude", ()))):

@@ -21,10 +21,12 @@ from apothecary.search.special import PARAMETERS as SPECIAL
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.conformance.harness import BASE, Answer, InProcess, problems
+from tests.mass import much
 
 pytestmark = pytest.mark.slow
 
 TYPES = definitions(FhirVersion.R5).resource_types()
+SOME = much(TYPES[::6], TYPES)
 MODIFIERS = (
     *("missing", "exact", "contains", "text", "not", "in", "not-in", "above", "below", "of-type", "identifier"),
     *("code-text", "text-advanced", "iterate", "Medication", "bogus", ""),
@@ -91,7 +93,8 @@ def takes(parameter: SearchParameter, modifier: str) -> bool:
     return modifier in parameter.modifiers
 
 
-@pytest.mark.parametrize("resource_type", TYPES)
+@pytest.mark.mass
+@pytest.mark.parametrize("resource_type", SOME)
 def test_a_modifier_works_where_it_is_offered_and_is_refused_elsewhere(
     empty_server: InProcess, resource_type: str
 ) -> None:
@@ -115,7 +118,8 @@ def test_a_modifier_works_where_it_is_offered_and_is_refused_elsewhere(
                 assert name in str(problems(answer)[0]["expression"])
 
 
-@pytest.mark.parametrize("resource_type", TYPES)
+@pytest.mark.mass
+@pytest.mark.parametrize("resource_type", SOME)
 def test_every_parameter_takes_a_value_and_an_ordered_one_every_prefix(
     empty_server: InProcess, resource_type: str
 ) -> None:
@@ -132,7 +136,8 @@ def test_every_parameter_takes_a_value_and_an_ordered_one_every_prefix(
             assert problems(refused)[0]["expression"] == [parameter.code]
 
 
-@pytest.mark.parametrize("resource_type", TYPES)
+@pytest.mark.mass
+@pytest.mark.parametrize("resource_type", SOME)
 def test_every_composite_takes_one_value_for_each_component_and_no_other_number(
     empty_server: InProcess, resource_type: str
 ) -> None:

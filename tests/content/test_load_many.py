@@ -35,6 +35,7 @@ from apothecary.store.sqlite import SqliteStore
 from tests.databases import fresh_database
 from tests.defined import COLOUR
 from tests.durability.processes import unsound
+from tests.mass import on
 from tests.waiting import PATIENCE, until
 
 CONTENT = Path(__file__).parent.parent.parent / "resources"
@@ -352,7 +353,9 @@ def test_who_comes_while_a_load_has_the_database_to_itself_is_told_to_wait(datab
     store.close()
 
 
+@pytest.mark.mass
 @pytest.mark.slow
+@on("sqlite")
 def test_a_load_that_is_killed_leaves_whole_resources_and_is_taken_up(database_url: str, tmp_path: Path) -> None:
     count = 9000
     path = tmp_path / "all.ndjson"

@@ -15,6 +15,7 @@ from apothecary.settings import Settings
 from apothecary.store.bulk import Bulk
 from apothecary.store.open import open_store
 from tests.durability.processes import Client, server_on
+from tests.mass import on
 from tests.waiting import until
 
 COUNT = 3000
@@ -40,7 +41,9 @@ def _job(database: str) -> Job:
         store.close()
 
 
+@pytest.mark.mass
 @pytest.mark.slow
+@on("postgresql")
 def test_what_a_killed_server_began_to_export_another_ends(database_url: str, tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("one", "other")]
     for folder in folders:

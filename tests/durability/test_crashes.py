@@ -25,9 +25,10 @@ from apothecary.testing import ServerProcess
 from tests.databases import fresh_database, running_cluster
 from tests.durability.health import always_healthy
 from tests.durability.processes import Client, medication, server_on, unsound
+from tests.mass import much
 from tests.waiting import PATIENCE, until
 
-KILLS = 20
+KILLS = much(3, 20)
 # So many write at a time, where many do.
 MANY = 16
 
@@ -137,6 +138,7 @@ def crash_repeatedly(server: ServerProcess, crash: Callable[[], None], kills: in
         server.kill()
 
 
+@pytest.mark.mass
 @pytest.mark.slow
 def test_nothing_acknowledged_is_lost_when_the_server_is_killed(database_url: str, tmp_path: Path) -> None:
     server = server_on(database_url, tmp_path)
@@ -148,6 +150,7 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed(database_url: st
     check_all_is_there(crash_repeatedly(server, crash, KILLS, gaps=True), database_url)
 
 
+@pytest.mark.mass
 @pytest.mark.slow
 def test_nothing_acknowledged_is_lost_when_the_server_is_killed_while_many_write(
     database_url: str, tmp_path: Path
@@ -159,7 +162,7 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed_while_many_write
     for one in writers:
         one.start()
     try:
-        for _ in range(KILLS // 4):
+        for _ in range(much(2, 5)):
             for one in writers[::4]:
                 one.get_on()
             time.sleep(random.uniform(0.0, 0.2))
@@ -176,6 +179,7 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed_while_many_write
     assert unsound(database_url) == []
 
 
+@pytest.mark.mass
 @pytest.mark.slow
 def test_nothing_acknowledged_is_lost_when_postgresql_is_killed(postgresql_url: str, tmp_path: Path) -> None:
     with running_cluster(durable=True) as cluster, fresh_database(cluster.url) as url:
@@ -190,6 +194,7 @@ def test_nothing_acknowledged_is_lost_when_postgresql_is_killed(postgresql_url: 
         check_all_is_there(writer, url)
 
 
+@pytest.mark.mass
 @pytest.mark.slow
 def test_nothing_acknowledged_is_lost_when_connections_are_ended(postgresql_database_url: str, tmp_path: Path) -> None:
     """As an administrator does, or a pooler, or a standby that is promoted."""

@@ -24,6 +24,7 @@ from tests.databases import Cluster, fresh_database, running_cluster
 from tests.durability.disks import filled, small_disk
 from tests.durability.health import always_healthy
 from tests.durability.processes import Client, medication, unsound
+from tests.mass import much
 from tests.waiting import until
 
 # What the server under test waits for its database, in seconds.
@@ -174,7 +175,8 @@ def ready(server: ServerProcess) -> tuple[int, str]:
         client.close()
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.mass
+@pytest.mark.parametrize("name", much(["down", "cut off"], [*FAULTS]))
 def test_a_database_that_does_not_answer_is_told_at_once_and_found_again(
     name: str, cluster: Cluster, database: str, network: Network, tmp_path: Path
 ) -> None:
@@ -213,8 +215,9 @@ def lock(database: str) -> psycopg.Connection[Any]:
     return holder
 
 
+@pytest.mark.mass
 @pytest.mark.slow
-@pytest.mark.parametrize("request_", [CREATE, SEARCH], ids=["a write", "a search"])
+@pytest.mark.parametrize("request_", much([CREATE], [CREATE, SEARCH]), ids=lambda one: one[0])
 def test_a_statement_that_stands_still_with_its_server_is_given_up(
     request_: tuple[Any, ...], cluster: Cluster, database: str, network: Network, tmp_path: Path
 ) -> None:
@@ -243,6 +246,7 @@ def test_a_statement_that_stands_still_with_its_server_is_given_up(
     assert unsound(database) == []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_one_statement_that_stands_still_alone_is_given_up_after_its_time(
     cluster: Cluster, database: str, network: Network, tmp_path: Path

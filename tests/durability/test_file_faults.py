@@ -19,6 +19,7 @@ from apothecary.testing import ServerProcess
 from tests.durability.disks import filled, small_disk
 from tests.durability.health import always_healthy
 from tests.durability.processes import Client, medication, unsound
+from tests.mass import much
 from tests.waiting import until
 
 READ = ("GET", "/Medication/none")
@@ -86,7 +87,8 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str, Callable[[Path], None] | No
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.mass
+@pytest.mark.parametrize("name", much([*FAULTS][1::2], [*FAULTS]))
 def test_a_file_that_is_not_what_it_was_takes_no_write_and_the_reason_is_told(name: str, tmp_path: Path) -> None:
     break_, reason, mend = FAULTS[name]
     file = tmp_path / "apothecary.db"

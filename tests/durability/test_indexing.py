@@ -15,9 +15,10 @@ from apothecary.store.open import open_store
 from apothecary.testing import ServerProcess
 from tests.defined import COLOUR
 from tests.durability.processes import Client, server_on, unsound
+from tests.mass import much, on
 from tests.waiting import until
 
-COUNT = 10_000
+COUNT = much(2_000, 10_000)
 
 RED_FORM = {"coding": [{"code": "red"}]}
 STRICT = {"Prefer": "handling=strict"}
@@ -43,7 +44,9 @@ def _states(database: str) -> tuple[int, bool]:
         store.close()
 
 
+@pytest.mark.mass
 @pytest.mark.slow
+@on("sqlite")
 def test_what_a_killed_server_began_to_index_another_ends(database_url: str, tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("one", "other")]
     for folder in folders:
@@ -100,6 +103,8 @@ def _code_system(sensitive: bool) -> dict[str, Any]:
     }
 
 
+@pytest.mark.mass
+@on("postgresql")
 def test_what_a_code_system_says_of_case_counts_at_once_in_another_process(database_url: str, tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("one", "other")]
     for folder in folders:

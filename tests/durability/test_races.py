@@ -19,6 +19,7 @@ from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from apothecary.testing import ServerProcess
 from tests.durability.processes import JSON, Client, clients, medication, server_on, unsound
+from tests.mass import much
 
 RIVALS = 8
 
@@ -71,9 +72,10 @@ def status(
         return LOST
 
 
+@pytest.mark.mass
 @pytest.mark.slow
 def test_each_version_has_one_winner(two_servers: list[ServerProcess], database_url: str) -> None:
-    contests = 1000
+    contests = much(100, 1000)
     with clients(two_servers, RIVALS) as connected:
         assert connected[0].send("PUT", "/Medication/prize", medication("start", id="prize")).status == 201
 

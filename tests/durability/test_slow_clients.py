@@ -15,6 +15,7 @@ import pytest
 from apothecary.testing import ServerProcess
 from tests.durability.health import always_healthy
 from tests.durability.processes import Answer, Client, medication
+from tests.mass import much
 from tests.waiting import PATIENCE, until
 
 HEAD = b"POST /fhir/Medication HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/fhir+json\r\n"
@@ -52,7 +53,9 @@ def answer(connection: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-@pytest.mark.parametrize("count", [2, 50, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.mass
+@pytest.mark.slow
+@pytest.mark.parametrize("count", much([50], [2, 50, 500]))
 def test_others_are_answered_beside_slow_clients(count: int, tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server, always_healthy(server.port):
         client = Client(server.port)
@@ -89,7 +92,8 @@ def _trickling(connection: socket.socket) -> None:
     connection.sendall(b"1")
 
 
-@pytest.mark.parametrize("kind", ["half a body", "half a chunk"])
+@pytest.mark.mass
+@pytest.mark.parametrize("kind", much(["half a chunk"], ["half a body", "half a chunk"]))
 @pytest.mark.parametrize("going_on", [_stalled, _trickling])
 def test_a_body_that_does_not_arrive_in_time_is_answered_with_408(
     kind: str, going_on: Callable[[socket.socket], None], tmp_path: Path
@@ -146,6 +150,7 @@ def test_a_body_that_ends_too_early_is_not_taken_for_the_whole(tmp_path: Path) -
         client.close()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_connection_on_which_no_request_comes_is_closed_after_thirty_seconds(tmp_path: Path) -> None:
     answered = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"

@@ -27,6 +27,7 @@ from apothecary.testing import ServerProcess
 from tests.durability.health import always_healthy
 from tests.durability.processes import Client, server_on
 from tests.durability.test_crashes import Writer, check_what_was_written
+from tests.mass import on
 from tests.waiting import PATIENCE, until
 
 NEXT = f"{int(schema.REVISION) + 1:04}"
@@ -106,7 +107,9 @@ def settled(database: str) -> bool:
     return ask(database, f"SELECT count(*) FROM state WHERE name LIKE '{index_rules.DUE}%'") == 0
 
 
+@pytest.mark.mass
 @pytest.mark.slow
+@on("postgresql")
 def test_a_new_version_comes_in_beside_the_old_one_and_nothing_is_lost(database_url: str, tmp_path: Path) -> None:
     following = next_version(tmp_path / "next")
     folders = [tmp_path / name for name in ("old", "new")]
@@ -206,7 +209,9 @@ def large(version: int) -> dict[str, object]:
     }  # fmt: skip
 
 
+@pytest.mark.mass
 @pytest.mark.slow
+@on("sqlite")
 def test_a_large_code_system_is_of_one_version_for_both_whichever_of_them_writes_it(
     database_url: str, tmp_path: Path
 ) -> None:

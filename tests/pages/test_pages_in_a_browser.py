@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.conformance.harness import ROOT, OverHttp, served
+from tests.mass import much
 from tests.missing import missing
 from tests.npm import installed
 from tests.pages.test_pages import ACTING, HTML, is_walked
@@ -109,10 +110,11 @@ def violations(page: Page, axe: str) -> list[str]:
     return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
 
 
+@pytest.mark.mass
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_keep_nobody_out_and_fetch_three_files(live: OverHttp, browser: Browser, axe: str, scheme: str) -> None:
     context = browser.new_context(color_scheme=scheme, bypass_csp=True)  # type: ignore[arg-type]
-    for address in PAGES:
+    for address in much(PAGES[::4] if scheme == "light" else PAGES[1:2], PAGES):
         watched = Watched(context.new_page(), live.address + address)
         complaints = [one for one in watched.complaints if watched.status == 200 or "404" not in one]
         assert complaints == [], address
@@ -160,9 +162,10 @@ def test_every_page_of_the_content_keeps_nobody_out_and_complains_of_nothing(
     assert visited > 150
 
 
+@pytest.mark.mass
 def test_pages_fit_a_narrow_screen_and_print(live: OverHttp, browser: Browser, tmp_path: Path) -> None:
     context = browser.new_context(viewport={"width": 320, "height": 640})
-    for address in PAGES:
+    for address in much(PAGES[::3], PAGES):
         shown = context.new_page()
         shown.goto(live.address + address)
         wide = shown.evaluate("() => document.documentElement.scrollWidth")

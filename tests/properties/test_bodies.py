@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.conformance.harness import BASE, InProcess, problems
+from tests.mass import much
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.mass]
 
-TOLERANT = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+TOLERANT = settings(max_examples=much(50, 250), deadline=None, suppress_health_check=list(HealthCheck))
 FHIR = {"Content-Type": "application/fhir+json"}
 PATCH = {"Content-Type": "application/json-patch+json"}
 

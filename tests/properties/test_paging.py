@@ -21,8 +21,9 @@ from apothecary.store.contract import Stored
 from apothecary.store.open import open_store
 from tests.conformance.harness import BASE, InProcess
 from tests.conformance.walk import backwards, forwards
+from tests.mass import much
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.mass]
 
 REGISTRY = Registry(FhirVersion.R5, ("Medication",))
 
@@ -62,7 +63,7 @@ LIMITS = {"few": {}, "tried": {"FEW": 1, "FEW_LINKED": 1, "VERY_FEW": 0, "TRIED"
 
 @pytest.mark.parametrize("limits", LIMITS)
 @given(resources=medications, order=orders, criteria=filters, count=st.integers(1, 5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=much(10, 40), deadline=None)
 def test_pages_of_any_data_show_each_match_once(
     limits: str, resources: list[dict[str, Any]], order: list[str], criteria: str, count: int
 ) -> None:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from apothecary.search.filter import OPERATORS
 from tests.conformance.harness import BASE, InProcess, problems
+from tests.mass import much
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.mass]
 
 # fmt: off
 CODES = (
@@ -54,7 +55,9 @@ names = st.builds(
 values = st.lists(st.sampled_from(VALUES) | junk, min_size=1, max_size=3).map(",".join)
 queries = st.lists(st.tuples(names, values), max_size=4)
 
-TOLERANT = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+TOLERANT = settings(
+    max_examples=much(50, 200), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def encoded(pairs: list[tuple[str, str]]) -> str:

@@ -13,6 +13,7 @@ from apothecary.fhir.json import FhirDecimal, dumps
 from apothecary.fhir.releases import FhirVersion
 from apothecary.validation import validate
 from tests.conformance.harness import BASE, InProcess
+from tests.mass import much
 
 JSON = {"Content-Type": "application/fhir+json"}
 
@@ -120,8 +121,9 @@ def told(text: bytes) -> tuple[Any, Any]:
     )
 
 
+@pytest.mark.mass
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=much(30, 150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(resource=shuffled(), escaped=st.booleans(), spaced=st.booleans())
 def test_a_valid_resource_is_read_back_as_it_was_written(
     empty_server: InProcess, resource: dict[str, Any], escaped: bool, spaced: bool

@@ -19,6 +19,7 @@ from apothecary.store.open import open_store
 from apothecary.versions import convert, convertible
 from tests.conformance.harness import BASE, InProcess
 from tests.conformance.walk import forwards
+from tests.mass import much
 from tests.properties.search_model import (
     GENDER,
     PARAMETERS,
@@ -32,7 +33,7 @@ from tests.properties.search_model import (
     with_contained,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.mass]
 
 PREFIXES = ("", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb")
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -281,7 +282,7 @@ def test_the_index_finds_what_a_look_at_every_resource_finds(
         releases=st.lists(one_of(list(FhirVersion)), min_size=7, max_size=7),
         asked=st.lists(searches(), min_size=30, max_size=30),
     )
-    @settings(max_examples=35, deadline=None)
+    @settings(max_examples=much(8, 35), deadline=None)
     def check(world: dict[str, dict[str, Any] | None], releases: list[FhirVersion], asked: list[Any]) -> None:
         version = next(versions)
         with store.transaction() as transaction:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from apothecary.app import Apothecary, create_app
 from apothecary.rest import cache
 from apothecary.settings import Settings
+from tests.mass import much
 from tests.waiting import until
 
 JSON = "application/fhir+json"
@@ -208,12 +209,13 @@ BODIES = [
 written = st.tuples(st.just("put"), st.sampled_from(BODIES)) | st.tuples(st.just("delete"), st.sampled_from(BODIES))
 
 
+@pytest.mark.mass
 def test_every_answer_is_what_it_would_be_without_the_cache(database_url: str) -> None:
     """Writes go to another application on the same database, or to the one that is asked."""
     changes = {"cors_origins": "https://app.example", "trust_forwarded": True}
     plain, cached = app_of(database_url, cache_bytes=0, **changes), app_of(database_url, cache_bytes=200_000, **changes)
     writers = [plain.test_client(), cached.test_client()]
-    examples = 25 if database_url.startswith("sqlite") else 8
+    examples = much(5, 25 if database_url.startswith("sqlite") else 8)
 
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(st.tuples(st.lists(asked, min_size=1, max_size=6), st.integers(0, 1), written), max_size=4))

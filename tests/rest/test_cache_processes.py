@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.servers import HOST, apothecary, free_port, running
+from tests.mass import much
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.mass]
 
 CONTENT = {"Content-Type": "application/fhir+json"}
 IDS, STATUSES = ("a", "b", "c"), ("active", "inactive")
@@ -84,7 +85,7 @@ def test_what_one_process_wrote_every_process_reads(ports: list[int]) -> None:
 def told_apart(servers: tuple[Server, Server]) -> None:
     """Whatever is written through either process, both know it at once."""
 
-    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=much(8, 30), deadline=None, suppress_health_check=list(HealthCheck))
     @given(steps)
     def holds(given: list[Any]) -> None:
         held: dict[str, str] = {}

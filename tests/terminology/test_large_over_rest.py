@@ -67,13 +67,13 @@ def server(database_url: str, store: SqlStore) -> FlaskClient:
 def expanded(client: FlaskClient, query: str) -> list[str]:
     answer = client.get(f"/fhir/ValueSet/all/$expand?{query}")
     assert answer.status_code == 200, answer.text
-    return [one["code"] for one in answer.json["expansion"].get("contains", ())]  # type: ignore[index]
+    return [one["code"] for one in answer.json["expansion"].get("contains", ())]  # type: ignore[index]  # an object
 
 
 def result(client: FlaskClient, path: str) -> Any:
     answer = client.get(f"/fhir/{path}")
     assert answer.status_code == 200, answer.text
-    return answer.json["parameter"][0]["valueBoolean"]  # type: ignore[index]
+    return answer.json["parameter"][0]["valueBoolean"]  # type: ignore[index]  # an object
 
 
 def check(database_url: str) -> str:
@@ -115,10 +115,10 @@ def test_it_is_asked_as_others_are(database_url: str, store: SqlStore) -> None:
         assert client.put(f"/fhir/Medication/m{number}", json=medication).status_code == 201
     for query, found in ((f"code:below={URL}|n", 1), (f"code:in={URL}/all", 2), (f"code:above={URL}|n2", 0)):
         answer = client.get(f"/fhir/Medication?{query}&_total=accurate")
-        assert (answer.status_code, answer.json["total"]) == (200, found), query  # type: ignore[index]
+        assert (answer.status_code, answer.json["total"]) == (200, found), query  # type: ignore[index]  # an object
     # What is read is what was written.
     assert json.loads(client.get("/fhir/CodeSystem/drugs").text)["concept"] == DRUGS["concept"]
-    assert client.get("/fhir/CodeSystem?code=r&_summary=count").json["total"] == 1  # type: ignore[index]
+    assert client.get("/fhir/CodeSystem?code=r&_summary=count").json["total"] == 1  # type: ignore[index]  # an object
 
 
 def test_every_process_sees_what_one_writes(database_url: str, store: SqlStore) -> None:
@@ -201,8 +201,8 @@ def test_pages_past_what_is_counted_are_parts_of_the_whole(
             pages = []
             for offset in range(0, 12, 2):
                 answer = client.get(f"/fhir/ValueSet/{name}/$expand?filter={word}&offset={offset}&count=2")
-                found = [one["code"] for one in answer.json["expansion"].get("contains", ())]  # type: ignore[index]
-                assert answer.json["expansion"].get("total", len(codes)) == len(codes)  # type: ignore[index]
+                found = [one["code"] for one in answer.json["expansion"].get("contains", ())]  # type: ignore[index]  # an object
+                assert answer.json["expansion"].get("total", len(codes)) == len(codes)  # type: ignore[index]  # an object
                 pages += found
             assert pages == [f"p{number}" for number in codes]
 
@@ -307,5 +307,5 @@ def test_profiles_are_checked_against_it(database_url: str, store: SqlStore) -> 
             "code": {"coding": [{"system": URL, "code": code}]},
         }  # fmt: skip
         answer = client.post("/fhir/Medication/$validate", json=medication)
-        found = [one["severity"] for one in answer.json["issue"]]  # type: ignore[index]
+        found = [one["severity"] for one in answer.json["issue"]]  # type: ignore[index]  # an object
         assert ("error" in found) is errors, answer.text

@@ -10,7 +10,8 @@ from apothecary.fhir.json import parse
 from apothecary.fhir.releases import FhirVersion
 from apothecary.validation import Options, validate
 from apothecary.validation.profiles import CORE
-from tests.official import official_examples
+from tests.mass import much
+from tests.official import some_examples
 from tests.validation.corpus import vendored
 
 EXCEPTIONS = json.loads((Path(__file__).parent / "example_exceptions.json").read_text())
@@ -38,20 +39,22 @@ def test_a_vendored_example_has_no_error(version: FhirVersion, name: str, resour
     assert broken_rules(resource, version) == EXCEPTIONS["examples"][version.value].get(name, [])
 
 
+@pytest.mark.mass
 @pytest.mark.slow
 @pytest.mark.parametrize("version", FhirVersion)
 def test_every_official_example_has_no_error_but_the_listed(version: FhirVersion) -> None:
     found = {}
-    count = 0
-    for name, text in official_examples(version):
+    names = set()
+    for name, text in some_examples(version):
         resource = parse(text)
         if "resourceType" in resource:
-            count += 1
+            names.add(name)
             rules = broken_rules(resource, version)
             if rules:
                 found[name] = rules
-    assert count > 2000
-    assert found == EXCEPTIONS["examples"][version.value]
+    assert len(names) > much(100, 2000)
+    listed = EXCEPTIONS["examples"][version.value]
+    assert found == {name: rules for name, rules in listed.items() if much(name in names, True)}
 
 
 def test_every_exception_has_a_reason() -> None:

@@ -17,9 +17,10 @@ from apothecary.validation import Options, validate
 from apothecary.validation.options import MAX_DEPTH
 from apothecary.validation.run import Run
 from apothecary.validation.structure import walk_document
+from tests.mass import much
 from tests.validation.corpus import vendored
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.mass]
 
 R5 = FhirVersion.R5
 EXAMPLES = vendored()
@@ -92,13 +93,13 @@ types = st.sampled_from(
 
 
 @given(json_values, st.sampled_from(list(FhirVersion)))
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=much(80, 400), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_json_value_is_judged_without_raising(value: Any, version: FhirVersion) -> None:
     validate(value, version)
 
 
 @given(types, st.dictionaries(st.sampled_from(NAMES), json_values, max_size=6), st.sampled_from(list(FhirVersion)))
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=much(80, 400), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_object_that_claims_to_be_a_resource_is_judged(
     name: str, value: dict[str, Any], version: FhirVersion
 ) -> None:
@@ -120,7 +121,7 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 
 
 @given(st.sampled_from(EXAMPLES), st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=much(60, 300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_an_example_with_any_value_anywhere_is_judged(
     example: tuple[FhirVersion, str, Any], data: st.DataObject
 ) -> None:

@@ -73,7 +73,11 @@ class Sight:
 
     def whole(self, permissions: str) -> bool:
         """Whether all of these may be done with all there is."""
-        return all(self.of(kind, one) is None for kind in self.types for one in permissions)  # type: ignore[arg-type]
+        return all(
+            self.of(kind, one) is None  # type: ignore[arg-type]  # each letter is a Permission
+            for kind in self.types
+            for one in permissions
+        )
 
 
 def union(*seen: Seen) -> Seen:

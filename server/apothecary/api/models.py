@@ -48,7 +48,7 @@ def models(resource: Given, release: FhirVersion | str | None = None) -> Resourc
         raise NotSupported(f"{name} is not a resource type of {version}", expression="resourceType")
     found = import_module(_ROOMS[version]).get_fhir_model_class(name)
     try:
-        return found.model_validate(value)  # type: ignore[no-any-return]
+        return found.model_validate(value)  # type: ignore[no-any-return]  # a module found by its name
     except ValueError as refused:  # pydantic's ValidationError
         issues = tuple(_issue(name, one) for one in refused.errors())  # type: ignore[attr-defined] # pydantic's
         raise InvalidContent("; ".join(one.diagnostics for one in issues), issues=issues) from refused

@@ -86,7 +86,10 @@ def _addresses(settings: Settings) -> list[_Address]:
         found = socket.getaddrinfo(name, settings.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise StartError(f"--host {settings.host}: {getattr(error, 'strerror', None) or 'not a host name'}") from error
-    addresses: dict[_Address, None] = {(family, address): None for family, *_, address in found}  # type: ignore[misc]
+    addresses: dict[_Address, None] = {
+        (family, address): None  # type: ignore[misc]  # of IPv4 or IPv6
+        for family, *_, address in found
+    }
     return sorted(addresses, key=lambda one: one[0] != socket.AF_INET)
 
 

@@ -21,7 +21,8 @@ def settings(format_name: str) -> None:
 
     Values are not shown: some of them are secrets.
     """
-    from apothecary.settings import as_text, variables
+    from apothecary.setting_values import as_text
+    from apothecary.settings import variables
 
     known = {variable: (as_text(one.default), one.metadata["doc"]) for variable, one in variables().items()}
     if format_name == "json":

@@ -73,7 +73,7 @@ class Format:
     @property
     def resources(self) -> Callable[[Given], Iterator[Made]]:
         """What reads it."""
-        return self._module.resources  # type: ignore[no-any-return]
+        return self._module.resources  # type: ignore[no-any-return]  # a module found by its name
 
     def edition(self, given: Given) -> str | None:
         """The edition that the files say they are."""

@@ -73,10 +73,10 @@ class Member:
                 with open(self._key, "rb") as stream, self._read(stream):
                     yield stream
             else:
-                # A ZipExtFile is a BufferedIOBase, and reads as a BinaryIO does.
-                with self._inside.open(self._key) as packed, self._read(packed):  # type: ignore[arg-type]
+                packed = self._inside.open(self._key)
+                with packed, self._read(packed):  # type: ignore[arg-type]  # it reads as a BinaryIO does
                     # It reads a line of at most so many bytes in Python, and beyond them.
-                    yield io.BufferedReader(packed, _BLOCK)  # type: ignore[type-var]
+                    yield io.BufferedReader(packed, _BLOCK)  # type: ignore[type-var]  # likewise
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
             raise Torn(_said(error)) from error
 

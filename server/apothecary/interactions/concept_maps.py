@@ -79,7 +79,7 @@ class ConceptMaps:
     def _own(self, url: str) -> Sequence[Candidate[ConceptMap]]:
         return [
             # mypy does not infer a lambda whose argument has a default.
-            Candidate(one.version, lambda one=one: one, one.status == "active", -place)  # type: ignore[misc]
+            Candidate(one.version, lambda one=one: one, one.status == "active", -place)  # type: ignore[misc]  # bound
             for place, one in enumerate(self._given)
             if one.url == url
         ]

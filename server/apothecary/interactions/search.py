@@ -344,18 +344,19 @@ def _links(service: Service, base: str, prepared: Prepared, page: Page) -> list[
         stopped = page.stopped
         if stopped is not None and (stopped.backwards == backwards or not page.hits):
             return page_at(replace(stopped, backwards=backwards, seen=told))
+        if not page.hits:
+            # Nothing lies beyond this page: what lies before it is read from that end of the list.
+            return page_at(Cursor((), "", "", True, told, newest) if backwards else None)
         hit = page.hits[0 if backwards else -1]
         return page_at(Cursor(hit.sort, hit.type, hit.id, backwards, told, newest))
 
     def page_at(cursor: Cursor | None) -> str:
         return totals.address(service, base, path, pairs, cursor)
 
-    beyond = bool(page.hits) or page.stopped is not None
     if page.more_before:
         result.append(bundle.link("first", page_at(None)))
-        if beyond:
-            result.append(bundle.link("previous", beside(True)))
-    if page.more_after and beyond and (limit is None or seen + len(page.hits) < limit):
+        result.append(bundle.link("previous", beside(True)))
+    if page.more_after and (limit is None or seen + len(page.hits) < limit):
         result.append(bundle.link("next", beside(False)))
         if limit is None:
             result.append(bundle.link("last", page_at(Cursor((), "", "", True, 0, newest))))

@@ -9,7 +9,7 @@ so do errors, so that 404 and 405 have one origin.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from werkzeug.routing import Map, MapAdapter, Rule
@@ -20,6 +20,19 @@ _NUMBER = re.compile("[0-9]+")
 
 # Where the WSGI environment says what was matched; missing where nothing was.
 MATCHED = "apothecary.matched"
+
+
+class OneWay(Rule):
+    """A rule that leads from an address to its view and never back: links are made in `links` alone, and to compile
+    what makes addresses takes longer than everything else that an application is made of.
+    """
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        return _never
+
+
+def _never(rule: Rule, **values: Any) -> tuple[str, str]:
+    raise LookupError(f"no addresses are made of {rule.rule}")
 
 
 class Router:

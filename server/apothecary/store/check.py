@@ -59,7 +59,10 @@ def disagreements(
     for resource_type in store.types():
         last = _last(store, resource_type)
         # What came meanwhile is left out: where others write faster than this reads, there would be no end.
-        held = takewhile(lambda stored, last=last: stored.id <= last, store.all_of_type(resource_type))  # type: ignore[misc]
+        held = takewhile(
+            lambda stored, last=last: stored.id <= last,  # type: ignore[misc]  # of the moment
+            store.all_of_type(resource_type),
+        )
         while batch := list(islice(held, BATCH)):
             for stored, found in _look(store, batch, rows_of):
                 if found:

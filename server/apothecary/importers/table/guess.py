@@ -200,7 +200,8 @@ def _meant(name: str, samples: Sequence[Cell], taken: set[str], decimal: str) ->
     looks = next((meant for test, meant in _LOOKS if _mostly(samples, test)), None)
     by_name = next((meant for pattern, meant in _COMPILED if pattern.search(folded(name))), None)
     meant = dict(looks or by_name or {})
-    reader = Reader(Mapping(columns={name: "name"}, decimal=decimal), Report(lambda _: None))  # type: ignore[arg-type]
+    mapping = Mapping(columns={name: "name"}, decimal=decimal)  # type: ignore[arg-type]  # a point or a comma
+    reader = Reader(mapping, Report(lambda _: None))
     element = meant.get("element")
     numbers = _mostly(samples, lambda text: reader.plain_number(text) is not None)
     if element == "price":

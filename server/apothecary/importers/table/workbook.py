@@ -202,8 +202,9 @@ def _cell(cell: Any, formula: Any) -> Cell:
         case float():
             return _number(value, cell)
         case datetime() | date() | time() | timedelta():
-            midnight = isinstance(value, datetime) and value.time() == time()
-            return Cell(value.date().isoformat() if midnight else str(value), "date")  # type: ignore[union-attr]
+            if isinstance(value, datetime) and value.time() == time():
+                value = value.date()
+            return Cell(str(value), "date")
         case str():
             text = trimmed("".join(one for one in value if one >= " " or one in "\t\n\r"))
             if cell.data_type == "e":

@@ -48,7 +48,7 @@ def _paying(function: Callable[..., Any], arguments: int) -> Offered:
                 return []
             if not all(isinstance(value, str) for value in values):
                 raise FhirPathError("texts are needed")
-            return function(env, *values)  # type: ignore[no-any-return]
+            return function(env, *values)  # type: ignore[no-any-return]  # of any arguments
 
         return call
 
