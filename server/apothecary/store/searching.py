@@ -182,25 +182,36 @@ class SqlSearcher(ABC):
 
     def explain(self, query: Query) -> list[str]:
         lines = []
-        sqlite = self.statements.dialect.name == "sqlite"
         for resource_type, predicate in query.predicates.items():
             listing = self.listing(query, resource_type, predicate)
             for number in listing.candidates:
                 counted, _ = choosing.bounded_count(self, listing, number, plan.FEW + 1)
                 lines.append(f"part {number} matches {counted}{' or more' if counted > plan.FEW else ''} rows")
+            first = self._likeliest(listing, query.count + 1, query.looks)
+            if first is not None:
+                statement, bound = self._straight(listing, first, Place(), query.count + 1)
+                lines += self._explained(resource_type, statement, bound)
+                if self.rows(statement, bound)[0][-3] <= first.enough:
+                    continue
             for way in choosing.ways(self, listing, Place(), query.count + 1, query.looks):
                 found = 0
                 for begin, place in way.steps:
                     statement, bound = self._statement(listing, begin, place, query.count + 1)
-                    lines.append(f"{resource_type}: {' '.join(statement.text.split())}")
-                    # PostgreSQL tells how many rows each step really read; SQLite has the way only.
-                    verb = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN (ANALYZE, TIMING OFF)"
-                    explained = Statement(f"{verb} {statement.text}", (), {})
-                    lines += [f"  {row[-1] if sqlite else row[0]}" for row in self.rows(explained, bound)]
+                    lines += self._explained(resource_type, statement, bound)
                     found += len(self.rows(statement, bound)) if way.trial else 0
                 if found > query.count:
                     break
         return lines
+
+    def _explained(self, resource_type: str, statement: Statement, bound: Sequence[Any]) -> list[str]:
+        """A statement and how the database goes about it. PostgreSQL tells how many rows each step really read; SQLite
+        has the way only.
+        """
+        sqlite = self.statements.dialect.name == "sqlite"
+        verb = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN (ANALYZE, TIMING OFF)"
+        told = self.rows(Statement(f"{verb} {statement.text}", (), {}), bound)
+        text = f"{resource_type}: {' '.join(statement.text.split())}"
+        return [text, *(f"  {row[-1] if sqlite else row[0]}" for row in told)]
 
     def count_few(self, query: Query, limit: int) -> int | None:
         result = 0
