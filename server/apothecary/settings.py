@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Literal, get_type_hints
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from apothecary.suggestions import or_rather
 PREFIX = "APOTHECARY_"
 
 _DEFAULT_VERSION = FhirVersion.R5
+_address = lru_cache(maxsize=16)(ip_address)  # each request asks what the host is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,7 +291,7 @@ class Settings:
         if self.host == "localhost":
             return True
         try:
-            return ip_address(self.host.strip("[]")).is_loopback
+            return _address(self.host.strip("[]")).is_loopback
         except ValueError:
             return False  # a name may come to mean another address
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import astuple
+
+import msgspec
 import pytest
 
 from apothecary.errors import BadRequest
@@ -30,6 +34,20 @@ def test_a_token_is_refused_for_another_search(secret: bytes, scope: str, pairs:
     token = links.write(b"secret", "Medication", PAIRS, CURSOR)
     with pytest.raises(BadRequest):
         links.read(secret, scope, pairs, token)
+
+
+def test_a_link_from_before_equals_came_in_the_order_of_the_first_key_is_refused_where_that_changed_them() -> None:
+    payload = msgspec.json.encode(list(astuple(CURSOR)))
+    for order, changed in (("status", False), ("-status", True), ("status,-code", False)):
+        pairs = [*PAIRS, ("_sort", order)]
+        signed = links._sign(b"secret", "Medication", pairs, payload) + payload
+        token = base64.urlsafe_b64encode(signed).decode().rstrip("=")
+        if changed:
+            with pytest.raises(BadRequest, match="earlier version"):
+                links.read(b"secret", "Medication", pairs, token)
+        else:
+            assert links.read(b"secret", "Medication", pairs, token) == CURSOR
+        assert links.read(b"secret", "Medication", pairs, links.write(b"secret", "Medication", pairs, CURSOR)) == CURSOR
 
 
 @pytest.mark.parametrize("token", ["", "x", "é", "====", "A" * 40, "\U0010ffff"])

@@ -88,6 +88,38 @@ QUERIES: list[tuple[Pairs, Callable[[dict[str, Any]], bool]]] = [
     ([("_id:not", "m03")], lambda one: one["id"] != "m03"),
     ([("code:text-advanced", "odd NOT n41")], lambda one: "odd" in code(one) and one["id"] != "m41"),
 ]
+
+
+def lot(one: dict[str, Any]) -> str | None:
+    return str(one["batch"]["lotNumber"]) if "batch" in one else None
+
+
+Key = Callable[[dict[str, Any]], str | None]
+# What a page may be sorted by, key by key, the first of them ascending. Several keys are sorted whole.
+SORTS: dict[str, Sequence[Key]] = {
+    "": (),
+    "_id": (lambda one: one["id"],),
+    "_lastUpdated": (lambda one: one["id"],),
+    "status": (lambda one: one.get("status"),),
+    "lot-number": (lot,),
+    "status,lot-number": (lambda one: one.get("status"), lot),
+}
+
+
+def in_order(found: list[dict[str, Any]], sort: str, *, descending: bool) -> list[str]:
+    """The ids of resources by the keys of a sort: without a value last, equal ones as the first key goes."""
+    found = sorted(found, key=lambda one: one["id"], reverse=descending and bool(sort))
+    for number, key in reversed(list(enumerate(SORTS[sort]))):
+        down = descending and number == 0
+        held = sorted((one for one in found if key(one) is not None), key=lambda one: str(key(one)), reverse=down)
+        if down:
+            # To sort the other way round keeps what is equal as it was: so each value once.
+            values = sorted({str(key(one)) for one in held}, reverse=True)
+            held = [one for value in values for one in found if key(one) == value]
+        found = [*held, *(one for one in found if key(one) is None)]
+    return [one["id"] for one in found]
+
+
 LIMITS = {"FEW": 1, "FEW_LINKED": 1, "VERY_FEW": 0, "TRIED": 1, "TRIED_FOR_A_HIT": 0, "LOOK": 1}
 
 
@@ -112,15 +144,31 @@ def store(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlSto
 def test_the_pages_of_any_search_that_end_early_have_all_matches_once(store: SqlStore) -> None:
     early = 0
 
-    @given(asked=st.sampled_from(QUERIES), looks=st.integers(1, 30), count=st.integers(1, 9), back=st.booleans())
-    @settings(max_examples=much(25, 100), deadline=None, database=None)
-    def follow(asked: tuple[Pairs, Callable[[dict[str, Any]], bool]], looks: int, count: int, back: bool) -> None:
+    @given(
+        asked=st.sampled_from([([], lambda one: True), *QUERIES]),
+        looks=st.integers(1, 30),
+        count=st.integers(1, 9),
+        back=st.booleans(),
+        sort=st.sampled_from(list(SORTS)),
+        descending=st.booleans(),
+    )
+    @settings(max_examples=much(40, 200), deadline=None, database=None)
+    def follow(
+        asked: tuple[Pairs, Callable[[dict[str, Any]], bool]],
+        looks: int,
+        count: int,
+        back: bool,
+        sort: str,
+        descending: bool,
+    ) -> None:
         nonlocal early
         pairs, meets = asked
-        query = replace(parse(Context(REGISTRY, ("Medication",)), pairs).query, looks=looks, count=count)
-        expected = [one["id"] for one in KEPT if one["resourceType"] == "Medication" and meets(one)]
+        order = [("_sort", f"{'-' if descending else ''}{sort}")] if sort else []
+        query = replace(parse(Context(REGISTRY, ("Medication",)), [*pairs, *order]).query, looks=looks, count=count)
+        met = [one for one in KEPT if one["resourceType"] == "Medication" and meets(one)]
+        expected = in_order(met, sort, descending=descending)
         found, stops = followed(store, query, back)
-        early += stops
+        early += stops if sort else 0
         assert found == (expected[::-1] if back else expected)
         # Who does not say how much may be looked at is given all.
         whole = store.search(replace(query, looks=None, count=MANY, memo={}))
@@ -147,8 +195,8 @@ def followed(store: SqlStore, query: Query, back: bool) -> tuple[list[str], int]
             return found, stops
         before = cursor
         last = page.hits[0 if back else -1] if hits else None
-        cursor = page.stopped or Cursor((), last.type, last.id, back)  # type: ignore[union-attr] # more, and no stop
-        assert before is None or before.id != cursor.id, "it goes on"
+        cursor = page.stopped or Cursor(last.sort, last.type, last.id, back)  # type: ignore[union-attr] # more, and no stop
+        assert before is None or (before.values, before.id) != (cursor.values, cursor.id), "it goes on"
 
 
 @pytest.fixture
@@ -207,10 +255,24 @@ def test_pages_over_several_types_end_early_too(server: InProcess) -> None:
     assert [one for page in pages for one in page.ids] == []
 
 
-def test_in_another_order_than_that_of_ids_no_page_ends_early(server: InProcess) -> None:
-    for sort in ("_id", "-_lastUpdated", "status", "expiration-date"):
+def test_in_another_order_pages_end_early_too_but_not_where_there_are_several_keys(server: InProcess) -> None:
+    for sort in ("_id", "-_lastUpdated", "status", "-lot-number"):
+        pages = forwards(server, f"{BASE}/Medication?code:missing=true&_sort={sort}")
+        assert len(pages) > 1, sort
+        assert [one for page in pages for one in page.ids] == [], sort
+        assert [issue["code"] for page in pages for issue in told(page.json)] == ["incomplete"] * (len(pages) - 1), sort
+    for sort in ("status,-lot-number", "-_lastUpdated,status"):
         found = server.ask("GET", f"{BASE}/Medication?code:missing=true&_sort={sort}")
         assert (found.ids, found.json["total"], told(found.json)) == ([], 0, []), sort
+
+
+def test_of_what_changes_while_nothing_was_found_yet_the_newest_first_are_told(server: InProcess) -> None:
+    first = server.ask("GET", f"{BASE}/Medication?code:missing=true&_sort=-_lastUpdated")
+    assert (first.ids, "next" in first.links) == ([], True)
+    medication = '{"resourceType": "Medication", "id": "m01"}'
+    changed = server.ask("PUT", f"{BASE}/Medication/m01", {"content-type": "application/fhir+json"}, medication)
+    assert changed.status == 200
+    assert any("changed since" in one["details"]["text"] for one in told(server.ask("GET", first.links["next"]).json))
 
 
 def test_what_decides_sees_all_matches_and_not_one_page(server: InProcess) -> None:

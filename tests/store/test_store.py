@@ -27,9 +27,10 @@ from apothecary.store.sql import SqlStore, Statements
 from apothecary.store.sqlite import SqliteStore
 from apothecary.store.statements import Statement
 from tests.databases import ENDLESS
+from tests.store.test_migrate import rows
 from tests.waiting import until
 
-REGISTRY = Registry(FhirVersion.R5, ("Medication", "Organization", "Substance"))
+REGISTRY = Registry(FhirVersion.R5, ("AuditEvent", "Bundle", "Medication", "Organization", "Substance"))
 
 
 @pytest.fixture
@@ -201,6 +202,28 @@ def test_references_are_followed_in_both_directions(store: SqlStore) -> None:
     assert len(store.referring("Medication", holder, [("Organization", "o")], 1)) == 1
     assert store.referring("Medication", "ingredient", [("Organization", "o")], 9) == []
     assert set(store.referrers("Organization", "o", 9)) == {("Medication", "a"), ("Medication", "b")}
+
+
+def test_what_points_to_a_resource_is_known_whether_a_parameter_reads_it_or_not(
+    store: SqlStore, database_url: str
+) -> None:
+    to = {"reference": "Organization/o"}
+    inside = {"resourceType": "Medication", "id": "i", "marketingAuthorizationHolder": to}
+    put(store, "Medication/read", marketingAuthorizationHolder=to)
+    put(store, "Medication/unread", extension=[{"url": "http://ex.org/x", "valueReference": to}])
+    put(store, "Medication/both", marketingAuthorizationHolder=to, definition=to)
+    put(store, "Medication/inside", contained=[inside])
+    # What a parameter of a Bundle reads is the Bundle's own, and called the same by chance.
+    held = {"resourceType": "Composition", "id": "c"}
+    put(store, "Bundle/b", type="document", entry=[{"resource": held}])
+    put(store, "Bundle/signed", type="document", signature={"who": to})
+    put(store, "AuditEvent/a", agent=[{"who": to}])
+    pointing = ["Bundle/signed", *(f"Medication/{one}" for one in ("both", "inside", "read", "unread"))]
+    assert ["/".join(key) for key in store.referrers("Organization", "o", 9)] == pointing
+    assert store.referrers("Composition", "c", 9) == []
+    own = "FROM index_reference WHERE type = 'Medication' AND target_id = 'o'"
+    (counts,) = rows(database_url, f"SELECT id, count(*) {own} GROUP BY id ORDER BY id")
+    assert counts == [("both", 1), ("inside", 1), ("read", 1), ("unread", 1)]
 
 
 def test_what_is_remembered_of_a_database_is_what_anybody_wrote_last(store: SqlStore, database_url: str) -> None:

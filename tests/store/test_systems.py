@@ -46,5 +46,5 @@ def test_a_search_finds_codes_by_their_systems(database_url: str) -> None:
     assert store.has_codes([SYSTEM])
     assert not store.has_codes(["urn:none"])
     (lengths,) = rows(database_url, "SELECT DISTINCT length(system) FROM index_token ORDER BY 1")
-    assert lengths == [(0,), (12,)]
+    assert lengths == [(0,), (8,)]
     store.close()

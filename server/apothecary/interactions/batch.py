@@ -6,6 +6,7 @@ from collections.abc import Sequence, Set
 from typing import Any
 
 from apothecary.errors import BadRequest, FhirError
+from apothecary.fhir.json import JSON
 from apothecary.fhir.references import literals
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions import integrity
@@ -13,6 +14,7 @@ from apothecary.interactions.answers import Context, full, of_failure, of_get, o
 from apothecary.interactions.bundle import bundle as make_bundle
 from apothecary.interactions.entries import Entry, read_bundle, read_entry
 from apothecary.interactions.identities import named
+from apothecary.interactions.ids import new_id
 from apothecary.interactions.perform import perform
 from apothecary.interactions.service import Service
 from apothecary.interactions.transaction import transaction
@@ -54,12 +56,20 @@ def _alone(context: Context, number: int, raw: Any, urls: Set[str]) -> bytes:
             if entry.reads:
                 return of_get(context, entry)
             if entry.resource is not None:
-                entry.prepared = prepare(context.service, context.version, context.base, entry.resource)
+                _prepare(context, entry, entry.resource)
             return of_write(context, context.service.write(lambda inside: _checked(context, inside, entry)))
         except FhirError as error:
             raise entry.named(error) from None
     except FhirError as error:
         return of_failure(error)
+
+
+def _prepare(context: Context, entry: Entry, resource: JSON) -> None:
+    """Do what can be done of a POST or PUT before its turn comes."""
+    creating = entry.method == "POST"
+    likely = new_id() if creating else entry.resource_id or resource.get("id") or new_id()
+    sure = creating and entry.if_none_exist is None
+    entry.prepared = prepare(context.service, context.version, context.base, resource, likely, sure=sure)
 
 
 def _refuse_dependence(entry: Entry, urls: Set[str]) -> None:

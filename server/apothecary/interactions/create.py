@@ -29,5 +29,6 @@ def create(
         found = single(service, transaction, version, base, resource["resourceType"], if_none_exist)
         if found is not None:
             return Written(200, Stored(*found[:6]))
-    stored = put(service, transaction, version, base, resource, new_id(), None, "POST", prepared)
+    resource_id = prepared.id if prepared is not None else new_id()
+    stored = put(service, transaction, version, base, resource, resource_id, None, "POST", prepared)
     return Written(201, stored, resource)

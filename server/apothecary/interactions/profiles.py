@@ -149,11 +149,14 @@ def profiles_for(service: Service, resource: Any) -> Profiles | None:
 
 
 def _concerned(node: Any) -> bool:
-    if isinstance(node, list):
-        return any(_concerned(item) for item in node if isinstance(item, dict | list))
-    if not isinstance(node, dict):
-        return False
-    meta = node.get("meta")
-    if "extension" in node or "modifierExtension" in node or (isinstance(meta, dict) and "profile" in meta):
-        return True
-    return any(_concerned(value) for value in node.values() if isinstance(value, dict | list))
+    left = [node]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            meta = one.get("meta")
+            if "extension" in one or "modifierExtension" in one or (isinstance(meta, dict) and "profile" in meta):
+                return True
+            left += one.values()
+        elif isinstance(one, list):
+            left += one
+    return False

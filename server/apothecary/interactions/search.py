@@ -335,15 +335,16 @@ def _links(service: Service, base: str, prepared: Prepared, page: Page) -> list[
     cursor, newest = prepared.search.query.cursor, 0
     if cursor is not None:
         newest = cursor.newest
-    elif page.hits and _newest_first(prepared.search):
-        newest = page.hits[0].updated
+    elif _newest_first(prepared.search):
+        # Where none was found yet, each match is older than what was looked at.
+        newest = page.hits[0].updated if page.hits else int((page.stopped and page.stopped.values[0]) or 0)
 
     def beside(backwards: bool) -> str:
         before = max(0, seen - prepared.search.page_size) if backwards else seen + len(page.hits)
         told = before if limit is not None else 0
         stopped = page.stopped
         if stopped is not None and (stopped.backwards == backwards or not page.hits):
-            return page_at(replace(stopped, backwards=backwards, seen=told))
+            return page_at(replace(stopped, backwards=backwards, seen=told, newest=newest))
         if not page.hits:
             # Nothing lies beyond this page: what lies before it is read from that end of the list.
             return page_at(Cursor((), "", "", True, told, newest) if backwards else None)

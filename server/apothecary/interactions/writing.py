@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from apothecary.errors import BadRequest, Forbidden, InvalidContent, Unprocessable
 from apothecary.fhir.json import JSON, dumps, parse, texts
-from apothecary.fhir.meta import stamp
+from apothecary.fhir.meta import Unstamped, stamp, unstamped
 from apothecary.fhir.releases import FhirVersion
 from apothecary.interactions import basics
 from apothecary.interactions.forms import untagged
@@ -21,18 +21,20 @@ from apothecary.search.own import bases
 from apothecary.search.parameters import Registry
 from apothecary.search.rows import Indexed
 from apothecary.store.contract import Stored, Transaction
+from apothecary.store.shaping import Shaped, shape
 from apothecary.validation import Options, validate
-
-# The rows of a smaller resource, by the bytes of its text, are made in less time than is lost where threads of one
-# process take turns. Measured: a sixth of a create.
-LARGE = 4_000
 
 
 class Prepared(NamedTuple):
-    """What of a write was done before its turn came: the index rows of the resource, and what made them."""
+    """What of a write can be done before its turn comes: the text of the resource `id`, and its index rows, with what
+    made them.
+    """
 
     registry: Registry
-    rows: Sequence[Indexed]
+    id: str
+    text: Unstamped
+    found: Sequence[Indexed]
+    rows: Shaped
 
 
 class Written(NamedTuple):
@@ -96,18 +98,32 @@ def check(
     return resource
 
 
-def prepare(service: Service, version: FhirVersion, base: str, resource: JSON) -> Prepared | None:
-    """Make the index rows of a large `resource`, already checked, where others write before it: those behind it are
-    spared the wait for that. Raises what `put` raises.
+def prepare(
+    service: Service, version: FhirVersion, base: str, resource: JSON, resource_id: str, *, sure: bool
+) -> Prepared | None:
+    """Do what can be done of a write before its turn comes, when others wait for it: make the text and the index rows
+    of `resource`, already checked. What is not `sure`, since a condition may not hold or the same be there already,
+    only where others are written before. Raises what `put` raises.
     """
-    if not service.store.busy:
-        # Perhaps none are needed: a condition may not hold, or the same be there already.
+    # What may have changed meanwhile is seen when its turn has come.
+    known = service.live.presumed if sure or service.store.busy else None
+    if known is None:
         return None
-    resource = untagged(resource)
-    text = dumps(resource)
-    if len(text) < LARGE:
-        return None
-    return Prepared(service.registry(FhirVersion.R5), rows(service, version, base, resource, text))
+    return _prepared(service, known.registries[FhirVersion.R5], version, base, untagged(resource), resource_id)
+
+
+def _prepared(
+    service: Service, registry: Registry, version: FhirVersion, base: str, resource: JSON, resource_id: str
+) -> Prepared:
+    text = unstamped(resource, resource_id)
+    written = text.before + text.after
+    _check_text(resource, written)
+    found = rows(service, registry, version, base, resource, written)
+    return Prepared(registry, resource_id, text, found, _shaped(service, resource, resource_id, found))
+
+
+def _shaped(service: Service, resource: JSON, resource_id: str, found: Sequence[Indexed]) -> Shaped:
+    return shape(resource["resourceType"], resource_id, found, sqlite=service.store.sqlite)
 
 
 def put(
@@ -125,16 +141,18 @@ def put(
     request came to. What was `prepared` counts where the search parameters are still the same. Raises Unprocessable
     where a value cannot be indexed.
     """
-    resource = untagged(resource)
+    resource, registry = untagged(resource), service.registry(FhirVersion.R5)
+    if prepared is None or prepared.registry is not registry:
+        prepared = _prepared(service, registry, version, base, resource, resource_id)
+    elif prepared.id != resource_id:
+        made = _shaped(service, resource, resource_id, prepared.found)
+        prepared = prepared._replace(text=unstamped(resource, resource_id), rows=made)
     number = current.version + 1 if current is not None else 1
     moment = transaction.moment(current)
-    body = _stamped(resource, resource_id, number, moment)
+    body = prepared.text.stamped(number, moment)
     stored = Stored(resource["resourceType"], resource_id, number, moment, version, body)
-    if prepared is not None and prepared.registry is service.registry(FhirVersion.R5):
-        found = prepared.rows
-    else:
-        found = rows(service, version, base, resource, body)
-    transaction.write(stored, method, found)
+    # An id that the server made is nobody else's.
+    transaction.write(stored, method, prepared.rows, absent=method == "POST")
     return stored
 
 
@@ -144,29 +162,31 @@ def amend(
     """Store another body for a version that this transaction has written. Raises Unprocessable where a value cannot be
     indexed.
     """
-    stored = written._replace(body=_stamped(resource, written.id, written.version, written.updated))
-    transaction.amend(stored, rows(service, version, base, resource, stored.body or b""))
+    body = stamp(resource, written.id, written.version, written.updated)
+    _check_text(resource, body)
+    stored = written._replace(body=body)
+    transaction.amend(stored, rows(service, service.registry(FhirVersion.R5), version, base, resource, body))
     return stored
 
 
-def _stamped(resource: JSON, resource_id: str, version: int, updated: int) -> bytes:
-    """The text to store. Raises Unprocessable for U+0000 in a text: PostgreSQL holds it in no text, so no index could.
+def _check_text(resource: JSON, text: bytes) -> None:
+    """Raises Unprocessable for U+0000 in the `text` of a resource: PostgreSQL holds it in no text, so no index could.
     https://www.postgresql.org/docs/current/datatype-character.html
     """
-    body = stamp(resource, resource_id, version, updated)
     # The escape may follow an escaped backslash, and be none: only then is it worth looking.
-    if b"\\u0000" in body and "\0" in "".join(texts(resource)):
+    if b"\\u0000" in text and "\0" in "".join(texts(resource)):
         raise Unprocessable("a text holds the character U+0000, which cannot be stored", code="value")
-    return body
 
 
-def rows(service: Service, version: FhirVersion, base: str, resource: JSON, body: bytes) -> list[Indexed]:
+def rows(
+    service: Service, registry: Registry, version: FhirVersion, base: str, resource: JSON, text: bytes
+) -> list[Indexed]:
     """The index rows of a resource that came to `base`, with its text. Raises Unprocessable for a value that no index
     can hold, TooLarge where there is more to index than one request may ask for.
     """
-    settings, registry = service.settings, service.registry(FhirVersion.R5)
+    settings = service.settings
     try:
-        return bounded_rows(settings, registry, resource, version, body, bases(settings, base))
+        return bounded_rows(settings, registry, resource, version, text, bases(settings, base))
     except ValueError as error:
         raise Unprocessable(f"a value cannot be indexed for search: {error}", code="value") from None
 

@@ -108,7 +108,8 @@ def _change(call: Call, combine: Any) -> JSON:
         if issues:
             raise InvalidContent("the meta is not valid", issues=issues)
         changed = current._replace(body=dumps(resource))
-        transaction.amend(changed, rows(call.service, kept, call.base, resource, changed.body or b""))
+        registry = call.service.registry(FhirVersion.R5)
+        transaction.amend(changed, rows(call.service, registry, kept, call.base, resource, changed.body or b""))
         meta: JSON = resource["meta"]
         return meta
 

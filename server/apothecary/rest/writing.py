@@ -16,6 +16,7 @@ from apothecary.interactions.create import create
 from apothecary.interactions.delete import conditional_delete, delete
 from apothecary.interactions.entries import check_number
 from apothecary.interactions.forms import body_in
+from apothecary.interactions.ids import new_id
 from apothecary.interactions.patch import Patcher, fhirpath_patcher, json_patcher, patch
 from apothecary.interactions.patch import check_number as patch_number
 from apothecary.interactions.service import check_id
@@ -42,7 +43,8 @@ class WritingViews(BaseViews):
     def create(self, resource_type: str) -> Answer:
         exchange = self._writing(resource_type)
         resource = check(self.service, exchange.written, _sent(exchange, resource_type), resource_type)
-        criteria, prepared = exchange.criteria_header, self._prepare(exchange, resource)
+        criteria = exchange.criteria_header
+        prepared = self._prepare(exchange, resource, new_id(), sure=criteria is None)
         return self._run(
             exchange, lambda t: create(self.service, t, exchange.written, exchange.base, resource, criteria, prepared)
         )
@@ -52,7 +54,7 @@ class WritingViews(BaseViews):
         resource = check(self.service, exchange.written, _sent(exchange, resource_type, resource_id), resource_type)
         check_identity(resource, resource_id)
         match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
-        prepared = self._prepare(exchange, resource)
+        prepared = self._prepare(exchange, resource, resource_id)
         return self._run(
             exchange,
             lambda t: update(
@@ -64,7 +66,8 @@ class WritingViews(BaseViews):
         exchange = self._writing(resource_type)
         resource = check(self.service, exchange.written, _sent(exchange, resource_type), resource_type)
         match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
-        criteria, prepared = _criteria(exchange), self._prepare(exchange, resource)
+        criteria, likely = _criteria(exchange), resource.get("id") or new_id()
+        prepared = self._prepare(exchange, resource, likely)
         return self._run(
             exchange,
             lambda t: conditional_update(
@@ -140,9 +143,9 @@ class WritingViews(BaseViews):
             self.service.check_type(version, resource_type)
         return exchange
 
-    def _prepare(self, exchange: Exchange, resource: JSON) -> Prepared | None:
+    def _prepare(self, exchange: Exchange, resource: JSON, resource_id: str, *, sure: bool = False) -> Prepared | None:
         """Do what can be done of a write before its turn comes."""
-        return prepare(self.service, exchange.written, exchange.base, resource)
+        return prepare(self.service, exchange.written, exchange.base, resource, resource_id, sure=sure)
 
     def _run(self, exchange: Exchange, work: Work) -> Answer:
         """Run one write in its own transaction and answer as `Prefer` asks."""

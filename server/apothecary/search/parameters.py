@@ -22,11 +22,15 @@ from apothecary.terminology.stored import large
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew. The
 # number is raised by hand, and `tests/search/test_extraction_number.py` says when. The higher one is the newer.
-EXTRACTION = f"17 {keys.fingerprint()}"
+EXTRACTION = f"18 {keys.fingerprint()}"
 
-# Every reference of a resource stands in the index under this name besides, whether a parameter reads it or not: what
-# points to a resource must be known before it is deleted.
+# A reference that no parameter reads stands in the index under this name: what points to a resource must be known
+# before it is deleted.
 ANY = "*"
+
+# A parameter of these reads a resource that they hold (https://hl7.org/fhir/R5/bundle.html#search), which points to
+# nothing here. So all their references stand under that name.
+EMBEDDING = ("Bundle",)
 
 # Under this name stands what a canonical resource calls itself: what names it by its URL is found by that.
 CANONICAL = "#canonical"
@@ -175,8 +179,12 @@ class Registry:
         url, named = whole.get("url"), whole.get("version")
         if isinstance(url, str):
             found[ReferenceRow(CANONICAL, "", "", key(url), key(named) if isinstance(named, str) else "")] = None
+        pointing = () if whole["resourceType"] in EMBEDDING else found
+        read = {row[1:3] for row in pointing if row.__class__ is ReferenceRow}
         for target in on_this_server(references if whole is resource else written_references(whole)):
-            found[ReferenceRow(ANY, str(target.type), str(target.id), "", target.version or "")] = None
+            meant = str(target.type), str(target.id)
+            if meant not in read:
+                found[ReferenceRow(ANY, *meant, "", target.version or "")] = None
         bounded(found, most)
         rows: list[Indexed] = self._contained(forms, whole, found, most) if whole.get("contained") else [*found]
         concepts = large(resource)

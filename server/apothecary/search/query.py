@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -34,6 +34,15 @@ class Sort:
 
 
 BEST_FIRST = Sort("_score", None, "score", True)
+
+
+def ids_descend(sort: Sequence[Sort]) -> bool:
+    """Whether of resources with equal values the one with the greater id comes first: where the first key descends.
+    Values then run with ids as they lie in an index, and nothing is sorted. No index has scores.
+
+    In which order equals come is left to the server: https://hl7.org/fhir/R5/search.html#_sort
+    """
+    return bool(sort) and sort[0].descending and sort[0].column != "score"
 
 
 @dataclass(frozen=True, slots=True)

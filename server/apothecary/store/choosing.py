@@ -17,7 +17,7 @@ from apothecary.search.predicates import Chain, Has, Joined, Predicate, ranks
 from apothecary.search.query import Cursor, Query
 from apothecary.store import plan, straight
 from apothecary.store.listed import listed
-from apothecary.store.listing import Listing, Place, Start
+from apothecary.store.listing import Listing, Place, Start, Until
 from apothecary.store.statements import Statement, Statements
 from apothecary.store.traits import gathered, ordered, rank
 
@@ -44,8 +44,8 @@ class Way(NamedTuple):
     steps: Sequence[Step]
     settled: bool = False
     trial: bool = False
-    ends: str | None = None
-    """The id with which a page ends that this way does not fill; None where there is nothing beyond."""
+    ends: Cursor | None = None
+    """Where a page ends that this way does not fill; None where there is nothing beyond."""
     goes_on: bool = False
     """Whether it begins where the way before it ended, whose hits count too."""
 
@@ -102,7 +102,7 @@ def ways(
     rarest part in the order of ids, or the ids of the type. With `looks` it may end after so many resources. What is
     `known` of parts was counted for this page already.
     """
-    bounded = None if listing.sort else looks
+    bounded = looks if listing.may_end_early else None
     sort, possible = listing.sort, listing.candidates
     walk: Start = "values" if sort and sort[0].table is not None else None
     if not possible:
@@ -121,34 +121,52 @@ def ways(
     if not sort and counts.reached:
         walk = max(counts.reached.items(), key=lambda one: one[1])[0]
     steps = _steps(walk, place)
-    if steps[0] == (walk, place) and plan.walks(listing, walk):
-        until = _tried(reader, listing, walk, place, limit)
-        if until is not None:
-            yield Way([(walk, place._replace(until=until))], trial=True)
-            if bounded is not None:
-                yield from _ending(reader, listing, walk, place, until, bounded)
-                return
-        elif walk != "values":
+    if plan.walks(listing, steps[0][0]):
+        until = _tried(reader, listing, *steps[0], limit)
+        if until is None and len(steps) == 1 and walk != "values":
             # It ends before: there is no shorter way.
             yield Way(steps)
+            return
+        if until is not None:
+            yield Way([(steps[0][0], steps[0][1]._replace(until=until))], trial=True)
+        if bounded is not None:
+            yield from _ending(reader, listing, steps, until, bounded)
             return
     yield Way(_steps(_listed(reader, listing, walk), place))
 
 
-def _ending(reader: Reader, listing: Listing, walk: Start, place: Place, until: int | str, looks: int) -> Iterator[Way]:
-    """The ways on after a walk in the order of ids that came to `until`: from a list of all matches, where that is no
-    longer than so many looks; else the same walk, which ends then.
+def _ending(reader: Reader, listing: Listing, steps: Sequence[Step], until: Until | None, looks: int) -> Iterator[Way]:
+    """The ways on after a trial that came to `until`, or that was none as it came to the end of the first step: from a
+    list of all matches, where that is no longer than so many looks; else the same walk, which ends then.
     """
+    _, place = steps[0]
     if listing.candidates:
         start, entries = priced(reader, listing, looks * plan.LOOK)
         if entries <= looks * plan.LOOK:
             yield Way([(start, place)])
             return
-    there = Cursor((), listing.resource_type, str(until), place.backwards)
-    further = Place(there, "after", place.backwards)
-    ends = _reached(reader, listing, walk, further, max(0, looks - plan.TRIED))
-    step = walk, further._replace(until=ends)
-    yield Way([step], ends=None if ends is None else str(ends), goes_on=True)
+    if until is not None:
+        further = Place(_at(listing, steps[0][0], until, place), "after", place.backwards)
+        steps, looks = [(steps[0][0], further), *steps[1:]], max(0, looks - plan.TRIED)
+    way = _as_far(reader, listing, steps, looks)
+    yield way if until is not None else way._replace(goes_on=False)
+
+
+def _as_far(reader: Reader, listing: Listing, steps: Sequence[Step], looks: int) -> Way:
+    """The way on along some steps, which ends after so many looks."""
+    far: list[Step] = []
+    for start, begin in steps:
+        until = _reached(reader, listing, start, begin, looks)
+        far.append((start, begin._replace(until=until)))
+        if until is not None:
+            return Way(far, ends=_at(listing, start, until, begin), goes_on=True)
+    return Way(far, goes_on=True)
+
+
+def _at(listing: Listing, walk: Start, until: Until, place: Place) -> Cursor:
+    """The place on a walk as a cursor."""
+    values = () if not listing.sort else (None,) if walk == "missing" else until[:1]
+    return Cursor(values, listing.resource_type, str(until[-1]), place.backwards)
 
 
 def _without(
@@ -157,18 +175,26 @@ def _without(
     """The ways to a page where no part lists what meets it: a walk along the type, which ends early if it may; else,
     where some parts exclude much, what they leave of it.
     """
-    if not listing.parts or not plan.walks(listing, walk) or (looks is None and not listing.excluding):
-        yield Way(_steps(walk, place), settled=True)
-        return
     steps = _steps(walk, place)
-    until = _tried(reader, listing, walk, place, limit) if steps[0] == (walk, place) else None
+    if looks is not None and steps[0][0] in ("values", "missing") and not listing.parts:
+        if steps[0][0] == "values":
+            # Nearly each value is a hit.
+            yield Way(steps[:1], trial=True)
+            steps = steps[1:]
+        if steps:
+            yield _as_far(reader, listing, steps, looks)
+        return
+    if not listing.parts or not plan.walks(listing, steps[0][0]) or (looks is None and not listing.excluding):
+        yield Way(steps, settled=True)
+        return
+    until = _tried(reader, listing, *steps[0], limit)
     if until is not None:
-        yield Way([(walk, place._replace(until=until))], trial=True)
-        if looks is not None:
-            yield from _ending(reader, listing, walk, place, until, looks)
-            return
-        if not listing.sort or _matches(reader, listing, "rest", plan.MANY + 1) <= plan.MANY:
-            steps = _steps("rest", place)
+        yield Way([(steps[0][0], steps[0][1]._replace(until=until))], trial=True)
+    if looks is not None:
+        yield from _ending(reader, listing, steps, until, looks)
+        return
+    if until is not None and (not listing.sort or _matches(reader, listing, "rest", plan.MANY + 1) <= plan.MANY):
+        steps = _steps("rest", place)
     yield Way(steps)
 
 
@@ -218,7 +244,12 @@ def priced(reader: Reader, listing: Listing, most: int) -> tuple[Start, int]:
     if counts.fewest > most // plan.COMMON // 2:
         return counts.smallest, most + 1
     start, entries = _together(reader, listing, counts, most // plan.COMMON - counts.fewest)
-    return start, entries * (plan.COMMON if isinstance(start, tuple) else plan.LOOK)
+    if not isinstance(start, tuple):
+        # Each is looked for in the list of all passages, or among its own, and what else it must meet besides.
+        dear = len(listing.parts) > 1 and any(map(ranks, listing.parts))
+        return start, entries * plan.LOOK * (plan.WORDS if dear else 1)
+    # The value by which it is sorted is looked up for each.
+    return start, entries * plan.COMMON + (counts.fewest * plan.LOOK if listing.sort else 0)
 
 
 def _check_rank(reader: Reader, listing: Listing, start: Start) -> None:
@@ -328,21 +359,19 @@ def bounded_count(reader: Reader, listing: Listing, part: int, limit: int) -> tu
     return int(counted), reached
 
 
-def _tried(reader: Reader, listing: Listing, walk: Start, place: Place, limit: int) -> int | str | None:
+def _tried(reader: Reader, listing: Listing, walk: Start, place: Place, limit: int) -> Until | None:
     """What a walk from a place comes to in as many steps as may be tried for a page; None where it ends before."""
     return _reached(reader, listing, walk, place, plan.TRIED, plan.TRIED_FOR_A_HIT * limit)
 
 
-def _reached(
-    reader: Reader, listing: Listing, walk: Start, place: Place, steps: int, more: int = 0
-) -> int | str | None:
+def _reached(reader: Reader, listing: Listing, walk: Start, place: Place, steps: int, more: int = 0) -> Until | None:
     """What a walk from a place comes to in so many steps, one at least; None where it ends before."""
     # To look words up for each resource on the way costs more.
-    steps = max(1, steps // (4 if any(map(ranks, listing.parts)) else 1) + more)
+    steps = max(1, steps // (plan.WORDS if any(map(ranks, listing.parts)) else 1) + more)
     build = partial(plan.reached, reader.statements.dialect, start=walk, place=place)
-    named = {"steps": steps, **place.values}
+    named = {"steps": steps - 1, **place.values}
     found = first_row(reader, listing, ("reached", walk, listing.sort, place.shape), build, **named)
-    return None if found is None else found[0]
+    return None if found is None else tuple(found)
 
 
 def _rare(reader: Reader, listing: Listing, part: int) -> bool:

@@ -322,7 +322,8 @@ class Transaction(Reader, Protocol):
 
     def write(self, stored: Stored, method: str, rows: Iterable[Indexed] | Shaped, *, absent: bool = False) -> None:
         """Make `stored` the current version. Raises Conflict where the version before it is not the current one.
-        `absent` says of a first version that this transaction looked for one, with `heads`, and found none.
+        `absent` says of a first version that this transaction looked for one, with `heads`, and found none, or that the
+        server made its id.
         """
 
     def amend(self, stored: Stored, rows: Iterable[Indexed]) -> None:

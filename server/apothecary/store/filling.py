@@ -25,8 +25,10 @@ ASKED = f"SELECT value FROM state WHERE name = '{LEFT_OUT}'"  # noqa: S608 (a co
 
 MAKING_UP = "a large load was ended before its indexes were made: making them now"
 
-# Each transaction looks for the newest version; and it grows at its end only.
-KEPT = frozenset({"resource_written"})
+# Each transaction looks for the newest version; and it grows at its end only. Rows of a resource go when the next
+# version of it is loaded.
+OF_RESOURCE = [f"{table.name}_{tables.OF_RESOURCE}" for table in tables.INDEXES.values()]
+KEPT = frozenset({"resource_written", *OF_RESOURCE})
 
 
 def _indexes() -> Iterator[Index]:
@@ -52,8 +54,8 @@ def packing() -> list[str]:
     """The statements that write PostgreSQL's keys anew: made row by row, in no order, their pages are hardly more than
     half full (https://www.postgresql.org/docs/current/routine-reindex.html).
     """
-    every = (tables.resource, tables.superseded, *tables.INDEXES.values())
-    return [f"REINDEX INDEX {one.name}_pkey" for one in every]
+    every = (*(f"{one.name}_pkey" for one in (tables.resource, tables.superseded)), *OF_RESOURCE)
+    return [f"REINDEX INDEX {name}" for name in every]
 
 
 def gathering() -> list[str]:

@@ -10,13 +10,16 @@ content that the writer keeps in step; PostgreSQL keeps both in one column.
 
 from __future__ import annotations
 
+from base64 import b32encode
 from collections.abc import Sequence
+from hashlib import blake2b
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, SmallInteger, Table, Text
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 from sqlalchemy.engine import Dialect
 
 from apothecary.fhir.caches import short_cache
+from apothecary.search.contained import MARK
 from apothecary.search.predicates import Phrase
 from apothecary.search.words import BOUNDARY, PIECE
 
@@ -53,8 +56,8 @@ _SQLITE = (
 _POSTGRESQL = (
     """CREATE TABLE index_text (
         type TEXT COLLATE "C" NOT NULL, id TEXT COLLATE "C" NOT NULL, parameter TEXT COLLATE "C" NOT NULL,
-        row INTEGER NOT NULL, words TSVECTOR NOT NULL, length INTEGER NOT NULL, element SMALLINT NOT NULL,
-        PRIMARY KEY (type, id, parameter, row))""",
+        row INTEGER NOT NULL, words TSVECTOR NOT NULL, length INTEGER NOT NULL, element SMALLINT NOT NULL)""",
+    "CREATE INDEX index_text_resource ON index_text (type, id)",
     "CREATE INDEX IF NOT EXISTS index_text_words ON index_text USING gin (words)",
 )
 
@@ -76,7 +79,7 @@ def leaving_out(dialect: Dialect) -> tuple[str, ...]:
 
 def making_up(dialect: Dialect) -> tuple[str, ...]:
     """The statements that index all passages."""
-    return (_REBUILD,) if dialect.name == "sqlite" else _POSTGRESQL[1:]
+    return (_REBUILD,) if dialect.name == "sqlite" else _POSTGRESQL[2:]
 
 
 def statements(dialect: Dialect) -> tuple[str, ...]:
@@ -86,9 +89,16 @@ def statements(dialect: Dialect) -> tuple[str, ...]:
 
 @short_cache(4096)
 def scope(resource_type: str, parameter: str) -> str:
-    """The word that marks the passages of one parameter. Its private characters are in no word of a text."""
-    name = f"{resource_type}.{parameter}"
-    return "\ue001" + "".join(one if one.isalnum() else chr(0xE100 + ord(one)) for one in name)
+    """The word that marks the passages of one parameter: short, because each passage repeats it, behind a private
+    character that is in no word of a text. That of a contained resource has one more character.
+    """
+    alone = resource_type.removesuffix(MARK)
+    return f"\ue001{stands_for(alone)}{'x' if alone != resource_type else ''}{stands_for(parameter)}"
+
+
+def stands_for(name: str) -> str:
+    """What stands for a type or a parameter there: a hash, of eight letters and digits."""
+    return b32encode(blake2b(name.encode(), digest_size=5).digest()).decode().lower()
 
 
 def document(resource_type: str, parameter: str, words: str, *, sqlite: bool) -> str:

@@ -12,12 +12,12 @@ from sqlalchemy import Executable
 
 from apothecary.search.contained import is_marked, marked, unmarked
 from apothecary.search.predicates import Predicate
+from apothecary.store.fulltext import stands_for
 from apothecary.store.listing import Listing
 from apothecary.store.shape import comparisons
 from apothecary.store.statements import Statement, Statements
 
-# What stands for the name of the type where a statement is made. It has letters and digits only, as names of types do:
-# in the marks that words have these stay what they are. Nothing of ours is called so.
+# What stands for the name of the type where a statement is made. Nothing of ours is called so.
 _ANY = "AnyTypeOfAll0"
 
 
@@ -36,7 +36,9 @@ def listed(
     made = statements.get(whole, lambda: build(replace(listing, resource_type=anyone)))
     # Many searches have the same statement: its text is kept once for all of them, and with it its hash, by which a
     # connection looks for what it prepared.
-    found = made._replace(text=intern(made.text.replace(_ANY, unmarked(kind))))
+    alone = unmarked(kind)
+    text = made.text.replace(_ANY, alone).replace(stands_for(_ANY), stands_for(alone))
+    found = made._replace(text=intern(text))
     if not found.is_long:
         listing.statements[key] = found
     return found

@@ -28,6 +28,8 @@ Ties = Literal["after", "all", "none"]
 """Which hits come whose sort values equal the cursor's: those with later ids, or in a search over several types, where
 the order of the types decides, all or none.
 """
+Until = tuple[str | int, ...]
+"""Where a walk ends: a value, an id, or both."""
 
 
 @dataclass(slots=True)
@@ -64,6 +66,11 @@ class Listing:
         return [number for number, part in enumerate(self.parts) if isinstance(part, Not) and sourceable(part.of)]
 
     @property
+    def may_end_early(self) -> bool:
+        """Whether a page may end anywhere on a walk: what comes in more orders than that of a walk must be sorted."""
+        return not self.sort or (len(self.sort) == 1 and self.sort[0].column != "score")
+
+    @property
     def ranks(self) -> bool:
         """Whether matches are sorted by their scores before all else."""
         return bool(self.sort) and self.sort[0].column == "score"
@@ -75,13 +82,13 @@ class Listing:
 
 class Place(NamedTuple):
     """Where a page begins, behind a cursor or, without one, at the end; `backwards` reads towards the beginning. A walk
-    ends with what `until` says; None is the end of what there is.
+    ends with what `until` says, as `sorting.Order.line` has it; None is the end of what there is.
     """
 
     cursor: Cursor | None = None
     ties: Ties = "after"
     backwards: bool = False
-    until: int | str | None = None
+    until: Until | None = None
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -92,7 +99,7 @@ class Place(NamedTuple):
     @property
     def values(self) -> dict[str, Any]:
         """What is bound for it in a statement."""
-        bound: dict[str, Any] = {"until": self.until}
+        bound: dict[str, Any] = {f"until{number}": value for number, value in enumerate(self.until or ())}
         if self.cursor is not None:
             bound |= {"after": self.cursor.id}
             bound |= {f"c{number}": value for number, value in enumerate(self.cursor.values)}

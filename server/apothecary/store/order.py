@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from apothecary.search.query import Cursor, Query
+from apothecary.search.query import Cursor, Query, ids_descend
 from apothecary.store.contract import Hit
 from apothecary.store.listing import Ties
 
@@ -37,11 +37,12 @@ class _Reversed:
 
 def order_of(query: Query) -> Callable[[Hit], tuple[Any, ...]]:
     """The order of hits of several types: sort values (missing ones last), type, id."""
+    reverse = ids_descend(query.sort)
 
     def key(hit: Hit) -> tuple[Any, ...]:
         parts: list[Any] = []
         for one, value in zip(query.sort, hit.sort, strict=True):
             parts += [value is None, 0 if value is None else _Reversed(value) if one.descending else value]
-        return (*parts, hit.type, hit.id)
+        return (*parts, hit.type, _Reversed(hit.id) if reverse else hit.id)
 
     return key

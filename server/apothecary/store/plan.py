@@ -67,6 +67,9 @@ SAMPLE = 4000
 # To look at one resource, for what it must meet besides, costs as much as so many entries of an index.
 LOOK = 10
 
+# To look words up in one resource costs as much as so many looks.
+WORDS = 4
+
 # The same of an entry of two lists that are compared for what they have in common, and of a row that a reference leads
 # to, which is so many looks.
 COMMON = 2
@@ -109,11 +112,13 @@ def walks(listing: Listing, start: Start) -> bool:
     """Whether a walk from `start` is in the order of the page."""
     if start == "values" or isinstance(start, int):
         return True
+    if start == "missing":
+        return listing.may_end_early
     return start is None and all(one.table is None and one.column != "score" for one in listing.sort)
 
 
 def reached(dialect: Dialect, listing: Listing, start: Start, place: Place) -> Select[Any]:
-    """What a walk comes to in so many `steps`: an id, or a value of the first sort key; no row where it ends before."""
+    """The place on its line that a walk comes to in so many `steps`; no row where it ends before."""
     compiler = Compiler(dialect, listing.predicate)
     order = Order(compiler, listing, start, place)
     steps = bindparam("steps", type_=Integer())
@@ -129,12 +134,11 @@ def reached(dialect: Dialect, listing: Listing, start: Start, place: Place) -> S
     if start == "values":
         walked = walked_along(listing.sort[0])
         kinds = among(walked.c.type, listing.kinds), walked.c.parameter == constant(listing.sort[0].parameter)
-        along = walked.c[listing.sort[0].column]
     else:
         walked, kinds = tables.resource, [among(tables.resource.c.type, listing.kinds)]
-        along = walked.c[listing.sort[0].column if listing.sort else "id"]
-    found = select(along).select_from(walked).where(*kinds, *order.begins(along))
-    return found.order_by(order.along(along)).offset(steps).limit(1)
+    line = order.line(walked.c.id, [walked.c[one.column] for one in listing.sort[:1] if start != "missing"])
+    found = select(*line).select_from(walked).where(*kinds, *order.begins(line))
+    return found.order_by(*map(order.along, line)).offset(steps).limit(1)
 
 
 def sample(dialect: Dialect, listing: Listing, part: int) -> Select[Any]:
@@ -324,9 +328,12 @@ def _hits(compiler: Compiler, order: Order, start: int | tuple[int, int], *, who
     if len(branches) == 1:
         return branches[0].subquery("hit")
     wrapped = [select(branch.subquery().c.id) for branch in branches]
-    every = wrapped[0].union(*wrapped[1:])
-    # In order SQLite merges the branches, which come so; else it would sort them all.
-    return (every.order_by("id") if walks else every).subquery("hit")
+    if walks:
+        # In order SQLite merges the branches, which come so; else it would sort them all.
+        return wrapped[0].union(*wrapped[1:]).order_by("id").subquery("hit")
+    # Who wants few of them reads no more: a union of the branches would be made whole before.
+    every = union_all(*wrapped).subquery()
+    return select(every.c.id).distinct().subquery("hit")
 
 
 def _comes_sorted(order: Order, start: int) -> bool:

@@ -180,10 +180,6 @@ class PostgresqlTransaction(SqlTransaction):
             there = {row[1] for row in found}
             self._seen |= {(kind, one): whole.get(one) for one in ids if one in whole or one not in there}
 
-    def _current(self, stored: Stored, method: str) -> Stored | None:
-        # An id that the server made is nobody else's.
-        return None if method == "POST" and stored.version == 1 else super()._current(stored, method)
-
     # -- writing
 
     def insert_rows(self, name: str, rows: Sequence[Sequence[Any]]) -> None:

@@ -18,13 +18,14 @@ from sqlalchemy import (
     literal,
     literal_column,
     not_,
+    or_,
     select,
     union_all,
 )
 from sqlalchemy.engine import Dialect
 
 from apothecary.search.contained import CONTAINS, MARK
-from apothecary.search.parameters import ANY, CANONICAL
+from apothecary.search.parameters import ANY, CANONICAL, EMBEDDING
 from apothecary.store import tables
 from apothecary.store.contract import LOADED
 from apothecary.store.fragments import by_url, constant, each_of, one_of
@@ -69,16 +70,17 @@ def newest() -> Select[Any]:
 
 
 def referrers() -> Select[Any]:
-    """The resources of any type whose references point to one resource. What a contained resource points to, its
-    container does. A record of what was done with a resource (https://hl7.org/fhir/R5/auditevent.html) tells of what
-    was, and needs it no more.
+    """The resources of any type whose references point to one resource, whatever parameter reads them. What a contained
+    resource points to, its container does. A record of what was done with a resource
+    (https://hl7.org/fhir/R5/auditevent.html) tells of what was, and needs it no more.
     """
     row = tables.index_reference.c
     found = select(row.type, row.id).distinct()
     found = found.where(
         row.target_type == bindparam("target_type", type_=Text()),
         row.target_id == bindparam("target_id", type_=Text()),
-        row.parameter == literal(ANY),
+        or_(row.parameter == literal(ANY), row.type.not_in([literal(one) for one in EMBEDDING])),
+        not_(row.type.endswith(MARK)),
         row.type != literal("AuditEvent"),
     )
     return found.order_by(row.type, row.id).limit(_LIMIT)

@@ -70,14 +70,16 @@ class SqlSearcher(ABC):
         left = [(*one, ties) for one, ties in there if ties is not None]
         # On PostgreSQL a look costs twice as much.
         dear = 1 if self.statements.dialect.name == "sqlite" else 2
-        looks = None if query.looks is None or not left else query.looks // len(left) // dear
+        # Of several types in one order a page has what comes first of all of them.
+        may_end_early = bool(left) and not (query.sort and len(parts) > 1)
+        looks = None if query.looks is None or not may_end_early else query.looks // len(left) // dear
         for resource_type, predicate, ties in reversed(left) if backwards else left:
             place = Place(cursor, ties, backwards)
             limit = wanted if query.sort else wanted - len(found)
             hits, ends, matches = self._page(query, resource_type, predicate, place, limit, most, looks)
             found += hits
             if ends is not None:
-                stopped = Cursor((), resource_type, ends, backwards)
+                stopped = ends
                 break
             if len(parts) == 1:
                 break
@@ -114,12 +116,12 @@ class SqlSearcher(ABC):
         limit: int,
         most: int | None,
         looks: int | None,
-    ) -> tuple[list[Hit], str | None, int | None]:
-        """The hits of one type, the id with which the page ends early, if it does, and how many hits all pages have,
-        where that was found out.
+    ) -> tuple[list[Hit], Cursor | None, int | None]:
+        """The hits of one type, where the page ends early, if it does, and how many hits all pages have, where that was
+        found out.
         """
         listing = self._remembered(query, resource_type, predicate)
-        ends: str | None = None
+        ends: Cursor | None = None
         known: dict[int, choosing.Counted] = {}
         first = self._likeliest(listing, limit, looks)
         if first is not None:

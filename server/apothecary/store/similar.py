@@ -1,7 +1,8 @@
 """The words that look like one: trigrams that both have, counted in SQL that is the same on both databases.
 
 Most words that have a common trigram of a word have little else of it. So the words with a rare one are read, of whose
-number each word that is alike enough has at least one, and those are looked up among the common ones.
+number each word that is alike enough has at least one, and those are looked up among the common ones. Of very many
+words, those are left out that have none but common trigrams of the word.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ VERY_ALIKE = 600_000
 # So far is counted how many words have a trigram: more are common.
 COMMON = 2000
 
+# So many words are looked up among the common trigrams, those that have most of the rare ones, and so many of the
+# likest in the texts.
+LOOKED_UP = 200
+
 _MILLION = literal_column("1000000", BigInteger())
 
 
@@ -62,7 +67,10 @@ def likest(reader: Reader, resource_type: str, parameter: str, word: str) -> Seq
     for alike in (VERY_ALIKE, ALIKE):
         # A word that has fewer of all trigrams of the two is not alike enough.
         least = -(-len(wanted) * alike // 1_000_000)
-        rare, common = wanted[: len(wanted) - least + 1], wanted[len(wanted) - least + 1 :]
+        some = wanted[: len(wanted) - least + 1]
+        # What has nothing else of the word is too much to be looked at where there are very many words.
+        rare = [one for one in some if counted[one] < COMMON] or some[:2]
+        common = [one for one in wanted if one not in rare]
         bound = {"rare": reader.sequence(rare), "common": reader.sequence(common), "left": len(common)}
         bound |= {"size": len(wanted), "alike": alike, "limit": SIMILAR}
         found = reader.rows(statement, statement.bind(bound))
@@ -99,12 +107,15 @@ def words(dialect: Dialect, resource_type: str, parameter: str) -> Select[Any]:
         # The trigrams of both, by those of either: all of one's and all of the other's but for those of both.
         return shared * _MILLION // (cast(own, BigInteger()) + size - shared)
 
-    some = func.count()
+    shared = func.count()
+    best = likeness(shared + left, row.size)
     led = (
-        select(row.word.label("word"), row.size.label("size"), some.label("some"))
+        select(row.word.label("word"), row.size.label("size"), shared.label("some"))
         .where(*_of(resource_type, parameter, row), one_of(dialect, row.trigram, "rare"))
         .group_by(row.word, row.size)
-        .having(likeness(some + left, row.size) >= least)
+        .having(best >= least)
+        .order_by(best.desc(), row.word)
+        .limit(literal_column(str(LOOKED_UP)))
         .subquery("some")
     )
     more = select(func.count()).where(
@@ -117,10 +128,10 @@ def words(dialect: Dialect, resource_type: str, parameter: str) -> Select[Any]:
         .subquery("counted")
     )
     alike = likeness(counted.c.shared, counted.c.size)
-    found = select(counted.c.word, alike.label("likeness")).where(
-        alike >= least, _present(dialect, resource_type, parameter, counted.c.word)
-    )
-    return found.order_by(alike.desc(), counted.c.word).limit(bindparam("limit", type_=Integer()))
+    some = select(counted.c.word, alike.label("likeness")).where(alike >= least)
+    likest = some.order_by(alike.desc(), counted.c.word).limit(literal_column(str(LOOKED_UP))).subquery("likest")
+    found = select(*likest.c).where(_present(dialect, resource_type, parameter, likest.c.word))
+    return found.order_by(likest.c.likeness.desc(), likest.c.word).limit(bindparam("limit", type_=Integer()))
 
 
 def _present(dialect: Dialect, resource_type: str, parameter: str, word: ColumnElement[str]) -> ColumnElement[bool]:

@@ -25,10 +25,11 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    tuple_,
 )
 from sqlalchemy.engine import Dialect
 
-from apothecary.search.query import Sort
+from apothecary.search.query import Sort, ids_descend
 from apothecary.store import tables
 from apothecary.store.compile import Compiler
 from apothecary.store.fragments import Boolean, Kinds, among, beside_id, constant
@@ -58,6 +59,13 @@ def first_values(dialect: Dialect, row: FromClause, kinds: Kinds, sort: Sort) ->
         )
     )
     return [among(row.c.type, kinds), row.c.parameter == constant(sort.parameter), not_(earlier)]
+
+
+def _together(line: Keys) -> ColumnElement[Any]:
+    """A value and an id compared as one: an index leads to the place however many have the value.
+    https://www.sqlite.org/rowvalue.html
+    """
+    return line[0] if len(line) == 1 else tuple_(*line)
 
 
 class Order:
@@ -128,7 +136,7 @@ class Order:
         return found.order_by(*order, self.by_id(identity))
 
     def by_id(self, identity: ColumnElement[str]) -> ColumnElement[str]:
-        return identity.desc() if self.backwards else identity.asc()
+        return self.along(identity)
 
     # -- the place
 
@@ -136,27 +144,37 @@ class Order:
         """The hits behind the cursor, as far as a walk goes."""
         until: list[Boolean] = []
         if self._place.until is not None:
-            along = keys[0] if self.listing.sort else identity
-            last = bindparam("until", type_=along.type)
-            until = [along >= last if self._down else along <= last]
+            line = self.line(identity, keys)
+            ends = [bindparam(f"until{number}", type_=one.type) for number, one in enumerate(line)]
+            here, there = _together(line), _together(ends)
+            until = [here >= there if self._down else here <= there]
         if self._place.cursor is None:
             return until
         if self.listing.sort:
             return [*until, self._behind(self._place.cursor.values, keys, identity)]
         return until if self._place.ties == "all" else [*until, self._id_beyond(identity)]
 
+    def line(self, identity: ColumnElement[str], keys: Keys = ()) -> Keys:
+        """What a walk runs along: the ids of what has no value or no order; a value, and then the ids that have it.
+        What is sorted further is together where it has one value.
+        """
+        if not self.listing.sort or self.start == "missing":
+            return [identity]
+        return [keys[0], identity] if self.listing.may_end_early else [keys[0]]
+
     @property
     def _down(self) -> bool:
-        """Whether the first key, or the id where there is none, runs from the last to the first."""
-        return self.backwards != (self.listing.sort[0].descending if self.listing.sort else False)
+        """Whether a walk, or the ids of what is equal, runs from the last to the first."""
+        return self.backwards != ids_descend(self.listing.sort)
 
-    def begins(self, along: ColumnElement[Any]) -> list[Boolean]:
-        """What is left of a walk along a column behind the cursor, or beside it."""
-        if self._place.cursor is None or (self._place.ties == "all" and not self.listing.sort):
+    def begins(self, line: Keys) -> list[Boolean]:
+        """What is left of a walk along a line behind the cursor, or beside it."""
+        if self._place.cursor is None:
             return []
-        name = "c0" if self.listing.sort else "after"
-        first = bindparam(name, type_=along.type)
-        return [along <= first if self._down else along >= first]
+        if self.listing.sort and not self.listing.may_end_early:
+            first = bindparam("c0", type_=line[0].type)
+            return [line[0] <= first if self._down else line[0] >= first]
+        return self.beyond(line[-1], line[:1])
 
     def along(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """The order of a walk along a column."""
@@ -164,7 +182,7 @@ class Order:
 
     def _id_beyond(self, identity: ColumnElement[str]) -> Boolean:
         bound = bindparam("after", type_=Text())
-        return identity < bound if self.backwards else identity > bound
+        return identity < bound if self._down else identity > bound
 
     def _behind(self, values: Sequence[str | int | None], keys: Keys, identity: ColumnElement[str]) -> Boolean:
         """Hits behind `values` in the order of the keys, then ids; values that are missing change the statement's
@@ -176,13 +194,17 @@ class Order:
             key, value = keys[number], values[number]
             same: Boolean
             further: Boolean
-            walked = number == 0 and self.start == "values"
+            # What a walk runs along is never missing.
+            walked = number == 0 and (self.start == "values" or self.as_stored)
             if number == 0 and self.start == "missing":
                 continue
             if value is None:
                 same, further = key.is_(None), key.is_not(None) if self.backwards else false()
             else:
                 bound = bindparam(f"c{number}", type_=BigInteger() if isinstance(value, int) else Text())
+                if walked and ties == "after" and self.listing.may_end_early:
+                    here, there = _together((key, identity)), _together((bound, bindparam("after", type_=Text())))
+                    return here < there if self._down else here > there
                 same = key == bound
                 down = self.listing.sort[number].descending != self.backwards
                 past = key < bound if down else key > bound

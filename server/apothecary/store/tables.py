@@ -32,6 +32,9 @@ text = Text(collation="C").with_variant(Text(), "sqlite")
 
 metadata = MetaData()
 
+# So ends the name of the index that finds all rows of a resource in a table of the index.
+OF_RESOURCE = "resource"
+
 resource = Table(
     "resource",
     metadata,
@@ -81,6 +84,10 @@ state = Table(
 def _index_table(name: str, *columns: Column[Any], lookups: dict[str, tuple[str, ...]]) -> Table:
     """An index table: rows of a resource stand together under its key; each lookup is an index on type, parameter and
     its columns.
+
+    SQLite has the rows in the order of the key, so that it costs nothing. PostgreSQL would have a copy of the key of
+    each row: there an index finds the rows of a resource by what they have in common, which it keeps once
+    (https://www.postgresql.org/docs/current/btree-implementation.html#BTREE-DEDUPLICATION).
     """
     return Table(
         f"index_{name}",
@@ -91,7 +98,8 @@ def _index_table(name: str, *columns: Column[Any], lookups: dict[str, tuple[str,
         Column("row", Integer, nullable=False, comment="numbers the rows of one parameter of one resource"),
         *columns,
         Column("element", SmallInteger, nullable=False, comment="numbers the element inside a composite parameter"),
-        PrimaryKeyConstraint("type", "id", "parameter", "row"),
+        PrimaryKeyConstraint("type", "id", "parameter", "row").ddl_if(dialect="sqlite"),
+        Index(f"index_{name}_{OF_RESOURCE}", "type", "id").ddl_if(dialect="postgresql"),
         *(Index(f"index_{name}_{key}", "type", "parameter", *fields) for key, fields in lookups.items()),
         sqlite_with_rowid=False,
     )

@@ -213,7 +213,7 @@ class SqlTransaction(SqlReader, Transaction):
     def write(self, stored: Stored, method: str, rows: Iterable[Indexed] | Shaped, *, absent: bool = False) -> None:
         key = stored.type, stored.id
         self.touched[key] = _head(stored)
-        current = None if absent else self._current(stored, method)
+        current = None if absent else self.read(*key)
         if (0 if current is None else current.version) != stored.version - 1:
             name = "/".join(key)
             raise Conflict(
@@ -226,10 +226,6 @@ class SqlTransaction(SqlReader, Transaction):
         self._seen.pop(key, None)
         (self._next if current is not None else self._new)[key] = stored, method
         self._index(stored, rows, before=current)
-
-    def _current(self, stored: Stored, method: str) -> Stored | None:
-        """The version before that of `stored`, whose number nobody has proved yet."""
-        return self.read(stored.type, stored.id)
 
     def amend(self, stored: Stored, rows: Iterable[Indexed]) -> None:
         self.flush()
