@@ -44,7 +44,12 @@ def resources() -> Iterator[dict[str, Any]]:
     for number in range(5):
         # What is gone is found by no reverse chain: the last one is only pointed to.
         if number < 4:
-            yield {"resourceType": "Organization", "id": f"o{number}", "name": f"maker {number}"}
+            yield {
+                "resourceType": "Organization",
+                "id": f"o{number}",
+                "name": f"maker {number}",
+                "alias": [f"maker {number} limited"],
+            }
     for number in range(COUNT):
         yield {
             "resourceType": "Medication",

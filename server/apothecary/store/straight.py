@@ -53,7 +53,9 @@ def page(dialect: Dialect, listing: Listing, part: int, place: Place) -> Select[
         counted = select(func.sum(every.c.rows).label("rows"), func.min(every.c.reached).label("reached")).cte(
             "counted"
         )
-    hits = union(*(select(one.c.id) for one in branches)).subquery("hit")
+    # A resource may have several rows.
+    ids = [select(one.c.id).distinct() for one in branches]
+    hits = (ids[0] if len(ids) == 1 else union(*ids)).subquery("hit")
     few = select(counted.c.rows).scalar_subquery() <= bindparam("enough", type_=Integer())
     rest = [one for number, one in enumerate(listing.parts) if number != part]
     probes = (compiler.probe(one, listing.kinds, hits.c.id) for one in rest)
