@@ -25,7 +25,7 @@ from apothecary.testing import ServerProcess
 from tests.databases import fresh_database, running_cluster
 from tests.durability.health import always_healthy
 from tests.durability.processes import Client, medication, server_on, unsound
-from tests.mass import much
+from tests.mass import much, on
 from tests.waiting import PATIENCE, until
 
 KILLS = much(3, 20)
@@ -152,6 +152,7 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed(database_url: st
 
 @pytest.mark.mass
 @pytest.mark.slow
+@on("sqlite")
 def test_nothing_acknowledged_is_lost_when_the_server_is_killed_while_many_write(
     database_url: str, tmp_path: Path
 ) -> None:

@@ -209,9 +209,8 @@ def large(version: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-@pytest.mark.mass
+@pytest.mark.long
 @pytest.mark.slow
-@on("sqlite")
 def test_a_large_code_system_is_of_one_version_for_both_whichever_of_them_writes_it(
     database_url: str, tmp_path: Path
 ) -> None:

@@ -24,9 +24,10 @@ from apothecary.safety.asked import Asked, AskedConcept, AskedDrug, Code
 from apothecary.safety.found import INFORMATION
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
+from tests.mass import much
 from tests.operations import issue_worlds, issues_model
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.mass]
 
 JSON = dict[str, Any]
 RESOURCES = Path(__file__).parents[2] / "resources"
@@ -110,7 +111,7 @@ def held(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> I
 
 # A world takes as long to load as all its lists to ask: without shrinking, a failure shows it as it was drawn.
 FEW = settings(
-    max_examples=8,
+    max_examples=much(3, 8),
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -132,7 +133,7 @@ def test_that_what_interacts_is_not_indexed_is_told(held: Holder) -> None:
     assert any("no search parameter `interactant`" in one for one in said) is not indexed
 
 
-@settings(parent=FEW, max_examples=4)
+@settings(parent=FEW, max_examples=much(2, 4))
 @given(drawn=issue_worlds.worlds(), listed=LISTS, more=LISTS, statement=issue_worlds.statements())
 def test_a_drug_a_condition_an_allergy_or_a_statement_more_takes_nothing_away(
     held: Holder, drawn: JSON, listed: JSON, more: JSON, statement: JSON

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.conformance.harness import ROOT, OverHttp, served
 from tests.mass import much
@@ -82,10 +82,16 @@ class Watched:
         return answer.status
 
 
+def opened(browser: Browser, **given: Any) -> BrowserContext:
+    """A browser of its own for a test, that waits for whatever a busy machine does."""
+    context = browser.new_context(**given)
+    context.set_default_timeout(PATIENCE * 1000)
+    return context
+
+
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context()
-    context.set_default_timeout(PATIENCE * 1000)
+    context = opened(browser)
     yield context.new_page()
     context.close()
 
@@ -113,7 +119,7 @@ def violations(page: Page, axe: str) -> list[str]:
 @pytest.mark.mass
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_keep_nobody_out_and_fetch_three_files(live: OverHttp, browser: Browser, axe: str, scheme: str) -> None:
-    context = browser.new_context(color_scheme=scheme, bypass_csp=True)  # type: ignore[arg-type]
+    context = opened(browser, color_scheme=scheme, bypass_csp=True)
     for address in much(PAGES[::4] if scheme == "light" else PAGES[1:2], PAGES):
         watched = Watched(context.new_page(), live.address + address)
         complaints = [one for one in watched.complaints if watched.status == 200 or "404" not in one]
@@ -130,7 +136,7 @@ def test_pages_keep_nobody_out_and_fetch_three_files(live: OverHttp, browser: Br
 def test_every_page_of_the_content_keeps_nobody_out_and_complains_of_nothing(
     live: OverHttp, browser: Browser, axe: str
 ) -> None:
-    context = browser.new_context(bypass_csp=True)
+    context = opened(browser, bypass_csp=True)
     shown = context.new_page()
     complaints: list[str] = []
     shown.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
@@ -164,7 +170,7 @@ def test_every_page_of_the_content_keeps_nobody_out_and_complains_of_nothing(
 
 @pytest.mark.mass
 def test_pages_fit_a_narrow_screen_and_print(live: OverHttp, browser: Browser, tmp_path: Path) -> None:
-    context = browser.new_context(viewport={"width": 320, "height": 640})
+    context = opened(browser, viewport={"width": 320, "height": 640})
     for address in much(PAGES[::3], PAGES):
         shown = context.new_page()
         shown.goto(live.address + address)
@@ -205,7 +211,7 @@ def test_what_is_left_empty_in_the_form_is_not_asked_for(live: OverHttp, page: P
 
 
 def test_without_scripts_everything_is_there(live: OverHttp, browser: Browser) -> None:
-    context = browser.new_context(java_script_enabled=False)
+    context = opened(browser, java_script_enabled=False)
     shown = context.new_page()
     shown.goto(live.address + "/fhir/MedicationKnowledge?_id=nobody")
     shown.locator("input[name=drug-name]").fill("clonazepam")
@@ -217,7 +223,7 @@ def test_without_scripts_everything_is_there(live: OverHttp, browser: Browser) -
 
 def test_a_list_is_checked_without_scripts_and_keeps_nobody_out(live: OverHttp, browser: Browser, axe: str) -> None:
     for script in (False, True):
-        context = browser.new_context(java_script_enabled=script, bypass_csp=True)
+        context = opened(browser, java_script_enabled=script, bypass_csp=True)
         page = context.new_page()
         page.goto(f"{live.address}/check")
         page.get_by_label("Drugs, one a line").fill("206157\n2598")

@@ -282,7 +282,7 @@ def test_the_index_finds_what_a_look_at_every_resource_finds(
         releases=st.lists(one_of(list(FhirVersion)), min_size=7, max_size=7),
         asked=st.lists(searches(), min_size=30, max_size=30),
     )
-    @settings(max_examples=much(8, 35), deadline=None)
+    @settings(max_examples=much(5, 35), deadline=None)
     def check(world: dict[str, dict[str, Any] | None], releases: list[FhirVersion], asked: list[Any]) -> None:
         version = next(versions)
         with store.transaction() as transaction:

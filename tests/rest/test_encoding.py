@@ -186,8 +186,8 @@ def test_a_large_bomb_is_not_unpacked(client: FlaskClient) -> None:
 
 
 @pytest.mark.slow
-def test_gzip_goes_over_real_http(database_url: str) -> None:
-    with served({"database": database_url, "content": ""}) as live:
+def test_gzip_goes_over_real_http(sqlite_database_url: str) -> None:
+    with served({"database": sqlite_database_url, "content": ""}) as live:
         asked = {**FHIR, "Accept-Encoding": "gzip"}
         answer: Answer = live.ask("GET", "/fhir/metadata", asked)
         assert answer.headers["content-encoding"] == "gzip"
