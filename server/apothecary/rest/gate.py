@@ -11,7 +11,7 @@ who read have the turns that they had before.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from threading import Lock, get_ident
@@ -61,6 +61,8 @@ class Gate:
         self._readers, self._writers = Line(settings.threads), Line(max(1, settings.threads // 2))
         self._probes = Line(1)
         self._most_writes = settings.write_queue
+        self.hand_on: Callable[[], None] = _nobody
+        """Called by a thread that is going to wait for its turn: others may be taken in by another thread."""
         self._lock = Lock()
         self._held = 0
         self._writing = 0
@@ -100,7 +102,7 @@ class Gate:
                 if self._writing >= self._most_writes:
                     raise _busy(f"{self._writing} writes are waiting already (APOTHECARY_WRITE_QUEUE)")
                 self._writing += 1
-        if not line.enter(self._wait):
+        if not line.enter(self._wait, before=self.hand_on):
             self._count_out(line)
             raise _busy("every thread is busy with other requests")
 
@@ -267,6 +269,10 @@ def writes(environ: dict[str, Any]) -> bool:
     if environ["REQUEST_METHOD"] not in WRITING:
         return False
     return environ["PATH_INFO"].rstrip("/").rpartition("/")[2][:1] not in ("_", "$")
+
+
+def _nobody() -> None:
+    """Nobody is told."""
 
 
 def _busy(why: str) -> Busy:
