@@ -65,6 +65,8 @@ class Gate:
         self._readers, self._writers = Line(settings.threads), Line(max(1, settings.threads // 2))
         self._probes = Line(1)
         self._most_writes = settings.write_queue
+        self.hand_on: Callable[[], None] = _nobody
+        """Called by a thread that is going to wait for its turn: others may be taken in by another thread."""
         self._lock = Lock()
         self._held = 0
         self._writing = 0
@@ -111,7 +113,7 @@ class Gate:
                 if self._writing >= self._most_writes:
                     raise _busy(f"{self._writing} writes are waiting already (APOTHECARY_WRITE_QUEUE)")
                 self._writing += 1
-        if not line.enter(self._wait):
+        if not line.enter(self._wait, before=self.hand_on):
             self._count_out(line)
             raise _busy("every thread is busy with other requests")
 
@@ -278,6 +280,10 @@ def writes(environ: dict[str, Any]) -> bool:
     if environ["REQUEST_METHOD"] not in WRITING:
         return False
     return environ["PATH_INFO"].rstrip("/").rpartition("/")[2][:1] not in ("_", "$")
+
+
+def _nobody() -> None:
+    """Nobody is told."""
 
 
 def _busy(why: str) -> Busy:
