@@ -214,6 +214,31 @@ def test_a_large_load_leaves_nothing_for_the_next_start_to_do(
 
 
 @pytest.mark.usefixtures("_many")
+def test_where_many_will_come_other_processes_begin_before_the_first_is_there(
+    sqlite_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    begin = workers.Workers.begin
+
+    def noted(self: workers.Workers, given: workers.Given) -> str:
+        begun.append(given.generation)
+        return begin(self, given)
+
+    def some() -> Iterator[Text]:
+        assert begun
+        yield from texts(map(medication, range(3)))
+
+    monkeypatch.setattr(workers.Workers, "begin", noted)
+    store = open_store(Settings(database=sqlite_database_url))
+    try:
+        loader = Loader(store, Settings(content=""), lambda _: None)
+        loader.load(some(), many=True)
+        assert (loader.loaded.created, len(begun)) == (3, 1)
+    finally:
+        store.close()
+
+
+@pytest.mark.usefixtures("_many")
 def test_what_is_defined_in_a_load_counts_for_what_follows_and_is_due_for_what_came_before(database_url: str) -> None:
     settings = Settings(database=database_url, content="")
     store = open_store(settings)

@@ -1,9 +1,11 @@
 """A cache keeps what is short and often asked, and never what is long."""
 
+import datetime
 import pickle
 import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 
 import pytest
 
@@ -119,7 +121,19 @@ def test_a_key_tells_values_apart_that_python_compares_as_equal(other: object) -
     assert key([1]) != key((1,))
 
 
-def test_what_is_long_or_has_decimals_is_not_looked_up() -> None:
+def test_what_is_long_or_no_json_is_not_looked_up() -> None:
     repeats = Repeats()
     assert repeats.key({"div": "x" * 1000}) is None
-    assert repeats.key({"value": FhirDecimal("0.5")}) is None
+    assert repeats.key({"value": FhirDecimal("0.5"), "div": "x" * 1000}) is None
+    assert repeats.key({"value": FhirDecimal("0.5"), "text": "\ud800"}) is None
+    assert repeats.key({"value": object()}) is None
+
+
+def test_decimals_are_told_apart_by_how_they_are_written_and_from_all_else() -> None:
+    key = Repeats().key
+    values: list[object] = [FhirDecimal(one) for one in ("0.5", "0.50", "5E-1", "5e-1", "1E3", "1E+3", "1000")]
+    values += [Decimal("0.5"), 0.5, "0.5", "Decimal('0.5')", datetime.date(2026, 1, 1), (FhirDecimal("0.5"),)]
+    beside = [{"value": FhirDecimal("0.5"), "beside": one} for one in ([1], (1,), 1, True, "1", datetime.date.min)]
+    keys = [key(one) for one in (*({"value": one} for one in values), *beside)]
+    assert len({one for one in keys if one is not None}) == sum(one is not None for one in keys) >= 14
+    assert key({"value": FhirDecimal("0.50")}) == key({"value": FhirDecimal("0.50")})

@@ -17,7 +17,9 @@ from apothecary.fhir.releases import FhirVersion
 from apothecary.search.context import Context
 from apothecary.search.parameters import Registry
 from apothecary.search.parser import parse
+from apothecary.search.predicates import Compare, Row
 from apothecary.search.query import Query
+from apothecary.search.rows import TokenRow
 from apothecary.settings import Settings
 from apothecary.store import history
 from apothecary.store.contract import Stored
@@ -26,6 +28,7 @@ from apothecary.store.postgresql import GENUINE, PostgresqlStore
 from apothecary.store.sql import SqlStore, Statements
 from apothecary.store.sqlite import SqliteStore
 from apothecary.store.statements import Statement
+from apothecary.store.write import TOGETHER
 from tests.databases import ENDLESS
 from tests.store.test_migrate import rows
 from tests.waiting import until
@@ -380,3 +383,18 @@ def test_a_new_connection_counts_anew_and_is_not_mistaken_for_the_old_one(
 )
 def test_an_engine_that_only_speaks_the_language_is_not_believed(version: str, trusted: bool) -> None:
     assert (GENUINE.match(version) is not None) is trusted
+
+
+def test_however_many_rows_there_are_each_is_written_once(database_url: str) -> None:
+    store = open_store(Settings(database=database_url))
+    try:
+        for count in (1, TOGETHER - 1, TOGETHER, TOGETHER + 1, 3 * TOGETHER + 5):
+            stored = Stored("Medication", f"m{count}", 1, 1_700_000_000_000_000 + count, "R5", b"{}")
+            rows = [TokenRow("code", "urn:s", f"{count} {number}") for number in range(count)]
+            with store.transaction() as transaction:
+                transaction.write(stored, "PUT", rows)
+            for number in range(count):
+                found = Row("token", "code", Compare("code", "=", f"{count} {number}"))
+                assert [hit.id for hit in store.search(Query({"Medication": found})).hits] == [f"m{count}"]
+    finally:
+        store.close()

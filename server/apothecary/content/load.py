@@ -127,12 +127,13 @@ class Loader:
                 ready.append(one)
         self._put(ready, known.generation)
 
-    def load(self, texts: Iterable[Input]) -> None:
+    def load(self, texts: Iterable[Input], *, many: bool = False) -> None:
         """Load all of `texts`. Many are prepared by several processes, as far as they are not there already; and the
-        indexes of an empty database that nobody else uses are made when all of them are there.
+        indexes of an empty database that nobody else uses are made when all of them are there. Where it is known that
+        they are `many`, these processes begin before the first is there.
         """
         waiting = iter(texts)
-        begun, over = _beginning(waiting)
+        begun, over = ([], False) if many else _beginning(waiting)
         every = chain(begun, waiting)
         if over:
             for text in every:
@@ -146,7 +147,7 @@ class Loader:
         with seldom_collecting(), self._store.filling() as alone:
             # Of what was deleted, versions are left.
             self._fresh = self._distinct and alone and not self._store.history_of(None, count=1)
-            self._load_many(_chunks(every), RESOURCES * ALONE if alone else RESOURCES)
+            self._load_many(_chunks(every), RESOURCES * ALONE if alone else RESOURCES, at_once=True)
             self._fresh = False
         self._store.gather_statistics()
 
@@ -180,10 +181,12 @@ class Loader:
                 self._waiting.append(frozenset(by_key.keys() - same))
                 yield news
 
-    def _load_many(self, chunks: Iterator[list[Input]], most: int) -> None:
+    def _load_many(self, chunks: Iterator[list[Input]], most: int, *, at_once: bool = False) -> None:
         ready: list[Prepared] = []
         generation, characters, done = "", 0, 0
         with Workers(self._preparing) as workers:
+            if at_once:
+                workers.begin(self._given())
             for made_for, found in workers.prepared(chunks, lambda: self._live.now.generation, self._given):
                 if ready and (made_for != generation or len(ready) >= most or characters >= CHARACTERS):
                     self._put(ready, generation)

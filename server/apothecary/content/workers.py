@@ -16,7 +16,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from apothecary.content.collecting import seldom
 from apothecary.content.definitions import Serving
@@ -24,9 +24,11 @@ from apothecary.content.items import Failure
 from apothecary.content.preparing import Prepared, Preparing
 from apothecary.content.stream import Input, read
 from apothecary.errors import StartError
+from apothecary.fhir.meta import Unstamped
 from apothecary.search.defined import Defining
 from apothecary.search.normalisation import Systems
 from apothecary.search.registries import make_registries
+from apothecary.store.shaping import Shaped
 
 # No more processes than that: one that writes does not keep up with more.
 MOST = 4
@@ -35,6 +37,9 @@ MOST = 4
 AHEAD = 16
 
 Found = list[Prepared | Failure]
+
+Packed = tuple[list[Failure], list[tuple[Any, ...]]]
+"""The same on its way from another process: failures, and what is ready, column by column."""
 
 
 class Given(NamedTuple):
@@ -60,6 +65,8 @@ class Workers(AbstractContextManager["Workers"]):
         self._preparing = preparing
         self._count = count or how_many()
         self._pools: list[ProcessPoolExecutor] = []
+        self._begun: str | None = None
+        """The generation of the definitions that the last of them were begun for."""
 
     def prepared(
         self, chunks: Iterable[list[Input]], generation: Callable[[], str], given: Callable[[], Given]
@@ -68,18 +75,19 @@ class Workers(AbstractContextManager["Workers"]):
         prepared for. `generation` says which counts now, and `given` what that is. Raises StartError where a process
         was ended.
         """
-        waiting: deque[tuple[str, Future[Found]]] = deque()
-        begun = ""
+        waiting: deque[tuple[str, Future[Packed]]] = deque()
         for chunk in chunks:
-            if not self._pools or generation() != begun:
-                begun = self._begin(given())
+            begun = self._begun
+            if begun is None or generation() != begun:
+                begun = self.begin(given())
             waiting.append((begun, self._pools[-1].submit(_prepare, chunk)))
             if len(waiting) > AHEAD * self._count:
                 yield self._next(waiting)
         while waiting:
             yield self._next(waiting)
 
-    def _begin(self, given: Given) -> str:
+    def begin(self, given: Given) -> str:
+        """Start processes, as many as there will be: they take a second before they are ready."""
         # Those before have what they were given to do, and end then.
         for pool in self._pools:
             pool.shutdown(wait=False)
@@ -87,13 +95,16 @@ class Workers(AbstractContextManager["Workers"]):
         context = multiprocessing.get_context("spawn")
         arguments = self._preparing, given
         self._pools = [ProcessPoolExecutor(self._count, context, initializer=_initialise, initargs=arguments)]
+        for _ in range(self._count):
+            self._pools[-1].submit(_nothing)
+        self._begun = given.generation
         return given.generation
 
     @staticmethod
-    def _next(waiting: deque[tuple[str, Future[Found]]]) -> tuple[str, Found]:
+    def _next(waiting: deque[tuple[str, Future[Packed]]]) -> tuple[str, Found]:
         generation, future = waiting.popleft()
         try:
-            return generation, future.result()
+            return generation, _unpacked(*future.result())
         except BrokenProcessPool:
             raise StartError(
                 "a process that prepared resources was ended, perhaps for want of memory; what was loaded stays, run "
@@ -121,6 +132,10 @@ def _initialise(preparing: Preparing, given: Given) -> None:
     seldom()
 
 
+def _nothing() -> None:
+    """What a process is started for before there is something to do."""
+
+
 def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -129,12 +144,28 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _prepare(chunk: list[Input]) -> Found:
+def _prepare(chunk: list[Input]) -> Packed:
     preparing, known = _here[-1]
-    found: Found = []
+    failed: list[Failure] = []
+    ready: list[Prepared] = []
     for text in chunk:
-        for item in preparing.items(read(text), known, found.append):
-            one = preparing.prepared(item, known, found.append)
+        for item in preparing.items(read(text), known, failed.append):
+            one = preparing.prepared(item, known, failed.append)
             if one is not None:
-                found.append(one)
-    return found
+                ready.append(one)
+    return failed, _packed(ready)
+
+
+def _packed(ready: list[Prepared]) -> list[tuple[Any, ...]]:
+    """By columns there are lists and tuples only: to pickle a thousand objects of our classes takes twice as long."""
+    if not ready:
+        return []
+    *keys, texts, shaped = zip(*ready, strict=True)
+    return [*keys, *zip(*texts, strict=True), *zip(*shaped, strict=True)]
+
+
+def _unpacked(failed: list[Failure], columns: list[tuple[Any, ...]]) -> Found:
+    if not columns:
+        return [*failed]
+    kinds, ids, versions, before, after, *shaped = columns
+    return [*failed, *map(Prepared, kinds, ids, versions, map(Unstamped, before, after), map(Shaped, *shaped))]

@@ -10,6 +10,10 @@ from functools import lru_cache, wraps
 from inspect import signature
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
+import msgspec
+
+from apothecary.fhir.json import FhirDecimal
+
 P = ParamSpec("P")
 R = TypeVar("R")
 K = TypeVar("K", bound=Hashable)
@@ -116,6 +120,20 @@ class Weighed(Generic[K, R]):
         return sum(weight for _, weight in both.values())
 
 
+# What marshal begins with in no case.
+_WRITTEN = b"="
+
+
+def _literal(value: Any) -> msgspec.Raw:
+    if isinstance(value, FhirDecimal):
+        # Not as the encoder writes decimals of other classes.
+        return msgspec.Raw(b"=" + value.literal.encode())
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_literals = msgspec.json.Encoder(enc_hook=_literal)
+
+
 class Repeats:
     """Whether the values of one kind, such as those of one property, come again often enough that it is worth looking
     up what is known of them. A catalogue has the same dose forms and units thousands of times, and each code once.
@@ -137,7 +155,7 @@ class Repeats:
 
     def key(self, value: Any) -> bytes | None:
         """What `value`, of parsed JSON, is known by; None where it is not to be looked up. It tells apart whatever
-        Python does: 1, True and "1", an array and a tuple. Decimals have none.
+        Python does: 1, True and "1", an array and a tuple.
         """
         if self._resting > 0:
             self._resting -= 1
@@ -152,5 +170,9 @@ class Repeats:
         try:
             found = marshal.dumps(value, 0)
         except ValueError:
-            return None
+            # It knows no decimals. What Python writes tells all else apart, and JSON has their literals.
+            try:
+                found = _WRITTEN + repr(value).encode() + _literals.encode(value)
+            except (TypeError, ValueError):
+                return None
         return found if len(found) <= self._LONGEST else None

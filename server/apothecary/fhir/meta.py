@@ -41,6 +41,9 @@ class Unstamped(NamedTuple):
         )  # fmt: skip
 
 
+_META = b',"meta":{'
+_OURS = frozenset({"versionId", "lastUpdated"})
+
 # Nobody can have written it into a resource.
 _MARK = secrets.randbits(62)
 _STAMPED = b'"versionId":"%d","lastUpdated":"%b"' % (_MARK, instant(0).encode())
@@ -48,5 +51,12 @@ _STAMPED = b'"versionId":"%d","lastUpdated":"%b"' % (_MARK, instant(0).encode())
 
 def unstamped(resource: JSON, resource_id: str) -> Unstamped:
     """The text that `stamp` gives for `resource`, but for its version and time."""
+    text, meta = dumps(resource), resource.get("meta")
+    begun = b'{"resourceType":"%b","id":"%b"' % (resource["resourceType"].encode(), resource_id.encode())
+    # Most have these first, and then their meta or none: then it need not be put together anew.
+    if meta is None and text.startswith((begun + b",", begun + b"}")) and "meta" not in resource:
+        return Unstamped(begun + _META, b"}" + text[len(begun) :])
+    if meta and text.startswith(begun + _META) and meta.keys().isdisjoint(_OURS):
+        return Unstamped(begun + _META, b"," + text[len(begun) + len(_META) :])
     before, _, after = stamp(resource, resource_id, _MARK, 0).partition(_STAMPED)
     return Unstamped(before, after)

@@ -17,6 +17,9 @@ from apothecary.importers.sources import Hash
 from apothecary.settings import Settings
 from apothecary.store.contract import Store
 
+# Of files of so many bytes, which may be compressed, there will be thousands of resources.
+LARGE = 4_000_000
+
 
 def database(
     run: Import,
@@ -40,7 +43,7 @@ def database(
             yield Unwritten(place.file, place.line, resource, len(text))
 
     loader = Loader(store, settings, fail, validation=validation, distinct=True)
-    loader.load(given())
+    loader.load(given(), many=sum(one.size for one in files) >= LARGE)
     # Nothing goes out of what was empty.
     why = None if loader.was_empty else withdraw(run, store, loader, withdrawing)
     provenance = run.catalogue.provenance(files, instant(now()))

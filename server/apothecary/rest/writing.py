@@ -6,8 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from flask import request
-
 from apothecary.errors import BadRequest, InvalidContent, Issue, NotAcceptable, NotFound
 from apothecary.fhir.json import JSON, dumps, items, no_text, parse
 from apothecary.interactions import conditional, integrity
@@ -53,7 +51,7 @@ class WritingViews(BaseViews):
         exchange = self._writing(resource_type)
         resource = check(self.service, exchange.written, _sent(exchange, resource_type, resource_id), resource_type)
         check_identity(resource, resource_id)
-        match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+        match, none_match = _matching(exchange)
         prepared = self._prepare(exchange, resource, resource_id)
         return self._run(
             exchange,
@@ -65,7 +63,7 @@ class WritingViews(BaseViews):
     def conditional_update(self, resource_type: str) -> Answer:
         exchange = self._writing(resource_type)
         resource = check(self.service, exchange.written, _sent(exchange, resource_type), resource_type)
-        match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+        match, none_match = _matching(exchange)
         criteria, likely = _criteria(exchange), resource.get("id") or new_id()
         prepared = self._prepare(exchange, resource, likely)
         return self._run(
@@ -78,7 +76,7 @@ class WritingViews(BaseViews):
     def patch(self, resource_type: str, resource_id: str) -> Answer:
         exchange = self._writing(resource_type)
         patcher = _patcher(exchange)
-        match = request.headers.get("If-Match")
+        match, _ = _matching(exchange)
         return self._run(
             exchange,
             lambda t: patch(
@@ -88,7 +86,7 @@ class WritingViews(BaseViews):
 
     def conditional_patch(self, resource_type: str) -> Answer:
         exchange = self._writing(resource_type)
-        patcher, criteria, match = _patcher(exchange), _criteria(exchange), request.headers.get("If-Match")
+        patcher, criteria, (match, _) = _patcher(exchange), _criteria(exchange), _matching(exchange)
 
         def work(t: Transaction) -> Written:
             found = conditional.single(self.service, t, exchange.written, exchange.base, resource_type, criteria)
@@ -101,12 +99,12 @@ class WritingViews(BaseViews):
     def delete(self, resource_type: str, resource_id: str) -> Answer:
         exchange = self._writing(resource_type)
         check_id(resource_id)
-        match = request.headers.get("If-Match")
+        match, _ = _matching(exchange)
         return self._run(exchange, lambda t: delete(self.service, t, resource_type, resource_id, match))
 
     def conditional_delete(self, resource_type: str) -> Answer:
         exchange = self._writing(resource_type)
-        criteria, match = _criteria(exchange), request.headers.get("If-Match")
+        criteria, (match, _) = _criteria(exchange), _matching(exchange)
 
         def work(t: Transaction) -> list[Written]:
             done = conditional_delete(self.service, t, exchange.written, exchange.base, resource_type, criteria, match)
@@ -163,7 +161,7 @@ class WritingViews(BaseViews):
         headers = entity_headers(stored.version, stored.updated) if stored.version else []
         name = f"{stored.type}/{stored.id}"
         # A conditional create that found a resource tells where it is: https://hl7.org/fhir/R5/http.html#ccreate
-        if written.status == 201 or (request.method == "POST" and stored.version):
+        if written.status == 201 or (exchange.posted and stored.version):
             headers.append(("Location", f"{exchange.base}/{name}/_history/{stored.version}"))
         wish = exchange.preference("return") or ("minimal" if stored.deleted else "representation")
         if wish == "OperationOutcome":
@@ -180,7 +178,7 @@ def body(exchange: Exchange) -> Any:
     """The request's body as JSON, whatever form it has. Raises UnsupportedMediaType, and InvalidContent with line and
     column.
     """
-    kind = check_content_type(request.headers.get("Content-Type", ""), exchange.written, READ)
+    kind = check_content_type(exchange.environ.get("CONTENT_TYPE", ""), exchange.written, READ)
     found = read(kind, exchange.body(), exchange.written)
     exchange.environ[SENT] = sent = read_json(exchange.body()) if found is None else found
     return sent
@@ -189,7 +187,7 @@ def body(exchange: Exchange) -> Any:
 def _sent(exchange: Exchange, resource_type: str, resource_id: str | None = None) -> Any:
     """The resource of a request: its body, or the Binary whose content the body is, which has the id of its address."""
     if resource_type == binary.TYPE:
-        kind, context = request.headers.get("Content-Type", ""), request.headers.get(binary.CONTEXT)
+        kind, context = exchange.environ.get("CONTENT_TYPE", ""), exchange.environ.get("HTTP_X_SECURITY_CONTEXT")
         found = binary.wrapped(kind, exchange.body(), context)
         if found is not None:
             return found if resource_id is None else {**found, "id": resource_id}
@@ -215,11 +213,16 @@ def read_json(text: bytes) -> Any:
     return found
 
 
+def _matching(exchange: Exchange) -> tuple[str | None, str | None]:
+    """`If-Match` and `If-None-Match`."""
+    return exchange.environ.get("HTTP_IF_MATCH"), exchange.environ.get("HTTP_IF_NONE_MATCH")
+
+
 def _criteria(exchange: Exchange) -> str:
     """The query that names the resource of a conditional interaction. Raises BadRequest where there is none."""
     if not exchange.pairs:
         raise BadRequest(
-            f"{request.method} on a type needs criteria",
+            f"{exchange.environ['REQUEST_METHOD']} on a type needs criteria",
             expression="criteria",
             remedy="Write [type]/[id], or [type]?parameter=value for a conditional interaction.",
         )
@@ -229,7 +232,7 @@ def _criteria(exchange: Exchange) -> str:
 
 def _patcher(exchange: Exchange) -> Patcher:
     """The patch in the body: JSON Patch by its own media type (or an array in plain JSON), FHIRPath Patch otherwise."""
-    kind = check_content_type(request.headers.get("Content-Type", ""), exchange.written, READ | {JSON_PATCH})
+    kind = check_content_type(exchange.environ.get("CONTENT_TYPE", ""), exchange.written, READ | {JSON_PATCH})
     patch_number(exchange.service.settings, items(exchange.body()))
     document: JSON | list[Any] = read_json(exchange.body()) if kind == JSON_PATCH else body(exchange)
     if kind == JSON_PATCH or isinstance(document, list):

@@ -196,7 +196,8 @@ class Reading:
             if text is None:
                 for row in branch.rows(resource, element, systems):
                     found[row] = None
-                    bounded(found, most)
+                    if most is not None and len(found) > most:
+                        bounded(found, most)
                 continue
             key = branch.number, systems.digest, text
             rows = _taken.get(key)

@@ -27,14 +27,10 @@ _END = "\ue000\ue000"
 _SIGNS = {number: chr(0xE100 + number) for number in range(128) if not chr(number).isalnum()}
 
 
-class Piece(NamedTuple):
-    """A piece of a text: the beginning of the text as it stands in an index key, what tells the piece from others of
-    texts that begin so, and what it says.
-    """
-
-    prefix: str
-    digest: str
-    text: str
+Piece = tuple[str, str, str]
+"""A piece of a text: the beginning of the text as it stands in an index key, what tells the piece from others of texts
+that begin so, and what it says.
+"""
 
 
 class Sought(NamedTuple):
@@ -47,12 +43,12 @@ class Sought(NamedTuple):
 def pieces(text: str) -> Iterator[Piece]:
     """The pieces of a text, most often one. That of a text no longer than a key is told by the key alone."""
     if len(text) <= KEY_LENGTH:
-        yield Piece(text, "", text)
+        yield text, "", text
         return
     for start in range(0, max(1, len(text) - SOUGHT), PIECE - SOUGHT):
         piece = text[start : start + PIECE]
         digest = hashlib.sha256(piece.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        yield Piece(text[:KEY_LENGTH], digest, piece)
+        yield text[:KEY_LENGTH], digest, piece
 
 
 def threes(text: str) -> list[str]:

@@ -73,7 +73,9 @@ def passages(texts: Iterable[str]) -> Iterator[Passage]:
     with the mark of a `PIECE`.
     """
     given = list(texts)
-    short = _short(given)
+    if not given:
+        return
+    short = _alone(given[0]) if len(given) == 1 else _short(given)
     if short is not None:
         if short.length:
             yield short
@@ -92,18 +94,28 @@ def passages(texts: Iterable[str]) -> Iterator[Passage]:
         yield _passage(piece if len(pieces) == 1 else [PIECE, *piece])
 
 
+@short_cache(16384, longest=200)
+def _alone(text: str) -> Passage | None:
+    """The passage of one text, such as a name, which stands in several resources."""
+    return _short([text])
+
+
 def _short(texts: list[str]) -> Passage | None:
     """The passage of a few texts of ASCII, taken apart all at once; None for others."""
     together = f" {_APART} ".join(texts)
-    if not together.isascii() or together.count(_APART) >= len(texts):
+    between = len(texts) - 1
+    if not together.isascii() or together.count(_APART) != between:
         return None
     found = together.encode("ascii").translate(_PLAIN).decode("ascii").split()
-    if len(found) > PASSAGE_REPEATS or (len(together) > WORD_LENGTH and max(map(len, found), default=0) > WORD_LENGTH):
+    # No word is longer than the text that it is of.
+    if len(found) > PASSAGE_REPEATS or (
+        max(map(len, texts)) > WORD_LENGTH and max(map(len, found), default=0) > WORD_LENGTH
+    ):
         return None
     words = " ".join(found)
     while _EMPTY in words:
         words = words.replace(_EMPTY, _APART)
-    return Passage(words.strip(f" {_APART}").replace(_APART, BOUNDARY), len(found) - found.count(_APART))
+    return Passage(words.strip(f" {_APART}").replace(_APART, BOUNDARY), len(found) - between)
 
 
 # A text without words, between two others.

@@ -80,12 +80,12 @@ def add(cursor: Any, pieces: Sequence[Piece], *, sqlite: bool) -> None:
     """
     found = sorted(pieces)
     if not sqlite:
-        parts = [" ".join(f"'{three}'" for three in threes(one.text)) for one in found]
-        cursor.execute(_ADD_WHOLE, ([one.prefix for one in found], [one.digest for one in found], parts))
+        parts = [" ".join(f"'{three}'" for three in threes(text)) for _, _, text in found]
+        cursor.execute(_ADD_WHOLE, ([prefix for prefix, _, _ in found], [digest for _, digest, _ in found], parts))
         return
     ((last,),) = cursor.execute(_LAST, ()).fetchall()
     cursor.executemany(_ADD, [one[:2] for one in found])
-    said = {one[:2]: one.text for one in found}
+    said = {(prefix, digest): text for prefix, digest, text in found}
     # What this transaction, the only one that writes, has added.
     added = cursor.execute(_ADDED, (last,)).fetchall()
     cursor.executemany(_LEARN, [(number, " ".join(threes(said[tuple(key)]))) for number, *key in added])

@@ -28,7 +28,7 @@ from apothecary.store.writers import busy
 from apothecary.terminology.stored import said
 
 # How often a transaction is tried before its client is told to try again.
-ATTEMPTS = 12
+ATTEMPTS = 20
 
 # How far, in microseconds, a clock may be behind the database before the log says so.
 BEHIND = 10_000_000

@@ -16,7 +16,7 @@ from apothecary.store.filling import ASKED
 # How it works meanwhile: a large index is sorted in files, by two processors. One sorts what the other has read as soon
 # as that fills the page cache, so this is small then (https://www.sqlite.org/pragma.html#pragma_threads).
 _MAKING = "cache_size=-8192"
-_FILLING = ("synchronous=NORMAL", "cache_size=-131072", "journal_mode=TRUNCATE", "temp_store=FILE", "threads=2")
+_FILLING = ("synchronous=NORMAL", "cache_size=-327680", "journal_mode=TRUNCATE", "temp_store=FILE", "threads=2")
 
 
 @contextmanager

@@ -5,7 +5,8 @@ place, and the index rows of the resource are made anew.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import cache, partial
+from itertools import chain
 from typing import Any, Protocol
 
 from sqlalchemy import (
@@ -43,6 +44,8 @@ from apothecary.store.statements import Statement
 # New rows are held back until there are this many, or the transaction reads something else than a resource by its key,
 # or ends: one call for many is much cheaper.
 BATCH = 5000
+# So many rows of a table go by one statement: what each statement costs besides takes a sixth of the time.
+TOGETHER = 16
 # So many resources are remembered that were read and not written.
 SEEN = 1000
 
@@ -88,6 +91,13 @@ class Writes:
 
 def _insert(table: Table) -> Insert:
     return insert(table).values({column.name: bindparam(column.name, type_=column.type) for column in table.columns})
+
+
+@cache
+def _together(text: str) -> str:
+    """The statement that inserts a row, for `TOGETHER` of them."""
+    into, values = text.split(" VALUES ")
+    return f"{into} VALUES {', '.join([values] * TOGETHER)}"
 
 
 def _insert_missing(table: Table, dialect: Dialect) -> Insert:
@@ -355,7 +365,12 @@ class SqlTransaction(SqlReader, Transaction):
 
     def insert_rows(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
         """Write rows of one table, with their columns in its order."""
-        self.many(self._writes.insert_rows[name].text, rows)
+        text = self._writes.insert_rows[name].text
+        whole = len(rows) // TOGETHER * TOGETHER
+        if whole:
+            groups = (chain.from_iterable(rows[start : start + TOGETHER]) for start in range(0, whole, TOGETHER))
+            self.many(_together(text), list(map(tuple, groups)))
+        self.many(text, rows[whole:])
 
     def run_all(self, statements: Iterable[str]) -> None:
         """Run statements that take no values."""
