@@ -39,6 +39,10 @@ CHUNK, BODIES = 64 * 1024, 8
 # Of a body that is not wanted so many times the largest is read, for its sender to get the answer.
 DRAINED = 2
 
+# A writer whose turn comes less than so many seconds after that of a reader rests so long before it begins: a write
+# costs as much as several reads, and keeps the interpreter's lock for longer at a time.
+RECENTLY, REST = 0.005, 0.006
+
 
 class Work(NamedTuple):
     """A request in hand: since when (of the monotonic clock), the bytes of its body, what these may become when they
@@ -70,6 +74,9 @@ class Gate:
         # By thread: when it began to read a body, and what it works on. Each thread changes its own key only.
         self._reading: dict[int, float] = {}
         self._working: dict[int, Work] = {}
+        # When the turn of the last reader came, of the monotonic clock.
+        self._read = float("-inf")
+        self.rest: Callable[[float], None] = time.sleep
 
     def enter(self, environ: dict[str, Any]) -> bool:
         """Return when the request may be worked on; whether `leave` is to be called afterwards.
@@ -91,6 +98,10 @@ class Gate:
             # Whoever asks again for this request has waited long enough.
             environ[REFUSED] = error
             raise
+        if line is self._readers:
+            self._read = time.monotonic()
+        elif line is self._writers and time.monotonic() - self._read < RECENTLY:
+            self.rest(REST)
         read = self._limit if "HTTP_CONTENT_ENCODING" in environ else held
         self._working[get_ident()] = Work(time.monotonic(), held, read, line)
         return True
