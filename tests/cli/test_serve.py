@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,43 @@ def test_of_two_that_bind_at_once_the_second_to_listen_is_refused() -> None:
             listen(first)
             with pytest.raises(StartError, match=f"cannot listen on 127.0.0.1:{port}: it is in use"):
                 listen(second)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not divide connections")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_connections_are_divided_among_workers_and_the_port_is_kept_from_others(host: str) -> None:
+    with bind(Settings(host=host, port=0)) as bound:
+        first, second = listen(bound, 2)
+        assert first is bound
+        with pytest.raises(StartError, match="it is in use"):
+            bind(Settings(host=host, port=reachable(bound)[1]))
+        with ExitStack() as stack:
+            stack.enter_context(second)
+            for _ in range(64):
+                stack.enter_context(socket.create_connection(reachable(bound), timeout=PATIENCE))
+            assert _taken(first)
+            assert _taken(second)
+            # Of a worker that is gone for a while the others have the connections, and it has its own when it is back.
+            second.shutdown(socket.SHUT_RDWR)
+            for _ in range(64):
+                stack.enter_context(socket.create_connection(reachable(bound), timeout=PATIENCE))
+            assert _taken(first) == 64
+            second.listen()
+            for _ in range(64):
+                stack.enter_context(socket.create_connection(reachable(bound), timeout=PATIENCE))
+            assert _taken(first)
+            assert _taken(second)
+
+
+def _taken(listening: socket.socket) -> int:
+    """How many connections wait on a socket. They are closed."""
+    found = 0
+    while True:
+        try:
+            listening.accept()[0].close()
+        except BlockingIOError:
+            return found
+        found += 1
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -15,7 +15,7 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from apothecary.app import Apothecary, create_app
-from apothecary.rest.gate import writes
+from apothecary.rest.gate import REST, writes
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.conformance.harness import told
@@ -180,3 +180,19 @@ def test_who_is_aside_gets_its_turn_back_though_others_had_it(sqlite_database_ur
         assert blocked.result(PATIENCE)
         with app.gate.aside():
             assert app.gate._working == {}
+
+
+def test_a_writer_rests_where_a_reader_came_just_before(sqlite_database_url: str) -> None:
+    with serving(sqlite_database_url) as app:
+        rested: list[float] = []
+        app.gate.rest = rested.append
+        assert ask(app, "POST", "/fhir/Substance", SUBSTANCE).status_code == 201
+        assert ask(app, "GET", "/readyz").status_code == 200
+        assert ask(app, "POST", "/fhir/Substance", SUBSTANCE).status_code == 201
+        assert rested == []
+        assert ask(app, "GET", "/fhir/Substance").status_code == 200
+        assert app.gate._read > 0
+        # As if that had been in this moment.
+        app.gate._read = float("inf")
+        assert ask(app, "POST", "/fhir/Substance", SUBSTANCE).status_code == 201
+        assert rested == [REST]

@@ -57,7 +57,8 @@ def _instructions(connection: sqlite3.Connection, text: str, bound: Sequence[obj
 
 def _read(line: str) -> int:
     """The rows that a step of a plan read from a table or an index."""
-    if not re.search(r"(Scan|Removed by)", line):
+    # What a CTE gives was read by the step that made it.
+    if not re.search(r"((?<!CTE )Scan|Removed by)", line):
         return 0
     if removed := re.search(r"Rows Removed by [\w ]+: (\d+)", line):
         return int(removed[1])

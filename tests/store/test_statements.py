@@ -85,3 +85,22 @@ def test_no_connection_keeps_many_long_statements(store: SqlStore, monkeypatch: 
         prepared = "SELECT max(length(statement)) FROM pg_prepared_statements"
         ((longest,),) = store.rows(statements.Statement(prepared, (), {}), ())
         assert longest <= 2_100
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "for_words"),
+    [
+        ("_tag", "http://x.y|c1", False),
+        ("code:text", "a", False),
+        ("code:text-advanced", "a", True),
+        ("_content", "a", True),
+        ("_has:Medication:ingredient:code:text-advanced", "a", True),
+    ],
+)
+def test_what_asks_for_words_is_planned_for_them_on_postgresql(
+    store: SqlStore, name: str, value: str, for_words: bool
+) -> None:
+    store.statements._known.clear()
+    store.search(parse(Context(REGISTRY, ("Medication",)), [(name, value)]).query)
+    asked = any(one.for_words for one in store.statements._known.values())
+    assert asked is (for_words and not isinstance(store, SqliteStore))

@@ -93,7 +93,22 @@ WAYS: dict[str, tuple[Callable[[FlaskClient, int], Any], int]] = {
     "read": (lambda client, _: ask(client, "GET", "Medication/m"), 1),
     "vread": (lambda client, _: ask(client, "GET", "Medication/m/_history/1"), 1),
     "token search": (lambda client, _: ask(client, "GET", f"Medication?identifier={SYSTEM}|m"), 1),
-    "search of two parts": (lambda client, _: ask(client, "GET", f"Medication?status=active&identifier={SYSTEM}|m"), 2),
+    "history": (lambda client, _: ask(client, "GET", "Medication/m/_history"), 1),
+    "search of two parts": (lambda client, _: ask(client, "GET", f"Medication?status=active&identifier={SYSTEM}|m"), 1),
+    "sorted search": (
+        lambda client, _: ask(client, "GET", f"Medication?identifier={SYSTEM}|m&_sort=-_lastUpdated"),
+        1,
+    ),
+    "chain with more pages": (
+        lambda client, _: ask(client, "GET", "Medication?marketingauthorizationholder.name=x&_count=2"),
+        1,
+    ),
+    "reverse chain": (
+        lambda client, _: ask(
+            client, "GET", f"Organization?_has:Medication:marketingauthorizationholder:identifier={SYSTEM}|m"
+        ),
+        1,
+    ),
     "_include": (
         lambda client, _: ask(
             client, "GET", f"Medication?identifier={SYSTEM}|m&_include=Medication:marketingauthorizationholder"

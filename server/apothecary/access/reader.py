@@ -230,7 +230,8 @@ class GuardedReader(Reader):
 
     def search(self, query: Query, most: int | None = None) -> Page:
         asked = narrowed(query, self._sight)
-        return self._inner.search(asked, most) if asked.predicates else _NO_PAGE
+        found = self._inner.search(asked, most) if asked.predicates else _NO_PAGE
+        return found if asked is query else found._replace(matches=None)
 
     def explain(self, query: Query) -> list[str]:
         # Where a search starts hangs on how many there are of what, seen or not.

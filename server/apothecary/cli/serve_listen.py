@@ -1,7 +1,8 @@
-"""The socket that a server listens on. It is opened once, before anything is changed, and all workers share it.
+"""The sockets that a server listens on: one is opened before anything is changed, and each further worker has its own.
 
-A port belongs to one server: SO_REUSEPORT, with which the system divides connections among all who listen, is set only
-where the setting asks for it (https://man7.org/linux/man-pages/man7/socket.7.html).
+A port belongs to one server: who comes later is refused it, unless both allow it by SO_REUSEPORT, with which the system
+divides connections among all who listen (https://man7.org/linux/man-pages/man7/socket.7.html). A server of several
+workers sets it for them once it listens, and before that only where the setting asks for it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 from contextlib import suppress
 from ipaddress import ip_address
 
@@ -52,8 +54,24 @@ def bind(settings: Settings) -> socket.socket:
     return bound
 
 
-def listen(bound: socket.socket) -> None:
-    """Let clients connect. Raises StartError where another program was quicker."""
+def listen(bound: socket.socket, count: int = 1) -> list[socket.socket]:
+    """Let clients connect; a socket for each of so many workers, `bound` among them. Raises StartError where another
+    program was quicker.
+
+    Of workers that share a socket mostly the same one takes all connections that come at a time, and the others have
+    nothing to do. So the system divides them where it can, which is on Linux; elsewhere the socket is shared.
+    """
+    _listen(bound)
+    if count == 1 or sys.platform != "linux":
+        return [bound] * count
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    beside = [_same(bound) for _ in range(count - 1)]
+    for one in beside:
+        _listen(one)
+    return [bound, *beside]
+
+
+def _listen(bound: socket.socket) -> None:
     try:
         bound.listen(BACKLOG)
     except OSError as error:
@@ -61,6 +79,21 @@ def listen(bound: socket.socket) -> None:
     bound.setblocking(False)
     # Workers that are not forked inherit it by its number.
     bound.set_inheritable(True)
+
+
+def _same(bound: socket.socket) -> socket.socket:
+    """Another socket at the address of one."""
+    made = socket.socket(bound.family, socket.SOCK_STREAM)
+    options = [(socket.SOL_SOCKET, socket.SO_REUSEADDR), (socket.SOL_SOCKET, socket.SO_REUSEPORT)]
+    options += [(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)] if bound.family == socket.AF_INET6 else []
+    for level, option in options:
+        made.setsockopt(level, option, bound.getsockopt(level, option))
+    try:
+        made.bind(bound.getsockname())
+    except OSError as error:
+        made.close()
+        raise _refused(bound.getsockname(), error) from error
+    return made
 
 
 def url(host: str, port: int) -> str:

@@ -1,8 +1,8 @@
 """The worker processes of `apothecary serve`: granian answers HTTP in them and replaces those that end.
 
 The only module that knows granian (https://github.com/emmett-framework/granian). What is added to its supervisor: a
-socket that is opened before (granian would open one in each worker, shared with every other server of the same user), a
-reason in the log for each worker that ends, and workers that do not outlive the supervisor.
+port that is taken before and by one server (granian would have every other server of the same user share it), a reason
+in the log for each worker that ends, and workers that do not outlive the supervisor.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from apothecary.cli.serve_connections import bound_in_time, end_overdue_bodies, 
 from apothecary.cli.serve_listen import BACKLOG, listen, reachable
 from apothecary.cli.serve_log import logging_config, say
 from apothecary.cli.serve_stop import signal_name
+from apothecary.cli.serve_threads import THREADS, Followers, follow
 from apothecary.errors import FhirError, StartError
 from apothecary.settings import Settings
 
@@ -63,8 +64,8 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
             port=settings.port,
             interface=Interfaces.WSGI,
             workers=settings.workers,
-            # One for each connection: most wait, for a client or for their turn (`rest.gate`), and none for each other.
-            blocking_threads=connections,
+            # Most wait, for a client or for their turn (`rest.gate`), and none for each other.
+            blocking_threads=min(THREADS, connections),
             backpressure=connections,
             # HTTP/2 would let one connection ask for any number of threads, and granian would wait without limit for
             # the first byte, from which it tells the two apart.
@@ -116,13 +117,25 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
         """SIGHUP is taken as the other signals are, or ignored under `nohup`; granian would replace the workers."""
 
     def _init_shared_socket(self) -> None:
-        bound_in_time(self._bound)
-        listen(self._bound)
-        self._ssp, self._sfd, self._sso = None, self._bound.fileno(), self._bound
+        self._sockets = listen(self._bound, self.workers)
+        for one in self._sockets:
+            bound_in_time(one)
+        self._give_socket(0)
+
+    def _give_socket(self, index: int) -> None:
+        """Have the worker that is started next take connections from the socket of this one."""
+        one = self._sockets[index]
+        # It may have been shut: it listens again.
+        one.listen(BACKLOG)
+        self._ssp, self._sfd, self._sso = None, one.fileno(), one
         self._shd = SocketHolder(self._sfd, False, BACKLOG)
 
+    def _spawn_worker(self, idx: int, *given: Any, **named: Any) -> Any:
+        self._give_socket(idx)
+        return super()._spawn_worker(idx, *given, **named)
+
     def _spawn_workers(self, *given: Any) -> None:
-        if self._shd is None or self._shd.get_fd() != self._bound.fileno():
+        if self._shd is None or self._shd.get_fd() != self._sockets[0].fileno():
             raise StartError("this version of granian opens sockets of its own; install one that pyproject.toml allows")
         super()._spawn_workers(*given)
         # Not sooner: a fork while another thread holds a lock leaves the lock held in the worker for ever.
@@ -167,6 +180,9 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
         before = self._pauses.get(index, 0.0)
         pause = self._pauses[index] = 0.0 if lived >= STEADY else min(max(2 * before, FIRST_PAUSE), LONGEST_PAUSE)
         say(f"{how}: another takes its place{f' in {pause:g} seconds, since it did not live long' if pause else ''}")
+        if pause and len(set(self._sockets)) > 1:
+            # Meanwhile the other workers have all who connect.
+            self._sockets[index].shutdown(socket.SHUT_RDWR)
         return pause
 
     # -- whether the port answers
@@ -205,11 +221,21 @@ def _application(settings: Settings) -> Apothecary:
         # A database that is down or damaged: another attempt may find it as it was.
         say(f"Error: {error}")
         sys.exit(1)
+    if _reads_wait_for_nothing(settings):
+        followers = Followers()
+        app.gate.hand_on = followers.hand_on
+        follow(followers)
     end_overdue_bodies(app.gate, settings.port, settings.body_seconds)
     # All this stays as long as the worker does. To look for circles in it takes 50 ms, and some request waits for that:
     # https://docs.python.org/3/library/gc.html#gc.freeze
     gc.freeze()
     return app
+
+
+def _reads_wait_for_nothing(settings: Settings) -> bool:
+    """Whether a read asks nothing but a file of this machine: no database server, no disk for its record, no Redis."""
+    counted = settings.rate_limit_storage if settings.rate_limit.strip() else "memory://"
+    return settings.database.startswith("sqlite") and settings.audit == "off" and counted.startswith("memory:")
 
 
 def _end_with_supervisor(seconds: float) -> None:

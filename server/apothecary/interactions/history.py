@@ -12,7 +12,7 @@ from apothecary.fhir.temporal import Span, parse_span
 from apothecary.interactions import basics, bundle, left_out
 from apothecary.interactions.forms import body_in
 from apothecary.interactions.service import Service, check_id
-from apothecary.interactions.sizes import fitting
+from apothecary.interactions.sizes import fitting, size
 from apothecary.search import links
 from apothecary.search.control import whole_number
 from apothecary.search.query import Cursor
@@ -58,17 +58,25 @@ def history(
     path = f"{resource_type}/{resource_id}/_history"
     cursor = links.read(service.secret, path, asked.applied, asked.token) if asked.token else None
     before = int(cursor.values[0] or 0) if cursor else None
-    if service.reader.read(resource_type, resource_id) is None:
+    most = service.settings.answer_limit
+
+    def page(kind: str) -> list[Past]:
+        return reader.history(
+            kind, resource_id, count=asked.count + 1, before=before, since=asked.since, at=asked.at, most=most
+        )
+
+    reader = service.reader
+    found = page(resource_type) if asked.count else []
+    # What has a version is there: it need not be read, too.
+    if not found and reader.read(resource_type, resource_id) is None:
         kind = basics.behind(service, version, resource_type, resource_id)
         if kind is None:
             raise NotFound(f"{resource_type}/{resource_id} does not exist and never did")
         resource_type = kind
-    total = service.reader.history_total(resource_type, resource_id, since=asked.since, at=asked.at)
-    found, most = list[Past](), service.settings.answer_limit
-    if asked.count:
-        found = service.reader.history(
-            resource_type, resource_id, count=asked.count + 1, before=before, since=asked.since, at=asked.at, most=most
-        )
+        found = page(resource_type) if asked.count else []
+    total = len(found)
+    if not _is_whole(asked, found, most):
+        total = reader.history_total(resource_type, resource_id, since=asked.since, at=asked.at)
     return _answer(service, version, base, path, asked, found, total, lambda last: (last.version,))
 
 
@@ -95,18 +103,25 @@ def history_of(
     before = (
         (int(cursor.values[0] or 0), cursor.resource_type, cursor.id, int(cursor.values[1] or 0)) if cursor else None
     )
-    total = service.reader.history_of_total(resource_type, types=types, since=asked.since, at=asked.at)
     found, most = list[Past](), service.settings.answer_limit
     if asked.count:
         found = service.reader.history_of(
             resource_type, count=asked.count + 1, types=types, before=before, since=asked.since, at=asked.at, most=most
         )
+    total = len(found)
+    if not _is_whole(asked, found, most):
+        total = service.reader.history_of_total(resource_type, types=types, since=asked.since, at=asked.at)
     more = service.reader.history_of_total(None, types=lacking, since=asked.since, at=asked.at) if lacking else 0
     told = left_out.of_history(version, base, more, asked.applied)
     hidden = service.narrowed() if resource_type is None else None
     return _answer(
         service, version, base, path, asked, found, total, lambda last: (last.updated, last.version), told, hidden
     )
+
+
+def _is_whole(asked: Asked, found: Sequence[Past], most: int) -> bool:
+    """Whether what was found for a page is all that there is: it need not be counted, too."""
+    return not asked.token and asked.count > 0 and len(found) <= asked.count and size(found) <= most
 
 
 def _answer(

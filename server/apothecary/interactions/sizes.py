@@ -42,8 +42,8 @@ def within(page: Page, *, backwards: bool, limit: int) -> Page:
     if len(found) == len(page.hits):
         return page
     if backwards:
-        return Page(list(found[::-1]), more_after=page.more_after, more_before=True)
-    return Page(list(found), more_after=True, more_before=page.more_before)
+        return page._replace(hits=list(found[::-1]), more_before=True, stopped=None)
+    return page._replace(hits=list(found), more_after=True, stopped=None)
 
 
 def too_large(limit: int, what: str, remedy: str) -> TooCostly:

@@ -17,13 +17,11 @@ from apothecary.interactions.prepared import Prepared
 from apothecary.interactions.service import Service
 from apothecary.search import links
 from apothecary.search.query import Cursor, Search
-from apothecary.store.contract import Page
+from apothecary.store.contract import TOLD, Page
 
 TOTAL = "_total"
 # What is estimated is never said to be none: that would read as if it were known.
 SOME = 1
-# A total that nobody asked for is counted no further.
-FEW = 200
 _MANY = "many"
 
 _ESTIMATED = Issue(
@@ -49,6 +47,9 @@ def of_page(service: Service, found: Search, page: Page) -> Told:
     """The number of matches over all pages: when it was asked for, when this page shows it, or when it is cheap."""
     if not page.more_after and not page.more_before:
         return Told(len(page.hits))
+    # A total that nobody asked for is counted no further.
+    if page.matches is not None and (found.total == "unasked" or (found.total != "none" and page.matches <= TOLD)):
+        return Told(page.matches if page.matches <= TOLD else None)
     # One more is on another page, unless this one ended before it came to it.
     least = len(page.hits) + (page.stopped is None)
     match found.total:
@@ -93,9 +94,9 @@ def _few(service: Service, found: Search, page: Page) -> int | None:
     """The number of matches where there are few. That there are many is remembered with the search: a total may always
     be left out.
     """
-    if found.query.memo.get(_MANY) or len(page.hits) > FEW:
+    if found.query.memo.get(_MANY) or len(page.hits) > TOLD:
         return None
-    counted = service.reader.count_few(found.query, FEW)
+    counted = service.reader.count_few(found.query, TOLD)
     if counted is None:
         found.query.memo[_MANY] = True
     return counted

@@ -11,7 +11,7 @@ who read have the turns that they had before.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from threading import Lock, get_ident
@@ -39,6 +39,10 @@ CHUNK, BODIES = 64 * 1024, 8
 # Of a body that is not wanted so many times the largest is read, for its sender to get the answer.
 DRAINED = 2
 
+# A writer whose turn comes less than so many seconds after that of a reader rests so long before it begins: a write
+# costs as much as several reads, and keeps the interpreter's lock for longer at a time.
+RECENTLY, REST = 0.005, 0.006
+
 
 class Work(NamedTuple):
     """A request in hand: since when (of the monotonic clock), the bytes of its body, what these may become when they
@@ -61,6 +65,8 @@ class Gate:
         self._readers, self._writers = Line(settings.threads), Line(max(1, settings.threads // 2))
         self._probes = Line(1)
         self._most_writes = settings.write_queue
+        self.hand_on: Callable[[], None] = _nobody
+        """Called by a thread that is going to wait for its turn: others may be taken in by another thread."""
         self._lock = Lock()
         self._held = 0
         self._writing = 0
@@ -68,6 +74,9 @@ class Gate:
         # By thread: when it began to read a body, and what it works on. Each thread changes its own key only.
         self._reading: dict[int, float] = {}
         self._working: dict[int, Work] = {}
+        # When the turn of the last reader came, of the monotonic clock.
+        self._read = float("-inf")
+        self.rest: Callable[[float], None] = time.sleep
 
     def enter(self, environ: dict[str, Any]) -> bool:
         """Return when the request may be worked on; whether `leave` is to be called afterwards.
@@ -89,6 +98,10 @@ class Gate:
             # Whoever asks again for this request has waited long enough.
             environ[REFUSED] = error
             raise
+        if line is self._readers:
+            self._read = time.monotonic()
+        elif line is self._writers and time.monotonic() - self._read < RECENTLY:
+            self.rest(REST)
         read = self._limit if "HTTP_CONTENT_ENCODING" in environ else held
         self._working[get_ident()] = Work(time.monotonic(), held, read, line)
         return True
@@ -100,7 +113,7 @@ class Gate:
                 if self._writing >= self._most_writes:
                     raise _busy(f"{self._writing} writes are waiting already (APOTHECARY_WRITE_QUEUE)")
                 self._writing += 1
-        if not line.enter(self._wait):
+        if not line.enter(self._wait, before=self.hand_on):
             self._count_out(line)
             raise _busy("every thread is busy with other requests")
 
@@ -267,6 +280,10 @@ def writes(environ: dict[str, Any]) -> bool:
     if environ["REQUEST_METHOD"] not in WRITING:
         return False
     return environ["PATH_INFO"].rstrip("/").rpartition("/")[2][:1] not in ("_", "$")
+
+
+def _nobody() -> None:
+    """Nobody is told."""
 
 
 def _busy(why: str) -> Busy:

@@ -7,20 +7,23 @@ order, which no statistics tell: so a walk is tried for some steps, and given up
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from apothecary.errors import TooCostly
 from apothecary.search.predicates import Chain, Has, Joined, Predicate, ranks
 from apothecary.search.query import Cursor, Query
-from apothecary.store import plan
+from apothecary.store import plan, straight
 from apothecary.store.listed import listed
 from apothecary.store.listing import Listing, Place, Start, Until
 from apothecary.store.statements import Statement, Statements
 from apothecary.store.traits import gathered, ordered, rank
 
 Step = tuple[Start, Place]
+Counted = tuple[int, str | None]
+"""How many rows a part has, counted no further than need be, and the id that this reached where they have an order."""
 
 
 class Reader(Protocol):
@@ -63,11 +66,41 @@ class _Counts(NamedTuple):
         return self.rows[0][0]
 
 
-def ways(reader: Reader, listing: Listing, place: Place, limit: int, looks: int | None = None) -> Iterator[Way]:
+class Try(NamedTuple):
+    """The part that is likeliest to be small, how far it is counted, and with how many rows it is small enough to be
+    where a page starts, whatever the others have.
+    """
+
+    part: int
+    counted: int
+    enough: int
+
+
+def likeliest(listing: Listing, limit: int, looks: int | None) -> Try | None:
+    """What to try first for a page of `limit` hits; None where something else is better from the start."""
+    possible = listing.candidates
+    if not possible or _settled(listing, looks):
+        return None
+    part = min(possible, key=lambda one: rank(listing.parts[one]))
+    if not straight.countable(listing, listing.parts[part]):
+        return None
+    most = _enough(listing, part, _few(limit) + 1)
+    return Try(part, most, most - 1 if len(possible) == 1 else plan.VERY_FEW)
+
+
+def ways(
+    reader: Reader,
+    listing: Listing,
+    place: Place,
+    limit: int,
+    looks: int | None = None,
+    known: Mapping[int, Counted] = MappingProxyType({}),
+) -> Iterator[Way]:
     """The ways to a page of `limit` hits, to be tried in turn; the last one is no trial.
 
     The smallest part, if it is small. Else a walk: along the values of the first sort key; without one, along the
-    rarest part in the order of ids, or the ids of the type. With `looks` it may end after so many resources.
+    rarest part in the order of ids, or the ids of the type. With `looks` it may end after so many resources. What is
+    `known` of parts was counted for this page already.
     """
     bounded = looks if listing.may_end_early else None
     sort, possible = listing.sort, listing.candidates
@@ -76,14 +109,12 @@ def ways(reader: Reader, listing: Listing, place: Place, limit: int, looks: int 
         _check_rank(reader, listing, walk)
         yield from _without(reader, listing, walk, place, limit, bounded)
         return
-    alone = len(possible) == 1 and (bounded is None or len(listing.parts) == 1)
-    if not sort and alone and ordered(listing.parts[possible[0]]):
+    if _settled(listing, bounded):
         # A lookup by equality, and no other way in: it comes in the order of the page, however much it finds.
         yield Way([(possible[0], place)], settled=True)
         return
-    # What a page has room for is read whole anyway.
-    few = max(plan.FEW, min(limit, plan.MANY))
-    counts = _counted(reader, listing, few + 1)
+    few = _few(limit)
+    counts = _counted(reader, listing, few + 1, known=known)
     if counts.fewest <= few:
         yield Way([(counts.smallest, place)])
         return
@@ -259,12 +290,36 @@ def _widely(reader: Reader, listing: Listing) -> _Counts:
     return counts if counts.fewest <= plan.MANY else _counted(reader, listing, plan.MOST + 1)
 
 
-def _counted(reader: Reader, listing: Listing, most: int, most_linked: int | None = None) -> _Counts:
+def _few(limit: int) -> int:
+    """How many rows are few for a page: what it has room for is read whole anyway."""
+    return max(plan.FEW, min(limit, plan.MANY))
+
+
+def _settled(listing: Listing, bounded: int | None) -> bool:
+    """Whether a search is a lookup by equality, and has no other way in."""
+    possible = listing.candidates
+    alone = len(possible) == 1 and (bounded is None or len(listing.parts) == 1)
+    return not listing.sort and alone and ordered(listing.parts[possible[0]])
+
+
+def _enough(listing: Listing, part: int, most: int, most_linked: int | None = None) -> int:
+    """How far a part is counted at most: along references no further than `most_linked`."""
+    if most_linked is None:
+        most_linked = plan.FEW_LINKED if most <= plan.FEW + 1 else most
+    # Each row of what is linked costs several looks: fewer of them are many already.
+    return min(most, most_linked + 1) if isinstance(listing.parts[part], Chain | Has | Joined) else most
+
+
+def _counted(
+    reader: Reader,
+    listing: Listing,
+    most: int,
+    most_linked: int | None = None,
+    known: Mapping[int, Counted] = MappingProxyType({}),
+) -> _Counts:
     """The rows of the parts, the likeliest first, none counted further than `most` or than the smallest so far; and
     no further than `most_linked` along references.
     """
-    if most_linked is None:
-        most_linked = plan.FEW_LINKED if most <= plan.FEW + 1 else most
     found: list[tuple[int, int]] = []
     reached: dict[int, str] = {}
     for part in sorted(listing.candidates, key=lambda part: rank(listing.parts[part])):
@@ -272,10 +327,9 @@ def _counted(reader: Reader, listing: Listing, most: int, most_linked: int | Non
             # To count some of it takes as long as to list it all: a walk is tried before.
             found.append((part, most))
             continue
-        # Each row of what is linked costs several looks: fewer of them are many already.
-        linked = isinstance(listing.parts[part], Chain | Has | Joined)
-        enough = min(most, most_linked + 1) if linked else most
-        counted, last = bounded_count(reader, listing, part, min([enough, *(one[1] + 1 for one in found)]))
+        enough = _enough(listing, part, most, most_linked)
+        bound = min([enough, *(one[1] + 1 for one in found)])
+        counted, last = known.get(part) or bounded_count(reader, listing, part, bound)
         found.append((part, most if counted == enough else counted))
         if last is not None:
             reached[part] = last

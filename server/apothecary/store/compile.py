@@ -10,7 +10,6 @@ from functools import reduce
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     ColumnElement,
     FromClause,
@@ -145,9 +144,7 @@ class Compiler(TextCompiler):
                 row = self.alias(tables.INDEXES[name])
                 found = select(literal_column("1")).select_from(row)
                 found = found.where(*self._row(row, kinds, parameter, where, probing=True), row.c.id == identity)
-                # A look at one resource it shall stay: PostgreSQL may fetch all that have the value beforehand, and
-                # keeps from it only where there is an OFFSET.
-                return exists(found if self.sqlite else found.offset(literal_column("0")))
+                return self._looked_up(found)
             case Resource(Compare("id", "=" | "in") as wanted) if any(map(is_marked, kinds)):
                 # A contained resource is asked for by its own id; the index has it as a code.
                 inside = self.probe(self._local(wanted), kinds, identity)
@@ -155,11 +152,8 @@ class Compiler(TextCompiler):
             case Resource(where):
                 row = self.alias(tables.resource)
                 found = select(literal_column("1")).select_from(row)
-                return exists(
-                    found.where(
-                        among(row.c.type, kinds), row.c.id == identity, not_(row.c.deleted), self.condition(row, where)
-                    )
-                )
+                here = among(row.c.type, kinds), row.c.id == identity, not_(row.c.deleted)
+                return self._looked_up(found.where(*here, self.condition(row, where)))
             case And(of):
                 return and_(*(self.probe(one, kinds, identity) for one in of))
             case Or(of):
@@ -169,8 +163,14 @@ class Compiler(TextCompiler):
             case Chain() | Has():
                 return self._linked(node, kinds, identity)
             case Joined():
-                return exists(self._joined(node, kinds, identity))
+                return self._looked_up(self._joined(node, kinds, identity))
         return false()
+
+    def _looked_up(self, found: Select[Any]) -> Boolean:
+        """Whether there is such a row. A look at one resource it shall stay: PostgreSQL may fetch all that have the
+        value, or all references of a type, beforehand, and keeps from it only where there is an OFFSET.
+        """
+        return exists(found if self.sqlite else found.offset(literal_column("0")))
 
     def _local(self, wanted: Compare) -> Row:
         """What asks for a contained resource by its own id; its value is that of `wanted`."""
@@ -182,11 +182,9 @@ class Compiler(TextCompiler):
     def held(self, kinds: Kinds, identity: ColumnElement[str]) -> Boolean:
         """The resource that a reference names is here: a reference may point to nothing, or to what was deleted."""
         row = self.alias(tables.resource)
-        return exists(
-            select(literal_column("1"))
-            .select_from(row)
-            .where(among(row.c.type, kinds), row.c.id == identity, not_(row.c.deleted))
-        )
+        found: Select[Any] = select(literal_column("1")).select_from(row)
+        found = found.where(among(row.c.type, kinds), row.c.id == identity, not_(row.c.deleted))
+        return self._looked_up(found)
 
     def _row(
         self, row: FromClause, kinds: Kinds, parameter: str, where: Condition | None, *, probing: bool = False
@@ -253,7 +251,7 @@ class Compiler(TextCompiler):
         found = link.found.add_columns(literal_column("1")).where(link.near == identity, met)
         if isinstance(node, Chain) and not node.by_url and not grounded(node.of):
             found = found.where(self.held(link.far_kinds, link.far))
-        return exists(found)
+        return self._looked_up(found)
 
     def _linking(self, node: Chain | Has, kinds: Kinds) -> list[tuple[Select[Any], ColumnElement[str]]]:
         """The source of a chain or a reverse chain."""
@@ -365,8 +363,7 @@ class Compiler(TextCompiler):
         """The source of a list of values on PostgreSQL, which without statistics takes them for many and would rather
         read all rows of the parameter.
         """
-        bound = bindparam(f"p{self._numbers[id(wanted)]}", type_=ARRAY(Text()))
-        values = each_of(bound)
+        values = each_of(self.dialect, f"p{self._numbers[id(wanted)]}")
         rest = [one for one in where.of if one is not wanted] if isinstance(where, Every) else []
         here = self._row(row, kinds, parameter, None)
         conditions = [self.condition(row, one, leader=wanted.column) for one in rest]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     Boolean,
     ColumnElement,
@@ -15,7 +14,6 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
-    any_,
     bindparam,
     case,
     cast,
@@ -94,11 +92,7 @@ def folded() -> Select[Any]:
 
 
 def numbered(dialect: Dialect) -> Select[Any]:
-    if dialect.name == "sqlite":
-        listed = func.json_each(bindparam("numbers", type_=Text())).table_valued("value")
-        return select(*_columns()).where(concept.c.number.in_(select(cast(listed.c.value, Integer))))
-    numbers = cast(bindparam("numbers", type_=ARRAY(Text())), ARRAY(BigInteger))
-    return select(*_columns()).where(concept.c.number == any_(numbers))
+    return select(*_columns()).where(one_of(dialect, concept.c.number, "numbers"))
 
 
 def _whole_code() -> tuple[Any, ...]:
@@ -165,7 +159,7 @@ def walk(dialect: Dialect, selection: Selection) -> Select[Any]:
 def sample(dialect: Dialect, selection: Selection) -> Select[Any]:
     """Which of the concepts with some numbers are selected."""
     found, number = _selected(dialect, selection, number=True, words=_holding)
-    return found.where(number == any_(cast(bindparam("numbers", type_=ARRAY(Text())), ARRAY(BigInteger))))
+    return found.where(one_of(dialect, number, "numbers"))
 
 
 def _indexed(words: ColumnElement[Any], query: ColumnElement[Any]) -> ColumnElement[bool]:

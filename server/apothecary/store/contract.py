@@ -72,6 +72,10 @@ class Hit(NamedTuple):
     """What stood under `reads.DEFINITIONS` when this was read."""
 
 
+TOLD = 200
+"""So many matches may be counted along with a page that does not show them."""
+
+
 class Page(NamedTuple):
     """One page of hits in order, and whether there are more on either side. `stopped` is where it ends early: there may
     be more behind that.
@@ -81,6 +85,10 @@ class Page(NamedTuple):
     more_after: bool
     more_before: bool
     stopped: Cursor | None = None
+    matches: int | None = None
+    """How many matches there are on all pages, counted no further than one more than `TOLD`; None where the page does
+    not tell.
+    """
 
 
 class ConceptReader(Protocol):

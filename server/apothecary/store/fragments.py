@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    ARRAY,
+    JSON,
     ColumnElement,
     FromClause,
     Select,
@@ -14,6 +14,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    cast,
     column,
     func,
     literal_column,
@@ -65,19 +66,25 @@ def beside_id(dialect: Dialect, column: ColumnElement[str]) -> ColumnElement[str
     return column if dialect.name == "sqlite" else column.concat(constant(""))
 
 
-def one_of(dialect: Dialect, column: ColumnElement[str], name: str) -> ColumnElement[bool]:
-    """`column` is in a list that is bound as one value."""
-    if dialect.name == "sqlite":
-        listed = func.json_each(bindparam(name, type_=Text())).table_valued("value")
-        return column.in_(select(listed.c.value))
-    return column == any_(bindparam(name, type_=ARRAY(Text())))
+def one_of(dialect: Dialect, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """`column` is in a list of texts that is bound as one value, in JSON."""
+    values = each_of(dialect, name).c.value
+    listed = select(values if isinstance(column.type, Text) else cast(values, column.type))
+    return column.in_(listed) if dialect.name == "sqlite" else column == any_(func.array(listed.scalar_subquery()))
 
 
-def each_of(listed: ColumnElement[Any]) -> TableValuedAlias:
-    """The texts of an array, a row for each with the column `value`, on PostgreSQL. Compared with a column of ours they
+def each_of(dialect: Dialect, name: str) -> TableValuedAlias:
+    """The texts of such a list, a row for each with the column `value`. Compared with a column of ours PostgreSQL's
     need its collation, or no index of it is used.
+
+    Not as an array: PostgreSQL would plan a statement anew for each, because it knows how many values an array has
+    (https://www.postgresql.org/docs/current/sql-prepare.html#SQL-PREPARE-NOTES), and that takes longer than to run it.
     """
-    return func.unnest(listed).table_valued(column("value", Text())).render_derived()
+    bound = bindparam(name, type_=Text())
+    if dialect.name == "sqlite":
+        return func.json_each(bound).table_valued("value")
+    given = func.json_array_elements_text(cast(bound, JSON()))
+    return given.table_valued(column("value", Text())).render_derived()
 
 
 def by_url(

@@ -230,8 +230,8 @@ def page(dialect: Dialect, listing: Listing, start: Start, place: Place) -> Sele
 
 def _read_off(order: Order, found: Select[Any], keys: Keys, identity: ColumnElement[str]) -> Select[Any]:
     """A page along an index of the resources themselves, as far as it goes."""
-    shown: Select[Any] = found.with_only_columns(*_columns(), *keys, *_late_score(order, tables.resource.c.id))
-    return order.sorted(shown, keys, identity).limit(LIMIT)
+    whole: Select[Any] = found.with_only_columns(*shown(), *keys, *_late_score(order, tables.resource.c.id))
+    return order.sorted(whole, keys, identity).limit(LIMIT)
 
 
 def _fetched(compiler: Compiler, order: Order, found: Select[Any], keys: Keys = ()) -> Select[Any]:
@@ -240,18 +240,18 @@ def _fetched(compiler: Compiler, order: Order, found: Select[Any], keys: Keys = 
     typed = resource.c.type == constant(order.listing.resource_type)
     if compiler.sqlite and not keys:
         # SQLite looks up what a list names in its order. A join it would sort afterwards, texts and all.
-        shown = (*_columns(), *_late_score(order, resource.c.id))
-        return order.sorted(select(*shown).where(typed, resource.c.id.in_(found)), keys, resource.c.id)
+        columns = (*shown(), *_late_score(order, resource.c.id))
+        return order.sorted(select(*columns).where(typed, resource.c.id.in_(found)), keys, resource.c.id)
     hits = found.subquery("page")
     again = [hits.c[key.name] for key in keys]
     # An outer join, though every hit has its resource: it fixes the order of the join. For an inner one SQLite may walk
     # the whole type and look each resource up among the hits.
     joined = hits.outerjoin(resource, and_(typed, resource.c.id == hits.c.id))
-    outer = select(*_columns(), *again, *_late_score(order, hits.c.id)).select_from(joined)
+    outer = select(*shown(), *again, *_late_score(order, hits.c.id)).select_from(joined)
     return order.sorted(outer, again, hits.c.id)
 
 
-def _columns() -> Sequence[ColumnElement[Any]]:
+def shown() -> Sequence[ColumnElement[Any]]:
     """What a hit has of its resource, and which definitions are in force: it need not be asked for by itself."""
     row, state = tables.resource.c, tables.state.c
     definitions = select(state.value).where(state.name == constant(DEFINITIONS)).scalar_subquery()

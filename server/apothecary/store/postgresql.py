@@ -24,6 +24,7 @@ from psycopg.errors import (
     ReadOnlySqlTransaction,
     SerializationFailure,
     UniqueViolation,
+    UntranslatableCharacter,
 )
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Dialect
@@ -139,7 +140,7 @@ class PostgresqlStore(SqlStore):
         """Raises what a fault of the database means to a client, where it means anything but a defect."""
         if isinstance(error, psycopg.DataError):
             # The one character that PostgreSQL cannot take, and that no FHIR text has (an id out of a path, for one).
-            if "NUL" in str(error):
+            if "NUL" in str(error) or isinstance(error, UntranslatableCharacter):
                 raise BadRequest("the character U+0000 is in no FHIR text", code="value") from None
             return
         if isinstance(error, QueryCanceled):

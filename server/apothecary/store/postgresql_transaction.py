@@ -170,7 +170,10 @@ class PostgresqlTransaction(SqlTransaction):
         for kind, identity in keys:
             by_type.setdefault(kind, []).append(identity)
         current = self._writes.current
-        asked = [(current, current.bind({"type": kind, "ids": ids, "most": PIECE})) for kind, ids in by_type.items()]
+        asked = [
+            (current, current.bind({"type": kind, "ids": self.sequence(ids), "most": PIECE}))
+            for kind, ids in by_type.items()
+        ]
         for (kind, ids), found in zip(by_type.items(), self.all_rows(asked), strict=True):
             # What would be too much at once is read by itself.
             whole = {row[1]: Stored(*row[:6]) for row in found if row[6]}
@@ -210,7 +213,9 @@ class PostgresqlTransaction(SqlTransaction):
             # Of a list nobody knows how long it is, and so such a statement is planned each time.
             alone = len(ids) == 1
             statement = self._writes.forget_one if alone else self._writes.forget
-            self._held_back.execute(statement.text, statement.bind({"type": kind, "id": ids[0], "ids": ids}))
+            self._held_back.execute(
+                statement.text, statement.bind({"type": kind, "id": ids[0], "ids": self.sequence(ids)})
+            )
         if self._gone:
             self.many(self._writes.delete_resource.text, list(self._gone))
 

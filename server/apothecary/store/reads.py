@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     CTE,
     BigInteger,
     ColumnElement,
@@ -120,7 +119,7 @@ def referenced(dialect: Dialect, parameter: bool, target_type: bool) -> Select[A
     if dialect.name == "sqlite":
         found = select(row.target_type, row.target_id).distinct().where(*there, one_of(dialect, row.id, "ids"))
         return found.order_by(row.target_type, row.target_id).limit(_LIMIT)
-    sources = each_of(bindparam("ids", type_=ARRAY(Text())))
+    sources = each_of(dialect, "ids")
     same = row.id == sources.c.value.collate("C")
     each = select(row.target_type, row.target_id).where(*there, same).offset(literal_column("0")).lateral()
     joined = sources.join(each, literal_column("true"))
@@ -144,7 +143,7 @@ def referring(dialect: Dialect, parameter: bool) -> Select[Any]:
         found = select(identity).distinct().where(*there, one_of(dialect, row.target_id, "ids"))
         found = found.with_hint(tables.index_reference, "INDEXED BY index_reference_source", "sqlite")
         return found.order_by(identity).limit(_LIMIT)
-    targets = each_of(bindparam("ids", type_=ARRAY(Text())))
+    targets = each_of(dialect, "ids")
     same = row.target_id == targets.c.value.collate("C")
     each = select(row.id).where(*there, same).offset(literal_column("0")).lateral()
     joined = targets.join(each, literal_column("true"))

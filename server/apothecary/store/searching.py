@@ -13,8 +13,8 @@ from typing import Any
 from apothecary.search.contained import unmarked
 from apothecary.search.predicates import Predicate
 from apothecary.search.query import Cursor, Query
-from apothecary.store import choosing, counting, fulltext, plan, reads, spelling
-from apothecary.store.contract import Hit, Page
+from apothecary.store import choosing, counting, fulltext, plan, reads, spelling, straight
+from apothecary.store.contract import TOLD, Hit, Page
 from apothecary.store.limited import held, limited
 from apothecary.store.listed import listed
 from apothecary.store.listing import Listing, Place, Start
@@ -39,9 +39,9 @@ class SqlSearcher(ABC):
     def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
         """Run a reading statement and fetch all rows, or with `most` those that `limited` keeps."""
 
-    def sequence(self, items: Iterable[str]) -> Any:
+    def sequence(self, items: Iterable[str]) -> str:
         """A list of texts as one bound value."""
-        return json.dumps(list(items)) if self.statements.dialect.name == "sqlite" else list(items)
+        return json.dumps(list(items), ensure_ascii=False)
 
     def listing(self, query: Query, resource_type: str, predicate: Predicate | None) -> Listing:
         """What a query lists of one type."""
@@ -55,7 +55,7 @@ class SqlSearcher(ABC):
         known = query.memo.get(_FIRST)
         if known is not None and query.cursor is None:
             kind, statement, bound = known
-            found = self._hits(query, kind, statement, bound, most)
+            found = self._hits(query, kind, self.rows(statement, bound, most))
             return Page(found[: query.count], more_after=len(found) > query.count, more_before=False)
         backwards = query.cursor is not None and query.cursor.backwards
         # A cursor without an id is the end of the list: nothing lies beyond it.
@@ -64,6 +64,7 @@ class SqlSearcher(ABC):
         wanted = query.count + 1
         found = []
         stopped: Cursor | None = None
+        matches: int | None = None
         parts = self._parts(query)
         there = [(one, ties_with(cursor, one[0], bool(query.sort))) for one in parts]
         left = [(*one, ties) for one, ties in there if ties is not None]
@@ -75,7 +76,7 @@ class SqlSearcher(ABC):
         for resource_type, predicate, ties in reversed(left) if backwards else left:
             place = Place(cursor, ties, backwards)
             limit = wanted if query.sort else wanted - len(found)
-            hits, ends = self._page(query, resource_type, predicate, place, limit, most, looks)
+            hits, ends, matches = self._page(query, resource_type, predicate, place, limit, most, looks)
             found += hits
             if ends is not None:
                 stopped = ends
@@ -90,9 +91,10 @@ class SqlSearcher(ABC):
                 break
         more = len(found) > query.count or stopped is not None
         found = found[: query.count]
+        matches = matches if len(parts) == 1 else None
         if backwards:
-            return Page(found[::-1], more_after=cursor is not None, more_before=more, stopped=stopped)
-        return Page(found, more_after=more, more_before=query.cursor is not None, stopped=stopped)
+            return Page(found[::-1], cursor is not None, more, stopped, matches)
+        return Page(found, more, query.cursor is not None, stopped, matches)
 
     def _parts(self, query: Query) -> list[tuple[str, Predicate | None]]:
         """The types of a query with what is asked of each. Of many types those that hold nothing are left out: to make
@@ -114,12 +116,23 @@ class SqlSearcher(ABC):
         limit: int,
         most: int | None,
         looks: int | None,
-    ) -> tuple[list[Hit], Cursor | None]:
-        """The hits of one type, and where the page ends early, if it does."""
+    ) -> tuple[list[Hit], Cursor | None, int | None]:
+        """The hits of one type, where the page ends early, if it does, and how many hits all pages have, where that was
+        found out.
+        """
         listing = self._remembered(query, resource_type, predicate)
         ends: Cursor | None = None
+        known: dict[int, choosing.Counted] = {}
+        first = self._likeliest(listing, limit, looks)
+        if first is not None:
+            statement, bound = self._straight(listing, first, place, limit)
+            rows = self.rows(statement, bound, most)
+            *_, counted, reached, matches = rows[0]
+            if counted <= first.enough:
+                return self._hits(query, resource_type, [row[:-3] for row in rows if row[0] is not None]), None, matches
+            known = {first.part: (int(counted), reached)}
         found: list[Hit] = []
-        for way in choosing.ways(self, listing, place, limit, looks):
+        for way in choosing.ways(self, listing, place, limit, looks, known):
             ends = way.ends
             found = found if way.goes_on else []
             for begin, where in way.steps:
@@ -128,15 +141,13 @@ class SqlSearcher(ABC):
                 # time.
                 if way.settled and query.cursor is None and len(way.steps) == 1 and len(query.predicates) == 1:
                     query.memo[_FIRST] = resource_type, statement, bound
-                found += self._hits(query, resource_type, statement, bound, most)
+                found += self._hits(query, resource_type, self.rows(statement, bound, most))
                 if len(found) >= limit or _full(found, most):
-                    return found, None
-        return found, ends
+                    return found, None, None
+        return found, ends, None
 
-    def _hits(
-        self, query: Query, resource_type: str, statement: Statement, bound: Sequence[Any], most: int | None
-    ) -> list[Hit]:
-        rows = self.rows(statement, bound, most)
+    def _hits(self, query: Query, resource_type: str, rows: Sequence[Any]) -> list[Hit]:
+        """The rows of a page."""
         if query.scored:
             count = len(query.sort)
             place = next((number for number, one in enumerate(query.sort) if one.column == "score"), count)
@@ -147,6 +158,19 @@ class SqlSearcher(ABC):
         # The columns of a resource, the definitions in force, and the values that it is sorted by.
         hit = Hit._make  # a fifth faster than to name them, and there may be a thousand
         return [hit((resource_type, row[0], row[1], row[2], row[3], row[4], row[6:], None, row[5])) for row in rows]
+
+    def _likeliest(self, listing: Listing, limit: int, looks: int | None) -> choosing.Try | None:
+        """What to try first, where a question has a way to go: SQLite's costs less than a statement that is longer."""
+        return None if self.statements.dialect.name == "sqlite" else choosing.likeliest(listing, limit, looks)
+
+    def _straight(
+        self, listing: Listing, first: choosing.Try, place: Place, limit: int
+    ) -> tuple[Statement, tuple[Any, ...]]:
+        """The statement that tries it, and its values."""
+        build = partial(straight.page, self.statements.dialect, part=first.part, place=place)
+        statement = listed(self.statements, ("straight", first.part, listing.sort, place.shape), listing, build)
+        given = {"limit": limit, "counted": first.counted, "enough": first.enough, "told": max(limit, TOLD + 1)}
+        return statement, statement.bind({**listing.values, **place.values, **given})
 
     def _statement(self, listing: Listing, start: Start, place: Place, limit: int) -> tuple[Statement, tuple[Any, ...]]:
         """The statement for (a part of) one page, and its values."""
@@ -160,25 +184,36 @@ class SqlSearcher(ABC):
 
     def explain(self, query: Query) -> list[str]:
         lines = []
-        sqlite = self.statements.dialect.name == "sqlite"
         for resource_type, predicate in query.predicates.items():
             listing = self.listing(query, resource_type, predicate)
             for number in listing.candidates:
                 counted, _ = choosing.bounded_count(self, listing, number, plan.FEW + 1)
                 lines.append(f"part {number} matches {counted}{' or more' if counted > plan.FEW else ''} rows")
+            first = self._likeliest(listing, query.count + 1, query.looks)
+            if first is not None:
+                statement, bound = self._straight(listing, first, Place(), query.count + 1)
+                lines += self._explained(resource_type, statement, bound)
+                if self.rows(statement, bound)[0][-3] <= first.enough:
+                    continue
             for way in choosing.ways(self, listing, Place(), query.count + 1, query.looks):
                 found = 0
                 for begin, place in way.steps:
                     statement, bound = self._statement(listing, begin, place, query.count + 1)
-                    lines.append(f"{resource_type}: {' '.join(statement.text.split())}")
-                    # PostgreSQL tells how many rows each step really read; SQLite has the way only.
-                    verb = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN (ANALYZE, TIMING OFF)"
-                    explained = Statement(f"{verb} {statement.text}", (), {})
-                    lines += [f"  {row[-1] if sqlite else row[0]}" for row in self.rows(explained, bound)]
+                    lines += self._explained(resource_type, statement, bound)
                     found += len(self.rows(statement, bound)) if way.trial else 0
                 if found > query.count:
                     break
         return lines
+
+    def _explained(self, resource_type: str, statement: Statement, bound: Sequence[Any]) -> list[str]:
+        """A statement and how the database goes about it. PostgreSQL tells how many rows each step really read; SQLite
+        has the way only.
+        """
+        sqlite = self.statements.dialect.name == "sqlite"
+        verb = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN (ANALYZE, TIMING OFF)"
+        told = self.rows(Statement(f"{verb} {statement.text}", (), {}), bound)
+        text = f"{resource_type}: {' '.join(statement.text.split())}"
+        return [text, *(f"  {row[-1] if sqlite else row[0]}" for row in told)]
 
     def count_few(self, query: Query, limit: int) -> int | None:
         result = 0

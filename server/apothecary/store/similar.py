@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any, Protocol
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     ColumnElement,
     Integer,
@@ -87,11 +86,7 @@ def _of(resource_type: str, parameter: str, row: Any) -> tuple[Boolean, Boolean]
 def _frequencies(dialect: Dialect, resource_type: str, parameter: str) -> Select[Any]:
     """(trigram, how many words have it) for each of the `trigrams`, counted no further than `COMMON`."""
     row = tables.vocabulary.c
-    bound = bindparam("trigrams", type_=Text())
-    if dialect.name == "sqlite":
-        listed = func.json_each(bound).table_valued("value")
-    else:
-        listed = each_of(cast(bound, ARRAY(Text())))
+    listed = each_of(dialect, "trigrams")
     same = row.trigram == listed.c.value.collate("C") if dialect.name != "sqlite" else row.trigram == listed.c.value
     some: Select[Any] = select(literal_column("1")).where(*_of(resource_type, parameter, row), same)
     some = some.limit(literal_column(str(COMMON))).correlate(listed)

@@ -9,12 +9,13 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Executable, LargeBinary
-from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.engine import Dialect
-from sqlalchemy.sql import visitors
 
 # All statements together may have so many characters. A database takes some ten times as much for one that it prepared.
 REMEMBERED = 8_000_000
+
+# How a statement asks PostgreSQL for words: https://www.postgresql.org/docs/current/datatype-textsearch.html#DATATYPE-TSQUERY
+_WORDS = " AS TSQUERY)"
 
 # A longer one is not for a database to keep: whoever asks for five hundred shapes of it would fill the memory.
 LONG = 4_000
@@ -76,11 +77,12 @@ class Statements:
             built = build()
             compiled = built.compile(dialect=self.dialect)  # type: ignore[attr-defined] # a select or an insert has it
             constants = {name: value for name, value in compiled.params.items() if value is not None}
-            for_words = self.dialect.name == "postgresql" and _asks_for_words(built)
             columns = list(getattr(built, "selected_columns", ()))
             heavy = tuple(number for number, one in enumerate(columns) if isinstance(one.type, LargeBinary))
             names = tuple(compiled.positiontup or ())
-            found = Statement(str(compiled), names, constants, for_words, len(columns), heavy)
+            text = str(compiled)
+            # Of the text: a walk through the parts of a long chain meets some of them a hundred thousand times.
+            found = Statement(text, names, constants, _WORDS in text, len(columns), heavy)
             with self._lock:
                 self._size += len(found.text) - len(self._known[key].text if key in self._known else "")
                 self._known[key] = found
@@ -100,8 +102,3 @@ def _limited(text: str, width: int, heavy: tuple[int, ...]) -> str:
     before = f"sum({size}) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS before"
     inner = f"SELECT {names}, {before} FROM ({text}) AS page ({names})"  # noqa: S608 (a statement of ours)
     return f"SELECT {names} FROM ({inner}) AS page WHERE coalesce(before, 0) <= %s"  # noqa: S608 (the same)
-
-
-def _asks_for_words(statement: Executable) -> bool:
-    """https://www.postgresql.org/docs/current/datatype-textsearch.html#DATATYPE-TSQUERY"""
-    return any(isinstance(getattr(one, "type", None), TSQUERY) for one in visitors.iterate(statement))  # type: ignore[arg-type] # what is executed is made of such parts

@@ -51,8 +51,10 @@ class Line:
         self._waiting: deque[_Waiting] = deque()
         self._lock = threading.Lock()
 
-    def enter(self, seconds: float = -1, *, joins: bool = False) -> bool:
-        """Wait until this thread may go in; False where it may not within `seconds`, if those are given."""
+    def enter(self, seconds: float = -1, *, joins: bool = False, before: Callable[[], None] | None = None) -> bool:
+        """Wait until this thread may go in; False where it may not within `seconds`, if those are given. Where it has
+        to wait, `before` is called first.
+        """
         with self._lock:
             if self._free:
                 self._free -= 1
@@ -60,6 +62,8 @@ class Line:
             mine = _Waiting(threading.Lock(), joins)
             mine.turn.acquire()
             self._waiting.append(mine)
+        if before is not None:
+            before()
         if mine.turn.acquire(timeout=seconds):
             return True
         with self._lock:
