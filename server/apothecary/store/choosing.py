@@ -7,33 +7,20 @@ order, which no statistics tell: so a walk is tried for some steps, and given up
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 from apothecary.errors import TooCostly
-from apothecary.search.predicates import Chain, Has, Joined, Predicate, ranks
-from apothecary.search.query import Cursor, Query
+from apothecary.search.predicates import Chain, Has, Joined, ranks
+from apothecary.search.query import Cursor
 from apothecary.store import plan, straight
-from apothecary.store.listed import listed
 from apothecary.store.listing import Listing, Place, Start, Until
-from apothecary.store.statements import Statement, Statements
+from apothecary.store.reader import Counted, Reader, bounded_count, first_row
 from apothecary.store.traits import gathered, ordered, rank
 
 Step = tuple[Start, Place]
-Counted = tuple[int, str | None]
-"""How many rows a part has, counted no further than need be, and the id that this reached where they have an order."""
-
-
-class Reader(Protocol):
-    """What runs the statements."""
-
-    statements: Statements
-
-    def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]: ...
-
-    def listing(self, query: Query, resource_type: str, predicate: Predicate | None) -> Listing: ...
 
 
 class Way(NamedTuple):
@@ -363,15 +350,6 @@ def _steps(start: Start, place: Place) -> list[Step]:
     return [(here, place), *((one, end) for one in order[order.index(here) + 1 :])]
 
 
-def bounded_count(reader: Reader, listing: Listing, part: int, limit: int) -> tuple[int, str | None]:
-    """How many rows a part has, counted no further than `limit`, and the id that this reached where they are in the
-    order of ids.
-    """
-    build = partial(plan.bounded_count, reader.statements.dialect, part=part)
-    counted, reached = first_row(reader, listing, ("bounded count", part), build, limit=limit)
-    return int(counted), reached
-
-
 def _tried(reader: Reader, listing: Listing, walk: Start, place: Place, limit: int) -> Until | None:
     """What a walk from a place comes to in as many steps as may be tried for a page; None where it ends before."""
     return _reached(reader, listing, walk, place, _trial(reader), plan.TRIED_FOR_A_HIT * limit)
@@ -393,11 +371,3 @@ def _rare(reader: Reader, listing: Listing, part: int) -> bool:
         return False
     build = partial(plan.sample, reader.statements.dialect, part=part)
     return int(first_row(reader, listing, ("sample", part), build, limit=plan.FEW)[0]) < plan.FEW // 20
-
-
-def first_row(
-    reader: Reader, listing: Listing, key: tuple[Any, ...], build: Callable[[Listing], Any], **named: Any
-) -> Any:
-    """The first row of a statement about a listing; None where there is none."""
-    statement = listed(reader.statements, key, listing, build)
-    return next(iter(reader.rows(statement, statement.bind({**listing.values, **named}))), None)

@@ -13,8 +13,8 @@ from functools import partial
 from apothecary.search.predicates import Not, Or, Predicate, any_of
 from apothecary.search.query import Query
 from apothecary.store import choosing, plan
-from apothecary.store.choosing import Reader, first_row
 from apothecary.store.listing import Listing, Start
+from apothecary.store.reader import Reader, first_row
 from apothecary.store.traits import gathered, sourceable
 
 

@@ -19,6 +19,7 @@ from apothecary.store.limited import held, limited
 from apothecary.store.listed import listed
 from apothecary.store.listing import Listing, Place, Start
 from apothecary.store.order import order_of, ties_with
+from apothecary.store.reader import Counted, bounded_count
 from apothecary.store.rewriting import rewritten
 from apothecary.store.shape import values
 from apothecary.store.statements import Statement, Statements
@@ -121,7 +122,7 @@ class SqlSearcher(ABC):
         """
         listing = self._remembered(query, resource_type, predicate)
         ends: Cursor | None = None
-        known: dict[int, choosing.Counted] = {}
+        known: dict[int, Counted] = {}
         first = self._likeliest(listing, limit, looks)
         if first is not None:
             statement, bound = self._straight(listing, first, place, limit)
@@ -189,7 +190,7 @@ class SqlSearcher(ABC):
         for resource_type, predicate in query.predicates.items():
             listing = self.listing(query, resource_type, predicate)
             for number in listing.candidates:
-                counted, _ = choosing.bounded_count(self, listing, number, plan.FEW + 1)
+                counted, _ = bounded_count(self, listing, number, plan.FEW + 1)
                 lines.append(f"part {number} matches {counted}{' or more' if counted > plan.FEW else ''} rows")
             first = self._likeliest(listing, query.count + 1, query.looks)
             if first is not None:
