@@ -38,7 +38,7 @@ from apothecary.store.limited import in_pieces
 # A transaction holds so many resources, or so many characters of text: large enough that committing costs little,
 # small enough that other writers need not wait long. Where there are no others, it may hold more.
 RESOURCES, CHARACTERS = 1000, 8_000_000
-ALONE = 5
+ALONE = 10
 
 # A load of no more documents is not worth starting other processes for; with more, each prepares so many at a time.
 FEW, CHUNK = 2000, 250
