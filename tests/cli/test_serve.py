@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 
 from apothecary.cli import main
 from apothecary.cli.serve import patiently, serve
-from apothecary.cli.serve_listen import bind, listen, reachable, url
+from apothecary.cli.serve_listen import bind, listen, reachable, start_listening, url
 from apothecary.errors import Busy, StartError, Unreachable
 from apothecary.settings import Settings
 from apothecary.store.migrate import migrate
@@ -102,20 +102,22 @@ def test_connections_are_divided_among_workers_and_the_port_is_kept_from_others(
             bind(Settings(host=host, port=reachable(bound)[1]))
         with ExitStack() as stack:
             stack.enter_context(second)
-            for _ in range(64):
-                stack.enter_context(socket.create_connection(reachable(bound), timeout=PATIENCE))
-            assert _taken(first)
-            assert _taken(second)
-            # Of a worker that is gone for a while the others have the connections, and it has its own when it is back.
-            second.shutdown(socket.SHUT_RDWR)
-            for _ in range(64):
-                stack.enter_context(socket.create_connection(reachable(bound), timeout=PATIENCE))
+
+            def connect() -> None:
+                for _ in range(64):
+                    stack.enter_context(socket.create_connection(reachable(bound), timeout=PATIENCE))
+
+            # Until a worker is there, and while it is replaced, the others have all connections.
+            connect()
             assert _taken(first) == 64
-            second.listen()
-            for _ in range(64):
-                stack.enter_context(socket.create_connection(reachable(bound), timeout=PATIENCE))
-            assert _taken(first)
-            assert _taken(second)
+            for _ in range(2):
+                start_listening(second)
+                connect()
+                assert _taken(first)
+                assert _taken(second)
+                second.shutdown(socket.SHUT_RDWR)
+                connect()
+                assert _taken(first) == 64
 
 
 def _taken(listening: socket.socket) -> int:

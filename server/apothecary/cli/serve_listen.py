@@ -59,19 +59,18 @@ def listen(bound: socket.socket, count: int = 1) -> list[socket.socket]:
     program was quicker.
 
     Of workers that share a socket mostly the same one takes all connections that come at a time, and the others have
-    nothing to do. So the system divides them where it can, which is on Linux; elsewhere the socket is shared.
+    nothing to do. So the system divides them where it can, which is on Linux, among those that listen: `bound` does,
+    and each of the others when its worker is there to answer. Elsewhere the socket is shared.
     """
-    _listen(bound)
+    start_listening(bound)
     if count == 1 or sys.platform != "linux":
         return [bound] * count
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    beside = [_same(bound) for _ in range(count - 1)]
-    for one in beside:
-        _listen(one)
-    return [bound, *beside]
+    return [bound, *(_same(bound) for _ in range(count - 1))]
 
 
-def _listen(bound: socket.socket) -> None:
+def start_listening(bound: socket.socket) -> None:
+    """Let clients connect to a socket. Raises StartError."""
     try:
         bound.listen(BACKLOG)
     except OSError as error:
@@ -84,6 +83,8 @@ def _listen(bound: socket.socket) -> None:
 def _same(bound: socket.socket) -> socket.socket:
     """Another socket at the address of one."""
     made = socket.socket(bound.family, socket.SOCK_STREAM)
+    made.setblocking(False)
+    made.set_inheritable(True)
     options = [(socket.SOL_SOCKET, socket.SO_REUSEADDR), (socket.SOL_SOCKET, socket.SO_REUSEPORT)]
     options += [(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)] if bound.family == socket.AF_INET6 else []
     for level, option in options:

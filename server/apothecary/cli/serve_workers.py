@@ -30,7 +30,7 @@ from granian.server import MPServer
 
 from apothecary.app import Apothecary, create_app
 from apothecary.cli.serve_connections import bound_in_time, end_overdue_bodies, most_connections
-from apothecary.cli.serve_listen import BACKLOG, listen, reachable
+from apothecary.cli.serve_listen import BACKLOG, listen, reachable, start_listening
 from apothecary.cli.serve_log import logging_config, say
 from apothecary.cli.serve_stop import signal_name
 from apothecary.cli.serve_threads import THREADS, Followers, follow
@@ -125,14 +125,12 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
     def _give_socket(self, index: int) -> None:
         """Have the worker that is started next take connections from the socket of this one."""
         one = self._sockets[index]
-        # It may have been shut: it listens again.
-        one.listen(BACKLOG)
         self._ssp, self._sfd, self._sso = None, one.fileno(), one
         self._shd = SocketHolder(self._sfd, False, BACKLOG)
 
-    def _spawn_worker(self, idx: int, *given: Any, **named: Any) -> Any:
+    def _spawn_worker(self, idx: int, target: Any, callback_loader: Callable[..., Any]) -> Any:
         self._give_socket(idx)
-        return super()._spawn_worker(idx, *given, **named)
+        return super()._spawn_worker(idx, target, partial(callback_loader, self._sockets[idx]))
 
     def _spawn_workers(self, *given: Any) -> None:
         if self._shd is None or self._shd.get_fd() != self._sockets[0].fileno():
@@ -180,8 +178,8 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
         before = self._pauses.get(index, 0.0)
         pause = self._pauses[index] = 0.0 if lived >= STEADY else min(max(2 * before, FIRST_PAUSE), LONGEST_PAUSE)
         say(f"{how}: another takes its place{f' in {pause:g} seconds, since it did not live long' if pause else ''}")
-        if pause and len(set(self._sockets)) > 1:
-            # Meanwhile the other workers have all who connect.
+        if len(set(self._sockets)) > 1:
+            # Until it is there the others have all who connect.
             self._sockets[index].shutdown(socket.SHUT_RDWR)
         return pause
 
@@ -203,8 +201,10 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
             return
 
 
-def _application(settings: Settings) -> Apothecary:
-    """The application, made in a worker. A fault that a user can mend ends it with one line."""
+def _application(settings: Settings, listening: socket.socket) -> Apothecary:
+    """The application, made in a worker that takes connections from a socket. A fault that a user can mend ends it with
+    one line.
+    """
     # Until granian takes SIGTERM nothing has been asked of this worker, so the signal just ends it. The others that
     # the supervisor blocked stay blocked: they come to all processes of a terminal, and the supervisor speaks for all.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -229,6 +229,7 @@ def _application(settings: Settings) -> Apothecary:
     # All this stays as long as the worker does. To look for circles in it takes 50 ms, and some request waits for that:
     # https://docs.python.org/3/library/gc.html#gc.freeze
     gc.freeze()
+    start_listening(listening)
     return app
 
 

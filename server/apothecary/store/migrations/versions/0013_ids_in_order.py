@@ -25,6 +25,15 @@ _INDEXES = {
 }
 
 
+def _instead(name: str) -> tuple[str, str]:
+    """What puts the new index in the place of the old one, on PostgreSQL."""
+    return f"DROP INDEX CONCURRENTLY IF EXISTS {name}", f"ALTER INDEX {name}_anew RENAME TO {name}"
+
+
+# What is taken away is there again, with its columns in another order.
+contracts = tuple(statement for name in _INDEXES for statement in _instead(name))
+
+
 def upgrade() -> None:
     """Make each index anew, under another name where others use the old one meanwhile."""
     for name, (table, first, last) in _INDEXES.items():
@@ -45,5 +54,5 @@ def _replace(name: str, table: str, columns: list[str]) -> None:
         return
     create_index(f"{name}_anew", table, columns)
     with op.get_context().autocommit_block():
-        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
-        op.execute(f"ALTER INDEX {name}_anew RENAME TO {name}")
+        for statement in _instead(name):
+            op.execute(statement)
