@@ -299,7 +299,9 @@ def test_a_request_under_way_is_answered_before_the_server_stops(postgresql_data
     url = postgresql_database_url.replace("+psycopg", "")
     with (
         subprocess.Popen(
-            apothecary(port, tmp_path, postgresql_database_url, workers=2), start_new_session=True
+            # Another one might still start, and wait for the lock itself.
+            apothecary(port, tmp_path, postgresql_database_url, workers=1),
+            start_new_session=True,
         ) as server,
         killed_at_the_end(server),
         psycopg.connect(url) as holder,

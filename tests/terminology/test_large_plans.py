@@ -57,7 +57,7 @@ READ = [
 @pytest.mark.parametrize("known", [True, False], ids=["statistics", "none"])
 def test_a_page_of_concepts_reads_no_more_than_it_needs(database_url: str, store: SqlStore, known: bool) -> None:
     """A database that was restored has no statistics until it finds the time to gather them. It may look at each
-    concept then, but not more often.
+    concept then, a few times, and no more: what grows with the square is worse by thousands.
     """
     sqlite = database_url.startswith("sqlite")
     if not sqlite and not known:
@@ -71,7 +71,7 @@ def test_a_page_of_concepts_reads_no_more_than_it_needs(database_url: str, store
     for selection, offset, thousands, rows in READ:
         page, read = reading.of(lambda: system.page(selection, offset, PAGE))  # noqa: B023 (called at once)
         assert page is not None
-        assert read <= (thousands if sqlite else rows if known else 3 * MANY), (selection, read)
+        assert read <= (thousands if sqlite else rows if known else 5 * MANY), (selection, read)
         assert len(page.concepts) == PAGE or page.total is not None, selection
     for ask in (lambda: system.look("1000777"), lambda: system.parents_of("1019999"), lambda: system.find("none")):
         _, read = reading.of(ask)
