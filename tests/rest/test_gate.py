@@ -15,7 +15,7 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from apothecary.app import Apothecary, create_app
-from apothecary.rest.gate import REST, writes
+from apothecary.rest.gate import MANY, REST, writes
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.conformance.harness import told
@@ -182,17 +182,20 @@ def test_who_is_aside_gets_its_turn_back_though_others_had_it(sqlite_database_ur
             assert app.gate._working == {}
 
 
-def test_a_writer_rests_where_a_reader_came_just_before(sqlite_database_url: str) -> None:
+def test_a_writer_rests_where_many_readers_came_just_before(sqlite_database_url: str) -> None:
     with serving(sqlite_database_url) as app:
         rested: list[float] = []
         app.gate.rest = rested.append
         assert ask(app, "POST", "/fhir/Substance", SUBSTANCE).status_code == 201
         assert ask(app, "GET", "/readyz").status_code == 200
-        assert ask(app, "POST", "/fhir/Substance", SUBSTANCE).status_code == 201
+        for number in range(1, MANY):
+            # Another one each time, so that it is not given again, which takes a turn as well.
+            assert ask(app, "GET", f"/fhir/Substance?_count={number}").status_code == 200
+            assert ask(app, "POST", "/fhir/Substance", SUBSTANCE).status_code == 201
         assert rested == []
         assert ask(app, "GET", "/fhir/Substance").status_code == 200
-        assert app.gate._read > 0
-        # As if that had been in this moment.
-        app.gate._read = float("inf")
+        assert app.gate._read[0] > 0
+        # As if they had come in this moment.
+        app.gate._read.extend([float("inf")] * MANY)
         assert ask(app, "POST", "/fhir/Substance", SUBSTANCE).status_code == 201
         assert rested == [REST]

@@ -11,6 +11,7 @@ who read have the turns that they had before.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -39,9 +40,10 @@ CHUNK, BODIES = 64 * 1024, 8
 # Of a body that is not wanted so many times the largest is read, for its sender to get the answer.
 DRAINED = 2
 
-# A writer whose turn comes less than so many seconds after that of a reader rests so long before it begins: a write
-# costs as much as several reads, and keeps the interpreter's lock for longer at a time.
-RECENTLY, REST = 0.005, 0.006
+# A writer whose turn comes where readers had so many turns within so many seconds rests so long before it begins: a
+# write costs as much as several reads, and keeps the interpreter's lock for longer at a time. Who reads before each of
+# its own writes is not so many.
+MANY, RECENTLY, REST = 6, 0.005, 0.006
 
 
 class Work(NamedTuple):
@@ -74,8 +76,8 @@ class Gate:
         # By thread: when it began to read a body, and what it works on. Each thread changes its own key only.
         self._reading: dict[int, float] = {}
         self._working: dict[int, Work] = {}
-        # When the turn of the last reader came, of the monotonic clock.
-        self._read = float("-inf")
+        # When the turns of the last readers came, of the monotonic clock, the oldest first.
+        self._read = deque([float("-inf")] * MANY, MANY)
         self.rest: Callable[[float], None] = time.sleep
 
     def enter(self, environ: dict[str, Any]) -> bool:
@@ -99,8 +101,8 @@ class Gate:
             environ[REFUSED] = error
             raise
         if line is self._readers:
-            self._read = time.monotonic()
-        elif line is self._writers and time.monotonic() - self._read < RECENTLY:
+            self._read.append(time.monotonic())
+        elif line is self._writers and time.monotonic() - self._read[0] < RECENTLY:
             self.rest(REST)
         read = self._limit if "HTTP_CONTENT_ENCODING" in environ else held
         self._working[get_ident()] = Work(time.monotonic(), held, read, line)
