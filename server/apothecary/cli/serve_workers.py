@@ -178,8 +178,9 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
         before = self._pauses.get(index, 0.0)
         pause = self._pauses[index] = 0.0 if lived >= STEADY else min(max(2 * before, FIRST_PAUSE), LONGEST_PAUSE)
         say(f"{how}: another takes its place{f' in {pause:g} seconds, since it did not live long' if pause else ''}")
-        if len(set(self._sockets)) > 1:
-            # Until it is there the others have all who connect.
+        listening = {one for one in self._sockets if one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)}
+        if len(listening) > 1 and self._sockets[index] in listening:
+            # Until it is there the others have all who connect. Where nobody else listens they wait for it.
             self._sockets[index].shutdown(socket.SHUT_RDWR)
         return pause
 
@@ -201,7 +202,7 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
             return
 
 
-def _application(settings: Settings, listening: socket.socket) -> Apothecary:
+def _application(settings: Settings, listening: socket.socket | None = None) -> Apothecary:
     """The application, made in a worker that takes connections from a socket. A fault that a user can mend ends it with
     one line.
     """
@@ -229,7 +230,8 @@ def _application(settings: Settings, listening: socket.socket) -> Apothecary:
     # All this stays as long as the worker does. To look for circles in it takes 50 ms, and some request waits for that:
     # https://docs.python.org/3/library/gc.html#gc.freeze
     gc.freeze()
-    start_listening(listening)
+    if listening is not None:
+        start_listening(listening)
     return app
 
 
