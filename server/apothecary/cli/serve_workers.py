@@ -117,8 +117,10 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
         """SIGHUP is taken as the other signals are, or ignored under `nohup`; granian would replace the workers."""
 
     def _init_shared_socket(self) -> None:
+        # Each before it listens: a connection has what its socket had when it came.
+        bound_in_time(self._bound)
         self._sockets = listen(self._bound, self.workers)
-        for one in self._sockets:
+        for one in self._sockets[1:]:
             bound_in_time(one)
         self._give_socket(0)
 
