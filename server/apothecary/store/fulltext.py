@@ -61,11 +61,12 @@ _POSTGRESQL = (
     "CREATE INDEX IF NOT EXISTS index_text_words ON index_text USING gin (words)",
 )
 
-# SQLite: before passages of a resource go, and after new ones came.
+# SQLite: before passages of a resource go, and after new ones came. These have the largest numbers: those above a
+# number came last, and are not in the index yet.
+LAST = "SELECT coalesce(max(number), 0) FROM index_text"
 FORGET = """INSERT INTO index_text_words (index_text_words, rowid, words)
-    SELECT 'delete', number, words FROM index_text WHERE type = ? AND id = ?"""
-LEARN = """INSERT INTO index_text_words (rowid, words)
-    SELECT number, words FROM index_text WHERE type = ? AND id = ? AND parameter = ? AND row = ?"""
+    SELECT 'delete', number, words FROM index_text WHERE type = ? AND id = ? AND number <= ?"""
+LEARN = "INSERT INTO index_text_words (rowid, words) SELECT number, words FROM index_text WHERE number > ?"
 
 
 # SQLite: all passages anew.

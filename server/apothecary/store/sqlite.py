@@ -20,12 +20,13 @@ from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from apothecary.errors import FhirError, Unreachable
-from apothecary.store import filling, schema, sqlite_alone
+from apothecary.store import filling, fulltext, schema, sqlite_alone
 from apothecary.store.limited import limited
 from apothecary.store.sql import SqlStore, too_complex, too_long
+from apothecary.store.sqlite_connection import SqliteConnection
 from apothecary.store.sqlite_file import DatabaseFile, pragmas
 from apothecary.store.statements import Statement
-from apothecary.store.write import SqlTransaction, Writes
+from apothecary.store.write import Key, SqlTransaction, Writes
 from apothecary.store.writers import Undone, Writers, busy
 
 # How many steps of SQLite's machine pass between two looks at the clock: often enough for a limit of tenths of a
@@ -59,24 +60,6 @@ class Dialect(SQLiteDialect_pysqlite):
     supports_statement_cache = True
 
 
-class _Connection(sqlite3.Connection):
-    """A connection; until when its statement may run: a moment of the monotonic clock, 0 for no limit; and how many
-    characters of long statements it keeps prepared.
-    """
-
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
-        self.deadline = [0.0]
-        self.long = 0
-        self._seen: set[int] = set()
-
-    def keeps(self, statement: Statement) -> None:
-        """It prepares a statement, and knows it from now on."""
-        if statement.is_long and (mark := hash(statement.text)) not in self._seen:
-            self._seen.add(mark)
-            self.long += len(statement.text)
-
-
 class SqliteStore(SqlStore):
     """A store in one file."""
 
@@ -97,18 +80,18 @@ class SqliteStore(SqlStore):
         self._seconds = seconds
         self._lock_seconds = lock_seconds
         self._file = DatabaseFile(path)
-        self._free: list[_Connection] = []
+        self._free: list[SqliteConnection] = []
         self._closed = False
         # Looks for what all others commit, and commits nothing itself; with how many there were of it.
-        self._watch: _Connection | None = None
+        self._watch: SqliteConnection | None = None
         self._watches = 0
         self._watching = threading.Lock()
         super().__init__(Dialect(paramstyle="qmark"))
         self._writes = Writes(self)
-        self._writers: Writers[_Connection] = Writers(self._begin, self._commit, self._give_back, lock_seconds)
+        self._writers: Writers[SqliteConnection] = Writers(self._begin, self._commit, self._give_back, lock_seconds)
 
     @contextmanager
-    def _connection(self) -> Iterator[_Connection]:
+    def _connection(self) -> Iterator[SqliteConnection]:
         """A connection for the block."""
         connection = self._take()
         try:
@@ -118,7 +101,7 @@ class SqliteStore(SqlStore):
         finally:
             self._give_back(connection)
 
-    def _take(self) -> _Connection:
+    def _take(self) -> SqliteConnection:
         """The connection that was used last, whose cache is warm."""
         if self._closed:
             raise Unreachable("the database was closed")
@@ -127,7 +110,7 @@ class SqliteStore(SqlStore):
         except IndexError:
             return self._connect()
 
-    def _give_back(self, connection: _Connection) -> None:
+    def _give_back(self, connection: SqliteConnection) -> None:
         if connection.long <= LONG_KEPT or self._closed:
             self._free.append(connection)
             if self._closed:
@@ -142,21 +125,21 @@ class SqliteStore(SqlStore):
             return
         connection.close()
 
-    def _opened(self) -> _Connection:
+    def _opened(self) -> SqliteConnection:
         # Once it was there, a file that is missing is not to be made anew.
         how = "rw" if self._file.known else "rwc"
-        opened: _Connection = sqlite3.connect(
+        opened: SqliteConnection = sqlite3.connect(
             f"file:{quote(self.path)}?mode={how}",
             uri=True,
             timeout=self._lock_seconds,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=512,
-            factory=_Connection,
+            factory=SqliteConnection,
         )
         return opened
 
-    def _connect(self) -> _Connection:
+    def _connect(self) -> SqliteConnection:
         try:
             connection = self._opened()
         except sqlite3.Error as error:
@@ -191,7 +174,7 @@ class SqliteStore(SqlStore):
             self._give_back(connection)
 
     def rows_of(
-        self, connection: _Connection, statement: Statement, bound: Sequence[Any], most: int | None = None
+        self, connection: SqliteConnection, statement: Statement, bound: Sequence[Any], most: int | None = None
     ) -> list[Any]:
         """The rows of a statement on a connection, within the limit of time."""
         end = connection.deadline[0] = time.monotonic() + self._seconds
@@ -240,12 +223,17 @@ class SqliteStore(SqlStore):
     def transaction(self, *, brief: bool = False) -> Iterator[SqlTransaction]:
         """One writer at a time; readers go on reading the state before it."""
         with self._writing(joins=brief) as connection:
-            transaction = _Transaction(self, self._writes, connection)
-            yield transaction
-            transaction.flush()
+            learnt, transaction = connection.learnt, _Transaction(self, self._writes, connection)
+            try:
+                yield transaction
+                transaction.flush()
+            except BaseException:
+                # What was learnt meanwhile goes with what was written.
+                connection.learnt = learnt
+                raise
 
     @contextmanager
-    def _writing(self, *, joins: bool) -> Iterator[_Connection]:
+    def _writing(self, *, joins: bool) -> Iterator[SqliteConnection]:
         """A connection that writes, for the block; what was written is committed when this returns."""
         try:
             with self._writers.turn(joins=joins) as connection:
@@ -253,10 +241,11 @@ class SqliteStore(SqlStore):
         except sqlite3.Error as error:
             raise self._translate(error) from error
 
-    def _begin(self, seconds: float) -> _Connection:
+    def _begin(self, seconds: float) -> SqliteConnection:
         """A connection with the lock of writers, which other processes may have for `seconds`."""
         self._file.check(self._opened)
         connection = self._take()
+        connection.learnt = None
         try:
             # Where SQLite itself waits, it looks ever more seldom, and those who came later are quicker.
             connection.execute("PRAGMA busy_timeout = 0")
@@ -269,7 +258,8 @@ class SqliteStore(SqlStore):
             raise
         return connection
 
-    def _commit(self, connection: _Connection) -> None:
+    def _commit(self, connection: SqliteConnection) -> None:
+        connection.learn()
         connection.execute("COMMIT")
         # What went to a file without a name is not acknowledged.
         self._file.check(self._opened)
@@ -349,13 +339,25 @@ class SqliteStore(SqlStore):
 class _Transaction(SqlTransaction):
     """An open transaction, whose reads are bounded in time like all others."""
 
-    def __init__(self, store: SqliteStore, writes: Writes, connection: _Connection) -> None:
+    def __init__(self, store: SqliteStore, writes: Writes, connection: SqliteConnection) -> None:
         super().__init__(store, writes, connection)
         self._store = store
         self._connection = connection
+        # While passages are indexed at the end of all, they are neither learnt nor forgotten.
+        self._learns = not store.left_out
+
+    def _before_passages_come(self) -> None:
+        if self._learns:
+            self._connection.before_passages_come()
+
+    def _before_passages_go(self, keys: Sequence[Key]) -> None:
+        if self._learns:
+            self._connection.before_passages_go(keys)
 
     def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
         self.flush()
+        if fulltext.index_text_words.name in statement.text:
+            self._connection.learn()
         return self._store.rows_of(self._connection, statement, bound, most)
 
 

@@ -33,7 +33,7 @@ from apothecary.errors import Conflict
 from apothecary.search.parts import Piece
 from apothecary.search.rows import Indexed
 from apothecary.search.words import trigrams
-from apothecary.store import concept_tables, fulltext, reads, spelling, tables
+from apothecary.store import concept_tables, reads, spelling, tables
 from apothecary.store.concept_write import ConceptWriter
 from apothecary.store.contract import Head, Stored, Transaction
 from apothecary.store.limited import limited
@@ -167,8 +167,6 @@ class SqlTransaction(SqlReader, Transaction):
         self._writes = writes
         self._cursor = cursor
         self.sqlite = store.sqlite
-        # While passages are indexed at the end of all, they are neither learnt nor forgotten one by one.
-        self._learns = store.sqlite and not store.left_out
         self._pending: dict[str, list[tuple[Any, ...]]] = {name: [] for name in tables.INDEXES}
         self._held = 0
         self._new: dict[Key, tuple[Stored, str]] = {}
@@ -305,11 +303,11 @@ class SqlTransaction(SqlReader, Transaction):
             self._contained.clear()
         if not self._held:
             return
+        if self._pending["text"]:
+            self._before_passages_come()
         for name, pending in self._pending.items():
             if pending:
                 self.insert_rows(name, pending)
-                if name == "text" and self._learns:
-                    self.many(fulltext.LEARN, [row[:4] for row in pending])
                 pending.clear()
         self._flush_words()
         self._flush_pieces()
@@ -330,12 +328,17 @@ class SqlTransaction(SqlReader, Transaction):
     def _forget(self) -> None:
         """Delete the index rows of what is stale, and what was contained."""
         keys = list(self._stale)
-        if self._learns:
-            self.many(fulltext.FORGET, keys)
+        self._before_passages_go(keys)
         for statement in self._writes.delete_rows.values():
             self.many(statement.text, keys)
         if self._gone:
             self.many(self._writes.delete_resource.text, list(self._gone))
+
+    def _before_passages_come(self) -> None:
+        """Do what the index of their words needs; nothing where that is one with them."""
+
+    def _before_passages_go(self, keys: Sequence[Key]) -> None:
+        """The same for those of some resources."""
 
     def _flush_words(self) -> None:
         """Write the words that this transaction has not written yet. In order, so that writers of the same words wait

@@ -1,0 +1,52 @@
+"""A connection to SQLite, with what is known of it beyond what SQLite knows."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from apothecary.store import fulltext
+from apothecary.store.statements import Statement
+
+# The largest number that SQLite knows: https://www.sqlite.org/datatype3.html
+LARGEST = 2**63 - 1
+
+
+class SqliteConnection(sqlite3.Connection):
+    """A connection; until when its statement may run: a moment of the monotonic clock, 0 for no limit; and how many
+    characters of long statements it keeps prepared.
+
+    A transaction has the passages that it writes indexed in one go, when somebody asks for words or at its end: FTS5
+    writes a piece of its index for each statement, and then has to merge these (https://www.sqlite.org/fts5.html).
+    """
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.deadline = [0.0]
+        self.long = 0
+        self._seen: set[int] = set()
+        self.learnt: int | None = None
+        """The number of the last passage that is in the index of words; None where all are."""
+
+    def keeps(self, statement: Statement) -> None:
+        """It prepares a statement, and knows it from now on."""
+        if statement.is_long and (mark := hash(statement.text)) not in self._seen:
+            self._seen.add(mark)
+            self.long += len(statement.text)
+
+    def before_passages_come(self) -> None:
+        """Note from where on passages are new. The last number may have become smaller, where passages went."""
+        ((last,),) = self.execute(fulltext.LAST).fetchall()
+        self.learnt = last if self.learnt is None else min(self.learnt, last)
+
+    def before_passages_go(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Take the passages of some resources out of the index, those that are in it."""
+        last = LARGEST if self.learnt is None else self.learnt
+        self.executemany(fulltext.FORGET, [(*key, last) for key in keys])
+
+    def learn(self) -> None:
+        """Index the passages that are new."""
+        if self.learnt is not None:
+            self.execute(fulltext.LEARN, (self.learnt,))
+            self.learnt = None
