@@ -185,3 +185,31 @@ def test_a_parameter_that_cannot_be_evaluated_is_named_and_left_out(
     }
     rows = {(row.parameter, row.code, row.element) for row in found[1].rows(resource) if isinstance(row, TokenRow)}
     assert {("root$1", "active", 1), ("root$1", "active", 2)} <= rows
+
+
+def test_parameters_that_take_the_same_have_their_rows_in_common() -> None:
+    known = registry()
+    resource = {"resourceType": "Medication", "identifier": [{"value": "1"}]}
+    assert [row for row in known.rows(resource) if isinstance(row, TokenRow)] == [TokenRow("=identifier", "", "~1")]
+    older = Registry(FhirVersion.R4, ("Medication",), canonical=known)
+    asked = (
+        known.get("Medication", "identifier"),
+        known.get("Medication", "serial-number"),
+        older.get("Medication", "identifier"),
+    )
+    assert {one.index for one in asked if one} == {"=identifier"}
+    assert [one.code for one in asked if one] == ["identifier", "serial-number", "identifier"]
+    status = known.get("Medication", "status")
+    assert status is not None
+    assert status.index == "status"
+
+
+def test_what_had_its_rows_in_common_keeps_them_where_content_defines_one_of_both_anew() -> None:
+    url = definitions(FhirVersion.R5).search_parameters("Medication")["identifier"].url
+    known = registry(parameter(code="identifier", url=url, expression="Medication.identifier.type"))
+    resource = {
+        "resourceType": "Medication",
+        "identifier": [{"type": {"coding": [{"code": "MR"}]}, "value": "1"}],
+    }
+    found = {(row.parameter, row.code) for row in known.rows(resource) if isinstance(row, TokenRow)}
+    assert found == {("identifier", "~mr"), ("=identifier", "~1"), ("=identifier:of-type", "~1")}

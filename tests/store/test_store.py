@@ -398,3 +398,15 @@ def test_however_many_rows_there_are_each_is_written_once(database_url: str) -> 
                 assert [hit.id for hit in store.search(Query({"Medication": found})).hits] == [f"m{count}"]
     finally:
         store.close()
+
+
+def test_each_of_the_parameters_that_have_rows_in_common_finds_them(store: SqlStore) -> None:
+    put(store, "Medication/a", identifier=[{"system": "s", "value": "1"}])
+    put(store, "Medication/b", at=2000, identifier=[{"value": "2"}], status="active")
+    put(store, "Medication/c", at=3000)
+    for code in ("identifier", "serial-number"):
+        assert find(store, "Medication", f"{code}=1") == ["a"]
+        assert find(store, "Medication", f"{code}=s|") == ["a"]
+        assert find(store, "Medication", f"{code}:missing=true") == ["c"]
+        assert find(store, "Medication", f"{code}:not=1&_sort=-{code}") == ["b", "c"]
+        assert find(store, "Medication", f"{code}=1,2&serial-number=2&identifier=2") == ["b"]

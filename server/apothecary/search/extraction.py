@@ -154,7 +154,8 @@ class Reading:
     def __init__(self, parameters: Iterable[SearchParameter]) -> None:
         self._whole: list[SearchParameter] = []
         """Those to be asked one by one."""
-        ways: list[tuple[Track, _Reader]] = []
+        ways: dict[tuple[int, str], tuple[Track, _Reader]] = {}
+        """One for each set of rows: parameters that have them in common have one name for them."""
         numbers: dict[Hashable, int] = {}
         for parameter in parameters:
             if parameter.code in COLUMNS:
@@ -168,10 +169,10 @@ class Reading:
             for track in tracks:
                 number = numbers.setdefault((track, extract, version), len(numbers))
                 reader = _Reader(len(ways), number, extract, parameter.index, track.type, track.value_set, version)
-                ways.append((track, reader))
-        times = Counter(reader.number for _, reader in ways)
+                ways.setdefault((number, parameter.index), (track, reader))
+        times = Counter(reader.number for _, reader in ways.values())
         self._by_element: dict[str, _Element] = {}
-        for track, reader in ways:
+        for track, reader in ways.values():
             self._branch(track.steps).readers.append(reader._replace(shared=times[reader.number] > 1))
         self.elements: frozenset[str] | None = None if self._whole else frozenset(self._by_element)
         """The elements of a form that are looked at; None for all of it."""

@@ -7,8 +7,8 @@ https://hl7.org/fhir/R5/searchparameter.html
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -188,6 +188,20 @@ def standard_parameters(resource_type: str, version: FhirVersion) -> Iterator[Se
         elif made and (resource_type, code) not in UNSERVED:
             # Not offered rather than refusing every write of the type.
             log.warning("the search parameter %s?%s of FHIR %s is not served: %s", resource_type, code, version, made)
+
+
+def sharing(parameters: Iterable[SearchParameter]) -> Iterator[SearchParameter]:
+    """The parameters of a type, where those that take the same from a resource have their rows in common:
+    `Medication?serial-number=` finds what `identifier` does. They stand under a name that is no code, so that one of
+    these codes may still be defined anew.
+    """
+    every = list(parameters)
+    alike: dict[Hashable, list[SearchParameter]] = {}
+    for one in every:
+        if one.code not in COLUMNS and one.composite is None and not one.of_resource and one.readable:
+            alike.setdefault((one.kind, one.version, one.readable), []).append(one)
+    names = {one.code: f"={same[0].code}" for same in alike.values() if len(same) > 1 for one in same}
+    return (replace(one, indexed_as=names[one.code]) if one.code in names else one for one in every)
 
 
 def unserved(resource_type: str, version: FhirVersion, code: str) -> str | None:

@@ -14,7 +14,7 @@ from apothecary.search.defined import Own
 from apothecary.search.extraction import Convert, Forms, Reading, Rows, bounded
 from apothecary.search.named import NamedQuery
 from apothecary.search.normalisation import STANDARD, Systems
-from apothecary.search.parameter import SearchParameter, standard_parameters
+from apothecary.search.parameter import SearchParameter, sharing, standard_parameters
 from apothecary.search.rows import ContainedRow, Indexed, IndexRow, ReferenceRow, StringRow, TextRow, TokenRow
 from apothecary.search.text import key
 from apothecary.search.words import passages
@@ -22,7 +22,7 @@ from apothecary.terminology.stored import large
 
 # Changes when extraction changes what it writes, so that a database made by an older version is indexed anew. The
 # number is raised by hand, and `tests/search/test_extraction_number.py` says when. The higher one is the newer.
-EXTRACTION = f"18 {keys.fingerprint()}"
+EXTRACTION = f"19 {keys.fingerprint()}"
 
 # A reference that no parameter reads stands in the index under this name: what points to a resource must be known
 # before it is deleted.
@@ -92,9 +92,11 @@ class Registry:
         """All parameters of the type by code, defined ones over standard ones of the same code and URL."""
         loaded = self._loaded.get(resource_type)
         if loaded is None:
-            loaded = {one.code: one for one in standard_parameters(resource_type, self.version)}
-            if self._canonical is not None:
-                loaded = self._mapped(resource_type, loaded, self._canonical)
+            standard = standard_parameters(resource_type, self.version)
+            if self._canonical is None:
+                loaded = {one.code: one for one in sharing(standard)}
+            else:
+                loaded = self._mapped(resource_type, {one.code: one for one in standard}, self._canonical)
             loaded |= self.own.of(self.version, resource_type)
             self._loaded[resource_type] = loaded
         return loaded
