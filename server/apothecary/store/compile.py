@@ -84,7 +84,10 @@ class Compiler(TextCompiler):
         if isinstance(node, Every | Some):
             each = (self.condition(table, one, probing=probing, leader=leader) for one in node.of)
             return and_(*each) if isinstance(node, Every) else or_(*each)
-        column: ColumnElement[Any] = table.c[node.column]
+        column = self.whole(table, node.column)
+        if column is not table.c[node.column]:
+            # No index is of it.
+            return self._compare(column, node)
         # A probe looks one resource up by its key. As a bare column a database may take it for the way in, and walk
         # all rows with the value instead, for every resource that is probed. And where one column leads, PostgreSQL
         # without statistics takes the index of another for as good.

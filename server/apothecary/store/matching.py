@@ -98,6 +98,15 @@ class TextCompiler:
             found.append((apart, identity))
         return found
 
+    def whole(self, row: FromClause, column: str) -> ColumnElement[Any]:
+        """A column of a row of the index. A text that is no longer than its beginning stands there only
+        (`systems.longer`).
+        """
+        found: ColumnElement[Any] = row.c[column]
+        if column not in ("folded", "value"):
+            return found
+        return case((found == constant(""), row.c.prefix), else_=found)
+
     def inside(self, column: ColumnElement[str], value: ColumnElement[str]) -> Boolean:
         """A text has a part."""
         return (func.instr(column, value) if self.sqlite else func.strpos(column, value)) > 0
@@ -115,7 +124,7 @@ class TextCompiler:
         # A longer text is looked at as a whole.
         may_have = or_(known.c.digest != constant(""), self.inside(known.c.prefix, value))
         here = (among(row.c.type, kinds), row.c.parameter == constant(parameter), row.c.prefix == known.c.prefix)
-        has = self.inside(row.c[wanted.column], value)
+        has = self.inside(self.whole(row, wanted.column), value)
         if self.sqlite:
             index = self.alias(spelling.spelling_parts)
             joined = index.join(known, known.c.number == index.c.rowid).outerjoin(row, and_(*here))

@@ -17,13 +17,15 @@ from apothecary.search.rows import (
     QuantityRow,
     ReferenceRow,
     SpellingRow,
+    StringRow,
     TextRow,
     TokenRow,
+    UriRow,
     VocabularyRow,
     apart,
 )
 from apothecary.store import fulltext
-from apothecary.store.systems import short
+from apothecary.store.systems import longer, short
 from apothecary.terminology.stored import LargeCodeSystem
 
 Row = tuple[Any, ...]
@@ -70,6 +72,10 @@ def _add(shaped: Shaped, kind: str, identity: str, rows: Iterable[tuple[int, Ind
             made = (kind, identity, row[0], number, short(row[1]), *row[2:])
         elif isinstance(row, TextRow):
             made = (kind, identity, row[0], number, fulltext.document(kind, row[0], row[1], sqlite=sqlite), *row[2:])
+        elif isinstance(row, StringRow):
+            made = kind, identity, row[0], number, row[1], longer(row[2], row[1]), row[3], row[4]
+        elif isinstance(row, UriRow):
+            made = kind, identity, row[0], number, row[1], longer(row[2], row[1]), row[3]
         elif isinstance(row, SpellingRow):
             shaped.pieces.extend(pieces(row[0]))
             continue
