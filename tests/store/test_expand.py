@@ -25,6 +25,8 @@ HARMLESS = (
     r"ALTER TABLE \w+ ADD COLUMN (IF NOT EXISTS )?\w+ [A-Z]+( COLLATE \"?\w+\"?)? DEFAULT ('[^']*'|-?\w+)( NOT NULL)?$",
     r"ALTER TABLE \w+ ADD CONSTRAINT .* NOT VALID$",
     r"ALTER TABLE \w+ VALIDATE CONSTRAINT ",
+    # It says how the index is made anew one day, and holds up nobody who reads or writes meanwhile.
+    r"ALTER INDEX \w+ SET \(fillfactor = \d+\)$",
     r"COMMENT ON ",
     r"(INSERT INTO|UPDATE|DELETE FROM) (alembic_version|state) ",
     r"(SELECT|SHOW|SET|BEGIN|COMMIT|LOCK TABLE alembic_version) ?",

@@ -54,7 +54,7 @@ def packing() -> list[str]:
     """The statements that write PostgreSQL's keys anew: made row by row, in no order, their pages are hardly more than
     half full (https://www.postgresql.org/docs/current/routine-reindex.html).
     """
-    every = (*(f"{one.name}_pkey" for one in (tables.resource, tables.superseded)), *OF_RESOURCE)
+    every = (*(f"{one.name}_pkey" for one in (tables.resource, tables.superseded)), *sorted(KEPT))
     return [f"REINDEX INDEX {name}" for name in every]
 
 

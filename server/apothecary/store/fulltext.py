@@ -57,7 +57,7 @@ _POSTGRESQL = (
     """CREATE TABLE index_text (
         type TEXT COLLATE "C" NOT NULL, id TEXT COLLATE "C" NOT NULL, parameter TEXT COLLATE "C" NOT NULL,
         row INTEGER NOT NULL, words TSVECTOR NOT NULL, length INTEGER NOT NULL, element SMALLINT NOT NULL)""",
-    "CREATE INDEX index_text_resource ON index_text (type, id)",
+    "CREATE INDEX index_text_resource ON index_text (type, id) WITH (fillfactor = 95)",
     "CREATE INDEX IF NOT EXISTS index_text_words ON index_text USING gin (words)",
 )
 

@@ -18,7 +18,7 @@ from apothecary.store import assertion_tables, bulk_tables, concept_tables, full
 from apothecary.store import feedback_tables as _feedback_tables  # noqa: F401 (its table is one of the metadata)
 
 # The revision that `tables.py` stands for: the newest one in migrations/versions.
-REVISION = "0013"
+REVISION = "0014"
 
 # The oldest revision whose code can use these tables: what the newest migration says.
 USABLE_FROM = "0010"
