@@ -53,7 +53,7 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def _words(text: str) -> list[str]:
-    if text.isascii() and len(text) <= WORD_LENGTH:
+    if text.isascii() and len(text) <= WORD_LENGTH and _APART not in text:
         return text.encode("ascii").translate(_PLAIN).decode("ascii").split()
     return [word[:WORD_LENGTH] for word in WORD.findall(fold(text))]
 
