@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import psycopg
@@ -66,9 +66,13 @@ _UNKNOWN = """SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oi
             OR pg_relation_size(c.oid) / current_setting('block_size')::int > 10 * greatest(c.relpages, 10))"""
 _ONLY_READ = Statement("SELECT current_setting('transaction_read_only')", (), {})
 
+# Compiled once a process: that takes longer than to connect, and who has a standby has two stores.
+_writes = cache(ManyWrites)
+
 log = logging.getLogger("apothecary")
 
 
+@cache
 def _dialect() -> Dialect:
     made: Dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call] # not typed by SQLAlchemy
     return made
@@ -119,7 +123,7 @@ class PostgresqlStore(SqlStore):
         limits = {"statement_timeout": str(int(seconds * 1000)), "jit": "off"} if pooled else {}
         self._limits = [Asked(poolers.settings(limits))] if pooled else []
         super().__init__(_dialect())
-        self._writes = ManyWrites(self)
+        self._writes = _writes(_dialect())
         self._beginning = [*self._limits, *beginning(self._writes, limits)]
 
     @contextmanager

@@ -47,7 +47,7 @@ from apothecary.store.fragments import one_of
 from apothecary.store.limited import PIECE, limited
 from apothecary.store.questions import SYNC, Answer, Asked
 from apothecary.store.sql import SqlStore
-from apothecary.store.statements import Statement
+from apothecary.store.statements import Statement, Statements
 from apothecary.store.write import Key, SqlTransaction, Writes
 
 BEGIN = "BEGIN ISOLATION LEVEL SERIALIZABLE"
@@ -85,9 +85,9 @@ class ManyWrites(Writes):
     which costs Python least. A text with U+0000, which JSONB cannot hold, is stored nowhere.
     """
 
-    def __init__(self, store: SqlStore) -> None:
-        super().__init__(store)
-        get, dialect = store.statements.get, store.statements.dialect
+    def __init__(self, dialect: Dialect) -> None:
+        super().__init__(dialect)
+        get = Statements(dialect).get
         every = {**tables.INDEXES, concept_tables.concept_property.name: concept_tables.concept_property}
         self.listed = {name: get(("insert listed", name), partial(_insert, one)) for name, one in every.items()}
         self.words = get("insert listed words", partial(_insert_missing, tables.vocabulary))

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -42,7 +42,6 @@ _TOO_COMPLEX = (
     *("at most 64 tables in a join", "too many columns", "LIKE or GLOB pattern too complex"),
 )
 
-
 log = logging.getLogger("apothecary")
 
 
@@ -58,6 +57,10 @@ class Dialect(SQLiteDialect_pysqlite):
 
     statement_compiler = _Compiler
     supports_statement_cache = True
+
+
+_DIALECT = Dialect(paramstyle="qmark")
+_writes = cache(Writes)  # compiled once a process, however many stores it has
 
 
 class SqliteStore(SqlStore):
@@ -86,8 +89,8 @@ class SqliteStore(SqlStore):
         self._watch: SqliteConnection | None = None
         self._watches = 0
         self._watching = threading.Lock()
-        super().__init__(Dialect(paramstyle="qmark"))
-        self._writes = Writes(self)
+        super().__init__(_DIALECT)
+        self._writes = _writes(_DIALECT)
         self._writers: Writers[SqliteConnection] = Writers(self._begin, self._commit, self._give_back, lock_seconds)
 
     @contextmanager

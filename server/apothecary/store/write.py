@@ -39,7 +39,7 @@ from apothecary.store.contract import Head, Stored, Transaction
 from apothecary.store.limited import limited
 from apothecary.store.shaping import Shaped, shape
 from apothecary.store.sql import SqlReader, SqlStore
-from apothecary.store.statements import Statement
+from apothecary.store.statements import Statement, Statements
 
 # New rows are held back until there are this many, or the transaction reads something else than a resource by its key,
 # or ends: one call for many is much cheaper.
@@ -61,10 +61,11 @@ class Cursor(Protocol):
 
 
 class Writes:
-    """The writing statements of one store."""
+    """The writing statements of a dialect. They hang on nothing else, so all stores of a process share them."""
 
-    def __init__(self, store: SqlStore) -> None:
-        get = store.statements.get
+    def __init__(self, dialect: Dialect) -> None:
+        statements = Statements(dialect)
+        get = statements.get
         self.supersede = get("supersede", _supersede)
         self.update_resource = get("update resource", _update_resource)
         self.amend = get("amend", _amend)
@@ -75,14 +76,14 @@ class Writes:
             table.name: get(("insert rows", table.name), partial(_insert, table))
             for table in (tables.resource, *concept_tables.TABLES)
         }
-        self.concepts = ConceptWriter(store.statements)
+        self.concepts = ConceptWriter(statements)
         self.delete_rows = {
             name: get(("delete rows", name), partial(_delete_rows, table)) for name, table in tables.INDEXES.items()
         }
         self.contained = get("contained", reads.contained)
         self.newest = get("newest", reads.newest)
         self.delete_resource = get("delete resource", partial(_delete_rows, tables.resource))
-        self.insert_words = get("insert words", partial(_insert_missing, tables.vocabulary, store.statements.dialect))
+        self.insert_words = get("insert words", partial(_insert_missing, tables.vocabulary, dialect))
         self.delete_state = get(
             "delete state", lambda: delete(tables.state).where(tables.state.c.name == bindparam("name", type_=Text()))
         )
