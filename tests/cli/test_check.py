@@ -43,11 +43,11 @@ def found(url: str) -> list[str]:
 
 
 @pytest.fixture
-def filled(database_url: str, tmp_path: Path) -> str:
+def filled(emptied_url: str, tmp_path: Path) -> str:
     """A database with content, versions, a deletion, contained resources, and one written in R4."""
     content = tmp_path / "content"
     resources = [{"resourceType": "Medication", "id": f"m{n}", "status": "active"} for n in range(4)]
-    settings = Settings(database=database_url, content=str(content))
+    settings = Settings(database=emptied_url, content=str(content))
     store = open_store(settings)
     write_content(content, [*resources, CONTAINER])
     sync(settings, store)
@@ -58,7 +58,7 @@ def filled(database_url: str, tmp_path: Path) -> str:
     post(server, "/fhir/r4/Medication", {"resourceType": "Medication", "form": {"text": "tablet"}})
     post(server, "/fhir/r4/MedicationKnowledge", {"resourceType": "MedicationKnowledge", "status": "active"})
     store.close()
-    return database_url
+    return emptied_url
 
 
 def post(server: InProcess, path: str, resource: dict[str, Any]) -> None:

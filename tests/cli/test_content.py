@@ -94,8 +94,8 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, database_url: str) -> Iterator[Place]:
-    made = Place(tmp_path / "content", database_url)
+def place(tmp_path: Path, emptied_url: str) -> Iterator[Place]:
+    made = Place(tmp_path / "content", emptied_url)
     yield made
     made.store.close()
 

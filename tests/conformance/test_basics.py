@@ -30,8 +30,8 @@ def use(identity: str, kind: str = "indication") -> dict[str, Any]:
 
 
 @pytest.fixture
-def server(database_url: str) -> Iterator[InProcess]:
-    settings = Settings(database=database_url, content="")
+def server(emptied_url: str) -> Iterator[InProcess]:
+    settings = Settings(database=emptied_url, content="")
     store = open_store(settings)
     sync(settings, store)
     server = InProcess(settings, store)

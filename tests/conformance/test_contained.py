@@ -52,9 +52,9 @@ def nested(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def changing(database_url: str) -> Iterator[InProcess]:
+def changing(emptied_url: str) -> Iterator[InProcess]:
     """The same, for one test to write to."""
-    server = started(database_url)
+    server = started(emptied_url)
     yield server
     server.store.close()
 
@@ -164,8 +164,8 @@ def test_the_containers_of_a_contained_match_can_be_included(nested: InProcess) 
     assert found == ["mr-custom"]
 
 
-def test_an_inexact_name_finds_what_only_a_contained_resource_has(database_url: str) -> None:
-    settings = Settings(database=database_url, content=str(ROOT / "resources"), resource_types="*")
+def test_an_inexact_name_finds_what_only_a_contained_resource_has(emptied_url: str) -> None:
+    settings = Settings(database=emptied_url, content=str(ROOT / "resources"), resource_types="*")
     store = open_store(settings)
     sync(settings, store)
     server = InProcess(settings, store)

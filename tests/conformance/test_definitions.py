@@ -57,10 +57,10 @@ class Place:
 
 
 @pytest.fixture
-def place(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def place(emptied_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     # Indexing is done when a test says so, unless it lets the threads do it.
     monkeypatch.setattr(Indexing, "wake", lambda self: None)
-    place = Place(database_url)
+    place = Place(emptied_url)
     yield place
     place.store.close()
 
@@ -352,7 +352,7 @@ def test_only_one_process_at_a_time_indexes(place: Place) -> None:
 
 @pytest.mark.parametrize("form", ["package", "xml"])
 def test_the_formulary_guide_is_loaded_as_published_and_found_by_each_of_its_parameters(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str
+    emptied_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str
 ) -> None:
     monkeypatch.setenv("APOTHECARY_RESOURCE_TYPES", "*")
     examples = [*resources_of(GUIDE)]
@@ -360,9 +360,9 @@ def test_the_formulary_guide_is_loaded_as_published_and_found_by_each_of_its_par
         text = resource_xml(one, definitions(FhirVersion.R4))
         (tmp_path / f"{one['resourceType']}-{one['id']}.xml").write_text(text)
     given = GUIDE if form == "package" else tmp_path
-    loaded = CliRunner().invoke(main, ["load", "--database", database_url, "--fhir-version", "R4", str(given)])
+    loaded = CliRunner().invoke(main, ["load", "--database", emptied_url, "--fhir-version", "R4", str(given)])
     assert loaded.exit_code == 0, loaded.output
-    settings = Settings(database=database_url, content="", resource_types="*")
+    settings = Settings(database=emptied_url, content="", resource_types="*")
     store = open_store(settings)
     sync(settings, store)
     assert Indexing(settings, store).run()

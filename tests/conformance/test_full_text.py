@@ -81,9 +81,9 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def own_server(database_url: str, tmp_path: Path) -> Iterator[InProcess]:
+def own_server(emptied_url: str, tmp_path: Path) -> Iterator[InProcess]:
     """A server of this test's own, to write to."""
-    made = serve(database_url, tmp_path / "content")
+    made = serve(emptied_url, tmp_path / "content")
     yield made
     made.store.close()
 
@@ -254,9 +254,9 @@ def test_the_index_follows_every_write(own_server: InProcess) -> None:
     assert find(own_server, "MedicationKnowledge?_content=zopiclone").ids == []
 
 
-def test_the_index_is_made_anew_when_the_parameters_change(database_url: str, tmp_path: Path) -> None:
+def test_the_index_is_made_anew_when_the_parameters_change(emptied_url: str, tmp_path: Path) -> None:
     content = tmp_path / "content"
-    made = serve(database_url, content)
+    made = serve(emptied_url, content)
     (content / "SearchParameter/MedicationKnowledge-drug-name.json").unlink()
     sync(made.settings, made.store)
     again = InProcess(made.settings, made.store)

@@ -32,11 +32,11 @@ def started(url: str, content: Path) -> InProcess:
 
 
 @pytest.fixture
-def servers(database_url: str, tmp_path: Path) -> Iterator[tuple[InProcess, InProcess]]:
+def servers(emptied_url: str, tmp_path: Path) -> Iterator[tuple[InProcess, InProcess]]:
     """Two servers on one database."""
     names = [{"resourceType": "Organization", "id": one, "name": f"Name {one}", "active": True} for one in IDS]
     write_content(tmp_path, names)
-    both = started(database_url, tmp_path), started(database_url, tmp_path)
+    both = started(emptied_url, tmp_path), started(emptied_url, tmp_path)
     yield both
     for one in both:
         one.store.close()

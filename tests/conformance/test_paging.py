@@ -78,12 +78,12 @@ def test_a_page_of_another_type_is_refused(server: InProcess) -> None:
 
 
 @pytest.mark.parametrize("order", ["", "&_sort=status", "&_sort=-_id"])
-def test_resources_written_between_pages_disturb_no_other(database_url: str, tmp_path: Path, order: str) -> None:
+def test_resources_written_between_pages_disturb_no_other(emptied_url: str, tmp_path: Path, order: str) -> None:
     """What was there from the beginning comes exactly once, whatever is added before and behind the page in hand."""
     content = tmp_path / "content"
     write_content(content, [])
     content.mkdir(exist_ok=True)
-    settings = settings_for(database_url, content)
+    settings = settings_for(emptied_url, content)
     store = open_store(settings)
     live = InProcess(settings, store)
     registry = live.service.registry(settings.fhir_version)
@@ -118,10 +118,10 @@ def test_resources_written_between_pages_disturb_no_other(database_url: str, tmp
 @pytest.mark.parametrize("order", ["_lastUpdated", "-_lastUpdated", "-_lastUpdated,-_id"])
 @pytest.mark.parametrize("scope", ["/Organization?", "?_type=Organization,Substance&"])
 def test_pages_in_the_order_of_change_lose_nothing_in_silence_while_others_write(
-    database_url: str, base: str, order: str, scope: str
+    emptied_url: str, base: str, order: str, scope: str
 ) -> None:
     """While the pages are read somebody changes what was seen and what was not."""
-    settings = Settings(database=database_url, content="")
+    settings = Settings(database=emptied_url, content="")
     live = InProcess(settings, open_store(settings))
     clock = [now()]
     live.store.clock = lambda: clock[0]

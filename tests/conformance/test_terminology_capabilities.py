@@ -44,8 +44,8 @@ SYSTEMS = [
 
 
 @pytest.fixture
-def server(database_url: str) -> Iterator[InProcess]:
-    settings = Settings(database=database_url, content="", resource_types="*")
+def server(emptied_url: str) -> Iterator[InProcess]:
+    settings = Settings(database=emptied_url, content="", resource_types="*")
     store = open_store(settings)
     made = InProcess(settings, store)
     for one in SYSTEMS:

@@ -49,10 +49,10 @@ class Content:
 
 
 @pytest.fixture
-def content(tmp_path: Path, database_url: str) -> Iterator[Content]:
+def content(tmp_path: Path, emptied_url: str) -> Iterator[Content]:
     folder = tmp_path / "content"
     folder.mkdir()
-    made = Content(folder, database_url)
+    made = Content(folder, emptied_url)
     yield made
     made.store.close()
 

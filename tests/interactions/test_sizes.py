@@ -22,9 +22,9 @@ LIMIT, COUNT = 5000, 12
 
 
 @pytest.fixture
-def client(database_url: str) -> Iterator[FlaskClient]:
+def client(emptied_url: str) -> Iterator[FlaskClient]:
     """A server of twelve Organizations of about a kilobyte, each a part of the one before."""
-    settings = Settings(database=database_url, content="", answer_limit=LIMIT)
+    settings = Settings(database=emptied_url, content="", answer_limit=LIMIT)
     store = open_store(settings)
     found = create_app(settings, store).test_client()
     for number in range(COUNT):
@@ -111,10 +111,10 @@ def test_what_contains_the_matches_is_bounded_too(client: FlaskClient) -> None:
 
 
 def test_as_many_as_one_likes_are_deleted_though_few_fit_into_memory(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    emptied_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("apothecary.interactions.conditional.PIECE", 2500)
-    settings = Settings(database=database_url, content="", conditional_delete="multiple", page_size_limit=12)
+    settings = Settings(database=emptied_url, content="", conditional_delete="multiple", page_size_limit=12)
     store = open_store(settings)
     found = create_app(settings, store).test_client()
     for number in range(12):

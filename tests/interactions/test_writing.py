@@ -49,8 +49,8 @@ def substance() -> dict[str, Any]:
 
 
 @pytest.fixture
-def app(database_url: str) -> Iterator[Apothecary]:
-    settings = Settings(database=database_url, content="", threads=1, request_seconds=PATIENCE)
+def app(emptied_url: str) -> Iterator[Apothecary]:
+    settings = Settings(database=emptied_url, content="", threads=1, request_seconds=PATIENCE)
     store = open_store(settings)
     yield create_app(settings, store)
     store.close()

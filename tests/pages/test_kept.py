@@ -54,8 +54,8 @@ STRONG = {"resourceType": "MedicationKnowledge", "id": "strong", "status": "acti
 
 
 @pytest.fixture(params=[0, 64 * 1024 * 1024], ids=["computed", "given again"])
-def client(database_url: str, request: pytest.FixtureRequest) -> Iterator[FlaskClient]:
-    with serving(database_url, cache_bytes=request.param, references="allowed") as made:
+def client(emptied_url: str, request: pytest.FixtureRequest) -> Iterator[FlaskClient]:
+    with serving(emptied_url, cache_bytes=request.param, references="allowed") as made:
         yield made
 
 

@@ -75,8 +75,8 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
 
 
 @pytest.fixture
-def client(database_url: str) -> Iterator[FlaskClient]:
-    with serving(database_url) as made:
+def client(emptied_url: str) -> Iterator[FlaskClient]:
+    with serving(emptied_url) as made:
         yield made
 
 

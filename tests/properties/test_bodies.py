@@ -263,9 +263,9 @@ def test_what_is_deep_long_or_large_is_taken_or_refused(scratch: InProcess, name
 
 
 @pytest.fixture
-def scratch(database_url: str) -> Any:
+def scratch(emptied_url: str) -> Any:
     """A server of the test's own, with one Medication."""
-    given_settings = Settings(database=database_url, content="")
+    given_settings = Settings(database=emptied_url, content="")
     store = open_store(given_settings)
     live = InProcess(given_settings, store)
     live.ask(

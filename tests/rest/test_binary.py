@@ -20,8 +20,8 @@ FHIR = {"Accept": "application/fhir+json"}
 
 
 @pytest.fixture
-def client(database_url: str) -> Iterator[FlaskClient]:
-    with serving(database_url, body_limit=LIMIT) as made:
+def client(emptied_url: str) -> Iterator[FlaskClient]:
+    with serving(emptied_url, body_limit=LIMIT) as made:
         yield made
 
 
@@ -194,7 +194,7 @@ def test_other_types_are_asked_for_and_sent_as_before(client: FlaskClient) -> No
     outcome(client.post("/fhir/Organization", data=PDF, headers={"Content-Type": "application/pdf"}), 415)
 
 
-def test_a_server_without_binary_takes_and_gives_none(database_url: str) -> None:
-    with serving(database_url, resource_types="Organization") as client:
+def test_a_server_without_binary_takes_and_gives_none(emptied_url: str) -> None:
+    with serving(emptied_url, resource_types="Organization") as client:
         outcome(client.post("/fhir/Binary", data=PDF, headers={"Content-Type": "application/pdf"}), 404)
         outcome(client.get("/fhir/Binary/a"), 404)

@@ -92,8 +92,8 @@ def outcomes(answer: TestResponse) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def client(database_url: str) -> Any:
-    settings = Settings(database=database_url, content="")
+def client(emptied_url: str) -> Any:
+    settings = Settings(database=emptied_url, content="")
     store = open_store(settings)
     found = create_app(settings, store).test_client()
     assert found.put("/fhir/Organization/o", json={"resourceType": "Organization", "id": "o", "name": "x"}).json

@@ -24,8 +24,8 @@ def organization(identity: str, length: int = 3000) -> bytes:
 
 
 @pytest.fixture
-def client(database_url: str) -> Iterator[FlaskClient]:
-    with serving(database_url, body_limit=LIMIT) as made:
+def client(emptied_url: str) -> Iterator[FlaskClient]:
+    with serving(emptied_url, body_limit=LIMIT) as made:
         for identity, length in (("long", 3000), ("short", 3)):
             assert made.put(f"/fhir/Organization/{identity}", data=organization(identity, length), headers=FHIR)
         yield made

@@ -66,8 +66,8 @@ def written(form: str, value: Any, version: FhirVersion) -> bytes:
 
 
 @pytest.fixture
-def client(database_url: str) -> Iterator[FlaskClient]:
-    with serving(database_url) as made:
+def client(emptied_url: str) -> Iterator[FlaskClient]:
+    with serving(emptied_url) as made:
         yield made
 
 

@@ -26,9 +26,9 @@ REGISTRY = Registry(FhirVersion.R5, ("Medication",))
 
 
 @pytest.fixture
-def client(database_url: str) -> Iterator[FlaskClient]:
+def client(emptied_url: str) -> Iterator[FlaskClient]:
     """Every fourth of the Medications is inactive, and every tenth has a form; all have one word in their texts."""
-    store = open_store(Settings(database=database_url))
+    store = open_store(Settings(database=emptied_url))
     with store.transaction() as transaction:
         for number in range(MANY):
             resource = {
@@ -40,7 +40,7 @@ def client(database_url: str) -> Iterator[FlaskClient]:
             }
             stored = Stored("Medication", f"m{number:03}", 1, 1000 + number, "R5", dumps(resource))
             transaction.write(stored, "PUT", REGISTRY.rows(resource))
-    yield create_app(Settings(database=database_url, content="", total_limit=LIMIT), store).test_client()
+    yield create_app(Settings(database=emptied_url, content="", total_limit=LIMIT), store).test_client()
     store.close()
 
 

@@ -124,10 +124,10 @@ LIMITS = {"FEW": 1, "FEW_LINKED": 1, "VERY_FEW": 0, "TRIED": 1, "TRIED_FOR_A_HIT
 
 
 @pytest.fixture
-def store(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlStore]:
+def store(emptied_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlStore]:
     for name, value in LIMITS.items():
         monkeypatch.setattr(plan, name, value)
-    made = open_store(Settings(database=database_url))
+    made = open_store(Settings(database=emptied_url))
     with made.transaction() as transaction:
         for number, one in enumerate(resources()):
             stored = Stored(one["resourceType"], one["id"], 1, 1000 + number, "R5", dumps(one))
@@ -200,8 +200,8 @@ def followed(store: SqlStore, query: Query, back: bool) -> tuple[list[str], int]
 
 
 @pytest.fixture
-def server(store: SqlStore, database_url: str) -> InProcess:
-    return InProcess(Settings(database=database_url, content="", page_look_limit=LOOKS), store)
+def server(store: SqlStore, emptied_url: str) -> InProcess:
+    return InProcess(Settings(database=emptied_url, content="", page_look_limit=LOOKS), store)
 
 
 def test_the_links_lead_to_all_matches_and_back(server: InProcess) -> None:

@@ -22,11 +22,11 @@ MANY = 40
 
 
 @pytest.fixture
-def store(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlStore]:
+def store(emptied_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlStore]:
     """Medications without a status: m07, m17 (deleted) and m27; inactive are m05, m15, m25, m35; the rest is active."""
     monkeypatch.setattr(plan, "TRIED", 0)
     monkeypatch.setattr(plan, "TRIED_FOR_A_HIT", 1)
-    made = open_store(Settings(database=database_url))
+    made = open_store(Settings(database=emptied_url))
     with made.transaction() as transaction:
         for number in range(MANY):
             status = {5: {"status": "inactive"}, 7: {}}.get(number % 10 if number != 37 else 0, {"status": "active"})

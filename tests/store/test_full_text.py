@@ -18,8 +18,8 @@ from apothecary.store.sql import SqlStore
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[SqlStore]:
-    made = open_store(Settings(database=database_url))
+def store(emptied_url: str) -> Iterator[SqlStore]:
+    made = open_store(Settings(database=emptied_url))
     yield made
     made.close()
 

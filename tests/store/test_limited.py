@@ -26,9 +26,9 @@ KEPT = MOST // EACH + 1
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[SqlStore]:
+def store(emptied_url: str) -> Iterator[SqlStore]:
     """Two types of twenty large resources each, the newest last."""
-    opened = open_store(Settings(database=database_url, threads=4))
+    opened = open_store(Settings(database=emptied_url, threads=4))
     with opened.transaction() as transaction:
         for number in range(COUNT):
             kind = "Organization" if number % 2 else "Medication"

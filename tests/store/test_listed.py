@@ -36,8 +36,8 @@ QUERIES = [
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[SqlStore]:
-    opened = open_store(Settings(database=database_url, threads=4))
+def store(emptied_url: str) -> Iterator[SqlStore]:
+    opened = open_store(Settings(database=emptied_url, threads=4))
     with opened.transaction() as transaction:
         for kind in TYPES:
             resource = {"resourceType": kind, "id": "a", "text": {"div": "<div>word</div>"}}

@@ -24,8 +24,8 @@ LONG = " ".join(f"word{number}" for number in range(1500))
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[SqlStore]:
-    made = open_store(Settings(database=database_url))
+def store(emptied_url: str) -> Iterator[SqlStore]:
+    made = open_store(Settings(database=emptied_url))
     yield made
     made.close()
 

@@ -23,8 +23,8 @@ REGISTRY = Registry(FhirVersion.R5, ("Medication",))
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[SqlStore]:
-    opened = open_store(Settings(database=database_url, threads=2))
+def store(emptied_url: str) -> Iterator[SqlStore]:
+    opened = open_store(Settings(database=emptied_url, threads=2))
     with opened.transaction() as transaction:
         for number in range(3):
             resource = {"resourceType": "Medication", "id": f"m{number}", "meta": {"tag": [tag(number)]}}

@@ -37,8 +37,8 @@ REGISTRY = Registry(FhirVersion.R5, ("AuditEvent", "Bundle", "Medication", "Orga
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[SqlStore]:
-    opened = open_store(Settings(database=database_url, threads=4))
+def store(emptied_url: str) -> Iterator[SqlStore]:
+    opened = open_store(Settings(database=emptied_url, threads=4))
     yield opened
     opened.close()
 
@@ -208,7 +208,7 @@ def test_references_are_followed_in_both_directions(store: SqlStore) -> None:
 
 
 def test_what_points_to_a_resource_is_known_whether_a_parameter_reads_it_or_not(
-    store: SqlStore, database_url: str
+    store: SqlStore, emptied_url: str
 ) -> None:
     to = {"reference": "Organization/o"}
     inside = {"resourceType": "Medication", "id": "i", "marketingAuthorizationHolder": to}
@@ -225,12 +225,12 @@ def test_what_points_to_a_resource_is_known_whether_a_parameter_reads_it_or_not(
     assert ["/".join(key) for key in store.referrers("Organization", "o", 9)] == pointing
     assert store.referrers("Composition", "c", 9) == []
     own = "FROM index_reference WHERE type = 'Medication' AND target_id = 'o'"
-    (counts,) = rows(database_url, f"SELECT id, count(*) {own} GROUP BY id ORDER BY id")
+    (counts,) = rows(emptied_url, f"SELECT id, count(*) {own} GROUP BY id ORDER BY id")
     assert counts == [("both", 1), ("inside", 1), ("read", 1), ("unread", 1)]
 
 
-def test_what_is_remembered_of_a_database_is_what_anybody_wrote_last(store: SqlStore, database_url: str) -> None:
-    other = open_store(Settings(database=database_url))
+def test_what_is_remembered_of_a_database_is_what_anybody_wrote_last(store: SqlStore, emptied_url: str) -> None:
+    other = open_store(Settings(database=emptied_url))
     for number in range(4):
         writer = (store, other)[number % 2]
         for _ in range(2):
@@ -241,9 +241,9 @@ def test_what_is_remembered_of_a_database_is_what_anybody_wrote_last(store: SqlS
     other.close()
 
 
-def test_a_statement_past_its_time_is_given_up_as_busy(database_url: str) -> None:
-    open_store(Settings(database=database_url)).close()
-    hurried = open_store(Settings(database=database_url, request_seconds=0.5))
+def test_a_statement_past_its_time_is_given_up_as_busy(emptied_url: str) -> None:
+    open_store(Settings(database=emptied_url)).close()
+    hurried = open_store(Settings(database=emptied_url, request_seconds=0.5))
     with pytest.raises(Busy, match="longer than the limit"):
         hurried.rows(Statement(ENDLESS, (), {}), ())
 
@@ -295,8 +295,8 @@ def test_state_is_remembered_and_replaced(store: SqlStore) -> None:
         assert store.state("name") == value
 
 
-def test_what_was_written_is_there_when_the_database_is_opened_again(database_url: str) -> None:
-    settings = Settings(database=database_url)
+def test_what_was_written_is_there_when_the_database_is_opened_again(emptied_url: str) -> None:
+    settings = Settings(database=emptied_url)
     first = open_store(settings)
     put(first, "Medication/m")
     first.close()
@@ -314,8 +314,8 @@ def test_a_database_that_cannot_be_used_stops_the_start(url: str) -> None:
 # -- whether anything changed
 
 
-def test_whatever_is_committed_through_any_store_changes_the_state(store: SqlStore, database_url: str) -> None:
-    other = open_store(Settings(database=database_url))
+def test_whatever_is_committed_through_any_store_changes_the_state(store: SqlStore, emptied_url: str) -> None:
+    other = open_store(Settings(database=emptied_url))
     seen = [store.changes()]
     for number, writer in enumerate((store, other, store, other), 1):
         put(writer, "Medication/a", number)
@@ -327,8 +327,8 @@ def test_whatever_is_committed_through_any_store_changes_the_state(store: SqlSto
     other.close()
 
 
-def test_what_only_reads_leaves_the_state_as_it_was(store: SqlStore, database_url: str) -> None:
-    other = open_store(Settings(database=database_url))
+def test_what_only_reads_leaves_the_state_as_it_was(store: SqlStore, emptied_url: str) -> None:
+    other = open_store(Settings(database=emptied_url))
     put(store, "Medication/a")
 
     # A server's own housekeeping may come between, but not for ever.
@@ -343,8 +343,8 @@ def test_what_only_reads_leaves_the_state_as_it_was(store: SqlStore, database_ur
     other.close()
 
 
-def test_what_another_has_begun_and_not_committed_is_no_change_until_it_is(store: SqlStore, database_url: str) -> None:
-    other = open_store(Settings(database=database_url))
+def test_what_another_has_begun_and_not_committed_is_no_change_until_it_is(store: SqlStore, emptied_url: str) -> None:
+    other = open_store(Settings(database=emptied_url))
     with other.transaction() as transaction:
         transaction.set_state("any", "thing")
         began = store.changes()
@@ -385,8 +385,8 @@ def test_an_engine_that_only_speaks_the_language_is_not_believed(version: str, t
     assert (GENUINE.match(version) is not None) is trusted
 
 
-def test_however_many_rows_there_are_each_is_written_once(database_url: str) -> None:
-    store = open_store(Settings(database=database_url))
+def test_however_many_rows_there_are_each_is_written_once(emptied_url: str) -> None:
+    store = open_store(Settings(database=emptied_url))
     try:
         for count in (1, TOGETHER - 1, TOGETHER, TOGETHER + 1, 3 * TOGETHER + 5):
             stored = Stored("Medication", f"m{count}", 1, 1_700_000_000_000_000 + count, "R5", b"{}")
