@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +45,28 @@ VALIDATOR = (
 NOT_FOR_THE_VALIDATOR = {"flask", "werkzeug", "sqlalchemy", "psycopg", "sqlite3", "fhir", "pydantic"}
 
 
+@lru_cache(maxsize=4)
+def parsed(source: str) -> ast.Module:
+    """The syntax tree of a source; that of the last ones is known to all who ask of the same module."""
+    return ast.parse(source)
+
+
 def dotted_name(path: Path) -> str:
     """`server/apothecary/rest/__init__.py` -> `apothecary.rest`."""
     parts = path.relative_to(SERVER).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@pytest.fixture(scope="module", params=MODULES, ids=dotted_name)
+def path(request: pytest.FixtureRequest) -> Path:
+    """A module. All that is asked of it is asked in a row, and so it is parsed once."""
+    found: Path = request.param
+    return found
+
+
 def names_used(source: str) -> Iterator[tuple[int, str]]:
     """Line and dotted name of everything absolute that `source` imports, and of every attribute of a module."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         match node:
             case ast.Import(names=names):
                 yield from ((node.lineno, alias.name) for alias in names)
@@ -76,7 +90,6 @@ def is_within(name: str, parent: str) -> bool:
     return name == parent or name.startswith(parent + ".")
 
 
-@pytest.mark.parametrize("path", MODULES, ids=dotted_name)
 def test_a_library_is_used_only_where_it_belongs(path: Path) -> None:
     assert misplaced(dotted_name(path), path.read_text()) == []
 
@@ -103,7 +116,7 @@ def unprepared(source: str) -> list[int]:
     another that uses it ends the process by SIGSEGV.
     """
     found = []
-    tree = ast.parse(source)
+    tree = parsed(source)
     functions = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
     inside = {id(node) for function in functions for node in ast.walk(function)}
     # One thread after the other is no danger.
@@ -122,7 +135,6 @@ def unprepared(source: str) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=dotted_name)
 def test_what_msgspec_decodes_is_known_to_it_before_threads_begin(path: Path) -> None:
     assert unprepared(path.read_text()) == []
 
@@ -141,11 +153,10 @@ def test_a_type_that_msgspec_meets_late_is_noticed(source: str, lines: list[int]
     assert unprepared(source) == lines
 
 
-@pytest.mark.parametrize("path", MODULES, ids=dotted_name)
 def test_a_module_says_what_it_is_for_and_stays_readable(path: Path) -> None:
     source = path.read_text()
     if source.strip():
-        assert ast.get_docstring(ast.parse(source)), "the module has no docstring"
+        assert ast.get_docstring(parsed(source)), "the module has no docstring"
     assert len(source.splitlines()) <= 400, "split the module: it holds more than one idea"
 
 
@@ -176,7 +187,7 @@ def is_held(module: str) -> bool:
 
 def imported_modules(source: str, modules: Mapping[str, str]) -> Iterator[tuple[str, bool]]:
     """Which of `modules` a source imports, at any place, and whether only under TYPE_CHECKING."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     for_types = {
         id(inner)
         for node in ast.walk(tree)
