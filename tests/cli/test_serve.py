@@ -23,6 +23,7 @@ from apothecary.cli.serve_listen import bind, listen, reachable, start_listening
 from apothecary.errors import Busy, StartError, Unreachable
 from apothecary.settings import Settings
 from apothecary.store.migrate import migrate
+from apothecary.store.postgresql import await_server
 from tests.cli.serving import PATIENCE, environment, started
 
 SECRET = "hunter2"  # noqa: S105 (nobody's)
@@ -353,6 +354,7 @@ def test_a_database_that_another_keeps_locked_stops_the_start_in_one_line(
     from apothecary.store.sqlite import SqliteStore
 
     monkeypatch.setitem(SqliteStore.__init__.__kwdefaults__, "lock_seconds", 0.01)
+    monkeypatch.setattr(patiently, "__defaults__", (0.01,))
     for begin in ("BEGIN EXCLUSIVE", "BEGIN IMMEDIATE"):
         path = tmp_path / f"{begin}.db"
         if "IMMEDIATE" in begin:
@@ -409,7 +411,8 @@ def test_what_postgresql_refuses_is_told_in_one_line(command: str, postgresql_ur
 
 
 @pytest.mark.slow
-def test_a_postgresql_server_that_is_not_there_is_told_in_one_line() -> None:
+def test_a_postgresql_server_that_is_not_there_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(await_server.__kwdefaults__, "seconds", 0.1)
     with taken() as port:
         pass
     database = f"postgresql://u:{SECRET}@127.0.0.1:{port}/db"
