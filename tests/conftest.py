@@ -51,6 +51,15 @@ def pytest_configure_node(node: WorkerController) -> None:
     node.workerinput["postgresql_owner"] = node.config.stash[_OWNER]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """With `-n auto`, half as many processes again as there are processors: a good part of the time a test waits, for
+    another process, a database or a clock.
+    """
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors + processors // 2
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the session's PostgreSQL, if any test wanted one, after the last worker is done."""
     if not hasattr(config, "workerinput") and _DIRECTORY in config.stash:
