@@ -34,9 +34,10 @@ def read(path: Path) -> dict[str, Any]:
 
 def jobs() -> list[Any]:
     return [
-        pytest.param(path.name, name, read(path)["jobs"], id=f"{path.name} {name}")
+        pytest.param(path.name, name, every, id=f"{path.name} {name}")
         for path in WORKFLOWS
-        for name in read(path)["jobs"]
+        for every in [read(path)["jobs"]]
+        for name in every
     ]
 
 
