@@ -169,7 +169,7 @@ def test_a_token_that_another_key_signed_is_none(http: FlaskClient, provider: Pr
 
 def test_an_issuer_that_cannot_be_reached_is_answered_with_503(http: FlaskClient, provider: Provider) -> None:
     lost = provider.token(iss="https://idp.example/other")
-    app_without = http.application.wsgi_app._app._bearers._issuers  # type: ignore[attr-defined]
+    app_without = http.application.wsgi_app._app._bearers._issuers  # type: ignore[attr-defined] # what the layers wrap
     issuer = app_without._by_url["https://idp.example/other"]
     issuer._metadata._fetch = unreachable
     answer = http.get("/fhir/Medication", headers=bearer(lost))
@@ -242,7 +242,7 @@ def test_an_issuer_changes_its_keys(tmp_path: Path) -> None:
     assert asked == ["https://idp.example/.well-known/openid-configuration", "https://idp.example/keys"]
     generation = issuers.generation
     keys[:] = [second.key]
-    remote = issuers.first._keys  # type: ignore[union-attr]
+    remote = issuers.first._keys  # type: ignore[union-attr] # what it asks by
     remote._clock = lambda: time.monotonic() + 60
     assert issuers.grant(Signed.read(second.token())).client == "app"
     assert issuers.generation == generation + 1

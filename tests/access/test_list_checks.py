@@ -27,7 +27,7 @@ RESOURCES: list[dict[str, Any]] = [
 
 def hook(client: FlaskClient, **headers: str) -> Any:
     order = {"resourceType": "MedicationRequest", "id": "o", "status": "draft"}
-    order |= {"medicationCodeableConcept": {"coding": [DRUG]}}  # type: ignore[dict-item]
+    order |= {"medicationCodeableConcept": {"coding": [DRUG]}}  # type: ignore[dict-item] # a mapping of any depth
     condition = {"resourceType": "Condition", "id": "c", "code": {"coding": [CONDITION]}}
     return client.post(
         "/cds-services/order-sign", json=sign(order, prefetch={**NOTHING, "conditions": condition}), headers=headers

@@ -162,7 +162,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "1000000")
             self.end_headers()
             # A byte now and then, for ever: no wait for a single one of them is long.
-            while not self.server.ended.wait(0.01):  # type: ignore[attr-defined]
+            while not self.server.ended.wait(0.01):  # type: ignore[attr-defined] # set below, on this server
                 try:
                     self.wfile.write(b" ")
                 except OSError:
@@ -187,13 +187,13 @@ class Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serving() -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.ended = threading.Event()  # type: ignore[attr-defined]
+        server.ended = threading.Event()  # type: ignore[attr-defined] # an attribute of the test's own
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"
         finally:
-            server.ended.set()  # type: ignore[attr-defined]
+            server.ended.set()  # type: ignore[attr-defined] # the same
             server.shutdown()
             thread.join()
 

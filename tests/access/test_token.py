@@ -286,7 +286,7 @@ def test_clocks_may_differ_by_so_much_and_no_more(tmp_path: Path, claims: dict[s
 
     now = 1_800_000_000
     SENDER.file(tmp_path / "clients")
-    known = Authenticator(Signatures(Clients(tmp_path / "clients"), Never(), clock=lambda: now), [ENDPOINT])  # type: ignore[arg-type]
+    known = Authenticator(Signatures(Clients(tmp_path / "clients"), Never(), clock=lambda: now), [ENDPOINT])  # type: ignore[arg-type] # as far as it is asked
     assertion = SENDER.assertion(**{"exp": now + 100} | {name: now + value for name, value in claims.items()})
     if good:
         assert known.client_of(assertion).id == "pharmacy"

@@ -224,7 +224,7 @@ def test_a_worker_that_ends_again_and_again_is_replaced_more_and_more_slowly(sql
             server.until(lambda ended=ended: living(ended), "lives")  # type: ignore[misc] # called at once
             os.kill(ended, signal.SIGKILL)
             server.says(f"(process {ended}) was killed by SIGKILL: another takes its place")
-            server.until(lambda turn=turn: len(server.worker_ids) == 3 + turn, "a new worker")  # type: ignore[misc]
+            server.until(lambda turn=turn: len(server.worker_ids) == 3 + turn, "a new worker")  # type: ignore[misc] # the turn as it is now
             assert server.get() == 200
         told = [line for line in server.log.splitlines() if "takes its place" in line]
         # On a machine so slow that one lived for long, there is no pause to be told of.

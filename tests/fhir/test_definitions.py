@@ -410,6 +410,6 @@ def test_threads_see_the_same_tables() -> None:
 def test_what_is_handed_out_cannot_be_changed() -> None:
     structure = definitions(R5).structure("Medication")
     with pytest.raises(AttributeError):
-        structure.kind = "backbone"  # type: ignore[misc]
+        structure.kind = "backbone"  # type: ignore[misc] # what is refused is what is tried
     with pytest.raises(TypeError):
-        structure.properties["x"] = structure.properties["id"]  # type: ignore[index]
+        structure.properties["x"] = structure.properties["id"]  # type: ignore[index] # the same

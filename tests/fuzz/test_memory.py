@@ -103,4 +103,4 @@ def test_a_run_whose_client_fails_does_not_pass_for_one_that_ended() -> None:
             raise Broken(name)
 
     with pytest.raises(Broken):
-        Run(Nothing(), 1, 0, 10, 1, 1)()  # type: ignore[arg-type]
+        Run(Nothing(), 1, 0, 10, 1, 1)()  # type: ignore[arg-type] # nothing of a server

@@ -66,7 +66,7 @@ class Holder:
         answer = detect(self.service, FhirVersion.R5, BASE, asked(make, listed))
         keys = [one.key for one in answer.issues if one.kind not in INFORMATION]
         assert len(keys) == len(set(keys)), "a finding stands there once"
-        return set(keys)  # type: ignore[arg-type]
+        return set(keys)  # type: ignore[arg-type] # the keys of the product are those of the model
 
 
 def asked(make: issue_worlds.Builder, listed: JSON) -> Asked:

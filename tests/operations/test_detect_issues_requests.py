@@ -266,7 +266,7 @@ def test_whether_somebody_of_seventeen_and_a_half_is_meant_by_up_to_seventeen_is
 
 def test_a_warning_on_breast_feeding_is_told_as_one_on_pregnancy_is(server: InProcess) -> None:
     given = [{"name": "medication", "valueString": B}]
-    given += [{"name": name, "valueBoolean": True} for name in ("pregnant", "lactating")]  # type: ignore[dict-item]
+    given += [{"name": name, "valueBoolean": True} for name in ("pregnant", "lactating")]  # type: ignore[dict-item] # values of any kind
     answer = post(server, {"resourceType": "Parameters", "parameter": given})
     assert stated(answer) == [("LACT", "milk"), ("PREG", "bump")]
     for name, code in (("pregnancy", "42228-7"), ("breast-feeding", "77290-5")):

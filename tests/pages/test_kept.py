@@ -181,7 +181,7 @@ def test_a_drug_with_more_statements_than_a_page_holds_says_so_and_shows_what_is
 )  # fmt: skip
 def test_a_page_stays_small_whatever_its_resource_holds(tmp_path: Path, name: str, value: Any) -> None:
     with serving(f"sqlite:///{tmp_path / 'a.db'}") as client:
-        put(application(client).service.store, drug() | {name: value})  # type: ignore[arg-type]
+        put(application(client).service.store, drug() | {name: value})  # type: ignore[arg-type] # a store of SQL
         for address in (DRUG, "/fhir/r4/MedicationKnowledge/d", f"{DRUG}/_history", f"{DRUG}?_summary=data",
                         "/fhir/MedicationKnowledge"):  # fmt: skip
             answer = client.get(address, headers=HTML)
@@ -208,7 +208,7 @@ STRANGE: list[dict[str, Any]] = [
 def test_what_was_loaded_in_a_strange_form_has_a_page(tmp_path: Path) -> None:
     with serving(f"sqlite:///{tmp_path / 'a.db'}") as client:
         for number, one in enumerate(STRANGE):
-            put(application(client).service.store, one | {"id": f"x{number}"})  # type: ignore[arg-type]
+            put(application(client).service.store, one | {"id": f"x{number}"})  # type: ignore[arg-type] # the same
             kind = one["resourceType"]
             for address in (f"{kind}/x{number}", f"{kind}/x{number}/_history", f"{kind}?_id=x{number}"):
                 page(client, f"/fhir/{address}")

@@ -303,7 +303,7 @@ def test_nothing_of_a_resource_acts_in_a_page(client: FlaskClient, vector: str) 
     }
     div = f"<div {XHTML}>{vector}</div>"
     # What validation would refuse may have been loaded without it.
-    put(client.application.service.store, resource | {"text": {"status": "generated", "div": div}})  # type: ignore[attr-defined]
+    put(client.application.service.store, resource | {"text": {"status": "generated", "div": div}})  # type: ignore[attr-defined] # an Apothecary
     for address in ("/fhir/Organization/a", "/fhir/Organization", "/fhir/Organization/a/_history",
                     "/fhir/Organization?name=" + "%3Cscript%3E", "/"):  # fmt: skip
         answer = client.get(address, headers=HTML)

@@ -54,7 +54,7 @@ def comparable(value: Any) -> Any:
 def read(form: str, text: bytes, version: FhirVersion) -> Any:
     if form == "json":
         return parse(text)
-    document = read_bytes("x", text, form, version)  # type: ignore[arg-type]
+    document = read_bytes("x", text, form, version)  # type: ignore[arg-type] # one of the forms, by name
     assert not [one for one in document.issues if one.issue.severity in ("error", "fatal")]
     return document.value
 

@@ -58,7 +58,7 @@ def test_a_card_says_what_is_stated_how_severe_it_is_called_by_whom_and_why_it_c
     ],
 )
 def test_a_card_is_as_urgent_as_the_source_calls_it(kind: str, severity: str | None, shown: str) -> None:
-    card = cards(Found([replace(FINDING, kind=kind, severity=severity)]), {0}, BASE)[0]  # type: ignore[arg-type]
+    card = cards(Found([replace(FINDING, kind=kind, severity=severity)]), {0}, BASE)[0]  # type: ignore[arg-type] # one of the kinds and severities
     assert card["indicator"] == shown
 
 

@@ -68,7 +68,7 @@ def test_it_reads_as_if_it_were_made_for_the_type(store: SqlStore, text: str) ->
 
 
 def _page(store: SqlStore, listing: object, start: object, place: Place) -> object:
-    return plan.page(store.statements.dialect, listing, start, place)  # type: ignore[arg-type]
+    return plan.page(store.statements.dialect, listing, start, place)  # type: ignore[arg-type] # as they come
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_what_a_span_may_meet_in_two_ways_is_looked_for_in_two_places(table: str
     above, within = Compare("high", ">", 9), Every((Compare("low", ">=", 5), Compare("high", "<=", 9)))
     found = rewritten(Row(table, "x", Some((above, within))))  # type: ignore[arg-type] # one of the tables
     assert isinstance(found, Or)
-    assert found.of[0] == Row(table, "x", above)  # type: ignore[arg-type]
+    assert found.of[0] == Row(table, "x", above)  # type: ignore[arg-type] # one of the tables
     assert len(found.of) == 2
 
 
