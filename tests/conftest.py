@@ -52,10 +52,12 @@ def pytest_configure_node(node: WorkerController) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
+def pytest_xdist_auto_num_workers() -> int | None:
     """With `-n auto`, half as many processes again as there are processors: a good part of the time a test waits, for
-    another process, a database or a clock.
+    another process, a database or a clock. PYTEST_XDIST_AUTO_NUM_WORKERS, which xdist itself reads, says otherwise.
     """
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return processors + processors // 2
 
