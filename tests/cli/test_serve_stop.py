@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -197,6 +197,30 @@ def test_a_worker_that_is_killed_is_replaced_and_the_log_says_so(workers: int, s
             assert server.get() == 200
         server.signal(signal.SIGTERM, group=False)
         assert server.ends() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers share a socket")
+def test_while_a_worker_ends_in_order_the_others_have_all_who_connect(sqlite_database_url: str) -> None:
+    with started(database=sqlite_database_url, workers=2) as server, ExitStack() as stack:
+        assert server.get() == 200
+        ended = server.worker_ids[0]
+        server.until(lambda: len(listening(server, ended)) == 2, "both listen")
+        for _ in range(16):
+            # Enough for each worker to have one, which it waits for.
+            never = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            never.sendall(b"POST /fhir/Medication HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+        assert server.get() == 200
+        os.kill(ended, signal.SIGTERM)
+        server.until(lambda: len(listening(server, ended)) == 1, "listens no more")
+        for _ in range(32):
+            assert server.get() == 200
+        assert living(ended)
+
+
+def listening(server: Served, worker: int) -> list[str]:
+    """The lines of Linux that tell of sockets which listen on a server's port, one each."""
+    lines = Path(f"/proc/{worker}/net/tcp").read_text().splitlines()
+    return [line for line in lines if f":{server.port:04X} 00000000:0000 0A" in line]
 
 
 @pytest.mark.mass

@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 
@@ -78,6 +79,13 @@ def start_listening(bound: socket.socket) -> None:
     bound.setblocking(False)
     # Workers that are not forked inherit it by its number.
     bound.set_inheritable(True)
+
+
+def leave_to_others(one: socket.socket, sockets: Sequence[socket.socket]) -> None:
+    """Let another of the sockets have all who connect; nothing where none of them listens: there they wait."""
+    listening = {each for each in sockets if each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)}
+    if len(listening) > 1 and one in listening:
+        one.shutdown(socket.SHUT_RDWR)
 
 
 def _same(bound: socket.socket) -> socket.socket:

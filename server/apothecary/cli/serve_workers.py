@@ -16,7 +16,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from multiprocessing import resource_tracker
@@ -30,15 +31,16 @@ from granian.server import MPServer
 
 from apothecary.app import Apothecary, create_app
 from apothecary.cli.serve_connections import bound_in_time, end_overdue_bodies, most_connections
-from apothecary.cli.serve_listen import BACKLOG, listen, reachable, start_listening
+from apothecary.cli.serve_listen import BACKLOG, leave_to_others, listen, reachable, start_listening
 from apothecary.cli.serve_log import logging_config, say
 from apothecary.cli.serve_stop import signal_name
 from apothecary.cli.serve_threads import THREADS, Followers, follow
 from apothecary.errors import FhirError, StartError
 from apothecary.settings import Settings
 
-# How often a worker looks whether its supervisor lives, and the supervisor whether the port answers, in seconds.
-WATCH, PROBE = 1.0, 0.02
+# How often a worker looks whether its supervisor lives, and whether it listens itself; and the supervisor whether the
+# port answers. In seconds.
+WATCH, LEAVE, PROBE = 1.0, 0.05, 0.02
 
 # A stop that is sent to all processes of a service may come to a worker first. So long its supervisor then waits for
 # its own, in seconds, before it takes the worker's end for an accident.
@@ -132,7 +134,7 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
 
     def _spawn_worker(self, idx: int, target: Any, callback_loader: Callable[..., Any]) -> Any:
         self._give_socket(idx)
-        return super()._spawn_worker(idx, target, partial(callback_loader, self._sockets[idx]))
+        return super()._spawn_worker(idx, target, partial(callback_loader, self._sockets, idx))
 
     def _spawn_workers(self, *given: Any) -> None:
         if self._shd is None or self._shd.get_fd() != self._sockets[0].fileno():
@@ -168,6 +170,8 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
         """
         ended = self.wrks[index].inner
         ended.join()
+        # Until another is there.
+        leave_to_others(self._sockets[index], self._sockets)
         if self._stopping.wait(SETTLE if ended.exitcode in (0, -signal.SIGTERM) else 0):
             return 0.0
         how = f"worker {index + 1} (process {ended.pid}) {signal_name(ended.exitcode or 0)}"
@@ -180,10 +184,6 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
         before = self._pauses.get(index, 0.0)
         pause = self._pauses[index] = 0.0 if lived >= STEADY else min(max(2 * before, FIRST_PAUSE), LONGEST_PAUSE)
         say(f"{how}: another takes its place{f' in {pause:g} seconds, since it did not live long' if pause else ''}")
-        listening = {one for one in self._sockets if one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)}
-        if len(listening) > 1 and self._sockets[index] in listening:
-            # Until it is there the others have all who connect. Where nobody else listens they wait for it.
-            self._sockets[index].shutdown(socket.SHUT_RDWR)
         return pause
 
     # -- whether the port answers
@@ -204,9 +204,9 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
             return
 
 
-def _application(settings: Settings, listening: socket.socket | None = None) -> Apothecary:
-    """The application, made in a worker that takes connections from a socket. A fault that a user can mend ends it with
-    one line.
+def _application(settings: Settings, sockets: Sequence[socket.socket] = (), index: int = 0) -> Apothecary:
+    """The application, made in a worker that takes connections from the socket with this index. A fault that a user can
+    mend ends it with one line.
     """
     # Until granian takes SIGTERM nothing has been asked of this worker, so the signal just ends it. The others that
     # the supervisor blocked stay blocked: they come to all processes of a terminal, and the supervisor speaks for all.
@@ -232,9 +232,22 @@ def _application(settings: Settings, listening: socket.socket | None = None) -> 
     # All this stays as long as the worker does. To look for circles in it takes 50 ms, and some request waits for that:
     # https://docs.python.org/3/library/gc.html#gc.freeze
     gc.freeze()
-    if listening is not None:
-        start_listening(listening)
+    if sockets:
+        start_listening(sockets[index])
+    if len(set(sockets)) > 1:
+        threading.Thread(target=_leave_at_the_end, args=(sockets, index), name="leaving", daemon=True).start()
     return app
+
+
+def _leave_at_the_end(sockets: Sequence[socket.socket], index: int) -> None:
+    """Wait in a worker until it is asked to end, and granian closes its socket. The supervisor keeps that open, and who
+    connects would be given to it for as long as the requests in flight take.
+    """
+    taken, own = sockets[index].fileno(), sockets[index].dup()
+    with suppress(OSError):
+        while os.path.sameopenfile(taken, own.fileno()):
+            time.sleep(LEAVE)
+    leave_to_others(own, [*sockets[:index], own, *sockets[index + 1 :]])
 
 
 def _reads_wait_for_nothing(settings: Settings) -> bool:
