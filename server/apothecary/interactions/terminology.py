@@ -23,7 +23,6 @@ from apothecary.search.parameters import Registry
 from apothecary.search.predicates import Compare, Resource, all_of
 from apothecary.search.query import Query
 from apothecary.search.text import escape
-from apothecary.search.types import uri
 from apothecary.search.types.base import Request
 from apothecary.store.contract import Hit, Reader
 from apothecary.store.held import HeldCodeSystem
@@ -104,7 +103,7 @@ class Stored:
             return ()
         if self._size > MODELLED or len(self._systems) + len(self._sets) > _NAMES:
             self._systems, self._sets, self._size = {}, {}, 0
-        wanted = uri.predicate("url", None, escape(url), Request())
+        wanted = self._registry.newest.parameters(resource_type)["url"].predicate(None, escape(url), Request())
         others = [Resource(Compare("id", "!=", one)) for one in without]
         query = Query({resource_type: all_of([wanted, *others])}, count=_VERSIONS)
         found = self._reader.search(query, MODELLED).hits

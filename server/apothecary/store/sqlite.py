@@ -23,7 +23,7 @@ from apothecary.errors import FhirError, Unreachable
 from apothecary.store import filling, fulltext, schema, sqlite_alone
 from apothecary.store.limited import limited
 from apothecary.store.sql import SqlStore, too_complex, too_long
-from apothecary.store.sqlite_connection import SqliteConnection
+from apothecary.store.sqlite_connection import SqliteConnection, as_soon_as_free
 from apothecary.store.sqlite_file import DatabaseFile, pragmas
 from apothecary.store.statements import Statement
 from apothecary.store.write import Key, SqlTransaction, Writes
@@ -34,8 +34,6 @@ from apothecary.store.writers import Undone, Writers, busy
 STEPS = 20_000
 # A connection with so many characters of long statements is closed when it is not needed: it takes 5 MB for them.
 LONG_KEPT = 500_000
-# Who waits for another process looks so often, in seconds, and more seldom where it is LONG.
-SOON, LATER, LONG = 0.001, 0.01, 1.0
 # What SQLite says of a statement past its limits, all under the one code for errors.
 _TOO_COMPLEX = (
     *("parser stack overflow", "Expression tree is too large", "too many SQL variables", "too many terms in compound"),
@@ -149,7 +147,7 @@ class SqliteStore(SqlStore):
             raise self._translate(error) from error
         try:
             # Readers then never wait. SQLite does not wait by itself for others who switch it on.
-            _as_soon_as_free(connection, "PRAGMA journal_mode=WAL", self._lock_seconds)
+            as_soon_as_free(connection, "PRAGMA journal_mode=WAL", self._lock_seconds)
             for pragma in self._pragmas:
                 connection.execute(f"PRAGMA {pragma}")
             if not self._file.known:
@@ -253,7 +251,7 @@ class SqliteStore(SqlStore):
             # Where SQLite itself waits, it looks ever more seldom, and those who came later are quicker.
             connection.execute("PRAGMA busy_timeout = 0")
             try:
-                _as_soon_as_free(connection, "BEGIN IMMEDIATE", seconds)
+                as_soon_as_free(connection, "BEGIN IMMEDIATE", seconds)
             finally:
                 connection.execute(f"PRAGMA busy_timeout = {int(self._lock_seconds * 1000)}")
         except BaseException:
@@ -386,17 +384,3 @@ def integrity(connection: sqlite3.Connection) -> list[str]:
     except sqlite3.DatabaseError as error:
         return [str(error)]
     return [] if found == ["ok"] else found
-
-
-def _as_soon_as_free(connection: sqlite3.Connection, statement: str, seconds: float) -> None:
-    """Run a statement that others may keep from running for so many seconds."""
-    began = time.monotonic()
-    while True:
-        waited = time.monotonic() - began
-        try:
-            connection.execute(statement)
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or waited > seconds:
-                raise
-        time.sleep(SOON if waited < LONG else LATER)

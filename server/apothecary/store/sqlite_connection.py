@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from apothecary.store.statements import Statement
 
 # The largest number that SQLite knows: https://www.sqlite.org/datatype3.html
 LARGEST = 2**63 - 1
+# Who waits for another process looks so often, in seconds, and more seldom where it is LONG.
+SOON, LATER, LONG = 0.001, 0.01, 1.0
 
 
 class SqliteConnection(sqlite3.Connection):
@@ -50,3 +53,17 @@ class SqliteConnection(sqlite3.Connection):
         if self.learnt is not None:
             self.execute(fulltext.LEARN, (self.learnt,))
             self.learnt = None
+
+
+def as_soon_as_free(connection: sqlite3.Connection, statement: str, seconds: float) -> None:
+    """Run a statement that others may keep from running for so many seconds."""
+    began = time.monotonic()
+    while True:
+        waited = time.monotonic() - began
+        try:
+            connection.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or waited > seconds:
+                raise
+        time.sleep(SOON if waited < LONG else LATER)
