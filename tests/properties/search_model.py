@@ -479,8 +479,11 @@ def sort_value(parameter: Parameter, resource: Json, descending: bool) -> Any:
 
 
 def ordered(world: World, resource_type: str, keys: Sequence[str], sort: Sequence[tuple[str, bool]]) -> list[str]:
-    """`keys` by several parameters (code, descending); missing values last either way, ids in the end."""
-    result = sorted(keys, key=lambda key: (kind_of(world, key), "#" in key, key))
+    """`keys` by several parameters (code, descending); missing values last either way, ids in the end: the greatest
+    first where the first parameter descends.
+    """
+    result = sorted(keys, reverse=bool(sort) and sort[0][1])
+    result.sort(key=lambda key: (kind_of(world, key), "#" in key))
     for code, descending in reversed(sort):
         values = {key: sort_value(PARAMETERS[resource_type][code], world[key], descending) for key in keys}
         known = [key for key in result if values[key] is not None]
