@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from ipaddress import ip_address
 
@@ -81,11 +81,14 @@ def start_listening(bound: socket.socket) -> None:
     bound.set_inheritable(True)
 
 
-def leave_to_others(one: socket.socket, sockets: Sequence[socket.socket]) -> None:
-    """Let another of the sockets have all who connect; nothing where none of them listens: there they wait."""
-    listening = {each for each in sockets if each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)}
-    if len(listening) > 1 and one in listening:
+def leave_to_others(one: socket.socket, others: Iterable[socket.socket]) -> None:
+    """Let other sockets have all who connect; nothing where none of them listens: there they wait."""
+    if _listens(one) and any(map(_listens, others)):
         one.shutdown(socket.SHUT_RDWR)
+
+
+def _listens(one: socket.socket) -> bool:
+    return bool(one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 def _same(bound: socket.socket) -> socket.socket:

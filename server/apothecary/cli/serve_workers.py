@@ -171,7 +171,7 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
         ended = self.wrks[index].inner
         ended.join()
         # Until another is there.
-        leave_to_others(self._sockets[index], self._sockets)
+        leave_to_others(self._sockets[index], {*self._sockets} - {self._sockets[index]})
         if self._stopping.wait(SETTLE if ended.exitcode in (0, -signal.SIGTERM) else 0):
             return 0.0
         how = f"worker {index + 1} (process {ended.pid}) {signal_name(ended.exitcode or 0)}"
@@ -247,7 +247,7 @@ def _leave_at_the_end(sockets: Sequence[socket.socket], index: int) -> None:
     with suppress(OSError):
         while os.path.sameopenfile(taken, own.fileno()):
             time.sleep(LEAVE)
-    leave_to_others(own, [*sockets[:index], own, *sockets[index + 1 :]])
+    leave_to_others(own, [*sockets[:index], *sockets[index + 1 :]])
 
 
 def _reads_wait_for_nothing(settings: Settings) -> bool:

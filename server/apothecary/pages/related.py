@@ -184,9 +184,10 @@ def _serves(view: View, key: Key) -> bool:
 def _referring(view: View, kind: str, parameter: str, targets: Sequence[Key]) -> Sequence[Key]:
     """What points to one of `targets`, in the order of ids; of very many, some."""
     registry = view.service.registry(FhirVersion.R5)
-    if not targets or not registry.serves(kind) or registry.get(kind, parameter) is None:
+    known = registry.get(kind, parameter) if targets and registry.serves(kind) else None
+    if known is None:
         return []
-    found = view.service.reader.referring(kind, parameter, targets, STATEMENTS + 1)
+    found = view.service.reader.referring(kind, known.index, targets, STATEMENTS + 1)
     return sorted(found, key=lambda one: one[1])
 
 
