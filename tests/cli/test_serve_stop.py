@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import random
@@ -215,6 +216,17 @@ def test_while_a_worker_ends_in_order_the_others_have_all_who_connect(sqlite_dat
         for _ in range(32):
             assert server.get() == 200
         assert living(ended)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have numbers of their own on Linux")
+def test_a_worker_ends_though_the_thread_that_waits_did_not_have_the_signal(sqlite_database_url: str) -> None:
+    with started(database=sqlite_database_url, workers=1) as server:
+        assert server.get() == 200
+        worker = server.worker_ids[0]
+        thread = max(int(one.name) for one in Path(f"/proc/{worker}/task").iterdir())
+        assert thread != worker
+        assert ctypes.CDLL(None).tgkill(worker, thread, signal.SIGTERM) == 0
+        server.says("Stopping worker-1")
 
 
 def listening(server: Served, worker: int) -> list[str]:

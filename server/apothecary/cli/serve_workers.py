@@ -38,8 +38,8 @@ from apothecary.cli.serve_threads import THREADS, Followers, follow
 from apothecary.errors import FhirError, StartError
 from apothecary.settings import Settings
 
-# How often a worker looks whether its supervisor lives, and whether it listens itself; and the supervisor whether the
-# port answers. In seconds.
+# How often a worker looks whether its supervisor lives, and, once it is to end, whether it listens itself; and the
+# supervisor whether the port answers. In seconds.
 WATCH, LEAVE, PROBE = 1.0, 0.05, 0.02
 
 # A stop that is sent to all processes of a service may come to a worker first. So long its supervisor then waits for
@@ -234,20 +234,28 @@ def _application(settings: Settings, sockets: Sequence[socket.socket] = (), inde
     gc.freeze()
     if sockets:
         start_listening(sockets[index])
-    if len(set(sockets)) > 1:
-        threading.Thread(target=_leave_at_the_end, args=(sockets, index), name="leaving", daemon=True).start()
+        asked, told = os.pipe()
+        os.set_blocking(told, False)
+        signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+        threading.Thread(target=_end_in_order, args=(sockets, index, asked), name="ending", daemon=True).start()
     return app
 
 
-def _leave_at_the_end(sockets: Sequence[socket.socket], index: int) -> None:
-    """Wait in a worker until it is asked to end, and granian closes its socket. The supervisor keeps that open, and who
-    connects would be given to it for as long as the requests in flight take.
+def _end_in_order(sockets: Sequence[socket.socket], index: int, asked: int) -> None:
+    """Wait in a worker until it is asked to end, have granian end it, and leave who connects to the others.
+
+    Python takes a signal in the main thread alone, which granian lets wait for an event: a signal that comes when that
+    has begun to wait, but does not sleep yet, would be seen with the next one only. So there is a next one, until
+    granian closes its socket. The supervisor keeps that open, and who connects would be given to it for as long as the
+    requests in flight take.
     """
     taken, own = sockets[index].fileno(), sockets[index].dup()
+    os.read(asked, 1)
     with suppress(OSError):
         while os.path.sameopenfile(taken, own.fileno()):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
             time.sleep(LEAVE)
-    leave_to_others(own, [*sockets[:index], *sockets[index + 1 :]])
+    leave_to_others(own, [one for one in sockets if one is not sockets[index]])
 
 
 def _reads_wait_for_nothing(settings: Settings) -> bool:
