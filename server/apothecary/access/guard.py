@@ -50,8 +50,8 @@ class GuardedStore(GuardedReader, Store):
         self.sqlite = inner.sqlite
 
     @contextmanager
-    def transaction(self, *, brief: bool = False) -> Iterator[Transaction]:
-        with self._store.transaction(brief=brief) as inner:
+    def transaction(self) -> Iterator[Transaction]:
+        with self._store.transaction() as inner:
             yield GuardedTransaction(inner, self._sight)
 
     def write(self, work: Callable[[Transaction], T], *, brief: bool = False) -> T:

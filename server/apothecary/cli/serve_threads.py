@@ -4,8 +4,12 @@ Pattern-Oriented Software Architecture, volume 2).
 SQLite lets go of the interpreter's lock at each row. Where other threads wait for that lock they are woken each time,
 and a search costs a third more for it. So of granian's threads, one for each connection that may need one, all sleep
 but the leader, which answers what comes, while the next requests wait in granian's queue. What waits does not lead: the
-leader hands on before it waits for its turn or for a client, and who writes, or takes longer than `SLOW`, has the lead
-taken away. It goes to sleep when it is done. Where nobody sleeps that could lead, granian starts another thread.
+leader hands on before it waits for its turn or writes, and who takes longer than `SLOW`, for a client perhaps, has the
+lead taken away. It goes to sleep when it is done. Where nobody sleeps that could lead, granian starts another thread.
+
+While many write, each has its body in no time and leads until its turn to write comes, so that no two prepare their
+writes against each other. Where a client was slow to send a body in the last second, or it is quiet, who writes hands
+on at once.
 """
 
 from __future__ import annotations
@@ -29,6 +33,9 @@ THREADS = 512
 # less often where nobody asked for anything in the last second.
 SLOW, IDLE = 0.005, 0.05
 
+# Where no client was slow for so many seconds in which somebody asked, it is thought that bodies are there already.
+TRUST = 1.0
+
 # When nobody asked for anything for so many seconds, all wake: granian ends those that it has no use for.
 QUIET = 30.0
 
@@ -39,12 +46,16 @@ Answering = Callable[[Any, dict[str, Any]], Any]
 class Followers:
     """The threads of a worker, of which one leads."""
 
-    def __init__(self) -> None:
+    def __init__(self, reads: Callable[[int], bool] = lambda _: False) -> None:
+        """`reads` says whether a thread is reading what a client sends."""
+        self._reads = reads
         self._lock = Lock()
         self._leader: int | None = None
         # When the leader began its request, of the monotonic clock; 0 where it waits for one.
         self._since = 0.0
         self._asleep: list[tuple[int, Lock]] = []
+        self.quick = False
+        """Whether somebody asked lately and no client was slow to send a body."""
 
     def begin(self) -> None:
         """This thread has a request. It leads, unless another one is at work that does."""
@@ -81,14 +92,17 @@ class Followers:
 
     def watch(self) -> None:
         """Take the lead away from who is slow, and wake all when it is quiet, for ever."""
-        seen = time.monotonic()
+        seen = slow = time.monotonic()
         while True:
-            time.sleep(SLOW if time.monotonic() - seen < 1 else IDLE)
+            busy = time.monotonic() - seen < 1
+            self.quick = busy and time.monotonic() - slow > TRUST
+            time.sleep(SLOW if busy else IDLE)
             since, now = self._since, time.monotonic()
             seen = since or seen
             if since and now - since > SLOW:
                 with self._lock:
                     if self._since == since:
+                        slow = now if self._reads(self._leader or 0) else slow
                         self._lead_on()
             elif self._asleep and now - seen > QUIET:
                 self.wake()
@@ -132,7 +146,7 @@ def lead(app: WSGIApplication, answering: Callable[[WSGIApplication], Answering]
 
     def answered(protocol: Any, scope: dict[str, Any]) -> Any:
         followers.begin()
-        if scope["REQUEST_METHOD"] in WRITING:
+        if scope["REQUEST_METHOD"] in WRITING and not followers.quick:
             followers.hand_on()
         # What it raises granian answers with 500, for which it needs the thread.
         status = answer(protocol, scope)

@@ -225,7 +225,7 @@ def _application(settings: Settings, sockets: Sequence[socket.socket] = (), inde
         say(f"Error: {error}")
         sys.exit(1)
     if _reads_wait_for_nothing(settings):
-        followers = Followers()
+        followers = Followers(app.gate.reads)
         app.gate.hand_on = followers.hand_on
         follow(followers)
     end_overdue_bodies(app.gate, settings.port, settings.body_seconds)

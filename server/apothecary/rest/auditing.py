@@ -7,9 +7,9 @@ again. What it tells: https://hl7.org/fhir/R5/security.html#audit and `apothecar
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication
 
@@ -52,6 +52,10 @@ class _Hand:
         self.told = False
 
 
+# Of the request, not of the thread: that of another may write for it (`apothecary.store.writers`).
+_hand: ContextVar[_Hand | None] = ContextVar("hand", default=None)
+
+
 class Audited:
     """A WSGI application around another one; what `Service.write` tells of changes."""
 
@@ -62,7 +66,6 @@ class Audited:
         settings = self._settings = service.settings
         self._shown = None if settings.audit_values else asked.shown_with(service.secret)
         self._server = socket.gethostname()
-        self._hands = threading.local()
 
     def around(self, app: WSGIApplication) -> Audited:
         """Stand around `app`."""
@@ -72,7 +75,8 @@ class Audited:
     def __call__(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         if self._app is None:
             raise RuntimeError("there is nothing to record")
-        hand = self._hands.now = _Hand(environ)
+        hand = _Hand(environ)
+        _hand.set(hand)
         environ[CONTINUED] = self._continue
         status, headers = "500", []
 
@@ -85,7 +89,7 @@ class Audited:
         try:
             body = self._app(environ, started)
         finally:
-            self._hands.now = None
+            _hand.set(None)
             refused = self._record(hand, int(status[:3]))
         if refused is not None:
             with suppress(AttributeError):
@@ -102,14 +106,14 @@ class Audited:
             return
         if any(kind == TYPE for kind, _ in touched):
             raise Forbidden("the record of requests is written by the server alone", code="business-rule")
-        hand: _Hand | None = getattr(self._hands, "now", None)
+        hand = _hand.get()
         if hand is not None and touched:
             request = self._request(hand.environ, 200, _changes(touched))
             self._sink.write_within(transaction, events(request, self._server))
 
     def changed(self, touched: Mapping[tuple[str, str], Head]) -> None:
         """A transaction was committed that wrote those."""
-        hand: _Hand | None = getattr(self._hands, "now", None)
+        hand = _hand.get()
         if hand is not None and touched:
             hand.changed |= _changes(touched)
             hand.told = self._sink.transactional

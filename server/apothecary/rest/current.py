@@ -6,21 +6,21 @@ rest of it.
 
 from __future__ import annotations
 
-import threading
+from contextvars import ContextVar
 from typing import Any
 
-_here = threading.local()
+# Not a thread's own: what a request writes may be written by the thread of another (`apothecary.store.writers`).
+_environ: ContextVar[dict[str, Any]] = ContextVar("environ")
 
 
 def begin(environ: dict[str, Any]) -> None:
     """A request begins in this thread."""
-    _here.environ = environ
+    _environ.set(environ)
 
 
 def environ() -> dict[str, Any]:
     """What is known of the request in hand. Only what answers requests may ask."""
-    found: dict[str, Any] = _here.environ
-    return found
+    return _environ.get()
 
 
 def path() -> str:

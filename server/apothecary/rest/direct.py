@@ -17,7 +17,7 @@ from apothecary.rest import current
 from apothecary.rest.admission import admit
 from apothecary.rest.errors import answer_to
 from apothecary.rest.exchange import WHOLE
-from apothecary.rest.gate import Gate
+from apothecary.rest.gate import ONE, Gate
 from apothecary.rest.observe import interaction_of
 from apothecary.rest.routing import MATCHED, Router
 from apothecary.rest.streams import Stream
@@ -52,7 +52,8 @@ class Direct:
         if matched is None or view is None:
             return self._app(environ, start)
         environ[MATCHED] = matched
-        environ[WHOLE] = environ["REQUEST_METHOD"] != "GET"
+        if environ["REQUEST_METHOD"] != "GET":
+            environ[WHOLE] = environ[ONE] = True
         try:
             admit(self._service.settings, environ)
             answer: WSGIApplication = within(self._gate, environ, view, matched[1])

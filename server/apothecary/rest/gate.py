@@ -27,6 +27,9 @@ FREE = frozenset({"/healthz", "/metrics"})
 # Asks only whether the database answers. It has a turn of its own, and is not kept from it by searches.
 PROBE = "/readyz"
 
+# Where the WSGI environment says that all a request does is to write one resource: what it does then is little.
+ONE = "apothecary.one"
+
 # What the interactions read bodies of: https://hl7.org/fhir/R5/http.html#summary
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 WRITING = WITH_BODY | {"DELETE"}
@@ -48,13 +51,15 @@ MANY, RECENTLY, REST = 6, 0.005, 0.006
 
 class Work(NamedTuple):
     """A request in hand: since when (of the monotonic clock), the bytes of its body, what these may become when they
-    are read, and the line that it came from.
+    are read, the line that it came from, whether it writes one resource and no more, and whether it has a turn.
     """
 
     since: float
     held: int
     read: int
     line: Line
+    one: bool
+    turn: bool = True
 
 
 class Gate:
@@ -103,9 +108,10 @@ class Gate:
         if line is self._readers:
             self._read.append(time.monotonic())
         elif line is self._writers and time.monotonic() - self._read[0] < RECENTLY:
+            self.hand_on()
             self.rest(REST)
         read = self._limit if "HTTP_CONTENT_ENCODING" in environ else held
-        self._working[get_ident()] = Work(time.monotonic(), held, read, line)
+        self._working[get_ident()] = Work(time.monotonic(), held, read, line, ONE in environ)
         return True
 
     def _line_up(self, line: Line) -> None:
@@ -127,7 +133,8 @@ class Gate:
     def leave(self) -> None:
         """The request of this thread was worked on."""
         work = self._working.pop(get_ident())
-        work.line.leave()
+        if work.turn:
+            work.line.leave()
         self._count_out(work.line)
         if work.held:
             self._let_go(work.held)
@@ -144,10 +151,11 @@ class Gate:
     @contextmanager
     def aside(self) -> Iterator[None]:
         """In the block the request of this thread, if it has one, waits: its turn is another's meanwhile. Afterwards it
-        has a turn again, however long that takes: what it did is done.
+        has a turn again, however long that takes: what it did is done. Who has only to say so needs none.
 
         All that wait so have read no more than one of the largest bodies: whose body would be more keeps its turn.
         """
+        self.hand_on()
         work = self._working.get(get_ident())
         if work is None or not self._put_aside(work.read):
             yield
@@ -156,7 +164,10 @@ class Gate:
         try:
             yield
         finally:
-            work.line.enter()
+            if work.one:
+                self._working[get_ident()] = work._replace(turn=False)
+            else:
+                work.line.enter()
             self._put_aside(-work.read)
 
     def _put_aside(self, size: int) -> bool:
@@ -193,6 +204,10 @@ class Gate:
             pass  # The client went: there is nobody to answer.
         finally:
             del self._reading[thread]
+
+    def reads(self, thread: int) -> bool:
+        """Whether a thread is reading a body."""
+        return thread in self._reading
 
     def overdue(self) -> bool:
         """Whether a body takes longer to arrive than it may."""

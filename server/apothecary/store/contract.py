@@ -346,12 +346,13 @@ class Store(Reader, Protocol):
     """A database of resources. All methods may be called from many threads."""
 
     @abstractmethod
-    def transaction(self, *, brief: bool = False) -> AbstractContextManager[Transaction]: ...
+    def transaction(self) -> AbstractContextManager[Transaction]: ...
 
     def write(self, work: Callable[[Transaction], T], *, brief: bool = False) -> T:
         """Run `work` in a transaction and commit it; run it again, a bounded number of times, where another came
         between. `work` must have no effect but through its transaction. What is `brief` may be committed together with
-        others, who wait for it. Raises Busy when no try succeeds.
+        others, who wait for it, and be done by the thread of one of them, in the context of the one that asked for it
+        (https://docs.python.org/3/library/contextvars.html). Raises Busy when no try succeeds.
         """
 
     sqlite: bool

@@ -2,6 +2,8 @@
 be cut afterwards.
 
 A page may have fewer matches than `_count` asks for: https://hl7.org/fhir/R5/search.html#count
+
+And what is said of a search that the database does not run, or not to its end.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from apothecary.errors import Busy, TooCostly
 from apothecary.store.contract import Reader, Stored
 
 PIECE = 8 * 1024 * 1024
@@ -47,3 +50,23 @@ def limited(rows: Iterable[Any], most: int, heavy: Sequence[int]) -> list[Any]:
 def held(row: Sequence[Any]) -> int:
     """The bytes in a row's columns of bytes."""
     return sum(len(one) for one in row if isinstance(one, bytes))
+
+
+def too_complex() -> TooCostly:
+    """What a search is answered with that the database refuses for how deeply it is nested, or for how much it names:
+    https://www.sqlite.org/limits.html and https://www.postgresql.org/docs/current/limits.html
+    """
+    return TooCostly(
+        "the search is nested too deeply, or names too much at once, for the database",
+        remedy="Ask in steps: fewer links in a chain, fewer parameters.",
+    )
+
+
+def too_long(seconds: float) -> Busy:
+    """What a statement is answered with that reached the limit of time."""
+    return Busy(
+        f"the search ran longer than the limit of {seconds:g} seconds",
+        code="timeout",
+        remedy="Ask for less: more parameters, fewer chains, a smaller _count.",
+        headers={"Retry-After": "10"},
+    )

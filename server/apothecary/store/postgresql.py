@@ -33,10 +33,10 @@ from apothecary.errors import BadRequest, InsufficientStorage, StartError, Unrea
 from apothecary.store import filling, poolers, postgresql_alone, schema
 from apothecary.store.connections import OPEN, Connection, Connections
 from apothecary.store.faults import one_line
-from apothecary.store.limited import limited
+from apothecary.store.limited import limited, too_complex, too_long
 from apothecary.store.postgresql_transaction import ManyWrites, PostgresqlTransaction, beginning, question
 from apothecary.store.questions import Asked
-from apothecary.store.sql import ATTEMPTS, SqlStore, too_complex, too_long
+from apothecary.store.sql import ATTEMPTS, SqlStore
 from apothecary.store.statements import Statement
 from apothecary.store.write import SqlTransaction
 from apothecary.store.writers import Line
@@ -206,10 +206,10 @@ class PostgresqlStore(SqlStore):
         return (opened, *found[0]) if opened == self._connections.opened else None
 
     @contextmanager
-    def transaction(self, *, brief: bool = False) -> Iterator[SqlTransaction]:
+    def transaction(self) -> Iterator[SqlTransaction]:
         """Serializable: transactions that could not have run one after the other do not both commit, so two conditional
         creates of the same thing cannot both find nothing. Readers outside transactions never wait. Each commits by
-        itself, `brief` or not: one that collides with another would undo those of its group.
+        itself: one that collides with another would undo those of its group.
         """
         with self._line.turn(self._seconds), self.connection() as connection:
             transaction = PostgresqlTransaction(self, self._writes, connection, self._beginning)

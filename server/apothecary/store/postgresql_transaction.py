@@ -132,7 +132,7 @@ class PostgresqlTransaction(SqlTransaction):
             found = self._connection.ask_all([*self._first, *asked])
             newest, _, limits, *found = found[-len(asked) - 3 :]
             barrier = limits.rows[0][-1]
-            self._newest = max(newest.rows[0][0], int(barrier or 0))
+            self.newest = max(newest.rows[0][0], int(barrier or 0))
         return found[len(found) - len(some) :]
 
     def commit(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Executable
 from sqlalchemy.engine import Dialect
 
-from apothecary.errors import Busy, InsufficientStorage, TooCostly, Unreachable
+from apothecary.errors import InsufficientStorage, Unreachable
 from apothecary.fhir.temporal import instant, now
 from apothecary.search.text import key
 from apothecary.store import concept_statements, filling, history, reads, similar
@@ -364,8 +364,7 @@ class SqlStore(SqlReader, Store):
     def _write(self, work: Callable[[Transaction], T], *, brief: bool) -> T:
         for attempt in range(ATTEMPTS):
             try:
-                with self.transaction(brief=brief) as transaction:
-                    result = work(transaction)
+                result = self._attempt(work, brief=brief)
             except (InsufficientStorage, Unreachable):
                 self._failing = True
                 raise
@@ -379,22 +378,7 @@ class SqlStore(SqlReader, Store):
                 return result
         raise busy()
 
-
-def too_complex() -> TooCostly:
-    """What a search is answered with that the database refuses for how deeply it is nested, or for how much it names:
-    https://www.sqlite.org/limits.html and https://www.postgresql.org/docs/current/limits.html
-    """
-    return TooCostly(
-        "the search is nested too deeply, or names too much at once, for the database",
-        remedy="Ask in steps: fewer links in a chain, fewer parameters.",
-    )
-
-
-def too_long(seconds: float) -> Busy:
-    """What a statement is answered with that reached the limit of time."""
-    return Busy(
-        f"the search ran longer than the limit of {seconds:g} seconds",
-        code="timeout",
-        remedy="Ask for less: more parameters, fewer chains, a smaller _count.",
-        headers={"Retry-After": "10"},
-    )
+    def _attempt(self, work: Callable[[Transaction], T], *, brief: bool) -> T:
+        """Do it once. Only some stores commit what is `brief` together with others."""
+        with self.transaction() as transaction:
+            return work(transaction)

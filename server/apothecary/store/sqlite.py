@@ -9,10 +9,10 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import FromClause
@@ -20,13 +20,15 @@ from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from apothecary.errors import FhirError, Unreachable
-from apothecary.store import filling, fulltext, schema, sqlite_alone
-from apothecary.store.limited import limited
-from apothecary.store.sql import SqlStore, too_complex, too_long
+from apothecary.store import filling, schema, sqlite_alone
+from apothecary.store.contract import Transaction
+from apothecary.store.limited import limited, too_complex, too_long
+from apothecary.store.sql import SqlStore
 from apothecary.store.sqlite_connection import SqliteConnection, as_soon_as_free
 from apothecary.store.sqlite_file import DatabaseFile, pragmas
+from apothecary.store.sqlite_transaction import SqliteTransaction
 from apothecary.store.statements import Statement
-from apothecary.store.write import Key, SqlTransaction, Writes
+from apothecary.store.write import SqlTransaction, Writes
 from apothecary.store.writers import Undone, Writers, busy
 
 # How many steps of SQLite's machine pass between two looks at the clock: often enough for a limit of tenths of a
@@ -39,6 +41,8 @@ _TOO_COMPLEX = (
     *("parser stack overflow", "Expression tree is too large", "too many SQL variables", "too many terms in compound"),
     *("at most 64 tables in a join", "too many columns", "LIKE or GLOB pattern too complex"),
 )
+
+T = TypeVar("T")
 
 log = logging.getLogger("apothecary")
 
@@ -89,7 +93,7 @@ class SqliteStore(SqlStore):
         self._watching = threading.Lock()
         super().__init__(_DIALECT)
         self._writes = _writes(_DIALECT)
-        self._writers: Writers[SqliteConnection] = Writers(self._begin, self._commit, self._give_back, lock_seconds)
+        self._writers: Writers[SqliteConnection] = Writers(self._begin, self._commit, self._written, lock_seconds)
 
     @contextmanager
     def _connection(self) -> Iterator[SqliteConnection]:
@@ -221,24 +225,45 @@ class SqliteStore(SqlStore):
                 raise self._translate(error) from error
 
     @contextmanager
-    def transaction(self, *, brief: bool = False) -> Iterator[SqlTransaction]:
+    def transaction(self) -> Iterator[SqlTransaction]:
         """One writer at a time; readers go on reading the state before it."""
-        with self._writing(joins=brief) as connection:
-            learnt, transaction = connection.learnt, _Transaction(self, self._writes, connection)
-            try:
-                yield transaction
-                transaction.flush()
-            except BaseException:
-                # What was learnt meanwhile goes with what was written.
-                connection.learnt = learnt
-                raise
+        with self._writing() as connection, self._transaction(connection) as transaction:
+            yield transaction
 
     @contextmanager
-    def _writing(self, *, joins: bool) -> Iterator[SqliteConnection]:
-        """A connection that writes, for the block; what was written is committed when this returns."""
+    def _transaction(self, connection: SqliteConnection) -> Iterator[SqlTransaction]:
+        """A transaction on a connection that writes."""
+        learnt, transaction = connection.learnt, SqliteTransaction(self, self._writes, connection, self.rows_of)
         try:
-            with self._writers.turn(joins=joins) as connection:
-                yield connection
+            yield transaction
+            transaction.flush()
+        except BaseException:
+            # What was learnt meanwhile goes with what was written.
+            connection.undone(learnt)
+            raise
+        connection.newest = transaction.newest
+
+    def _attempt(self, work: Callable[[Transaction], T], *, brief: bool) -> T:
+        if not brief:
+            return super()._attempt(work, brief=brief)
+
+        def within(connection: SqliteConnection) -> T:
+            with self._transaction(connection) as transaction:
+                return work(transaction)
+
+        with self._translated():
+            return self._writers.together(within)
+
+    @contextmanager
+    def _writing(self) -> Iterator[SqliteConnection]:
+        """A connection that writes, for the block; what was written is committed when this returns."""
+        with self._translated(), self._writers.turn() as connection:
+            yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.Error as error:
             raise self._translate(error) from error
 
@@ -246,16 +271,12 @@ class SqliteStore(SqlStore):
         """A connection with the lock of writers, which other processes may have for `seconds`."""
         self._file.check(self._opened)
         connection = self._take()
-        connection.learnt = None
         try:
             # Where SQLite itself waits, it looks ever more seldom, and those who came later are quicker.
             connection.execute("PRAGMA busy_timeout = 0")
-            try:
-                as_soon_as_free(connection, "BEGIN IMMEDIATE", seconds)
-            finally:
-                connection.execute(f"PRAGMA busy_timeout = {int(self._lock_seconds * 1000)}")
+            as_soon_as_free(connection, "BEGIN IMMEDIATE", seconds)
         except BaseException:
-            self._give_back(connection)
+            self._written(connection)
             raise
         return connection
 
@@ -264,6 +285,15 @@ class SqliteStore(SqlStore):
         connection.execute("COMMIT")
         # What went to a file without a name is not acknowledged.
         self._file.check(self._opened)
+
+    def _written(self, connection: SqliteConnection) -> None:
+        """Take back a connection on which somebody wrote."""
+        connection.ended()
+        try:
+            # Not before: meanwhile nobody else could write.
+            connection.execute(f"PRAGMA busy_timeout = {int(self._lock_seconds * 1000)}")
+        finally:
+            self._give_back(connection)
 
     @property
     def busy(self) -> bool:
@@ -309,7 +339,7 @@ class SqliteStore(SqlStore):
                     log.warning(filling.MAKING_UP)
                     sqlite_alone.make_up(connection, filling.making(self.statements.dialect), self._pragmas)
                 return
-        with self._writing(joins=False) as connection:
+        with self._writing() as connection:
             # Another process may have made the tables while this one waited for the lock.
             if not schema.is_current(stamp(connection)):
                 for one in schema.statements(self.statements.dialect):
@@ -335,31 +365,6 @@ class SqliteStore(SqlStore):
         while self._free:
             with suppress(IndexError):
                 self._free.pop().close()
-
-
-class _Transaction(SqlTransaction):
-    """An open transaction, whose reads are bounded in time like all others."""
-
-    def __init__(self, store: SqliteStore, writes: Writes, connection: SqliteConnection) -> None:
-        super().__init__(store, writes, connection)
-        self._store = store
-        self._connection = connection
-        # While passages are indexed at the end of all, they are neither learnt nor forgotten.
-        self._learns = not store.left_out
-
-    def _before_passages_come(self) -> None:
-        if self._learns:
-            self._connection.before_passages_come()
-
-    def _before_passages_go(self, keys: Sequence[Key]) -> None:
-        if self._learns:
-            self._connection.before_passages_go(keys)
-
-    def rows(self, statement: Statement, bound: Sequence[Any], most: int | None = None) -> list[Any]:
-        self.flush()
-        if fulltext.index_text_words.name in statement.text:
-            self._connection.learn()
-        return self._store.rows_of(self._connection, statement, bound, most)
 
 
 def stamp(connection: sqlite3.Connection) -> str | None:

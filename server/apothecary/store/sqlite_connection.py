@@ -31,6 +31,23 @@ class SqliteConnection(sqlite3.Connection):
         self._seen: set[int] = set()
         self.learnt: int | None = None
         """The number of the last passage that is in the index of words; None where all are."""
+        self.went = False
+        """Whether passages may have gone since."""
+        self.newest: int | None = None
+        """The time of the last write, where this transaction knows it: nobody else writes meanwhile."""
+        self.states: dict[str, str | None] = {}
+        """What it read of the states of the database."""
+
+    def ended(self) -> None:
+        """A transaction is over: what was known while it lasted is not known any more."""
+        self.learnt = self.newest = None
+        self.went = False
+        self.states.clear()
+
+    def undone(self, learnt: int | None) -> None:
+        """Some of a transaction was undone, before which this was the last passage in the index."""
+        self.learnt, self.went = learnt, True
+        self.states.clear()
 
     def keeps(self, statement: Statement) -> None:
         """It prepares a statement, and knows it from now on."""
@@ -40,11 +57,15 @@ class SqliteConnection(sqlite3.Connection):
 
     def before_passages_come(self) -> None:
         """Note from where on passages are new. The last number may have become smaller, where passages went."""
+        if self.learnt is not None and not self.went:
+            return
         ((last,),) = self.execute(fulltext.LAST).fetchall()
         self.learnt = last if self.learnt is None else min(self.learnt, last)
+        self.went = False
 
     def before_passages_go(self, keys: Sequence[tuple[str, str]]) -> None:
         """Take the passages of some resources out of the index, those that are in it."""
+        self.went = True
         last = LARGEST if self.learnt is None else self.learnt
         self.executemany(fulltext.FORGET, [(*key, last) for key in keys])
 

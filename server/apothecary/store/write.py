@@ -164,7 +164,7 @@ class SqlTransaction(SqlReader, Transaction):
         statements = store.statements
         super().__init__(statements)
         self._instant = store.instant
-        self._newest = newest
+        self.newest = newest
         self._writes = writes
         self._cursor = cursor
         self.sqlite = store.sqlite
@@ -213,11 +213,11 @@ class SqlTransaction(SqlReader, Transaction):
         """Nothing is gained by reading together what lies in this process."""
 
     def moment(self, current: Stored | Head | None = None) -> int:
-        if self._newest is None:
-            self._newest = int(self.run(self._writes.newest).fetchone()[0])
+        if self.newest is None:
+            self.newest = int(self.run(self._writes.newest).fetchone()[0])
         after = 0 if current is None else current.updated + 1000
-        self._newest = max(self._instant(self._newest), after)
-        return self._newest
+        self.newest = max(self._instant(self.newest), after)
+        return self.newest
 
     def write(self, stored: Stored, method: str, rows: Iterable[Indexed] | Shaped, *, absent: bool = False) -> None:
         key = stored.type, stored.id

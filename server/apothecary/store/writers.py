@@ -1,10 +1,13 @@
 """The writers of one process: they wait in one line, go in as they came, and are committed together.
 
 SQLite has one writer at a time, and a commit that survives a power cut waits for the disk. So who comes while another
-writes stands in line, without a thread that readers need (`apothecary.rest.gate`). When a writer is done and the next
-one stands there, it does not commit: the next goes on in the same transaction of the database, behind a savepoint. The
-last of such a group commits for all of them. Nobody returns before the commit that holds its work, and whose work fails
-undoes that work alone. A lone writer begins and commits as if there were no line.
+writes stands in line, without a thread that readers need (`apothecary.rest.gate`). Who is done with its work does not
+commit while others stand there, but does theirs, too, in the same transaction of the database, each behind a savepoint;
+then it commits for all of them. Nobody returns before the commit that holds its work, and whose work fails undoes that
+work alone. A lone writer begins and commits as if there were no line.
+
+To hand the connection on instead, from thread to thread, takes a third longer: each has to be woken, and to wait for
+the interpreter's lock, while no other process can write (docs/performance.md).
 
 https://www.sqlite.org/lang_savepoint.html
 """
@@ -17,7 +20,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Generic, NamedTuple, TypeVar
+from contextvars import copy_context
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from apothecary.errors import Busy
 
@@ -30,17 +34,46 @@ REST = 0.002
 
 
 C = TypeVar("C", bound=sqlite3.Connection)
+T = TypeVar("T")
 
 
 class Undone(Exception):
     """The group of a writer was undone by what became of another's work: its own is to be done again."""
 
 
+class Job:
+    """Work that may be done by another thread, as if by the one that asked for it: in the context of that one
+    (https://docs.python.org/3/library/contextvars.html), and with the same outcome for it.
+    """
+
+    def __init__(self, work: Callable[[Any], Any]) -> None:
+        self._work, self._context = work, copy_context()
+        self._result: Any = None
+        self.taken = False
+        """Whether somebody does it, or has done it."""
+        self.failure: BaseException | None = None
+
+    def do(self, connection: Any) -> None:
+        """Raises what the work raises."""
+        self._result = self._context.run(self._work, connection)
+
+    def outcome(self) -> Any:
+        """What the work gave. Raises what it raised, or why it was not committed."""
+        failure, self.failure = self.failure, None
+        try:
+            if failure is not None:
+                raise failure
+            return self._result
+        finally:
+            # An error knows where it was raised, and would keep itself there.
+            del failure
+
+
 class _Waiting(NamedTuple):
-    """Somebody in line: a lock that is released when it may go in, and whether it may join a group."""
+    """Somebody in line: a lock that is released when it may go in, or its job is done; where another may do it."""
 
     turn: threading.Lock
-    joins: bool
+    job: Job | None
 
 
 class Line:
@@ -51,15 +84,15 @@ class Line:
         self._waiting: deque[_Waiting] = deque()
         self._lock = threading.Lock()
 
-    def enter(self, seconds: float = -1, *, joins: bool = False, before: Callable[[], None] | None = None) -> bool:
-        """Wait until this thread may go in; False where it may not within `seconds`, if those are given. Where it has
-        to wait, `before` is called first.
+    def enter(self, seconds: float = -1, *, job: Job | None = None, before: Callable[[], None] | None = None) -> bool:
+        """Wait until this thread may go in, or until another one that is in has taken its `job` and done it; False
+        where neither begins within `seconds`, if those are given. Where it has to wait, `before` is called first.
         """
         with self._lock:
             if self._free:
                 self._free -= 1
                 return True
-            mine = _Waiting(threading.Lock(), joins)
+            mine = _Waiting(threading.Lock(), job)
             mine.turn.acquire()
             self._waiting.append(mine)
         if before is not None:
@@ -70,6 +103,8 @@ class Line:
             if mine in self._waiting:
                 self._waiting.remove(mine)
                 return False
+        # It came at the last moment: the turn, or somebody for the job.
+        mine.turn.acquire()
         return True
 
     def leave(self) -> None:
@@ -90,13 +125,16 @@ class Line:
         finally:
             self.leave()
 
-    def pass_on(self) -> bool:
-        """Let the next one in if it may join a group; False, and nothing is done, where it may not, or nobody waits."""
+    def take(self) -> tuple[threading.Lock, Job] | None:
+        """The job of the next one, which this thread is to do, and what to release then; None where nobody waits, or
+        the next one does its work itself.
+        """
         with self._lock:
-            if not (self._waiting and self._waiting[0].joins):
-                return False
-            self._waiting.popleft().turn.release()
-            return True
+            job = self._waiting[0].job if self._waiting else None
+            if job is None:
+                return None
+            job.taken = True
+            return self._waiting.popleft().turn, job
 
     @property
     def full(self) -> bool:
@@ -115,9 +153,9 @@ class _Group(Generic[C]):
     def __init__(self, connection: C) -> None:
         self.connection = connection
         self.began = time.monotonic()
+        self.jobs: list[Job] = []
         self.size = 0
         """How many have done their work."""
-        self.over = threading.Event()
         self.failure: Exception | None = None
         """Why it was not committed."""
         self._spoiled = False
@@ -153,6 +191,16 @@ class _Group(Generic[C]):
             raise
         self.size += 1
 
+    def add(self, job: Job) -> None:
+        """Do a job."""
+        self.jobs.append(job)
+        try:
+            with self.part():
+                job.do(self.connection)
+        except BaseException as error:
+            # It is that of the thread which asked for it.
+            job.failure = error
+
 
 class Writers(Generic[C]):
     """Those who write to one SQLite database."""
@@ -170,8 +218,6 @@ class Writers(Generic[C]):
         self._begin, self._commit, self._give_back = begin, commit, give_back
         self._seconds = seconds
         self._line = Line(1)
-        # The group that goes on. Only who is in changes it.
-        self._group: _Group[C] | None = None
 
     @property
     def busy(self) -> bool:
@@ -179,46 +225,59 @@ class Writers(Generic[C]):
         return self._line.full
 
     @contextmanager
-    def turn(self, *, joins: bool) -> Iterator[C]:
-        """A connection to write on, for the block. What was written is committed when this returns. Who `joins` may
-        share a commit: its work is short, since others wait for it.
+    def turn(self) -> Iterator[C]:
+        """A connection to write on, for the block. What was written is committed when this returns.
 
-        Raises Busy where the turn does not come, Undone where the work is to be done again, and whatever keeps the
-        database from beginning or committing.
+        Raises Busy where the turn does not come, and whatever keeps the database from beginning or committing.
         """
         end = time.monotonic() + self._seconds
-        if not self._line.enter(self._seconds, joins=joins):
+        if not self._line.enter(self._seconds):
             raise busy()
-        group, self._group = self._group, None
         try:
-            group = group or _Group(self._begin(end - time.monotonic()))
-            with group.part():
-                yield group.connection
+            group = _Group(self._begin(end - time.monotonic()))
+            try:
+                with group.part():
+                    yield group.connection
+            finally:
+                self._settle(group)
         finally:
-            if group is None or not (joins and self._goes_on(group)):
-                self._end(group)
-        group.over.wait()
+            self._line.leave()
         if group.failure is not None:
             raise group.failure
 
-    def _goes_on(self, group: _Group[C]) -> bool:
-        """Leave a group to the next in line; False where that cannot be."""
-        if group.size == 0 or group.full or not group.sound:
-            return False
-        self._group = group
-        if self._line.pass_on():
-            return True
-        self._group = None
-        return False
+    def together(self, work: Callable[[C], T]) -> T:
+        """What `work` gives, for a connection to write on; it is committed with that of others, who wait for it, so it
+        must be short. Another thread may do it.
 
-    def _end(self, group: _Group[C] | None) -> None:
-        """Commit a group, and let the next one in to begin another."""
+        Raises what `turn` raises, what `work` does, and Undone where it is to be done again.
+        """
+        job = Job(work)
+        end = time.monotonic() + self._seconds
+        if not self._line.enter(self._seconds, job=job):
+            raise busy()
+        if not job.taken:
+            self._lead(job, end)
+        result: T = job.outcome()
+        return result
+
+    def _lead(self, job: Job, end: float) -> None:
+        """Do a job and those of others that stand in line, commit them, and let the next one in."""
+        group: _Group[C] | None = None
+        others: list[threading.Lock] = []
         try:
-            if group is not None:
+            group = _Group(self._begin(end - time.monotonic()))
+            try:
+                group.add(job)
+                while group.size and group.sound and not group.full and (other := self._line.take()):
+                    others.append(other[0])
+                    group.add(other[1])
+            finally:
                 self._settle(group)
-                if group.full and self._line.length:
-                    time.sleep(REST)
         finally:
+            for waiting in others:
+                waiting.release()
+            if group is not None and group.full and self._line.length:
+                time.sleep(REST)
             self._line.leave()
 
     def _settle(self, group: _Group[C]) -> None:
@@ -232,12 +291,14 @@ class Writers(Generic[C]):
         except Exception as error:
             group.failure = error
         finally:
+            for job in group.jobs:
+                if job.failure is None:
+                    job.failure = group.failure
             try:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
             finally:
                 self._give_back(connection)
-                group.over.set()
 
 
 def busy() -> Busy:
