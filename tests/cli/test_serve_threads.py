@@ -110,8 +110,9 @@ def test_reads_are_answered_by_one_thread_at_a_time() -> None:
         for one in asked:
             pool.ask(one)
         assert done(*events)
-    # Each thread that starts may answer one request beside the leader, and sleeps from then on.
-    assert len([count for count in together if count > 1]) <= 2 * 8
+    # Each thread that starts may answer one request beside the leader, and sleeps from then on; on a busy machine the
+    # leader may answer several meanwhile. Without a leader nearly all would be answered beside others.
+    assert len([count for count in together if count > 1]) <= 100
 
 
 @pytest.mark.parametrize("kind", ["slow", "waiting for its turn", "writing", "sent piece by piece"])
@@ -153,6 +154,63 @@ def test_who_waits_holds_nobody_up(kind: str) -> None:
         assert not any(one.is_set() for one in over)
         free.set()
         assert done(*over)
+
+
+def test_who_writes_leads_while_bodies_are_there_at_once_and_not_after_one_that_was_late() -> None:
+    late, led = threading.Event(), list[bool]()
+    reading: set[int] = set()
+
+    def work(environ: dict[str, Any]) -> None:
+        me = threading.get_ident()
+        if environ["PATH_INFO"] == "/late":
+            reading.add(me)
+            late.wait(PATIENCE)
+            reading.discard(me)
+        elif environ["PATH_INFO"] == "/busy":
+            time.sleep(0.001)
+        else:
+            led.append(followers._leader == me)
+        environ["done"].set()
+
+    followers = Followers(reading.__contains__)
+    threading.Thread(target=followers.watch, daemon=True).start()
+    pool = Pool(lead(lambda environ, _: work(environ) or [], wsgi, followers), 8)
+
+    def send(path: str, method: str = "POST") -> threading.Event:
+        one = request(method, PATH_INFO=path)
+        event: threading.Event = one["done"]
+        pool.ask(one)
+        return event
+
+    def busy_until(holds: Callable[[], bool]) -> bool:
+        end = time.monotonic() + PATIENCE
+        while not holds() and time.monotonic() < end:
+            assert done(send("/busy", "GET"))
+        return holds()
+
+    try:
+        # At first nobody knows how long bodies take.
+        assert done(send("/quick"))
+        assert led == [False]
+        assert busy_until(lambda: followers.quick)
+        assert done(send("/quick"))
+        assert led[-1]
+        # One that is late holds up the others for a moment only, and from then on none of them leads.
+        held = send("/late")
+        assert done(send("/quick"))
+        assert not held.is_set()
+        assert busy_until(lambda: not followers.quick)
+        assert done(send("/quick"))
+        assert not led[-1]
+        late.set()
+        assert done(held)
+        assert busy_until(lambda: followers.quick)
+        # Where it is quiet, nobody looks often enough.
+        assert until(lambda: not followers.quick)
+    finally:
+        late.set()
+        followers.wake()
+        pool.end()
 
 
 def test_a_thread_with_a_body_that_nobody_read_is_given_back() -> None:

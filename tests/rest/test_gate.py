@@ -15,7 +15,7 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from apothecary.app import Apothecary, create_app
-from apothecary.rest.gate import MANY, REST, writes
+from apothecary.rest.gate import MANY, ONE, REST, writes
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.conformance.harness import told
@@ -180,6 +180,46 @@ def test_who_is_aside_gets_its_turn_back_though_others_had_it(sqlite_database_ur
         assert blocked.result(PATIENCE)
         with app.gate.aside():
             assert app.gate._working == {}
+
+
+def test_who_has_only_to_say_what_it_wrote_needs_no_turn_for_it_and_others_do(sqlite_database_url: str) -> None:
+    made: Callable[[bool], dict[str, Any]] = lambda one: {  # noqa: E731
+        "REQUEST_METHOD": "DELETE",
+        "PATH_INFO": "/fhir/Substance/a",
+        **({ONE: True} if one else {}),
+    }
+    with serving(sqlite_database_url, threads=1) as app, ThreadPoolExecutor(1) as pool:
+        gate, handed_on = app.gate, list[None]()
+        gate.hand_on = lambda: handed_on.append(None)
+
+        def other(one: bool) -> None:
+            gate.enter(made(one))
+            with gate.aside():
+                pass
+            gate.leave()
+
+        for one in (True, False):
+            for _ in range(2):
+                gate.enter(made(one))
+                with gate.aside():
+                    # Who writes leads no more.
+                    assert handed_on.pop() is None
+                    pool.submit(other, one).result(PATIENCE)
+                    assert gate._writers.length == 0
+                assert gate._writers._free == (1 if one else 0)
+                gate.leave()
+                handed_on.clear()
+                assert (gate._writers._free, gate._writing, gate._working) == (1, 0, {})
+
+
+def test_who_rests_does_not_lead(sqlite_database_url: str) -> None:
+    with serving(sqlite_database_url) as app:
+        order: list[str] = []
+        app.gate.rest = lambda _: order.append("rest")
+        app.gate.hand_on = lambda: order.append("hand on")
+        app.gate._read.extend([float("inf")] * MANY)
+        assert ask(app, "POST", "/fhir/Substance", SUBSTANCE).status_code == 201
+        assert order[:2] == ["hand on", "rest"]
 
 
 def test_a_writer_rests_where_many_readers_came_just_before(sqlite_database_url: str) -> None:

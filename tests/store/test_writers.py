@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, cast
 
 import pytest
@@ -18,7 +21,7 @@ from apothecary.store.contract import Transaction
 from apothecary.store.open import open_store
 from apothecary.store.sql import SqlStore
 from apothecary.store.sqlite import SqliteStore
-from apothecary.store.writers import Line
+from apothecary.store.writers import Job, Line
 from tests.waiting import PATIENCE, until
 
 MANY = 20
@@ -340,6 +343,85 @@ def test_a_writer_of_another_process_is_let_in_between_those_who_go_on_writing(
             one.result(PATIENCE)
     other.close()
     assert store.state("other 2") == "done"
+
+
+def test_the_work_of_all_is_done_by_one_thread_and_as_if_by_each(store: SqliteStore) -> None:
+    asking = ContextVar("asking", default="nobody")
+
+    def work(_: Transaction) -> tuple[int, str]:
+        asked = asking.get()
+        asking.set("somebody else")  # of what the next one has it is no part
+        return threading.get_ident(), asked
+
+    def ask(name: str) -> tuple[int, str, str, int]:
+        asking.set(name)
+        return *store.write(work, brief=True), asking.get(), threading.get_ident()
+
+    names = [f"client {number}" for number in range(MANY)]
+    with ThreadPoolExecutor(MANY) as pool:
+        asked = []
+        with lined_up(store, brief=False):
+            for number, name in enumerate(names):
+                asked.append(pool.submit(ask, name))
+                assert until(lambda number=number: store._writers._line.length > number)  # type: ignore[misc] # bound at once
+        found = [one.result(PATIENCE) for one in asked]
+    assert [(seen, kept) for _, seen, kept, _ in found] == [(name, name) for name in names]
+    assert len({did for did, *_ in found}) == 1
+    assert len({own for *_, own in found}) == MANY
+    assert found[0][0] == found[0][3], "the first of them led"
+
+
+def test_what_one_undid_the_next_does_not_know(store: SqliteStore) -> None:
+    def reading(transaction: Transaction) -> tuple[str | None, int]:
+        return transaction.state("a"), transaction.moment()
+
+    def setting(value: str, error: Exception | None = None) -> Callable[[Transaction], None]:
+        def work(transaction: Transaction) -> None:
+            transaction.state("a")
+            transaction.set_state("a", value)
+            assert transaction.state("a") == value
+            if error is not None:
+                raise error
+
+        return work
+
+    with lined_up(store) as lined:
+        seen = [lined.add(reading)]
+        lined.add(setting("one"))
+        seen.append(lined.add(reading))
+        lined.add(setting("two", Conflict("no")))
+        seen.append(lined.add(reading))
+        lined.add(lambda transaction: transaction.forget_state("a"))
+        seen.append(lined.add(reading))
+    values, moments = zip(*[one.result(PATIENCE) for one in seen], strict=True)
+    assert values == (None, "one", "one", None)
+    assert list(moments) == sorted(moments)
+    # Another process may have set it since.
+    with sqlite3.connect(store.path) as other:
+        other.execute("INSERT INTO state (name, value) VALUES ('a', 'theirs')")
+    assert store.write(reading, brief=True)[0] == "theirs"
+
+
+def test_whose_patience_ends_when_its_job_is_taken_has_the_outcome_and_else_nobody_takes_it() -> None:
+    line, numbers = Line(1), random.Random(1)
+    assert line.enter()
+    taken, patience = 0, 0.02
+    with ThreadPoolExecutor(1) as pool:
+        for number in range(40):
+            job = Job(lambda connection: connection)
+            waiting = pool.submit(line.enter, patience, job=job)
+            time.sleep(patience * numbers.uniform(0.5, 1.5))
+            found = line.take()
+            if found is not None:
+                lock, theirs = found
+                assert theirs is job
+                job.do(number)
+                lock.release()
+            assert waiting.result(PATIENCE) is (found is not None)
+            assert job.taken is (found is not None)
+            taken += job.taken
+            assert line.length == 0
+    assert 0 < taken < 40, "neither came first always"
 
 
 # -- both databases
