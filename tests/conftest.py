@@ -33,6 +33,38 @@ _DIRECTORY = pytest.StashKey[Path]()
 _OWNER = pytest.StashKey[int]()
 
 
+# Of a table of cases `--fast` takes so many, evenly.
+SOME = 4
+# What `--fast` leaves out: what takes long, and what is proved by mass or with programs of others.
+SLOW = ("slow", "mass")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fast", action="store_true", help="what shows most defects in a minute: a few cases of each table, on SQLite"
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--fast`, leave out most."""
+    if not config.getoption("fast"):
+        return
+    tables: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if not any(map(item.get_closest_marker, SLOW)) and not _wants_postgresql(item):
+            tables.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    kept = {id(item) for table in tables.values() for item in table[:: -(-len(table) // SOME)]}
+    config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
+    items[:] = [item for item in items if id(item) in kept]
+
+
+def _wants_postgresql(item: pytest.Item) -> bool:
+    """Whether a test runs on PostgreSQL."""
+    names = getattr(item, "fixturenames", ())
+    return "postgresql" in item.nodeid.partition("[")[2] or any("postgresql" in name for name in names)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Agree on the folder of the session's PostgreSQL: the controller makes it, xdist's workers are told of it."""
     told = getattr(config, "workerinput", None)

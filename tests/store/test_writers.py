@@ -21,7 +21,7 @@ from apothecary.store.contract import Transaction
 from apothecary.store.open import open_store
 from apothecary.store.sql import SqlStore
 from apothecary.store.sqlite import SqliteStore
-from apothecary.store.writers import Job, Line
+from apothecary.store.writers import Job, Line, own_time
 from tests.waiting import PATIENCE, until
 
 MANY = 20
@@ -369,6 +369,28 @@ def test_the_work_of_all_is_done_by_one_thread_and_as_if_by_each(store: SqliteSt
     assert len({did for did, *_ in found}) == 1
     assert len({own for *_, own in found}) == MANY
     assert found[0][0] == found[0][3], "the first of them led"
+
+
+def test_the_time_of_work_is_that_of_who_asked_for_it(store: SqliteStore) -> None:
+    def asking(seconds: float) -> float:
+        def work(_: Transaction) -> None:
+            end = time.thread_time() + seconds
+            while time.thread_time() < end:
+                pass
+
+        before = own_time()
+        store.write(work, brief=True)
+        return own_time() - before
+
+    given = [0.0, 0.2, 0.0, 0.4]
+    with ThreadPoolExecutor(len(given)) as pool:
+        with lined_up(store, brief=False):
+            asked = []
+            for number, seconds in enumerate(given):
+                asked.append(pool.submit(asking, seconds))
+                assert until(lambda number=number: store._writers._line.length > number)  # type: ignore[misc] # bound at once
+        taken = [one.result(PATIENCE) for one in asked]
+    assert [seconds <= found < seconds + 0.15 for seconds, found in zip(given, taken, strict=True)] == [True] * 4
 
 
 def test_what_one_undid_the_next_does_not_know(store: SqliteStore) -> None:

@@ -5,13 +5,13 @@ What is over it is 503, as for a request by itself: https://hl7.org/fhir/R5/http
 
 from __future__ import annotations
 
-import time
 from threading import get_ident
 
 from apothecary.errors import Busy
+from apothecary.store.writers import own_time
 
 # The time in which this thread had a processor: that others are busy, too, is not the bundle's fault.
-clock = time.thread_time
+clock = own_time
 
 
 class Turn:
@@ -27,7 +27,7 @@ class Turn:
         thread, now = get_ident(), clock()
         # A short bundle may be written by the thread of another (`apothecary.store.writers`), whose clock is its own.
         if thread == self._thread:
-            self._left -= now - self._seen
+            self._left -= max(0.0, now - self._seen)
         self._thread, self._seen = thread, now
         return self._left < 0
 

@@ -41,6 +41,20 @@ class Undone(Exception):
     """The group of a writer was undone by what became of another's work: its own is to be done again."""
 
 
+class _Lent(threading.local):
+    """The seconds of a processor in which a thread did the work of others, less those in which others did its own."""
+
+    seconds = 0.0
+
+
+_lent = _Lent()
+
+
+def own_time() -> float:
+    """The seconds of a processor that this thread's own work took, whoever did it."""
+    return time.thread_time() - _lent.seconds
+
+
 class Job:
     """Work that may be done by another thread, as if by the one that asked for it: in the context of that one
     (https://docs.python.org/3/library/contextvars.html), and with the same outcome for it.
@@ -52,10 +66,16 @@ class Job:
         self.taken = False
         """Whether somebody does it, or has done it."""
         self.failure: BaseException | None = None
+        self.seconds = 0.0
+        """How long it had a processor."""
 
     def do(self, connection: Any) -> None:
         """Raises what the work raises."""
-        self._result = self._context.run(self._work, connection)
+        began = time.thread_time()
+        try:
+            self._result = self._context.run(self._work, connection)
+        finally:
+            self.seconds = time.thread_time() - began
 
     def outcome(self) -> Any:
         """What the work gave. Raises what it raised, or why it was not committed."""
@@ -255,7 +275,9 @@ class Writers(Generic[C]):
         end = time.monotonic() + self._seconds
         if not self._line.enter(self._seconds, job=job):
             raise busy()
-        if not job.taken:
+        if job.taken:
+            _lent.seconds -= job.seconds
+        else:
             self._lead(job, end)
         result: T = job.outcome()
         return result
@@ -271,6 +293,7 @@ class Writers(Generic[C]):
                 while group.size and group.sound and not group.full and (other := self._line.take()):
                     others.append(other[0])
                     group.add(other[1])
+                    _lent.seconds += other[1].seconds
             finally:
                 self._settle(group)
         finally:
