@@ -148,6 +148,10 @@ def test_a_scope_stays_itself_as_text(scopes: Scopes) -> None:
 @example(
     Scopes.parse(["user/Medication.cr?status=x"]), Scopes.parse(["user/Medication.c", "user/Medication.r?status=x"])
 )
+@example(
+    Scopes.parse(["user/*.r", "user/Medication.c"]),
+    Scopes.parse(["system/Patient.c", "user/*.r", "user/Medication.cr"]),
+)
 def test_what_two_lists_have_in_common_is_covered_by_either(one: Scopes, other: Scopes) -> None:
     both = one.within(other)
     assert both == other.within(one)

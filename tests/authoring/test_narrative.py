@@ -75,6 +75,23 @@ def test_whichever_elements_are_left_out_the_others_are_said(resource_type: str,
     assert missing(filled(resource_type, some)) == []
 
 
+@pytest.mark.parametrize(
+    ("high", "said"),
+    [
+        ({"value": 10, "system": "http://unitsofmeasure.org", "code": "ug"}, "5 to 10 ug"),
+        ({"value": 10, "system": "http://unitsofmeasure.org", "code": "mg"}, "5 ug to 10 mg"),
+        ({"value": 10, "unit": "mg"}, "5 ug to 10 mg"),
+        ({"comparator": "<", "value": 10, "system": "http://unitsofmeasure.org", "code": "ug"}, "5 ug to <10 ug"),
+    ],
+)
+def test_the_ends_of_a_range_share_a_unit_only_where_it_is_the_same(high: dict[str, Any], said: str) -> None:
+    low = {"value": 5, "system": "http://unitsofmeasure.org", "code": "ug"}
+    setting = {"type": {"text": "dose"}, "valueRange": {"low": low, "high": high}}
+    guideline = {"environmentalSetting": [setting]}
+    resource = {"resourceType": "MedicationKnowledge", "id": "x", "storageGuideline": [guideline]}
+    assert said in shown(resource)
+
+
 def test_a_value_that_the_narrative_lacks_is_noticed() -> None:
     resource = {"resourceType": "Medication", "id": "x", "code": {"text": "seen"}}
     text = with_narrative(resource, Library([]))

@@ -96,6 +96,12 @@ class Scope:
             and set(self.criteria) <= set(other.criteria)
         )
 
+    def gains(self, others: Iterable[Scope]) -> Scope | None:
+        """What whoever has the others gains by this scope; None where that is nothing."""
+        own = [one for one in others if one is not self]
+        kept = [p for p in self.permissions if not any(one.covers(replace(self, permissions=p)) for one in own)]
+        return replace(self, permissions="".join(kept)) if kept else None
+
 
 # As they stand in a scope without percent-encoding, of what a search takes.
 _KEPT = ":/|,.-_~@!$'()*;[]"
@@ -135,9 +141,7 @@ class Scopes:
             Scope(context, kind, "".join(p for p in PERMISSIONS if p in letters), criteria)
             for (context, kind, criteria), letters in alike.items()
         ]
-        return cls(
-            tuple(sorted(one for one in every if not any(other is not one and other.covers(one) for other in every)))
-        )
+        return cls(tuple(sorted(gained for one in every if (gained := one.gains(every)) is not None)))
 
     def __str__(self) -> str:
         """As `scope` has them in requests and answers: https://www.rfc-editor.org/rfc/rfc6749#section-3.3"""

@@ -189,8 +189,9 @@ class Speaker:
     def _range(self, value: JSON) -> str:
         low, high = value.get("low"), value.get("high")
         if low and high:
-            same = low.get("unit") == high.get("unit") and low.keys() == high.keys()
-            first = str(low.get("value", "")) if same else self._quantity(low)
+            # A unit that only a code tells may be another one, too.
+            same = "value" in low and "value" in high and {**low, "value": ""} == {**high, "value": ""}
+            first = str(low["value"]) if same else self._quantity(low)
             text = f"{first} to {self._quantity(high)}"
         elif high:
             text = f"up to {self._quantity(high)}"
