@@ -33,16 +33,23 @@ _DIRECTORY = pytest.StashKey[Path]()
 _OWNER = pytest.StashKey[int]()
 
 
-# Of a table of cases `--fast` takes so many, evenly.
-SOME = 4
-# What `--fast` leaves out: what takes long, and what is proved by mass or with programs of others.
-SLOW = ("slow", "mass")
+# Of a table of cases `--fast` takes so many, evenly, and nothing of what takes long or is proved by mass. It does not
+# look into rooms where most tests start processes, walk through everything, or are about the house.
+SOME, SLOW = 2, ("slow", "mass")
+FAR = ("api", "benchmarks", "bulk", "cli", "conformance", "deploy", "docs", "durability", "fuzz", "importers", "pages")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--fast", action="store_true", help="what shows most defects in a minute: a few cases of each table, on SQLite"
+        "--fast", action="store_true", help="what shows most defects in a minute: two cases of each table, on SQLite"
     )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `--fast`, do not even collect what is left out whole."""
+    room, *files = collection_path.relative_to(Path(__file__).parent).parts or ("",)
+    far = room in FAR or (not files and room.startswith("test_"))
+    return True if far and config.getoption("fast") else None
 
 
 @pytest.hookimpl(trylast=True)

@@ -113,7 +113,7 @@ def bare(text: str) -> str:
     jeanpaul`.
 
     What joins the parts of a word goes, other punctuation is read as a space; symbols (`+`, `<`) stay, and so does what
-    stands between two digits, or `1.5 mg` were `15 mg`.
+    alone stands between two digits, or `1.5 mg` were `15 mg`.
     """
     folded = fold(text)
     if folded.replace(" ", "").isalnum():
@@ -128,9 +128,11 @@ _SIGNS = re.compile(r"(?:[^\w\s]|_)+")
 def _symbols(signs: re.Match[str]) -> str:
     """What stays of signs that follow each other."""
     text, start, end = signs.string, signs.start(), signs.end()
-    if start and text[start - 1].isdecimal() and text[end : end + 1].isdecimal():
+    stays = "".join(map(_symbol, signs[0]))
+    # Where a symbol stays, it keeps the digits apart.
+    if start and not stays.strip() and text[start - 1].isdecimal() and text[end : end + 1].isdecimal():
         return signs[0]
-    return "".join(map(_symbol, signs[0]))
+    return stays
 
 
 @lru_cache(maxsize=1024)
