@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,9 @@ VALIDATOR = (
 NOT_FOR_THE_VALIDATOR = {"flask", "werkzeug", "sqlalchemy", "psycopg", "sqlite3", "fhir", "pydantic"}
 
 
-@lru_cache(maxsize=4)
+@cache
 def parsed(source: str) -> ast.Module:
-    """The syntax tree of a source; that of the last ones is known to all who ask of the same module."""
+    """The syntax tree of a source."""
     return ast.parse(source)
 
 
@@ -57,11 +57,9 @@ def dotted_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-@pytest.fixture(scope="module", params=MODULES, ids=dotted_name)
-def path(request: pytest.FixtureRequest) -> Path:
-    """A module. All that is asked of it is asked in a row, and so it is parsed once."""
-    found: Path = request.param
-    return found
+def sources() -> Iterator[tuple[str, str]]:
+    """The name and the text of each module."""
+    return ((dotted_name(path), path.read_text()) for path in MODULES)
 
 
 def names_used(source: str) -> Iterator[tuple[int, str]]:
@@ -90,8 +88,9 @@ def is_within(name: str, parent: str) -> bool:
     return name == parent or name.startswith(parent + ".")
 
 
-def test_a_library_is_used_only_where_it_belongs(path: Path) -> None:
-    assert misplaced(dotted_name(path), path.read_text()) == []
+def test_a_library_is_used_only_where_it_belongs() -> None:
+    found = {module: misplaced(module, source) for module, source in sources()}
+    assert {module: lines for module, lines in found.items() if lines} == {}
 
 
 @pytest.mark.parametrize(
@@ -135,8 +134,9 @@ def unprepared(source: str) -> list[int]:
     return found
 
 
-def test_what_msgspec_decodes_is_known_to_it_before_threads_begin(path: Path) -> None:
-    assert unprepared(path.read_text()) == []
+def test_what_msgspec_decodes_is_known_to_it_before_threads_begin() -> None:
+    found = {module: unprepared(source) for module, source in sources()}
+    assert {module: lines for module, lines in found.items() if lines} == {}
 
 
 @pytest.mark.parametrize(
@@ -153,11 +153,11 @@ def test_a_type_that_msgspec_meets_late_is_noticed(source: str, lines: list[int]
     assert unprepared(source) == lines
 
 
-def test_a_module_says_what_it_is_for_and_stays_readable(path: Path) -> None:
-    source = path.read_text()
-    if source.strip():
-        assert ast.get_docstring(parsed(source)), "the module has no docstring"
-    assert len(source.splitlines()) <= 400, "split the module: it holds more than one idea"
+def test_a_module_says_what_it_is_for_and_stays_readable() -> None:
+    silent = [name for name, source in sources() if source.strip() and not ast.get_docstring(parsed(source))]
+    assert silent == [], "a module has no docstring"
+    long = [name for name, source in sources() if len(source.splitlines()) > 400]
+    assert long == [], "split the module: it holds more than one idea"
 
 
 def test_validating_loads_neither_the_web_server_nor_the_database_nor_models() -> None:

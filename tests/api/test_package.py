@@ -138,7 +138,7 @@ number: int = apothecary.models({})  # Incompatible types in assignment
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mypy_knows_the_types_in_the_code_of_users(tmp_path: Path) -> None:
     (tmp_path / "right.py").write_text(RIGHT)
     (tmp_path / "wrong.py").write_text(WRONG)

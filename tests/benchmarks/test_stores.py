@@ -38,7 +38,7 @@ def test_the_ratio_is_taken_within_a_round_and_counts_the_database() -> None:
     assert stores.summarize("read", rounds) == ("read", 100, 120, 30, 1.8)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_both_stores_are_measured_in_one_run(postgresql_url: str) -> None:
     if shutil.which("wrk") is None:
         missing("wrk is not installed (Debian: apt-get install wrk)")

@@ -54,8 +54,7 @@ def serving(database: str) -> Iterator[App]:
     store.close()
 
 
-@pytest.mark.mass
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("base", "name"), much(DOCUMENTS[2:3], DOCUMENTS))
 @on("sqlite")
 def test_whatever_the_document_describes_is_answered_as_it_says(database_url: str, base: str, name: str) -> None:

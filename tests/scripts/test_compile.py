@@ -146,7 +146,7 @@ def test_every_code_system_but_supplements_is_written_down() -> None:
     assert found["s"].parents == {"b": ("a",)}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_tables_that_ship_are_what_the_packages_give(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     definition_packages()
     assert main(["--cache", str(CACHE), "--output", str(tmp_path)]) == 0, capsys.readouterr().err
