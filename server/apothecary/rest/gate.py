@@ -160,7 +160,8 @@ class Gate:
         if work is None or not self._put_aside(work.read):
             yield
             return
-        work.line.leave()
+        if work.turn:
+            work.line.leave()
         try:
             yield
         finally:
