@@ -91,8 +91,13 @@ def environment(settings: Mapping[str, Any]) -> dict[str, str]:
     return kept | {f"APOTHECARY_{name.upper()}": str(value) for name, value in settings.items()}
 
 
+def attended() -> None:
+    """What ignores hangups, such as `nohup make test`, does so for all that it starts: not for a server."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @contextmanager
-def started(*command: object, prepare: Callable[[], None] | None = None, **settings: Any) -> Iterator[Served]:
+def started(*command: object, prepare: Callable[[], None] = attended, **settings: Any) -> Iterator[Served]:
     """A server that is starting, in a group of its own. It is gone after the block, whatever happened.
 
     `command` is what Python runs instead of the command itself, `prepare` what the new process does before.

@@ -54,6 +54,7 @@ def serving(database: str) -> Iterator[App]:
     store.close()
 
 
+@pytest.mark.mass
 @pytest.mark.long
 @pytest.mark.parametrize(("base", "name"), much(DOCUMENTS[2:3], DOCUMENTS))
 @on("sqlite")

@@ -8,6 +8,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -245,7 +246,8 @@ def test_a_migration_that_waits_for_a_table_lets_others_to_it(
     """Whoever asks for a table after one who waits for all of it would wait, too."""
     url, tries = postgresql_database_url, []
     monkeypatch.setattr("apothecary.store.migrate.ATTEMPTS", 2)
-    monkeypatch.setattr("apothecary.store.migrate.time.sleep", tries.append)
+    # Not the sleep of the whole process, in which threads of other tests may sleep.
+    monkeypatch.setattr("apothecary.store.migrate.time", SimpleNamespace(sleep=tries.append))
     older(url)
 
     def wants_the_table(*_: Any) -> None:

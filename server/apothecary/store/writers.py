@@ -6,8 +6,8 @@ commit while others stand there, but does theirs, too, in the same transaction o
 then it commits for all of them. Nobody returns before the commit that holds its work, and whose work fails undoes that
 work alone. A lone writer begins and commits as if there were no line.
 
-To hand the connection on instead, from thread to thread, takes a third longer: each has to be woken, and to wait for
-the interpreter's lock, while no other process can write (docs/performance.md).
+To hand the connection on instead, from thread to thread, keeps the database from other processes for a fifth longer:
+each has to be woken, and to wait for the interpreter's lock (docs/performance.md).
 
 https://www.sqlite.org/lang_savepoint.html
 """
