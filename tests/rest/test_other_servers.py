@@ -105,10 +105,10 @@ def test_behind_a_unix_socket_nobody_knows_who_asks(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "gunicorn", "--bind", f"unix:{path}", f"{APP}()"]
     with subprocess.Popen(command, env=environment(given), stderr=subprocess.DEVNULL) as process:
         try:
-            assert until(path.exists)
             with closing(socket.socket(socket.AF_UNIX)) as connection:
                 connection.settimeout(PATIENCE)
-                connection.connect(os.fspath(path))
+                # It is there a moment before anybody listens.
+                assert until(lambda: connection.connect_ex(os.fspath(path)) == 0)
                 # gunicorn takes SERVER_NAME from the Host here, so that anybody can choose it.
                 connection.sendall(b"DELETE /fhir/Organization/a HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 assert connection.recv(100).startswith(b"HTTP/1.1 403 ")
