@@ -328,6 +328,9 @@ def test_a_server_that_is_to_outlive_its_terminal_does(sqlite_database_url: str)
         assert server.get() == 200
         server.signal(signal.SIGHUP, group=True)
         assert server.get() == 200
+        time.sleep(0.5)  # in which its workers would end
+        assert "Stopping worker" not in server.log
+        assert server.get() == 200
         server.signal(signal.SIGTERM, group=False)
         assert server.ends() == 0
         assert "SIGHUP" not in server.log

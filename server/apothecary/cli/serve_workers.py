@@ -171,7 +171,7 @@ class Workers(MPServer):  # type: ignore[misc] # granian has no types
         ended = self.wrks[index].inner
         ended.join()
         # Until another is there.
-        leave_to_others(self._sockets[index], {*self._sockets} - {self._sockets[index]})
+        leave_to_others(self._sockets[index], _others(self._sockets, index))
         if self._stopping.wait(SETTLE if ended.exitcode in (0, -signal.SIGTERM) else 0):
             return 0.0
         how = f"worker {index + 1} (process {ended.pid}) {signal_name(ended.exitcode or 0)}"
@@ -250,12 +250,19 @@ def _end_in_order(sockets: Sequence[socket.socket], index: int, asked: int) -> N
     requests in flight take.
     """
     taken, own = sockets[index].fileno(), sockets[index].dup()
-    os.read(asked, 1)
+    # Each signal that Python takes writes its number, a hangup that is ignored as well.
+    while os.read(asked, 1) != bytes([signal.SIGTERM]):
+        pass
     with suppress(OSError):
         while os.path.sameopenfile(taken, own.fileno()):
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
             time.sleep(LEAVE)
-    leave_to_others(own, [one for one in sockets if one is not sockets[index]])
+    leave_to_others(own, _others(sockets, index))
+
+
+def _others(sockets: Sequence[socket.socket], index: int) -> list[socket.socket]:
+    """The sockets that are not that of a worker; none where all share one."""
+    return [one for one in sockets if one is not sockets[index]]
 
 
 def _reads_wait_for_nothing(settings: Settings) -> bool:
