@@ -183,11 +183,9 @@ def test_who_is_aside_gets_its_turn_back_though_others_had_it(sqlite_database_ur
 
 
 def test_who_has_only_to_say_what_it_wrote_needs_no_turn_for_it_and_others_do(sqlite_database_url: str) -> None:
-    made: Callable[[bool], dict[str, Any]] = lambda one: {  # noqa: E731
-        "REQUEST_METHOD": "DELETE",
-        "PATH_INFO": "/fhir/Substance/a",
-        **({ONE: True} if one else {}),
-    }
+    def made(one: bool) -> dict[str, Any]:
+        return {"REQUEST_METHOD": "DELETE", "PATH_INFO": "/fhir/Substance/a"} | ({ONE: True} if one else {})
+
     with serving(sqlite_database_url, threads=1) as app, ThreadPoolExecutor(1) as pool:
         gate, handed_on = app.gate, list[None]()
         gate.hand_on = lambda: handed_on.append(None)

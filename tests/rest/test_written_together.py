@@ -76,7 +76,7 @@ def ask(app: Apothecary, asked: Asked, headers: dict[str, str]) -> TestResponse:
 def together(app: Apothecary, requests: Sequence[tuple[Asked, dict[str, str]]]) -> list[TestResponse]:
     """The answers to requests that stood in line at the same time, in this order as far as they did."""
     inside, goes_on = Event(), Event()
-    line = app.service.store._writers._line  # type: ignore[attr-defined]
+    line = app.service.store._writers._line  # type: ignore[attr-defined] # of SQLite's store
 
     def hold(_: Transaction) -> None:
         inside.set()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -77,8 +78,12 @@ class Lined:
 
     def add(self, work: Callable[[Transaction], Any], *, brief: bool = True) -> Future[Any]:
         """One more, who stands in line when this returns."""
+        return self.ask(lambda: self._store.write(work, brief=brief))
+
+    def ask(self, asking: Callable[[], Any]) -> Future[Any]:
+        """The same of somebody who does more than to write."""
         length = self._store._writers._line.length
-        made = self._pool.submit(self._store.write, work, brief=brief)
+        made = self._pool.submit(asking)
         self.futures.append(made)
         assert until(lambda: self._store._writers._line.length > length)
         return made
@@ -358,13 +363,10 @@ def test_the_work_of_all_is_done_by_one_thread_and_as_if_by_each(store: SqliteSt
         return *store.write(work, brief=True), asking.get(), threading.get_ident()
 
     names = [f"client {number}" for number in range(MANY)]
-    with ThreadPoolExecutor(MANY) as pool:
-        asked = []
-        with lined_up(store, brief=False):
-            for number, name in enumerate(names):
-                asked.append(pool.submit(ask, name))
-                assert until(lambda number=number: store._writers._line.length > number)  # type: ignore[misc] # bound at once
-        found = [one.result(PATIENCE) for one in asked]
+    with lined_up(store, brief=False) as lined:
+        for name in names:
+            lined.ask(partial(ask, name))
+    found = lined.outcomes()
     assert [(seen, kept) for _, seen, kept, _ in found] == [(name, name) for name in names]
     assert len({did for did, *_ in found}) == 1
     assert len({own for *_, own in found}) == MANY
@@ -383,13 +385,10 @@ def test_the_time_of_work_is_that_of_who_asked_for_it(store: SqliteStore) -> Non
         return own_time() - before
 
     given = [0.0, 0.2, 0.0, 0.4]
-    with ThreadPoolExecutor(len(given)) as pool:
-        with lined_up(store, brief=False):
-            asked = []
-            for number, seconds in enumerate(given):
-                asked.append(pool.submit(asking, seconds))
-                assert until(lambda number=number: store._writers._line.length > number)  # type: ignore[misc] # bound at once
-        taken = [one.result(PATIENCE) for one in asked]
+    with lined_up(store, brief=False) as lined:
+        for seconds in given:
+            lined.ask(partial(asking, seconds))
+    taken = lined.outcomes()
     assert [seconds <= found < seconds + 0.15 for seconds, found in zip(given, taken, strict=True)] == [True] * 4
 
 

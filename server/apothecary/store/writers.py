@@ -174,6 +174,8 @@ class _Group(Generic[C]):
         self.connection = connection
         self.began = time.monotonic()
         self.jobs: list[Job] = []
+        self.waiting: list[threading.Lock] = []
+        """What those wait for whose jobs another thread does."""
         self.size = 0
         """How many have done their work."""
         self.failure: Exception | None = None
@@ -251,17 +253,13 @@ class Writers(Generic[C]):
         Raises Busy where the turn does not come, and whatever keeps the database from beginning or committing.
         """
         end = time.monotonic() + self._seconds
-        if not self._line.enter(self._seconds):
-            raise busy()
-        try:
+        with self._line.turn(self._seconds):
             group = _Group(self._begin(end - time.monotonic()))
             try:
                 with group.part():
                     yield group.connection
             finally:
                 self._settle(group)
-        finally:
-            self._line.leave()
         if group.failure is not None:
             raise group.failure
 
@@ -284,27 +282,24 @@ class Writers(Generic[C]):
 
     def _lead(self, job: Job, end: float) -> None:
         """Do a job and those of others that stand in line, commit them, and let the next one in."""
-        group: _Group[C] | None = None
-        others: list[threading.Lock] = []
         try:
             group = _Group(self._begin(end - time.monotonic()))
             try:
                 group.add(job)
                 while group.size and group.sound and not group.full and (other := self._line.take()):
-                    others.append(other[0])
-                    group.add(other[1])
-                    _lent.seconds += other[1].seconds
+                    waiting, theirs = other
+                    group.waiting.append(waiting)
+                    group.add(theirs)
+                    _lent.seconds += theirs.seconds
             finally:
                 self._settle(group)
         finally:
-            for waiting in others:
-                waiting.release()
-            if group is not None and group.full and self._line.length:
-                time.sleep(REST)
             self._line.leave()
 
     def _settle(self, group: _Group[C]) -> None:
-        """Commit; where that fails, or nothing was done, undo. All members are told."""
+        """Commit; where that fails, or nothing was done, undo. All members are told. Where it had its time and others
+        wait, rest.
+        """
         connection = group.connection
         try:
             if not group.sound:
@@ -321,7 +316,13 @@ class Writers(Generic[C]):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
             finally:
-                self._give_back(connection)
+                try:
+                    self._give_back(connection)
+                finally:
+                    for waiting in group.waiting:
+                        waiting.release()
+        if group.full and self._line.length:
+            time.sleep(REST)
 
 
 def busy() -> Busy:
