@@ -16,6 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apothecary.cli.serve_threads import Answering, Followers, lead
+from apothecary.rest.gate import Gate
+from apothecary.settings import Settings
 from tests.waiting import PATIENCE, until
 
 
@@ -113,6 +115,40 @@ def test_reads_are_answered_by_one_thread_at_a_time() -> None:
     # Each thread that starts may answer one request beside the leader, and sleeps from then on; on a busy machine the
     # leader may answer several meanwhile. Without a leader nearly all would be answered beside others.
     assert len([count for count in together if count > 1]) <= 100
+
+
+def test_threads_that_came_at_once_do_not_go_on_waking_each_other() -> None:
+    """A server that has just begun, and is asked by many at once, has more threads at work than turns."""
+    gate, handed_on = Gate(Settings(threads=2)), list[None]()
+
+    def hand_on() -> None:
+        handed_on.append(None)
+        followers.hand_on()
+
+    def work(environ: dict[str, Any]) -> None:
+        gate.enter(environ)
+        for _ in range(20):
+            time.sleep(0)  # lets go of the interpreter's lock, as SQLite does at each row
+        gate.leave()
+        environ["done"].set()
+
+    def client() -> None:
+        for _ in range(each):
+            one = request(PATH_INFO="/fhir/Medication")
+            event = one["done"]
+            pool.ask(one)
+            assert done(event)
+
+    clients, each = 8, 200
+    with serving(work, 64, watched=False) as (pool, followers):
+        gate.hand_on = hand_on
+        threads = [threading.Thread(target=client) for _ in range(clients)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+    # It was nearly every second one when who had to wait for a turn handed on at once.
+    assert len(handed_on) < clients * each / 4
 
 
 @pytest.mark.parametrize("kind", ["slow", "waiting for its turn", "writing", "sent piece by piece"])

@@ -15,7 +15,7 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from apothecary.app import Apothecary, create_app
-from apothecary.rest.gate import MANY, ONE, REST, writes
+from apothecary.rest.gate import MANY, ONE, REST, Gate, writes
 from apothecary.settings import Settings
 from apothecary.store.open import open_store
 from tests.conformance.harness import told
@@ -208,6 +208,43 @@ def test_who_has_only_to_say_what_it_wrote_needs_no_turn_for_it_and_others_do(sq
                 gate.leave()
                 handed_on.clear()
                 assert (gate._writers._free, gate._writing, gate._working) == (1, 0, {})
+
+
+def test_where_turns_come_the_next_one_is_waited_for_before_another_is_told_to_take_requests_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate, handed_on = Gate(Settings(threads=1)), list[None]()
+    asked = {"REQUEST_METHOD": "GET", "PATH_INFO": "/fhir/Substance/a"}
+
+    def other() -> None:
+        gate.enter(dict(asked))
+        gate.leave()
+
+    gate.hand_on = lambda: handed_on.append(None)
+    with ThreadPoolExecutor(1) as pool:
+        # The turn came in this moment, and is over soon, however long that is on a busy machine.
+        with monkeypatch.context() as patched:
+            patched.setattr("apothecary.rest.gate.SOON", PATIENCE)
+            gate.enter(dict(asked))
+            waiting = pool.submit(other)
+            assert until(lambda: gate._readers.length == 1)
+            gate.leave()
+            waiting.result(PATIENCE)
+        assert handed_on == []
+        # Where the turn is somebody's whose request takes long, nobody waits for it unheard.
+        gate.enter(dict(asked))
+        gate._read.append(float("-inf"))
+        waiting = pool.submit(other)
+        assert until(lambda: handed_on == [None])
+        gate.leave()
+        waiting.result(PATIENCE)
+        # Nor where it was thought to be over soon.
+        gate.enter(dict(asked))
+        handed_on.clear()
+        waiting = pool.submit(other)
+        assert until(lambda: handed_on == [None])
+        gate.leave()
+        waiting.result(PATIENCE)
 
 
 def test_who_rests_does_not_lead(sqlite_database_url: str) -> None:

@@ -4,8 +4,9 @@ Pattern-Oriented Software Architecture, volume 2).
 SQLite lets go of the interpreter's lock at each row. Where other threads wait for that lock they are woken each time,
 and a search costs a third more for it. So of granian's threads, one for each connection that may need one, all sleep
 but the leader, which answers what comes, while the next requests wait in granian's queue. What waits does not lead: the
-leader hands on before it waits for its turn or writes, and who takes longer than `SLOW`, for a client perhaps, has the
-lead taken away. It goes to sleep when it is done. Where nobody sleeps that could lead, granian starts another thread.
+leader hands on before it waits for its turn (where turns come, it waits for a moment first) or writes, and who takes
+longer than `SLOW`, for a client perhaps, has the lead taken away. It goes to sleep when it is done. Where nobody sleeps
+that could lead, granian starts another thread.
 
 While many write, each has its body in no time and leads until its turn to write comes, so that no two prepare their
 writes against each other. Where a client was slow to send a body in the last second, or it is quiet, who writes hands

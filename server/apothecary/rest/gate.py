@@ -48,6 +48,10 @@ DRAINED = 2
 # its own writes is not so many.
 MANY, RECENTLY, REST = 6, 0.005, 0.006
 
+# Where a reader's turn came within the last so many seconds, the next one is waited for that long before another thread
+# is told to take requests in: it would wait for its turn as well, and all of them would wake each other from then on.
+SOON = 0.002
+
 
 class Work(NamedTuple):
     """A request in hand: since when (of the monotonic clock), the bytes of its body, what these may become when they
@@ -73,7 +77,9 @@ class Gate:
         self._probes = Line(1)
         self._most_writes = settings.write_queue
         self.hand_on: Callable[[], None] = _nobody
-        """Called by a thread that is going to wait for its turn: others may be taken in by another thread."""
+        """Called by a thread that is going to wait, for longer than `SOON` where turns come: others may be taken in by
+        another thread.
+        """
         self._lock = Lock()
         self._held = 0
         self._writing = 0
@@ -121,7 +127,8 @@ class Gate:
                 if self._writing >= self._most_writes:
                     raise _busy(f"{self._writing} writes are waiting already (APOTHECARY_WRITE_QUEUE)")
                 self._writing += 1
-        if not line.enter(self._wait, before=self.hand_on):
+        moving = line is self._readers and time.monotonic() - self._read[-1] < SOON
+        if not line.enter(self._wait, before=self.hand_on, soon=SOON if moving else 0):
             self._count_out(line)
             raise _busy("every thread is busy with other requests")
 

@@ -104,9 +104,17 @@ class Line:
         self._waiting: deque[_Waiting] = deque()
         self._lock = threading.Lock()
 
-    def enter(self, seconds: float = -1, *, job: Job | None = None, before: Callable[[], None] | None = None) -> bool:
+    def enter(
+        self,
+        seconds: float = -1,
+        *,
+        job: Job | None = None,
+        before: Callable[[], None] | None = None,
+        soon: float = 0,
+    ) -> bool:
         """Wait until this thread may go in, or until another one that is in has taken its `job` and done it; False
-        where neither begins within `seconds`, if those are given. Where it has to wait, `before` is called first.
+        where neither begins within `seconds`, if those are given. Where it has to wait longer than `soon`, in seconds,
+        `before` is called, and it waits on.
         """
         with self._lock:
             if self._free:
@@ -115,6 +123,8 @@ class Line:
             mine = _Waiting(threading.Lock(), job)
             mine.turn.acquire()
             self._waiting.append(mine)
+        if soon and mine.turn.acquire(timeout=soon):
+            return True
         if before is not None:
             before()
         if mine.turn.acquire(timeout=seconds):
