@@ -30,14 +30,21 @@ def link(relation: str, url: str) -> bytes:
     return b'{"relation":"%b","url":%b}' % (relation.encode(), _text(url))
 
 
-def match(base: bytes, address: str, body: bytes, mode: bytes = b"match", score: int | None = None) -> bytes:
-    """An entry of a searchset. `base` ends with a slash; `address` (`Type/id`, of a contained resource with `#` and its
-    id behind) needs no escaping; `score` is in millionths.
+_ENDS = {mode: b',"search":{"mode":"%b"}}' % mode.encode() for mode in ("match", "include")}
+
+
+def opening(base: str, resource_type: str) -> bytes:
+    """What the entries of a searchset begin with that hold resources of a type, up to their ids."""
+    return f'{{"fullUrl":"{base}/{resource_type}/'.encode()
+
+
+def match(opening: bytes, identity: str, body: bytes, mode: str = "match", score: int | None = None) -> bytes:
+    """An entry of a searchset. `identity` (an id, of a contained resource with `#` and its id behind) needs no
+    escaping; `score` is in millionths.
     """
-    scored = b"" if score is None else b',"score":%g' % (score / 1_000_000)
+    end = _ENDS[mode] if score is None else b',"search":{"mode":"match","score":%g}}' % (score / 1_000_000)
     # Put together in one step: what is formatted is copied as it grows.
-    parts = b'{"fullUrl":"', base, address.encode(), b'","resource":', body, b',"search":{"mode":"', mode, b'"', scored
-    return b"".join((*parts, b"}}"))
+    return b"".join((opening, identity.encode(), b'","resource":', body, end))
 
 
 def outcome(issues: Iterable[Issue]) -> bytes:
@@ -87,7 +94,7 @@ def bundle(
     if links:
         parts.append(b',"link":[%b]' % b",".join(links))
     if entries:
-        parts.append(b',"entry":[%b]' % b",".join(entries))
+        parts += (b',"entry":[', b",".join(entries), b"]")
     if issues:
         parts.append(b',"issues":%b' % _text(operation_outcome(issues)))
     parts.append(b"}")

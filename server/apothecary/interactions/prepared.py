@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from apothecary.search.query import Search
 
@@ -24,6 +24,8 @@ class Prepared:
     """Where the search stands below its base."""
     lasting: bool = True
     """Whether the same text means the same later on, whatever is written in between."""
+    openings: dict[str, bytes] = field(default_factory=dict)
+    """What the entries begin with that hold resources of a type, once one was found."""
 
 
 class Cache:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from apothecary.content.definitions import Serving
 from apothecary.errors import BadRequest, Issue
 from apothecary.fhir.releases import FhirVersion
 from apothecary.fhir.temporal import Clock, instant, now
@@ -57,18 +56,15 @@ def search(
     incomplete and the search is `strict`.
     """
     clock = clock or Clock()
-
-    def key_of(known: Serving) -> Hashable:
-        return version, base, resource_type, compartment, text, strict, known.generation
-
+    asked = version, base, resource_type, compartment, text, strict
     presumed = service.live.presumed if text is not None else None
-    prepared = service.searches.get(key_of(presumed)) if presumed is not None else None
+    prepared = service.searches.get((*asked, presumed.generation)) if presumed is not None else None
     if presumed is not None and prepared is not None and not prepared.search.count_only:
         # What was understood before is asked at once, and its answer tells whether it means the same still.
         found = _found(service, prepared.search)
         if service.live.confirms(presumed, {hit.definitions for hit in found[0].hits}):
             return answer(service, version, base, resource_type, prepared, clock, found)
-    key = key_of(service.live.now) if text is not None else None
+    key = (*asked, service.live.now.generation) if text is not None else None
     prepared = service.searches.get(key) if key is not None else None
     if prepared is None:
         prepared = prepare(
@@ -211,21 +207,21 @@ def answer(
     backwards = found.query.cursor is not None and found.query.cursor.backwards
     page, seconds = read or _found(service, found)
     page = within(page, backwards=backwards, limit=limit)
-    prefix = f"{base}/".encode()
     whole = found.summary == "false" and not found.elements
     marked = any(map(is_marked, found.query.predicates))
     inside = contained_in(service, version, page.hits) if marked else {}
-    entries, shown_as = [], {kind: basics.shown_as(service, version, kind) for kind in {hit.type for hit in page.hits}}
+    entries = []
     for hit in page.hits:
         if marked and is_marked(hit.type):
             body = inside.get(hit.id)
             if body is None:
                 continue  # the container was changed or deleted since the database found it
-            address = url_path(hit.id)
+            kind, _, identity = url_path(hit.id).partition("/")
         else:
-            body, address = body_in(hit, version), f"{shown_as[hit.type]}/{hit.id}"
+            body, kind, identity = body_in(hit, version), hit.type, hit.id
         shown = body if whole else subset(body, version, found.summary, found.elements)
-        entries.append(bundle.match(prefix, address, shown, score=hit.score))
+        opening = prepared.openings.get(kind) or _opening(service, version, base, prepared, kind)
+        entries.append(bundle.match(opening, identity, shown, score=hit.score))
     if page.stopped is not None:
         if backwards or found.max_results is None or totals.seen(found) + len(page.hits) < found.max_results:
             more.append(_STOPPED)
@@ -241,8 +237,8 @@ def answer(
             # _elements speaks of the matches only: https://hl7.org/fhir/R4/search.html#elements
             shown = body_in(one, version)
             body = shown if found.summary == "false" else subset(shown, version, found.summary, ())
-            address = f"{basics.shown_as(service, version, one.type)}/{one.id}"
-            entries.append(bundle.match(prefix, address, body, b"include"))
+            opening = _opening(service, version, base, prepared, one.type)
+            entries.append(bundle.match(opening, one.id, body, "include"))
     more += _changed(service, found)
     counted = totals.of_page(service, found, page)
     if counted.instead:
@@ -253,6 +249,14 @@ def answer(
         more.append(_explanation(service, found, page, seconds))
     entries += _outcomes(found, more)
     return bundle.bundle("searchset", _links(service, base, prepared, page), entries, counted.number)
+
+
+def _opening(service: Service, version: FhirVersion, base: str, prepared: Prepared, kind: str) -> bytes:
+    """What the entries begin with that hold resources of a type."""
+    found = prepared.openings.get(kind)
+    if found is None:
+        found = prepared.openings[kind] = bundle.opening(base, basics.shown_as(service, version, kind))
+    return found
 
 
 def _left_out(service: Service, version: FhirVersion, base: str, found: Search, clock: Clock) -> list[Issue]:

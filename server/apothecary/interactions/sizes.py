@@ -21,7 +21,7 @@ T = TypeVar("T", bound=_Bodied)
 
 def size(resources: Sequence[_Bodied]) -> int:
     """Bytes of the text of some resources."""
-    return sum(len(one.body) for one in resources if one.body)
+    return sum([len(one.body) for one in resources if one.body])
 
 
 def fitting(resources: Sequence[T], limit: int) -> Sequence[T]:

@@ -157,7 +157,7 @@ class ReadingViews(BaseViews):
             return self._stream(exchange, resource_type, compartment)
         clock = Clock()
         body = search.search(
-            self.service,
+            exchange.service,
             exchange.version,
             exchange.base,
             resource_type,

@@ -229,9 +229,11 @@ def page(dialect: Dialect, listing: Listing, start: Start, place: Place) -> Sele
     compiler = Compiler(dialect, listing.predicate)
     order = Order(compiler, listing, start, place)
     if isinstance(start, int) and _comes_sorted(order, start):
-        branches = _branches(compiler, order, start)
-        if len(branches) == 1:
-            return _fetched(compiler, order, branches[0])
+        sources = _sources(compiler, order, start)
+        if len(sources) == 1 and compiler.sqlite:
+            return _along(order, *sources[0])
+        if len(sources) == 1:
+            return _fetched(compiler, order, _in_order(order, *sources[0]))
     found, walked = _base(compiler, order)
     keys = order.keys(walked)
     found = found.where(*order.beyond(walked.c.id, keys))
@@ -240,6 +242,16 @@ def page(dialect: Dialect, listing: Listing, start: Start, place: Place) -> Sele
     sought: Keys = (walked.c.id.label("id"), *keys)
     hits = order.sorted(found.with_only_columns(*sought), keys, walked.c.id).limit(LIMIT)
     return _fetched(compiler, order, hits, keys)
+
+
+def _along(order: Order, met: Select[Any], identity: ColumnElement[str]) -> Select[Any]:
+    """A page along a source that comes in its order, texts and all: SQLite makes no list of the ids before."""
+    resource = tables.resource
+    typed = and_(resource.c.type == constant(order.listing.resource_type), resource.c.id == identity)
+    columns = (*shown(), *_late_score(order, resource.c.id))
+    # Every hit has its resource: an outer join fixes the order. What has a value twice is there once.
+    hits = met.where(*order.beyond(identity)).with_only_columns(*columns).outerjoin(resource, typed).group_by(identity)
+    return hits.order_by(order.by_id(identity)).limit(LIMIT)
 
 
 def _read_off(order: Order, found: Select[Any], keys: Keys, identity: ColumnElement[str]) -> Select[Any]:
@@ -357,18 +369,24 @@ def _comes_sorted(order: Order, start: int) -> bool:
     return not order.listing.sort and ordered(order.listing.parts[start])
 
 
+def _sources(compiler: Compiler, order: Order, start: int) -> list[tuple[Select[Any], ColumnElement[str]]]:
+    """What meets every part, for each branch of the source of the part `start`, with where the ids are."""
+    listing = order.listing
+    rest = _others(listing, start)
+    return [
+        (found.where(*(compiler.probe(one, listing.kinds, identity) for one in rest)), identity)
+        for found, identity in compiler.source(listing.parts[start], listing.kinds)
+    ]
+
+
+def _in_order(order: Order, found: Select[Any], identity: ColumnElement[str]) -> Select[Any]:
+    """The ids of one branch, as many as the page holds."""
+    return found.where(*order.beyond(identity)).distinct().order_by(order.by_id(identity)).limit(LIMIT)
+
+
 def _branches(compiler: Compiler, order: Order, start: int, *, whole: bool = False) -> list[Select[Any]]:
     """The ids that meet every part, for each branch of the source of the part `start`."""
-    listing = order.listing
-    rest, walks = _others(listing, start), _comes_sorted(order, start)
-    branches = []
-    for found, identity in compiler.source(listing.parts[start], listing.kinds):
-        probed = found.where(*(compiler.probe(one, listing.kinds, identity) for one in rest))
-        if walks and whole:
-            branches.append(probed.distinct())
-        elif walks:
-            probed = probed.where(*order.beyond(identity))
-            branches.append(probed.distinct().order_by(order.by_id(identity)).limit(LIMIT))
-        else:
-            branches.append(probed.with_only_columns(compiler.plain(identity).label("id")).distinct())
-    return branches
+    sources = _sources(compiler, order, start)
+    if not _comes_sorted(order, start):
+        return [found.with_only_columns(compiler.plain(identity).label("id")).distinct() for found, identity in sources]
+    return [found.distinct() if whole else _in_order(order, found, identity) for found, identity in sources]
