@@ -13,7 +13,7 @@ from apothecary.fhir.temporal import now
 from apothecary.settings import Settings
 from apothecary.store.contract import Stored
 from apothecary.store.open import open_store
-from tests.conformance.harness import BASE, Answer, InProcess, problems, settings_for, write_content
+from tests.conformance.harness import BASE, Answer, InProcess, problems, serving, settings_for, write_content
 from tests.conformance.walk import backwards, forwards
 
 SEARCHES = (
@@ -112,6 +112,24 @@ def test_resources_written_between_pages_disturb_no_other(emptied_url: str, tmp_
     store.close()
     assert sorted(one for one in seen if one in wanted) == wanted
     assert len(seen) == len(set(seen))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["code=urn:s|a", "code=a", "code=urn:s|", "code=urn:s|a&status=active", "status=active&code=urn:s|a&code=urn:s|b"],
+)
+def test_what_has_a_value_several_times_is_on_one_page_once(emptied_url: str, tmp_path: Path, asked: str) -> None:
+    codes = [{"system": "urn:s", "code": code} for code in "abaab"]
+    medication = {"resourceType": "Medication", "status": "active", "code": {"coding": codes}}
+    wanted = [f"m{number}" for number in range(5)]
+    write_content(tmp_path, [medication | {"id": one} for one in wanted])
+    with serving(settings_for(emptied_url, tmp_path)) as server:
+        for count in (1, 2, 4, 5, 6):
+            pages = forwards(server, f"{BASE}/Medication?{asked}&_count={count}&_total=accurate")
+            assert [one for page in pages for one in page.ids] == wanted
+            assert all(len(page.ids) == count for page in pages[:-1])
+            assert {page.json["total"] for page in pages} == {len(wanted)}
+            assert [page.ids for page in backwards(server, pages[-1])] == [page.ids for page in reversed(pages)]
 
 
 @pytest.mark.parametrize("base", ["/fhir/r4", "/fhir/r4b", "/fhir/r5"])
