@@ -31,8 +31,12 @@ from tests.search.test_parameters import NOT_A_DATE, UNREAD
 # The engine knows no R4B; where it has types of R4, they are these.
 _MODELS = {FhirVersion.R4: models["r4"], FhirVersion.R4B: models["r4"], FhirVersion.R5: models["r5"]}
 _DATE = re.compile(r"\d{4}(-\d\d)?(-\d\d)?(T|$)")
-# To the engine a canonical is a uri, too. Here it is found by `format-canonical`, which R5 has beside this one.
-BESIDE = {("DocumentReference", "format-uri")}
+# To the engine a canonical is a uri, too. Here it is found by the parameter that the release has beside this one:
+# `format-canonical`, `source-scope` and `target-scope` in R5, `source` and `target` in R4.
+BESIDE = {
+    ("DocumentReference", "format-uri"),
+    *(("ConceptMap", f"{end}-{uri}") for end in ("source", "target") for uri in ("uri", "scope-uri")),
+}
 _MOST = 4  # values of one parameter that are searched for
 
 Key = tuple[str, str]
