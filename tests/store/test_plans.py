@@ -177,6 +177,21 @@ def test_a_search_reads_no_more_than_it_needs(filled: tuple[str, SqlStore]) -> N
     assert WHOLE.findall("SCAN index_token")
 
 
+def test_the_last_page_of_what_many_have_is_read_from_its_end(filled: tuple[str, SqlStore]) -> None:
+    database_url, store = filled
+    client = create_app(Settings(database=database_url, content=""), store).test_client()
+    (last,) = (
+        one["url"] for one in client.get("/fhir/Medication?status=active").json["link"] if one["relation"] == "last"
+    )
+    address = last.removeprefix("http://localhost")
+    client.get(address)
+    shown, read = Reading(store, database_url).of(
+        lambda: [one["resource"]["id"] for one in client.get(address).json["entry"]]
+    )
+    assert shown == sorted(f"m{number}" for number in range(MANY // 2))[-20:]
+    assert read <= (5 if database_url.startswith("sqlite") else 200)
+
+
 @pytest.mark.parametrize("query", ["status=active&form=syrup", "form=syrup&status=active"])
 def test_of_two_common_values_a_search_walks_along_the_rarer_one(filled: tuple[str, SqlStore], query: str) -> None:
     database_url, store = filled
