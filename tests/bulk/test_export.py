@@ -63,8 +63,8 @@ def test_files_are_ndjson_of_one_type_and_one_member_of_gzip(server: Exporting) 
         assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(one["fileSize"]))
 
 
-def test_a_type_has_as_many_files_as_its_size_asks_for(server: Exporting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apothecary.bulk.worker.PIECE", 500)
+def test_a_type_has_as_many_files_as_its_size_asks_for(server: Exporting) -> None:
+    """Also where a file is to be smaller than what is done at once."""
     server.put(*(medication(f"m{number:02}") for number in range(30)))
     server.settings_of_worker(export_file_bytes=1000)
     manifest = server.export("/fhir/r5", "_type=Medication")

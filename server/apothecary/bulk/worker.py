@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import secrets
 import threading
 import time
@@ -17,7 +18,7 @@ from functools import partial
 
 from apothecary.bulk import selecting
 from apothecary.bulk.job import File, Job, Kind, Note, read
-from apothecary.bulk.portions import Portion, Portions, edge, identifiers
+from apothecary.bulk.portions import Cut, Portion, Portions, edge, identifiers
 from apothecary.errors import Busy, FhirError, InsufficientStorage, whence
 from apothecary.fhir.json import dumps
 from apothecary.fhir.temporal import END, now
@@ -258,10 +259,12 @@ class Worker:
         portions = Portions(self._service, self._bulk, row.id, self._rest)
         pieces: list[Piece] = []
         size, end = 0, time.monotonic() + STEP
+        # What a published file ends with hangs on nothing but what it holds. Any other ends with a portion.
+        most, publishing = min(PIECE, self._settings.export_file_bytes), row.kind == PUBLISH
+        cut: Cut = edge if publishing else lambda _, held: held >= most
         # Of small types several are done at once.
         while job.at < len(job.wanted.types) and size < PIECE and time.monotonic() < end:
-            # What a published file ends with hangs on nothing but what it holds.
-            found = portions.next(job, edge) if row.kind == PUBLISH else portions.next(job, _full, end)
+            found = portions.next(job, cut, math.inf if publishing else end)
             size += found.size
             pieces += self._take(row, job, found)
         return job, pieces
@@ -334,10 +337,6 @@ class Worker:
 def _fill(job: Job, file: File) -> None:
     if file.place < 0:
         file.place = sum(one.place >= 0 for one in job.files)
-
-
-def _full(_: str, size: int) -> bool:
-    return size >= PIECE
 
 
 def _replace(change: BulkChange, identity: str, version: str) -> None:
