@@ -220,31 +220,29 @@ def test_where_turns_come_the_next_one_is_waited_for_before_another_is_told_to_t
         gate.enter(dict(asked))
         gate.leave()
 
+    def waits_until(holds: Callable[[], bool]) -> None:
+        """Another one waits for the turn of this thread, which has it until then."""
+        waiting = pool.submit(other)
+        assert until(holds)
+        gate.leave()
+        waiting.result(PATIENCE)
+
     gate.hand_on = lambda: handed_on.append(None)
     with ThreadPoolExecutor(1) as pool:
         # The turn came in this moment, and is over soon, however long that is on a busy machine.
         with monkeypatch.context() as patched:
             patched.setattr("apothecary.rest.gate.SOON", PATIENCE)
             gate.enter(dict(asked))
-            waiting = pool.submit(other)
-            assert until(lambda: gate._readers.length == 1)
-            gate.leave()
-            waiting.result(PATIENCE)
+            waits_until(lambda: gate._readers.length == 1)
         assert handed_on == []
         # Where the turn is somebody's whose request takes long, nobody waits for it unheard.
         gate.enter(dict(asked))
         gate._read.append(float("-inf"))
-        waiting = pool.submit(other)
-        assert until(lambda: handed_on == [None])
-        gate.leave()
-        waiting.result(PATIENCE)
+        waits_until(lambda: handed_on == [None])
         # Nor where it was thought to be over soon.
         gate.enter(dict(asked))
         handed_on.clear()
-        waiting = pool.submit(other)
-        assert until(lambda: handed_on == [None])
-        gate.leave()
-        waiting.result(PATIENCE)
+        waits_until(lambda: handed_on == [None])
 
 
 def test_who_rests_does_not_lead(sqlite_database_url: str) -> None:

@@ -19,6 +19,7 @@ from apothecary.app import Apothecary, create_app
 from apothecary.interactions.create import create
 from apothecary.rest import current, writing
 from apothecary.store.contract import Transaction
+from apothecary.store.sqlite import SqliteStore
 from apothecary.store.write import SqlTransaction
 from tests.access.clients import BASE, Sender, bearer, ec_key, settings_for
 from tests.waiting import PATIENCE, until
@@ -76,7 +77,9 @@ def ask(app: Apothecary, asked: Asked, headers: dict[str, str]) -> TestResponse:
 def together(app: Apothecary, requests: Sequence[tuple[Asked, dict[str, str]]]) -> list[TestResponse]:
     """The answers to requests that stood in line at the same time, in this order as far as they did."""
     inside, goes_on = Event(), Event()
-    line = app.service.store._writers._line  # type: ignore[attr-defined] # of SQLite's store
+    store = app.service.store
+    assert isinstance(store, SqliteStore)
+    line = store._writers._line
 
     def hold(_: Transaction) -> None:
         inside.set()
@@ -84,7 +87,7 @@ def together(app: Apothecary, requests: Sequence[tuple[Asked, dict[str, str]]]) 
 
     with ThreadPoolExecutor(len(requests) + 1) as pool:
         # It is not brief, so the first request leads.
-        held = pool.submit(app.service.store.write, hold)
+        held = pool.submit(store.write, hold)
         assert inside.wait(PATIENCE)
         answers = []
         try:

@@ -237,7 +237,7 @@ def answer(
             # _elements speaks of the matches only: https://hl7.org/fhir/R4/search.html#elements
             shown = body_in(one, version)
             body = shown if found.summary == "false" else subset(shown, version, found.summary, ())
-            opening = _opening(service, version, base, prepared, one.type)
+            opening = prepared.openings.get(one.type) or _opening(service, version, base, prepared, one.type)
             entries.append(bundle.match(opening, one.id, body, "include"))
     more += _changed(service, found)
     counted = totals.of_page(service, found, page)
@@ -252,10 +252,8 @@ def answer(
 
 
 def _opening(service: Service, version: FhirVersion, base: str, prepared: Prepared, kind: str) -> bytes:
-    """What the entries begin with that hold resources of a type."""
-    found = prepared.openings.get(kind)
-    if found is None:
-        found = prepared.openings[kind] = bundle.opening(base, basics.shown_as(service, version, kind))
+    """What the entries begin with that hold resources of a type; it is remembered with the search."""
+    found = prepared.openings[kind] = bundle.opening(base, basics.shown_as(service, version, kind))
     return found
 
 

@@ -21,6 +21,7 @@ T = TypeVar("T", bound=_Bodied)
 
 def size(resources: Sequence[_Bodied]) -> int:
     """Bytes of the text of some resources."""
+    # Of a list, which is made faster than one length is asked for after the other.
     return sum([len(one.body) for one in resources if one.body])
 
 

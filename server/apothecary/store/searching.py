@@ -57,7 +57,7 @@ class SqlSearcher(ABC):
         if known is not None and query.cursor is None:
             kind, statement, bound = known
             found = self._hits(query, kind, self.rows(statement, bound, most))
-            return Page(found[: query.count], len(found) > query.count, False)
+            return Page(found[: query.count], more_after=len(found) > query.count, more_before=False)
         backwards = query.cursor is not None and query.cursor.backwards
         # A cursor without an id is the end of the list: nothing lies beyond it.
         cursor = query.cursor if query.cursor is not None and query.cursor.id else None
